@@ -1,0 +1,1 @@
+//! Runs the comparison and judges it.

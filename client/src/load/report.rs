@@ -1,0 +1,105 @@
+//! What a load measured.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// What a load measured within its window. All histograms hold nanoseconds and were merged from
+/// one histogram per thread.
+#[derive(Debug, Clone)]
+pub struct LoadReport {
+    /// The length of the measured window (shorter than asked for when interrupted).
+    pub window: Duration,
+    /// Requests answered correctly and completely within the window.
+    pub requests: u64,
+    /// Body bytes of those requests, received or sent.
+    pub body_bytes: u64,
+    /// Requests whose body was compared byte for byte.
+    pub verified: u64,
+    /// Requests that failed within the window, by kind.
+    pub errors: ErrorCounts,
+    /// An example of each kind of error, in words.
+    pub error_examples: Vec<String>,
+    /// Sent → done: from the first byte of the request handed to the kernel to the last byte of
+    /// the reply.
+    pub service_ns: Histogram<u64>,
+    /// Intended → done; equals `service_ns` for closed loops.
+    pub response_ns: Histogram<u64>,
+    /// Intended → sent; empty for closed loops.
+    pub send_delay_ns: Histogram<u64>,
+    /// Connection set-up: from `connect` to writable.
+    pub connect_ns: Histogram<u64>,
+    /// One row per second of the window.
+    pub seconds: Vec<Second>,
+    /// Connections that were opened successfully, over the whole run.
+    pub connections_opened: u64,
+    /// Of the connections that were to be kept open, how many had at least one answer within
+    /// the window; fewer than asked for means that some starved.
+    pub connections_served: u64,
+    /// Open loop: arrivals that fell due within the window; 0 for closed loops.
+    pub arrivals: u64,
+    /// Processor time of the generator's threads within the window.
+    pub cpu: CpuTime,
+    /// Whether it was interrupted before its time.
+    pub interrupted: bool,
+}
+
+/// Failed requests by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErrorCounts {
+    /// A connection could not be opened.
+    pub connect: u64,
+    /// A connection broke before the reply was complete.
+    pub reset: u64,
+    /// No progress within the timeout.
+    pub timeout: u64,
+    /// The server answered, but with a refusal.
+    pub status: u64,
+    /// A body shorter or longer than the file.
+    pub length: u64,
+    /// A body of the right length with the wrong bytes.
+    pub content: u64,
+    /// A reply that could not be understood.
+    pub protocol: u64,
+}
+
+impl ErrorCounts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.connect
+            + self.reset
+            + self.timeout
+            + self.status
+            + self.length
+            + self.content
+            + self.protocol
+    }
+}
+
+/// One second of the measured window.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Second {
+    /// Its number, from 0.
+    pub second: u64,
+    /// Requests completed in it.
+    pub requests: u64,
+    /// Body bytes of requests completed in it.
+    pub body_bytes: u64,
+    /// Requests failed in it.
+    pub errors: u64,
+    /// Median response time of the requests completed in it.
+    pub p50_ns: u64,
+    /// 99th percentile of the same.
+    pub p99_ns: u64,
+    /// The longest of the same.
+    pub max_ns: u64,
+}
+
+/// Processor time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CpuTime {
+    /// In user mode.
+    pub user: Duration,
+    /// In the kernel.
+    pub system: Duration,
+}

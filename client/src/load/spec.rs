@@ -1,0 +1,147 @@
+//! What load to put on which server.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fileserver_proto::Wire;
+
+/// A load: who is asked, for what, how often and for how long.
+#[derive(Debug, Clone)]
+pub struct LoadSpec {
+    /// The server.
+    pub target: SocketAddr,
+    /// The wire to speak: `framed` or `http`.
+    pub wire: Wire,
+    /// Which way the files travel.
+    pub direction: Direction,
+    /// The files asked for or sent; each request draws one by weight.
+    pub files: Vec<RequestFile>,
+    /// Concurrent connections, spread evenly over the threads (the first ones take the remainder).
+    pub connections: usize,
+    /// Event-loop threads.
+    pub threads: usize,
+    /// Cores to pin the threads to, in turn; empty leaves them to the scheduler.
+    pub cores: Vec<usize>,
+    /// Whether a connection serves many requests or one.
+    pub connection_use: ConnectionUse,
+    /// When requests are made.
+    pub arrival: Arrival,
+    /// Time at the start whose requests are not counted.
+    pub warm_up: Duration,
+    /// The measured window, after the warm-up.
+    pub duration: Duration,
+    /// A request or a connection attempt without progress for this long is an error.
+    pub timeout: Duration,
+    /// Every how many replies on a connection the body's bytes are compared (1: all; 0: none).
+    /// Status and length are checked always.
+    pub verify_every: u32,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+/// Which way the files travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Server to client.
+    Download,
+    /// Client to server.
+    Upload,
+}
+
+/// One file that requests name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestFile {
+    /// Its name on the server. Its bytes are [`Content::of_name`](crate::content::Content).
+    /// An upload gets the connection's number added before the extension, so that connections
+    /// do not write to one name.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// How often it is drawn, relative to the others; positive.
+    pub weight: f64,
+}
+
+/// Whether a connection serves many requests or one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionUse {
+    /// Kept open from request to request.
+    KeepAlive,
+    /// Opened and closed for each request.
+    PerRequest,
+}
+
+/// When requests are made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Arrival {
+    /// Closed loop: each connection asks again when its answer has come, after a pause.
+    Closed {
+        /// The pause between an answer and the next request.
+        think: ThinkTime,
+    },
+    /// Open loop: requests arrive at a rate whatever the server does, and are sent by whichever
+    /// connection is free; latency counts from the arrival.
+    Open {
+        /// Arrivals per second over all connections.
+        rate_per_s: f64,
+        /// How arrivals follow each other.
+        pacing: Pacing,
+    },
+}
+
+/// The pause between an answer and the next request of a closed loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThinkTime {
+    /// None.
+    None,
+    /// Always the same.
+    Constant(Duration),
+    /// Exponentially distributed with this mean.
+    Exponential(Duration),
+}
+
+/// How the arrivals of an open loop follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pacing {
+    /// At equal distances.
+    Constant,
+    /// At exponentially distributed distances: independent users.
+    Poisson,
+}
+
+/// Why a load cannot be run as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// A number that must be positive is zero (or not a number).
+    #[error("{0} must be more than zero")]
+    Zero(&'static str),
+    /// No file to ask for.
+    #[error("no file to request")]
+    NoFiles,
+    /// The wire cannot be used for load.
+    #[error("no load over the {0} wire: use http or framed")]
+    Wire(&'static str),
+    /// More connections than descriptors.
+    #[error(
+        "{connections} connections need {needed} descriptors, the limit is {limit}: \
+         raise it with ulimit -n, or ask for fewer connections"
+    )]
+    Descriptors {
+        /// Connections asked for.
+        connections: usize,
+        /// Descriptors that takes.
+        needed: u64,
+        /// The process's limit.
+        limit: u64,
+    },
+    /// More connections than local ports towards one server address.
+    #[error(
+        "{connections} connections need as many local ports, {ports} are available: \
+         widen net.ipv4.ip_local_port_range, or ask for fewer connections"
+    )]
+    Ports {
+        /// Connections asked for.
+        connections: usize,
+        /// Ephemeral ports there are.
+        ports: u64,
+    },
+}

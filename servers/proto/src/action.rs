@@ -1,0 +1,176 @@
+//! The primitive operations a session asks for, and what can come of each.
+
+use crate::FileName;
+
+/// One operation that the driver performs for the session; exactly one is outstanding at a time.
+///
+/// [`Session::poll_action`](crate::Session::poll_action) returns the same action until its
+/// completion is handed in, so a readiness driver may forget an action that would block and ask
+/// again on the next event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action<'s> {
+    /// Read from the socket into the spare room of `io.input` (there is always some).
+    ///
+    /// Completed by [`Completion::Received`].
+    Receive,
+    /// Write `io.output` to the socket. `more` says that further output follows at once, so that
+    /// the driver may hold a partial segment back.
+    ///
+    /// Completed by [`Completion::Sent`] after any progress; asked again while output is left.
+    Send {
+        /// Further output follows without waiting for the peer.
+        more: bool,
+    },
+    /// Open the file of this name for reading and keep it as the session's current download.
+    ///
+    /// Completed by [`Completion::Opened`].
+    OpenDownload {
+        /// What to open.
+        name: &'s FileName,
+    },
+    /// Send what is left in `io.output`, then this range of the current download. A driver may
+    /// send any part of the range: it is asked again for the rest.
+    ///
+    /// Completed by [`Completion::FileSent`] after any progress of the *file range*; progress
+    /// within `io.output` alone may be completed by `FileSent(Ok(0))`.
+    SendFile {
+        /// First byte of the range.
+        offset: u64,
+        /// Length of the range; 0 where only `io.output` is left to send.
+        len: u64,
+    },
+    /// Let go of the current download: it is finished or abandoned. Never fails or waits.
+    ///
+    /// Completed by [`Completion::DownloadClosed`].
+    CloseDownload,
+    /// Create the temporary file of an upload and keep it as the session's current upload.
+    ///
+    /// Completed by [`Completion::Created`].
+    CreateUpload {
+        /// The name the upload is to get; `None` asks for a random one.
+        name: Option<&'s FileName>,
+        /// The size in bytes, where the peer declared one.
+        size_hint: Option<u64>,
+    },
+    /// Append the first `len` bytes of `io.input` to the current upload and consume them.
+    ///
+    /// Completed by [`Completion::Written`].
+    WriteUpload {
+        /// How many bytes; at least 1.
+        len: usize,
+    },
+    /// Publish the current upload under its name, all or nothing.
+    ///
+    /// Completed by [`Completion::Committed`].
+    CommitUpload,
+    /// Forget the current upload and leave no trace of it. Never fails or waits.
+    ///
+    /// Completed by [`Completion::Aborted`].
+    AbortUpload,
+    /// List the files.
+    ///
+    /// Completed by [`Completion::Listed`].
+    ListFiles,
+    /// Shut the sending side of the socket down; the peer is still read for a while, so that the
+    /// last reply is not destroyed by a reset (a lingering close). Never waits.
+    ///
+    /// Completed by [`Completion::SendingFinished`].
+    FinishSending,
+    /// The conversation is over: close the socket and drop the session. Has no completion.
+    Close,
+}
+
+/// What came of an [`Action`].
+///
+/// A connection that breaks (reset, broken pipe) has no completion: the driver drops the session
+/// and whatever file it held for it; an unfinished upload vanishes with its temporary.
+#[derive(Debug)]
+pub enum Completion {
+    /// That many bytes were added to `io.input`; 0 means the peer has finished sending.
+    Received {
+        /// Bytes added.
+        bytes: usize,
+    },
+    /// Some or all of `io.output` went out.
+    Sent,
+    /// The download is open, or why not.
+    Opened(Result<FileInfo, StoreError>),
+    /// That many bytes *of the file range* went out, or the file could not give them (it shrank,
+    /// or reading failed), after which the promised length cannot be kept.
+    FileSent(Result<u64, StoreError>),
+    /// The download is closed.
+    DownloadClosed,
+    /// The temporary exists, or why not.
+    Created(Result<(), StoreError>),
+    /// The bytes are written and consumed from `io.input`, or why not.
+    Written(Result<(), StoreError>),
+    /// The name under which the upload now exists, or why it does not.
+    Committed(Result<FileName, StoreError>),
+    /// The upload is gone.
+    Aborted,
+    /// The files, in the order of their names.
+    Listed(Result<Vec<Entry>, StoreError>),
+    /// The sending side is shut.
+    SendingFinished,
+}
+
+/// What a session needs to know of an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Length in bytes.
+    pub len: u64,
+    /// When the content last changed.
+    pub modified: Modified,
+}
+
+/// A modification time as file systems keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Modified {
+    /// Seconds since 1970-01-01 UTC.
+    pub unix_s: i64,
+    /// Nanoseconds within the second.
+    pub nanos: u32,
+}
+
+/// One file of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, relative to the root.
+    pub name: FileName,
+    /// Length in bytes.
+    pub len: u64,
+    /// When the content last changed.
+    pub modified: Modified,
+}
+
+/// Why the store refused. Each wire has its own words and status for every one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No such file.
+    #[error("no such file")]
+    NotFound,
+    /// The name leads to something that is not a regular file: a folder, device, FIFO or link.
+    #[error("not a regular file")]
+    NotAFile,
+    /// The operating system denied access.
+    #[error("permission denied")]
+    Denied,
+    /// The folder an upload should go to does not exist.
+    #[error("no such folder")]
+    NoFolder,
+    /// The name is taken and the server was told not to choose another.
+    #[error("name already taken")]
+    NameTaken,
+    /// The name, perhaps with a `_copyN` added, is longer than the file system allows.
+    #[error("name too long")]
+    NameTooLong,
+    /// No space, or a quota is exhausted.
+    #[error("no space left")]
+    Full,
+    /// Out of descriptors or memory for the moment; a later attempt may succeed.
+    #[error("server overloaded")]
+    Overloaded,
+    /// Anything else; the driver has logged the details.
+    #[error("storage failure")]
+    Failed,
+}

@@ -1,0 +1,152 @@
+//! Byte buffers that a driver lends to a session.
+
+/// A connection's two buffers. They belong to the driver and are lent for each call; a driver
+/// that holds many connections takes them back while both are empty.
+#[derive(Debug, Default)]
+pub struct IoBuffers {
+    /// Bytes received and not yet understood.
+    pub input: Buffer,
+    /// Bytes composed and not yet sent.
+    pub output: Buffer,
+}
+
+impl IoBuffers {
+    /// Buffers that hold `input` received bytes; output starts with room for `output` bytes and
+    /// grows when a reply needs more.
+    pub fn with_capacity(input: usize, output: usize) -> Self {
+        Self { input: Buffer::with_capacity(input), output: Buffer::with_capacity(output) }
+    }
+
+    /// Whether neither direction holds a byte, so that the buffers can serve another connection.
+    pub fn is_empty(&self) -> bool {
+        self.input.is_empty() && self.output.is_empty()
+    }
+}
+
+/// A queue of bytes in one contiguous piece: appended at the back, consumed from the front.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: vec![0; capacity], start: 0, end: 0 }
+    }
+
+    /// The bytes held, oldest first.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// How many bytes are held.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether no byte is held.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// How many bytes fit in all.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Room for further bytes, all of it in one piece; follow with [`commit`](Self::commit).
+    ///
+    /// Moves what is held to the front when the room behind it is short of half the capacity.
+    pub fn spare(&mut self) -> &mut [u8] {
+        if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Counts the first `len` bytes of the spare room as held.
+    ///
+    /// # Panics
+    /// If there was no such room.
+    pub fn commit(&mut self, len: usize) {
+        assert!(len <= self.bytes.len() - self.end, "commit of {len} bytes beyond the spare room");
+        self.end += len;
+    }
+
+    /// Forgets the oldest `len` bytes.
+    ///
+    /// # Panics
+    /// If fewer are held.
+    pub fn consume(&mut self, len: usize) {
+        assert!(len <= self.len(), "consume of {len} bytes, {} held", self.len());
+        self.start += len;
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Appends bytes, growing the buffer where they do not fit.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.bytes.len() - self.end < bytes.len() {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            if self.bytes.len() < self.end + bytes.len() {
+                self.bytes.resize(self.end + bytes.len(), 0);
+            }
+        }
+        self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+}
+
+impl std::fmt::Write for Buffer {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_in_the_order_they_went_in() {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.push(b"abcdef");
+        buffer.consume(4);
+        buffer.push(b"ghij");
+        assert_eq!(buffer.filled(), b"efghij");
+        buffer.spare()[..2].copy_from_slice(b"kl");
+        buffer.commit(2);
+        assert_eq!(buffer.filled(), b"efghijkl");
+    }
+
+    #[test]
+    fn a_buffer_that_is_not_full_has_spare_room() {
+        let mut buffer = Buffer::with_capacity(4);
+        buffer.push(b"abcd");
+        buffer.consume(3);
+        assert_eq!(buffer.spare().len(), 3);
+    }
+
+    #[test]
+    fn pushing_beyond_the_capacity_grows() {
+        let mut buffer = Buffer::with_capacity(2);
+        buffer.push(b"abcdef");
+        assert_eq!(buffer.filled(), b"abcdef");
+    }
+}

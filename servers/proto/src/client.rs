@@ -1,0 +1,1 @@
+//! The client's half of the wires: composing requests and reading replies, without I/O.

@@ -1,0 +1,22 @@
+//! The file server's protocol, without I/O.
+//!
+//! A [`Session`] is one connection's state machine. A *driver* asks it for the next primitive
+//! operation ([`Session::poll_action`]), performs it by whatever means its architecture has, and
+//! reports what came of it ([`Session::handle_completion`]). The session opens no socket, reads
+//! no file and looks at no clock, so the very same protocol runs over blocking threads, readiness
+//! selectors and completion rings, and is tested whole, in memory, with simulated time.
+
+mod action;
+mod buffer;
+pub mod client;
+mod name;
+mod session;
+mod settings;
+mod wire;
+
+pub use action::{Action, Completion, Entry, FileInfo, Modified, StoreError};
+pub use buffer::{Buffer, IoBuffers};
+pub use name::{FileName, NameError};
+pub use session::Session;
+pub use settings::{Limits, Now, Settings, Timeouts, WirePin};
+pub use wire::Wire;

@@ -1,0 +1,91 @@
+//! What a server's operator decides once and every session obeys.
+
+use std::time::{Duration, Instant};
+
+/// Settings shared by all sessions of a server.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Which wire to speak.
+    pub wire: WirePin,
+    /// Sizes beyond which a request is refused.
+    pub limits: Limits,
+    /// How long a peer may take.
+    pub timeouts: Timeouts,
+}
+
+/// Which wire a server speaks: one, or whichever the first bytes of a connection show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WirePin {
+    /// Decided for each connection by its first bytes.
+    #[default]
+    Auto,
+    /// Always this one.
+    Pinned(crate::Wire),
+}
+
+/// Sizes beyond which a request is refused.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest request line of the http wire, in bytes.
+    pub request_line_bytes: usize,
+    /// Longest single header field of the http wire, in bytes.
+    pub header_bytes: usize,
+    /// Longest header section of the http wire, in bytes.
+    pub headers_bytes: usize,
+    /// Most header fields of one request.
+    pub headers: usize,
+    /// Largest upload in bytes, checked against the declared size before a byte is stored.
+    pub upload_bytes: u64,
+}
+
+impl Limits {
+    /// How many bytes of input a session may need at once to understand a request.
+    pub fn input_bytes(&self) -> usize {
+        self.request_line_bytes + self.headers_bytes + 64
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_line_bytes: 8 << 10,
+            header_bytes: 8 << 10,
+            headers_bytes: 32 << 10,
+            headers: 100,
+            upload_bytes: 1 << 40,
+        }
+    }
+}
+
+/// How long a peer may take.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// From the first byte of a request until its head is whole (not renewed by each byte).
+    pub head: Duration,
+    /// Without any progress of a body or a reply.
+    pub stall: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// For the peer to close after a lingering close began.
+    pub linger: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(20),
+            stall: Duration::from_secs(20),
+            idle: Duration::from_secs(75),
+            linger: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The present, as the driver tells it: the session reads no clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// For measuring how long something takes.
+    pub instant: Instant,
+    /// For the dates that replies carry: seconds since 1970-01-01 UTC.
+    pub unix_s: u64,
+}
