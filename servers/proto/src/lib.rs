@@ -12,7 +12,7 @@ pub mod client;
 mod name;
 mod session;
 mod settings;
-mod wire;
+pub mod wire;
 
 pub use action::{Action, Completion, Entry, FileInfo, Modified, StoreError};
 pub use buffer::{Buffer, IoBuffers};

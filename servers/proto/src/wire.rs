@@ -1,5 +1,7 @@
 //! The ways to write the same requests in bytes.
 
+pub mod framed;
+
 /// A way to write requests and replies in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wire {
