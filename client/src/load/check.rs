@@ -1,0 +1,116 @@
+//! What can be known to fail before a load starts.
+
+use std::net::SocketAddr;
+
+use fileserver_proto::Wire;
+use rustix::process::{Resource, getrlimit};
+
+use super::{Arrival, ConnectionUse, LoadSpec, SpecError, ThinkTime};
+
+/// Descriptors beside the connections: standard streams, the executable's own, and per thread a
+/// selector and a timer.
+const DESCRIPTORS_APART: u64 = 32;
+
+impl LoadSpec {
+    /// Looks for what would make the load fail: zeros, no files, a wire that carries no load, and
+    /// more connections than the process or the system has descriptors or ports for.
+    ///
+    /// # Errors
+    /// Names the first obstacle found and its remedy.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.check_numbers()?;
+        if self.wire == Wire::Text {
+            return Err(SpecError::Wire(self.wire.name()));
+        }
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        self.check_descriptors(open_descriptors(), limit)?;
+        self.check_ports(local_ports())
+    }
+
+    fn check_numbers(&self) -> Result<(), SpecError> {
+        if self.files.is_empty() {
+            return Err(SpecError::NoFiles);
+        }
+        let rate_is_positive = match self.arrival {
+            Arrival::Open { rate_per_s, .. } => rate_per_s > 0.0 && rate_per_s.is_finite(),
+            Arrival::Closed { .. } => true,
+        };
+        let think_is_positive = match self.arrival {
+            Arrival::Closed { think: ThinkTime::Constant(time) | ThinkTime::Exponential(time) } => {
+                !time.is_zero()
+            }
+            Arrival::Closed { think: ThinkTime::None } | Arrival::Open { .. } => true,
+        };
+        for (is_positive, what) in [
+            (self.connections > 0, "the number of connections"),
+            (self.threads > 0, "the number of threads"),
+            (!self.duration.is_zero(), "the duration"),
+            (!self.timeout.is_zero(), "the timeout"),
+            (rate_is_positive, "the rate"),
+            (think_is_positive, "the think time"),
+            (
+                self.files.iter().all(|file| file.weight > 0.0 && file.weight.is_finite()),
+                "the weight of each file",
+            ),
+        ] {
+            if !is_positive {
+                return Err(SpecError::Zero(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_descriptors(&self, open: u64, limit: u64) -> Result<(), SpecError> {
+        let needed = self.connections as u64 + 2 * self.threads as u64 + open + DESCRIPTORS_APART;
+        if needed > limit {
+            return Err(SpecError::Descriptors { connections: self.connections, needed, limit });
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self, ports: u64) -> Result<(), SpecError> {
+        let ports = if self.spreads_sources() { ports * u64::from(SOURCES) } else { ports };
+        if self.connections as u64 > ports {
+            return Err(SpecError::Ports { connections: self.connections, ports });
+        }
+        Ok(())
+    }
+
+    /// Whether connections may come from any address of 127.0.0.0/8, each with ports of its own.
+    pub(super) fn spreads_sources(&self) -> bool {
+        match self.target {
+            SocketAddr::V4(target) => target.ip().is_loopback(),
+            SocketAddr::V6(_) => false,
+        }
+    }
+
+    /// Over how many source addresses the connections are spread; 1 leaves the choice to the
+    /// system. At most half of an address' ports are used, so that finding a free one stays quick.
+    pub(super) fn sources(&self) -> u32 {
+        let keep_alive = self.connection_use == ConnectionUse::KeepAlive;
+        if !self.spreads_sources() || !keep_alive {
+            return 1;
+        }
+        let per_address = (local_ports() / 2).max(1);
+        (self.connections as u64).div_ceil(per_address).min(u64::from(SOURCES)) as u32
+    }
+}
+
+/// Source addresses used at most: 127.0.0.1 to 127.0.0.200.
+const SOURCES: u32 = 200;
+
+/// How many local ports the system chooses from.
+fn local_ports() -> u64 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    range.ok().and_then(|text| parse_port_range(&text)).unwrap_or(28_232)
+}
+
+fn parse_port_range(text: &str) -> Option<u64> {
+    let mut bounds = text.split_whitespace().map(str::parse::<u64>);
+    let (low, high) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+    Some((high + 1).saturating_sub(low))
+}
+
+fn open_descriptors() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(3, |entries| entries.count() as u64)
+}
