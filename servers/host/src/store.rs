@@ -1,1 +1,162 @@
-//! The directory of files.
+//! The directory of files: opened once, and nothing outside it is ever reached.
+//!
+//! Every name is resolved beneath the root by the kernel (`openat2`), without symbolic links. An
+//! upload is written to a temporary and appears under its name by one atomic step that never
+//! replaces a file by accident: a name on disk is complete or absent.
+
+mod copies;
+mod download;
+mod error;
+mod list;
+mod temporary;
+mod upload;
+mod walk;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use fileserver_proto::{Entry, FileName, StoreError};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+pub use download::Download;
+pub use error::OpenStoreError;
+pub use upload::Upload;
+
+/// A folder whose files are served. Shared by all threads; it keeps no state but the open folder.
+#[derive(Debug)]
+pub struct Store {
+    root: Arc<OwnedFd>,
+    options: StoreOptions,
+    /// Whether to try temporaries that have no name at all.
+    unnamed: bool,
+}
+
+/// How uploads are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreOptions {
+    /// What a finished upload survives.
+    pub durability: Durability,
+    /// What happens when an upload's name is taken.
+    pub on_conflict: OnConflict,
+}
+
+/// What is forced to disk before an upload is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Durability {
+    /// Nothing: the system writes when it likes, and a power cut may lose acknowledged uploads
+    None,
+    /// The file's data: a name that survives a power cut has its whole content
+    #[default]
+    Data,
+    /// The file and its folder: an acknowledged upload survives a power cut, name and content
+    Full,
+}
+
+impl Durability {
+    /// The one spelling used in flags, records and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Data => "data",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What happens when an upload's name is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OnConflict {
+    /// Store it as `name_copy1.ext`, `name_copy2.ext`, … and tell the client
+    #[default]
+    Rename,
+    /// Replace the present file in one step
+    Overwrite,
+    /// Refuse the upload
+    Error,
+}
+
+impl OnConflict {
+    /// The one spelling used in flags, records and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rename => "rename",
+            Self::Overwrite => "overwrite",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Store {
+    /// Opens an existing folder, and removes temporaries that a killed server left in it.
+    ///
+    /// # Errors
+    /// Where the folder is missing, is none, or may not be entered; and where the kernel cannot
+    /// resolve names safely (`openat2`, Linux 5.6).
+    pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenStoreError> {
+        let folder = rustix::fs::openat(CWD, root, FOLDER, Mode::empty())
+            .map_err(|errno| OpenStoreError::new(root, errno))?;
+        // Proves that the folder may be searched and that the kernel knows openat2.
+        open_beneath(&folder, ".", FOLDER).map_err(|errno| OpenStoreError::new(root, errno))?;
+        // A nameless temporary gets its name through /proc.
+        let unnamed = Path::new("/proc/self/fd").exists();
+        temporary::remove_stale(folder.as_fd());
+        Ok(Self { root: Arc::new(folder), options, unnamed })
+    }
+
+    /// Opens a regular file for reading; a FIFO or device is refused, not waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::NotAFile`], [`StoreError::Denied`],
+    /// [`StoreError::NameTooLong`], [`StoreError::Overloaded`] or [`StoreError::Failed`].
+    pub fn open_download(&self, name: &FileName) -> Result<Download, StoreError> {
+        Download::open(self.root.as_fd(), name)
+    }
+
+    /// Creates the temporary of an upload to `name`, or to a random name where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] where less than `size_hint` bytes are free, [`StoreError::NoFolder`],
+    /// [`StoreError::NameTaken`] under [`OnConflict::Error`], [`StoreError::Denied`],
+    /// [`StoreError::NameTooLong`], [`StoreError::Overloaded`] or [`StoreError::Failed`].
+    pub fn create_upload(
+        &self,
+        name: Option<&FileName>,
+        size_hint: Option<u64>,
+    ) -> Result<Upload, StoreError> {
+        Upload::create(self, name, size_hint)
+    }
+
+    /// The regular files that a peer can name, in all folders, sorted by name. Temporaries and
+    /// links are left out. Stops after 10,000 files (and logs that), in no particular order.
+    ///
+    /// # Errors
+    /// Where the root itself cannot be read. Folders below that cannot be read are left out.
+    pub fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        list::list(self.root.as_fd())
+    }
+
+    /// The folder of a name whose last component is split off.
+    fn folder(&self, path: &str) -> Result<Arc<OwnedFd>, Errno> {
+        if path.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        open_beneath(&self.root, path, FOLDER).map(Arc::new)
+    }
+}
+
+/// How a folder is opened that is only a starting point for names.
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Opens what `path` leads to beneath `folder`, following no link anywhere.
+fn open_beneath(folder: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::io::retry_on_intr(|| {
+        rustix::fs::openat2(folder.as_fd(), path, flags, Mode::empty(), resolve)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! A file open for reading.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use fileserver_proto::{FileInfo, FileName, Modified, StoreError};
+use rustix::fs::{FileType, OFlags, Stat};
+
+use super::{error, open_beneath};
+
+/// A regular file open for reading; closed when dropped.
+#[derive(Debug)]
+pub struct Download {
+    file: OwnedFd,
+    info: FileInfo,
+}
+
+impl Download {
+    pub(super) fn open(root: BorrowedFd<'_>, name: &FileName) -> Result<Self, StoreError> {
+        // Without O_NONBLOCK a FIFO would be waited for until somebody writes to it.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = open_beneath(root, name.as_str(), flags).map_err(error::on_download)?;
+        let stat = rustix::fs::fstat(&file).map_err(error::on_download)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(StoreError::NotAFile);
+        }
+        Ok(Self { file, info: info(&stat) })
+    }
+
+    /// Length and modification time when it was opened.
+    pub fn info(&self) -> FileInfo {
+        self.info
+    }
+
+    /// The open file, for `pread` and `sendfile` with an offset of the caller's own.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// What a session needs to know of a file.
+pub(super) fn info(stat: &Stat) -> FileInfo {
+    FileInfo {
+        len: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: Modified {
+            unix_s: stat.st_mtime,
+            nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        },
+    }
+}

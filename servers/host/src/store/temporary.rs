@@ -1,0 +1,103 @@
+//! Temporary files: nameless where the file system can, else under a name no peer can give.
+//!
+//! A named temporary is locked (`flock`) for as long as a server writes it, so that a server that
+//! starts on the same folder can tell it from one that a killed server left.
+
+use std::ops::ControlFlow;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::walk::walk;
+
+/// What a temporary's name begins with. A `FileName` has no control character, so no peer can
+/// read, replace or list a temporary.
+const PREFIX: &str = "\u{1}upload-";
+
+/// Readable and writable for all, less the process's umask.
+const MODE: Mode = Mode::from_raw_mode(0o666);
+
+/// Opens a nameless temporary in a folder; `None` where the file system has no such thing.
+pub(super) fn unnamed(folder: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::openat(folder, ".", flags, MODE) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Creates a named temporary in a folder, locked.
+pub(super) fn named(folder: BorrowedFd<'_>) -> Result<(OwnedFd, String), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    loop {
+        let name = name();
+        let file = match rustix::fs::openat(folder, name.as_str(), flags, MODE) {
+            Ok(file) => file,
+            Err(Errno::EXIST) => continue,
+            Err(errno) => return Err(errno),
+        };
+        // A server that starts at this very moment may take it for a stale one and remove it.
+        if lock(&file).is_ok() && rustix::fs::fstat(&file)?.st_nlink > 0 {
+            return Ok((file, name));
+        }
+    }
+}
+
+/// Gives a nameless temporary a temporary name, locked.
+pub(super) fn expose(folder: BorrowedFd<'_>, file: &OwnedFd) -> Result<String, Errno> {
+    lock(file)?;
+    loop {
+        let name = name();
+        match link(folder, file, &name) {
+            Ok(()) => return Ok(name),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Links an open file to a name that must be free.
+pub(super) fn link(folder: BorrowedFd<'_>, file: &OwnedFd, name: &str) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+    let open_file = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(rustix::fs::CWD, open_file, folder, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// Removes the temporaries beneath a root that no living server holds.
+pub(super) fn remove_stale(root: BorrowedFd<'_>) {
+    let outcome = walk(root, |found| {
+        if found.kind == FileType::RegularFile
+            && found.name.to_bytes().starts_with(PREFIX.as_bytes())
+        {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let removed = rustix::fs::openat(found.folder, found.name, flags, Mode::empty())
+                .and_then(|file| {
+                    lock(&file)?;
+                    rustix::fs::unlinkat(found.folder, found.name, AtFlags::empty())
+                });
+            match removed {
+                Ok(()) => tracing::info!("removed a temporary that a killed server left"),
+                Err(Errno::WOULDBLOCK) => {}
+                Err(errno) => {
+                    let error = std::io::Error::from(errno);
+                    tracing::warn!("cannot remove a stale temporary: {error}");
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if let Err(errno) = outcome {
+        // A root that may be entered but not listed still serves whoever knows a name.
+        tracing::warn!("cannot look for stale temporaries: {}", std::io::Error::from(errno));
+    }
+}
+
+fn lock(file: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+fn name() -> String {
+    format!("{PREFIX}{:016x}", fastrand::u64(..))
+}

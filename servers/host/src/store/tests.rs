@@ -1,0 +1,362 @@
+//! The store as a whole, on a real file system.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A store on a folder of its own, by default and with named temporaries only.
+fn stores(options: StoreOptions) -> [(TempDir, Store); 2] {
+    [true, false].map(|unnamed| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), options).unwrap();
+        store.unnamed &= unnamed;
+        (folder, store)
+    })
+}
+
+fn name(name: &str) -> FileName {
+    FileName::new(name).unwrap()
+}
+
+fn upload(store: &Store, to: &str, content: &[u8]) -> Result<FileName, StoreError> {
+    let mut upload = store.create_upload(Some(&name(to)), Some(content.len() as u64))?;
+    upload.write(content)?;
+    upload.commit()
+}
+
+/// Everything in the folder, also what peers cannot see.
+fn on_disk(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn listed(store: &Store) -> Vec<String> {
+    store.list().unwrap().iter().map(|entry| entry.name.to_string()).collect()
+}
+
+fn content(store: &Store, from: &str) -> Vec<u8> {
+    let download = store.open_download(&name(from)).unwrap();
+    let file = fs::File::from(download.file().try_clone_to_owned().unwrap());
+    let mut bytes = vec![0; usize::try_from(download.info().len).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+#[test]
+fn an_upload_appears_whole_and_only_when_committed() {
+    for durability in [Durability::None, Durability::Data, Durability::Full] {
+        for (folder, store) in stores(StoreOptions { durability, ..StoreOptions::default() }) {
+            let mut upload = store.create_upload(Some(&name("meme.png")), None).unwrap();
+            upload.write(b"first ").unwrap();
+            assert_eq!(store.open_download(&name("meme.png")).unwrap_err(), StoreError::NotFound);
+            assert_eq!(listed(&store), [""; 0]);
+            upload.write(b"second").unwrap();
+            assert_eq!(upload.commit(), Ok(name("meme.png")));
+            assert_eq!(content(&store, "meme.png"), b"first second");
+            assert_eq!(on_disk(folder.path()), ["meme.png"]);
+        }
+    }
+}
+
+#[test]
+fn an_abandoned_upload_leaves_no_trace() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let mut upload = store.create_upload(Some(&name("a")), Some(100)).unwrap();
+        upload.write(b"half").unwrap();
+        drop(upload);
+        assert_eq!(on_disk(folder.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn a_taken_name_is_numbered() {
+    for (_folder, store) in stores(StoreOptions::default()) {
+        for (content, stored) in
+            [(b"0", "meme.png"), (b"1", "meme_copy1.png"), (b"2", "meme_copy2.png")]
+        {
+            assert_eq!(upload(&store, "meme.png", content), Ok(name(stored)));
+        }
+        assert_eq!(content(&store, "meme.png"), b"0");
+        assert_eq!(content(&store, "meme_copy2.png"), b"2");
+    }
+}
+
+#[test]
+fn a_thousand_copies_are_numbered_without_a_gap() {
+    let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
+    for (folder, store) in stores(options) {
+        for number in 0..1000 {
+            let stored = upload(&store, "a", b"").unwrap();
+            let expected = if number == 0 { "a".to_owned() } else { format!("a_copy{number}") };
+            assert_eq!(stored.as_str(), expected);
+        }
+        assert_eq!(on_disk(folder.path()).len(), 1000);
+    }
+}
+
+#[test]
+fn a_number_that_does_not_fit_is_refused() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let long = "x".repeat(250);
+        assert_eq!(upload(&store, &long, b"1"), Ok(name(&long)));
+        assert_eq!(upload(&store, &long, b"2"), Err(StoreError::NameTooLong));
+        assert_eq!(on_disk(folder.path()), [long]);
+    }
+}
+
+#[test]
+fn a_hundred_threads_uploading_one_name_all_get_their_own() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let barrier = std::sync::Barrier::new(100);
+        let mut stored: Vec<(FileName, Vec<u8>)> = std::thread::scope(|scope| {
+            let uploads: Vec<_> = (0..100_u32)
+                .map(|number| {
+                    let (store, barrier) = (&store, &barrier);
+                    scope.spawn(move || {
+                        let content = number.to_be_bytes().repeat(1000);
+                        barrier.wait();
+                        (upload(store, "same.bin", &content).unwrap(), content)
+                    })
+                })
+                .collect();
+            uploads.into_iter().map(|upload| upload.join().unwrap()).collect()
+        });
+        for (stored, sent) in &stored {
+            assert!(content(&store, stored.as_str()) == *sent, "{stored}");
+        }
+        stored.sort();
+        stored.dedup_by(|a, b| a.0 == b.0);
+        assert_eq!(stored.len(), 100);
+        assert_eq!(on_disk(folder.path()).len(), 100);
+    }
+}
+
+#[test]
+fn overwriting_replaces_a_file_or_a_link_but_no_folder() {
+    let options = StoreOptions { on_conflict: OnConflict::Overwrite, ..StoreOptions::default() };
+    for (folder, store) in stores(options) {
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        symlink(outside.path(), folder.path().join("link")).unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let before = upload(&store, "a", b"old").and_then(|_| store.open_download(&name("a")));
+        assert_eq!(upload(&store, "a", b"new"), Ok(name("a")));
+        assert_eq!(content(&store, "a"), b"new");
+        assert_eq!(before.unwrap().info().len, 3);
+        assert_eq!(upload(&store, "link", b"inside"), Ok(name("link")));
+        assert_eq!(content(&store, "link"), b"inside");
+        assert_eq!(fs::read(outside.path()).unwrap(), b"");
+        assert_eq!(upload(&store, "sub", b""), Err(StoreError::NotAFile));
+        assert_eq!(on_disk(folder.path()), ["a", "link", "sub"]);
+        let two = [b"x", b"y"].map(|_| store.create_upload(None, None).unwrap().commit().unwrap());
+        assert_ne!(two[0], two[1]);
+    }
+}
+
+#[test]
+fn a_conflict_can_be_an_error_early_or_late() {
+    let options = StoreOptions { on_conflict: OnConflict::Error, ..StoreOptions::default() };
+    for (folder, store) in stores(options) {
+        let late = store.create_upload(Some(&name("a")), None).unwrap();
+        assert_eq!(upload(&store, "a", b"first"), Ok(name("a")));
+        assert_eq!(late.commit(), Err(StoreError::NameTaken));
+        let early = store.create_upload(Some(&name("a")), None);
+        assert_eq!(early.unwrap_err(), StoreError::NameTaken);
+        assert_eq!(content(&store, "a"), b"first");
+        assert_eq!(on_disk(folder.path()), ["a"]);
+    }
+}
+
+#[test]
+fn an_upload_without_a_name_gets_eight_letters_and_digits() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        for _ in 0..20 {
+            let mut upload = store.create_upload(None, None).unwrap();
+            upload.write(b"data").unwrap();
+            let stored = upload.commit().unwrap();
+            let (stem, extension) = stored.as_str().split_once('.').unwrap();
+            assert_eq!((stem.len(), extension), (8, "bin"));
+            assert!(stem.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{stem}");
+        }
+        assert_eq!(on_disk(folder.path()).len(), 20);
+    }
+}
+
+#[test]
+fn folders_must_exist_and_lie_beneath_the_root() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        symlink(outside.path(), folder.path().join("out")).unwrap();
+        symlink("a", folder.path().join("within")).unwrap();
+        fs::write(folder.path().join("file"), b"").unwrap();
+        assert_eq!(upload(&store, "a/b/c", b"deep"), Ok(name("a/b/c")));
+        assert_eq!(upload(&store, "a/b/c", b"deep"), Ok(name("a/b/c_copy1")));
+        assert_eq!(content(&store, "a/b/c_copy1"), b"deep");
+        for path in ["missing/c", "out/c", "within/c", "file/c"] {
+            assert_eq!(upload(&store, path, b""), Err(StoreError::NoFolder), "{path}");
+        }
+        assert_eq!(on_disk(outside.path()), [""; 0]);
+        assert_eq!(listed(&store), ["a/b/c", "a/b/c_copy1", "file"]);
+    }
+}
+
+#[test]
+fn no_link_is_followed_on_the_way_down() {
+    let [(folder, store), _] = stores(StoreOptions::default());
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), b"secret").unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    fs::write(folder.path().join("sub/file"), b"inside").unwrap();
+    symlink(outside.path().join("secret"), folder.path().join("file-out")).unwrap();
+    symlink(outside.path(), folder.path().join("folder-out")).unwrap();
+    symlink("../../..", folder.path().join("sub/up")).unwrap();
+    symlink("sub/file", folder.path().join("file-in")).unwrap();
+    symlink("loop", folder.path().join("loop")).unwrap();
+    symlink("/proc/self/root", folder.path().join("magic")).unwrap();
+    for path in [
+        "file-out",
+        "folder-out/secret",
+        "sub/up/etc/passwd",
+        "file-in",
+        "loop",
+        "magic/etc/passwd",
+    ] {
+        let refusal = store.open_download(&name(path)).unwrap_err();
+        assert_eq!(refusal, StoreError::NotAFile, "{path}");
+    }
+    assert_eq!(listed(&store), ["sub/file"]);
+}
+
+#[test]
+fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+    let [(folder, store), _] = stores(StoreOptions::default());
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    fs::write(folder.path().join("file"), b"").unwrap();
+    for path in ["fifo", "socket", "folder"] {
+        let refusal = store.open_download(&name(path)).unwrap_err();
+        assert_eq!(refusal, StoreError::NotAFile, "{path}");
+    }
+    for path in ["missing", "missing/file", "file/file"] {
+        let refusal = store.open_download(&name(path)).unwrap_err();
+        assert_eq!(refusal, StoreError::NotFound, "{path}");
+    }
+    assert_eq!(listed(&store), ["file"]);
+    // A taken name is taken, whatever has it.
+    assert_eq!(upload(&store, "fifo", b""), Ok(name("fifo_copy1")));
+    assert_eq!(upload(&store, "folder", b""), Ok(name("folder_copy1")));
+}
+
+#[test]
+fn devices_are_refused() {
+    // A root of devices stands ready in every Linux system.
+    let store = Store::open(Path::new("/dev"), StoreOptions::default()).unwrap();
+    for path in ["null", "zero", "full"] {
+        assert_eq!(store.open_download(&name(path)).unwrap_err(), StoreError::NotAFile, "{path}");
+    }
+}
+
+#[test]
+fn a_size_beyond_the_free_space_is_refused_before_a_byte() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let refused = store.create_upload(Some(&name("big")), Some(u64::MAX));
+        assert_eq!(refused.unwrap_err(), StoreError::Full);
+        assert_eq!(on_disk(folder.path()), [""; 0]);
+        assert_eq!(upload(&store, "small", b"fits"), Ok(name("small")));
+    }
+}
+
+#[test]
+fn a_full_device_is_told_from_a_failing_one() {
+    let [(_folder, store), _] = stores(StoreOptions::default());
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut upload = Upload::into_file(&store, OwnedFd::from(full));
+    assert_eq!(upload.write(b"x"), Err(StoreError::Full));
+    let unwritable = fs::File::open("/dev/null").unwrap();
+    let mut upload = Upload::into_file(&store, OwnedFd::from(unwritable));
+    assert_eq!(upload.write(b"x"), Err(StoreError::Failed));
+}
+
+#[test]
+fn opening_removes_temporaries_of_killed_servers_only() {
+    let [_, (folder, store)] = stores(StoreOptions::default());
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    let mut live = store.create_upload(Some(&name("sub/live")), None).unwrap();
+    live.write(b"still coming").unwrap();
+    // A killed server's temporary: named alike, held by nobody.
+    let (dead, dead_name) = temporary::named(store.root.as_fd()).unwrap();
+    drop(dead);
+    fs::write(folder.path().join("upload-mine"), b"").unwrap();
+    assert_eq!(on_disk(folder.path()), [&dead_name, "sub", "upload-mine"]);
+    assert_eq!(listed(&store), ["upload-mine"]);
+
+    let second = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    assert_eq!(on_disk(folder.path()), ["sub", "upload-mine"]);
+    assert_eq!(live.commit(), Ok(name("sub/live")));
+    assert_eq!(content(&second, "sub/live"), b"still coming");
+}
+
+#[test]
+fn a_temporary_about_to_replace_a_file_is_locked() {
+    let [(folder, store), _] = stores(StoreOptions::default());
+    let Ok(Some(file)) = temporary::unnamed(store.root.as_fd()) else {
+        return; // This file system has no nameless files, so they are never exposed either.
+    };
+    let exposed = temporary::expose(store.root.as_fd(), &file).unwrap();
+    let rival = fs::File::open(folder.path().join(exposed)).unwrap();
+    assert!(flock(&rival, FlockOperation::NonBlockingLockExclusive).is_err());
+}
+
+#[test]
+fn a_listing_has_sizes_and_times_and_the_order_of_names() {
+    let [(folder, store), _] = stores(StoreOptions::default());
+    for (file, len) in [("b", 2), ("a", 1), ("-c d", 3)] {
+        upload(&store, file, &vec![0; len]).unwrap();
+    }
+    fs::write(folder.path().join("back\\slash"), b"").unwrap();
+    let entries = store.list().unwrap();
+    let seen: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.len)).collect();
+    assert_eq!(seen, [("-c d", 3), ("a", 1), ("b", 2)]);
+    for entry in &entries {
+        let info = store.open_download(&entry.name).unwrap().info();
+        assert_eq!((info.len, info.modified), (entry.len, entry.modified));
+        assert!(info.modified.unix_s > 1_600_000_000);
+    }
+}
+
+#[test]
+fn a_root_must_be_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let file = folder.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let open = |path: &Path| Store::open(path, StoreOptions::default()).unwrap_err();
+    assert!(matches!(open(&missing), OpenStoreError::NotFound { .. }));
+    assert!(matches!(open(&file), OpenStoreError::NotAFolder { .. }));
+    assert!(open(&file).to_string().contains("is not a folder; name the folder"));
+}
+
+#[test]
+fn the_root_is_opened_once() {
+    let [(folder, store), _] = stores(StoreOptions::default());
+    upload(&store, "a", b"kept").unwrap();
+    let moved = folder.path().with_extension("moved");
+    fs::rename(folder.path(), &moved).unwrap();
+    fs::create_dir(folder.path()).unwrap();
+    assert_eq!(content(&store, "a"), b"kept");
+    fs::remove_dir(folder.path()).unwrap();
+    fs::rename(moved, folder.path()).unwrap();
+}

@@ -1,0 +1,224 @@
+//! A file on its way in: written to a temporary, published all or nothing.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use fileserver_proto::{FileName, StoreError};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::copies::place_copy;
+use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
+
+/// An upload in progress. Dropping it leaves no trace.
+#[derive(Debug)]
+pub struct Upload {
+    folder: Arc<OwnedFd>,
+    file: OwnedFd,
+    /// The temporary's name in the folder, where it has one.
+    temporary: Option<String>,
+    /// The name it is to get; `None` for a random one.
+    target: Option<FileName>,
+    options: StoreOptions,
+}
+
+impl Upload {
+    pub(super) fn create(
+        store: &Store,
+        target: Option<&FileName>,
+        size_hint: Option<u64>,
+    ) -> Result<Self, StoreError> {
+        let options = store.options;
+        let (path, last) = target.map_or(("", ""), FileName::split);
+        let folder = store.folder(path).map_err(error::on_folder)?;
+        if options.on_conflict == OnConflict::Error
+            && target.is_some()
+            && is_taken(&folder, last).map_err(error::on_upload)?
+        {
+            return Err(StoreError::NameTaken);
+        }
+        let unnamed = match store.unnamed {
+            true => temporary::unnamed(folder.as_fd()).map_err(error::on_upload)?,
+            false => None,
+        };
+        let (file, temporary) = match unnamed {
+            Some(file) => (file, None),
+            None => {
+                let (file, name) = temporary::named(folder.as_fd()).map_err(error::on_upload)?;
+                (file, Some(name))
+            }
+        };
+        let upload = Self { folder, file, temporary, target: target.cloned(), options };
+        match size_hint {
+            Some(size) if upload.is_beyond_free_space(size) => Err(StoreError::Full),
+            Some(_) | None => Ok(upload),
+        }
+    }
+
+    /// Appends all of `bytes`.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Overloaded`] or [`StoreError::Failed`]; how much was
+    /// written is then unknown, and the upload is of no more use.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.file, bytes) {
+                Ok(0) => return Err(error::on_upload(Errno::IO)),
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(error::on_upload(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the file durable as the store's options say, then gives it its name in one step.
+    ///
+    /// # Errors
+    /// As for [`Store::create_upload`], and [`StoreError::NameTooLong`] where a `_copyN` does not
+    /// fit. Nothing is left behind, with one exception: when only the last step of
+    /// [`Durability::Full`], syncing the folder, fails, the file is whole and has its name.
+    pub fn commit(mut self) -> Result<FileName, StoreError> {
+        match self.options.durability {
+            Durability::None => Ok(()),
+            Durability::Data => rustix::fs::fdatasync(&self.file),
+            Durability::Full => rustix::fs::fsync(&self.file),
+        }
+        .map_err(error::on_upload)?;
+        let name = match self.target.take() {
+            None => self.publish_at_random()?,
+            Some(name) => match self.options.on_conflict {
+                OnConflict::Rename => self.publish_beside(name)?,
+                OnConflict::Overwrite => self.publish_over(name)?,
+                OnConflict::Error => {
+                    if !self.publish(name.split().1)? {
+                        return Err(StoreError::NameTaken);
+                    }
+                    name
+                }
+            },
+        };
+        if self.options.durability == Durability::Full {
+            sync_folder(&self.folder).map_err(error::on_upload)?;
+        }
+        Ok(name)
+    }
+
+    /// Publishes under 8 random letters and digits.
+    fn publish_at_random(&mut self) -> Result<FileName, StoreError> {
+        loop {
+            let stem: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
+            let name = FileName::new(&format!("{stem}.bin"))
+                .expect("letters, digits and a dot are a file name");
+            if self.publish(name.as_str())? {
+                return Ok(name);
+            }
+        }
+    }
+
+    /// Publishes under the name, or under the first `_copyN` of it that is free.
+    fn publish_beside(&mut self, name: FileName) -> Result<FileName, StoreError> {
+        if self.publish(name.split().1)? {
+            return Ok(name);
+        }
+        let copy = |number| name.copy(number).map_err(|_| StoreError::NameTooLong);
+        let folder = Arc::clone(&self.folder);
+        let number = place_copy(
+            |number| self.publish(copy(number)?.split().1),
+            |number| is_taken(&folder, copy(number)?.split().1).map_err(error::on_upload),
+        )?
+        .ok_or(StoreError::NameTaken)?;
+        copy(number)
+    }
+
+    /// Publishes under the name, in place of the file that has it.
+    fn publish_over(&mut self, name: FileName) -> Result<FileName, StoreError> {
+        let (_, last) = name.split();
+        if self.publish(last)? {
+            return Ok(name);
+        }
+        let temporary = match self.temporary.take() {
+            Some(temporary) => temporary,
+            None => temporary::expose(self.folder.as_fd(), &self.file).map_err(error::on_upload)?,
+        };
+        let temporary = self.temporary.insert(temporary);
+        rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, last)
+            .map_err(error::on_upload)?;
+        self.temporary = None;
+        Ok(name)
+    }
+
+    /// Gives the file this name in its folder; false where the name is taken.
+    fn publish(&mut self, last: &str) -> Result<bool, StoreError> {
+        let outcome = match &self.temporary {
+            None => temporary::link(self.folder.as_fd(), &self.file, last),
+            Some(temporary) => rename_exclusively(&self.folder, temporary, last),
+        };
+        match outcome {
+            Ok(()) => {
+                self.temporary = None;
+                Ok(true)
+            }
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(error::on_upload(errno)),
+        }
+    }
+
+    /// Whether the file system has less than `size` bytes free. Where it does not say, the first
+    /// write that fails will.
+    fn is_beyond_free_space(&self, size: u64) -> bool {
+        rustix::fs::fstatvfs(&self.file).is_ok_and(|space| {
+            space.f_blocks > 0 && space.f_bavail.saturating_mul(space.f_frsize) < size
+        })
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(temporary) = self.temporary.take() else { return };
+        if let Err(errno) = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty()) {
+            let error = std::io::Error::from(errno);
+            tracing::warn!("cannot remove the temporary of an unfinished upload: {error}");
+        }
+    }
+}
+
+/// Whether anything has this name; a link counts itself, not what it leads to.
+fn is_taken(folder: &OwnedFd, last: &str) -> Result<bool, Errno> {
+    match rustix::fs::statat(folder, last, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Renames where the new name is free.
+fn rename_exclusively(folder: &OwnedFd, old: &str, new: &str) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(folder, old, folder, new, RenameFlags::NOREPLACE) {
+        // NFS has neither nameless files nor exclusive renames, but its links are exclusive.
+        Err(Errno::INVAL) => {
+            rustix::fs::linkat(folder, old, folder, new, AtFlags::empty())?;
+            rustix::fs::unlinkat(folder, old, AtFlags::empty())
+        }
+        outcome => outcome,
+    }
+}
+
+fn sync_folder(folder: &OwnedFd) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::fsync(rustix::fs::openat(folder, ".", flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+impl Upload {
+    /// An upload whose bytes go to a file of the test's choosing.
+    pub(super) fn into_file(store: &Store, file: OwnedFd) -> Self {
+        Self {
+            folder: Arc::clone(&store.root),
+            file,
+            temporary: None,
+            target: None,
+            options: store.options,
+        }
+    }
+}

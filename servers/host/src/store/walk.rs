@@ -1,0 +1,88 @@
+//! Visits what lies beneath the root, bounded and without following links.
+
+use std::collections::VecDeque;
+use std::ffi::CStr;
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+
+use fileserver_proto::FileName;
+use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::io::Errno;
+
+use super::open_beneath;
+
+/// Most directory entries that one walk looks at.
+const WALK_ENTRIES: usize = 100_000;
+
+/// One thing found by a [`walk`] that is no folder.
+pub(super) struct Found<'a> {
+    /// The folder it is in, open.
+    pub folder: BorrowedFd<'a>,
+    /// That folder's path beneath the root; empty for the root itself.
+    pub path: &'a str,
+    /// Its name in that folder.
+    pub name: &'a CStr,
+    /// What it is.
+    pub kind: FileType,
+}
+
+/// Calls `visit` for everything beneath the root but folders, until it breaks or the bound is
+/// reached. Folders that no peer can name, or that cannot be read, are left out.
+///
+/// # Errors
+/// Where the root itself cannot be read.
+pub(super) fn walk(
+    root: BorrowedFd<'_>,
+    mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
+) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut dir = Dir::new(open_beneath(root, ".", flags)?)?;
+    let mut path = String::new();
+    let mut waiting = VecDeque::new();
+    let mut entries = 0;
+    loop {
+        while let Some(Ok(entry)) = dir.read() {
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            entries += 1;
+            if entries > WALK_ENTRIES {
+                tracing::warn!("the root has over {WALK_ENTRIES} entries: not all were looked at");
+                return Ok(());
+            }
+            let folder = dir.fd()?;
+            let Some(kind) = kind_of(folder, name, entry.file_type()) else { continue };
+            if kind == FileType::Directory {
+                let below = name.to_str().ok().map(|name| join(&path, name));
+                if let Some(below) = below.filter(|below| FileName::new(below).is_ok()) {
+                    waiting.push_back(below);
+                }
+            } else if visit(Found { folder, path: &path, name, kind }).is_break() {
+                return Ok(());
+            }
+        }
+        // The next folder that can still be opened.
+        dir = loop {
+            let Some(next) = waiting.pop_front() else { return Ok(()) };
+            if let Ok(next_dir) = open_beneath(root, &next, flags).and_then(Dir::new) {
+                path = next;
+                break next_dir;
+            }
+        };
+    }
+}
+
+/// A name with the path of its folder before it.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}
+
+/// The kind of an entry, asked for where the file system does not tell it in its listing.
+fn kind_of(folder: BorrowedFd<'_>, name: &CStr, told: FileType) -> Option<FileType> {
+    if told != FileType::Unknown {
+        return Some(told);
+    }
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(FileType::from_raw_mode(stat.st_mode))
+}
