@@ -1,9 +1,20 @@
 //! A file server in interchangeable concurrency architectures.
 //!
 //! What to say is decided by [`fileserver_proto::Session`]; this crate decides who waits for what,
-//! and on which thread: each [`Strategy`](strategy::Strategy) is one answer.
+//! and on which thread: each [`Strategy`] is one answer.
 
+mod blocking;
+mod connection;
+mod deadlines;
+mod endpoint;
+mod gate;
+mod shutdown;
+mod site;
 pub mod store;
 pub mod strategy;
 
-pub use strategy::StrategyKind;
+pub use endpoint::{AcceptError, Endpoint};
+pub use gate::{Gate, Ticket};
+pub use shutdown::Shutdown;
+pub use site::{Counters, EXHAUSTION_PAUSE, ServeReport, Site, SiteOptions};
+pub use strategy::{Strategy, StrategyKind};

@@ -1,6 +1,51 @@
 //! Concurrency architectures: the contract, and the list of all.
 
+mod iterative;
+mod selector;
+mod thread_pool;
+mod threaded;
+
+use std::io;
+use std::sync::Arc;
+
 use clap::ValueEnum;
+
+use crate::endpoint::Endpoint;
+use crate::shutdown::Shutdown;
+use crate::site::{ServeReport, Site};
+
+pub use iterative::Iterative;
+pub use selector::Selector;
+pub use thread_pool::ThreadPool;
+pub use threaded::Threaded;
+
+/// A concurrency architecture. Implementations differ only in who runs a connection, and when.
+///
+/// Each of them, alike:
+/// - performs the actions of every connection's [`Session`](fileserver_proto::Session), tells it
+///   of the time no later than a moment after its deadline, and drops it when it says so or the
+///   connection breaks;
+/// - opens no more connections than the site's gate admits: further ones wait in the backlog;
+/// - pauses accepting when descriptors or memory run out, until a connection closes or
+///   [`EXHAUSTION_PAUSE`](crate::site::EXHAUSTION_PAUSE) has passed, without spinning;
+/// - lets every connection that is admitted to service make progress, whatever the others do
+///   (`iterative` admits one at a time: that is its point);
+/// - confines a panic to the connection it happened on, and counts it;
+/// - once the shutdown is triggered, accepts no more, closes idle connections at once and the
+///   others after the request in progress, and after the site's drain time, or a second trigger,
+///   breaks what is left.
+pub trait Strategy: Send + Sync {
+    /// Serves until `shutdown` is triggered, drains, and returns what happened.
+    ///
+    /// # Errors
+    /// The listener or the selector failed for good, or a fixed number of threads cannot be had.
+    fn serve(
+        &self,
+        endpoint: &Endpoint,
+        site: &Arc<Site>,
+        shutdown: &Shutdown,
+    ) -> io::Result<ServeReport>;
+}
 
 /// The architectures to choose from. The first line of each is what `--help` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
@@ -27,5 +72,21 @@ impl StrategyKind {
             Self::ThreadPool => "thread-pool",
             Self::Selector => "selector",
         }
+    }
+
+    /// The implementation.
+    pub fn build(self) -> Box<dyn Strategy> {
+        match self {
+            Self::Iterative => Box::new(Iterative),
+            Self::Threaded => Box::new(Threaded),
+            Self::ThreadPool => Box::new(ThreadPool),
+            Self::Selector => Box::new(Selector),
+        }
+    }
+
+    /// The model in one line, as `--help` shows it.
+    pub fn summary(self) -> String {
+        let value = self.to_possible_value();
+        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
 }

@@ -21,6 +21,12 @@ impl IoBuffers {
     pub fn is_empty(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
     }
+
+    /// Forgets all bytes of both directions.
+    pub fn clear(&mut self) {
+        self.input.clear();
+        self.output.clear();
+    }
 }
 
 /// A queue of bytes in one contiguous piece: appended at the back, consumed from the front.
@@ -91,18 +97,48 @@ impl Buffer {
         }
     }
 
-    /// Appends bytes, growing the buffer where they do not fit.
-    pub fn push(&mut self, bytes: &[u8]) {
-        if self.bytes.len() - self.end < bytes.len() {
+    /// Makes sure that the spare room holds `len` bytes, growing the buffer where it must.
+    pub fn reserve(&mut self, len: usize) {
+        if self.bytes.len() - self.end < len {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
-            if self.bytes.len() < self.end + bytes.len() {
-                self.bytes.resize(self.end + bytes.len(), 0);
+            if self.bytes.len() < self.end + len {
+                self.bytes.resize(self.end + len, 0);
             }
         }
+    }
+
+    /// Appends bytes, growing the buffer where they do not fit.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
         self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
+    }
+
+    /// Appends a number in decimal digits.
+    pub(crate) fn push_decimal(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        let mut rest = number;
+        loop {
+            first -= 1;
+            digits[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(&digits[first..]);
+    }
+
+    /// Makes sure that [`spare`](Self::spare) is not empty, growing a buffer that is full.
+    pub(crate) fn ensure_spare(&mut self) {
+        const LEAST_BYTES: usize = 512;
+        if self.spare().is_empty() {
+            let capacity = (2 * self.bytes.len()).max(LEAST_BYTES);
+            self.bytes.resize(capacity, 0);
+        }
     }
 
     /// Forgets everything.
@@ -141,6 +177,27 @@ mod tests {
         buffer.push(b"abcd");
         buffer.consume(3);
         assert_eq!(buffer.spare().len(), 3);
+    }
+
+    #[test]
+    fn a_full_buffer_grows_when_it_must_have_spare_room() {
+        let mut buffer = Buffer::default();
+        buffer.ensure_spare();
+        assert!(!buffer.spare().is_empty());
+        let full = vec![b'x'; buffer.capacity()];
+        buffer.push(&full);
+        buffer.ensure_spare();
+        assert!(!buffer.spare().is_empty());
+        assert_eq!(buffer.filled(), full);
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 9, 10, 4096, u64::MAX] {
+            let mut buffer = Buffer::default();
+            buffer.push_decimal(number);
+            assert_eq!(buffer.filled(), number.to_string().as_bytes());
+        }
     }
 
     #[test]

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Everything but the tests that must hold before a commit: format, lints, docs, guards.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$1"; }
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+step "charts need no font library"
+# plotters' text features drag in freetype and fontconfig, and break criterion's own plots.
+if cargo tree --workspace --edges features --invert plotters | grep -E 'ttf|ab_glyph|font-kit'; then
+    echo "plotters was built with a font feature: remove it from the features above" >&2
+    exit 1
+fi
+
+step "nothing of this machine is committed"
+if git grep -nE '(^|[^A-Za-z0-9._/-])/(work|root|home)/' -- . ':!scripts/check.sh'; then
+    echo "replace the machine paths above by relative ones" >&2
+    exit 1
+fi
+
+step "unsafe code only where the architecture allows it"
+if git grep -nE '\bunsafe (\{|impl|fn)' -- '*.rs' ':!*/sys.rs' ':!*/counting_allocator.rs'; then
+    echo "move it to a sys.rs, or find a safe way" >&2
+    exit 1
+fi
+
+step "ok"

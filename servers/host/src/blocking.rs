@@ -1,0 +1,251 @@
+//! What the strategies share whose threads block on a connection's socket.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fileserver_proto::{IoBuffers, Now};
+use rustix::net::SocketFlags;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use slab::Slab;
+
+use crate::connection::{Attempt, Connection, Pace, Step, Wait};
+use crate::endpoint::{AcceptError, Endpoint};
+use crate::gate::Ticket;
+use crate::shutdown::Shutdown;
+use crate::site::{EXHAUSTION_PAUSE, Site, now};
+
+/// Socket timeouts are rounded up to a multiple of this, so that the deadlines of successive
+/// requests, a little different each, need no system call to arm.
+const TIMEOUT_STEP_MS: u128 = 50;
+
+/// The connections that threads may be blocked on, so that another thread can end their waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    places: Mutex<Slab<Arc<Place>>>,
+    draining: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Place {
+    socket: Arc<OwnedFd>,
+    idle: AtomicBool,
+}
+
+/// A connection's place in the roster, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    roster: Arc<Roster>,
+    place: Arc<Place>,
+    key: usize,
+}
+
+impl Roster {
+    pub(crate) fn register(self: &Arc<Self>, socket: &Arc<OwnedFd>) -> Registration {
+        let place = Arc::new(Place { socket: Arc::clone(socket), idle: AtomicBool::new(false) });
+        let key = self.lock().insert(Arc::clone(&place));
+        Registration { roster: Arc::clone(self), place, key }
+    }
+
+    /// Ends the waiting of idle connections and has the others close after their request.
+    ///
+    /// A thread stores that it is idle and then looks whether the server drains; here the order
+    /// is the other way round. So one of the two always sees the other.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        for (_, place) in self.lock().iter() {
+            if place.idle.load(Ordering::SeqCst) {
+                let _ = rustix::net::shutdown(&place.socket, rustix::net::Shutdown::Read);
+            }
+        }
+    }
+
+    /// Breaks all connections.
+    fn end_all(&self) {
+        for (_, place) in self.lock().iter() {
+            let _ = rustix::net::shutdown(&place.socket, rustix::net::Shutdown::Both);
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slab<Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registration {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.roster.is_draining()
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.roster.lock().remove(self.key);
+    }
+}
+
+/// The pace of a thread that blocks on its connection's socket, with the session's deadline as
+/// the socket's timeout.
+pub(crate) struct BlockingPace<'r> {
+    registration: &'r Registration,
+    between_requests: Attempt,
+    now: Now,
+    armed_receive: Option<Duration>,
+    armed_send: Option<Duration>,
+}
+
+impl<'r> BlockingPace<'r> {
+    /// `between_requests` says whether the thread waits for the next request too.
+    pub(crate) fn new(registration: &'r Registration, between_requests: Attempt) -> Self {
+        Self { registration, between_requests, now: now(), armed_receive: None, armed_send: None }
+    }
+}
+
+impl Pace for BlockingPace<'_> {
+    fn now(&mut self) -> Now {
+        self.now = now();
+        self.now
+    }
+
+    fn before_wait(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        wait: Wait,
+        idle: bool,
+        deadline: Option<Instant>,
+    ) -> Attempt {
+        if wait == Wait::Inbound {
+            self.registration.place.idle.store(idle, Ordering::SeqCst);
+            if idle && self.is_draining() {
+                return Attempt::PerformNow;
+            }
+            if idle && self.between_requests == Attempt::PerformNow {
+                return Attempt::PerformNow;
+            }
+        }
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(self.now.instant).as_millis();
+            let steps = left.div_ceil(TIMEOUT_STEP_MS).max(1);
+            Duration::from_millis(u64::try_from(steps * TIMEOUT_STEP_MS).unwrap_or(u64::MAX))
+        });
+        let (which, armed) = match wait {
+            Wait::Inbound => (Timeout::Recv, &mut self.armed_receive),
+            Wait::Outbound => (Timeout::Send, &mut self.armed_send),
+        };
+        if *armed != timeout {
+            match set_socket_timeout(socket, which, timeout) {
+                Ok(()) => *armed = timeout,
+                Err(errno) => tracing::warn!("a socket's timeout could not be set: {errno}"),
+            }
+        }
+        Attempt::Perform
+    }
+
+    fn is_draining(&self) -> bool {
+        self.registration.roster.is_draining()
+    }
+}
+
+/// Serves one connection from its first byte to its last.
+pub(crate) fn serve_connection(
+    site: &Site,
+    roster: &Arc<Roster>,
+    socket: OwnedFd,
+    ticket: Ticket,
+    io: &mut IoBuffers,
+) {
+    let mut connection = Connection::new(site, socket, ticket, now());
+    let registration = roster.register(connection.socket());
+    let mut pace = BlockingPace::new(&registration, Attempt::Perform);
+    loop {
+        match connection.step(site, io, &mut pace) {
+            Step::Done { .. } => {}
+            Step::Blocked(_) => connection.handle_timeout(io, now()),
+            Step::Closed => break,
+        }
+    }
+    drop(registration);
+    connection.close(site);
+}
+
+/// Accepts connections until the shutdown is triggered and hands each to `serve`.
+///
+/// While the gate is full, or descriptors have run out, connections wait in the backlog.
+///
+/// # Errors
+/// The listener failed for good.
+pub(crate) fn accept_each(
+    endpoint: &Endpoint,
+    site: &Site,
+    shutdown: &Shutdown,
+    mut serve: impl FnMut(OwnedFd, Ticket),
+) -> io::Result<()> {
+    while !shutdown.is_triggered() {
+        let Some(ticket) = site.gate.enter() else {
+            site.gate.wait_for_close(EXHAUSTION_PAUSE);
+            continue;
+        };
+        match endpoint.accept(SocketFlags::empty()) {
+            Ok(socket) => serve(socket, ticket),
+            Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
+            Err(AcceptError::Exhausted(error)) => {
+                tracing::warn!("accepting pauses: {error}");
+                drop(ticket);
+                site.gate.wait_for_close(EXHAUSTION_PAUSE);
+            }
+            Err(AcceptError::Ended(error)) => {
+                if !shutdown.is_triggered() {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has a triggered shutdown end the accepting and the waiting of idle connections at once, and
+/// break what is left when the drain has taken too long.
+pub(crate) fn drain_when_triggered(
+    endpoint: &Endpoint,
+    site: &Arc<Site>,
+    roster: &Arc<Roster>,
+    shutdown: &Shutdown,
+) {
+    let (endpoint, site, roster) = (endpoint.clone(), Arc::clone(site), Arc::clone(roster));
+    let request = shutdown.clone();
+    shutdown.on_trigger(move || {
+        endpoint.close();
+        roster.begin_drain();
+        site.gate.wake();
+        if request.is_urgent() {
+            roster.end_all();
+            return;
+        }
+        let (site, roster) = (Arc::clone(&site), Arc::clone(&roster));
+        let watch = move || {
+            if !site.gate.wait_until_empty(Instant::now() + site.drain, || false) {
+                roster.end_all();
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().spawn(watch) {
+            tracing::warn!("no thread to limit the drain's time: {error}");
+        }
+    });
+}
+
+/// How long broken connections may take to be cleared away.
+const CLEARING: Duration = Duration::from_secs(1);
+
+/// Waits for the drain to end.
+pub(crate) fn wait_for_drain(site: &Site, shutdown: &Shutdown) {
+    let deadline = Instant::now() + site.drain + CLEARING;
+    if !site.gate.wait_until_empty(deadline, || shutdown.is_urgent()) {
+        site.gate.wait_until_empty(Instant::now() + CLEARING, || false);
+    }
+}

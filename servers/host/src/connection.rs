@@ -1,0 +1,356 @@
+//! One connection: its session, its socket and its files, and the performing of actions.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session, StoreError};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+use crate::gate::Ticket;
+use crate::site::Site;
+use crate::store::{Download, Upload};
+
+/// Room for received bytes: larger pieces mean fewer system calls for an upload.
+const INPUT_BYTES: usize = 128 << 10;
+/// A file of up to this size is read behind its head and sent with it in one call.
+const SMALL_FILE_BYTES: u64 = 16 << 10;
+/// Room for composed bytes: a head and a small file.
+const OUTPUT_BYTES: usize = SMALL_FILE_BYTES as usize + 2048;
+/// The most one step hands to the kernel: sending until the socket is full would drive the
+/// file's pages out of the processor's cache before the reader takes them, and starve others.
+pub(crate) const STEP_BYTES: u64 = 128 << 10;
+
+/// Buffers to lend to connections, large enough for these settings.
+pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
+    let input = INPUT_BYTES.max(2 * site.settings.limits.input_bytes());
+    IoBuffers::with_capacity(input, OUTPUT_BYTES)
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    session: Session,
+    socket: Arc<OwnedFd>,
+    download: Option<Download>,
+    upload: Option<Upload>,
+    _ticket: Ticket,
+}
+
+/// What came of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The action was performed, wholly or in part, and moved that many body bytes.
+    Done {
+        /// Body bytes moved: the measure of a fair share.
+        bytes: u64,
+    },
+    /// It would have to wait for the peer.
+    Blocked(Wait),
+    /// The conversation is over, or the connection is broken.
+    Closed,
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Bytes from the peer.
+    Inbound,
+    /// Room in the socket's send buffer.
+    Outbound,
+}
+
+/// How a strategy waits for the peer and tells the time.
+pub(crate) trait Pace {
+    /// The present, asked for when an action is done.
+    fn now(&mut self) -> Now;
+
+    /// Called before an action that may wait for the peer. `idle` says that the session is
+    /// between requests; `deadline` is when the session wants to hear of the time.
+    fn before_wait(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        wait: Wait,
+        idle: bool,
+        deadline: Option<Instant>,
+    ) -> Attempt;
+
+    /// Called with the number of bytes a receive brought and the room it had.
+    fn received(&mut self, _bytes: usize, _room: usize) {}
+
+    /// Whether the server drains.
+    fn is_draining(&self) -> bool;
+}
+
+/// What to do about an action that may wait for the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// Perform it; a blocking socket waits.
+    Perform,
+    /// Perform it only if it need not wait.
+    PerformNow,
+    /// It is known that it would wait.
+    Skip,
+}
+
+impl Connection {
+    pub(crate) fn new(site: &Site, socket: OwnedFd, ticket: Ticket, now: Now) -> Self {
+        site.counters.accepted();
+        Self {
+            session: Session::new(Arc::clone(&site.settings), now),
+            socket: Arc::new(socket),
+            download: None,
+            upload: None,
+            _ticket: ticket,
+        }
+    }
+
+    /// The socket, for whoever must be able to shut it down from another thread.
+    pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
+        &self.socket
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.session.poll_timeout()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, io: &mut IoBuffers, now: Now) {
+        self.session.handle_timeout(io, now);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.session.is_idle()
+    }
+
+    /// Counts the connection as ended; what is dropped without this ended by a panic.
+    pub(crate) fn close(self, site: &Site) {
+        site.counters.ended(self.session.requests());
+    }
+
+    /// Performs the session's next action, or the part of it that can be done now.
+    pub(crate) fn step(&mut self, site: &Site, io: &mut IoBuffers, pace: &mut impl Pace) -> Step {
+        if pace.is_draining() {
+            self.session.begin_drain();
+        }
+        let deadline = self.session.poll_timeout();
+        let mut moved = 0;
+        let done = match self.session.poll_action(io) {
+            Action::Receive => {
+                let idle = self.session.is_idle();
+                let socket = self.socket.as_fd();
+                let flags = match pace.before_wait(socket, Wait::Inbound, idle, deadline) {
+                    Attempt::Perform => RecvFlags::empty(),
+                    Attempt::PerformNow => RecvFlags::DONTWAIT,
+                    Attempt::Skip => return Step::Blocked(Wait::Inbound),
+                };
+                let room = io.input.spare();
+                let room_bytes = room.len();
+                match rustix::net::recv(socket, room, flags) {
+                    Ok((bytes, _)) => {
+                        pace.received(bytes, room_bytes);
+                        io.input.commit(bytes);
+                        moved = bytes as u64;
+                        Completion::Received { bytes }
+                    }
+                    Err(Errno::INTR) => return Step::Done { bytes: 0 },
+                    Err(Errno::AGAIN) => return Step::Blocked(Wait::Inbound),
+                    Err(_) => return Step::Closed,
+                }
+            }
+            Action::Send { more } => {
+                let socket = self.socket.as_fd();
+                pace.before_wait(socket, Wait::Outbound, false, deadline);
+                match send(socket, &mut io.output, more) {
+                    Ok(()) => Completion::Sent,
+                    Err(errno) => return not_sent(errno),
+                }
+            }
+            Action::SendFile { offset, len } => {
+                let socket = self.socket.as_fd();
+                pace.before_wait(socket, Wait::Outbound, false, deadline);
+                match send_file(socket, &mut io.output, self.download.as_ref(), offset, len) {
+                    Ok(bytes) => {
+                        moved = bytes;
+                        Completion::FileSent(Ok(bytes))
+                    }
+                    Err(SendFileError::Socket(errno)) => return not_sent(errno),
+                    Err(SendFileError::Store(error)) => Completion::FileSent(Err(error)),
+                }
+            }
+            Action::OpenDownload { name } => {
+                Completion::Opened(site.store.open_download(name).map(|download| {
+                    let info = download.info();
+                    self.download = Some(download);
+                    info
+                }))
+            }
+            Action::CloseDownload => {
+                self.download = None;
+                Completion::DownloadClosed
+            }
+            Action::CreateUpload { name, size_hint } => {
+                Completion::Created(site.store.create_upload(name, size_hint).map(|upload| {
+                    self.upload = Some(upload);
+                }))
+            }
+            Action::WriteUpload { len } => {
+                moved = len as u64;
+                let written = match &mut self.upload {
+                    Some(upload) => upload.write(&io.input.filled()[..len]),
+                    None => Err(StoreError::Failed),
+                };
+                if written.is_ok() {
+                    io.input.consume(len);
+                }
+                Completion::Written(written)
+            }
+            Action::CommitUpload => Completion::Committed(
+                self.upload.take().ok_or(StoreError::Failed).and_then(Upload::commit),
+            ),
+            Action::AbortUpload => {
+                self.upload = None;
+                Completion::Aborted
+            }
+            Action::ListFiles => Completion::Listed(site.store.list()),
+            Action::FinishSending => {
+                // Fails only where the peer is gone, which the next read will tell.
+                let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+                Completion::SendingFinished
+            }
+            Action::Close => return Step::Closed,
+        };
+        self.session.handle_completion(io, done, pace.now());
+        Step::Done { bytes: moved }
+    }
+}
+
+/// Runs something on behalf of one connection so that a panic ends no more than that connection.
+///
+/// Whatever the panicking code held is dropped with the connection, so no broken state is seen
+/// by others: hence the assertion of unwind safety.
+pub(crate) fn contained<T>(site: &Site, run: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(run));
+    if result.is_err() {
+        site.counters.panicked();
+        tracing::error!("a connection ended by a panic; the others go on");
+    }
+    result.ok()
+}
+
+/// What a parked connection keeps of its buffers: nothing, unless bytes wait in them.
+#[derive(Debug, Default)]
+pub(crate) struct Leftover {
+    input: Option<Box<[u8]>>,
+    output: Option<Box<[u8]>>,
+}
+
+impl Leftover {
+    /// Takes what is left in borrowed buffers, so that they can serve another connection.
+    pub(crate) fn take(io: &mut IoBuffers) -> Self {
+        fn rest(buffer: &mut Buffer) -> Option<Box<[u8]>> {
+            if buffer.is_empty() {
+                return None;
+            }
+            let rest = buffer.filled().into();
+            buffer.clear();
+            Some(rest)
+        }
+        Self { input: rest(&mut io.input), output: rest(&mut io.output) }
+    }
+
+    /// Puts it back into buffers, which must be empty.
+    pub(crate) fn restore(&mut self, io: &mut IoBuffers) {
+        debug_assert!(io.is_empty(), "another connection's bytes are in the buffers");
+        if let Some(bytes) = self.input.take() {
+            io.input.push(&bytes);
+        }
+        if let Some(bytes) = self.output.take() {
+            io.output.push(&bytes);
+        }
+    }
+}
+
+fn not_sent(errno: Errno) -> Step {
+    match errno {
+        Errno::AGAIN => Step::Blocked(Wait::Outbound),
+        Errno::INTR => Step::Done { bytes: 0 },
+        _ => Step::Closed,
+    }
+}
+
+fn send(socket: BorrowedFd<'_>, output: &mut Buffer, more: bool) -> Result<(), Errno> {
+    let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+    let sent = rustix::net::send(socket, output.filled(), flags)?;
+    output.consume(sent);
+    Ok(())
+}
+
+enum SendFileError {
+    Socket(Errno),
+    Store(StoreError),
+}
+
+/// Sends output and a part of the file; returns how many bytes of the file were taken care of.
+fn send_file(
+    socket: BorrowedFd<'_>,
+    output: &mut Buffer,
+    download: Option<&Download>,
+    offset: u64,
+    len: u64,
+) -> Result<u64, SendFileError> {
+    if len == 0 {
+        return send(socket, output, false).map(|()| 0).map_err(SendFileError::Socket);
+    }
+    let Some(download) = download else { return Err(SendFileError::Store(StoreError::Failed)) };
+    if len <= SMALL_FILE_BYTES {
+        let read = read_behind(output, download, offset, len).map_err(SendFileError::Store)?;
+        // The bytes read are in the output now, so they are taken care of even where the socket
+        // is full: what is left of the output is asked for again.
+        return match send(socket, output, false) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(read),
+            Err(errno) => Err(SendFileError::Socket(errno)),
+        };
+    }
+    if !output.is_empty() {
+        send(socket, output, true).map_err(SendFileError::Socket)?;
+        if !output.is_empty() {
+            return Ok(0);
+        }
+    }
+    let step = len.min(STEP_BYTES);
+    let mut position = offset;
+    match rustix::fs::sendfile(socket, download.file(), Some(&mut position), step as usize) {
+        Ok(0) => Err(SendFileError::Store(StoreError::Failed)),
+        Ok(sent) => Ok(sent as u64),
+        // A file system without sendfile.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let len = len.min(SMALL_FILE_BYTES);
+            read_behind(output, download, offset, len).map_err(SendFileError::Store)
+        }
+        Err(errno) => Err(SendFileError::Socket(errno)),
+    }
+}
+
+/// Reads a piece of the file behind what is in the output.
+fn read_behind(
+    output: &mut Buffer,
+    download: &Download,
+    offset: u64,
+    len: u64,
+) -> Result<u64, StoreError> {
+    output.reserve(len as usize);
+    let room = &mut output.spare()[..len as usize];
+    match rustix::io::pread(download.file(), room, offset) {
+        Ok(0) => Err(StoreError::Failed),
+        Ok(read) => {
+            output.commit(read);
+            Ok(read as u64)
+        }
+        Err(errno) => {
+            tracing::warn!("reading a file failed: {errno}");
+            Err(StoreError::Failed)
+        }
+    }
+}

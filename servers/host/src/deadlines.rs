@@ -1,0 +1,84 @@
+//! When which connection wants to hear of the time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// The deadlines of many connections, by their keys in a slab; cheap to postpone.
+///
+/// A key has at most one valid entry, at or before its real deadline. A deadline that moves to a
+/// later time, as it does with every request, changes nothing here, nor does a new connection
+/// under an old key: when the entry falls due, the owner looks at the real deadline and asks
+/// again. So the entries are bounded by the connections, not by the requests.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    entries: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// The valid entry of each key.
+    scheduled: Vec<Option<Instant>>,
+}
+
+impl Deadlines {
+    /// Has the key fall due at that time, or before.
+    pub(crate) fn want(&mut self, key: usize, at: Instant) {
+        if key >= self.scheduled.len() {
+            self.scheduled.resize(key + 1, None);
+        }
+        if self.scheduled[key].is_none_or(|scheduled| at < scheduled) {
+            self.scheduled[key] = Some(at);
+            self.entries.push(Reverse((at, key)));
+        }
+    }
+
+    /// When the next entry falls due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.entries.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes out a key that has fallen due. Its connection may be gone, or want to wait longer.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<usize> {
+        while self.next()? <= now {
+            let Reverse((at, key)) = self.entries.pop()?;
+            if self.scheduled[key] == Some(at) {
+                self.scheduled[key] = None;
+                return Some(key);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn keys_fall_due_in_order_and_not_before_their_time() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut deadlines = Deadlines::default();
+        deadlines.want(1, at(30));
+        deadlines.want(2, at(10));
+        deadlines.want(3, at(20));
+        assert_eq!(deadlines.pop_due(at(5)), None);
+        assert_eq!(deadlines.pop_due(at(25)), Some(2));
+        assert_eq!(deadlines.pop_due(at(25)), Some(3));
+        assert_eq!(deadlines.pop_due(at(25)), None);
+        assert_eq!(deadlines.next(), Some(at(30)));
+    }
+
+    #[test]
+    fn only_an_earlier_time_adds_an_entry_and_it_falls_due_once() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut deadlines = Deadlines::default();
+        for postponed in 75..1000 {
+            deadlines.want(0, at(postponed));
+        }
+        deadlines.want(0, at(20));
+        assert_eq!(deadlines.entries.len(), 2);
+        assert_eq!(deadlines.pop_due(at(100)), Some(0));
+        assert_eq!(deadlines.pop_due(at(100)), None);
+    }
+}

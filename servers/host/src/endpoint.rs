@@ -1,0 +1,98 @@
+//! The listening socket, and how connections leave its backlog.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+/// A bound and listening socket.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    listener: Arc<TcpListener>,
+}
+
+/// Why no connection was accepted.
+#[derive(Debug)]
+pub enum AcceptError {
+    /// A non-blocking listener has no connection waiting.
+    WouldBlock,
+    /// The connection waiting was lost before it was accepted; the next may be fine.
+    Lost,
+    /// Out of descriptors or memory: pause until a connection closes, or a while.
+    Exhausted(io::Error),
+    /// The listener was closed or shut down, or is of no more use for another reason.
+    Ended(io::Error),
+}
+
+impl Endpoint {
+    /// Binds and listens; port 0 takes a free one.
+    ///
+    /// Accepted connections inherit `TCP_NODELAY`: replies are composed whole before they are
+    /// sent, so waiting for more to fill a segment would only add delay.
+    ///
+    /// # Errors
+    /// What the operating system said: the address is in use, not local, or not permitted.
+    pub fn bind(addr: SocketAddr, backlog: i32) -> io::Result<Self> {
+        let domain = socket2::Domain::for_address(addr);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(backlog)?;
+        Ok(Self { listener: Arc::new(socket.into()) })
+    }
+
+    /// The address bound, with the port that was taken.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Makes [`accept`](Self::accept) return at once where no connection waits.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        self.listener.set_nonblocking(true)
+    }
+
+    /// Takes the next connection; blocks for it unless set otherwise.
+    ///
+    /// # Errors
+    /// Sorted by what the caller has to do about them.
+    pub fn accept(&self, flags: SocketFlags) -> Result<OwnedFd, AcceptError> {
+        loop {
+            match rustix::net::accept_with(&self.listener, flags | SocketFlags::CLOEXEC) {
+                Ok(socket) => return Ok(socket),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(AcceptError::WouldBlock),
+                Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    return Err(AcceptError::Exhausted(errno.into()));
+                }
+                Err(errno @ (Errno::INVAL | Errno::BADF | Errno::NOTSOCK | Errno::OPNOTSUPP)) => {
+                    return Err(AcceptError::Ended(errno.into()));
+                }
+                // Linux reports errors of the new connection here: accept(2), "Error handling".
+                Err(_) => return Err(AcceptError::Lost),
+            }
+        }
+    }
+
+    /// Stops listening: a blocked [`accept`](Self::accept) returns [`AcceptError::Ended`], and
+    /// further clients are refused.
+    pub fn close(&self) {
+        // Fails only where the socket is not listening any more, which is what is wanted.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+    }
+}
+
+impl AsFd for Endpoint {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}

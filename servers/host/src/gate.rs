@@ -1,0 +1,110 @@
+//! How many connections are open, and how many may be.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Counts open connections against the limit. Beyond it, connections wait in the backlog.
+#[derive(Debug)]
+pub struct Gate {
+    open: Mutex<usize>,
+    closed_one: Condvar,
+    max: usize,
+}
+
+/// One open connection's place; dropping it makes room for another.
+#[derive(Debug)]
+pub struct Ticket(Arc<Gate>);
+
+impl Gate {
+    /// A gate for at most `max` connections.
+    pub fn new(max: usize) -> Self {
+        Self { open: Mutex::new(0), closed_one: Condvar::new(), max }
+    }
+
+    /// Takes a place, if one is free.
+    pub fn enter(self: &Arc<Self>) -> Option<Ticket> {
+        let mut open = self.lock();
+        if *open >= self.max {
+            return None;
+        }
+        *open += 1;
+        Some(Ticket(Arc::clone(self)))
+    }
+
+    /// Whether a place is free.
+    pub fn has_room(&self) -> bool {
+        *self.lock() < self.max
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        *self.lock()
+    }
+
+    /// Waits until some connection closes or `wake` is called, but no longer than this.
+    pub fn wait_for_close(&self, at_most: Duration) {
+        let open = self.lock();
+        drop(self.closed_one.wait_timeout(open, at_most));
+    }
+
+    /// Waits until no connection is open, `give_up` says so, or the deadline has passed; tells
+    /// whether none is open.
+    pub fn wait_until_empty(&self, deadline: Instant, give_up: impl Fn() -> bool) -> bool {
+        let mut open = self.lock();
+        while *open > 0 && !give_up() {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
+            open = match self.closed_one.wait_timeout(open, left) {
+                Ok((open, _)) => open,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        *open == 0
+    }
+
+    /// Wakes whoever waits, so that it looks again at what else it waits for.
+    pub fn wake(&self) {
+        let _open = self.lock();
+        self.closed_one.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        *self.0.lock() -= 1;
+        self.0.closed_one.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_gate_admits_again_once_a_ticket_is_dropped() {
+        let gate = Arc::new(Gate::new(2));
+        let first = gate.enter();
+        let second = gate.enter();
+        assert!(first.is_some() && second.is_some() && gate.enter().is_none());
+        drop(first);
+        assert_eq!(gate.open(), 1);
+        assert!(gate.enter().is_some());
+    }
+
+    #[test]
+    fn waiting_for_emptiness_ends_when_the_last_ticket_is_dropped() {
+        let gate = Arc::new(Gate::new(1));
+        let ticket = gate.enter();
+        let waiter = {
+            let gate = Arc::clone(&gate);
+            std::thread::spawn(move || {
+                gate.wait_until_empty(Instant::now() + Duration::from_secs(60), || false)
+            })
+        };
+        drop(ticket);
+        assert!(waiter.join().unwrap());
+    }
+}

@@ -1,0 +1,117 @@
+//! What all connections of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use fileserver_proto::{Now, Settings};
+
+use crate::gate::Gate;
+use crate::store::Store;
+
+/// How long accepting pauses when descriptors or memory have run out and no connection closes.
+pub const EXHAUSTION_PAUSE: Duration = Duration::from_millis(500);
+
+/// What all connections of a server share: the files, the settings and the counts.
+#[derive(Debug)]
+pub struct Site {
+    /// The files.
+    pub store: Store,
+    /// What every session obeys.
+    pub settings: Arc<Settings>,
+    /// Worker threads of the strategies that have a fixed number of them.
+    pub workers: usize,
+    /// How long a drain may take.
+    pub drain: Duration,
+    /// The count of open connections and its limit.
+    pub gate: Arc<Gate>,
+    /// What has happened so far.
+    pub counters: Counters,
+}
+
+/// How a [`Site`] is set up.
+#[derive(Debug, Clone)]
+pub struct SiteOptions {
+    /// What every session obeys.
+    pub settings: Settings,
+    /// Worker threads of the strategies that have a fixed number of them.
+    pub workers: usize,
+    /// Most connections open at once; further ones wait in the backlog.
+    pub max_connections: usize,
+    /// How long a drain may take.
+    pub drain: Duration,
+}
+
+impl Site {
+    /// A site over these files.
+    pub fn new(store: Store, options: SiteOptions) -> Self {
+        Self {
+            store,
+            settings: Arc::new(options.settings),
+            workers: options.workers,
+            drain: options.drain,
+            gate: Arc::new(Gate::new(options.max_connections)),
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// Running counts; written when a connection begins or ends, not per request.
+#[derive(Debug, Default)]
+pub struct Counters {
+    connections: AtomicU64,
+    requests: AtomicU64,
+    refused: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Counters {
+    /// A connection was accepted.
+    pub fn accepted(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An accepted connection was closed unserved: no thread could be had for it.
+    pub fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection ended after that many requests.
+    pub fn ended(&self, requests: u64) {
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// A connection ended by a panic.
+    pub fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts so far.
+    pub fn report(&self) -> ServeReport {
+        ServeReport {
+            connections: self.connections.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            panics: self.panics.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What happened while a server served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServeReport {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Requests answered on connections that have ended.
+    pub requests: u64,
+    /// Connections closed unserved because no thread could be had.
+    pub refused: u64,
+    /// Connections ended by a panic.
+    pub panics: u64,
+}
+
+/// Reads the clocks.
+pub(crate) fn now() -> Now {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now { instant: Instant::now(), unix_s: unix.as_secs() }
+}

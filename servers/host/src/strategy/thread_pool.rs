@@ -1,0 +1,414 @@
+//! A fixed pool of workers, and a dispatcher that keeps idle connections from holding one.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fileserver_proto::IoBuffers;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rayon::{ThreadPool as RayonPool, ThreadPoolBuilder};
+use rustix::net::SocketFlags;
+use slab::Slab;
+
+use super::Strategy;
+use crate::blocking::{BlockingPace, Registration, Roster, drain_when_triggered, wait_for_drain};
+use crate::connection::{Attempt, Connection, Leftover, Step, contained, io_buffers};
+use crate::deadlines::Deadlines;
+use crate::endpoint::{AcceptError, Endpoint};
+use crate::shutdown::Shutdown;
+use crate::site::{EXHAUSTION_PAUSE, ServeReport, Site, now};
+
+/// A dispatcher waits for new connections and for requests on idle ones, and queues each that
+/// has work for a fixed pool of workers (rayon). A worker blocks on the connection's socket until
+/// the connection is idle again. Slow peers hold workers; when all are held, everyone waits.
+#[derive(Debug)]
+pub struct ThreadPool;
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+const EVENTS: usize = 1024;
+/// Jobs that may wait for a worker, per worker; beyond that the dispatcher waits, so that work
+/// queues up in the kernel, where it is bounded, and not in the pool.
+const QUEUE_PER_WORKER: usize = 4;
+/// A worker passes a connection that always has another request to the end of the queue after
+/// this many steps.
+const TURN_STEPS: usize = 256;
+/// Stack of a worker.
+const STACK_BYTES: usize = 256 << 10;
+
+impl Strategy for ThreadPool {
+    fn serve(
+        &self,
+        endpoint: &Endpoint,
+        site: &Arc<Site>,
+        shutdown: &Shutdown,
+    ) -> io::Result<ServeReport> {
+        endpoint.set_nonblocking()?;
+        let roster = Arc::new(Roster::default());
+        drain_when_triggered(endpoint, site, &roster, shutdown);
+        Dispatcher::new(endpoint, site, &roster, shutdown)?.run()?;
+        wait_for_drain(site, shutdown);
+        Ok(site.counters.report())
+    }
+}
+
+/// Where a connection is. Only the thread that moved it to `QUEUED` or runs it touches it.
+mod place {
+    /// With the dispatcher: an event queues it.
+    pub(super) const PARKED: u8 = 0;
+    /// In the queue or with a worker.
+    pub(super) const BUSY: u8 = 1;
+    /// As `BUSY`, and an event came meanwhile: look again before parking.
+    pub(super) const BUSY_NOTIFIED: u8 = 2;
+    /// Closed: the dispatcher may forget it.
+    pub(super) const GONE: u8 = 3;
+}
+
+struct Slot {
+    place: AtomicU8,
+    /// Never contended: whoever moved `place` to `BUSY` has it. Empty once it is closed.
+    held: Mutex<Option<Held>>,
+}
+
+struct Held {
+    registration: Registration,
+    connection: Connection,
+    leftover: Leftover,
+}
+
+/// What the dispatcher and the workers share.
+struct Shared {
+    site: Arc<Site>,
+    pool: RayonPool,
+    /// Jobs queued or running, and who waits for one to end.
+    jobs: Mutex<usize>,
+    job_ended: Condvar,
+    most_jobs: usize,
+    /// Connections closed since the dispatcher last looked.
+    gone: AtomicUsize,
+    /// Whether the dispatcher wants to be woken when a connection closes.
+    wants_room: AtomicBool,
+    waker: Waker,
+}
+
+impl Shared {
+    fn submit(self: &Arc<Self>, slot: &Arc<Slot>) {
+        let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
+        *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.pool.spawn_fifo(move || {
+            shared.serve(&slot);
+            let mut jobs = shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            *jobs -= 1;
+            shared.job_ended.notify_one();
+        });
+    }
+
+    fn wait_for_queue_room(&self) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        while *jobs >= self.most_jobs {
+            jobs = self.job_ended.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A worker's part: serves a connection until it is idle or closed.
+    fn serve(self: &Arc<Self>, slot: &Arc<Slot>) {
+        thread_local! {
+            static IO: RefCell<Option<IoBuffers>> = const { RefCell::new(None) };
+        }
+        IO.with_borrow_mut(|io| {
+            let io = io.get_or_insert_with(|| io_buffers(&self.site));
+            loop {
+                let mut held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(connection) = held.as_mut() else { return };
+                match contained(&self.site, || connection.take_turn(&self.site, io)) {
+                    Some(Turn::Idle) => {
+                        drop(held);
+                        let parked = slot.place.compare_exchange(
+                            place::BUSY,
+                            place::PARKED,
+                            Ordering::SeqCst,
+                            Ordering::SeqCst,
+                        );
+                        if parked.is_ok() {
+                            return;
+                        }
+                        slot.place.store(place::BUSY, Ordering::SeqCst);
+                    }
+                    Some(Turn::Goes) => {
+                        drop(held);
+                        return self.submit(slot);
+                    }
+                    turn @ (Some(Turn::Closed) | None) => {
+                        io.clear();
+                        if let Some(ended) = held.take()
+                            && turn.is_some()
+                        {
+                            ended.close(&self.site);
+                        }
+                        drop(held);
+                        return self.note_gone(slot);
+                    }
+                }
+            }
+        });
+    }
+
+    fn note_gone(&self, slot: &Slot) {
+        slot.place.store(place::GONE, Ordering::SeqCst);
+        self.gone.fetch_add(1, Ordering::SeqCst);
+        if self.wants_room.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!("the dispatcher could not be woken: {error}");
+        }
+    }
+}
+
+enum Turn {
+    Idle,
+    Goes,
+    Closed,
+}
+
+impl Held {
+    fn take_turn(&mut self, site: &Site, io: &mut IoBuffers) -> Turn {
+        self.leftover.restore(io);
+        let mut pace = BlockingPace::new(&self.registration, Attempt::PerformNow);
+        for _ in 0..TURN_STEPS {
+            match self.connection.step(site, io, &mut pace) {
+                Step::Done { .. } => {}
+                Step::Blocked(_) => {
+                    if self.connection.is_idle() && !self.registration.is_draining() {
+                        self.connection.handle_timeout(io, now());
+                        if self.connection.is_idle() {
+                            return Turn::Idle;
+                        }
+                    } else {
+                        self.connection.handle_timeout(io, now());
+                    }
+                }
+                Step::Closed => return Turn::Closed,
+            }
+        }
+        self.leftover = Leftover::take(io);
+        Turn::Goes
+    }
+
+    fn close(self, site: &Site) {
+        drop(self.registration);
+        self.connection.close(site);
+    }
+}
+
+struct Dispatcher<'s> {
+    endpoint: &'s Endpoint,
+    shutdown: &'s Shutdown,
+    roster: &'s Arc<Roster>,
+    poll: Poll,
+    slots: Slab<Arc<Slot>>,
+    deadlines: Deadlines,
+    accept_again: AcceptAgain,
+    shared: Arc<Shared>,
+}
+
+/// When the dispatcher tries to accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AcceptAgain {
+    OnEvent,
+    AtOnce,
+    /// When a connection closes, or at that time.
+    WithRoom(Option<Instant>),
+}
+
+impl<'s> Dispatcher<'s> {
+    fn new(
+        endpoint: &'s Endpoint,
+        site: &Arc<Site>,
+        roster: &'s Arc<Roster>,
+        shutdown: &'s Shutdown,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let listener = endpoint.as_fd().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&listener), LISTENER, Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(site.workers)
+            .stack_size(STACK_BYTES)
+            .thread_name(|number| format!("worker-{number}"))
+            .build()
+            .map_err(io::Error::other)?;
+        let shared = Arc::new(Shared {
+            site: Arc::clone(site),
+            pool,
+            jobs: Mutex::new(0),
+            job_ended: Condvar::new(),
+            most_jobs: site.workers * (1 + QUEUE_PER_WORKER),
+            gone: AtomicUsize::new(0),
+            wants_room: AtomicBool::new(false),
+            waker,
+        });
+        let woken = Arc::clone(&shared);
+        shutdown.on_trigger(move || {
+            if let Err(error) = woken.waker.wake() {
+                tracing::error!("the dispatcher could not be woken: {error}");
+            }
+        });
+        Ok(Self {
+            endpoint,
+            shutdown,
+            roster,
+            poll,
+            slots: Slab::new(),
+            deadlines: Deadlines::default(),
+            accept_again: AcceptAgain::AtOnce,
+            shared,
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.shutdown.is_triggered() {
+            match self.poll.poll(&mut events, self.patience()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER if self.accept_again == AcceptAgain::OnEvent => {
+                        self.accept_again = AcceptAgain::AtOnce;
+                    }
+                    LISTENER | WAKER => {}
+                    Token(key) => self.dispatch(key),
+                }
+            }
+            self.forget_gone();
+            self.expire();
+            self.accept()?;
+        }
+        // The parked ones, which no thread waits on: a worker closes each.
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.dispatch(key);
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let resume = match self.accept_again {
+            AcceptAgain::AtOnce => return Some(Duration::ZERO),
+            AcceptAgain::OnEvent => None,
+            AcceptAgain::WithRoom(at) => at,
+        };
+        let next = [self.deadlines.next(), resume].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Queues a parked connection for the workers, and waits while the queue is full.
+    fn dispatch(&mut self, key: usize) {
+        let Some(slot) = self.slots.get(key) else { return };
+        let moved = slot.place.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| match now {
+            place::PARKED => Some(place::BUSY),
+            place::BUSY => Some(place::BUSY_NOTIFIED),
+            _ => None,
+        });
+        if moved == Ok(place::PARKED) {
+            self.shared.wait_for_queue_room();
+            self.shared.submit(slot);
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        match self.accept_again {
+            AcceptAgain::AtOnce => {}
+            AcceptAgain::WithRoom(Some(at)) if Instant::now() >= at => {}
+            AcceptAgain::OnEvent | AcceptAgain::WithRoom(_) => return Ok(()),
+        }
+        loop {
+            let site = &self.shared.site;
+            let Some(ticket) = site.gate.enter() else {
+                return self.pause_accepting(None);
+            };
+            match self.endpoint.accept(SocketFlags::empty()) {
+                Ok(socket) => {
+                    let raw = socket.as_raw_fd();
+                    let connection = Connection::new(site, socket, ticket, now());
+                    let registration = self.roster.register(connection.socket());
+                    let deadline = connection.deadline();
+                    let held = Held { registration, connection, leftover: Leftover::default() };
+                    let slot =
+                        Slot { place: AtomicU8::new(place::PARKED), held: Mutex::new(Some(held)) };
+                    let key = self.slots.insert(Arc::new(slot));
+                    if let Some(at) = deadline {
+                        self.deadlines.want(key, at);
+                    }
+                    self.poll.registry().register(
+                        &mut SourceFd(&raw),
+                        Token(key),
+                        Interest::READABLE,
+                    )?;
+                }
+                Err(AcceptError::WouldBlock) => {
+                    self.accept_again = AcceptAgain::OnEvent;
+                    return Ok(());
+                }
+                Err(AcceptError::Lost) => {}
+                Err(AcceptError::Exhausted(error)) => {
+                    tracing::warn!("accepting pauses: {error}");
+                    drop(ticket);
+                    return self.pause_accepting(Some(Instant::now() + EXHAUSTION_PAUSE));
+                }
+                Err(AcceptError::Ended(error)) => {
+                    return if self.shutdown.is_triggered() { Ok(()) } else { Err(error) };
+                }
+            }
+        }
+    }
+
+    /// Waits with accepting until a connection closes, or until then.
+    fn pause_accepting(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.accept_again = AcceptAgain::WithRoom(until);
+        self.shared.wants_room.store(true, Ordering::SeqCst);
+        // One may have closed just before the workers were told to say so.
+        if until.is_none() && self.shared.site.gate.has_room() {
+            self.accept_again = AcceptAgain::AtOnce;
+        }
+        Ok(())
+    }
+
+    fn forget_gone(&mut self) {
+        if self.shared.gone.swap(0, Ordering::SeqCst) == 0 {
+            return;
+        }
+        self.slots.retain(|_, slot| slot.place.load(Ordering::SeqCst) != place::GONE);
+        if let AcceptAgain::WithRoom(_) = self.accept_again {
+            self.accept_again = AcceptAgain::AtOnce;
+        }
+    }
+
+    /// Queues parked connections whose deadline has come, so that a worker closes them.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        while let Some(key) = self.deadlines.pop_due(now) {
+            let Some(slot) = self.slots.get(key) else { continue };
+            let deadline = match slot.held.try_lock() {
+                Ok(held) => held.as_ref().and_then(|held| held.connection.deadline()),
+                Err(_) => None,
+            };
+            match deadline {
+                Some(at) if at > now => self.deadlines.want(key, at),
+                due => {
+                    if due.is_some() {
+                        self.dispatch(key);
+                    }
+                    // A busy connection's worker minds its deadline itself: look again later.
+                    self.deadlines.want(key, now + self.shared.site.settings.timeouts.idle);
+                }
+            }
+        }
+    }
+}
