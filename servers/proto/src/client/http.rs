@@ -1,0 +1,102 @@
+//! Requests of the http wire.
+
+/// Appends a request for `target`, which [`target`] makes of a file's name.
+pub fn get(target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
+    head("GET", target, host, keep_alive, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head of an upload of `len` bytes to `target`; the bytes themselves follow.
+pub fn put(target: &str, host: &str, len: u64, keep_alive: bool, out: &mut Vec<u8>) {
+    head("PUT", target, host, keep_alive, out);
+    out.extend_from_slice(format!("Content-Length: {len}\r\n\r\n").as_bytes());
+}
+
+/// The request target of a file: `/` and its name, percent-encoded where RFC 3986 wants it.
+pub fn target(name: &str) -> String {
+    let mut target = String::with_capacity(name.len() + 1);
+    target.push('/');
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                target.push(char::from(byte));
+            }
+            _ => {
+                target.push('%');
+                target.push(hex_digit(byte >> 4));
+                target.push(hex_digit(byte & 15));
+            }
+        }
+    }
+    target
+}
+
+/// The file that a request target or a `Location` names; `None` if it is not UTF-8 once decoded,
+/// or badly encoded.
+pub fn name(target: &str) -> Option<String> {
+    let path = match target.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => target.strip_prefix('/').unwrap_or(target),
+    };
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => hex_value(bytes.next()?)? << 4 | hex_value(bytes.next()?)?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+fn head(method: &str, target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
+    for part in [method, " ", target, " HTTP/1.1\r\nHost: ", host, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    if !keep_alive {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+}
+
+fn hex_digit(value: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(value)])
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_what_rfc_9112_asks_for() {
+        let mut out = Vec::new();
+        get("/a", "h:1", true, &mut out);
+        put("/b", "h:1", 5, false, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "GET /a HTTP/1.1\r\nHost: h:1\r\n\r\n\
+             PUT /b HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_name_survives_its_target() {
+        for given in ["meme.png", "two words", "100%", "a/b", "ö?#&+", "-rf", "~x"] {
+            let target = target(given);
+            assert!(target.bytes().all(|byte| byte.is_ascii_graphic()), "{target}");
+            assert_eq!(name(&target).as_deref(), Some(given));
+        }
+    }
+
+    #[test]
+    fn a_location_may_be_a_url() {
+        assert_eq!(name("http://h:1/a%20b?x#y").as_deref(), Some("a b"));
+        assert_eq!(name("a%2"), None);
+        assert_eq!(name("/%ff"), None);
+        assert_eq!(name("http://h"), None);
+    }
+}

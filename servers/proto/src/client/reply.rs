@@ -1,0 +1,285 @@
+//! Reading replies as they arrive.
+
+mod chunked;
+mod head;
+
+use crate::Wire;
+use crate::wire::framed::{DATA1, DATA8, ERROR, MAX_TEXT_BYTES, TEXT, size_width};
+use chunked::{Chunk, Chunks};
+use head::HttpHead;
+
+/// Longest head of an http reply, in bytes.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Reads the replies of one connection, in pieces of any size, one reply after the other.
+///
+/// Hand received bytes to [`next`](Self::next) until it wants more; tell it the end of the
+/// connection with [`close`](Self::close).
+#[derive(Debug)]
+pub struct ReplyReader {
+    wire: Wire,
+    state: State,
+    /// The part of a head that has come so far; empty in the usual case that it comes at once.
+    head: Vec<u8>,
+    text: Vec<u8>,
+}
+
+/// What the bytes mean.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ReplyEvent<'i> {
+    /// The input is used up, and the reply is not complete.
+    NeedMore,
+    /// A reply begins.
+    Head(ReplyHead),
+    /// A piece of its body: this part of the input.
+    Body(&'i [u8]),
+    /// The reply is complete. What is left of the input belongs to the next one.
+    End,
+}
+
+/// The beginning of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyHead {
+    /// What it answers.
+    pub kind: ReplyKind,
+    /// The length of the body, where the server told it beforehand.
+    pub body_bytes: Option<u64>,
+    /// Whether the connection can be used again after this reply.
+    pub keep_alive: bool,
+}
+
+/// What a reply answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// http: the status code.
+    Status(u16),
+    /// framed: a file.
+    Data,
+    /// framed: a short [`text`](ReplyReader::text) that answers an upload.
+    Text,
+    /// framed: a refusal; [`text`](ReplyReader::text) says why.
+    Error,
+}
+
+impl ReplyKind {
+    /// Whether it grants what was asked for.
+    pub fn is_success(self) -> bool {
+        match self {
+            Self::Status(status) => (200..300).contains(&status),
+            Self::Data | Self::Text => true,
+            Self::Error => false,
+        }
+    }
+}
+
+/// Why a reply cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplyError {
+    /// The bytes are no reply.
+    #[error("malformed reply: {0}")]
+    Malformed(&'static str),
+    /// The connection ended before the reply began.
+    #[error("the server closed the connection without a reply")]
+    NoReply,
+    /// The connection ended within the reply.
+    #[error("the server closed the connection in the middle of a reply")]
+    Truncated,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// At the beginning of a reply, or within its head.
+    Head,
+    Counted(u64),
+    Chunked(Chunks),
+    UntilClose,
+    /// The last byte was handed out, the end was not yet told.
+    Ended,
+}
+
+impl ReplyReader {
+    /// A reader for a connection that speaks `wire`. The text wire has no replies to tell apart,
+    /// and everything received on it is one body that ends with the connection.
+    pub fn new(wire: Wire) -> Self {
+        let mut reader = Self { wire, state: State::Head, head: Vec::new(), text: Vec::new() };
+        reader.reset();
+        reader
+    }
+
+    /// Starts again on a new connection.
+    pub fn reset(&mut self) {
+        self.state = match self.wire {
+            Wire::Framed | Wire::Http => State::Head,
+            Wire::Text => State::UntilClose,
+        };
+        self.head.clear();
+    }
+
+    /// The next event of the received bytes; takes what it used off the front of `input`.
+    ///
+    /// # Errors
+    /// When the bytes are no reply; the connection is then of no use any more.
+    #[inline]
+    pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<ReplyEvent<'i>, ReplyError> {
+        match &mut self.state {
+            State::Head => {}
+            State::Counted(left) => {
+                let piece = take(input, *left);
+                *left -= piece.len() as u64;
+                if *left == 0 {
+                    self.state = State::Ended;
+                }
+                return Ok(if piece.is_empty() {
+                    ReplyEvent::NeedMore
+                } else {
+                    ReplyEvent::Body(piece)
+                });
+            }
+            State::Chunked(chunks) => {
+                return Ok(match chunks.next(input)? {
+                    Chunk::NeedMore => ReplyEvent::NeedMore,
+                    Chunk::Body(piece) => ReplyEvent::Body(piece),
+                    Chunk::End => {
+                        self.state = State::Head;
+                        ReplyEvent::End
+                    }
+                });
+            }
+            State::UntilClose => {
+                let piece = std::mem::take(input);
+                return Ok(if piece.is_empty() {
+                    ReplyEvent::NeedMore
+                } else {
+                    ReplyEvent::Body(piece)
+                });
+            }
+            State::Ended => {
+                self.state = State::Head;
+                return Ok(ReplyEvent::End);
+            }
+        }
+        self.next_head(input)
+    }
+
+    /// Tells that the peer has closed the connection.
+    ///
+    /// # Errors
+    /// When that cuts a reply off, or none had begun.
+    pub fn close(&mut self) -> Result<(), ReplyError> {
+        match self.state {
+            State::UntilClose | State::Ended => Ok(()),
+            State::Head if self.head.is_empty() => Err(ReplyError::NoReply),
+            State::Head | State::Counted(_) | State::Chunked(_) => Err(ReplyError::Truncated),
+        }
+    }
+
+    /// The text of the reply whose head came last: what a framed TEXT or ERROR says, or where an
+    /// http reply's `Location` points; empty for other replies. Invalid UTF-8 is replaced.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.text)
+    }
+
+    /// The same as it came.
+    pub fn text_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn next_head<'i>(&mut self, input: &mut &'i [u8]) -> Result<ReplyEvent<'i>, ReplyError> {
+        loop {
+            if input.is_empty() {
+                return Ok(ReplyEvent::NeedMore);
+            }
+            let before = self.head.len();
+            if before > 0 {
+                self.head.extend_from_slice(input);
+            }
+            let bytes = if before > 0 { &self.head } else { *input };
+            let Some((used, parsed)) = parse(self.wire, bytes, &mut self.text)? else {
+                if before == 0 {
+                    self.head.extend_from_slice(input);
+                }
+                if self.head.len() > MAX_HEAD_BYTES {
+                    return Err(ReplyError::Malformed("the head is too long"));
+                }
+                *input = &[];
+                return Ok(ReplyEvent::NeedMore);
+            };
+            // A head that was incomplete before ends within the bytes that have just been added.
+            *input = &input[used - before..];
+            self.head.clear();
+            if let Some((head, state)) = parsed {
+                self.state = state;
+                return Ok(ReplyEvent::Head(head));
+            }
+        }
+    }
+}
+
+/// How many bytes the head takes, and what it says (nothing for an interim reply).
+type Parsed = (usize, Option<(ReplyHead, State)>);
+
+fn parse(wire: Wire, bytes: &[u8], text: &mut Vec<u8>) -> Result<Option<Parsed>, ReplyError> {
+    match wire {
+        Wire::Framed => parse_framed(bytes, text),
+        Wire::Http => {
+            let Some((used, head)) = HttpHead::parse(bytes)? else { return Ok(None) };
+            if head.is_interim() {
+                return Ok(Some((used, None)));
+            }
+            text.clear();
+            text.extend_from_slice(head.location);
+            let state = match (head.has_no_body(), head.chunked, head.content_length) {
+                (true, ..) | (_, false, Some(0)) => State::Ended,
+                (_, true, _) => State::Chunked(Chunks::default()),
+                (_, false, Some(len)) => State::Counted(len),
+                (_, false, None) => State::UntilClose,
+            };
+            let body_bytes = if head.has_no_body() { Some(0) } else { head.content_length };
+            let keep_alive = head.keep_alive && state != State::UntilClose;
+            let kind = ReplyKind::Status(head.status);
+            Ok(Some((used, Some((ReplyHead { kind, body_bytes, keep_alive }, state)))))
+        }
+        Wire::Text => Err(ReplyError::Malformed("the text wire has no heads")),
+    }
+}
+
+fn parse_framed(bytes: &[u8], text: &mut Vec<u8>) -> Result<Option<Parsed>, ReplyError> {
+    let Some((&message_type, rest)) = bytes.split_first() else { return Ok(None) };
+    match message_type {
+        TEXT | ERROR => {
+            let Some((len, rest)) = rest.split_first_chunk::<2>() else { return Ok(None) };
+            let len = usize::from(u16::from_be_bytes(*len));
+            if len > MAX_TEXT_BYTES {
+                return Err(ReplyError::Malformed("a text of more than 4096 bytes"));
+            }
+            let Some(said) = rest.get(..len) else { return Ok(None) };
+            text.clear();
+            text.extend_from_slice(said);
+            let kind = if message_type == TEXT { ReplyKind::Text } else { ReplyKind::Error };
+            let head = ReplyHead { kind, body_bytes: Some(0), keep_alive: true };
+            Ok(Some((3 + len, Some((head, State::Ended)))))
+        }
+        DATA1..=DATA8 => {
+            let width = size_width(message_type).expect("every data type has a size field");
+            let Some(size) = rest.get(..width) else { return Ok(None) };
+            let len = size.iter().fold(0, |len, &byte| len << 8 | u64::from(byte));
+            text.clear();
+            let kind = ReplyKind::Data;
+            let head = ReplyHead { kind, body_bytes: Some(len), keep_alive: true };
+            let state = if len == 0 { State::Ended } else { State::Counted(len) };
+            Ok(Some((1 + width, Some((head, state)))))
+        }
+        _ => Err(ReplyError::Malformed("an unknown framed message type")),
+    }
+}
+
+/// Takes up to `len` bytes off the front.
+fn take<'i>(input: &mut &'i [u8], len: u64) -> &'i [u8] {
+    let len = usize::try_from(len).unwrap_or(usize::MAX).min(input.len());
+    let (piece, rest) = input.split_at(len);
+    *input = rest;
+    piece
+}
+
+#[cfg(test)]
+mod tests;

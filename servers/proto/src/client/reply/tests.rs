@@ -1,0 +1,206 @@
+//! Every example is read whole, byte by byte and with trailing data.
+
+use super::*;
+
+/// A reply as a test wants to see it: its head, its body, and whether it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    head: ReplyHead,
+    text: String,
+    body: Vec<u8>,
+    ended: bool,
+}
+
+/// Reads `bytes` in pieces of `step`.
+fn read(wire: Wire, bytes: &[u8], step: usize) -> Result<Vec<Seen>, ReplyError> {
+    let mut reader = ReplyReader::new(wire);
+    let mut seen: Vec<Seen> = Vec::new();
+    for mut piece in bytes.chunks(step) {
+        loop {
+            match reader.next(&mut piece)? {
+                ReplyEvent::NeedMore => {
+                    assert!(piece.is_empty(), "more is wanted with {piece:?} unused");
+                    break;
+                }
+                ReplyEvent::Head(head) => seen.push(Seen {
+                    head,
+                    text: reader.text().into_owned(),
+                    body: Vec::new(),
+                    ended: false,
+                }),
+                ReplyEvent::Body(body) => {
+                    assert!(!body.is_empty());
+                    seen.last_mut().unwrap().body.extend_from_slice(body);
+                }
+                ReplyEvent::End => seen.last_mut().unwrap().ended = true,
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Reads `bytes` in every way and asserts that all give the same; returns that.
+fn read_in_every_way(wire: Wire, bytes: &[u8]) -> Result<Vec<Seen>, ReplyError> {
+    let whole = read(wire, bytes, bytes.len());
+    for step in 1..bytes.len().min(64) {
+        assert_eq!(read(wire, bytes, step), whole, "in pieces of {step}");
+    }
+    whole
+}
+
+/// Reads `bytes` followed by themselves and asserts that the one comes out twice.
+fn read_one(wire: Wire, bytes: &[u8]) -> Seen {
+    let one = read_in_every_way(wire, bytes).unwrap();
+    let two = read_in_every_way(wire, &[bytes, bytes].concat()).unwrap();
+    assert_eq!(one.len(), 1);
+    assert_eq!(two, [one[0].clone(), one[0].clone()]);
+    one[0].clone()
+}
+
+fn status(status: u16, body_bytes: Option<u64>, keep_alive: bool) -> ReplyHead {
+    ReplyHead { kind: ReplyKind::Status(status), body_bytes, keep_alive }
+}
+
+#[test]
+fn a_counted_body_ends_by_its_length() {
+    let seen =
+        read_one(Wire::Http, b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(seen.head, status(200, Some(5), true));
+    assert_eq!((seen.body.as_slice(), seen.ended), (&b"hello"[..], true));
+}
+
+#[test]
+fn replies_without_a_body_end_at_once() {
+    for head in ["200 OK\r\ncontent-length: 0", "204 No Content", "304 Not Modified\r\nETag: x"] {
+        let seen = read_one(Wire::Http, format!("HTTP/1.1 {head}\r\n\r\n").as_bytes());
+        assert!(seen.ended && seen.body.is_empty(), "{head}");
+        assert_eq!(seen.head.body_bytes, Some(0), "{head}");
+    }
+}
+
+#[test]
+fn chunks_are_joined() {
+    let seen = read_one(
+        Wire::Http,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+          4\r\nWiki\r\n6;ext=\"v\"\r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nTrailer: x\r\n\r\n",
+    );
+    assert_eq!(seen.head, status(200, None, true));
+    assert_eq!(seen.body, b"Wikipedia in \r\n\r\nchunks.");
+    assert!(seen.ended);
+}
+
+#[test]
+fn without_a_length_the_close_is_the_end() {
+    let bytes = b"HTTP/1.0 200 OK\r\n\r\nall of it";
+    let seen = read_in_every_way(Wire::Http, bytes).unwrap();
+    assert_eq!(seen[0].head, status(200, None, false));
+    assert_eq!((seen[0].body.as_slice(), seen[0].ended), (&b"all of it"[..], false));
+
+    let mut reader = ReplyReader::new(Wire::Http);
+    let mut input = &bytes[..];
+    while reader.next(&mut input).unwrap() != ReplyEvent::NeedMore {}
+    assert_eq!(reader.close(), Ok(()));
+}
+
+#[test]
+fn whether_the_connection_stays_open_follows_version_and_header() {
+    for (version, header, keep_alive) in [
+        ("1.1", "X: y", true),
+        ("1.1", "Connection: close", false),
+        ("1.1", "connection: x, Close", false),
+        ("1.0", "X: y", false),
+        ("1.0", "Connection: Keep-Alive", true),
+    ] {
+        let reply = format!("HTTP/{version} 200 OK\r\n{header}\r\nContent-Length: 0\r\n\r\n");
+        let seen = read_one(Wire::Http, reply.as_bytes());
+        assert_eq!(seen.head.keep_alive, keep_alive, "{version} {header}");
+    }
+}
+
+#[test]
+fn interim_replies_are_passed_over() {
+    let seen = read_one(
+        Wire::Http,
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nLocation: /a%20b\r\nContent-Length: 2\r\n\r\nok",
+    );
+    assert_eq!(seen.head, status(201, Some(2), true));
+    assert_eq!(seen.text, "/a%20b");
+}
+
+#[test]
+fn http_that_can_be_read_in_two_ways_is_refused() {
+    for reply in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n",
+        "SSH-2.0-OpenSSH_9\r\n\r\n",
+    ] {
+        let read = read_in_every_way(Wire::Http, reply.as_bytes());
+        assert!(matches!(read, Err(ReplyError::Malformed(_))), "{reply}: {read:?}");
+    }
+}
+
+#[test]
+fn an_endless_head_is_refused() {
+    let mut reply = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
+    reply.resize(MAX_HEAD_BYTES + 100, b'x');
+    assert!(matches!(read(Wire::Http, &reply, 4096), Err(ReplyError::Malformed(_))));
+}
+
+#[test]
+fn framed_data_has_its_size_in_any_width() {
+    for head in [
+        &[0x02, 3][..],
+        &[0x03, 0, 3],
+        &[0x04, 0, 0, 3],
+        &[0x05, 0, 0, 0, 3],
+        &[0x06, 0, 0, 0, 0, 0, 0, 0, 3],
+    ] {
+        let seen = read_one(Wire::Framed, &[head, b"abc"].concat());
+        let kind = ReplyKind::Data;
+        assert_eq!(seen.head, ReplyHead { kind, body_bytes: Some(3), keep_alive: true });
+        assert_eq!((seen.body.as_slice(), seen.ended), (&b"abc"[..], true));
+    }
+    assert!(read_one(Wire::Framed, &[0x02, 0]).ended);
+}
+
+#[test]
+fn framed_texts_and_errors_are_held() {
+    let seen = read_one(Wire::Framed, b"\x01\x00\x0bSAVED a.png");
+    assert_eq!((seen.head.kind, seen.text.as_str()), (ReplyKind::Text, "SAVED a.png"));
+    let seen = read_one(Wire::Framed, b"\x08\x00\x0cno such file");
+    assert_eq!((seen.head.kind, seen.text.as_str()), (ReplyKind::Error, "no such file"));
+    assert!(!seen.head.kind.is_success());
+    assert!(read_one(Wire::Framed, b"\x01\x00\x00").ended);
+}
+
+#[test]
+fn framed_garbage_is_refused() {
+    for bytes in [&b"\x00"[..], b"\x07\x00\x01a", b"HTTP", b"\x01\x10\x01"] {
+        assert!(matches!(read_in_every_way(Wire::Framed, bytes), Err(ReplyError::Malformed(_))));
+    }
+}
+
+#[test]
+fn a_close_is_told_apart_by_where_it_comes() {
+    for (wire, bytes, close) in [
+        (Wire::Http, &b""[..], Err(ReplyError::NoReply)),
+        (Wire::Http, b"HTT", Err(ReplyError::Truncated)),
+        (Wire::Http, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1", Err(ReplyError::Truncated)),
+        (Wire::Framed, b"\x03\x01", Err(ReplyError::Truncated)),
+        (Wire::Framed, b"\x02\x02a", Err(ReplyError::Truncated)),
+        (Wire::Framed, b"\x02\x01a", Err(ReplyError::NoReply)),
+        (Wire::Text, b"anything", Ok(())),
+    ] {
+        let mut reader = ReplyReader::new(wire);
+        let mut input = bytes;
+        while reader.next(&mut input).unwrap() != ReplyEvent::NeedMore {}
+        assert_eq!(reader.close(), close, "{bytes:?}");
+    }
+}
