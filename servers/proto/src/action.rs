@@ -102,7 +102,7 @@ pub enum Completion {
     DownloadClosed,
     /// The temporary exists, or why not.
     Created(Result<(), StoreError>),
-    /// The bytes are written and consumed from `io.input`, or why not.
+    /// The bytes are written and consumed from `io.input`, or why not; a failure consumes nothing.
     Written(Result<(), StoreError>),
     /// The name under which the upload now exists, or why it does not.
     Committed(Result<FileName, StoreError>),

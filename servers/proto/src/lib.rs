@@ -9,6 +9,7 @@
 mod action;
 mod buffer;
 pub mod client;
+mod exchange;
 mod name;
 mod session;
 mod settings;

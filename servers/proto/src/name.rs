@@ -59,6 +59,11 @@ impl FileName {
         Ok(())
     }
 
+    /// Forgets the name but keeps its memory; the result is no valid name.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

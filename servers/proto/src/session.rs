@@ -1,56 +1,510 @@
 //! One connection's state machine.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::{Action, Completion, IoBuffers, Now, Settings, Wire};
+use crate::exchange::{Decoded, Persist, Refusal, Reply, Request};
+use crate::wire::body::{Body, Part};
+use crate::wire::{self, Codec};
+use crate::{Action, Completion, FileName, IoBuffers, Now, Settings, StoreError, Wire};
 
-/// One connection's state machine: see the [crate] for how it is driven.
+/// How many bytes of a refused upload, and of a lingering close, are skipped at most.
+const SKIPPED_BYTES: u64 = 1 << 20;
+
+/// One connection's state machine.
+///
+/// # The contract with drivers
+///
+/// - A driver asks [`poll_action`](Self::poll_action), performs the [`Action`], hands its
+///   [`Completion`] to [`handle_completion`](Self::handle_completion), and asks again, until
+///   [`Action::Close`]. Exactly one action is outstanding; asking again before it is completed
+///   gives the same one. The same buffers' content is lent to every call; buffers that are both
+///   empty may be exchanged for others.
+/// - [`Action::Receive`] is asked only while `io.input` has spare room: a full buffer has been
+///   grown. [`Action::SendFile`] sends what is left in `io.output` first, and at least one byte of
+///   the range is left whenever it is asked. [`Action::Send`] always has something to send.
+/// - [`Action::CloseDownload`] follows every download that was opened, and
+///   [`Action::AbortUpload`] every upload that was created and not committed (also where
+///   committing failed), before the session turns to another request or closes. A driver that
+///   drops a session after its connection broke lets go of both by itself.
+/// - [`handle_timeout`](Self::handle_timeout) and [`begin_drain`](Self::begin_drain) may withdraw
+///   the outstanding action: ask anew after either. What came of a withdrawn action isn't told.
+///   Only actions that wait for the peer are ever withdrawn.
 #[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
+    codec: Codec,
+    state: State,
+    /// What the present request is about; empty for an upload without a name.
+    name: FileName,
+    /// What is still to come of the present request's body.
+    body: Body,
+    persist: Persist,
+    draining: bool,
+    /// The peer sends nothing more.
+    peer_ended: bool,
+    deadline: Option<Instant>,
+    requests: u64,
+}
+
+/// Where the session stands. Each state has exactly one action, and that action's completion leads
+/// to the next state: this table is the protocol, whatever wire writes it.
+///
+/// | state | action | next |
+/// | --- | --- | --- |
+/// | `Awaiting` | Receive | a whole head: `Opening`, `Listing`, `Creating`, `Replying`, or a refusal |
+/// | `Opening` | OpenDownload | `Sending`; without content `ClosingDownload` |
+/// | `Sending` | SendFile | when all is sent, or the file fails: `ClosingDownload` |
+/// | `ClosingDownload` | CloseDownload | `Replying` what is left; after a failure `Closing` |
+/// | `Listing` | ListFiles | `Replying` |
+/// | `Creating` | CreateUpload | `Inviting` where the peer waits for it; the body |
+/// | `Inviting` | Send | the body |
+/// | `ReceivingBody` | Receive | the body |
+/// | `Writing` | WriteUpload | the body |
+/// | `Committing` | CommitUpload | `Replying` |
+/// | `Aborting` | AbortUpload | a refusal, or `Closing` |
+/// | `Discarding` | Receive | when the refused body is skipped: `Replying` |
+/// | `Replying` | Send | `Awaiting`, or the end |
+/// | `FinishingSending` | FinishSending | `Lingering` |
+/// | `Lingering` | Receive | `Closing` |
+/// | `Closing` | Close | |
+///
+/// *The body*: `Writing` for content at hand, `Committing` after its end, `Aborting` where it is
+/// faulty, else `ReceivingBody`. *A refusal*: `Discarding` where a known, small rest of the body
+/// is to come, else `Replying`. *The end*: `FinishingSending`, or `Closing` where the peer has
+/// ended its stream or has promised to send nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// For a request's head; `begun` once its first byte is there.
+    Awaiting {
+        begun: bool,
+    },
+    /// `content` is false where only the head of the reply is wanted.
+    Opening {
+        content: bool,
+    },
+    Sending {
+        offset: u64,
+        end: u64,
+    },
+    /// `broken` where the promised content can't be sent.
+    ClosingDownload {
+        broken: bool,
+    },
+    Listing,
+    Creating {
+        expects_continue: bool,
+    },
+    Inviting,
+    ReceivingBody,
+    Writing {
+        len: usize,
+    },
+    Committing,
+    /// `None` where there is nobody left to be told.
+    Aborting {
+        refusal: Option<Refusal>,
+    },
+    Discarding {
+        refusal: Refusal,
+    },
+    Replying,
+    FinishingSending,
+    Lingering {
+        budget: u64,
+    },
+    Closing,
 }
 
 impl Session {
     /// A session for a connection accepted now.
-    pub fn new(settings: Arc<Settings>, _now: Now) -> Self {
-        Self { settings }
+    pub fn new(settings: Arc<Settings>, now: Now) -> Self {
+        let deadline = now.instant.checked_add(settings.timeouts.idle);
+        Self {
+            codec: Codec::new(settings.wire),
+            settings,
+            state: State::Awaiting { begun: false },
+            name: FileName::default(),
+            body: Body::EMPTY,
+            persist: Persist::Keep,
+            draining: false,
+            peer_ended: false,
+            deadline,
+            requests: 0,
+        }
     }
 
     /// The next operation for the driver; the same one until its completion is handed in.
-    pub fn poll_action(&mut self, _io: &mut IoBuffers) -> Action<'_> {
-        let _ = &self.settings;
-        Action::Close
+    pub fn poll_action(&mut self, io: &mut IoBuffers) -> Action<'_> {
+        match self.state {
+            State::Awaiting { .. }
+            | State::ReceivingBody
+            | State::Discarding { .. }
+            | State::Lingering { .. } => {
+                io.input.ensure_spare();
+                Action::Receive
+            }
+            State::Opening { .. } => Action::OpenDownload { name: &self.name },
+            State::Sending { offset, end } => Action::SendFile { offset, len: end - offset },
+            State::ClosingDownload { .. } => Action::CloseDownload,
+            State::Listing => Action::ListFiles,
+            State::Creating { .. } => Action::CreateUpload {
+                name: (!self.name.as_str().is_empty()).then_some(&self.name),
+                size_hint: self.body.left(),
+            },
+            State::Writing { len } => Action::WriteUpload { len },
+            State::Committing => Action::CommitUpload,
+            State::Aborting { .. } => Action::AbortUpload,
+            State::Inviting | State::Replying => Action::Send { more: false },
+            State::FinishingSending => Action::FinishSending,
+            State::Closing => Action::Close,
+        }
     }
 
     /// Takes in what came of the outstanding action.
-    pub fn handle_completion(&mut self, _io: &mut IoBuffers, _done: Completion, _now: Now) {}
+    ///
+    /// # Panics
+    /// If the completion is not one of the outstanding action.
+    pub fn handle_completion(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
+        match (self.state, done) {
+            (State::Awaiting { begun }, Completion::Received { bytes: 0 }) => {
+                self.peer_ended = true;
+                self.decode(io, begun, now);
+                // What the peer asked for before its end it still gets; half a request is none.
+                if let State::Awaiting { .. } = self.state {
+                    self.close();
+                }
+            }
+            (State::ReceivingBody, Completion::Received { bytes: 0 }) => {
+                self.peer_ended = true;
+                self.abort(None);
+            }
+            (
+                State::Discarding { .. } | State::Lingering { .. },
+                Completion::Received { bytes: 0 },
+            ) => self.close(),
+            (State::Awaiting { begun }, Completion::Received { .. }) => {
+                self.decode(io, begun, now);
+            }
+            (State::ReceivingBody, Completion::Received { .. }) => self.read_body(io, now),
+            (State::Discarding { refusal }, Completion::Received { .. }) => {
+                self.discard(io, refusal, now);
+            }
+            (State::Lingering { budget }, Completion::Received { .. }) => {
+                let received = io.input.len() as u64;
+                io.input.clear();
+                self.state = match budget.checked_sub(received) {
+                    Some(budget) => State::Lingering { budget },
+                    None => State::Closing,
+                };
+            }
+
+            (State::Opening { content }, Completion::Opened(Ok(info))) => {
+                let reply = Reply::File { name: &self.name, info };
+                self.codec.reply(&mut io.output, &reply, self.keeps(), now);
+                if content && info.len > 0 {
+                    self.state = State::Sending { offset: 0, end: info.len };
+                    self.wait(self.settings.timeouts.stall, now);
+                } else {
+                    self.proceed(State::ClosingDownload { broken: false });
+                }
+            }
+            (State::Sending { offset, end }, Completion::FileSent(Ok(bytes))) => {
+                let offset = (offset + bytes).min(end);
+                if offset == end {
+                    self.proceed(State::ClosingDownload { broken: false });
+                } else {
+                    self.state = State::Sending { offset, end };
+                    self.wait(self.settings.timeouts.stall, now);
+                }
+            }
+            (State::Sending { .. }, Completion::FileSent(Err(_))) => {
+                self.proceed(State::ClosingDownload { broken: true });
+            }
+            (State::ClosingDownload { broken: true }, Completion::DownloadClosed) => self.close(),
+            (State::ClosingDownload { broken: false }, Completion::DownloadClosed) => {
+                self.send_reply(io, now);
+            }
+            (State::Listing, Completion::Listed(Ok(entries))) => {
+                self.reply(io, &Reply::Listing { entries: &entries }, now);
+            }
+
+            (State::Creating { expects_continue: true }, Completion::Created(Ok(()))) => {
+                io.output.push(wire::CONTINUE);
+                self.state = State::Inviting;
+                self.wait(self.settings.timeouts.stall, now);
+            }
+            (State::Creating { expects_continue: false }, Completion::Created(Ok(()))) => {
+                self.read_body(io, now);
+            }
+            (State::Creating { expects_continue }, Completion::Created(Err(error))) => {
+                self.forgo_held_back_body(expects_continue);
+                self.refuse(io, Refusal::Store(error), now);
+            }
+            (State::Writing { len }, Completion::Written(Ok(()))) => {
+                self.body.consumed(len);
+                self.read_body(io, now);
+            }
+            (State::Writing { .. }, Completion::Written(Err(error))) => self.abort(Some(error)),
+            (State::Committing, Completion::Committed(Ok(name))) => {
+                self.reply(io, &Reply::Stored { name: &name }, now);
+            }
+            (State::Committing, Completion::Committed(Err(error))) => self.abort(Some(error)),
+            (State::Aborting { refusal: Some(refusal) }, Completion::Aborted) => {
+                self.refuse(io, refusal, now);
+            }
+            (State::Aborting { refusal: None }, Completion::Aborted) => self.close(),
+
+            (State::Opening { .. }, Completion::Opened(Err(error)))
+            | (State::Listing, Completion::Listed(Err(error))) => {
+                self.refuse(io, Refusal::Store(error), now);
+            }
+            (State::Inviting | State::Replying, Completion::Sent) if !io.output.is_empty() => {
+                self.wait(self.settings.timeouts.stall, now);
+            }
+            (State::Inviting, Completion::Sent) => self.read_body(io, now),
+            (State::Replying, Completion::Sent) => self.replied(io, now),
+            (State::FinishingSending, Completion::SendingFinished) => {
+                self.state = State::Lingering { budget: SKIPPED_BYTES };
+                self.wait(self.settings.timeouts.linger, now);
+            }
+            (state, done) => panic!("{done:?} is no completion of {state:?}"),
+        }
+    }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` while the session
     /// waits for the store rather than for its peer.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.deadline
     }
 
     /// Tells that time has passed. Does nothing before the instant of
     /// [`poll_timeout`](Self::poll_timeout).
-    pub fn handle_timeout(&mut self, _io: &mut IoBuffers, _now: Now) {}
+    pub fn handle_timeout(&mut self, io: &mut IoBuffers, now: Now) {
+        if self.deadline.is_none_or(|deadline| now.instant < deadline) {
+            return;
+        }
+        self.deadline = None;
+        match self.state {
+            State::Awaiting { begun: true } => {
+                self.codec.guess(io.input.filled());
+                self.persist = Persist::Close;
+                self.name.clear();
+                self.refuse(io, Refusal::TimedOut, now);
+            }
+            State::ReceivingBody => {
+                self.persist = Persist::Close;
+                self.state = State::Aborting { refusal: Some(Refusal::TimedOut) };
+            }
+            State::Discarding { refusal } => {
+                self.persist = Persist::Close;
+                self.refuse(io, refusal, now);
+            }
+            State::Inviting => self.state = State::Aborting { refusal: None },
+            State::Sending { .. } => self.state = State::ClosingDownload { broken: true },
+            State::Awaiting { begun: false } | State::Replying | State::Lingering { .. } => {
+                self.close();
+            }
+            // These wait for the store and have no deadline.
+            State::Opening { .. }
+            | State::ClosingDownload { .. }
+            | State::Listing
+            | State::Creating { .. }
+            | State::Writing { .. }
+            | State::Committing
+            | State::Aborting { .. }
+            | State::FinishingSending
+            | State::Closing => {}
+        }
+    }
 
     /// Finishes the request in progress, if any, and then closes; an idle session closes at once.
-    pub fn begin_drain(&mut self) {}
+    pub fn begin_drain(&mut self) {
+        self.draining = true;
+        if self.is_idle() {
+            self.close();
+        }
+    }
 
     /// Whether the session waits for the first byte of a request: closing it now loses nothing.
+    /// An upload whose name was announced counts as begun.
     pub fn is_idle(&self) -> bool {
-        true
+        self.state == State::Awaiting { begun: false } && !self.codec.is_between()
     }
 
     /// How many requests were answered completely, successfully or not.
     pub fn requests(&self) -> u64 {
-        0
+        self.requests
     }
 
     /// The wire in use, once it is known.
     pub fn wire(&self) -> Option<Wire> {
-        None
+        self.codec.wire()
+    }
+
+    /// Looks for the next request in the input.
+    fn decode(&mut self, io: &mut IoBuffers, was_begun: bool, now: Now) {
+        let limits = &self.settings.limits;
+        match self.codec.decode(&mut io.input, &mut self.name, limits, self.peer_ended) {
+            Decoded::Incomplete => {
+                let begun = !io.input.is_empty();
+                self.state = State::Awaiting { begun };
+                match (was_begun, begun) {
+                    (false, true) => self.wait(self.settings.timeouts.head, now),
+                    // What had come turned out to be no request: an empty line, a telnet command.
+                    (true, false) => self.wait(self.settings.timeouts.idle, now),
+                    (false, false) | (true, true) => {}
+                }
+            }
+            Decoded::Request { request, persist } => {
+                self.persist = persist;
+                self.begin(io, request, now);
+            }
+            Decoded::Refused { refusal, body, persist } => {
+                self.persist = persist;
+                self.body = body;
+                self.name.clear();
+                self.refuse(io, refusal, now);
+            }
+        }
+    }
+
+    /// Starts the exchange that a request asks for.
+    fn begin(&mut self, io: &mut IoBuffers, request: Request, now: Now) {
+        self.body = Body::EMPTY;
+        match request {
+            Request::Announce => self.reply(io, &Reply::Announced, now),
+            Request::Download { content } => self.proceed(State::Opening { content }),
+            Request::List => {
+                self.name.clear();
+                self.proceed(State::Listing);
+            }
+            Request::Upload { body, expects_continue } => {
+                self.body = body;
+                if body.left().is_some_and(|left| left > self.settings.limits.upload_bytes) {
+                    self.forgo_held_back_body(expects_continue);
+                    self.refuse(io, Refusal::TooLarge, now);
+                } else {
+                    self.proceed(State::Creating { expects_continue });
+                }
+            }
+        }
+    }
+
+    /// Goes on with an upload's body.
+    fn read_body(&mut self, io: &mut IoBuffers, now: Now) {
+        match self.body.next(&mut io.input) {
+            Part::Content(len) => self.proceed(State::Writing { len }),
+            Part::End => self.proceed(State::Committing),
+            Part::Incomplete => {
+                self.state = State::ReceivingBody;
+                self.wait(self.settings.timeouts.stall, now);
+            }
+            Part::Malformed(refusal) => {
+                self.persist = Persist::Close;
+                self.proceed(State::Aborting { refusal: Some(refusal) });
+            }
+        }
+    }
+
+    /// Skips what is at hand of a refused body, and refuses when all of it is skipped.
+    fn discard(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+        if let Part::Content(len) = self.body.next(&mut io.input) {
+            io.input.consume(len);
+            self.body.consumed(len);
+        }
+        if self.body == Body::EMPTY {
+            let reply = Reply::Refused { refusal, name: &self.name };
+            self.codec.reply(&mut io.output, &reply, self.keeps(), now);
+            self.send_reply(io, now);
+        } else {
+            self.state = State::Discarding { refusal };
+            self.wait(self.settings.timeouts.stall, now);
+        }
+    }
+
+    /// Answers with an error, after the rest of the request is skipped where that keeps the
+    /// connection usable at a bounded cost.
+    fn refuse(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+        if self.body.left().is_none_or(|left| left > SKIPPED_BYTES) {
+            self.persist = Persist::Close;
+        }
+        if self.persist == Persist::Close {
+            self.body = Body::EMPTY;
+        }
+        self.discard(io, refusal, now);
+    }
+
+    /// After a refusal, a peer that was to be told when to send its body may send it or not:
+    /// nobody can tell what its next bytes are.
+    fn forgo_held_back_body(&mut self, expects_continue: bool) {
+        if expects_continue && self.body != Body::EMPTY {
+            self.persist = Persist::Close;
+        }
+    }
+
+    /// Lets go of an upload that the store could not carry on with.
+    fn abort(&mut self, error: Option<StoreError>) {
+        self.proceed(State::Aborting { refusal: error.map(Refusal::Store) });
+    }
+
+    fn reply(&mut self, io: &mut IoBuffers, reply: &Reply<'_>, now: Now) {
+        self.codec.reply(&mut io.output, reply, self.keeps(), now);
+        self.send_reply(io, now);
+    }
+
+    /// Sends what is left of the reply.
+    fn send_reply(&mut self, io: &mut IoBuffers, now: Now) {
+        if io.output.is_empty() {
+            self.replied(io, now);
+        } else {
+            self.state = State::Replying;
+            self.wait(self.settings.timeouts.stall, now);
+        }
+    }
+
+    /// The request is answered: on to the next, or to the end.
+    fn replied(&mut self, io: &mut IoBuffers, now: Now) {
+        self.requests += 1;
+        if self.keeps() {
+            self.wait(self.settings.timeouts.idle, now);
+            self.decode(io, false, now);
+        } else if self.peer_ended || (self.persist == Persist::PeerCloses && io.input.is_empty()) {
+            self.close();
+        } else {
+            io.input.clear();
+            self.proceed(State::FinishingSending);
+        }
+    }
+
+    /// Whether another request may follow the present one.
+    fn keeps(&self) -> bool {
+        self.persist == Persist::Keep && !self.draining
+    }
+
+    /// Enters a state that waits for nothing that the peer does.
+    fn proceed(&mut self, state: State) {
+        self.state = state;
+        self.deadline = None;
+    }
+
+    /// Gives the peer so long from now.
+    fn wait(&mut self, duration: Duration, now: Now) {
+        self.deadline = now.instant.checked_add(duration);
+    }
+
+    fn close(&mut self) {
+        self.proceed(State::Closing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_stays_small() {
+        let bytes = size_of::<Session>();
+        assert!(bytes < 250, "{bytes} bytes");
     }
 }

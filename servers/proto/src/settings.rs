@@ -32,7 +32,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Longest header section of the http wire, in bytes.
     pub headers_bytes: usize,
-    /// Most header fields of one request.
+    /// Most header fields of one request; above 256 it has no further effect.
     pub headers: usize,
     /// Largest upload in bytes, checked against the declared size before a byte is stored.
     pub upload_bytes: u64,

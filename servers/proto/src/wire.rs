@@ -1,6 +1,19 @@
 //! The ways to write the same requests in bytes.
 
+pub(crate) mod body;
 pub mod framed;
+mod http;
+mod sniff;
+mod telnet;
+mod text;
+
+use std::fmt::Write as _;
+
+/// What tells a peer that holds an upload's body back to send it.
+pub(crate) use http::reply::CONTINUE;
+
+use crate::exchange::{Decoded, Refusal, Reply};
+use crate::{Buffer, FileName, Limits, Now, WirePin};
 
 /// A way to write requests and replies in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,4 +38,96 @@ impl Wire {
             Self::Text => "text",
         }
     }
+}
+
+/// Translates between a connection's bytes and requests and replies. It knows how far the present
+/// head was looked at, so that bytes which arrive one by one are not read again from the start.
+#[derive(Debug)]
+pub(crate) enum Codec {
+    Sniffing(sniff::Sniffer),
+    Framed(framed::Framed),
+    Http(http::Http),
+    Text(text::Text),
+}
+
+impl Codec {
+    pub(crate) fn new(pin: WirePin) -> Self {
+        match pin {
+            WirePin::Auto => Self::Sniffing(sniff::Sniffer::default()),
+            WirePin::Pinned(wire) => Self::of(wire),
+        }
+    }
+
+    fn of(wire: Wire) -> Self {
+        match wire {
+            Wire::Framed => Self::Framed(framed::Framed::default()),
+            Wire::Http => Self::Http(http::Http::default()),
+            Wire::Text => Self::Text(text::Text::default()),
+        }
+    }
+
+    pub(crate) fn wire(&self) -> Option<Wire> {
+        match self {
+            Self::Sniffing(_) => None,
+            Self::Framed(_) => Some(Wire::Framed),
+            Self::Http(_) => Some(Wire::Http),
+            Self::Text(_) => Some(Wire::Text),
+        }
+    }
+
+    /// Whether the next request depends on one that was already answered.
+    pub(crate) fn is_between(&self) -> bool {
+        matches!(self, Self::Framed(framed) if framed.announced)
+    }
+
+    /// Takes the next request's head from the input. At the `end` of the stream, what is there may
+    /// be a request that lacked only its end.
+    pub(crate) fn decode(
+        &mut self,
+        input: &mut Buffer,
+        name: &mut FileName,
+        limits: &Limits,
+        end: bool,
+    ) -> Decoded {
+        if let Self::Sniffing(sniffer) = self {
+            match sniffer.sniff(input.filled(), limits, end) {
+                Some(wire) => *self = Self::of(wire),
+                None => return Decoded::Incomplete,
+            }
+        }
+        match self {
+            Self::Sniffing(_) => Decoded::Incomplete,
+            Self::Framed(framed) => framed.decode(input, name),
+            Self::Http(http) => http.decode(input, name, limits),
+            Self::Text(text) => text.decode(input, name, end),
+        }
+    }
+
+    /// Settles for the likelier wire, so that an incomplete request can be refused.
+    pub(crate) fn guess(&mut self, input: &[u8]) {
+        if let Self::Sniffing(_) = self {
+            *self = Self::of(sniff::from_beginning(input));
+        }
+    }
+
+    /// Appends what precedes a file's content, or a whole reply. `keep` says that the connection
+    /// carries another request.
+    pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>, keep: bool, now: Now) {
+        match self {
+            Self::Sniffing(_) => unreachable!("a request was decoded, so the wire is known"),
+            Self::Framed(framed) => framed.reply(output, reply),
+            Self::Http(http) => http.reply(output, reply, keep, now),
+            Self::Text(text) => text.reply(output, reply),
+        }
+    }
+}
+
+/// Appends the words for a refusal; where the store refused, with the name it was about.
+fn push_refusal(output: &mut Buffer, refusal: Refusal, name: &FileName) {
+    let written = if matches!(refusal, Refusal::Store(_)) && !name.as_str().is_empty() {
+        write!(output, "{refusal}: {name}")
+    } else {
+        write!(output, "{refusal}")
+    };
+    written.expect("a buffer takes whatever is written");
 }

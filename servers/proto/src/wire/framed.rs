@@ -7,6 +7,10 @@
 //! | [`GET`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | asks for a file |
 //! | [`ERROR`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | from the server: why not |
 
+use super::body::Body;
+use crate::exchange::{Decoded, Persist, Refusal, Reply, Request};
+use crate::{Buffer, FileName, NameError};
+
 /// A short string: an upload's name, or the server's answer to an upload.
 pub const TEXT: u8 = 0x01;
 /// Content whose size is told in 1 byte.
@@ -52,4 +56,101 @@ pub const fn data_type(len: u64) -> u8 {
         0x100_0000..=0xffff_ffff => DATA4,
         _ => DATA8,
     }
+}
+
+/// Longest name that can be announced, in bytes: `SAVED ` and the longest `_copyN` must still fit.
+const MAX_UPLOAD_NAME_BYTES: usize = MAX_TEXT_BYTES - SAVED.len() - "_copy4294967295".len();
+
+/// The server's half of the wire.
+#[derive(Debug, Default)]
+pub(crate) struct Framed {
+    /// The session's name is that of the next upload.
+    pub(crate) announced: bool,
+}
+
+impl Framed {
+    pub(crate) fn decode(&mut self, input: &mut Buffer, name: &mut FileName) -> Decoded {
+        let bytes = input.filled();
+        let Some(&message_type) = bytes.first() else { return Decoded::Incomplete };
+        match (message_type, size_width(message_type)) {
+            (_, Some(width)) => {
+                let Some(field) = bytes.get(1..=width) else { return Decoded::Incomplete };
+                let left = field.iter().fold(0, |size, &byte| size << 8 | u64::from(byte));
+                input.consume(1 + width);
+                if !std::mem::take(&mut self.announced) {
+                    name.clear();
+                }
+                accepted(Request::Upload { body: Body::Sized { left }, expects_continue: false })
+            }
+            (TEXT | GET | ERROR, None) => {
+                let Some(&[high, low]) = bytes.get(1..3) else { return Decoded::Incomplete };
+                let len = usize::from(u16::from_be_bytes([high, low]));
+                if message_type == ERROR || len > MAX_TEXT_BYTES {
+                    input.consume(3);
+                    self.announced = false;
+                    let refusal = match message_type {
+                        ERROR => Refusal::UnexpectedMessage,
+                        _ => Refusal::TextTooLong,
+                    };
+                    return refused(refusal, Body::Sized { left: len as u64 }, Persist::Keep);
+                }
+                let Some(text) = bytes.get(3..3 + len) else { return Decoded::Incomplete };
+                let assigned = name.assign(text);
+                input.consume(3 + len);
+                self.announced = false;
+                match (assigned, message_type) {
+                    (Err(error), _) => refused(Refusal::Name(error), Body::EMPTY, Persist::Keep),
+                    (Ok(()), GET) => accepted(Request::Download { content: true }),
+                    (Ok(()), _) if len > MAX_UPLOAD_NAME_BYTES => {
+                        refused(Refusal::Name(NameError::TooLong), Body::EMPTY, Persist::Keep)
+                    }
+                    (Ok(()), _) => {
+                        self.announced = true;
+                        accepted(Request::Announce)
+                    }
+                }
+            }
+            // Nothing tells where such a message ends.
+            (_, None) => refused(Refusal::UnknownMessage, Body::EMPTY, Persist::Close),
+        }
+    }
+
+    pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>) {
+        match reply {
+            Reply::Announced => push_message(output, TEXT, |output| output.push(OK.as_bytes())),
+            Reply::Stored { name } => push_message(output, TEXT, |output| {
+                output.push(SAVED.as_bytes());
+                output.push(name.as_str().as_bytes());
+            }),
+            Reply::File { info, .. } => {
+                let message_type = data_type(info.len);
+                let width = size_width(message_type).unwrap_or(8);
+                output.push(&[message_type]);
+                output.push(&info.len.to_be_bytes()[8 - width..]);
+            }
+            Reply::Refused { refusal, name } => push_message(output, ERROR, |output| {
+                super::push_refusal(output, *refusal, name);
+            }),
+            Reply::Listing { .. } => unreachable!("no framed message asks for a listing"),
+        }
+    }
+}
+
+/// Appends a message of text, cut where it is too long for its wire.
+fn push_message(output: &mut Buffer, message_type: u8, write: impl FnOnce(&mut Buffer)) {
+    let mut text = Buffer::default();
+    write(&mut text);
+    let text = &text.filled()[..text.len().min(MAX_TEXT_BYTES)];
+    let whole = std::str::from_utf8(text).map_or_else(|error| error.valid_up_to(), str::len);
+    output.push(&[message_type]);
+    output.push(&(whole as u16).to_be_bytes());
+    output.push(&text[..whole]);
+}
+
+fn accepted(request: Request) -> Decoded {
+    Decoded::Request { request, persist: Persist::Keep }
+}
+
+fn refused(refusal: Refusal, body: Body, persist: Persist) -> Decoded {
+    Decoded::Refused { refusal, body, persist }
 }

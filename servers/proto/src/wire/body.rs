@@ -1,0 +1,243 @@
+//! Where a body's content lies among the bytes received, and where it ends.
+
+use crate::Buffer;
+use crate::exchange::Refusal;
+
+/// Longest chunk-size line and longest trailer section, in bytes.
+const CHUNK_LINE_BYTES: u32 = 1024;
+const TRAILER_BYTES: u32 = 8 << 10;
+
+/// What is still to come of a body. It counts bytes and never holds them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// As many bytes as were declared.
+    Sized { left: u64 },
+    /// Chunks of HTTP's `chunked` transfer coding.
+    Chunked(Chunked),
+}
+
+/// What comes next of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The first so many bytes of the input are content.
+    Content(usize),
+    /// More input is needed.
+    Incomplete,
+    /// The body is whole, and its last byte consumed.
+    End,
+    /// It breaks the grammar or a limit: the rest can't be told apart.
+    Malformed(Refusal),
+}
+
+impl Body {
+    /// No body, or nothing left of it.
+    pub(crate) const EMPTY: Self = Self::Sized { left: 0 };
+
+    /// A chunked body of at most `limit` bytes of content.
+    pub(crate) fn chunked(limit: u64) -> Self {
+        Self::Chunked(Chunked { phase: Phase::Size { digits: 0 }, left: 0, limit, line_bytes: 0 })
+    }
+
+    /// How many bytes are left, where that is known.
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self {
+            Self::Sized { left } => Some(*left),
+            Self::Chunked(_) => None,
+        }
+    }
+
+    /// Finds the next content, consuming the framing before it.
+    pub(crate) fn next(&mut self, input: &mut Buffer) -> Part {
+        let part = match self {
+            Self::Sized { left: 0 } => Part::End,
+            Self::Sized { left } => content(*left, input),
+            Self::Chunked(chunked) => chunked.next(input),
+        };
+        if part == Part::End {
+            *self = Self::EMPTY;
+        }
+        part
+    }
+
+    /// Counts content that was consumed from the input.
+    pub(crate) fn consumed(&mut self, len: usize) {
+        let (Self::Sized { left } | Self::Chunked(Chunked { left, .. })) = self;
+        *left -= len as u64;
+    }
+}
+
+fn content(left: u64, input: &Buffer) -> Part {
+    match usize::try_from(left).unwrap_or(usize::MAX).min(input.len()) {
+        0 => Part::Incomplete,
+        len => Part::Content(len),
+    }
+}
+
+/// Progress within HTTP's `chunked` transfer coding (RFC 9112, 7.1). Its framing is consumed byte
+/// by byte as it comes, so no byte is looked at twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunked {
+    phase: Phase,
+    /// Of the present chunk's content.
+    left: u64,
+    /// How much content all further chunks may have.
+    limit: u64,
+    /// Of the present size line, or of the trailer section.
+    line_bytes: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Size { digits: u8 },
+    SizeSpace,
+    Extension,
+    SizeLf,
+    Content,
+    ContentLf,
+    TrailerStart,
+    Trailer,
+    TrailerLf,
+    FinalLf,
+}
+
+impl Chunked {
+    fn next(&mut self, input: &mut Buffer) -> Part {
+        let mut taken = 0;
+        let part = loop {
+            if self.phase == Phase::Content && self.left > 0 {
+                break None;
+            }
+            let Some(&byte) = input.filled().get(taken) else { break Some(Part::Incomplete) };
+            taken += 1;
+            match self.step(byte) {
+                Ok(Some(end)) => break Some(end),
+                Ok(None) => {}
+                Err(refusal) => break Some(Part::Malformed(refusal)),
+            }
+        };
+        input.consume(taken);
+        part.unwrap_or_else(|| content(self.left, input))
+    }
+
+    /// Takes one byte of framing.
+    fn step(&mut self, byte: u8) -> Result<Option<Part>, Refusal> {
+        const MALFORMED: Refusal = Refusal::Malformed("malformed chunk");
+        self.line_bytes += 1;
+        self.phase = match (self.phase, byte) {
+            (Phase::Size { .. } | Phase::SizeSpace | Phase::Extension, _)
+                if self.line_bytes > CHUNK_LINE_BYTES =>
+            {
+                return Err(Refusal::Malformed("chunk-size line too long"));
+            }
+            (Phase::TrailerStart | Phase::Trailer, _) if self.line_bytes > TRAILER_BYTES => {
+                return Err(Refusal::HeadersTooLarge);
+            }
+            (Phase::Size { digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let digit = char::from(byte).to_digit(16).map_or(0, u64::from);
+                let size = self.left.checked_mul(16).and_then(|size| size.checked_add(digit));
+                self.left = size.ok_or(Refusal::Malformed("chunk size overflows"))?;
+                Phase::Size { digits: digits.saturating_add(1) }
+            }
+            (Phase::Size { digits: 0 }, _) => return Err(MALFORMED),
+            (Phase::Size { .. } | Phase::SizeSpace | Phase::Extension, b'\r') => Phase::SizeLf,
+            (Phase::Size { .. } | Phase::SizeSpace, b' ' | b'\t') => Phase::SizeSpace,
+            (Phase::Size { .. } | Phase::SizeSpace, b';') => Phase::Extension,
+            (Phase::Extension | Phase::Trailer, b'\t' | b' '..=b'~' | 0x80..) => self.phase,
+            (Phase::SizeLf, b'\n') if self.left == 0 => {
+                self.line_bytes = 0;
+                Phase::TrailerStart
+            }
+            (Phase::SizeLf, b'\n') => {
+                self.limit = self.limit.checked_sub(self.left).ok_or(Refusal::TooLarge)?;
+                Phase::Content
+            }
+            // Only reached when the chunk's content is used up.
+            (Phase::Content, b'\r') => Phase::ContentLf,
+            (Phase::ContentLf, b'\n') => {
+                self.line_bytes = 0;
+                Phase::Size { digits: 0 }
+            }
+            (Phase::TrailerStart, b'\r') => Phase::FinalLf,
+            (Phase::TrailerStart, b'!'..=b'~') => Phase::Trailer,
+            (Phase::Trailer, b'\r') => Phase::TrailerLf,
+            (Phase::TrailerLf, b'\n') => Phase::TrailerStart,
+            (Phase::FinalLf, b'\n') => return Ok(Some(Part::End)),
+            _ => return Err(MALFORMED),
+        };
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `bytes` in pieces of `step` and gathers the content.
+    fn read(bytes: &[u8], step: usize, limit: u64) -> (Vec<u8>, Part, usize) {
+        let mut body = Body::chunked(limit);
+        let mut input = Buffer::default();
+        let mut content = Vec::new();
+        let mut pieces = bytes.chunks(step);
+        loop {
+            match body.next(&mut input) {
+                Part::Content(len) => {
+                    content.extend_from_slice(&input.filled()[..len]);
+                    input.consume(len);
+                    body.consumed(len);
+                }
+                Part::Incomplete => match pieces.next() {
+                    Some(piece) => input.push(piece),
+                    None => return (content, Part::Incomplete, 0),
+                },
+                part @ (Part::End | Part::Malformed(_)) => {
+                    return (content, part, input.len() + pieces.map(<[u8]>::len).sum::<usize>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_are_joined_however_they_arrive() {
+        let bytes =
+            b"5\r\nhello\r\nA;name=\"v\"\r\n0123456789\r\n0 ;last\r\nX-Sum: 1\r\nY: 2\r\n\r\nrest";
+        for step in 1..=bytes.len() {
+            let read = read(bytes, step, 15);
+            assert_eq!(read, (b"hello0123456789".to_vec(), Part::End, 4), "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn faulty_chunks_are_refused_however_they_arrive() {
+        let long_extension = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(2000));
+        let long_trailer = format!("0\r\nA: {}\r\n\r\n", "x".repeat(9000));
+        for bytes in [
+            "\r\n\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "0x5\r\nhello",
+            " 5\r\nhello\r\n",
+            "5\nhello\r\n",
+            "5\rhello\r\n",
+            "5 5\r\nhello\r\n",
+            "5;a\nhello\r\n",
+            "5;\0\r\nhello\r\n",
+            "5\r\nhello!\r\n",
+            "5\r\nhello\n0\r\n",
+            "10000000000000000\r\n",
+            "10\r\n0123456789abcdef\r\n1\r\na\r\n",
+            "0\r\nA: b\n\r\n",
+            "0\r\n folded\r\n\r\n",
+            "0\r\n\n",
+            &long_extension,
+            &long_trailer,
+        ] {
+            for step in [1, 2, 7, bytes.len()] {
+                let (_, part, _) = read(bytes.as_bytes(), step, 16);
+                assert!(
+                    matches!(part, Part::Malformed(_)),
+                    "{bytes:?} in steps of {step}: {part:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! From a request target to a file name.
+
+use crate::FileName;
+use crate::exchange::Refusal;
+
+/// No valid name is longer, in bytes.
+const NAME_BYTES: usize = 4096;
+
+/// The path of a target without its leading slash, still encoded; a query is ignored.
+pub(super) fn path(target: &str) -> Result<&str, Refusal> {
+    let path = match target.split_once("://") {
+        // The absolute form, as it is sent to proxies.
+        Some((scheme, rest))
+            if ["http", "https"].iter().any(|s| s.eq_ignore_ascii_case(scheme)) =>
+        {
+            &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
+        }
+        _ if target.starts_with('/') => target,
+        _ => return Err(Refusal::Malformed("malformed target")),
+    };
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    if path.contains('#') {
+        return Err(Refusal::Malformed("malformed target"));
+    }
+    Ok(path.strip_prefix('/').unwrap_or(path))
+}
+
+/// Decodes a path once and assigns it.
+pub(super) fn decode(path: &str, name: &mut FileName) -> Result<(), Refusal> {
+    if !path.contains('%') {
+        return name.assign(path.as_bytes()).map_err(Refusal::Name);
+    }
+    let mut decoded = [0; NAME_BYTES];
+    let mut len = 0;
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => match (hex(bytes.next()), hex(bytes.next())) {
+                (Some(high), Some(low)) => high << 4 | low,
+                _ => return Err(Refusal::Malformed("malformed percent-encoding")),
+            },
+            byte => byte,
+        };
+        let room = decoded.get_mut(len).ok_or(Refusal::Name(crate::NameError::TooLong))?;
+        *room = byte;
+        len += 1;
+    }
+    name.assign(&decoded[..len]).map_err(Refusal::Name)
+}
+
+fn hex(digit: Option<u8>) -> Option<u8> {
+    char::from(digit?).to_digit(16).map(|digit| digit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(target: &str) -> Result<String, Refusal> {
+        let mut name = FileName::default();
+        decode(path(target)?, &mut name)?;
+        Ok(name.to_string())
+    }
+
+    #[test]
+    fn targets_name_files() {
+        for (target, file) in [
+            ("/a.txt", "a.txt"),
+            ("/a/b%20c?x=/y", "a/b c"),
+            ("/caf%C3%A9", "caf\u{e9}"),
+            ("/caf\u{e9}", "caf\u{e9}"),
+            ("/a%2Fb", "a/b"),
+            ("/a+b", "a+b"),
+            ("/%2525", "%25"),
+            ("http://host/a", "a"),
+            ("HTTPS://host:1/a?b", "a"),
+        ] {
+            assert_eq!(name(target), Ok(file.to_owned()), "{target}");
+        }
+        for target in ["/", "/?a", "http://host", "http://host?a"] {
+            assert_eq!(path(target), Ok(""), "{target}");
+        }
+    }
+
+    #[test]
+    fn targets_that_name_none_are_refused() {
+        for target in ["", "*", "a", "host:80", "ftp://host/a", "/a#b"] {
+            assert!(matches!(path(target), Err(Refusal::Malformed(_))), "{target}");
+        }
+        for target in ["/%", "/%4", "/%zz", "/%+1", "/a%2"] {
+            assert!(matches!(name(target), Err(Refusal::Malformed(_))), "{target}");
+        }
+        let long = format!("/%20{}", "a/".repeat(3000));
+        for target in ["//a", "/..", "/%2e%2e/a", "/a%00", "/%ff", "/a%5cb", "/%2Fetc", &long] {
+            assert!(matches!(name(target), Err(Refusal::Name(_))), "{target}");
+        }
+    }
+}
