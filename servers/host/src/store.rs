@@ -8,6 +8,7 @@ mod copies;
 mod download;
 mod error;
 mod list;
+mod open_files;
 mod temporary;
 mod upload;
 mod walk;
@@ -25,11 +26,15 @@ pub use download::Download;
 pub use error::OpenStoreError;
 pub use upload::Upload;
 
-/// A folder whose files are served. Shared by all threads; it keeps no state but the open folder.
+use open_files::OpenFiles;
+
+/// A folder whose files are served. Shared by all threads; all it keeps is the open folder and the
+/// files lately asked for, open.
 #[derive(Debug)]
 pub struct Store {
     root: Arc<OwnedFd>,
     options: StoreOptions,
+    open_files: Arc<OpenFiles>,
     /// Whether to try temporaries that have no name at all.
     unnamed: bool,
 }
@@ -103,16 +108,19 @@ impl Store {
         // A nameless temporary gets its name through /proc.
         let unnamed = Path::new("/proc/self/fd").exists();
         temporary::remove_stale(folder.as_fd());
-        Ok(Self { root: Arc::new(folder), options, unnamed })
+        Ok(Self { root: Arc::new(folder), options, open_files: Arc::new(OpenFiles::new()), unnamed })
     }
 
     /// Opens a regular file for reading; a FIFO or device is refused, not waited for.
+    ///
+    /// The file may have been opened for an earlier request; a change by others than this store
+    /// shows within a second.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotAFile`], [`StoreError::Denied`],
     /// [`StoreError::NameTooLong`], [`StoreError::Overloaded`] or [`StoreError::Failed`].
     pub fn open_download(&self, name: &FileName) -> Result<Download, StoreError> {
-        Download::open(self.root.as_fd(), name)
+        self.open_files.open(self.root.as_fd(), name)
     }
 
     /// Creates the temporary of an upload to `name`, or to a random name where there is none.

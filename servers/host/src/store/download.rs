@@ -1,20 +1,25 @@
 //! A file open for reading.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use fileserver_proto::{FileInfo, FileName, Modified, StoreError};
 use rustix::fs::{FileType, OFlags, Stat};
 
 use super::{error, open_beneath};
 
-/// A regular file open for reading; closed when dropped.
+/// A regular file open for reading; other downloads may share it.
 #[derive(Debug)]
-pub struct Download {
+pub struct Download(Arc<OpenFile>);
+
+/// An open file; closed when nobody holds it any more.
+#[derive(Debug)]
+pub(super) struct OpenFile {
     file: OwnedFd,
     info: FileInfo,
 }
 
-impl Download {
+impl OpenFile {
     pub(super) fn open(root: BorrowedFd<'_>, name: &FileName) -> Result<Self, StoreError> {
         // Without O_NONBLOCK a FIFO would be waited for until somebody writes to it.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -25,15 +30,21 @@ impl Download {
         }
         Ok(Self { file, info: info(&stat) })
     }
+}
+
+impl Download {
+    pub(super) fn new(file: Arc<OpenFile>) -> Self {
+        Self(file)
+    }
 
     /// Length and modification time when it was opened.
     pub fn info(&self) -> FileInfo {
-        self.info
+        self.0.info
     }
 
     /// The open file, for `pread` and `sendfile` with an offset of the caller's own.
     pub fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.0.file.as_fd()
     }
 }
 

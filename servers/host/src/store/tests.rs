@@ -360,3 +360,24 @@ fn the_root_is_opened_once() {
     fs::remove_dir(folder.path()).unwrap();
     fs::rename(moved, folder.path()).unwrap();
 }
+
+#[test]
+fn a_file_kept_open_gives_way_to_its_successor() {
+    let options = StoreOptions { on_conflict: OnConflict::Overwrite, ..StoreOptions::default() };
+    for (folder, store) in stores(options) {
+        upload(&store, "page", b"first").unwrap();
+        assert_eq!(content(&store, "page"), b"first");
+        upload(&store, "page", b"second, by upload").unwrap();
+        assert_eq!(content(&store, "page"), b"second, by upload");
+        // What others do to the folder shows after a while.
+        fs::write(folder.path().join("new"), b"third, by others").unwrap();
+        fs::rename(folder.path().join("new"), folder.path().join("page")).unwrap();
+        while content(&store, "page") != b"third, by others" {
+            std::thread::yield_now();
+        }
+        fs::remove_file(folder.path().join("page")).unwrap();
+        while store.open_download(&name("page")).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+}

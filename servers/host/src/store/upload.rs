@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::copies::place_copy;
+use super::open_files::OpenFiles;
 use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
 
 /// An upload in progress. Dropping it leaves no trace.
@@ -20,6 +21,8 @@ pub struct Upload {
     /// The name it is to get; `None` for a random one.
     target: Option<FileName>,
     options: StoreOptions,
+    /// Told when a file is replaced.
+    open_files: Arc<OpenFiles>,
 }
 
 impl Upload {
@@ -48,7 +51,9 @@ impl Upload {
                 (file, Some(name))
             }
         };
-        let upload = Self { folder, file, temporary, target: target.cloned(), options };
+        let target = target.cloned();
+        let open_files = Arc::clone(&store.open_files);
+        let upload = Self { folder, file, temporary, target, options, open_files };
         match size_hint {
             Some(size) if upload.is_beyond_free_space(size) => Err(StoreError::Full),
             Some(_) | None => Ok(upload),
@@ -145,6 +150,7 @@ impl Upload {
         rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, last)
             .map_err(error::on_upload)?;
         self.temporary = None;
+        self.open_files.forget(&name);
         Ok(name)
     }
 
@@ -219,6 +225,7 @@ impl Upload {
             temporary: None,
             target: None,
             options: store.options,
+            open_files: Arc::clone(&store.open_files),
         }
     }
 }

@@ -1,0 +1,114 @@
+//! Files kept open between requests, so that a popular one costs no system call to open.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use fileserver_proto::{FileName, StoreError};
+use rustix::process::{Resource, getrlimit};
+
+use super::Download;
+use super::download::OpenFile;
+
+/// How long a file is served without asking the file system whether its name still leads to it.
+/// Whoever changes or replaces a file sees the change served within this time.
+const FRESH: Duration = Duration::from_millis(500);
+/// How long a file stays open that nobody asks for (as long as nginx's `inactive`).
+const INACTIVE: Duration = Duration::from_secs(60);
+/// Most files kept open.
+const MOST_FILES: usize = 1024;
+/// The share of the descriptor limit that may be kept: one in so many.
+const LIMIT_SHARE: u64 = 16;
+
+/// A direct-mapped cache: a name has one slot, and whoever comes last has it. A hit takes no lock
+/// and allocates nothing.
+#[derive(Debug)]
+pub(super) struct OpenFiles {
+    slots: Box<[ArcSwapOption<Kept>]>,
+    hasher: RandomState,
+    /// The slot that is looked at next for a file that nobody asks for.
+    hand: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    name: FileName,
+    file: Arc<OpenFile>,
+    opened: Instant,
+}
+
+impl OpenFiles {
+    pub(super) fn new() -> Self {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(limit / LIMIT_SHARE).unwrap_or(MOST_FILES).clamp(1, MOST_FILES);
+        Self {
+            slots: (0..most).map(|_| ArcSwapOption::empty()).collect(),
+            hasher: RandomState::new(),
+            hand: AtomicUsize::new(0),
+        }
+    }
+
+    /// The file of this name, from the cache or opened now.
+    pub(super) fn open(
+        &self,
+        root: BorrowedFd<'_>,
+        name: &FileName,
+    ) -> Result<Download, StoreError> {
+        let slot = self.slot(name);
+        let now = Instant::now();
+        if let Some(kept) = &*slot.load()
+            && kept.name == *name
+            && now.saturating_duration_since(kept.opened) < FRESH
+        {
+            return Ok(Download::new(Arc::clone(&kept.file)));
+        }
+        let file = match OpenFile::open(root, name) {
+            Err(StoreError::Overloaded) => {
+                self.forget_all();
+                OpenFile::open(root, name)
+            }
+            opened => opened,
+        };
+        let file = match file {
+            Ok(file) => Arc::new(file),
+            Err(error) => {
+                slot.store(None);
+                return Err(error);
+            }
+        };
+        let kept = Kept { name: name.clone(), file: Arc::clone(&file), opened: now };
+        slot.store(Some(Arc::new(kept)));
+        self.forget_an_inactive(now);
+        Ok(Download::new(file))
+    }
+
+    /// Has the next request for this name ask the file system.
+    pub(super) fn forget(&self, name: &FileName) {
+        self.slot(name).store(None);
+    }
+
+    fn forget_all(&self) {
+        for slot in &self.slots {
+            slot.store(None);
+        }
+    }
+
+    fn forget_an_inactive(&self, now: Instant) {
+        let hand = self.hand.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+        let inactive = (*self.slots[hand].load())
+            .as_ref()
+            .is_some_and(|kept| now.saturating_duration_since(kept.opened) >= INACTIVE);
+        if inactive {
+            self.slots[hand].store(None);
+        }
+    }
+
+    fn slot(&self, name: &FileName) -> &ArcSwapOption<Kept> {
+        let hash = self.hasher.hash_one(name.as_str());
+        &self.slots[(hash % self.slots.len() as u64) as usize]
+    }
+}
