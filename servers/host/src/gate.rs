@@ -36,6 +36,11 @@ impl Gate {
         *self.lock() < self.max
     }
 
+    /// How many connections may be open.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
     /// How many connections are open.
     pub fn open(&self) -> usize {
         *self.lock()

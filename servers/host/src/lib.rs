@@ -4,6 +4,7 @@
 //! and on which thread: each [`Strategy`] is one answer.
 
 mod blocking;
+pub mod command;
 mod connection;
 mod deadlines;
 mod endpoint;

@@ -1,0 +1,337 @@
+//! The server's command line: flags, set-up, signals and what it tells its operator.
+
+mod descriptors;
+mod greeting;
+mod signals;
+mod values;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use fileserver_proto::{Limits, Settings, Timeouts, Wire, WirePin};
+use rustix::io::Errno;
+use tracing::level_filters::LevelFilter;
+
+use crate::store::{Durability, OnConflict, Store, StoreOptions};
+use crate::{Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+
+/// Where files are kept unless the operator names another folder.
+const DEFAULT_ROOT: &str = "./shared-files";
+/// Workers for each core: enough that some run while others wait for a peer or the disk.
+const WORKERS_PER_CORE: usize = 4;
+
+/// Ended by a second signal, before the drain was over.
+const INTERRUPTED: u8 = 130;
+/// Wrong usage, or set-up failed.
+const UNUSABLE: u8 = 2;
+
+/// What a server is told on its command line.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Concurrency architecture
+    #[arg(long, value_enum, default_value_t = StrategyKind::Selector, value_name = "NAME")]
+    pub strategy: StrategyKind,
+    /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8800", value_name = "ADDRESS", value_parser = values::listen)]
+    pub listen: SocketAddr,
+    /// Worker threads of the strategies with a fixed number of them [default: 4 for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub workers: Option<u16>,
+    /// Protocol to speak
+    #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
+    pub wire: WireChoice,
+
+    /// Folder of the files; created if only its last component is missing [default: ./shared-files]
+    #[arg(long, value_name = "DIR", help_heading = "Files")]
+    pub root: Option<PathBuf>,
+    /// What is forced to disk before an upload is acknowledged
+    #[arg(long, value_enum, default_value_t = Durability::Data, value_name = "LEVEL", help_heading = "Files")]
+    pub durability: Durability,
+    /// What happens when an upload's name is taken
+    #[arg(long, value_enum, default_value_t = OnConflict::Rename, value_name = "WAY", help_heading = "Files")]
+    pub on_conflict: OnConflict,
+
+    /// Limits on size and number.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Limits on time.
+    #[command(flatten)]
+    pub timeouts: TimeoutArgs,
+
+    /// Print the first line only: `listening on ADDRESS`
+    #[arg(long, help_heading = "Output")]
+    pub quiet: bool,
+    /// Least severe kind of message logged to standard error
+    #[arg(long, value_enum, default_value_t = LogLevel::Warn, value_name = "LEVEL", help_heading = "Output")]
+    pub log_level: LogLevel,
+}
+
+/// Limits on size and number.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits (sizes in bytes, or as 64KiB, 10MiB, 1GiB, 1TiB)")]
+pub struct LimitArgs {
+    /// Most connections open at once; more wait in the backlog [default: half of the descriptors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: Option<u32>,
+    /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=65_535))]
+    pub backlog: i32,
+    /// Largest upload
+    #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
+    pub max_upload: u64,
+    /// Longest request line (http)
+    #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
+    pub max_request_line: usize,
+    /// Longest single header field (http)
+    #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
+    pub max_header: usize,
+    /// Longest header section, all fields together (http)
+    #[arg(long, default_value = "32KiB", value_name = "SIZE", value_parser = values::head_size)]
+    pub max_head: usize,
+    /// Most header fields of a request (http)
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub max_headers: u16,
+}
+
+/// Limits on time.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Timeouts (as 500ms, 20s, 2m)")]
+pub struct TimeoutArgs {
+    /// For the whole head of a request, from its first byte
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
+    pub head_timeout: Duration,
+    /// Without progress of an upload or a reply
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
+    pub stall_timeout: Duration,
+    /// Between the requests of a connection
+    #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
+    pub idle_timeout: Duration,
+    /// For requests in progress after SIGTERM or SIGINT; a second signal ends them at once
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::grace)]
+    pub drain_timeout: Duration,
+}
+
+/// Which protocol a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WireChoice {
+    /// Whichever the first bytes of a connection show
+    Auto,
+    /// Typed, length-prefixed messages only
+    Framed,
+    /// HTTP/1.1 and HTTP/1.0 only
+    Http,
+    /// Lines that name files only, as typed into telnet
+    Text,
+}
+
+impl WireChoice {
+    fn pin(self) -> WirePin {
+        match self {
+            Self::Auto => WirePin::Auto,
+            Self::Framed => WirePin::Pinned(Wire::Framed),
+            Self::Http => WirePin::Pinned(Wire::Http),
+            Self::Text => WirePin::Pinned(Wire::Text),
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What keeps the server from working
+    Error,
+    /// What the operator should look at
+    Warn,
+    /// What happens now and then
+    Info,
+    /// What happens often
+    Debug,
+    /// Everything
+    Trace,
+}
+
+impl LogLevel {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+/// Runs the server to its end; for the calling process to exit with.
+///
+/// 0 after a drain, 1 if serving failed, 2 if it could not begin, 130 if a second signal ended
+/// it. Takes over the process: SIGTERM, SIGINT, its descriptor limit and its log.
+pub fn run(args: &ServerArgs) -> ExitCode {
+    start_log(args.log_level);
+    let server = match Server::new(args) {
+        Ok(server) => server,
+        Err(error) => {
+            say(format_args!("error: {error:#}"));
+            return ExitCode::from(UNUSABLE);
+        }
+    };
+    server.greet(args);
+    let outcome = args.strategy.build().serve(&server.endpoint, &server.site, &server.shutdown);
+    match outcome {
+        Ok(report) => {
+            if !args.quiet {
+                say(format_args!("{}", greeting::farewell(&report)));
+            }
+            match server.shutdown.is_urgent() {
+                true => ExitCode::from(INTERRUPTED),
+                false => ExitCode::SUCCESS,
+            }
+        }
+        Err(error) => {
+            let strategy = args.strategy.name();
+            say(format_args!("error: strategy {strategy} cannot go on serving: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All that a strategy needs, ready to serve.
+struct Server {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    fn new(args: &ServerArgs) -> anyhow::Result<Self> {
+        let max_connections = descriptors::max_connections(
+            descriptors::raise_limit(),
+            args.limits.max_connections.map(|max| max as usize),
+        )?;
+        let options = StoreOptions { durability: args.durability, on_conflict: args.on_conflict };
+        let root = args.root.as_deref();
+        create_root(root)?;
+        let store = Store::open(root.unwrap_or(Path::new(DEFAULT_ROOT)), options)?;
+        let endpoint = listen(args.listen, args.limits.backlog)?;
+        let address = endpoint.local_addr().context("cannot tell the address bound")?;
+        let site = Site::new(
+            store,
+            SiteOptions {
+                settings: settings(args),
+                workers: args.workers.map_or_else(default_workers, usize::from),
+                max_connections,
+                drain: args.timeouts.drain_timeout,
+            },
+        );
+        let shutdown = Shutdown::new();
+        signals::watch(&shutdown, INTERRUPTED)
+            .context("cannot handle signals; is a sandbox in the way?")?;
+        Ok(Self { endpoint, address, site: Arc::new(site), shutdown })
+    }
+
+    /// Tells standard output where it listens, first for machines and then for people. That
+    /// nobody may read it (`| head -1`) is none of the server's business.
+    fn greet(&self, args: &ServerArgs) {
+        let mut stdout = io::stdout().lock();
+        let _ = writeln!(stdout, "listening on {}", self.address);
+        let _ = stdout.flush();
+        if !args.quiet {
+            let _ = stdout.write_all(greeting::greeting(args, self.address, &self.site).as_bytes());
+            let _ = stdout.flush();
+        }
+    }
+}
+
+fn settings(args: &ServerArgs) -> Settings {
+    let (limits, timeouts) = (&args.limits, &args.timeouts);
+    Settings {
+        wire: args.wire.pin(),
+        limits: Limits {
+            request_line_bytes: limits.max_request_line,
+            header_bytes: limits.max_header,
+            headers_bytes: limits.max_head,
+            headers: usize::from(limits.max_headers),
+            upload_bytes: limits.max_upload,
+        },
+        timeouts: Timeouts {
+            head: timeouts.head_timeout,
+            stall: timeouts.stall_timeout,
+            idle: timeouts.idle_timeout,
+            ..Timeouts::default()
+        },
+    }
+}
+
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from) * WORKERS_PER_CORE
+}
+
+/// Creates a missing root, but not its parents; says so unless it is the default one.
+fn create_root(named: Option<&Path>) -> anyhow::Result<()> {
+    let root = named.unwrap_or(Path::new(DEFAULT_ROOT));
+    match std::fs::create_dir(root) {
+        Ok(()) => {
+            if named.is_some() {
+                say(format_args!("created folder {root:?}"));
+            }
+            Ok(())
+        }
+        // What there is instead, opening it will tell.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            anyhow::bail!(
+                "root {root:?} cannot be created, its parent does not exist; \
+                 create that first, or name another with --root"
+            )
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("root {root:?} cannot be created; name a folder that you may use with --root")
+        }),
+    }
+}
+
+fn listen(address: SocketAddr, backlog: i32) -> anyhow::Result<Endpoint> {
+    Endpoint::bind(address, backlog).map_err(|error| {
+        let remedy = match Errno::from_io_error(&error) {
+            Some(Errno::ADDRINUSE) => format!(
+                "the port is in use; stop the program that has it (ss -ltnp sport = :{} names it) \
+                 or choose another port with --listen, 0 for any free one",
+                address.port()
+            ),
+            Some(Errno::ACCESS | Errno::PERM) => {
+                "permission denied; choose a port from 1024 up with --listen".to_owned()
+            }
+            Some(Errno::ADDRNOTAVAIL) => format!(
+                "this machine has no address {}; choose one that it has, \
+                 0.0.0.0 for all, with --listen",
+                address.ip()
+            ),
+            _ => format!("{error}; choose another address with --listen"),
+        };
+        anyhow::anyhow!("cannot listen on {address}: {remedy}")
+    })
+}
+
+/// Logs to standard error. A process that has set up a log before keeps it.
+fn start_log(level: LogLevel) {
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level.filter())
+        .with_writer(io::stderr)
+        .with_target(false)
+        // It would report a closed standard error to standard error, and panic.
+        .log_internal_errors(false)
+        .try_init();
+}
+
+/// A line for the operator; that standard error may be closed is none of the server's business.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,64 @@
+//! How many connections the process's file descriptors suffice for.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors that a server needs besides those of its connections, with some to spare.
+const RESERVED: usize = 32;
+/// Descriptors that one connection may need: its socket and a file.
+const PER_CONNECTION: usize = 2;
+/// Taken for the limit where there is none.
+const UNLIMITED: usize = 1 << 20;
+
+/// Raises the process's soft limit to the hard one; returns how many descriptors it may have.
+pub(super) fn raise_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    allowed.map_or(UNLIMITED, |allowed| usize::try_from(allowed).unwrap_or(UNLIMITED))
+}
+
+/// The most connections at once: as many as wanted, or as many as never run out of descriptors.
+///
+/// # Errors
+/// Where the descriptors cannot suffice.
+pub(super) fn max_connections(descriptors: usize, wanted: Option<usize>) -> anyhow::Result<usize> {
+    let left = descriptors.saturating_sub(RESERVED);
+    anyhow::ensure!(
+        left >= PER_CONNECTION,
+        "this process may have only {descriptors} descriptors and needs {} at least; \
+         raise the limit, for example with: ulimit -n 1024",
+        RESERVED + PER_CONNECTION
+    );
+    let Some(wanted) = wanted else { return Ok(left / PER_CONNECTION) };
+    anyhow::ensure!(
+        wanted <= left,
+        "--max-connections {wanted} needs {} descriptors, but this process may have only \
+         {descriptors}; raise the limit (ulimit -n {}) or choose at most {left}",
+        wanted + RESERVED,
+        wanted + RESERVED
+    );
+    Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_leaves_a_descriptor_for_the_file_of_each_connection() {
+        assert_eq!(max_connections(20_000, None).unwrap(), 9984);
+        assert_eq!(max_connections(34, None).unwrap(), 1);
+    }
+
+    #[test]
+    fn too_few_descriptors_are_refused_with_the_remedy() {
+        assert_eq!(max_connections(1032, Some(1000)).unwrap(), 1000);
+        let error = max_connections(1024, Some(1000)).unwrap_err().to_string();
+        assert!(error.contains("ulimit -n 1032") && error.contains("at most 992"), "{error}");
+        let error = max_connections(16, None).unwrap_err().to_string();
+        assert!(error.contains("only 16") && error.contains("ulimit -n"), "{error}");
+    }
+}

@@ -1,0 +1,117 @@
+//! What the server tells its operator when it starts and when it ends.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use bytesize::ByteSize;
+
+use super::{DEFAULT_ROOT, ServerArgs, WireChoice};
+use crate::{ServeReport, Site, StrategyKind};
+
+/// Strategy, files, limits, and lines to paste.
+pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| {
+        writeln!(text, "{label:<9} {value}").expect("a string takes any text");
+    };
+    let strategy = args.strategy;
+    line("strategy", format!("{}: {}", strategy.name(), strategy.summary()));
+    if strategy == StrategyKind::ThreadPool {
+        line("workers", site.workers.to_string());
+    }
+    let root = args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT));
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    line("root", format!("{root:?}"));
+    line(
+        "uploads",
+        format!(
+            "up to {}, durability {}, a taken name: {}",
+            ByteSize::b(args.limits.max_upload).display().iec(),
+            args.durability.name(),
+            args.on_conflict.name()
+        ),
+    );
+    let timeouts = &args.timeouts;
+    line(
+        "limits",
+        format!(
+            "{} connections; head {}, stall {}, idle {}, drain {}",
+            site.gate.max(),
+            humantime::format_duration(timeouts.head_timeout),
+            humantime::format_duration(timeouts.stall_timeout),
+            humantime::format_duration(timeouts.idle_timeout),
+            humantime::format_duration(timeouts.drain_timeout),
+        ),
+    );
+    for (number, example) in examples(args.wire, address).into_iter().enumerate() {
+        line(if number == 0 { "try" } else { "" }, example);
+    }
+    text
+}
+
+/// What happened, in one line.
+pub(super) fn farewell(report: &ServeReport) -> String {
+    let ServeReport { connections, requests, refused, panics } = report;
+    let mut text = format!("served {requests} requests on {connections} connections");
+    for (count, what) in [(refused, "refused for want of a thread"), (panics, "ended by a panic")] {
+        if *count > 0 {
+            write!(text, ", {count} {what}").expect("a string takes any text");
+        }
+    }
+    text
+}
+
+/// Lines to paste into a shell on this machine, for the wires that are spoken.
+fn examples(wire: WireChoice, address: SocketAddr) -> Vec<String> {
+    let reachable = reachable(address);
+    let (host, port) = (reachable.ip(), reachable.port());
+    let framed = [format!("client send FILE {host} {port} --wire framed")];
+    let http = [
+        format!("client send FILE {host} {port}"),
+        format!("client get NAME {host} {port}"),
+        format!("curl -T FILE http://{reachable}/"),
+        format!("curl -O http://{reachable}/NAME"),
+    ];
+    let text = [format!("telnet {host} {port}      (then type a file's name)")];
+    match wire {
+        WireChoice::Auto => http.into_iter().chain(text).collect(),
+        WireChoice::Framed => framed.into(),
+        WireChoice::Http => http.into(),
+        WireChoice::Text => text.into(),
+    }
+}
+
+/// Where a client on this machine finds a server that listens on all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_to_paste_have_the_true_address_and_only_wires_that_are_spoken() {
+        let anywhere: SocketAddr = "0.0.0.0:4711".parse().unwrap();
+        let all = examples(WireChoice::Auto, anywhere).join("\n");
+        for part in ["client send FILE 127.0.0.1 4711", "http://127.0.0.1:4711/", "telnet"] {
+            assert!(all.contains(part), "{all}");
+        }
+        let six = examples(WireChoice::Http, "[::]:4711".parse().unwrap()).join("\n");
+        assert!(six.contains("http://[::1]:4711/") && !six.contains("telnet"), "{six}");
+    }
+
+    #[test]
+    fn the_farewell_names_only_what_happened() {
+        let report = ServeReport { connections: 2, requests: 5, refused: 0, panics: 0 };
+        assert_eq!(farewell(&report), "served 5 requests on 2 connections");
+        let report = ServeReport { panics: 1, ..report };
+        assert!(farewell(&report).ends_with(", 1 ended by a panic"));
+    }
+}

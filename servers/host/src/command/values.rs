@@ -1,0 +1,115 @@
+//! The values of flags, as people write them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// The sizes that make sense for a piece of a request's head, in bytes: each connection that
+/// sends one needs a buffer for it.
+const HEAD_BYTES: std::ops::RangeInclusive<u64> = 64..=1 << 20;
+
+/// `127.0.0.1:8800`, `[::1]:8800`, `localhost:8800`, `:8800` or `8800`.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let addresses: Vec<SocketAddr> = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; write HOST:PORT, for example 127.0.0.1:8800"))?
+        .collect();
+    // Where a name has both, clients that try only one usually try this one.
+    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
+    ipv4.or(addresses.first()).copied().ok_or_else(|| "the host has no address".to_owned())
+}
+
+/// A size in bytes: `1500`, `64KiB`, `1.5GiB`, `1TiB`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let size: ByteSize = text.parse().map_err(|_| "write for example 1500, 64KiB or 10GiB")?;
+    Ok(size.as_u64())
+}
+
+/// A size that fits a request's head.
+pub(super) fn head_size(text: &str) -> Result<usize, String> {
+    let bytes = size(text)?;
+    if !HEAD_BYTES.contains(&bytes) {
+        return Err("choose from 64 bytes to 1MiB".to_owned());
+    }
+    usize::try_from(bytes).map_err(|_| "too large for this machine".to_owned())
+}
+
+/// A duration, more than none: `500ms`, `20s`, `2m`.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match grace(text)? {
+        Duration::ZERO => Err("nothing happens in no time; choose a longer one".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// A duration, perhaps none: `500ms`, `20s`, `2m`, `0s`.
+pub(super) fn grace(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write for example 500ms, 20s or 2m"))?;
+    // Later the clock is added to it.
+    if duration > Duration::from_secs(1 << 32) {
+        return Err("longer than a century; choose a shorter one".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_can_be_written_short() {
+        for (text, address) in [
+            ("127.0.0.1:8800", "127.0.0.1:8800"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:8800", "[::1]:8800"),
+            (":8800", "127.0.0.1:8800"),
+            ("8800", "127.0.0.1:8800"),
+            ("0", "127.0.0.1:0"),
+            ("localhost:8800", "127.0.0.1:8800"),
+        ] {
+            assert_eq!(listen(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in ["", "localhost", "127.0.0.1", "70000", "127.0.0.1:70000", ":"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_suffixes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1500", 1500),
+            ("64KiB", 64 << 10),
+            ("1 MiB", 1 << 20),
+            ("1.5GiB", 3 << 29),
+            ("1TiB", 1 << 40),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "KiB", "-1", "1XiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(head_size("8KiB"), Ok(8192));
+        assert!(head_size("0").is_err() && head_size("2MiB").is_err());
+    }
+
+    #[test]
+    fn durations_have_units_and_timeouts_are_not_nothing() {
+        for (text, millis) in [("500ms", 500), ("20s", 20_000), ("2m", 120_000), ("1m 1s", 61_000)]
+        {
+            assert_eq!(timeout(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "20", "s", "-1s", "0s", "1000years"] {
+            assert!(timeout(text).is_err(), "{text}");
+        }
+        assert_eq!(grace("0s"), Ok(Duration::ZERO));
+    }
+}
