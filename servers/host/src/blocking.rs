@@ -90,20 +90,30 @@ impl Drop for Registration {
     }
 }
 
-/// The pace of a thread that blocks on its connection's socket, with the session's deadline as
-/// the socket's timeout.
-pub(crate) struct BlockingPace<'r> {
-    registration: &'r Registration,
-    between_requests: Attempt,
-    now: Now,
-    armed_receive: Option<Duration>,
-    armed_send: Option<Duration>,
+/// The timeouts that a connection's socket has at present.
+#[derive(Debug, Default)]
+pub(crate) struct ArmedTimeouts {
+    receive: Option<Duration>,
+    send: Option<Duration>,
 }
 
-impl<'r> BlockingPace<'r> {
+/// The pace of a thread that blocks on its connection's socket, with the session's deadline as
+/// the socket's timeout.
+pub(crate) struct BlockingPace<'c> {
+    registration: &'c Registration,
+    armed: &'c mut ArmedTimeouts,
+    between_requests: Attempt,
+    now: Now,
+}
+
+impl<'c> BlockingPace<'c> {
     /// `between_requests` says whether the thread waits for the next request too.
-    pub(crate) fn new(registration: &'r Registration, between_requests: Attempt) -> Self {
-        Self { registration, between_requests, now: now(), armed_receive: None, armed_send: None }
+    pub(crate) fn new(
+        registration: &'c Registration,
+        armed: &'c mut ArmedTimeouts,
+        between_requests: Attempt,
+    ) -> Self {
+        Self { registration, armed, between_requests, now: now() }
     }
 }
 
@@ -135,8 +145,8 @@ impl Pace for BlockingPace<'_> {
             Duration::from_millis(u64::try_from(steps * TIMEOUT_STEP_MS).unwrap_or(u64::MAX))
         });
         let (which, armed) = match wait {
-            Wait::Inbound => (Timeout::Recv, &mut self.armed_receive),
-            Wait::Outbound => (Timeout::Send, &mut self.armed_send),
+            Wait::Inbound => (Timeout::Recv, &mut self.armed.receive),
+            Wait::Outbound => (Timeout::Send, &mut self.armed.send),
         };
         if *armed != timeout {
             match set_socket_timeout(socket, which, timeout) {
@@ -162,7 +172,8 @@ pub(crate) fn serve_connection(
 ) {
     let mut connection = Connection::new(site, socket, ticket, now());
     let registration = roster.register(connection.socket());
-    let mut pace = BlockingPace::new(&registration, Attempt::Perform);
+    let mut armed = ArmedTimeouts::default();
+    let mut pace = BlockingPace::new(&registration, &mut armed, Attempt::Perform);
     loop {
         match connection.step(site, io, &mut pace) {
             Step::Done { .. } => {}

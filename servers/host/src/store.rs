@@ -108,7 +108,12 @@ impl Store {
         // A nameless temporary gets its name through /proc.
         let unnamed = Path::new("/proc/self/fd").exists();
         temporary::remove_stale(folder.as_fd());
-        Ok(Self { root: Arc::new(folder), options, open_files: Arc::new(OpenFiles::new()), unnamed })
+        Ok(Self {
+            root: Arc::new(folder),
+            options,
+            open_files: Arc::new(OpenFiles::new()),
+            unnamed,
+        })
     }
 
     /// Opens a regular file for reading; a FIFO or device is refused, not waited for.

@@ -15,7 +15,9 @@ use rustix::net::SocketFlags;
 use slab::Slab;
 
 use super::Strategy;
-use crate::blocking::{BlockingPace, Registration, Roster, drain_when_triggered, wait_for_drain};
+use crate::blocking::{
+    ArmedTimeouts, BlockingPace, Registration, Roster, drain_when_triggered, wait_for_drain,
+};
 use crate::connection::{Attempt, Connection, Leftover, Step, contained, io_buffers};
 use crate::deadlines::Deadlines;
 use crate::endpoint::{AcceptError, Endpoint};
@@ -78,6 +80,7 @@ struct Held {
     registration: Registration,
     connection: Connection,
     leftover: Leftover,
+    armed: ArmedTimeouts,
 }
 
 /// What the dispatcher and the workers share.
@@ -177,18 +180,14 @@ enum Turn {
 impl Held {
     fn take_turn(&mut self, site: &Site, io: &mut IoBuffers) -> Turn {
         self.leftover.restore(io);
-        let mut pace = BlockingPace::new(&self.registration, Attempt::PerformNow);
+        let mut pace = BlockingPace::new(&self.registration, &mut self.armed, Attempt::PerformNow);
         for _ in 0..TURN_STEPS {
             match self.connection.step(site, io, &mut pace) {
                 Step::Done { .. } => {}
                 Step::Blocked(_) => {
+                    self.connection.handle_timeout(io, now());
                     if self.connection.is_idle() && !self.registration.is_draining() {
-                        self.connection.handle_timeout(io, now());
-                        if self.connection.is_idle() {
-                            return Turn::Idle;
-                        }
-                    } else {
-                        self.connection.handle_timeout(io, now());
+                        return Turn::Idle;
                     }
                 }
                 Step::Closed => return Turn::Closed,
@@ -339,7 +338,12 @@ impl<'s> Dispatcher<'s> {
                     let connection = Connection::new(site, socket, ticket, now());
                     let registration = self.roster.register(connection.socket());
                     let deadline = connection.deadline();
-                    let held = Held { registration, connection, leftover: Leftover::default() };
+                    let held = Held {
+                        registration,
+                        connection,
+                        leftover: Leftover::default(),
+                        armed: ArmedTimeouts::default(),
+                    };
                     let slot =
                         Slot { place: AtomicU8::new(place::PARKED), held: Mutex::new(Some(held)) };
                     let key = self.slots.insert(Arc::new(slot));
