@@ -193,10 +193,10 @@ impl Session {
             (State::Lingering { budget }, Completion::Received { .. }) => {
                 let received = io.input.len() as u64;
                 io.input.clear();
-                self.state = match budget.checked_sub(received) {
-                    Some(budget) => State::Lingering { budget },
-                    None => State::Closing,
-                };
+                match budget.checked_sub(received) {
+                    Some(budget) => self.state = State::Lingering { budget },
+                    None => self.close(),
+                }
             }
 
             (State::Opening { content }, Completion::Opened(Ok(info))) => {

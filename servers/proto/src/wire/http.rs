@@ -39,6 +39,10 @@ impl Http {
             (self.is_1_0, self.is_head) = (false, false);
             let empty_lines = head::empty_lines(input.filled());
             input.consume(empty_lines);
+            // Half of another empty line, perhaps.
+            if input.filled() == b"\r" {
+                return Decoded::Incomplete;
+            }
         }
         let end = match self.scan.head_end(input.filled(), limits) {
             Ok(Some(end)) => end,
@@ -143,11 +147,7 @@ fn distrusted(refusal: Refusal) -> Decoded {
 fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => Refusal::HeadersTooLarge,
-        httparse::Error::Version
-            if head.split(|&byte| byte == b'\n').next().is_some_and(sniff::names_http) =>
-        {
-            Refusal::VersionNotSupported
-        }
+        httparse::Error::Version if names_other_version(head) => Refusal::VersionNotSupported,
         httparse::Error::Version | httparse::Error::Token | httparse::Error::Status => {
             Refusal::Malformed("malformed request line")
         }
@@ -156,6 +156,12 @@ fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
         }
         httparse::Error::NewLine => Refusal::Malformed("malformed line end"),
     }
+}
+
+/// Whether the request line is one of another HTTP version, rather than merely malformed.
+fn names_other_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    sniff::names_http(line) && !line.ends_with(b"/1.0") && !line.ends_with(b"/1.1")
 }
 
 /// What this server heeds of a request's header fields.

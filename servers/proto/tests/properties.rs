@@ -1,0 +1,165 @@
+//! Whatever bytes come, however they are cut, a session neither panics nor runs on, and the cuts
+//! make no difference.
+
+mod support;
+
+use fileserver_proto::{Limits, Settings, Wire, WirePin};
+use proptest::prelude::*;
+use support::{Conversation, MemoryStore, pinned};
+
+fn store() -> MemoryStore {
+    MemoryStore::with(&[("a.txt", b"alpha"), ("large", &[7; 70_000])])
+}
+
+/// Limits low enough for a few hundred bytes to reach them.
+fn tight(wire: WirePin) -> Settings {
+    let limits = Limits {
+        request_line_bytes: 60,
+        header_bytes: 40,
+        headers_bytes: 120,
+        headers: 4,
+        upload_bytes: 50,
+    };
+    Settings { wire, limits, ..Settings::default() }
+}
+
+/// What requests are made of on each wire, so that arbitrary sequences get past the first byte.
+const WORDS: &[&[u8]] = &[
+    b"\x01\x00\x01b",
+    b"\x02\x03abc",
+    b"\x02",
+    b"\x06\x00\x00\x00\x00\x00\x00\x00\x02xy",
+    b"\x07\x00\x05a.txt",
+    b"\x07\x00\x05large",
+    b"\x08\x00\x01x",
+    b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    b"PUT /b HTTP/1.1\r\nHost: h\r\n",
+    b"POST / HTTP/1.1\r\nHost: h\r\n",
+    b"GET ",
+    b"/a.txt",
+    b"/%2e",
+    b" HTTP/1.1\r\n",
+    b"Host: h\r\n",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Connection: close\r\n",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"3\r\nabc\r\n",
+    b"40\r\n",
+    b"0\r\n",
+    b"abc",
+    b"a.txt",
+    b" ",
+    b"\xff\xfb\x01",
+    b"\xff\xfa",
+    b"\xff\xf0",
+    b"\xff\xff",
+    b"\0",
+];
+
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        8 => prop::sample::select(WORDS).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 1..20),
+        1 => (any::<u8>(), 1..200usize).prop_map(|(byte, len)| vec![byte; len]),
+    ];
+    prop::collection::vec(word, 1..12).prop_map(|words| words.concat())
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let pin = prop_oneof![
+        2 => Just(WirePin::Auto),
+        1 => prop::sample::select(&Wire::ALL[..]).prop_map(WirePin::Pinned),
+    ];
+    (pin, any::<bool>()).prop_map(|(wire, is_tight)| match is_tight {
+        true => tight(wire),
+        false => Settings { wire, ..Settings::default() },
+    })
+}
+
+/// Cuts `input` into pieces of these lengths, over and over.
+fn cut<'a>(mut input: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    for &length in lengths.iter().cycle() {
+        if input.is_empty() {
+            break;
+        }
+        let (piece, rest) = input.split_at(length.min(input.len()));
+        pieces.push(piece);
+        input = rest;
+    }
+    pieces
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cuts_make_no_difference(
+        settings in settings(),
+        input in input(),
+        lengths in prop::collection::vec(1..30usize, 1..6),
+    ) {
+        let whole = Conversation::outcome(settings.clone(), store(), [&input[..]]);
+        let split = Conversation::outcome(settings.clone(), store(), cut(&input, &lengths));
+        prop_assert_eq!(&whole, &split);
+        let bytewise = Conversation::outcome(settings, store(), input.chunks(1));
+        prop_assert_eq!(whole, bytewise);
+    }
+
+    #[test]
+    fn garbage_ends_in_a_close(
+        settings in settings(),
+        input in prop::collection::vec(any::<u8>(), 1..2000),
+    ) {
+        let whole = Conversation::outcome(settings.clone(), store(), [&input[..]]);
+        let split = Conversation::outcome(settings, store(), input.chunks(13));
+        prop_assert_eq!(whole, split);
+    }
+
+    #[test]
+    fn uploads_arrive_unchanged(
+        content in prop::collection::vec(any::<u8>(), 0..3000),
+        chunk_bytes in 1..700usize,
+        lengths in prop::collection::vec(1..300usize, 1..6),
+    ) {
+        let mut chunked = b"PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for chunk in content.chunks(chunk_bytes) {
+            chunked.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            chunked.extend_from_slice(chunk);
+            chunked.extend_from_slice(b"\r\n");
+        }
+        chunked.extend_from_slice(b"0\r\n\r\n");
+        let length = content.len();
+        let sized = format!("PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        let framed = [&b"\x01\x00\x01b\x05"[..], &(length as u32).to_be_bytes()].concat();
+        for (head, body) in
+            [(&chunked[..], &[][..]), (sized.as_bytes(), &content), (&framed[..], &content)]
+        {
+            let input = [head, body].concat();
+            let outcome = Conversation::outcome(Settings::default(), store(), cut(&input, &lengths));
+            prop_assert_eq!(outcome.store.content("b"), Some(&content[..]));
+        }
+    }
+
+    #[test]
+    fn time_ends_every_conversation(
+        wire in prop::sample::select(&Wire::ALL[..]),
+        input in input(),
+        drain in any::<bool>(),
+    ) {
+        let mut conversation = Conversation::new(pinned(wire), store());
+        conversation.deliver(&input);
+        if drain {
+            conversation.drain();
+        }
+        // The longest: idle until now, then a head that stalls, then a lingering close.
+        conversation.pass(std::time::Duration::from_secs(75 + 20 + 2));
+        prop_assert!(conversation.closed);
+        conversation.store.assert_nothing_is_held();
+    }
+}

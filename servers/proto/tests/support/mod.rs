@@ -1,0 +1,278 @@
+//! A driver without sockets, files or a clock: it performs a session's actions in memory and
+//! checks at each step that the session keeps its side of the contract.
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
+
+mod store;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fileserver_proto::{Action, Completion, IoBuffers, Now, Session, Settings, Wire, WirePin};
+
+pub use store::{Faults, MemoryStore};
+
+/// The date that every http reply carries at the start of a conversation.
+pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const DATE_UNIX_S: u64 = 784_111_777;
+
+/// More actions than this for each byte that a peer can send or be sent mean a session that does
+/// not come to an end.
+const ACTIONS_PER_BYTE: usize = 8;
+
+/// A session, its peer's bytes on the way, and its store.
+pub struct Conversation {
+    pub session: Session,
+    pub store: MemoryStore,
+    /// Everything the session sent.
+    pub output: Vec<u8>,
+    /// The session closed the connection.
+    pub closed: bool,
+    /// It shut its sending side down before.
+    pub finished_sending: bool,
+    /// At most so many bytes go out at a time.
+    pub send_bytes: usize,
+    /// The peer takes no more once it has so many bytes.
+    pub blocked_after: Option<usize>,
+    io: IoBuffers,
+    arrived: VecDeque<Vec<u8>>,
+    ended: bool,
+    now: Now,
+    start: Now,
+    actions: usize,
+    actions_allowed: usize,
+}
+
+/// What a peer and the store saw of a whole conversation.
+#[derive(PartialEq, Eq)]
+pub struct Outcome {
+    pub output: Vec<u8>,
+    pub store: MemoryStore,
+    pub requests: u64,
+    pub wire: Option<Wire>,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} requests by {:?}, answered by", self.requests, self.wire)?;
+        writeln!(f, "{}", self.output.escape_ascii())?;
+        for (name, content) in &self.store.files {
+            writeln!(f, "{name}: {}", content.escape_ascii())?;
+        }
+        writeln!(f, "{} aborted of {:?}", self.store.aborted, self.store.size_hints)
+    }
+}
+
+pub fn pinned(wire: Wire) -> Settings {
+    Settings { wire: WirePin::Pinned(wire), ..Settings::default() }
+}
+
+impl Conversation {
+    pub fn new(settings: Settings, store: MemoryStore) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an instant can't be made up; it only moves on"
+        )]
+        let now = Now { instant: Instant::now(), unix_s: DATE_UNIX_S };
+        Self {
+            session: Session::new(Arc::new(settings), now),
+            store,
+            output: Vec::new(),
+            closed: false,
+            finished_sending: false,
+            send_bytes: usize::MAX,
+            blocked_after: None,
+            io: IoBuffers::with_capacity(64, 64),
+            arrived: VecDeque::new(),
+            ended: false,
+            now,
+            start: now,
+            actions: 0,
+            actions_allowed: 100,
+        }
+    }
+
+    /// The whole conversation with a peer that sends these pieces and then ends its stream.
+    pub fn outcome<'a>(
+        settings: Settings,
+        store: MemoryStore,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Outcome {
+        let mut conversation = Self::new(settings, store);
+        for piece in pieces {
+            conversation.deliver(piece);
+        }
+        conversation.end();
+        assert!(conversation.closed, "a session closes after its peer has");
+        Outcome {
+            requests: conversation.session.requests(),
+            wire: conversation.session.wire(),
+            output: conversation.output,
+            store: conversation.store,
+        }
+    }
+
+    /// A piece of the peer's bytes arrives; the session runs until it wants more.
+    pub fn deliver(&mut self, bytes: &[u8]) -> &mut Self {
+        assert!(!bytes.is_empty(), "an empty piece would be the end of the stream");
+        self.arrived.push_back(bytes.to_owned());
+        self.actions_allowed += bytes.len() * ACTIONS_PER_BYTE;
+        self.run()
+    }
+
+    /// The peer ends its stream.
+    pub fn end(&mut self) -> &mut Self {
+        self.ended = true;
+        self.run()
+    }
+
+    /// So much time passes, with everything it brings about.
+    pub fn pass(&mut self, duration: Duration) -> &mut Self {
+        let target = self.now.instant + duration;
+        while let Some(deadline) = self.session.poll_timeout().filter(|&at| at <= target)
+            && !self.closed
+        {
+            self.set_time(deadline);
+            self.session.handle_timeout(&mut self.io, self.now);
+            assert_ne!(self.session.poll_timeout(), Some(deadline), "a deadline is met once");
+            self.run();
+        }
+        self.set_time(target);
+        self.session.handle_timeout(&mut self.io, self.now);
+        self.run()
+    }
+
+    pub fn drain(&mut self) -> &mut Self {
+        self.session.begin_drain();
+        self.run()
+    }
+
+    /// Takes what was sent since the last time.
+    pub fn take_output(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.output)).into_owned()
+    }
+
+    fn set_time(&mut self, instant: Instant) {
+        let elapsed = instant - self.start.instant;
+        self.now = Now { instant, unix_s: self.start.unix_s + elapsed.as_secs() };
+    }
+
+    /// Performs actions until one must wait for the peer.
+    fn run(&mut self) -> &mut Self {
+        while !self.closed && self.step() {
+            self.actions += 1;
+            assert!(self.actions <= self.actions_allowed, "{} actions", self.actions);
+        }
+        self
+    }
+
+    fn step(&mut self) -> bool {
+        let first = format!("{:?}", self.session.poll_action(&mut self.io));
+        let held = self.io.input.len();
+        let deadline = self.session.poll_timeout();
+        let action = self.session.poll_action(&mut self.io);
+        assert_eq!(first, format!("{action:?}"), "the same action until it is completed");
+        let waits_for_peer =
+            matches!(action, Action::Receive | Action::Send { .. } | Action::SendFile { .. });
+        assert_eq!(deadline.is_some(), waits_for_peer, "the deadline of {action:?}");
+
+        let done = match action {
+            Action::Receive => {
+                let room = self.io.input.spare();
+                assert!(!room.is_empty(), "room to receive into");
+                let Some(mut piece) = self.arrived.pop_front() else {
+                    if !self.ended {
+                        return false;
+                    }
+                    self.session.handle_completion(
+                        &mut self.io,
+                        Completion::Received { bytes: 0 },
+                        self.now,
+                    );
+                    return true;
+                };
+                let bytes = piece.len().min(room.len());
+                room[..bytes].copy_from_slice(&piece[..bytes]);
+                if bytes < piece.len() {
+                    self.arrived.push_front(piece.split_off(bytes));
+                }
+                self.io.input.commit(bytes);
+                Completion::Received { bytes }
+            }
+            Action::Send { .. } => {
+                assert!(!self.io.output.is_empty(), "something to send");
+                if self.room() == 0 {
+                    return false;
+                }
+                self.send_output();
+                Completion::Sent
+            }
+            Action::SendFile { offset, len } => {
+                assert!(len > 0, "something of the file to send");
+                if self.room() == 0 {
+                    return false;
+                }
+                if !self.io.output.is_empty() {
+                    self.send_output();
+                    Completion::FileSent(Ok(0))
+                } else {
+                    let len = len.min(self.room() as u64);
+                    Completion::FileSent(self.store.read(offset, len).map(|content| {
+                        self.output.extend_from_slice(&content);
+                        self.actions_allowed += content.len() * ACTIONS_PER_BYTE;
+                        len
+                    }))
+                }
+            }
+            Action::OpenDownload { name } => Completion::Opened(self.store.open(name)),
+            Action::CloseDownload => {
+                self.store.close();
+                Completion::DownloadClosed
+            }
+            Action::CreateUpload { name, size_hint } => {
+                Completion::Created(self.store.create(name, size_hint))
+            }
+            Action::WriteUpload { len } => {
+                assert!((1..=held).contains(&len), "{len} of {held} bytes to write");
+                let written = self.store.write(&self.io.input.filled()[..len]);
+                if written.is_ok() {
+                    self.io.input.consume(len);
+                }
+                Completion::Written(written)
+            }
+            Action::CommitUpload => Completion::Committed(self.store.commit()),
+            Action::AbortUpload => {
+                self.store.abort();
+                Completion::Aborted
+            }
+            Action::ListFiles => Completion::Listed(self.store.list()),
+            Action::FinishSending => {
+                assert!(self.io.output.is_empty(), "nothing is left to send");
+                self.finished_sending = true;
+                Completion::SendingFinished
+            }
+            Action::Close => {
+                self.store.assert_nothing_is_held();
+                self.closed = true;
+                return true;
+            }
+        };
+        self.session.handle_completion(&mut self.io, done, self.now);
+        true
+    }
+
+    /// How many bytes the peer takes now.
+    fn room(&self) -> usize {
+        let room = self.blocked_after.map_or(usize::MAX, |after| after - self.output.len());
+        room.min(self.send_bytes)
+    }
+
+    fn send_output(&mut self) {
+        assert!(!self.finished_sending, "nothing is sent after the end");
+        let len = self.io.output.len().min(self.room());
+        self.output.extend_from_slice(&self.io.output.filled()[..len]);
+        self.io.output.consume(len);
+        self.actions_allowed += len * ACTIONS_PER_BYTE;
+    }
+}

@@ -1,0 +1,148 @@
+//! A store in memory, which fails on demand.
+
+use std::collections::BTreeMap;
+
+use fileserver_proto::{Entry, FileInfo, FileName, Modified, StoreError};
+
+/// Files by name, with the one download and the one upload that a session may hold.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct MemoryStore {
+    pub files: BTreeMap<FileName, Vec<u8>>,
+    /// How many uploads were begun and forgotten.
+    pub aborted: usize,
+    /// The declared sizes of uploads, in order.
+    pub size_hints: Vec<Option<u64>>,
+    pub faults: Faults,
+    download: Option<FileName>,
+    upload: Option<(Option<FileName>, Vec<u8>)>,
+    failed_upload: bool,
+    random_names: u32,
+}
+
+/// What shall fail, and how.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Faults {
+    /// Opening fails.
+    pub open: Option<StoreError>,
+    /// Creating fails.
+    pub create: Option<StoreError>,
+    /// Writing fails once an upload is this long.
+    pub write: Option<(usize, StoreError)>,
+    /// Committing fails.
+    pub commit: Option<StoreError>,
+    /// Reading fails from this offset on.
+    pub read: Option<u64>,
+    /// Listing fails.
+    pub list: Option<StoreError>,
+}
+
+impl MemoryStore {
+    pub fn with(files: &[(&str, &[u8])]) -> Self {
+        let files = files.iter().map(|(name, content)| (name_of(name), content.to_vec()));
+        Self { files: files.collect(), ..Self::default() }
+    }
+
+    pub fn failing(self, faults: Faults) -> Self {
+        Self { faults, ..self }
+    }
+
+    pub fn content(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(&name_of(name)).map(Vec::as_slice)
+    }
+
+    pub(super) fn open(&mut self, name: &FileName) -> Result<FileInfo, StoreError> {
+        assert_eq!(self.download, None, "one download at a time");
+        fail(self.faults.open)?;
+        let content = self.files.get(name).ok_or(StoreError::NotFound)?;
+        self.download = Some(name.clone());
+        // 1994-11-06 08:48:00 UTC.
+        let modified = Modified { unix_s: 784_111_680, nanos: 5 };
+        Ok(FileInfo { len: content.len() as u64, modified })
+    }
+
+    pub(super) fn read(&mut self, offset: u64, len: u64) -> Result<Vec<u8>, StoreError> {
+        let name = self.download.as_ref().expect("an open download");
+        if self.faults.read.is_some_and(|from| offset >= from) {
+            return Err(StoreError::Failed);
+        }
+        Ok(self.files[name][offset as usize..][..len as usize].to_vec())
+    }
+
+    pub(super) fn close(&mut self) {
+        self.download.take().expect("an open download");
+    }
+
+    pub(super) fn create(
+        &mut self,
+        name: Option<&FileName>,
+        size_hint: Option<u64>,
+    ) -> Result<(), StoreError> {
+        assert_eq!((&self.download, &self.upload), (&None, &None), "one transfer at a time");
+        self.size_hints.push(size_hint);
+        fail(self.faults.create)?;
+        self.upload = Some((name.cloned(), Vec::new()));
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let (_, content) = self.upload.as_mut().expect("an upload");
+        if let Some((at, error)) = self.faults.write
+            && content.len() + bytes.len() > at
+        {
+            return Err(error);
+        }
+        content.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    pub(super) fn commit(&mut self) -> Result<FileName, StoreError> {
+        let (name, content) = self.upload.take().expect("an upload");
+        if let Some(error) = self.faults.commit {
+            self.failed_upload = true;
+            return Err(error);
+        }
+        let name = name.unwrap_or_else(|| {
+            self.random_names += 1;
+            name_of(&format!("random{:02}.bin", self.random_names))
+        });
+        let copies = (1..).map(|number| name.copy(number).expect("a short name"));
+        let free = std::iter::once(name.clone())
+            .chain(copies)
+            .find(|name| !self.files.contains_key(name))
+            .expect("endless names");
+        self.files.insert(free.clone(), content);
+        Ok(free)
+    }
+
+    pub(super) fn abort(&mut self) {
+        let held = self.upload.take().is_some() || std::mem::take(&mut self.failed_upload);
+        assert!(held, "an upload to abort");
+        self.aborted += 1;
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        fail(self.faults.list)?;
+        Ok(self
+            .files
+            .iter()
+            .map(|(name, content)| Entry {
+                name: name.clone(),
+                len: content.len() as u64,
+                modified: Modified::default(),
+            })
+            .collect())
+    }
+
+    pub fn assert_nothing_is_held(&self) {
+        assert_eq!((&self.download, &self.upload), (&None, &None), "everything was let go of");
+        assert!(!self.failed_upload, "a failed upload was aborted");
+    }
+}
+
+fn name_of(name: &str) -> FileName {
+    FileName::new(name).expect("a good name")
+}
+
+fn fail(error: Option<StoreError>) -> Result<(), StoreError> {
+    error.map_or(Ok(()), Err)
+}
