@@ -1,0 +1,39 @@
+//! What carries out a trial.
+
+use std::sync::atomic::AtomicBool;
+
+use jiff::Timestamp;
+use loadgen::load::LoadReport;
+
+use crate::procstat::ServerUsage;
+use crate::schedule::Trial;
+
+/// Carries out trials: with real processes, or made up in tests of everything around it.
+pub trait Executor {
+    /// Carries out one trial; returns soon after `stop` is set, with what there is by then.
+    fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement;
+}
+
+/// What came of a trial.
+#[derive(Debug, Clone)]
+pub struct Measurement {
+    /// When the trial began.
+    pub started_at: Timestamp,
+    /// What the load saw; `None` where it could not be put on.
+    pub load: Option<LoadReport>,
+    /// What the server used within the window; `None` where it could not be watched.
+    pub server: Option<ServerUsage>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should.
+    Completed,
+    /// There was no trial: why the server or the load could not be started.
+    NotStarted(String),
+    /// The server ended before it was told to: how.
+    Died(String),
+}

@@ -1,0 +1,98 @@
+//! The charts of a run, each drawn from its summary alone.
+
+mod axis;
+mod chart;
+mod distribution;
+mod footprint;
+mod latency;
+mod mark;
+mod slice;
+mod style;
+mod throughput;
+mod transfer;
+
+use loadgen::load::Direction;
+
+use crate::summary::Summary;
+
+pub use style::{Look, Marker};
+
+/// A chart with what belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Its file's name within `plots/`.
+    pub file: String,
+    /// What it shows.
+    pub title: String,
+    /// What is to be seen in it, in a sentence.
+    pub caption: String,
+    /// The picture.
+    pub svg: String,
+}
+
+/// Every chart that the run has data for.
+pub fn draw(summary: &Summary) -> Vec<Figure> {
+    let both = [Direction::Download, Direction::Upload];
+    let draw_each = |figure: fn(&Summary, Direction) -> Option<Figure>| {
+        both.into_iter().filter_map(move |direction| figure(summary, direction))
+    };
+    draw_each(throughput::against_connections)
+        .chain(draw_each(latency::against_connections))
+        .chain(draw_each(distribution::of_latency))
+        .chain(draw_each(transfer::against_size))
+        .chain(draw_each(footprint::against_connections))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mock;
+    use crate::plan::{Overrides, Plan};
+
+    fn figures() -> Vec<Figure> {
+        draw(&Summary::of(&mock::records()))
+    }
+
+    #[test]
+    fn a_default_run_has_every_chart() {
+        let files: Vec<_> = figures().into_iter().map(|figure| figure.file).collect();
+        assert_eq!(
+            files,
+            [
+                "throughput-by-connections-download.svg",
+                "latency-by-connections-download.svg",
+                "latency-distribution-download.svg",
+                "latency-distribution-upload.svg",
+                "throughput-by-size-download.svg",
+                "throughput-by-size-upload.svg",
+                "footprint-by-connections-download.svg",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_chart_names_each_server_and_draws_it_in_its_colour() {
+        let summary = Summary::of(&mock::records());
+        for figure in figures() {
+            assert!(figure.svg.starts_with("<svg") && figure.svg.trim_end().ends_with("</svg>"));
+            for target in summary.targets() {
+                let colour = Look::of(target, &summary.targets()).hex();
+                let name = format!("\n{target}\n</text>");
+                assert!(figure.svg.contains(&name), "{}: no {target}", figure.file);
+                let strokes = figure.svg.matches(&format!("stroke=\"{colour}\"")).count();
+                assert!(strokes >= 2, "{}: {target} lacks {colour}", figure.file);
+            }
+            assert!(!figure.caption.is_empty() && !figure.title.is_empty());
+        }
+    }
+
+    #[test]
+    fn one_connection_count_gives_no_chart_over_connections() {
+        let plan = Plan::built_in("quick").unwrap();
+        let plan = plan.with(Overrides { connections: Some(vec![8]), ..Overrides::default() });
+        let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
+        assert!(draw(&summary).iter().all(|figure| !figure.file.contains("by-connections")));
+        assert!(draw(&Summary::default()).is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! An axis: scale, range, ticks and how its values are written.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+
+/// An axis of a chart.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    /// What it shows, and in which unit.
+    pub(super) label: String,
+    /// How a value is written at its tick.
+    pub(super) write: fn(f64) -> String,
+    scale: Scale,
+    range: Range<f64>,
+    ticks: Vec<f64>,
+}
+
+/// How values are spread over an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    Linear,
+    Log,
+    /// Each further nine of a percentile takes the same room.
+    Nines,
+}
+
+impl Axis {
+    /// A linear axis from zero to a round number above every value.
+    pub(super) fn from_zero(label: &str, write: fn(f64) -> String, values: &[f64]) -> Self {
+        let most = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let step = round_step(most / 5.0);
+        let steps = (most * 1.02 / step).ceil();
+        Self {
+            label: label.to_owned(),
+            write,
+            scale: Scale::Linear,
+            range: 0.0..steps * step,
+            ticks: (0..=steps as usize).map(|n| n as f64 * step).collect(),
+        }
+    }
+
+    /// The same for values in units of a power of two, so that the ticks are round in that unit.
+    pub(super) fn from_zero_in(
+        label: &str,
+        write: fn(f64) -> String,
+        values: &[f64],
+        unit_bits: u32,
+    ) -> Self {
+        let unit = f64::from(1 << unit_bits);
+        let in_units: Vec<f64> = values.iter().map(|value| value / unit).collect();
+        let mut axis = Self::from_zero(label, write, &in_units);
+        axis.range.end *= unit;
+        axis.ticks.iter_mut().for_each(|tick| *tick *= unit);
+        axis
+    }
+
+    /// A logarithmic axis around every (positive) value, with ticks at 1, 10, 100 and, where these
+    /// would be few, at 2 and 5 between them.
+    pub(super) fn log(label: &str, write: fn(f64) -> String, values: &[f64]) -> Self {
+        let positive = || values.iter().copied().filter(|value| *value > 0.0);
+        let least = positive().fold(f64::INFINITY, f64::min);
+        let most = positive().fold(0.0, f64::max);
+        let (least, most) = if least <= most { (least, most) } else { (1.0, 10.0) };
+        let decades = (least.log10().floor() as i32 - 1)..=(most.log10().ceil() as i32 + 1);
+        let ladder: Vec<f64> = decades
+            .flat_map(|decade| [1.0, 2.0, 5.0].map(|step| step * 10f64.powi(decade)))
+            .collect();
+        let low = ladder.iter().copied().filter(|tick| *tick <= least * 0.97).fold(0.0, f64::max);
+        let high = ladder.iter().copied().find(|tick| *tick >= most * 1.03).unwrap_or(most);
+        let within: Vec<f64> =
+            ladder.into_iter().filter(|tick| (low..=high).contains(tick)).collect();
+        let ticks = if within.len() <= 9 { within } else { powers_of_ten(&within) };
+        Self { label: label.to_owned(), write, scale: Scale::Log, range: low..high, ticks }
+    }
+
+    /// A logarithmic axis whose ticks are the values themselves.
+    pub(super) fn log_at(label: &str, write: fn(f64) -> String, values: &[f64]) -> Self {
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let margin = (most / least).powf(0.04).max(1.1);
+        let mut ticks: Vec<f64> = Vec::new();
+        for value in values {
+            if ticks.last().is_none_or(|last| value / last > (most / least).powf(0.07)) {
+                ticks.push(*value);
+            }
+        }
+        Self {
+            label: label.to_owned(),
+            write,
+            scale: Scale::Log,
+            range: least / margin..most * margin,
+            ticks,
+        }
+    }
+
+    /// An axis of percentiles up to `most` (less than 100).
+    pub(super) fn percentiles(label: &str, most: f64) -> Self {
+        let ticks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99];
+        Self {
+            label: label.to_owned(),
+            write: |percentile| format!("p{percentile}"),
+            scale: Scale::Nines,
+            range: 0.0..most,
+            ticks: ticks.into_iter().filter(|tick| *tick <= most).collect(),
+        }
+    }
+
+    /// The lowest value that can be drawn.
+    pub(super) fn low(&self) -> f64 {
+        self.range.start
+    }
+
+    fn position(&self, value: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => value,
+            Scale::Log => value.max(f64::MIN_POSITIVE).log10(),
+            Scale::Nines => -(1.0 - value / 100.0).max(1e-9).log10(),
+        }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        let (from, to) = (self.position(self.range.start), self.position(self.range.end));
+        let share = (self.position(*value) - from) / (to - from);
+        limit.0 + (f64::from(limit.1 - limit.0) * share).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
+/// The next 1, 2 or 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    let decade = 10f64.powf(least.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|step| step * decade)
+        .find(|step| *step >= least)
+        .unwrap_or(10.0 * decade)
+}
+
+fn powers_of_ten(ticks: &[f64]) -> Vec<f64> {
+    let is_power = |tick: &f64| (tick.log10() - tick.log10().round()).abs() < 1e-9;
+    ticks.iter().copied().filter(is_power).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(value: f64) -> String {
+        value.to_string()
+    }
+
+    #[test]
+    fn a_linear_axis_begins_at_zero_and_ends_above_the_values() {
+        let axis = Axis::from_zero("", plain, &[3.0, 96_000.0]);
+        assert_eq!(axis.ticks, [0.0, 20e3, 40e3, 60e3, 80e3, 100e3]);
+        assert_eq!(axis.map(&0.0, (0, 100)), 0);
+        assert_eq!(axis.map(&50e3, (100, 0)), 50);
+    }
+
+    #[test]
+    fn a_log_axis_surrounds_the_values() {
+        let axis = Axis::log("", plain, &[30.0, 4000.0]);
+        assert!(axis.range.start <= 30.0 && axis.range.end >= 4000.0);
+        let decade = axis.map(&1000.0, (0, 1000)) - axis.map(&100.0, (0, 1000));
+        assert!((axis.map(&100.0, (0, 1000)) + decade - axis.map(&1000.0, (0, 1000))).abs() <= 1);
+        assert!(axis.ticks.len() >= 3 && axis.ticks.len() <= 9, "{:?}", axis.ticks);
+        assert!(!Axis::log("", plain, &[]).ticks.is_empty());
+    }
+
+    #[test]
+    fn every_further_nine_takes_the_same_room() {
+        let axis = Axis::percentiles("", 99.99);
+        let at = |percentile: f64| axis.map(&percentile, (0, 4000));
+        assert_eq!(at(99.0) - at(90.0), at(99.9) - at(99.0));
+        assert_eq!(axis.ticks.last(), Some(&99.99));
+        assert_eq!(Axis::percentiles("", 99.5).ticks.last(), Some(&99.0));
+    }
+}

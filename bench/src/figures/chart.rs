@@ -1,0 +1,188 @@
+//! Draws panels of lines with error bars, and one legend below them all.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::Axis;
+use super::mark::mark;
+use super::style::{GRID, INK, Look, PAPER};
+use crate::stats::Estimate;
+
+const WIDTH: u32 = 800;
+const TITLE_HEIGHT: u32 = 40;
+const PANEL_HEIGHT: u32 = 330;
+const LEGEND_ROW_HEIGHT: u32 = 24;
+const FONT: &str = "sans-serif";
+
+/// A picture: panels side by side.
+#[derive(Debug)]
+pub(super) struct Chart {
+    pub(super) title: String,
+    pub(super) panels: Vec<Panel>,
+    /// Drawn below the legend, where it is not empty: what a hollow marker means here.
+    pub(super) hollow_means: &'static str,
+}
+
+/// One pair of axes.
+#[derive(Debug)]
+pub(super) struct Panel {
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) series: Vec<Series>,
+}
+
+/// The points of one server.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    pub(super) name: String,
+    pub(super) look: Look,
+    pub(super) points: Vec<Point>,
+    /// Whether each point has a marker.
+    pub(super) marked: bool,
+}
+
+/// One point.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: Estimate,
+    /// Drawn hollow: it does not mean quite what the others do.
+    pub(super) hollow: bool,
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+impl Chart {
+    /// The picture as SVG.
+    pub(super) fn svg(&self) -> String {
+        let mut svg = String::new();
+        let rows = self.legend_rows();
+        let notes = u32::from(self.has_hollow());
+        let height = TITLE_HEIGHT + PANEL_HEIGHT + LEGEND_ROW_HEIGHT * (rows.len() as u32 + notes);
+        {
+            let area = SVGBackend::with_string(&mut svg, (WIDTH, height + 8)).into_drawing_area();
+            self.draw(&area, &rows).expect("drawing into a string has nothing that can fail");
+        }
+        svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", self.title), 1)
+    }
+
+    fn draw(&self, area: &Area<'_>, rows: &[Vec<&Series>]) -> Drawn {
+        area.fill(&PAPER)?;
+        area.draw(&Text::new(self.title.clone(), (14, 12), text(17, INK)))?;
+        let (_, below) = area.split_vertically(TITLE_HEIGHT);
+        let (panels, legend) = below.split_vertically(PANEL_HEIGHT);
+        for (panel, area) in self.panels.iter().zip(panels.split_evenly((1, self.panels.len()))) {
+            panel.draw(&area)?;
+        }
+        for (index, row) in rows.iter().enumerate() {
+            draw_legend(&legend, row, (index as u32 * LEGEND_ROW_HEIGHT) as i32 + 14)?;
+        }
+        if self.has_hollow() {
+            let at = ((WIDTH / 2) as i32, (rows.len() as u32 * LEGEND_ROW_HEIGHT) as i32 + 14);
+            let style = text(12, INK).pos(Pos::new(HPos::Center, VPos::Center));
+            legend.draw(&Text::new(format!("hollow: {}", self.hollow_means), at, style))?;
+        }
+        Ok(())
+    }
+
+    fn has_hollow(&self) -> bool {
+        let mut series = self.panels.iter().flat_map(|panel| &panel.series);
+        series.any(|series| series.points.iter().any(|point| point.hollow))
+    }
+
+    fn legend_rows(&self) -> Vec<Vec<&Series>> {
+        let mut rows: Vec<Vec<&Series>> = vec![Vec::new()];
+        let mut seen: Vec<&str> = Vec::new();
+        for series in self.panels.iter().flat_map(|panel| &panel.series) {
+            if seen.contains(&series.name.as_str()) {
+                continue;
+            }
+            seen.push(&series.name);
+            let last = rows.len() - 1;
+            let taken: i32 = rows[last].iter().map(|series| legend_width(series)).sum();
+            if taken + legend_width(series) > WIDTH as i32 - 20 {
+                rows.push(vec![series]);
+            } else {
+                rows[last].push(series);
+            }
+        }
+        rows
+    }
+}
+
+impl Panel {
+    fn draw(&self, area: &Area<'_>) -> Drawn {
+        let mut chart = ChartBuilder::on(area)
+            .margin_left(8)
+            .margin_right(18)
+            .margin_top(6)
+            .x_label_area_size(48)
+            .y_label_area_size(74)
+            .build_cartesian_2d(self.x.clone(), self.y.clone())?;
+        chart
+            .configure_mesh()
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .axis_style(INK)
+            .x_label_formatter(&|value| (self.x.write)(*value))
+            .y_label_formatter(&|value| (self.y.write)(*value))
+            .x_desc(&self.x.label)
+            .y_desc(&self.y.label)
+            .label_style(text(13, INK))
+            .axis_desc_style(text(14, INK))
+            .draw()?;
+        for series in &self.series {
+            let line = series.points.iter().map(|point| (point.x, point.y.median));
+            chart.draw_series(LineSeries::new(line, series.look.colour.stroke_width(2)))?;
+        }
+        for series in &self.series {
+            let style = series.look.colour.stroke_width(1);
+            let bars = series.points.iter().filter_map(|point| {
+                let interval = point.y.interval?;
+                let (low, high) = (interval.low.max(self.y.low()), interval.high);
+                Some((point.x, low, high))
+            });
+            for (x, low, high) in bars.filter(|(_, low, high)| low < high) {
+                chart.draw_series([PathElement::new([(x, low), (x, high)], style)])?;
+                let cap = |y| EmptyElement::at((x, y)) + PathElement::new([(-4, 0), (4, 0)], style);
+                chart.draw_series([cap(low), cap(high)])?;
+            }
+            if series.marked {
+                let marks = series
+                    .points
+                    .iter()
+                    .map(|point| mark((point.x, point.y.median), series.look, point.hollow));
+                chart.draw_series(marks)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
+    let total: i32 = row.iter().map(|series| legend_width(series)).sum();
+    let mut x = (WIDTH as i32 - total) / 2;
+    for series in row {
+        let style = series.look.colour.stroke_width(2);
+        area.draw(&PathElement::new([(x, y), (x + 26, y)], style))?;
+        if series.marked {
+            area.draw(&mark((x + 13, y), series.look, false))?;
+        }
+        let style = text(13, INK).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw(&Text::new(series.name.clone(), (x + 33, y), style))?;
+        x += legend_width(series);
+    }
+    Ok(())
+}
+
+/// Room for the line, the name and the gap to the next one. Fonts are not measured here: 8 pixels
+/// hold the widest usual letter of 13-pixel text.
+fn legend_width(series: &Series) -> i32 {
+    33 + 8 * series.name.chars().count() as i32 + 18
+}
+
+fn text(pixels: u32, colour: RGBColor) -> TextStyle<'static> {
+    (FONT, pixels).into_font().color(&colour)
+}

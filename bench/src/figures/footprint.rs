@@ -1,0 +1,55 @@
+//! The server's memory and threads against connections.
+
+use loadgen::load::Direction;
+
+use super::Figure;
+use super::axis::Axis;
+use super::chart::{Chart, Panel};
+use super::slice::{self, HOLLOW_MEANS};
+use crate::spelling;
+use crate::summary::Summary;
+use crate::units;
+
+pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Option<Figure> {
+    let size = slice::size_with_most_connections(summary, direction)?;
+    let series = |value: fn(&crate::summary::Line) -> Option<crate::stats::Estimate>| {
+        slice::series(
+            summary,
+            |line| line.cell.direction == direction && line.cell.size == size,
+            |line| line.cell.connections as f64,
+            value,
+        )
+    };
+    let memory = series(|line| line.rss_bytes);
+    let threads = series(|line| line.threads);
+    let (connections, [most, least]) = slice::extremes_at_end(&memory)?;
+    let caption = format!(
+        "With {connections} connections {} holds {} and {} {}.",
+        most.0,
+        units::bytes(most.1),
+        least.0,
+        units::bytes(least.1),
+    );
+    let connections = Axis::log_at("connections", slice::write_connections, &slice::xs(&memory));
+    let write_mib = |value: f64| slice::short(&units::three_digits(value / f64::from(1 << 20)));
+    let panels = vec![
+        Panel {
+            x: connections.clone(),
+            y: Axis::from_zero_in("resident memory, MiB", write_mib, &slice::ys(&memory), 20),
+            series: memory,
+        },
+        Panel {
+            x: connections,
+            y: Axis::log("threads", slice::write_connections, &slice::ys(&threads)),
+            series: threads,
+        },
+    ];
+    let noun = slice::noun(direction);
+    let title = format!("What the server holds, by connections ({} {noun})", size.spaced());
+    Some(Figure {
+        file: format!("footprint-by-connections-{}.svg", spelling::direction::name(direction)),
+        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
+        title,
+        caption,
+    })
+}

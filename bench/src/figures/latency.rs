@@ -1,0 +1,48 @@
+//! Response time percentiles against connections.
+
+use loadgen::load::Direction;
+
+use super::Figure;
+use super::axis::Axis;
+use super::chart::{Chart, Panel, Series};
+use super::slice::{self, HOLLOW_MEANS};
+use crate::spelling;
+use crate::summary::Summary;
+use crate::units;
+
+pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Option<Figure> {
+    let size = slice::size_with_most_connections(summary, direction)?;
+    let series = |percentile: f64| {
+        slice::series(
+            summary,
+            |line| line.cell.direction == direction && line.cell.size == size,
+            |line| line.cell.connections as f64,
+            move |line| line.latency_us(percentile),
+        )
+    };
+    let (typical, tail) = (series(50.0), series(99.0));
+    let (connections, [slowest, fastest]) = slice::extremes_at_end(&tail)?;
+    let caption = format!(
+        "With {connections} connections 99 % of the answers come within {} from {} and within {} \
+         from {}; connections that got no answer at all do not show in these times.",
+        units::microseconds(fastest.1),
+        fastest.0,
+        units::microseconds(slowest.1),
+        slowest.0,
+    );
+    // The same range on both sides, so that the two can be held against each other.
+    let range = slice::ys(typical.iter().chain(&tail));
+    let panel = |label: &str, series: Vec<Series>| Panel {
+        x: Axis::log_at("connections", slice::write_connections, &slice::xs(&series)),
+        y: Axis::log(label, |value| slice::short(&units::microseconds(value)), &range),
+        series,
+    };
+    let panels = vec![panel("median response time", typical), panel("99th percentile", tail)];
+    let title = format!("Latency by connections ({} {})", size.spaced(), slice::noun(direction));
+    Some(Figure {
+        file: format!("latency-by-connections-{}.svg", spelling::direction::name(direction)),
+        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
+        title,
+        caption,
+    })
+}

@@ -1,0 +1,45 @@
+//! The marker of a data point.
+
+use plotters::element::ComposedElement;
+use plotters::prelude::*;
+
+use super::style::{Look, Marker, PAPER};
+
+/// A shape around a point.
+pub(super) type Mark<'b, Coord> =
+    ComposedElement<Coord, SVGBackend<'b>, Polygon<(i32, i32)>, PathElement<(i32, i32)>>;
+
+/// The shape of a server, filled or hollow, outlined in its colour.
+pub(super) fn mark<'b, Coord>(at: Coord, look: Look, hollow: bool) -> Mark<'b, Coord> {
+    let inside = if hollow { PAPER } else { look.colour };
+    let corners = corners(look.marker);
+    EmptyElement::at(at)
+        + Polygon::new(corners, inside.filled())
+        + PathElement::new(corners, look.colour.stroke_width(2))
+}
+
+/// The corners of a shape around the origin, the first one again at the end.
+fn corners(marker: Marker) -> &'static [(i32, i32)] {
+    match marker {
+        // The whole numbers that lie on a circle of radius 5.
+        Marker::Circle => &[
+            (5, 0),
+            (4, 3),
+            (3, 4),
+            (0, 5),
+            (-3, 4),
+            (-4, 3),
+            (-5, 0),
+            (-4, -3),
+            (-3, -4),
+            (0, -5),
+            (3, -4),
+            (4, -3),
+            (5, 0),
+        ],
+        Marker::Square => &[(-5, -5), (5, -5), (5, 5), (-5, 5), (-5, -5)],
+        Marker::Triangle => &[(-6, 5), (0, -6), (6, 5), (-6, 5)],
+        Marker::Diamond => &[(-6, 0), (0, -6), (6, 0), (0, 6), (-6, 0)],
+        Marker::Nabla => &[(-6, -5), (6, -5), (0, 6), (-6, -5)],
+    }
+}

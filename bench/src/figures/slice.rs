@@ -1,0 +1,142 @@
+//! Which lines of a summary belong into one chart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loadgen::load::Direction;
+
+use super::chart::{Point, Series};
+use super::style::Look;
+use crate::outcome::Outcome;
+use crate::size::ByteSize;
+use crate::stats::Estimate;
+use crate::summary::{Line, Summary};
+
+/// What hollow markers mean in charts of [`lines`].
+pub(super) const HOLLOW_MEANS: &str =
+    "not all connections were served, or requests failed, or the generator was the limit";
+
+/// The size under which most connection counts were measured (the smallest of several), if there
+/// were at least two.
+pub(super) fn size_with_most_connections(
+    summary: &Summary,
+    direction: Direction,
+) -> Option<ByteSize> {
+    richest(summary, direction, |line| (line.cell.size, line.cell.connections as u64))
+}
+
+/// The connection count under which most sizes were measured, if there were at least two.
+pub(super) fn connections_with_most_sizes(
+    summary: &Summary,
+    direction: Direction,
+) -> Option<usize> {
+    richest(summary, direction, |line| (line.cell.connections, line.cell.size.bytes()))
+}
+
+fn richest<Key: Ord + Copy>(
+    summary: &Summary,
+    direction: Direction,
+    split: fn(&Line) -> (Key, u64),
+) -> Option<Key> {
+    let mut values: BTreeMap<Key, BTreeSet<u64>> = BTreeMap::new();
+    for line in summary.lines.iter().filter(|line| line.cell.direction == direction) {
+        let (key, value) = split(line);
+        values.entry(key).or_default().insert(value);
+    }
+    let most = values.values().map(BTreeSet::len).max().filter(|most| *most >= 2)?;
+    values.into_iter().find(|(_, values)| values.len() == most).map(|(key, _)| key)
+}
+
+/// One series for each server: a point for each of the lines that are asked for and have a value.
+pub(super) fn series(
+    summary: &Summary,
+    wanted: impl Fn(&Line) -> bool,
+    x: impl Fn(&Line) -> f64,
+    y: impl Fn(&Line) -> Option<Estimate>,
+) -> Vec<Series> {
+    let targets = summary.targets();
+    targets
+        .iter()
+        .map(|target| {
+            let lines = summary.lines.iter().filter(|line| line.target == *target && wanted(line));
+            let mut points: Vec<_> = lines
+                .filter_map(|line| {
+                    Some(Point { x: x(line), y: y(line)?, hollow: is_qualified(line) })
+                })
+                .collect();
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            Series {
+                name: (*target).to_owned(),
+                look: Look::of(target, &targets),
+                points,
+                marked: true,
+            }
+        })
+        .collect()
+}
+
+/// Whether what the line says about speed is not the whole truth.
+pub(super) fn is_qualified(line: &Line) -> bool {
+    line.starved() || line.count(Outcome::GeneratorBound) + line.count(Outcome::Errors) > 0
+}
+
+/// The distinct x values of some series, in order.
+pub(super) fn xs(series: &[Series]) -> Vec<f64> {
+    let mut values: Vec<f64> =
+        series.iter().flat_map(|series| &series.points).map(|point| point.x).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    values
+}
+
+/// Every y value of some series, ends of intervals included.
+pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
+    series
+        .into_iter()
+        .flat_map(|series| &series.points)
+        .flat_map(|point| {
+            let ends = point.y.interval.map(|interval| [interval.low, interval.high]);
+            std::iter::once(point.y.median).chain(ends.into_iter().flatten())
+        })
+        .collect()
+}
+
+/// The highest and the lowest at the last x: name and value of each.
+pub(super) fn extremes_at_end(series: &[Series]) -> Option<(f64, [(&str, f64); 2])> {
+    let x = *xs(series).last()?;
+    let here =
+        |series: &Series| series.points.iter().find(|point| point.x == x).map(|p| p.y.median);
+    let mut values: Vec<(&str, f64)> =
+        series.iter().filter_map(|series| Some((series.name.as_str(), here(series)?))).collect();
+    values.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Some((x, [*values.first()?, *values.last()?]))
+}
+
+/// The direction as a title says it.
+pub(super) fn noun(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Download => "downloads",
+        Direction::Upload => "uploads",
+    }
+}
+
+/// A connection count at its tick.
+pub(super) fn write_connections(connections: f64) -> String {
+    format!("{connections:.0}")
+}
+
+/// A size at its tick.
+pub(super) fn write_size(bytes: f64) -> String {
+    ByteSize::new(bytes as u64).spaced()
+}
+
+/// A value on a logarithmic axis without needless digits: `2k`, `50 ms`, `0.5`.
+pub(super) fn short(text: &str) -> String {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number = if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    };
+    format!("{number}{unit}")
+}

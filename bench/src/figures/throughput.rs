@@ -1,0 +1,41 @@
+//! Requests per second against connections.
+
+use loadgen::load::Direction;
+
+use super::Figure;
+use super::axis::Axis;
+use super::chart::{Chart, Panel};
+use super::slice::{self, HOLLOW_MEANS};
+use crate::spelling;
+use crate::summary::Summary;
+use crate::units;
+
+pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Option<Figure> {
+    let size = slice::size_with_most_connections(summary, direction)?;
+    let series = slice::series(
+        summary,
+        |line| line.cell.direction == direction && line.cell.size == size,
+        |line| line.cell.connections as f64,
+        |line| line.requests_per_s,
+    );
+    let (connections, [most, least]) = slice::extremes_at_end(&series)?;
+    let caption = format!(
+        "With {connections} connections {} answers {} requests/s and {} answers {}.",
+        most.0,
+        units::count(most.1),
+        least.0,
+        units::count(least.1),
+    );
+    let noun = slice::noun(direction);
+    let title = format!("Throughput by connections ({} {noun})", size.spaced());
+    let x = Axis::log_at("connections", slice::write_connections, &slice::xs(&series));
+    let write = |value| slice::short(&units::count(value));
+    let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
+    let panels = vec![Panel { x, y, series }];
+    Some(Figure {
+        file: format!("throughput-by-connections-{}.svg", spelling::direction::name(direction)),
+        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
+        title,
+        caption,
+    })
+}

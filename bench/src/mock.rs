@@ -1,0 +1,158 @@
+//! A made-up executor, with which everything around the real one is tested.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use jiff::Timestamp;
+use loadgen::load::{CpuTime, ErrorCounts, LoadReport, Second};
+
+use crate::executor::{Ending, Executor, Measurement};
+use crate::plan::Plan;
+use crate::procstat::ServerUsage;
+use crate::record::Records;
+use crate::schedule::{Trial, schedule};
+
+/// Answers every trial at once with figures that follow from its load and its server.
+#[derive(Debug, Default)]
+pub(crate) struct MockExecutor {
+    /// The trials so far.
+    pub(crate) seen: Vec<Trial>,
+    /// The server dies in these trials.
+    pub(crate) dies_in: Vec<u32>,
+    /// Ctrl-C is pressed in this trial.
+    pub(crate) interrupted_in: Option<u32>,
+    /// How fast a server is in place of its usual speed, in requests per second.
+    pub(crate) speed: HashMap<String, f64>,
+    /// Share of its core that the generator uses.
+    pub(crate) generator_share: f64,
+}
+
+impl Executor for MockExecutor {
+    fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement {
+        self.seen.push(trial.clone());
+        let interrupted = self.interrupted_in == Some(trial.number);
+        if interrupted {
+            stop.store(true, Ordering::SeqCst);
+        }
+        let mut measurement = self.measure(trial);
+        if self.dies_in.contains(&trial.number) {
+            measurement.ending = Ending::Died("killed by signal 9".to_owned());
+            measurement.server = None;
+        }
+        if let Some(load) = &mut measurement.load {
+            load.interrupted = interrupted;
+        }
+        measurement
+    }
+}
+
+impl MockExecutor {
+    fn measure(&self, trial: &Trial) -> Measurement {
+        let connections = trial.cell.connections as f64;
+        let name = trial.target.name();
+        let usual = match name {
+            "iterative" => 20_000.0,
+            "threaded" => {
+                80_000.0 * connections / (connections + 8.0) / (1.0 + connections / 600.0)
+            }
+            "thread-pool" => 70_000.0 * connections / (connections + 9.0),
+            _ => 110_000.0 * connections / (connections + 7.0),
+        };
+        let speed = self.speed.get(name).copied().unwrap_or(usual);
+        let size = trial.cell.size.bytes() as f64;
+        // Drift from round to round that is the same for all, and a little that is not.
+        let drift = 1.0 + 0.05 * f64::from(trial.round % 3);
+        let noise = 1.0 + 0.01 * f64::from((trial.number * 7919) % 5);
+        let rate = drift * noise / (1.0 / speed + size / 4e9);
+        let served = if name == "iterative" { 1.0 } else { connections };
+        let window = Duration::from_secs(2);
+        let requests = (rate * window.as_secs_f64()) as u64;
+        Measurement {
+            started_at: Timestamp::from_second(1_790_000_000 + i64::from(trial.number))
+                .expect("a time within range"),
+            load: Some(report(requests, served as u64, served / rate * 1e9, trial, window)),
+            server: Some(ServerUsage {
+                cpu: window.mul_f64(0.95),
+                cpu_user: window.mul_f64(0.25),
+                cpu_system: window.mul_f64(0.7),
+                rss_bytes: 4_000_000 + if name == "threaded" { served as u64 * 12_000 } else { 0 },
+                peak_rss_bytes: Some(6_000_000),
+                threads: if name == "threaded" { served as u64 + 1 } else { 2 },
+                voluntary_switches: requests / 3,
+                involuntary_switches: 40,
+            }),
+            ending: Ending::Completed,
+        }
+        .with_generator_share(self.generator_share)
+    }
+}
+
+impl Measurement {
+    fn with_generator_share(mut self, share: f64) -> Self {
+        if let Some(load) = self.load.as_mut().filter(|_| share > 0.0) {
+            load.cpu = CpuTime { user: Duration::ZERO, system: load.window.mul_f64(share) };
+        }
+        self
+    }
+}
+
+fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Duration) -> LoadReport {
+    let mut response_ns = Histogram::new(3).expect("three digits are allowed");
+    let mut random = fastrand::Rng::with_seed(u64::from(trial.number));
+    for _ in 0..requests.min(4_000) {
+        let ns = mean_ns * (0.4 - 0.6 * random.f64().max(1e-9).ln());
+        response_ns.record(ns as u64).expect("the histogram grows");
+    }
+    let mut connect_ns = Histogram::new(3).expect("three digits are allowed");
+    connect_ns.record_n(40_000, trial.cell.connections as u64).expect("the histogram grows");
+    let body_bytes = requests * trial.cell.size.bytes();
+    LoadReport {
+        window,
+        requests,
+        body_bytes,
+        verified: requests / 64,
+        errors: ErrorCounts::default(),
+        error_examples: Vec::new(),
+        service_ns: response_ns.clone(),
+        send_delay_ns: Histogram::new(3).expect("three digits are allowed"),
+        connect_ns,
+        seconds: (0..window.as_secs())
+            .map(|second| Second {
+                second,
+                requests: requests / 2,
+                body_bytes: body_bytes / 2,
+                errors: 0,
+                p50_ns: response_ns.value_at_percentile(50.0),
+                p99_ns: response_ns.value_at_percentile(99.0),
+                max_ns: response_ns.max(),
+            })
+            .collect(),
+        response_ns,
+        connections_opened: trial.cell.connections as u64,
+        connections_served: served,
+        arrivals: 0,
+        cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },
+        interrupted: false,
+    }
+}
+
+/// The records of the default plan as the mock runs it.
+pub(crate) fn records() -> Records {
+    records_of(&Plan::built_in("default").expect("it is in the program"), MockExecutor::default())
+}
+
+/// The records of a plan as a mock runs it.
+pub(crate) fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
+    let stop = AtomicBool::new(false);
+    let mut all = Records::default();
+    for trial in schedule(plan) {
+        let measured = executor.execute(&trial, &stop);
+        let records = Records::of_trial(&trial, &measured, plan.generator_threads);
+        all.trials.extend(records.trials);
+        all.latencies.extend(records.latencies);
+        all.seconds.extend(records.seconds);
+    }
+    all
+}

@@ -1,0 +1,122 @@
+//! Sizes in bytes as people write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A number of bytes, at least 1, written `1KiB`, `64KiB`, `1MiB`, `1500` and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ByteSize(u64);
+
+/// Why a text is not a size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a size: write for example 512, 1KiB, 64KiB, 1MiB (and more than zero)")]
+pub struct SizeError(String);
+
+/// The units, largest first: those of 1024 are what is printed.
+const UNITS: [(&str, u64); 8] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+impl ByteSize {
+    /// A size of so many bytes.
+    pub const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// The number of bytes.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// With a space before the unit, for people to read.
+    pub fn spaced(self) -> String {
+        let (number, unit) = self.split();
+        format!("{number} {unit}")
+    }
+
+    fn split(self) -> (u64, &'static str) {
+        UNITS[..3]
+            .iter()
+            .find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor))
+            .map_or((self.0, "B"), |(unit, factor)| (self.0 / factor, unit))
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, unit) = self.split();
+        write!(f, "{number}{unit}")
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = SizeError;
+
+    fn from_str(text: &str) -> Result<Self, SizeError> {
+        let error = || SizeError(text.to_owned());
+        let trimmed = text.trim();
+        let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+        let (number, unit) = trimmed.split_at(digits);
+        let unit = unit.trim();
+        let factor = if unit.is_empty() {
+            1
+        } else {
+            UNITS
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+                .map(|(_, factor)| *factor)
+                .ok_or_else(error)?
+        };
+        let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor));
+        bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(error)
+    }
+}
+
+impl TryFrom<String> for ByteSize {
+    type Error = SizeError;
+
+    fn try_from(text: String) -> Result<Self, SizeError> {
+        text.parse()
+    }
+}
+
+impl From<ByteSize> for String {
+    fn from(size: ByteSize) -> Self {
+        size.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in
+            [("1", 1), ("1KiB", 1024), ("64 kib", 65536), ("1MiB", 1 << 20), ("2MB", 2_000_000)]
+        {
+            assert_eq!(text.parse::<ByteSize>().unwrap().bytes(), bytes, "{text}");
+        }
+        for text in ["", "0", "0KiB", "KiB", "1.5MiB", "-1", "1XB", "99999999999999999999"] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for bytes in [1, 1000, 1024, 1500, 65536, 1 << 20, 3 << 30] {
+            let size = ByteSize::new(bytes);
+            assert_eq!(size.to_string().parse::<ByteSize>().unwrap(), size);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The names by which records and plans spell the types of other crates.
+
+/// Directions: `download`, `upload`.
+pub mod direction {
+    use loadgen::load::Direction;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// The name of a direction.
+    pub fn name(direction: Direction) -> &'static str {
+        match direction {
+            Direction::Download => "download",
+            Direction::Upload => "upload",
+        }
+    }
+
+    /// The direction of a name.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse(name: &str) -> Result<Direction, String> {
+        [Direction::Download, Direction::Upload]
+            .into_iter()
+            .find(|direction| self::name(*direction) == name)
+            .ok_or_else(|| format!("unknown direction '{name}': choose download or upload"))
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &Direction, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(name(*value))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Direction, D::Error> {
+        parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Wires that carry load: `http`, `framed`.
+pub mod load_wire {
+    use fileserver_proto::Wire;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Wire, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Wire, D::Error> {
+        let name = String::deserialize(from)?;
+        [Wire::Http, Wire::Framed].into_iter().find(|wire| wire.name() == name).ok_or_else(|| {
+            serde::de::Error::custom(format!("no load over a wire '{name}': choose http or framed"))
+        })
+    }
+}

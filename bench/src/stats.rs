@@ -1,0 +1,132 @@
+//! Medians and how sure they are.
+
+/// Resamples per interval: more change its ends by less than their last printed digit.
+const RESAMPLES: usize = 2000;
+
+/// Fewer rounds than this give no interval.
+pub const LEAST_ROUNDS: usize = 3;
+
+/// A median over rounds, with its interval where there were enough rounds for one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The median.
+    pub median: f64,
+    /// The middle 95 % of the medians of resampled rounds (percentile bootstrap).
+    pub interval: Option<Interval>,
+}
+
+/// A closed interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// The median of one value per round; `None` without values.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let interval = (values.len() >= LEAST_ROUNDS).then(|| bootstrap(values));
+        Some(Self { median: median(values)?, interval })
+    }
+
+    /// The median of the ratios `a / b` round by round, so that what a round has in common
+    /// cancels out; rounds that lack either, or where `b` is zero, do not count.
+    pub fn of_ratios(a: &[(u32, f64)], b: &[(u32, f64)]) -> Option<Self> {
+        let ratios: Vec<_> = a
+            .iter()
+            .filter_map(|(round, a)| {
+                let (_, b) = b.iter().find(|(other, b)| other == round && *b > 0.0)?;
+                Some(a / b)
+            })
+            .collect();
+        Self::of(&ratios)
+    }
+}
+
+impl Interval {
+    /// Whether a value lies within.
+    pub fn contains(self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+}
+
+/// The middle value, or the mean of the two middle ones; `None` without values.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    middle(&sorted)
+}
+
+fn middle(sorted: &[f64]) -> Option<f64> {
+    let half = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) {
+        Some((sorted.get(half.checked_sub(1)?)? + sorted.get(half)?) / 2.0)
+    } else {
+        sorted.get(half).copied()
+    }
+}
+
+/// The seed is fixed: the same records give the same interval whenever they are read.
+fn bootstrap(values: &[f64]) -> Interval {
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    let mut resample = vec![0.0; values.len()];
+    let mut medians: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            resample.fill_with(|| values[random.usize(..values.len())]);
+            resample.sort_unstable_by(f64::total_cmp);
+            middle(&resample).expect("a resample is as long as its sample, which is not empty")
+        })
+        .collect();
+    medians.sort_unstable_by(f64::total_cmp);
+    let tail = RESAMPLES / 40;
+    Interval { low: medians[tail], high: medians[RESAMPLES - 1 - tail] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_even_and_no_values() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(median(&[7.0]), Some(7.0));
+        assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn an_interval_surrounds_the_median_and_stays_within_the_values() {
+        let values = [10.0, 11.0, 9.5, 10.5, 30.0];
+        let estimate = Estimate::of(&values).unwrap();
+        let interval = estimate.interval.unwrap();
+        assert!(interval.contains(estimate.median));
+        assert!(interval.low >= 9.5 && interval.high <= 30.0);
+        assert!(interval.low < interval.high);
+        assert_eq!(Estimate::of(&values), Some(estimate), "the same values, the same interval");
+    }
+
+    #[test]
+    fn equal_values_have_an_interval_without_width() {
+        let interval = Estimate::of(&[5.0; 4]).unwrap().interval.unwrap();
+        assert_eq!((interval.low, interval.high), (5.0, 5.0));
+    }
+
+    #[test]
+    fn two_rounds_have_a_median_but_no_interval() {
+        assert_eq!(Estimate::of(&[1.0, 2.0]), Some(Estimate { median: 1.5, interval: None }));
+        assert_eq!(Estimate::of(&[]), None);
+    }
+
+    #[test]
+    fn ratios_pair_the_rounds() {
+        // The machine slows down from round to round; the ratio does not care.
+        let a = [(1, 200.0), (2, 100.0), (3, 50.0)];
+        let b = [(3, 25.0), (1, 100.0), (2, 50.0), (4, 1.0)];
+        let ratio = Estimate::of_ratios(&a, &b).unwrap();
+        assert_eq!(ratio.median, 2.0);
+        assert_eq!(ratio.interval, Some(Interval { low: 2.0, high: 2.0 }));
+        assert_eq!(Estimate::of_ratios(&a, &[(1, 0.0)]), None);
+    }
+}

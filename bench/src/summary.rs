@@ -1,0 +1,190 @@
+//! What the rounds say together about each server under each load.
+
+use std::collections::BTreeMap;
+
+use crate::outcome::Outcome;
+use crate::record::{Distribution, Records, TrialRow};
+use crate::schedule::Cell;
+use crate::stats::Estimate;
+
+/// A run, condensed: one line for each server under each load, in the order they first ran.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// One server under one load.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The server's name.
+    pub target: String,
+    /// The load.
+    pub cell: Cell,
+    /// Requests answered per second.
+    pub requests_per_s: Option<Estimate>,
+    /// The same, round by round.
+    pub rounds: Vec<(u32, f64)>,
+    /// Body bytes, in millions per second.
+    pub mb_per_s: Option<Estimate>,
+    /// Response times in microseconds, by percentile in tenths of a thousandth (`p99.9` is 999000).
+    pub latency_us: BTreeMap<u32, Estimate>,
+    /// The server's processor time per request, in microseconds.
+    pub cpu_us_per_request: Option<Estimate>,
+    /// The server's context switches per request.
+    pub switches_per_request: Option<Estimate>,
+    /// The server's resident memory.
+    pub rss_bytes: Option<Estimate>,
+    /// The server's threads.
+    pub threads: Option<Estimate>,
+    /// Share of a core that the generator used, per thread.
+    pub generator_share: Option<Estimate>,
+    /// Fewest connections that got an answer in any round.
+    pub connections_served: Option<u64>,
+    /// Failed requests of all rounds.
+    pub errors: u64,
+    /// How the trials ended.
+    pub outcomes: BTreeMap<Outcome, usize>,
+    /// Why, where it was not well: one reason for each kind.
+    pub reasons: Vec<String>,
+}
+
+impl Summary {
+    /// Condenses records. Medians are over the trials that were measured to their end.
+    pub fn of(records: &Records) -> Self {
+        let mut groups: Vec<(Cell, &str, Vec<&TrialRow>)> = Vec::new();
+        for row in &records.trials {
+            let (cell, target) = (row.cell(), row.target.as_str());
+            match groups.iter_mut().find(|(c, t, _)| *c == cell && *t == target) {
+                Some((_, _, rows)) => rows.push(row),
+                None => groups.push((cell, target, vec![row])),
+            }
+        }
+        let latencies = latencies_by_trial(records);
+        let lines = groups
+            .into_iter()
+            .map(|(cell, target, rows)| Line::of(target, cell, &rows, &latencies))
+            .collect();
+        Self { lines }
+    }
+
+    /// The loads, in the order they first ran.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for line in &self.lines {
+            if !cells.contains(&line.cell) {
+                cells.push(line.cell);
+            }
+        }
+        cells
+    }
+
+    /// The servers, in the order they first ran.
+    pub fn targets(&self) -> Vec<&str> {
+        let mut targets = Vec::new();
+        for line in &self.lines {
+            if !targets.contains(&line.target.as_str()) {
+                targets.push(&line.target);
+            }
+        }
+        targets
+    }
+
+    /// The lines of one load.
+    pub fn under(&self, cell: Cell) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.cell == cell)
+    }
+}
+
+impl Line {
+    fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: &Latencies) -> Self {
+        let measured: Vec<_> =
+            rows.iter().copied().filter(|row| row.outcome.is_measured()).collect();
+        let estimate = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
+            Estimate::of(&measured.iter().filter_map(|row| value(row)).collect::<Vec<_>>())
+        };
+        let mut outcomes = BTreeMap::new();
+        let mut reasons = Vec::new();
+        for row in rows {
+            let seen = outcomes.entry(row.outcome).or_insert(0);
+            *seen += 1;
+            if *seen == 1 && !row.outcome_reason.is_empty() {
+                reasons.push(row.outcome_reason.clone());
+            }
+        }
+        Self {
+            target: target.to_owned(),
+            cell,
+            requests_per_s: estimate(&|row| row.requests_per_s),
+            rounds: measured
+                .iter()
+                .filter_map(|row| Some((row.round, row.requests_per_s?)))
+                .collect(),
+            mb_per_s: estimate(&|row| row.body_mb_per_s),
+            latency_us: latency(&measured, latencies),
+            cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
+            switches_per_request: estimate(&TrialRow::switches_per_request),
+            rss_bytes: estimate(&|row| row.server_rss_bytes.map(|bytes| bytes as f64)),
+            threads: estimate(&|row| row.server_threads.map(|threads| threads as f64)),
+            generator_share: estimate(&|row| row.generator_cpu_share),
+            connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
+            errors: rows.iter().filter_map(|row| row.errors).sum(),
+            outcomes,
+            reasons,
+        }
+    }
+
+    /// Response time at a percentile, in microseconds.
+    pub fn latency_us(&self, percentile: f64) -> Option<Estimate> {
+        self.latency_us.get(&key(percentile)).copied()
+    }
+
+    /// Whether connections starved: fewer than all got an answer.
+    pub fn starved(&self) -> bool {
+        self.connections_served.is_some_and(|served| served < self.cell.connections as u64)
+    }
+
+    /// How many trials ended so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.get(&outcome).copied().unwrap_or(0)
+    }
+
+    /// All trials.
+    pub fn trials(&self) -> usize {
+        self.outcomes.values().sum()
+    }
+
+    /// The recorded percentiles with their estimates, from low to high.
+    pub fn spectrum(&self) -> impl Iterator<Item = (f64, Estimate)> {
+        self.latency_us.iter().map(|(key, estimate)| (f64::from(*key) / 1e4, *estimate))
+    }
+}
+
+type Latencies = BTreeMap<u32, Vec<(u32, f64)>>;
+
+fn latencies_by_trial(records: &Records) -> Latencies {
+    let mut by_trial = Latencies::new();
+    for row in &records.latencies {
+        if row.distribution == Distribution::Response {
+            by_trial.entry(row.trial).or_default().push((key(row.percentile), row.latency_us));
+        }
+    }
+    by_trial
+}
+
+/// A percentile that not every round knows is left out: a median over some of them would favour
+/// the rounds with more requests.
+fn latency(measured: &[&TrialRow], latencies: &Latencies) -> BTreeMap<u32, Estimate> {
+    let mut values: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for row in measured {
+        for (key, latency_us) in latencies.get(&row.trial).into_iter().flatten() {
+            values.entry(*key).or_default().push(*latency_us);
+        }
+    }
+    values.retain(|_, values| values.len() == measured.len());
+    values.into_iter().filter_map(|(key, values)| Some((key, Estimate::of(&values)?))).collect()
+}
+
+fn key(percentile: f64) -> u32 {
+    (percentile * 1e4).round() as u32
+}

@@ -1,0 +1,162 @@
+//! The summary as a table for a terminal, a Markdown file or a page.
+
+use loadgen::load::Direction;
+
+use crate::outcome::Outcome;
+use crate::schedule::Cell;
+use crate::stats::Estimate;
+use crate::summary::{Line, Summary};
+use crate::units;
+
+/// The columns of every table.
+pub const COLUMNS: [&str; 11] = [
+    "strategy",
+    "requests/s",
+    "95 % interval",
+    "MB/s",
+    "p50",
+    "p99",
+    "p99.9",
+    "CPU/req",
+    "RSS",
+    "threads",
+    "errors",
+];
+
+/// The lines of one load.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The load in words.
+    pub heading: String,
+    /// For each server the values of [`COLUMNS`] and what must be known of them.
+    pub rows: Vec<(Vec<String>, String)>,
+}
+
+/// One table for each load.
+pub fn tables(summary: &Summary) -> Vec<Table> {
+    summary
+        .cells()
+        .into_iter()
+        .map(|cell| Table {
+            heading: heading(cell),
+            rows: summary.under(cell).map(|line| (values(line), remark(line))).collect(),
+        })
+        .collect()
+}
+
+/// All tables as text, columns aligned.
+pub fn text(summary: &Summary) -> String {
+    let tables = tables(summary);
+    let mut widths = COLUMNS.map(|column| column.chars().count());
+    for (values, _) in tables.iter().flat_map(|table| &table.rows) {
+        for (width, value) in widths.iter_mut().zip(values) {
+            *width = (*width).max(value.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for table in tables {
+        let columns = COLUMNS.map(str::to_owned);
+        text += &format!("\n{}\n{}\n", table.heading, aligned(&columns, &widths).trim_end());
+        for (values, remark) in &table.rows {
+            let row = format!("{}  {remark}", aligned(values, &widths));
+            text += row.trim_end();
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn aligned(values: &[String], widths: &[usize]) -> String {
+    let mut line = String::from(" ");
+    for (index, (value, width)) in values.iter().zip(widths).enumerate() {
+        if index == 0 {
+            line += &format!(" {value:<width$}");
+        } else {
+            line += &format!("  {value:>width$}");
+        }
+    }
+    line
+}
+
+fn heading(cell: Cell) -> String {
+    let direction = match cell.direction {
+        Direction::Download => "Download",
+        Direction::Upload => "Upload",
+    };
+    let plural = if cell.connections == 1 { "" } else { "s" };
+    format!("{direction} of {}, {} connection{plural}", cell.size.spaced(), cell.connections)
+}
+
+fn values(line: &Line) -> Vec<String> {
+    let written = |estimate: Option<Estimate>, write: fn(f64) -> String| {
+        estimate.map_or_else(|| "–".to_owned(), |estimate| write(estimate.median))
+    };
+    let interval = line.requests_per_s.and_then(|estimate| estimate.interval);
+    let latency = |percentile| written(line.latency_us(percentile), units::microseconds);
+    vec![
+        line.target.clone(),
+        written(line.requests_per_s, units::count),
+        interval.map_or_else(
+            || "–".to_owned(),
+            |interval| format!("{}–{}", units::count(interval.low), units::count(interval.high)),
+        ),
+        written(line.mb_per_s, units::three_digits),
+        latency(50.0),
+        latency(99.0),
+        latency(99.9),
+        written(line.cpu_us_per_request, units::microseconds),
+        written(line.rss_bytes, units::bytes),
+        written(line.threads, |threads| format!("{threads:.0}")),
+        line.errors.to_string(),
+    ]
+}
+
+/// What must be known of a line's values.
+fn remark(line: &Line) -> String {
+    let mut remarks = Vec::new();
+    if let Some(served) = line.connections_served.filter(|_| line.starved()) {
+        remarks.push(format!("served {served} of {} connections", line.cell.connections));
+    }
+    let trials = line.trials();
+    for outcome in [
+        Outcome::GeneratorBound,
+        Outcome::Errors,
+        Outcome::Died,
+        Outcome::NotStarted,
+        Outcome::Interrupted,
+    ] {
+        let count = line.count(outcome);
+        if count > 0 {
+            remarks.push(format!("{} in {count} of {trials} trials", outcome.name()));
+        }
+    }
+    remarks.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mock::{self, MockExecutor};
+    use crate::plan::{Overrides, Plan};
+
+    #[test]
+    fn a_table_is_aligned_and_says_who_starved() {
+        let overrides = Overrides { connections: Some(vec![16]), ..Overrides::default() };
+        let plan = Plan::built_in("quick").unwrap().with(overrides);
+        let records = mock::records_of(&plan, MockExecutor::default());
+        let text = text(&Summary::of(&records));
+        insta::assert_snapshot!(text.split("\n\n").next().unwrap());
+    }
+
+    #[test]
+    fn values_that_are_missing_are_dashes() {
+        let plan = Plan::built_in("quick").unwrap();
+        let dies_in = (1..=1000).collect();
+        let mut records =
+            mock::records_of(&plan, MockExecutor { dies_in, ..MockExecutor::default() });
+        records.latencies.clear();
+        let text = text(&Summary::of(&records));
+        assert!(text.contains("died in 3 of 3 trials"), "{text}");
+        assert!(text.contains(" – "), "{text}");
+    }
+}
