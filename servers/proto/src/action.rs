@@ -36,7 +36,7 @@ pub enum Action<'s> {
     SendFile {
         /// First byte of the range.
         offset: u64,
-        /// Length of the range; 0 where only `io.output` is left to send.
+        /// Length of the range; at least 1.
         len: u64,
     },
     /// Let go of the current download: it is finished or abandoned. Never fails or waits.
@@ -63,7 +63,8 @@ pub enum Action<'s> {
     ///
     /// Completed by [`Completion::Committed`].
     CommitUpload,
-    /// Forget the current upload and leave no trace of it. Never fails or waits.
+    /// Forget the current upload and leave no trace of it, also after its commit failed. Never
+    /// fails or waits.
     ///
     /// Completed by [`Completion::Aborted`].
     AbortUpload,

@@ -8,21 +8,25 @@ const NAME_BYTES: usize = 4096;
 
 /// The path of a target without its leading slash, still encoded; a query is ignored.
 pub(super) fn path(target: &str) -> Result<&str, Refusal> {
-    let path = match target.split_once("://") {
-        // The absolute form, as it is sent to proxies.
-        Some((scheme, rest))
-            if ["http", "https"].iter().any(|s| s.eq_ignore_ascii_case(scheme)) =>
-        {
-            &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
-        }
-        _ if target.starts_with('/') => target,
-        _ => return Err(Refusal::Malformed("malformed target")),
+    let path = if target.starts_with('/') {
+        target
+    } else {
+        after_authority(target).ok_or(Refusal::Malformed("malformed target"))?
     };
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     if path.contains('#') {
         return Err(Refusal::Malformed("malformed target"));
     }
     Ok(path.strip_prefix('/').unwrap_or(path))
+}
+
+/// What follows host and port in the absolute form, as it is sent to proxies.
+fn after_authority(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    ["http", "https"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme))
+        .then(|| &rest[rest.find(['/', '?']).unwrap_or(rest.len())..])
 }
 
 /// Decodes a path once and assigns it.
