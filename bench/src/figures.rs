@@ -12,13 +12,14 @@ mod throughput;
 mod transfer;
 
 use loadgen::load::Direction;
+use serde::Serialize;
 
 use crate::summary::Summary;
 
 pub use style::{Look, Marker};
 
 /// A chart with what belongs to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// Its file's name within `plots/`.
     pub file: String,

@@ -1,16 +1,25 @@
 //! Runs the comparison and judges it: a plan becomes trials, trials become records, and from the
 //! records alone come statistics, charts and the report.
 
+pub mod command;
 pub mod cores;
+pub mod environment;
 pub mod executor;
 pub mod figures;
+pub mod local;
 #[cfg(test)]
 mod mock;
 pub mod outcome;
 pub mod plan;
 pub mod procstat;
+pub mod progress;
+pub mod publish;
 pub mod record;
+pub mod report;
+pub mod run;
+pub mod run_folder;
 pub mod schedule;
+pub mod server_process;
 pub mod size;
 pub mod spelling;
 pub mod stats;

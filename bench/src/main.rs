@@ -1,2 +1,9 @@
 //! The `bench` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    bench::command::Cli::parse().execute()
+}

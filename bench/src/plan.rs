@@ -91,6 +91,8 @@ pub struct Overrides {
     pub window: Option<Duration>,
     /// Other rounds.
     pub rounds: Option<u32>,
+    /// Another order.
+    pub order: Option<Order>,
     /// A given seed.
     pub seed: Option<u64>,
 }
@@ -146,7 +148,7 @@ impl Plan {
         Some(Self::parse(text, name).expect("the plans in the program are tested"))
     }
 
-    /// The plan with what the flags say in place of what it said.
+    /// The plan with what the flags say in place of what it said, and with a seed.
     pub fn with(mut self, overrides: Overrides) -> Self {
         if let Some(targets) = overrides.targets {
             self.targets = targets;
@@ -169,7 +171,9 @@ impl Plan {
             self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
         }
         self.rounds = overrides.rounds.unwrap_or(self.rounds);
-        self.seed = overrides.seed.or(self.seed);
+        self.order = overrides.order.unwrap_or(self.order);
+        let seed = overrides.seed.or(self.seed);
+        self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
         self
     }
 
@@ -288,6 +292,7 @@ mod tests {
             direction: Some(Direction::Upload),
             window: Some(Duration::from_secs(2)),
             rounds: Some(7),
+            order: Some(Order::Shuffled),
             seed: Some(9),
         });
         assert_eq!(plan.targets.len(), 1);

@@ -1,6 +1,7 @@
 //! The summary as a table for a terminal, a Markdown file or a page.
 
 use loadgen::load::Direction;
+use serde::Serialize;
 
 use crate::outcome::Outcome;
 use crate::schedule::Cell;
@@ -24,7 +25,7 @@ pub const COLUMNS: [&str; 11] = [
 ];
 
 /// The lines of one load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Table {
     /// The load in words.
     pub heading: String,

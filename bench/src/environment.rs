@@ -1,0 +1,158 @@
+//! Where and how a run was made, as far as it can tell.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cores::Cores;
+
+/// What `environment.toml` says. What could not be found out is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The exact command.
+    pub command: String,
+    /// When the run began.
+    pub started_at: Timestamp,
+    /// When it ended, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Trials that were planned.
+    pub trials_planned: u32,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// Version of this program.
+    pub version: String,
+    /// Revision of its sources, `-dirty` if they were changed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Whether it was built with optimisation.
+    pub optimised: bool,
+    /// The machine.
+    pub machine: Machine,
+    /// Who ran where.
+    pub placement: Placement,
+}
+
+/// The machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its name.
+    pub host: String,
+    /// Its processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+    /// Cores that the run was allowed to use.
+    pub cores: usize,
+    /// Memory in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Kernel and its release.
+    pub kernel: String,
+    /// How the processor's frequency is chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_governor: Option<String>,
+    /// Open files that the process is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor_limit: Option<u64>,
+}
+
+/// Who ran where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Cores the server was pinned to; empty if it was not.
+    pub server_cores: Vec<usize>,
+    /// Cores the generator was pinned to; empty if it was not.
+    pub generator_cores: Vec<usize>,
+    /// File system of the served and uploaded files.
+    pub file_system: String,
+    /// What was forced to disk before an upload was acknowledged.
+    pub upload_durability: String,
+}
+
+impl Environment {
+    /// What can be known before the first trial.
+    pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Self {
+        Self {
+            command,
+            started_at: Timestamp::now(),
+            finished_at: None,
+            trials_planned: trials,
+            interrupted: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: revision(),
+            optimised: !cfg!(debug_assertions),
+            machine: Machine::this(),
+            placement: Placement {
+                server_cores: cores.server.clone(),
+                generator_cores: cores.generator.clone(),
+                file_system: file_system(root),
+                upload_durability: "none".to_owned(),
+            },
+        }
+    }
+}
+
+impl Machine {
+    fn this() -> Self {
+        let system = rustix::system::uname();
+        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+        Self {
+            host: text(system.nodename()),
+            processor: field("/proc/cpuinfo", "model name"),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: field("/proc/meminfo", "MemTotal")
+                .and_then(|value| value.split(' ').next()?.parse::<u64>().ok())
+                .map(|kib| kib * 1024),
+            kernel: format!("{} {}", text(system.sysname()), text(system.release())),
+            frequency_governor: fs::read_to_string(governor)
+                .ok()
+                .map(|text| text.trim().to_owned()),
+            descriptor_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+        }
+    }
+}
+
+/// The command as a person would type it.
+pub fn command_line() -> String {
+    let mut words = vec!["bench".to_owned()];
+    words.extend(std::env::args().skip(1).map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./:".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    }));
+    words.join(" ")
+}
+
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn revision() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
+}
+
+/// The name of the file system that a folder is on, from the mount that holds it.
+fn file_system(folder: &Path) -> String {
+    let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo());
+    let holding =
+        mounts.into_iter().flatten().filter(|mount| folder.starts_with(&mount.mount_point));
+    holding
+        .max_by_key(|mount| mount.mount_point.components().count())
+        .map_or_else(|| "unknown".to_owned(), |mount| mount.fs_type)
+}

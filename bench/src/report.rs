@@ -1,0 +1,152 @@
+//! The report: one page that needs nothing else.
+
+use minijinja::Environment as Templates;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::figures::Figure;
+use crate::plan::Order;
+use crate::publish::Published;
+use crate::run_folder::Contents;
+use crate::summary::Line;
+use crate::table::{self, Table};
+use crate::units;
+
+const TEMPLATE: &str = include_str!("report.html");
+
+/// What the page shows.
+#[derive(Debug, Serialize)]
+struct Page<'p> {
+    question: &'p str,
+    verdict: &'p str,
+    notes: &'p [String],
+    setup: Vec<(&'static str, String)>,
+    targets: Vec<(String, String)>,
+    figures: &'p [Figure],
+    columns: [&'static str; table::COLUMNS.len()],
+    tables: Vec<Table>,
+    rounds: u32,
+    order: &'static str,
+}
+
+/// The page.
+///
+/// # Errors
+/// The template does not fit its data.
+pub fn html(contents: &Contents, published: &Published) -> anyhow::Result<String> {
+    let mut templates = Templates::new();
+    // The name decides that values are escaped as HTML wants it.
+    templates.add_template("report.html", TEMPLATE)?;
+    let page = Page {
+        question: &contents.plan.question,
+        verdict: &published.verdict.sentence,
+        notes: &published.verdict.notes,
+        setup: setup(contents, published),
+        targets: targets(contents),
+        figures: &published.figures,
+        columns: table::COLUMNS,
+        tables: table::tables(&published.summary),
+        rounds: contents.plan.rounds,
+        order: match contents.plan.order {
+            Order::Mirrored => "in mirrored order (A B B A)",
+            Order::Shuffled => "in an order drawn from the recorded seed",
+        },
+    };
+    Ok(templates.get_template("report.html")?.render(Serde(&page))?)
+}
+
+/// The page for those who come to the folder first.
+pub fn readme(contents: &Contents, published: &Published) -> String {
+    let environment = &contents.environment;
+    let mut text = format!(
+        "# {}\n\n{}\n\n```sh\n{}\n```\n\nBegun {}, on {}. `report.html` has everything on one \
+         page; `bench report DIR` makes it again from the CSV files, whose columns \
+         `results/SCHEMA.md` explains.\n",
+        contents.plan.question,
+        published.verdict.sentence,
+        environment.command,
+        environment.started_at.strftime("%Y-%m-%d %H:%M UTC"),
+        environment.machine.host,
+    );
+    for note in &published.verdict.notes {
+        text += &format!("\n- {note}");
+    }
+    for figure in &published.figures {
+        text += &format!("\n\n![{}](plots/{})", figure.title, figure.file);
+    }
+    text.push('\n');
+    text
+}
+
+/// What the setup card says, line by line.
+fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, String)> {
+    let (plan, environment) = (&contents.plan, &contents.environment);
+    let (machine, placement) = (&environment.machine, &environment.placement);
+    let pinned = |cores: &[usize]| match cores {
+        [] => "not pinned".to_owned(),
+        cores => {
+            let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
+            format!("core {}", cores.join(", "))
+        }
+    };
+    let done: usize = published.summary.lines.iter().map(Line::trials).sum();
+    let planned = environment.trials_planned;
+    let stopped = if environment.interrupted { ", then interrupted" } else { "" };
+    let mut lines = vec![
+        ("Command", environment.command.clone()),
+        ("Begun", environment.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
+        ("Trials", format!("{done} of {planned}, {} rounds{stopped}", plan.rounds)),
+        (
+            "Each",
+            format!(
+                "{} ms measured after {} ms of warm-up, closed loop, keep-alive, {} wire",
+                plan.window_ms,
+                plan.warm_up_ms,
+                plan.wire.name()
+            ),
+        ),
+        ("Machine", {
+            let processor = machine.processor.as_deref().unwrap_or("unknown processor");
+            format!("{}, {} cores, {processor}", machine.host, machine.cores)
+        }),
+        ("Kernel", machine.kernel.clone()),
+        ("Server", pinned(&placement.server_cores)),
+        ("Generator", pinned(&placement.generator_cores)),
+        (
+            "Files on",
+            format!(
+                "{}, uploads with durability {}",
+                placement.file_system, placement.upload_durability
+            ),
+        ),
+    ];
+    if let Some(bytes) = machine.memory_bytes {
+        lines.insert(6, ("Memory", units::bytes(bytes as f64)));
+    }
+    let revision = environment.revision.as_deref().unwrap_or("unknown");
+    let build = if environment.optimised { "" } else { ", built without optimisation" };
+    lines.push(("Version", format!("{}, revision {revision}{build}", environment.version)));
+    if let Some(seed) = plan.seed {
+        lines.push(("Seed", seed.to_string()));
+    }
+    lines
+}
+
+fn targets(contents: &Contents) -> Vec<(String, String)> {
+    let targets = contents.plan.targets.iter();
+    targets.map(|target| (target.name().to_owned(), target.description())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_needs_nothing_else() {
+        for outside in ["http://", "https://", "src=", "@import", "url("] {
+            let of_namespace = usize::from(outside == "http://");
+            assert!(TEMPLATE.matches(outside).count() <= of_namespace, "{outside}");
+        }
+        assert!(!TEMPLATE.contains("<script"), "it is to be read with scripts off");
+    }
+}
