@@ -206,9 +206,19 @@ impl Connection {
                 }
                 Completion::Written(written)
             }
-            Action::CommitUpload => Completion::Committed(
-                self.upload.take().ok_or(StoreError::Failed).and_then(Upload::commit),
-            ),
+            Action::CreatePartial { name, len } => {
+                Completion::PartialCreated(site.store.create_partial(name, len))
+            }
+            Action::OpenPartial { id } => {
+                Completion::PartialOpened(site.store.open_partial(id).map(|(upload, info)| {
+                    self.upload = Some(upload);
+                    info
+                }))
+            }
+            Action::CommitUpload { digest } => Completion::Committed(match self.upload.take() {
+                Some(upload) => upload.commit(digest),
+                None => Err(StoreError::Failed),
+            }),
             Action::AbortUpload => {
                 self.upload = None;
                 Completion::Aborted

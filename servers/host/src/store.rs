@@ -9,6 +9,7 @@ mod download;
 mod error;
 mod list;
 mod open_files;
+mod partial;
 mod temporary;
 mod upload;
 mod walk;
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use fileserver_proto::{Entry, FileName, StoreError};
+use fileserver_proto::{Entry, FileName, PartialId, PartialInfo, StoreError};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -108,6 +109,7 @@ impl Store {
         // A nameless temporary gets its name through /proc.
         let unnamed = Path::new("/proc/self/fd").exists();
         temporary::remove_stale(folder.as_fd());
+        partial::remove_abandoned(folder.as_fd());
         Ok(Self {
             root: Arc::new(folder),
             options,
@@ -140,6 +142,28 @@ impl Store {
         size_hint: Option<u64>,
     ) -> Result<Upload, StoreError> {
         Upload::create(self, name, size_hint)
+    }
+
+    /// Creates a resumable upload to `name`, or to a random name where there is none: empty, `len`
+    /// bytes long when it is whole. It stays until it is committed or has rested for a day.
+    ///
+    /// # Errors
+    /// As for [`create_upload`](Self::create_upload).
+    pub fn create_partial(
+        &self,
+        name: Option<&FileName>,
+        len: u64,
+    ) -> Result<PartialId, StoreError> {
+        partial::create(self, name, len)
+    }
+
+    /// Opens a resumable upload to be appended to; others cannot until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none of that id (any more), [`StoreError::Busy`]
+    /// where it is open elsewhere, else as for [`create_upload`](Self::create_upload).
+    pub fn open_partial(&self, id: PartialId) -> Result<(Upload, PartialInfo), StoreError> {
+        partial::open(self, id)
     }
 
     /// The regular files that a peer can name, in all folders, sorted by name. Temporaries and

@@ -59,12 +59,32 @@ pub enum Action<'s> {
         /// How many bytes; at least 1.
         len: usize,
     },
+    /// Create a resumable upload, empty: a temporary that outlives connections. It does not become
+    /// the session's current upload.
+    ///
+    /// Completed by [`Completion::PartialCreated`].
+    CreatePartial {
+        /// The name the upload is to get; `None` asks for a random one.
+        name: Option<&'s FileName>,
+        /// The size of the whole in bytes.
+        len: u64,
+    },
+    /// Make a resumable upload the session's current upload, to be appended to.
+    ///
+    /// Completed by [`Completion::PartialOpened`].
+    OpenPartial {
+        /// Which.
+        id: PartialId,
+    },
     /// Publish the current upload under its name, all or nothing.
     ///
     /// Completed by [`Completion::Committed`].
-    CommitUpload,
-    /// Forget the current upload and leave no trace of it, also after its commit failed. Never
-    /// fails or waits.
+    CommitUpload {
+        /// What its whole content must hash to, where the peer said so.
+        digest: Option<&'s Digest>,
+    },
+    /// Let go of the current upload, also after its commit failed: one that is resumable keeps
+    /// what it has got, any other leaves no trace. Never fails or waits.
     ///
     /// Completed by [`Completion::Aborted`].
     AbortUpload,
@@ -105,15 +125,45 @@ pub enum Completion {
     Created(Result<(), StoreError>),
     /// The bytes are written and consumed from `io.input`, or why not; a failure consumes nothing.
     Written(Result<(), StoreError>),
-    /// The name under which the upload now exists, or why it does not.
-    Committed(Result<FileName, StoreError>),
-    /// The upload is gone.
+    /// The resumable upload exists, or why it does not.
+    PartialCreated(Result<PartialId, StoreError>),
+    /// The resumable upload is open, or why not.
+    PartialOpened(Result<PartialInfo, StoreError>),
+    /// Where the upload now exists, or why it does not.
+    Committed(Result<Stored, StoreError>),
+    /// The upload is let go of.
     Aborted,
     /// The files, in the order of their names.
     Listed(Result<Vec<Entry>, StoreError>),
     /// The sending side is shut.
     SendingFinished,
 }
+
+/// Where an upload now exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name, perhaps another than was asked for.
+    pub name: FileName,
+    /// Whether it took the place of a file of that name.
+    pub replaced: bool,
+}
+
+/// Names a resumable upload. Whoever knows it may append to it, so it is hard to guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PartialId(pub u128);
+
+/// What a session needs to know of a resumable upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialInfo {
+    /// The size of the whole in bytes.
+    pub len: u64,
+    /// How many bytes of it are there.
+    pub offset: u64,
+}
+
+/// A SHA-256 hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest(pub [u8; 32]);
 
 /// What a session needs to know of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +221,12 @@ pub enum StoreError {
     /// Out of descriptors or memory for the moment; a later attempt may succeed.
     #[error("server overloaded")]
     Overloaded,
+    /// The content is not what the peer's digest says.
+    #[error("the content does not match its digest")]
+    DigestMismatch,
+    /// Another connection is writing the same resumable upload.
+    #[error("the upload is being written by another request")]
+    Busy,
     /// Anything else; the driver has logged the details.
     #[error("storage failure")]
     Failed,

@@ -15,7 +15,10 @@ mod session;
 mod settings;
 pub mod wire;
 
-pub use action::{Action, Completion, Entry, FileInfo, Modified, StoreError};
+pub use action::{
+    Action, Completion, Digest, Entry, FileInfo, Modified, PartialId, PartialInfo, StoreError,
+    Stored,
+};
 pub use buffer::{Buffer, IoBuffers};
 pub use name::{FileName, NameError};
 pub use session::Session;

@@ -153,7 +153,7 @@ impl Session {
                 size_hint: self.body.left(),
             },
             State::Writing { len } => Action::WriteUpload { len },
-            State::Committing => Action::CommitUpload,
+            State::Committing => Action::CommitUpload { digest: None },
             State::Aborting { .. } => Action::AbortUpload,
             State::Inviting | State::Replying => Action::Send { more: false },
             State::FinishingSending => Action::FinishSending,
@@ -246,8 +246,8 @@ impl Session {
                 self.read_body(io, now);
             }
             (State::Writing { .. }, Completion::Written(Err(error))) => self.abort(Some(error)),
-            (State::Committing, Completion::Committed(Ok(name))) => {
-                self.reply(io, &Reply::Stored { name: &name }, now);
+            (State::Committing, Completion::Committed(Ok(stored))) => {
+                self.reply(io, &Reply::Stored { name: &stored.name }, now);
             }
             (State::Committing, Completion::Committed(Err(error))) => self.abort(Some(error)),
             (State::Aborting { refusal: Some(refusal) }, Completion::Aborted) => {

@@ -16,11 +16,11 @@ use super::walk::walk;
 const PREFIX: &str = "\u{1}upload-";
 
 /// Readable and writable for all, less the process's umask.
-const MODE: Mode = Mode::from_raw_mode(0o666);
+pub(super) const MODE: Mode = Mode::from_raw_mode(0o666);
 
 /// Opens a nameless temporary in a folder; `None` where the file system has no such thing.
 pub(super) fn unnamed(folder: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match rustix::fs::openat(folder, ".", flags, MODE) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
@@ -30,7 +30,7 @@ pub(super) fn unnamed(folder: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> 
 
 /// Creates a named temporary in a folder, locked.
 pub(super) fn named(folder: BorrowedFd<'_>) -> Result<(OwnedFd, String), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     loop {
         let name = name();
         let file = match rustix::fs::openat(folder, name.as_str(), flags, MODE) {
@@ -94,7 +94,7 @@ pub(super) fn remove_stale(root: BorrowedFd<'_>) {
     }
 }
 
-fn lock(file: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn lock(file: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 

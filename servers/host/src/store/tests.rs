@@ -6,7 +6,9 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use fileserver_proto::Digest;
 use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::*;
@@ -28,7 +30,7 @@ fn name(name: &str) -> FileName {
 fn upload(store: &Store, to: &str, content: &[u8]) -> Result<FileName, StoreError> {
     let mut upload = store.create_upload(Some(&name(to)), Some(content.len() as u64))?;
     upload.write(content)?;
-    upload.commit()
+    upload.commit(None).map(|stored| stored.name)
 }
 
 /// Everything in the folder, also what peers cannot see.
@@ -62,7 +64,7 @@ fn an_upload_appears_whole_and_only_when_committed() {
             assert_eq!(store.open_download(&name("meme.png")).unwrap_err(), StoreError::NotFound);
             assert_eq!(listed(&store), [""; 0]);
             upload.write(b"second").unwrap();
-            assert_eq!(upload.commit(), Ok(name("meme.png")));
+            assert_eq!(upload.commit(None).unwrap().name, name("meme.png"));
             assert_eq!(content(&store, "meme.png"), b"first second");
             assert_eq!(on_disk(folder.path()), ["meme.png"]);
         }
@@ -158,7 +160,8 @@ fn overwriting_replaces_a_file_or_a_link_but_no_folder() {
         assert_eq!(fs::read(outside.path()).unwrap(), b"");
         assert_eq!(upload(&store, "sub", b""), Err(StoreError::NotAFile));
         assert_eq!(on_disk(folder.path()), ["a", "link", "sub"]);
-        let two = [b"x", b"y"].map(|_| store.create_upload(None, None).unwrap().commit().unwrap());
+        let two = [b"x", b"y"]
+            .map(|_| store.create_upload(None, None).unwrap().commit(None).unwrap().name);
         assert_ne!(two[0], two[1]);
     }
 }
@@ -169,7 +172,7 @@ fn a_conflict_can_be_an_error_early_or_late() {
     for (folder, store) in stores(options) {
         let late = store.create_upload(Some(&name("a")), None).unwrap();
         assert_eq!(upload(&store, "a", b"first"), Ok(name("a")));
-        assert_eq!(late.commit(), Err(StoreError::NameTaken));
+        assert_eq!(late.commit(None), Err(StoreError::NameTaken));
         let early = store.create_upload(Some(&name("a")), None);
         assert_eq!(early.unwrap_err(), StoreError::NameTaken);
         assert_eq!(content(&store, "a"), b"first");
@@ -183,7 +186,7 @@ fn an_upload_without_a_name_gets_eight_letters_and_digits() {
         for _ in 0..20 {
             let mut upload = store.create_upload(None, None).unwrap();
             upload.write(b"data").unwrap();
-            let stored = upload.commit().unwrap();
+            let stored = upload.commit(None).unwrap().name;
             let (stem, extension) = stored.as_str().split_once('.').unwrap();
             assert_eq!((stem.len(), extension), (8, "bin"));
             assert!(stem.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{stem}");
@@ -305,7 +308,7 @@ fn opening_removes_temporaries_of_killed_servers_only() {
 
     let second = Store::open(folder.path(), StoreOptions::default()).unwrap();
     assert_eq!(on_disk(folder.path()), ["sub", "upload-mine"]);
-    assert_eq!(live.commit(), Ok(name("sub/live")));
+    assert_eq!(live.commit(None).unwrap().name, name("sub/live"));
     assert_eq!(content(&second, "sub/live"), b"still coming");
 }
 
@@ -380,4 +383,59 @@ fn a_file_kept_open_gives_way_to_its_successor() {
             std::thread::yield_now();
         }
     }
+}
+
+#[test]
+fn a_resumable_upload_goes_on_where_it_was_left() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let id = store.create_partial(Some(&name("big.bin")), 10).unwrap();
+        let (mut first, info) = store.open_partial(id).unwrap();
+        assert_eq!(info, PartialInfo { len: 10, offset: 0 });
+        assert_eq!(store.open_partial(id).map(|_| ()), Err(StoreError::Busy));
+        first.write(b"01234").unwrap();
+        drop(first);
+        assert!(listed(&store).is_empty());
+        // Also by another server on the same folder.
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        let (mut second, info) = store.open_partial(id).unwrap();
+        assert_eq!(info, PartialInfo { len: 10, offset: 5 });
+        second.write(b"56789").unwrap();
+        let sum = Sha256::digest(b"0123456789").into();
+        assert_eq!(second.commit(Some(&Digest(sum))).unwrap().name, name("big.bin"));
+        assert_eq!(content(&store, "big.bin"), b"0123456789");
+        assert_eq!(store.open_partial(id).map(|_| ()), Err(StoreError::NotFound));
+        assert_eq!(on_disk(folder.path()), ["big.bin"]);
+    }
+}
+
+#[test]
+fn content_that_does_not_match_its_digest_is_not_stored() {
+    let wrong = Digest([0; 32]);
+    for (folder, store) in stores(StoreOptions::default()) {
+        let mut upload = store.create_upload(Some(&name("a")), None).unwrap();
+        upload.write(b"content").unwrap();
+        assert_eq!(upload.commit(Some(&wrong)), Err(StoreError::DigestMismatch));
+        let id = store.create_partial(Some(&name("b")), 7).unwrap();
+        let (mut upload, _) = store.open_partial(id).unwrap();
+        upload.write(b"content").unwrap();
+        assert_eq!(upload.commit(Some(&wrong)), Err(StoreError::DigestMismatch));
+        assert!(on_disk(folder.path()).is_empty());
+    }
+}
+
+#[test]
+fn an_abandoned_resumable_upload_is_removed_at_the_next_start() {
+    let (folder, store) = stores(StoreOptions::default()).into_iter().next().unwrap();
+    let [old, new] = ["old", "new"].map(|to| store.create_partial(Some(&name(to)), 1).unwrap());
+    let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    for entry in on_disk(folder.path()) {
+        if entry.ends_with(&format!("{:032x}", old.0)) {
+            let file = fs::File::open(folder.path().join(entry)).unwrap();
+            file.set_modified(two_days_ago).unwrap();
+        }
+    }
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    assert_eq!(store.open_partial(old).map(|_| ()), Err(StoreError::NotFound));
+    assert!(store.open_partial(new).is_ok());
+    assert_eq!(on_disk(folder.path()).len(), 2);
 }

@@ -3,15 +3,18 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use fileserver_proto::{FileName, StoreError};
+use fileserver_proto::{Digest, FileName, StoreError, Stored};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
 
 use super::copies::place_copy;
 use super::open_files::OpenFiles;
+use super::partial::Partial;
 use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
 
-/// An upload in progress. Dropping it leaves no trace.
+/// An upload in progress. Dropping it leaves no trace, unless it is resumable: then what has been
+/// written stays for [`Store::open_partial`].
 #[derive(Debug)]
 pub struct Upload {
     folder: Arc<OwnedFd>,
@@ -23,6 +26,8 @@ pub struct Upload {
     options: StoreOptions,
     /// Told when a file is replaced.
     open_files: Arc<OpenFiles>,
+    /// What a resumable upload leaves behind beside its content.
+    partial: Option<Partial>,
 }
 
 impl Upload {
@@ -53,10 +58,30 @@ impl Upload {
         };
         let target = target.cloned();
         let open_files = Arc::clone(&store.open_files);
-        let upload = Self { folder, file, temporary, target, options, open_files };
+        let upload = Self { folder, file, temporary, target, options, open_files, partial: None };
         match size_hint {
             Some(size) if upload.is_beyond_free_space(size) => Err(StoreError::Full),
             Some(_) | None => Ok(upload),
+        }
+    }
+
+    /// A resumable upload to be continued.
+    pub(super) fn resume(
+        store: &Store,
+        folder: Arc<OwnedFd>,
+        file: OwnedFd,
+        temporary: String,
+        target: Option<FileName>,
+        partial: Partial,
+    ) -> Self {
+        Self {
+            folder,
+            file,
+            temporary: Some(temporary),
+            target,
+            options: store.options,
+            open_files: Arc::clone(&store.open_files),
+            partial: Some(partial),
         }
     }
 
@@ -77,24 +102,36 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes the file durable as the store's options say, then gives it its name in one step.
+    /// Checks the content against its digest, where there is one, makes the file durable as the
+    /// store's options say, then gives it its name in one step.
     ///
     /// # Errors
-    /// As for [`Store::create_upload`], and [`StoreError::NameTooLong`] where a `_copyN` does not
-    /// fit. Nothing is left behind, with one exception: when only the last step of
+    /// As for [`Store::create_upload`], [`StoreError::DigestMismatch`], and
+    /// [`StoreError::NameTooLong`] where a `_copyN` does not fit. Nothing is left behind, with one exception: when only the last step of
     /// [`Durability::Full`], syncing the folder, fails, the file is whole and has its name.
-    pub fn commit(mut self) -> Result<FileName, StoreError> {
+    pub fn commit(mut self, digest: Option<&Digest>) -> Result<Stored, StoreError> {
+        if let Some(digest) = digest
+            && sha256(&self.file).map_err(error::on_upload)? != *digest
+        {
+            // Whatever is wrong with it, appending more does not mend it.
+            self.discard_partial();
+            return Err(StoreError::DigestMismatch);
+        }
         match self.options.durability {
             Durability::None => Ok(()),
             Durability::Data => rustix::fs::fdatasync(&self.file),
             Durability::Full => rustix::fs::fsync(&self.file),
         }
         .map_err(error::on_upload)?;
+        let mut replaced = false;
         let name = match self.target.take() {
             None => self.publish_at_random()?,
             Some(name) => match self.options.on_conflict {
                 OnConflict::Rename => self.publish_beside(name)?,
-                OnConflict::Overwrite => self.publish_over(name)?,
+                OnConflict::Overwrite => {
+                    replaced = self.publish_over(&name)?;
+                    name
+                }
                 OnConflict::Error => {
                     if !self.publish(name.split().1)? {
                         return Err(StoreError::NameTaken);
@@ -103,10 +140,18 @@ impl Upload {
                 }
             },
         };
+        self.discard_partial();
         if self.options.durability == Durability::Full {
             sync_folder(&self.folder).map_err(error::on_upload)?;
         }
-        Ok(name)
+        Ok(Stored { name, replaced })
+    }
+
+    /// Forgets that the upload can be continued: dropping it leaves no trace now.
+    fn discard_partial(&mut self) {
+        if let Some(partial) = self.partial.take() {
+            partial.remove();
+        }
     }
 
     /// Publishes under 8 random letters and digits.
@@ -136,11 +181,11 @@ impl Upload {
         copy(number)
     }
 
-    /// Publishes under the name, in place of the file that has it.
-    fn publish_over(&mut self, name: FileName) -> Result<FileName, StoreError> {
+    /// Publishes under the name, in place of the file that has it; tells whether there was one.
+    fn publish_over(&mut self, name: &FileName) -> Result<bool, StoreError> {
         let (_, last) = name.split();
         if self.publish(last)? {
-            return Ok(name);
+            return Ok(false);
         }
         let temporary = match self.temporary.take() {
             Some(temporary) => temporary,
@@ -150,8 +195,8 @@ impl Upload {
         rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, last)
             .map_err(error::on_upload)?;
         self.temporary = None;
-        self.open_files.forget(&name);
-        Ok(name)
+        self.open_files.forget(name);
+        Ok(true)
     }
 
     /// Gives the file this name in its folder; false where the name is taken.
@@ -181,11 +226,31 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        if self.partial.is_some() {
+            return;
+        }
         let Some(temporary) = self.temporary.take() else { return };
         if let Err(errno) = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty()) {
             let error = std::io::Error::from(errno);
             tracing::warn!("cannot remove the temporary of an unfinished upload: {error}");
         }
+    }
+}
+
+/// The hash of a whole file.
+fn sha256(file: &OwnedFd) -> Result<Digest, Errno> {
+    const BLOCK_BYTES: usize = 128 << 10;
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut hasher = Sha256::new();
+    let mut offset = 0;
+    loop {
+        let read =
+            rustix::io::retry_on_intr(|| rustix::io::pread(file, block.as_mut_slice(), offset))?;
+        if read == 0 {
+            return Ok(Digest(hasher.finalize().into()));
+        }
+        hasher.update(&block[..read]);
+        offset += read as u64;
     }
 }
 
@@ -226,6 +291,7 @@ impl Upload {
             target: None,
             options: store.options,
             open_files: Arc::clone(&store.open_files),
+            partial: None,
         }
     }
 }

@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fileserver_proto::{Action, Completion, IoBuffers, Now, Session, Settings, Wire, WirePin};
+use fileserver_proto::{
+    Action, Completion, IoBuffers, Now, Session, Settings, Stored, Wire, WirePin,
+};
 
 pub use store::{Faults, MemoryStore};
 
@@ -241,7 +243,12 @@ impl Conversation {
                 }
                 Completion::Written(written)
             }
-            Action::CommitUpload => Completion::Committed(self.store.commit()),
+            Action::CommitUpload { .. } => Completion::Committed(
+                self.store.commit().map(|name| Stored { name, replaced: false }),
+            ),
+            Action::CreatePartial { .. } | Action::OpenPartial { .. } => {
+                unreachable!("no wire asks for a resumable upload")
+            }
             Action::AbortUpload => {
                 self.store.abort();
                 Completion::Aborted

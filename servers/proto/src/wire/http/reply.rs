@@ -119,6 +119,7 @@ fn end(output: &mut Buffer, len: u64, connection: Connection) {
 fn status(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Malformed(_)
+        | Refusal::Store(StoreError::DigestMismatch)
         | Refusal::Name(
             NameError::Empty
             | NameError::NotUtf8
@@ -135,6 +136,7 @@ fn status(refusal: Refusal) -> &'static str {
         Refusal::MethodNotAllowed => "405 Method Not Allowed",
         Refusal::TimedOut => "408 Request Timeout",
         Refusal::Store(StoreError::NoFolder | StoreError::NameTaken) => "409 Conflict",
+        Refusal::Store(StoreError::Busy) => "423 Locked",
         Refusal::LengthRequired => "411 Length Required",
         Refusal::TooLarge => "413 Content Too Large",
         Refusal::TargetTooLong
