@@ -1,2 +1,55 @@
 //! The `client` program.
-fn main() {}
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, Subcommand};
+
+mod command;
+
+/// Talks to a file server: sends and fetches files, says lines, or puts it under load
+#[derive(Debug, Parser)]
+#[command(name = "client", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Load(command::load::Args),
+}
+
+/// Exit code of a run that Ctrl-C ended: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let stop = match stop_on_interrupt() {
+        Ok(stop) => stop,
+        Err(error) => {
+            eprintln!("client: cannot listen for Ctrl-C: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match cli.command {
+        Command::Load(args) => command::load::run(&args, &stop),
+    };
+    match done {
+        Ok(()) if stop.load(Ordering::Relaxed) => ExitCode::from(INTERRUPTED),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// A flag that the first Ctrl-C (or SIGTERM) sets; the second one ends the program at once.
+fn stop_on_interrupt() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let code = i32::from(INTERRUPTED);
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

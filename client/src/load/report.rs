@@ -6,6 +6,10 @@ use hdrhistogram::Histogram;
 
 /// What a load measured within its window. All histograms hold nanoseconds and were merged from
 /// one histogram per thread.
+///
+/// A request belongs to the window when it was intended (closed loop: sent) and completed within
+/// it. What was sent before it or is answered after it counts nowhere; in an open loop
+/// `arrivals − requests − errors` tells how many were still waiting when the window ended.
 #[derive(Debug, Clone)]
 pub struct LoadReport {
     /// The length of the measured window (shorter than asked for when interrupted).
@@ -27,14 +31,14 @@ pub struct LoadReport {
     pub response_ns: Histogram<u64>,
     /// Intended → sent; empty for closed loops.
     pub send_delay_ns: Histogram<u64>,
-    /// Connection set-up: from `connect` to writable.
+    /// Connection set-up, from `connect` to writable, over the whole run.
     pub connect_ns: Histogram<u64>,
     /// One row per second of the window.
     pub seconds: Vec<Second>,
     /// Connections that were opened successfully, over the whole run.
     pub connections_opened: u64,
-    /// Of the connections that were to be kept open, how many had at least one answer within
-    /// the window; fewer than asked for means that some starved.
+    /// Of the connections asked for (kept open, or each opened anew for every request), how many
+    /// had at least one answer within the window; fewer than asked for means that some starved.
     pub connections_served: u64,
     /// Open loop: arrivals that fell due within the window; 0 for closed loops.
     pub arrivals: u64,
@@ -74,6 +78,17 @@ impl ErrorCounts {
             + self.content
             + self.protocol
     }
+
+    /// Adds those of another part of the load.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.connect += other.connect;
+        self.reset += other.reset;
+        self.timeout += other.timeout;
+        self.status += other.status;
+        self.length += other.length;
+        self.content += other.content;
+        self.protocol += other.protocol;
+    }
 }
 
 /// One second of the measured window.
@@ -87,7 +102,7 @@ pub struct Second {
     pub body_bytes: u64,
     /// Requests failed in it.
     pub errors: u64,
-    /// Median response time of the requests completed in it.
+    /// Median response time of the requests completed in it; 0 where there were none.
     pub p50_ns: u64,
     /// 99th percentile of the same.
     pub p99_ns: u64,

@@ -51,9 +51,10 @@ pub enum Direction {
 /// One file that requests name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestFile {
-    /// Its name on the server. Its bytes are [`Content::of_name`](crate::content::Content).
-    /// An upload gets the connection's number added before the extension, so that connections
-    /// do not write to one name.
+    /// Its name on the server; over http also a whole request target, which begins with `/`.
+    /// Its bytes are [`Content::of_name`](crate::content::Content::of_name) of this very name.
+    /// An upload gets the connection's number added before the extension (`a.bin` → `a-7.bin`),
+    /// so that connections do not write to one name; the bytes stay the same.
     pub name: String,
     /// Its size.
     pub size_bytes: u64,
@@ -117,6 +118,14 @@ pub enum SpecError {
     /// No file to ask for.
     #[error("no file to request")]
     NoFiles,
+    /// A name that the framed wire cannot carry.
+    #[error("cannot ask for {name:?}: {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: fileserver_proto::NameError,
+    },
     /// The wire cannot be used for load.
     #[error("no load over the {0} wire: use http or framed")]
     Wire(&'static str),

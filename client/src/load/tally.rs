@@ -1,0 +1,220 @@
+//! What one thread measures, and the report made of all threads' measures.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::progress::Seen;
+use super::series::{SECOND_NS, SecondChannel, SecondTally};
+use super::{CpuTime, ErrorCounts, LoadReport, Second};
+
+/// Longest time that is told apart, in nanoseconds; longer ones count as this.
+pub(super) const MAX_NS: u64 = 120_000_000_000;
+
+/// An empty histogram of nanoseconds with three significant digits, which never grows.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_NS, 3).expect("the bounds are valid")
+}
+
+/// What can go wrong with a request; the order is that of [`ErrorCounts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorKind {
+    Connect,
+    Reset,
+    Timeout,
+    Status,
+    Length,
+    Content,
+    Protocol,
+}
+
+/// What one thread measured within the window.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) requests: u64,
+    pub(super) body_bytes: u64,
+    pub(super) verified: u64,
+    pub(super) errors: ErrorCounts,
+    pub(super) examples: [Option<String>; 7],
+    pub(super) service_ns: Histogram<u64>,
+    /// Kept for open loops only: in closed ones it equals `service_ns`.
+    pub(super) response_ns: Option<Histogram<u64>>,
+    pub(super) send_delay_ns: Histogram<u64>,
+    pub(super) connect_ns: Histogram<u64>,
+    pub(super) connections_opened: u64,
+    pub(super) connections_served: u64,
+    pub(super) arrivals: u64,
+    pub(super) cpu: CpuTime,
+    /// Until when it measured.
+    pub(super) end_ns: u64,
+    pub(super) seen: Seen,
+    window: std::ops::Range<u64>,
+    second: Box<SecondTally>,
+    second_end_ns: u64,
+    /// Until it has finished: dropping it tells the collector.
+    channel: Option<SecondChannel>,
+}
+
+/// The times of one completed request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) intended_ns: u64,
+    pub(super) sent_ns: u64,
+    pub(super) done_ns: u64,
+}
+
+impl Tally {
+    pub(super) fn new(open_loop: bool, channel: SecondChannel) -> Self {
+        Self {
+            requests: 0,
+            body_bytes: 0,
+            verified: 0,
+            errors: ErrorCounts::default(),
+            examples: Default::default(),
+            service_ns: histogram(),
+            response_ns: open_loop.then(histogram),
+            send_delay_ns: histogram(),
+            connect_ns: histogram(),
+            connections_opened: 0,
+            connections_served: 0,
+            arrivals: 0,
+            cpu: CpuTime::default(),
+            end_ns: 0,
+            seen: Seen::default(),
+            window: u64::MAX..u64::MAX,
+            second: channel.first(),
+            second_end_ns: u64::MAX,
+            channel: Some(channel),
+        }
+    }
+
+    /// Sets the window, once it is known.
+    pub(super) fn begin(&mut self, window: std::ops::Range<u64>) {
+        self.second_end_ns = window.start.saturating_add(SECOND_NS);
+        self.window = window;
+    }
+
+    /// Counts a request that was answered correctly; tells whether it belongs to the window.
+    #[inline]
+    pub(super) fn succeed(&mut self, times: Times, body_bytes: u64, verified: bool) -> bool {
+        let Times { intended_ns, sent_ns, done_ns } = times;
+        let response_ns = done_ns.saturating_sub(intended_ns);
+        self.seen.requests += 1;
+        self.seen.body_bytes += body_bytes;
+        self.seen.max_ns = self.seen.max_ns.max(response_ns);
+        if intended_ns < self.window.start || done_ns >= self.window.end {
+            return false;
+        }
+        self.requests += 1;
+        self.body_bytes += body_bytes;
+        self.verified += u64::from(verified);
+        self.service_ns.saturating_record(done_ns.saturating_sub(sent_ns));
+        if let Some(histogram) = &mut self.response_ns {
+            histogram.saturating_record(response_ns);
+            self.send_delay_ns.saturating_record(sent_ns.saturating_sub(intended_ns));
+        }
+        self.roll(done_ns);
+        self.second.requests += 1;
+        self.second.body_bytes += body_bytes;
+        self.second.response_ns.saturating_record(response_ns);
+        true
+    }
+
+    /// Counts a failure; `example` words it and is called only for the first of its kind.
+    pub(super) fn fail(&mut self, kind: ErrorKind, at_ns: u64, example: impl FnOnce() -> String) {
+        self.seen.errors += 1;
+        if !self.window.contains(&at_ns) {
+            return;
+        }
+        *match kind {
+            ErrorKind::Connect => &mut self.errors.connect,
+            ErrorKind::Reset => &mut self.errors.reset,
+            ErrorKind::Timeout => &mut self.errors.timeout,
+            ErrorKind::Status => &mut self.errors.status,
+            ErrorKind::Length => &mut self.errors.length,
+            ErrorKind::Content => &mut self.errors.content,
+            ErrorKind::Protocol => &mut self.errors.protocol,
+        } += 1;
+        self.examples[kind as usize].get_or_insert_with(example);
+        self.roll(at_ns);
+        self.second.errors += 1;
+    }
+
+    /// Hands in every second that is over by `now_ns`.
+    #[inline]
+    pub(super) fn roll(&mut self, now_ns: u64) {
+        while now_ns >= self.second_end_ns && self.second_end_ns < self.window.end {
+            self.hand_in_second();
+        }
+    }
+
+    /// Hands in the last second: measuring ended at `now_ns`, and nothing is counted any more.
+    pub(super) fn finish(&mut self, now_ns: u64) {
+        self.end_ns = now_ns.min(self.window.end);
+        self.roll(now_ns);
+        if self.end_ns > self.second_end_ns.saturating_sub(SECOND_NS) {
+            self.hand_in_second();
+        }
+        self.channel = None;
+    }
+
+    /// Whether it ended before the window did.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.end_ns < self.window.end
+    }
+
+    fn hand_in_second(&mut self) {
+        if let Some(channel) = &self.channel {
+            channel.exchange(&mut self.second);
+        }
+        self.second_end_ns = self.second_end_ns.saturating_add(SECOND_NS);
+    }
+}
+
+/// Merges what the threads measured.
+pub(super) fn merge(tallies: Vec<Tally>, seconds: Vec<Second>, interrupted: bool) -> LoadReport {
+    let mut report = LoadReport {
+        window: Duration::ZERO,
+        requests: 0,
+        body_bytes: 0,
+        verified: 0,
+        errors: ErrorCounts::default(),
+        error_examples: Vec::new(),
+        service_ns: histogram(),
+        response_ns: histogram(),
+        send_delay_ns: histogram(),
+        connect_ns: histogram(),
+        seconds,
+        connections_opened: 0,
+        connections_served: 0,
+        arrivals: 0,
+        cpu: CpuTime::default(),
+        interrupted,
+    };
+    let mut examples: [Option<String>; 7] = Default::default();
+    for tally in tallies {
+        let window_ns = tally.end_ns.saturating_sub(tally.window.start);
+        report.window = report.window.max(Duration::from_nanos(window_ns));
+        report.requests += tally.requests;
+        report.body_bytes += tally.body_bytes;
+        report.verified += tally.verified;
+        report.errors.add(&tally.errors);
+        add(&mut report.service_ns, &tally.service_ns);
+        add(&mut report.response_ns, tally.response_ns.as_ref().unwrap_or(&tally.service_ns));
+        add(&mut report.send_delay_ns, &tally.send_delay_ns);
+        add(&mut report.connect_ns, &tally.connect_ns);
+        report.connections_opened += tally.connections_opened;
+        report.connections_served += tally.connections_served;
+        report.arrivals += tally.arrivals;
+        report.cpu = report.cpu.plus(tally.cpu);
+        for (example, other) in examples.iter_mut().zip(tally.examples) {
+            *example = example.take().or(other);
+        }
+    }
+    report.error_examples = examples.into_iter().flatten().collect();
+    report
+}
+
+fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
+    sum.add(part).expect("all histograms have the same bounds");
+}
