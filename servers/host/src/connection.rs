@@ -231,7 +231,12 @@ impl Connection {
             }
             Action::Close => return Step::Closed,
         };
-        self.session.handle_completion(io, done, pace.now());
+        let now = pace.now();
+        self.session.handle_completion(io, done, now);
+        // A peer that always has another byte never lets the driver wait until the deadline.
+        if self.session.poll_timeout().is_some_and(|deadline| deadline <= now.instant) {
+            self.session.handle_timeout(io, now);
+        }
         Step::Done { bytes: moved }
     }
 }
