@@ -39,9 +39,9 @@ impl Timer {
     }
 
     /// Makes the descriptor readable at `at_ns`. Registered edge-triggered it needs no reading.
-    pub(super) fn arm(&mut self, at_ns: u64) {
+    pub(super) fn arm(&mut self, at_ns: u64) -> std::io::Result<()> {
         if self.armed_ns == at_ns {
-            return;
+            return Ok(());
         }
         let it_value = Timespec {
             tv_sec: (at_ns / 1_000_000_000) as i64,
@@ -49,11 +49,9 @@ impl Timer {
         };
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
         let spec = Itimerspec { it_interval, it_value };
-        // Only a bad descriptor or time could make this fail; the loop's own timeout of
-        // milliseconds stands behind it.
-        if timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec).is_ok() {
-            self.armed_ns = at_ns;
-        }
+        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;
+        self.armed_ns = at_ns;
+        Ok(())
     }
 }
 

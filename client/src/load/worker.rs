@@ -218,7 +218,7 @@ impl<'a> Worker<'a> {
             self.resume_unfinished();
             let edge_ns =
                 if cpu_at_start.is_none() { self.window_start_ns } else { self.window_end_ns };
-            self.wait(events, housekeeping_ns.min(edge_ns))?;
+            self.wait(events, housekeeping_ns.min(edge_ns), now)?;
             self.handle(events);
         }
     }
@@ -264,8 +264,8 @@ impl<'a> Worker<'a> {
     // --- Waiting -----------------------------------------------------------------------------
 
     /// Waits for events, until the next arrival or wake-up, or `latest_ns`.
-    fn wait(&mut self, events: &mut Events, latest_ns: u64) -> io::Result<()> {
-        let now = now_ns();
+    fn wait(&mut self, events: &mut Events, latest_ns: u64, now: u64) -> io::Result<()> {
+        let now = if self.arrivals.is_some() { now_ns() } else { now };
         let arrival_ns = match &self.arrivals {
             Some(arrivals) if !self.free.is_empty() => arrivals.next_ns().saturating_sub(SPIN_NS),
             _ => u64::MAX,
@@ -275,10 +275,10 @@ impl<'a> Worker<'a> {
         if !self.unfinished.is_empty() || due_ns <= now || latest_ns <= now {
             return self.poll_events(events, Some(Duration::ZERO));
         }
-        if due_ns < latest_ns {
-            self.timer.arm(due_ns);
-        }
-        self.poll_events(events, Some(Duration::from_nanos(latest_ns - now)))
+        // Always by the timer, even for times far off: a timeout of its own would cost each
+        // `epoll_wait` that sleeps a timer of the kernel's.
+        self.timer.arm(due_ns.min(latest_ns))?;
+        self.poll_events(events, None)
     }
 
     fn poll_events(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
