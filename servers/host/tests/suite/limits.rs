@@ -1,0 +1,137 @@
+//! What is too long, too large or too many is refused, and the server goes on.
+
+use std::time::Duration;
+
+use fileserver::StrategyKind;
+
+use crate::content::bytes;
+use crate::peer::{Message, framed_data, framed_get, framed_name, http_get, http_put};
+use crate::server::Server;
+
+pub(crate) fn an_over_long_head_is_refused(kind: StrategyKind) {
+    let server = Server::start(kind);
+    server.store("file", "good");
+    let long = "x".repeat(10_000);
+    let fields = |count: usize, len: usize| {
+        let field = format!("X-Field: {}\r\n", "y".repeat(len));
+        format!("GET /file HTTP/1.1\r\nHost: test\r\n{}\r\n", field.repeat(count))
+    };
+    for (head, status) in [
+        (format!("GET /{long} HTTP/1.1\r\nHost: test\r\n\r\n"), 414),
+        (format!("GET /file HTTP/1.1\r\nHost: test\r\nX-Long: {long}\r\n\r\n"), 431),
+        (fields(101, 10), 431),
+        (fields(9, 4000), 431),
+        (fields(3, 4000), 200),
+    ] {
+        let mut peer = server.connect();
+        assert_eq!(peer.send(head).reply().status, status);
+        if status != 200 {
+            assert_eq!(peer.rest(), b"", "a head of unknown length must end the connection");
+        }
+    }
+    // A head without an end: refused while it is still coming, and the refusal arrives.
+    for beginning in ["GET /", "GET /file HTTP/1.1\r\nHost: test\r\nX-Endless: "] {
+        let mut endless = server.connect();
+        endless.send(beginning).send("x".repeat(100_000));
+        let status = endless.reply().status;
+        assert!(status == 414 || status == 431, "{status}");
+        endless.try_send("x".repeat(100_000));
+        endless.rest();
+    }
+    assert_eq!(server.connect().get("file"), b"good");
+    server.wait_until_deserted();
+    server.stop();
+}
+
+pub(crate) fn an_over_long_name_is_refused(kind: StrategyKind) {
+    let server = Server::start(kind);
+    let (longest, too_long) = ("n".repeat(255), "n".repeat(256));
+    let mut http = server.connect();
+    assert_eq!(http.send(http_get(&too_long)).reply().status, 414);
+    assert_eq!(http.send(http_put(&too_long, 1)).send("x").reply().status, 414);
+    assert_eq!(http.put(&longest, b"fits"), longest);
+    // With a number it does not fit any more.
+    assert_eq!(http.send(http_put(&longest, 1)).send("x").reply().status, 414);
+    drop(http);
+    let mut framed = server.connect();
+    assert!(framed.send(framed_get(&too_long)).message().is_error());
+    assert!(framed.send(framed_get(&"n".repeat(5000))).message().is_error());
+    assert_eq!(framed.send(framed_get(&longest)).message(), Message::Data(b"fits".into()));
+    drop(framed);
+    let endless = server.connect().send("n".repeat(5000)).rest();
+    assert!(endless.starts_with(b"ERROR "));
+    assert_eq!(server.on_disk(), [longest]);
+}
+
+pub(crate) fn an_over_large_upload_is_refused(kind: StrategyKind) {
+    let server = Server::with(kind, |options| options.settings.limits.upload_bytes = 1000);
+    let (largest, too_large) = (bytes(1, 1000), bytes(1, 1001));
+    let mut http = server.connect();
+    // Refused for what it declares, and the connection goes on.
+    assert_eq!(http.send(http_put("a", 1001)).send(&too_large).reply().status, 413);
+    assert_eq!(http.put("a", &largest), "a");
+    let reply = http.send(http_put("b", 1 << 40)).reply();
+    assert_eq!(reply.status, 413);
+    assert_eq!(http.rest(), b"");
+    drop(http);
+    // Refused for what it turns out to be.
+    let mut chunked = server.connect();
+    chunked.send("PUT /c HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..3 {
+        chunked.send("190\r\n").send(bytes(2, 400)).send("\r\n");
+    }
+    assert_eq!(chunked.reply().status, 413);
+    drop(chunked);
+    let mut framed = server.connect();
+    assert!(framed.send(framed_data(1001)).send(&too_large).message().is_error());
+    assert_eq!(framed.send(framed_name("d")).message(), Message::Text("OK".to_owned()));
+    assert_eq!(framed.send(framed_data(1000)).send(&largest).message().stored_name(), "d");
+    drop(framed);
+    server.wait_until_deserted();
+    assert_eq!(server.on_disk(), ["a", "d"]);
+    server.stop();
+}
+
+pub(crate) fn an_upload_beyond_the_free_space_is_refused(kind: StrategyKind) {
+    const BEYOND_ANY_DISK: u64 = 1 << 60;
+    let server = Server::with(kind, |options| options.settings.limits.upload_bytes = u64::MAX);
+    let mut http = server.connect();
+    assert_eq!(http.send(http_put("a", BEYOND_ANY_DISK)).reply().status, 507);
+    assert_eq!(http.rest(), b"");
+    drop(http);
+    let mut framed = server.connect();
+    assert!(framed.send(framed_data(BEYOND_ANY_DISK)).message().is_error());
+    drop(framed);
+    assert_eq!(server.connect().put("a", b"fits"), "a");
+    server.wait_until_deserted();
+    assert_eq!(server.on_disk(), ["a"]);
+}
+
+pub(crate) fn connections_beyond_the_limit_wait(kind: StrategyKind) {
+    let server = Server::with(kind, |options| options.max_connections = 3);
+    server.store("file", "content");
+    let mut open: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for peer in &mut open {
+        assert_eq!(peer.get("file"), b"content");
+    }
+    let mut waiting: Vec<_> = (0..6).map(|_| server.connect()).collect();
+    for peer in &mut waiting {
+        peer.send(http_get("file"));
+    }
+    assert!(waiting[0].hears_nothing_for(Duration::from_millis(200)));
+    assert_eq!(open[1].get("file"), b"content");
+    // Each place that is given up goes to the one that waits longest.
+    for (peer, next) in open.into_iter().zip(&mut waiting) {
+        drop(peer);
+        assert_eq!(next.reply().body, b"content");
+    }
+    assert!(waiting[3].hears_nothing_for(Duration::from_millis(100)));
+    for mut peer in waiting.drain(..3) {
+        assert_eq!(peer.get("file"), b"content");
+    }
+    for peer in &mut waiting {
+        assert_eq!(peer.reply().body, b"content");
+    }
+    drop(waiting);
+    assert_eq!(server.stop().connections, 9);
+}

@@ -1,0 +1,104 @@
+//! Who gets a turn, and how many threads it takes.
+
+use std::fs;
+
+use fileserver::StrategyKind;
+
+use crate::content::bytes;
+use crate::peer::{Peer, http_get};
+use crate::process::Process;
+use crate::server::Server;
+
+pub(crate) fn many_keep_alive_clients_all_make_progress(kind: StrategyKind) {
+    const WORKERS: usize = 2;
+    let server = Server::with(kind, |options| options.workers = WORKERS);
+    let content = bytes(1, 10_000);
+    server.store("file", &content);
+    let mut peers: Vec<_> = (0..4 * WORKERS).map(|_| server.connect()).collect();
+    // In turns, so that each waits idle while the others are served,
+    for _ in 0..10 {
+        for peer in &mut peers {
+            assert!(peer.get("file") == content);
+        }
+    }
+    // all at once,
+    for _ in 0..10 {
+        for peer in &mut peers {
+            peer.send(http_get("file"));
+        }
+        for peer in &mut peers {
+            assert!(peer.reply().body == content);
+        }
+    }
+    // and with some that never pause while another only now and then has a request.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let mut occasional = peers.pop().unwrap();
+        for mut peer in peers {
+            let (stop, content) = (&stop, &content);
+            scope.spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    for _ in 0..8 {
+                        peer.send(http_get("file"));
+                    }
+                    for _ in 0..8 {
+                        assert!(peer.reply().body == *content);
+                    }
+                }
+            });
+        }
+        for _ in 0..10 {
+            assert!(occasional.get("file") == content);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    server.stop();
+}
+
+pub(crate) fn a_large_transfer_does_not_starve_small_ones(kind: StrategyKind) {
+    let server = Server::start(kind);
+    server.store("large", vec![0; 64 << 20]);
+    server.store("small", "small");
+    let (mut large, mut small) = (server.connect(), server.connect());
+    assert_eq!(large.send(http_get("large")).reply_head().status, 200);
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| large.bytes(64 << 20).len());
+        for _ in 0..100 {
+            assert_eq!(small.get("small"), b"small");
+        }
+        assert_eq!(done.join().unwrap(), 64 << 20);
+    });
+}
+
+/// Threads before any connection, and with that many open that each had an answer.
+fn threads(kind: StrategyKind, connections: usize) -> (usize, usize) {
+    let server = Process::start(&["--strategy", kind.name(), "--workers", "3", "--quiet"]);
+    fs::write(server.root().join("file"), "content").unwrap();
+    assert_eq!(Peer::connect(server.address()).get("file"), b"content");
+    let before = server.threads();
+    let mut peers: Vec<_> = (0..connections).map(|_| Peer::connect(server.address())).collect();
+    for peer in &mut peers {
+        assert_eq!(peer.get("file"), b"content");
+    }
+    (before, server.threads())
+}
+
+#[test]
+fn the_selector_keeps_its_one_thread_under_200_connections() {
+    let (before, during) = threads(StrategyKind::Selector, 200);
+    assert_eq!(during, before);
+    // The one that serves, and the one that waits for signals.
+    assert_eq!(before, 2);
+}
+
+#[test]
+fn the_thread_pool_keeps_its_workers_under_200_connections() {
+    let (before, during) = threads(StrategyKind::ThreadPool, 200);
+    assert_eq!(during, before);
+}
+
+#[test]
+fn the_threaded_strategy_has_a_thread_per_connection() {
+    let (_, during) = threads(StrategyKind::Threaded, 50);
+    assert_eq!(during, 2 + 50);
+}
