@@ -5,8 +5,9 @@ use std::time::Duration;
 use fileserver::StrategyKind;
 
 use crate::content::bytes;
-use crate::peer::{Message, framed_data, framed_get, framed_name, http_get, http_put};
-use crate::server::Server;
+use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http_get, http_put};
+use crate::process::Process;
+use crate::server::{Server, on_disk};
 
 pub(crate) fn an_over_long_head_is_refused(kind: StrategyKind) {
     let server = Server::start(kind);
@@ -58,8 +59,9 @@ pub(crate) fn an_over_long_name_is_refused(kind: StrategyKind) {
     assert!(framed.send(framed_get(&"n".repeat(5000))).message().is_error());
     assert_eq!(framed.send(framed_get(&longest)).message(), Message::Data(b"fits".into()));
     drop(framed);
-    let endless = server.connect().send("n".repeat(5000)).rest();
-    assert!(endless.starts_with(b"ERROR "));
+    for line in ["n".repeat(256) + "\n", "n".repeat(5000) + "\n", "n".repeat(10_000)] {
+        assert!(server.connect().send(line).rest().starts_with(b"ERROR "));
+    }
     assert_eq!(server.on_disk(), [longest]);
 }
 
@@ -105,6 +107,33 @@ pub(crate) fn an_upload_beyond_the_free_space_is_refused(kind: StrategyKind) {
     assert_eq!(server.connect().put("a", b"fits"), "a");
     server.wait_until_deserted();
     assert_eq!(server.on_disk(), ["a"]);
+}
+
+pub(crate) fn a_disk_that_fills_up_is_told(kind: StrategyKind) {
+    // A limit on file sizes fails a write in its middle, as a full disk does. It is counted in
+    // units of 512 or 1024 bytes, as the shell likes.
+    let args = ["--strategy", kind.name(), "--quiet"];
+    let mut server = Process::under("ulimit -f 1000", &args);
+    let content = bytes(3, 1_400_000);
+    let mut sized = Peer::connect(server.address());
+    assert_eq!(sized.send(http_put("a", 1_400_000)).send(&content).reply().status, 507);
+    drop(sized);
+    let mut chunked = Peer::connect(server.address());
+    chunked.send("PUT /b HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for chunk in content.chunks(100_000) {
+        if !chunked.try_send(format!("{:x}\r\n", chunk.len())) || !chunked.try_send(chunk) {
+            break;
+        }
+        chunked.try_send("\r\n");
+    }
+    assert_eq!(chunked.reply().status, 507);
+    drop(chunked);
+    let mut framed = Peer::connect(server.address());
+    assert!(framed.send(framed_data(1_400_000)).send(&content).message().is_error());
+    drop(framed);
+    assert_eq!(Peer::connect(server.address()).put("a", b"fits"), "a");
+    assert_eq!(on_disk(&server.root()), ["a"]);
+    assert!(server.is_running());
 }
 
 pub(crate) fn connections_beyond_the_limit_wait(kind: StrategyKind) {

@@ -1,5 +1,6 @@
 //! What every strategy must do, tested over real sockets; the same tests for each of them.
 
+mod command_line;
 mod content;
 mod descriptors;
 mod drain;
@@ -69,6 +70,7 @@ tests_of_all_strategies! {
         limits::an_over_long_name_is_refused
         limits::an_over_large_upload_is_refused
         limits::an_upload_beyond_the_free_space_is_refused
+        limits::a_disk_that_fills_up_is_told
         timeouts::an_idle_connection_is_closed
         timeouts::a_head_must_be_whole_in_time
         timeouts::a_stalled_upload_is_ended_but_not_a_slow_one

@@ -191,7 +191,7 @@ impl Message {
     pub(crate) fn stored_name(&self) -> String {
         match self {
             Self::Text(text) if text.starts_with("SAVED ") => text["SAVED ".len()..].to_owned(),
-            other => panic!("not stored: {other:?}"),
+            Self::Text(_) | Self::Data(_) | Self::Error(_) => panic!("not stored: {self:?}"),
         }
     }
 

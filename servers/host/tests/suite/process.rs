@@ -1,7 +1,7 @@
 //! A server as a process of its own, for what concerns a process: signals, limits, threads.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A running `server`; killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
     address: SocketAddr,
     folder: TempDir,
 }
@@ -55,7 +55,7 @@ impl Process {
             let stderr = fs::read_to_string(folder.path().join("stderr")).unwrap();
             panic!("no address in {line:?}; standard error: {stderr}");
         };
-        Self { child, stdout, address, folder }
+        Self { child, stdout: Some(stdout), address, folder }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -72,11 +72,16 @@ impl Process {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
-    /// What it writes to standard output next, up to the end of the line.
-    pub(crate) fn stdout_line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line
+    /// What it writes to standard output after the first line, up to its end.
+    pub(crate) fn rest_of_stdout(&mut self) -> String {
+        let mut rest = String::new();
+        self.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+        rest
+    }
+
+    /// Stops reading its standard output.
+    pub(crate) fn close_stdout(&mut self) {
+        self.stdout = None;
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

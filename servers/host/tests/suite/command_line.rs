@@ -1,0 +1,251 @@
+//! What the `server` program says, and how it exits.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use assert_cmd::assert::OutputAssertExt;
+use clap::ValueEnum;
+use fileserver::StrategyKind;
+use fileserver::store::{Durability, OnConflict};
+
+use crate::peer::Peer;
+use crate::process::Process;
+
+fn server(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(args);
+    command
+}
+
+/// Runs a server that must not start; its standard error.
+fn refusal(command: &mut Command) -> String {
+    let assert = command.assert().code(2).stdout("");
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn help_explains_every_strategy_and_every_choice() {
+    let output = server(&["--help"]).output().unwrap();
+    assert!(output.status.success());
+    // However the terminal breaks the lines.
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for kind in StrategyKind::ALL {
+        assert!(!kind.summary().is_empty());
+        assert_says(&help, &[&format!("- {}: {}", kind.name(), kind.summary())]);
+    }
+    for durability in Durability::value_variants() {
+        assert_says(&help, &[&format!("- {}: ", durability.name())]);
+    }
+    for way in OnConflict::value_variants() {
+        assert_says(&help, &[&format!("- {}: ", way.name())]);
+    }
+    assert_says(&help, &["[default: selector]", "[default: 127.0.0.1:8800]", "Examples:"]);
+    server(&["--version"])
+        .assert()
+        .success()
+        .stdout(format!("server {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_choice_is_spelled_as_it_is_named() {
+    for kind in StrategyKind::ALL {
+        assert_eq!(StrategyKind::from_str(kind.name(), false), Ok(kind));
+    }
+    for durability in Durability::value_variants() {
+        assert_eq!(Durability::from_str(durability.name(), false).as_ref(), Ok(durability));
+    }
+    for way in OnConflict::value_variants() {
+        assert_eq!(OnConflict::from_str(way.name(), false).as_ref(), Ok(way));
+    }
+}
+
+#[test]
+fn unknown_choices_are_answered_with_the_list() {
+    let said = refusal(&mut server(&["--strategy", "fibers"]));
+    assert_says(&said, &["fibers", "iterative, threaded, thread-pool, selector"]);
+    let said = refusal(&mut server(&["--wire", "morse"]));
+    assert_says(&said, &["morse", "auto, framed, http, text"]);
+}
+
+#[test]
+fn senseless_values_are_refused_by_name() {
+    for (flag, value) in [
+        ("--workers", "0"),
+        ("--max-connections", "0"),
+        ("--backlog", "0"),
+        ("--max-upload", "many"),
+        ("--max-head", "0"),
+        ("--head-timeout", "0s"),
+        ("--idle-timeout", "20"),
+        ("--drain-timeout", "-1s"),
+        ("--listen", "127.0.0.1"),
+        ("--listen", "8800000"),
+    ] {
+        let said = refusal(&mut server(&[&format!("{flag}={value}")]));
+        assert_says(&said, &[flag, value]);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refusal(server(&["--listen", &address]).current_dir(folder.path()));
+    assert_says(&said, &[&address, "in use", "--listen"]);
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    // Reserved for documentation (RFC 5737).
+    let said = refusal(server(&["--listen", "192.0.2.1:0"]).current_dir(folder.path()));
+    assert_says(&said, &["192.0.2.1", "no address", "--listen"]);
+}
+
+#[test]
+fn a_root_that_is_no_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let run = |root| refusal(server(&["--listen", "0", "--root", root]).current_dir(folder.path()));
+    assert_says(&run("file"), &["\"file\"", "not a folder"]);
+    assert_says(&run("missing/root"), &["\"missing/root\"", "parent does not exist"]);
+    assert_says(&run("file/root"), &["\"file/root\"", "--root"]);
+    assert_eq!(crate::server::on_disk(folder.path()), ["file"]);
+}
+
+#[test]
+fn too_few_descriptors_are_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let under = |limit: &str, args: &str| {
+        let program = env!("CARGO_BIN_EXE_server");
+        let script = format!("ulimit -n {limit} && exec \"{program}\" --listen 0 {args}");
+        refusal(Command::new("sh").arg("-c").arg(script).current_dir(folder.path()))
+    };
+    assert_says(&under("16", ""), &["16", "ulimit -n"]);
+    let said = under("100", "--max-connections 99");
+    assert_says(&said, &["--max-connections 99", "100", "ulimit -n 131", "at most 68"]);
+}
+
+#[test]
+fn a_missing_root_is_created_and_only_a_named_one_is_mentioned() {
+    for (args, created, said) in [
+        (&["--listen", "0", "--quiet"][..], "shared-files", ""),
+        (&["--listen", ":0", "--quiet", "--root", "mine"], "mine", "created folder \"mine\"\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = server(args)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.starts_with("listening on 127.0.0.1:"), "{line:?}");
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!(stderr, said);
+        assert!(folder.path().join(created).is_dir());
+    }
+}
+
+#[test]
+fn the_greeting_can_be_pasted() {
+    for kind in StrategyKind::ALL {
+        let mut server = Process::start(&["--strategy", kind.name()]);
+        let port = server.address().port();
+        server.terminate();
+        assert_eq!(server.wait().code(), Some(0));
+        let greeting = server.rest_of_stdout();
+        let root = format!("{:?}", server.root());
+        assert_says(
+            &greeting,
+            &[
+                &format!("{}: {}", kind.name(), kind.summary()),
+                &root,
+                &format!("client send FILE 127.0.0.1 {port}"),
+                &format!("curl -T FILE http://127.0.0.1:{port}/"),
+                &format!("telnet 127.0.0.1 {port}"),
+            ],
+        );
+        assert_eq!(server.stderr(), "served 0 requests on 0 connections\n");
+    }
+}
+
+#[test]
+fn quiet_says_one_line() {
+    let mut server = Process::start(&["--quiet"]);
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.rest_of_stdout(), "");
+    assert_eq!(server.stderr(), "");
+}
+
+#[test]
+fn nobody_need_listen_to_what_it_says() {
+    // As `server | head -1`, and with no standard output or error at all.
+    let mut piped = Process::start(&[]);
+    piped.close_stdout();
+    fs::write(piped.root().join("file"), "served").unwrap();
+    assert_eq!(Peer::connect(piped.address()).get("file"), b"served");
+    piped.terminate();
+    assert_eq!(piped.wait().code(), Some(0));
+
+    let folder = tempfile::tempdir().unwrap();
+    // An address that no other test takes ports of.
+    let free = TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
+    let mut child = Command::new("sh")
+        .args(["-c", r#"exec "$0" "$@" >&- 2>&-"#, env!("CARGO_BIN_EXE_server")])
+        .args(["--log-level", "trace", "--listen", &free.to_string()])
+        .current_dir(folder.path())
+        .spawn()
+        .unwrap();
+    let connected = (0..3000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::net::TcpStream::connect(free).is_ok()
+    });
+    let folder_is_empty = crate::server::on_disk(&folder.path().join("shared-files")).is_empty();
+    let still_running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(connected && folder_is_empty && still_running);
+}
+
+#[test]
+fn one_wire_can_be_pinned() {
+    let server = Process::start(&["--wire", "text"]);
+    fs::write(server.root().join("GET "), "").unwrap();
+    let answer = Peer::connect(server.address()).send("GET / HTTP/1.1\r\n").rest();
+    assert!(answer.starts_with(b"ERROR "), "{}", answer.escape_ascii());
+}
+
+#[test]
+fn flags_reach_the_sessions_and_the_store() {
+    let server = Process::start(&[
+        "--max-upload=1KiB",
+        "--max-headers=2",
+        "--on-conflict=error",
+        "--durability=full",
+    ]);
+    let mut peer = Peer::connect(server.address());
+    assert_eq!(peer.put("a", &[0; 1024]), "a");
+    let reply = peer.send(crate::peer::http_put("a", 1)).send("x").reply();
+    assert_eq!(reply.status, 409);
+    assert_eq!(peer.send(crate::peer::http_put("b", 1025)).send([0; 1025]).reply().status, 413);
+    let reply = peer.send("GET /a HTTP/1.1\r\nHost: test\r\nA: 1\r\nB: 2\r\n\r\n").reply();
+    assert_eq!(reply.status, 431);
+    let impatient = Process::start(&["--idle-timeout=100ms"]);
+    assert_eq!(Peer::connect(impatient.address()).rest(), b"");
+}
