@@ -1,13 +1,17 @@
 //! The subcommands, and what they have in common.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use fileserver_proto::Wire;
 
+pub(crate) mod get;
+mod link;
 pub(crate) mod load;
+mod meter;
+pub(crate) mod say;
+pub(crate) mod send;
 
 /// Why a command failed, and with which exit code.
 #[derive(Debug)]
@@ -18,7 +22,12 @@ pub(crate) enum Failure {
     Usage(anyhow::Error),
     /// The reader of standard output has gone: nobody is left to be told anything.
     ClosedOutput,
+    /// Ctrl-C: 130.
+    Interrupted,
 }
+
+/// Exit code of a run that Ctrl-C ended: 128 + SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 impl Failure {
     /// Tells the user in one line and gives the exit code.
@@ -27,6 +36,7 @@ impl Failure {
             Self::Failed(error) => (error, 1),
             Self::Usage(error) => (error, 2),
             Self::ClosedOutput => return ExitCode::SUCCESS,
+            Self::Interrupted => return ExitCode::from(INTERRUPTED),
         };
         let _ = writeln!(io::stderr(), "client: {error:#}");
         ExitCode::from(code)
@@ -59,8 +69,13 @@ impl From<WireArg> for Wire {
 
 /// Writes to standard output; a closed one ends the command quietly.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same for bytes that need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::ClosedOutput),
         Err(error) => {
             Err(anyhow::Error::new(error).context("cannot write to standard output").into())
@@ -69,15 +84,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Every address of a host.
-pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let addresses: Vec<SocketAddr> =
-        (bare, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
-    if addresses.is_empty() {
-        return Err(Failure::Failed(anyhow::anyhow!(
-            "unknown host {host:?}: check the spelling, or give an IP address"
-        )));
-    }
-    Ok(addresses)
+/// Bytes as a person reads them.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
 }

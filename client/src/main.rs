@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 
 mod command;
 
+use command::INTERRUPTED;
+
 /// Talks to a file server: sends and fetches files, says lines, or puts it under load
 #[derive(Debug, Parser)]
 #[command(name = "client", version, arg_required_else_help = true)]
@@ -18,11 +20,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Send(command::send::Args),
+    Get(command::get::Args),
+    Say(command::say::Args),
     Load(command::load::Args),
 }
-
-/// Exit code of a run that Ctrl-C ended: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Send(args) => command::send::run(args, &stop),
+        Command::Get(args) => command::get::run(&args, &stop),
+        Command::Say(args) => command::say::run(&args, &stop),
         Command::Load(args) => command::load::run(&args, &stop),
     };
     match done {

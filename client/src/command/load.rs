@@ -169,9 +169,12 @@ fn judge(report: &LoadReport) -> Result<(), Failure> {
     let errors = report.errors.total();
     if report.requests == 0 && !report.interrupted {
         let why = report.error_examples.first().map_or("no reply in time", String::as_str);
-        return Err(Failure::Failed(anyhow!(
-            "no request succeeded ({why}): check that the server runs and has the file"
-        )));
+        let remedy = if report.errors.content > 0 {
+            "if its files are not the generated ones, give --verify-every 0"
+        } else {
+            "check that the server runs and has the file"
+        };
+        return Err(Failure::Failed(anyhow!("no request succeeded ({why}): {remedy}")));
     }
     if errors > 0 {
         return Err(Failure::Failed(anyhow!("{errors} requests failed, see the table")));

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use fileserver_proto::Wire;
-use fileserver_proto::client::{ReplyEvent, ReplyReader, http};
+use fileserver_proto::client::{ReplyEvent, ReplyKind, ReplyReader, http};
 
-use crate::command::{Failure, WireArg, resolve};
+use crate::command::link::{CONNECT_TIMEOUT, connect};
+use crate::command::{Failure, WireArg};
 
 /// A server, how to speak to it, and perhaps one of its files.
 #[derive(Debug)]
@@ -54,15 +55,7 @@ impl Target {
             (None, Some(_)) => Wire::Http,
             (None, None) => Wire::Framed,
         };
-        let addresses = resolve(host, port)?;
-        let reachable = addresses
-            .iter()
-            .find(|address| TcpStream::connect_timeout(address, CONNECT_TIMEOUT).is_ok());
-        let Some(&address) = reachable else {
-            return Err(Failure::Failed(anyhow!(
-                "nothing listens on {host} port {port}: start the server, or check host and port"
-            )));
-        };
+        let address = connect(host, port)?.peer_addr().context("the server has gone")?;
         Ok(Self { address, wire, path })
     }
 
@@ -88,7 +81,10 @@ impl Target {
                     match reader.next(&mut input)? {
                         ReplyEvent::NeedMore => break,
                         ReplyEvent::Head(head) if !head.kind.is_success() => {
-                            return Err(anyhow!("the server refuses it: {:?}", head.kind));
+                            return Err(match head.kind {
+                                ReplyKind::Status(status) => anyhow!("status {status}"),
+                                kind => anyhow!("{kind:?}"),
+                            });
                         }
                         ReplyEvent::Head(_) => {}
                         ReplyEvent::Body(piece) => length += piece.len() as u64,
@@ -103,8 +99,6 @@ impl Target {
         Ok(length?)
     }
 }
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn split_port(authority: &str) -> Result<(&str, u16), Failure> {
     match authority.rsplit_once(':') {

@@ -1,0 +1,92 @@
+//! Progress of one transfer: a bar on a terminal, plain lines elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Shows how much of a transfer is done.
+#[derive(Debug)]
+pub(crate) enum Meter {
+    /// Percent, bytes, rate and time left, drawn on the terminal.
+    Bar(ProgressBar),
+    /// A line at each quarter.
+    Lines {
+        /// What is transferred.
+        name: String,
+        /// How much of it there is.
+        total: Option<u64>,
+        /// How much is done.
+        done: u64,
+        /// The next quarter to tell.
+        next_percent: u64,
+        /// Standard output carries the content itself.
+        to_stderr: bool,
+    },
+}
+
+impl Meter {
+    /// A meter for `name` of `total` bytes, if that is known. Plain lines go to standard output,
+    /// unless that carries the content.
+    pub(crate) fn new(name: &str, total: Option<u64>, stdout_is_taken: bool) -> Self {
+        let on_terminal =
+            io::stderr().is_terminal() && (stdout_is_taken || io::stdout().is_terminal());
+        if !on_terminal {
+            let mut meter = Self::Lines {
+                name: name.to_owned(),
+                total,
+                done: 0,
+                next_percent: 0,
+                to_stderr: stdout_is_taken,
+            };
+            meter.advance(0);
+            return meter;
+        }
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let template = if total.is_some() {
+            "{msg} {percent:>3} % [{bar:30}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}"
+        } else {
+            "{msg} {spinner} {binary_bytes}  {binary_bytes_per_sec}"
+        };
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+        bar.set_message(name.to_owned());
+        Self::Bar(bar)
+    }
+
+    /// Counts further bytes.
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        match self {
+            Self::Bar(bar) => bar.inc(bytes),
+            Self::Lines { name, total, done, next_percent, to_stderr } => {
+                *done += bytes;
+                let Some(total) = *total else { return };
+                // An empty file is complete from the start.
+                let percent = (u128::from(*done) * 100).checked_div(u128::from(total));
+                let percent = percent.unwrap_or(100) as u64;
+                while *next_percent <= percent.min(100) {
+                    tell(*to_stderr, &format!("{name}: {next_percent} %\n"));
+                    *next_percent += 25;
+                }
+            }
+        }
+    }
+
+    /// Ends: the bar stays as it stands, so that the console keeps what was reached.
+    pub(crate) fn finish(self) {
+        match self {
+            Self::Bar(bar) => bar.abandon(),
+            Self::Lines { name, total: None, to_stderr, .. } => {
+                tell(to_stderr, &format!("{name}: 100 %\n"));
+            }
+            Self::Lines { .. } => {}
+        }
+    }
+}
+
+/// A closed output must not end a transfer that goes well.
+fn tell(to_stderr: bool, line: &str) {
+    let _ = if to_stderr {
+        io::stderr().write_all(line.as_bytes())
+    } else {
+        io::stdout().write_all(line.as_bytes())
+    };
+}
