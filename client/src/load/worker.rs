@@ -386,6 +386,9 @@ impl<'a> Worker<'a> {
 
     /// Gives a connection that has nothing to do its next request, or lets it wait for one.
     fn next(&mut self, index: usize, now: u64) {
+        if now >= self.window_end_ns {
+            return;
+        }
         if self.arrivals.is_some() {
             self.free.push_back(index as u32);
             self.dispatch(now);
