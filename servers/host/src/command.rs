@@ -267,6 +267,7 @@ fn settings(args: &ServerArgs) -> Settings {
             idle: timeouts.idle_timeout,
             ..Timeouts::default()
         },
+        server_name: args.strategy.name().to_owned(),
     }
 }
 

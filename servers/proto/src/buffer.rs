@@ -97,6 +97,17 @@ impl Buffer {
         }
     }
 
+    /// Forgets `len` bytes behind the oldest `kept`, which then adjoin what follows. Costs moving
+    /// `kept` bytes.
+    ///
+    /// # Panics
+    /// If fewer are held.
+    pub(crate) fn remove(&mut self, kept: usize, len: usize) {
+        assert!(kept + len <= self.len(), "removal of {len} bytes, {} held", self.len());
+        self.bytes.copy_within(self.start..self.start + kept, self.start + len);
+        self.consume(len);
+    }
+
     /// Makes sure that the spare room holds `len` bytes, growing the buffer where it must.
     pub fn reserve(&mut self, len: usize) {
         if self.bytes.len() - self.end < len {
@@ -169,6 +180,18 @@ mod tests {
         buffer.spare()[..2].copy_from_slice(b"kl");
         buffer.commit(2);
         assert_eq!(buffer.filled(), b"efghijkl");
+    }
+
+    #[test]
+    fn bytes_in_between_can_be_removed() {
+        let mut buffer = Buffer::default();
+        buffer.push(b"abcdefg");
+        buffer.remove(3, 2);
+        assert_eq!(buffer.filled(), b"abcfg");
+        buffer.remove(0, 1);
+        assert_eq!(buffer.filled(), b"bcfg");
+        buffer.remove(2, 2);
+        assert_eq!(buffer.filled(), b"bc");
     }
 
     #[test]

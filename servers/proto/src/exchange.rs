@@ -1,7 +1,8 @@
 //! Requests and replies as the session sees them, whichever wire carries them.
 
 use crate::wire::body::Body;
-use crate::{Entry, FileInfo, FileName, NameError, StoreError};
+use crate::wire::form::Form;
+use crate::{Digest, Entry, FileName, NameError, PartialId, PartialInfo, StoreError, Stored};
 
 /// What a codec made of the bytes received so far. A name travels beside it, in the session's own
 /// [`FileName`], so that a request allocates nothing.
@@ -17,20 +18,42 @@ pub(crate) enum Decoded {
 }
 
 /// What a peer wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// The next upload shall get the name.
     Announce,
-    /// The file of the name; without `content` only what can be said about it.
-    Download { content: bool },
+    /// The file of the name, or what the codec has noted of it.
+    Download,
     /// The names of all files.
     List,
-    /// Store what follows, under the name or, where it is empty, under a random one.
-    Upload {
-        body: Body,
-        /// The peer holds the body back until it is told to go on.
-        expects_continue: bool,
-    },
+    /// What may be asked.
+    Options,
+    /// Do something with a body. A peer that `expects_continue` holds it back until it is told to
+    /// go on.
+    Upload { sink: Sink, body: Body, expects_continue: bool, digest: Option<Box<Digest>> },
+    /// Begin a resumable upload of the name, or of a random one where it is empty.
+    CreatePartial { len: u64 },
+    /// How much there is of a resumable upload.
+    InspectPartial { append: Box<Append> },
+}
+
+/// What becomes of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// A file of the name or, where it is empty, of a random one.
+    File,
+    /// Several files, which the body itself names.
+    Form(Box<Form>),
+    /// The next piece of a resumable upload.
+    Partial(Box<Append>),
+}
+
+/// Where in a resumable upload a piece belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Append {
+    pub(crate) id: PartialId,
+    /// What the peer takes the upload's state for, then what it is.
+    pub(crate) info: PartialInfo,
 }
 
 /// Whether the connection carries another request after this one.
@@ -50,14 +73,23 @@ pub(crate) enum Persist {
 pub(crate) enum Reply<'a> {
     /// The announced name is good.
     Announced,
-    /// What precedes a file's content.
-    File { name: &'a FileName, info: FileInfo },
-    /// The files.
-    Listing { entries: &'a [Entry] },
-    /// The upload exists under this name.
-    Stored { name: &'a FileName },
-    /// The request failed; `name` is what it was about, or empty.
-    Refused { refusal: Refusal, name: &'a FileName },
+    /// The files, and what the server calls itself.
+    Listing { entries: &'a [Entry], server_name: &'a str },
+    /// What may be asked, and how large an upload may be.
+    Options { upload_bytes: u64 },
+    /// The upload exists.
+    Stored(&'a Stored),
+    /// The form's files exist under these names, a line each.
+    FormStored { names: &'a str },
+    /// The resumable upload is begun.
+    PartialCreated(PartialId),
+    /// So much there is of the resumable upload.
+    Partial(PartialInfo),
+    /// The resumable upload is whole and exists as a file.
+    PartialStored { stored: &'a Stored, len: u64 },
+    /// The request failed; `name` is what it was about, or empty. What was `stored` before that
+    /// stays: a name in each line.
+    Refused { refusal: Refusal, name: &'a FileName, stored: &'a str },
 }
 
 /// Why a request fails.
@@ -99,4 +131,18 @@ pub(crate) enum Refusal {
     ExpectationUnknown,
     #[error("the HTTP version is not supported")]
     VersionNotSupported,
+    #[error("uploads from pages of other origins are refused")]
+    CrossOrigin,
+    #[error("uploads with conditions are not supported")]
+    ConditionalUpload,
+    #[error("the content coding is not supported")]
+    CodingUnsupported,
+    #[error("a form is sent as multipart/form-data")]
+    NotAForm,
+    #[error("a piece of an upload is sent as application/offset+octet-stream")]
+    NotAPiece,
+    #[error("the version of the upload protocol is not supported")]
+    TusVersion,
+    #[error("the upload has another offset")]
+    OffsetMismatch,
 }

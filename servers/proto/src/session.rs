@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::{Decoded, Persist, Refusal, Reply, Request};
+use crate::exchange::{Append, Decoded, Persist, Refusal, Reply, Request, Sink};
 use crate::wire::body::{Body, Part};
+use crate::wire::form::Step;
 use crate::wire::{self, Codec};
-use crate::{Action, Completion, FileName, IoBuffers, Now, Settings, StoreError, Wire};
+use crate::{
+    Action, Completion, Digest, FileName, IoBuffers, Now, PartialInfo, Settings, Stored, Wire,
+};
 
 /// How many bytes of a refused upload, and of a lingering close, are skipped at most.
 const SKIPPED_BYTES: u64 = 1 << 20;
@@ -24,7 +27,7 @@ const SKIPPED_BYTES: u64 = 1 << 20;
 ///   grown. [`Action::SendFile`] sends what is left in `io.output` first, and at least one byte of
 ///   the range is left whenever it is asked. [`Action::Send`] always has something to send.
 /// - [`Action::CloseDownload`] follows every download that was opened, and
-///   [`Action::AbortUpload`] every upload that was created and not committed (also where
+///   [`Action::AbortUpload`] every upload that was created or opened and not committed (also where
 ///   committing failed), before the session turns to another request or closes. A driver that
 ///   drops a session after its connection broke lets go of both by itself.
 /// - [`handle_timeout`](Self::handle_timeout) and [`begin_drain`](Self::begin_drain) may withdraw
@@ -39,6 +42,12 @@ pub struct Session {
     name: FileName,
     /// What is still to come of the present request's body.
     body: Body,
+    /// What becomes of it.
+    sink: Sink,
+    /// What the content of an upload must hash to.
+    digest: Option<Box<Digest>>,
+    /// There is a current upload.
+    uploading: bool,
     persist: Persist,
     draining: bool,
     /// The peer sends nothing more.
@@ -52,17 +61,19 @@ pub struct Session {
 ///
 /// | state | action | next |
 /// | --- | --- | --- |
-/// | `Awaiting` | Receive | a whole head: `Opening`, `Listing`, `Creating`, `Replying`, or a refusal |
+/// | `Awaiting` | Receive | a whole head: `Opening`, `Listing`, `Creating`, `CreatingPartial`, `OpeningPartial`, `Replying`, for a form `Inviting` or the body, or a refusal |
 /// | `Opening` | OpenDownload | `Sending`; without content `ClosingDownload` |
 /// | `Sending` | SendFile | when all is sent, or the file fails: `ClosingDownload` |
 /// | `ClosingDownload` | CloseDownload | `Replying` what is left; after a failure `Closing` |
 /// | `Listing` | ListFiles | `Replying` |
 /// | `Creating` | CreateUpload | `Inviting` where the peer waits for it; the body |
+/// | `CreatingPartial` | CreatePartial | `Replying` |
+/// | `OpeningPartial` | OpenPartial | as `Creating`; where only its state is asked for, or the piece does not fit, `Aborting` |
 /// | `Inviting` | Send | the body |
 /// | `ReceivingBody` | Receive | the body |
 /// | `Writing` | WriteUpload | the body |
-/// | `Committing` | CommitUpload | `Replying` |
-/// | `Aborting` | AbortUpload | a refusal, or `Closing` |
+/// | `Committing` | CommitUpload | `Replying`; in a form the body |
+/// | `Aborting` | AbortUpload | a refusal, `Closing`, or `Replying` how far a resumable upload got |
 /// | `Discarding` | Receive | when the refused body is skipped: `Replying` |
 /// | `Replying` | Send | `Awaiting`, or the end |
 /// | `FinishingSending` | FinishSending | `Lingering` |
@@ -70,7 +81,8 @@ pub struct Session {
 /// | `Closing` | Close | |
 ///
 /// *The body*: `Writing` for content at hand, `Committing` after its end, `Aborting` where it is
-/// faulty, else `ReceivingBody`. *A refusal*: `Discarding` where a known, small rest of the body
+/// faulty or was but a piece, else `ReceivingBody`; in a form `Creating` where a file begins and
+/// `Committing` where it ends, `Replying` after the end. *A refusal*: `Discarding` where a known, small rest of the body
 /// is to come, else `Replying`. *The end*: `FinishingSending`, or `Closing` where the peer has
 /// ended its stream or has promised to send nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +91,7 @@ enum State {
     Awaiting {
         begun: bool,
     },
-    /// `content` is false where only the head of the reply is wanted.
-    Opening {
-        content: bool,
-    },
+    Opening,
     Sending {
         offset: u64,
         end: u64,
@@ -95,15 +104,22 @@ enum State {
     Creating {
         expects_continue: bool,
     },
+    CreatingPartial {
+        len: u64,
+    },
+    /// `inspects` where nothing is to be written.
+    OpeningPartial {
+        inspects: bool,
+        expects_continue: bool,
+    },
     Inviting,
     ReceivingBody,
     Writing {
         len: usize,
     },
     Committing,
-    /// `None` where there is nobody left to be told.
     Aborting {
-        refusal: Option<Refusal>,
+        then: Then,
     },
     Discarding {
         refusal: Refusal,
@@ -116,6 +132,16 @@ enum State {
     Closing,
 }
 
+/// What follows once an upload is let go of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// There is nobody left to be told.
+    Close,
+    Refuse(Refusal),
+    /// The peer is told how far a resumable upload has got.
+    Report,
+}
+
 impl Session {
     /// A session for a connection accepted now.
     pub fn new(settings: Arc<Settings>, now: Now) -> Self {
@@ -126,6 +152,9 @@ impl Session {
             state: State::Awaiting { begun: false },
             name: FileName::default(),
             body: Body::EMPTY,
+            sink: Sink::File,
+            digest: None,
+            uploading: false,
             persist: Persist::Keep,
             draining: false,
             peer_ended: false,
@@ -144,16 +173,20 @@ impl Session {
                 io.input.ensure_spare();
                 Action::Receive
             }
-            State::Opening { .. } => Action::OpenDownload { name: &self.name },
+            State::Opening => Action::OpenDownload { name: &self.name },
             State::Sending { offset, end } => Action::SendFile { offset, len: end - offset },
             State::ClosingDownload { .. } => Action::CloseDownload,
             State::Listing => Action::ListFiles,
             State::Creating { .. } => Action::CreateUpload {
-                name: (!self.name.as_str().is_empty()).then_some(&self.name),
-                size_hint: self.body.left(),
+                name: given(&self.name),
+                size_hint: self.body.left().filter(|_| self.sink == Sink::File),
             },
+            State::CreatingPartial { len } => {
+                Action::CreatePartial { name: given(&self.name), len }
+            }
+            State::OpeningPartial { .. } => Action::OpenPartial { id: self.append().id },
             State::Writing { len } => Action::WriteUpload { len },
-            State::Committing => Action::CommitUpload { digest: None },
+            State::Committing => Action::CommitUpload { digest: self.digest.as_deref() },
             State::Aborting { .. } => Action::AbortUpload,
             State::Inviting | State::Replying => Action::Send { more: false },
             State::FinishingSending => Action::FinishSending,
@@ -177,7 +210,7 @@ impl Session {
             }
             (State::ReceivingBody, Completion::Received { bytes: 0 }) => {
                 self.peer_ended = true;
-                self.abort(None);
+                self.abort(io, Then::Close, now);
             }
             (
                 State::Discarding { .. } | State::Lingering { .. },
@@ -199,14 +232,14 @@ impl Session {
                 }
             }
 
-            (State::Opening { content }, Completion::Opened(Ok(info))) => {
-                let reply = Reply::File { name: &self.name, info };
-                self.codec.reply(&mut io.output, &reply, self.keeps(), now);
-                if content && info.len > 0 {
-                    self.state = State::Sending { offset: 0, end: info.len };
-                    self.wait(self.settings.timeouts.stall, now);
-                } else {
+            (State::Opening, Completion::Opened(Ok(info))) => {
+                let keeps = self.keeps();
+                let part = self.codec.file(&mut io.output, &self.name, &info, keeps, now);
+                if part.is_empty() {
                     self.proceed(State::ClosingDownload { broken: false });
+                } else {
+                    self.state = State::Sending { offset: part.start, end: part.end };
+                    self.wait(self.settings.timeouts.stall, now);
                 }
             }
             (State::Sending { offset, end }, Completion::FileSent(Ok(bytes))) => {
@@ -226,36 +259,71 @@ impl Session {
                 self.send_reply(io, now);
             }
             (State::Listing, Completion::Listed(Ok(entries))) => {
-                self.reply(io, &Reply::Listing { entries: &entries }, now);
+                let settings = Arc::clone(&self.settings);
+                let server_name = &settings.server_name;
+                self.reply(io, &Reply::Listing { entries: &entries, server_name }, now);
             }
 
-            (State::Creating { expects_continue: true }, Completion::Created(Ok(()))) => {
-                io.output.push(wire::CONTINUE);
-                self.state = State::Inviting;
-                self.wait(self.settings.timeouts.stall, now);
-            }
-            (State::Creating { expects_continue: false }, Completion::Created(Ok(()))) => {
-                self.read_body(io, now);
+            (State::Creating { expects_continue }, Completion::Created(Ok(()))) => {
+                self.uploading = true;
+                self.ask_for_body(io, expects_continue, now);
             }
             (State::Creating { expects_continue }, Completion::Created(Err(error))) => {
                 self.forgo_held_back_body(expects_continue);
                 self.refuse(io, Refusal::Store(error), now);
             }
+            (State::CreatingPartial { .. }, Completion::PartialCreated(Ok(id))) => {
+                self.reply(io, &Reply::PartialCreated(id), now);
+            }
+            (
+                State::OpeningPartial { inspects, expects_continue },
+                Completion::PartialOpened(Ok(info)),
+            ) => {
+                self.uploading = true;
+                let asked = std::mem::replace(&mut self.append_mut().info, info);
+                if inspects {
+                    self.proceed(State::Aborting { then: Then::Report });
+                } else if let Some(misfit) = misfit(asked, info, &self.body) {
+                    self.forgo_held_back_body(expects_continue);
+                    self.proceed(State::Aborting { then: Then::Refuse(misfit) });
+                } else {
+                    self.body.limit(info.len.saturating_sub(info.offset));
+                    self.ask_for_body(io, expects_continue, now);
+                }
+            }
+            (
+                State::OpeningPartial { expects_continue, .. },
+                Completion::PartialOpened(Err(error)),
+            ) => {
+                self.forgo_held_back_body(expects_continue);
+                self.refuse(io, Refusal::Store(error), now);
+            }
             (State::Writing { len }, Completion::Written(Ok(()))) => {
-                self.body.consumed(len);
+                match &mut self.sink {
+                    Sink::File => self.body.consumed(len),
+                    Sink::Form(form) => form.written(len),
+                    Sink::Partial(append) => {
+                        self.body.consumed(len);
+                        append.info.offset += len as u64;
+                    }
+                }
                 self.read_body(io, now);
             }
-            (State::Writing { .. }, Completion::Written(Err(error))) => self.abort(Some(error)),
             (State::Committing, Completion::Committed(Ok(stored))) => {
-                self.reply(io, &Reply::Stored { name: &stored.name }, now);
+                self.uploading = false;
+                self.stored(io, &stored, now);
             }
-            (State::Committing, Completion::Committed(Err(error))) => self.abort(Some(error)),
-            (State::Aborting { refusal: Some(refusal) }, Completion::Aborted) => {
-                self.refuse(io, refusal, now);
+            (State::Writing { .. }, Completion::Written(Err(error)))
+            | (State::Committing, Completion::Committed(Err(error))) => {
+                self.abort(io, Then::Refuse(Refusal::Store(error)), now);
             }
-            (State::Aborting { refusal: None }, Completion::Aborted) => self.close(),
+            (State::Aborting { then }, Completion::Aborted) => {
+                self.uploading = false;
+                self.abort(io, then, now);
+            }
 
-            (State::Opening { .. }, Completion::Opened(Err(error)))
+            (State::CreatingPartial { .. }, Completion::PartialCreated(Err(error)))
+            | (State::Opening, Completion::Opened(Err(error)))
             | (State::Listing, Completion::Listed(Err(error))) => {
                 self.refuse(io, Refusal::Store(error), now);
             }
@@ -294,22 +362,24 @@ impl Session {
             }
             State::ReceivingBody => {
                 self.persist = Persist::Close;
-                self.state = State::Aborting { refusal: Some(Refusal::TimedOut) };
+                self.abort(io, Then::Refuse(Refusal::TimedOut), now);
             }
             State::Discarding { refusal } => {
                 self.persist = Persist::Close;
                 self.refuse(io, refusal, now);
             }
-            State::Inviting => self.state = State::Aborting { refusal: None },
+            State::Inviting => self.abort(io, Then::Close, now),
             State::Sending { .. } => self.state = State::ClosingDownload { broken: true },
             State::Awaiting { begun: false } | State::Replying | State::Lingering { .. } => {
                 self.close();
             }
             // These wait for the store and have no deadline.
-            State::Opening { .. }
+            State::Opening
             | State::ClosingDownload { .. }
             | State::Listing
             | State::Creating { .. }
+            | State::CreatingPartial { .. }
+            | State::OpeningPartial { .. }
             | State::Writing { .. }
             | State::Committing
             | State::Aborting { .. }
@@ -345,7 +415,7 @@ impl Session {
     /// Looks for the next request in the input.
     fn decode(&mut self, io: &mut IoBuffers, was_begun: bool, now: Now) {
         let limits = &self.settings.limits;
-        match self.codec.decode(&mut io.input, &mut self.name, limits, self.peer_ended) {
+        match self.codec.decode(&mut io.input, &mut self.name, limits, self.peer_ended, now) {
             Decoded::Incomplete => {
                 let begun = !io.input.is_empty();
                 self.state = State::Awaiting { begun };
@@ -374,47 +444,155 @@ impl Session {
         self.body = Body::EMPTY;
         match request {
             Request::Announce => self.reply(io, &Reply::Announced, now),
-            Request::Download { content } => self.proceed(State::Opening { content }),
+            Request::Download => self.proceed(State::Opening),
             Request::List => {
                 self.name.clear();
                 self.proceed(State::Listing);
             }
-            Request::Upload { body, expects_continue } => {
-                self.body = body;
+            Request::Options => {
+                let upload_bytes = self.settings.limits.upload_bytes;
+                self.reply(io, &Reply::Options { upload_bytes }, now);
+            }
+            Request::Upload { sink, body, expects_continue, digest } => {
+                (self.sink, self.body, self.digest) = (sink, body, digest);
                 if body.left().is_some_and(|left| left > self.settings.limits.upload_bytes) {
                     self.forgo_held_back_body(expects_continue);
-                    self.refuse(io, Refusal::TooLarge, now);
-                } else {
-                    self.proceed(State::Creating { expects_continue });
+                    return self.refuse(io, Refusal::TooLarge, now);
+                }
+                match self.sink {
+                    Sink::File => self.proceed(State::Creating { expects_continue }),
+                    Sink::Form(_) => self.ask_for_body(io, expects_continue, now),
+                    Sink::Partial(_) => {
+                        self.proceed(State::OpeningPartial { inspects: false, expects_continue });
+                    }
                 }
             }
+            Request::CreatePartial { len } => self.proceed(State::CreatingPartial { len }),
+            Request::InspectPartial { append } => {
+                self.sink = Sink::Partial(append);
+                self.proceed(State::OpeningPartial { inspects: true, expects_continue: false });
+            }
+        }
+    }
+
+    /// Tells a peer that waits for it to send its body, and goes on with that.
+    fn ask_for_body(&mut self, io: &mut IoBuffers, expects_continue: bool, now: Now) {
+        if expects_continue {
+            io.output.push(wire::CONTINUE);
+            self.state = State::Inviting;
+            self.wait(self.settings.timeouts.stall, now);
+        } else {
+            self.read_body(io, now);
         }
     }
 
     /// Goes on with an upload's body.
     fn read_body(&mut self, io: &mut IoBuffers, now: Now) {
-        match self.body.next(&mut io.input) {
+        if let Sink::Form(_) = self.sink {
+            return self.read_form(io, now);
+        }
+        match self.body.next(&mut io.input, 0) {
             Part::Content(len) => self.proceed(State::Writing { len }),
+            Part::End if self.is_but_a_piece() => self.abort(io, Then::Report, now),
             Part::End => self.proceed(State::Committing),
-            Part::Incomplete => {
-                self.state = State::ReceivingBody;
-                self.wait(self.settings.timeouts.stall, now);
+            Part::Incomplete => self.receive_body(now),
+            Part::Malformed(refusal) => self.distrust(io, refusal, now),
+        }
+    }
+
+    /// Goes on with a body that is a form.
+    fn read_form(&mut self, io: &mut IoBuffers, now: Now) {
+        let Sink::Form(form) = &mut self.sink else { return };
+        loop {
+            match form.next(&mut io.input, &mut self.name) {
+                Step::Begin => {
+                    return self.proceed(State::Creating { expects_continue: false });
+                }
+                Step::Write(len) => return self.proceed(State::Writing { len }),
+                Step::End => return self.proceed(State::Committing),
+                // What follows a name that breaks the rules can still be told apart.
+                Step::Refuse(refusal @ Refusal::Name(_)) => {
+                    return self.abort(io, Then::Refuse(refusal), now);
+                }
+                Step::Refuse(refusal) => return self.distrust(io, refusal, now),
+                Step::Incomplete => {}
             }
-            Part::Malformed(refusal) => {
-                self.persist = Persist::Close;
-                self.proceed(State::Aborting { refusal: Some(refusal) });
+            match self.body.next(&mut io.input, form.held()) {
+                Part::Content(len) => {
+                    self.body.consumed(len);
+                    form.hold(len);
+                }
+                Part::End => match form.end() {
+                    Ok(()) => return self.form_stored(io, now),
+                    Err(refusal) => return self.distrust(io, refusal, now),
+                },
+                Part::Incomplete => return self.receive_body(now),
+                Part::Malformed(refusal) => return self.distrust(io, refusal, now),
             }
+        }
+    }
+
+    fn receive_body(&mut self, now: Now) {
+        self.state = State::ReceivingBody;
+        self.wait(self.settings.timeouts.stall, now);
+    }
+
+    /// Gives up a body whose rest can't be told apart.
+    fn distrust(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+        self.persist = Persist::Close;
+        self.abort(io, Then::Refuse(refusal), now);
+    }
+
+    /// Goes on after the current upload was published.
+    fn stored(&mut self, io: &mut IoBuffers, stored: &Stored, now: Now) {
+        match &mut self.sink {
+            Sink::File => self.reply(io, &Reply::Stored(stored), now),
+            Sink::Form(form) => {
+                form.stored(&stored.name);
+                self.read_form(io, now);
+            }
+            Sink::Partial(append) => {
+                let len = append.info.len;
+                self.reply(io, &Reply::PartialStored { stored, len }, now);
+            }
+        }
+    }
+
+    fn form_stored(&mut self, io: &mut IoBuffers, now: Now) {
+        let reply = Reply::FormStored { names: stored_names(&self.sink) };
+        self.codec.reply(&mut io.output, &reply, self.keeps(), now);
+        self.send_reply(io, now);
+    }
+
+    /// Whether the upload is a resumable one that is not whole yet.
+    fn is_but_a_piece(&self) -> bool {
+        matches!(&self.sink, Sink::Partial(append) if append.info.offset < append.info.len)
+    }
+
+    /// The resumable upload that the request is about.
+    fn append(&self) -> &Append {
+        match &self.sink {
+            Sink::Partial(append) => append,
+            Sink::File | Sink::Form(_) => unreachable!("the request is about a resumable upload"),
+        }
+    }
+
+    fn append_mut(&mut self) -> &mut Append {
+        match &mut self.sink {
+            Sink::Partial(append) => append,
+            Sink::File | Sink::Form(_) => unreachable!("the request is about a resumable upload"),
         }
     }
 
     /// Skips what is at hand of a refused body, and refuses when all of it is skipped.
     fn discard(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
-        if let Part::Content(len) = self.body.next(&mut io.input) {
+        if let Part::Content(len) = self.body.next(&mut io.input, 0) {
             io.input.consume(len);
             self.body.consumed(len);
         }
         if self.body == Body::EMPTY {
-            let reply = Reply::Refused { refusal, name: &self.name };
+            let stored = stored_names(&self.sink);
+            let reply = Reply::Refused { refusal, name: &self.name, stored };
             self.codec.reply(&mut io.output, &reply, self.keeps(), now);
             self.send_reply(io, now);
         } else {
@@ -426,6 +604,9 @@ impl Session {
     /// Answers with an error, after the rest of the request is skipped where that keeps the
     /// connection usable at a bounded cost.
     fn refuse(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+        if let Sink::Form(form) = &mut self.sink {
+            self.body.put_back(form.release());
+        }
         if self.body.left().is_none_or(|left| left > SKIPPED_BYTES) {
             self.persist = Persist::Close;
         }
@@ -443,9 +624,19 @@ impl Session {
         }
     }
 
-    /// Lets go of an upload that the store could not carry on with.
-    fn abort(&mut self, error: Option<StoreError>) {
-        self.proceed(State::Aborting { refusal: error.map(Refusal::Store) });
+    /// Lets go of the current upload, if there is one, before whatever comes `then`.
+    fn abort(&mut self, io: &mut IoBuffers, then: Then, now: Now) {
+        if self.uploading {
+            return self.proceed(State::Aborting { then });
+        }
+        match then {
+            Then::Close => self.close(),
+            Then::Refuse(refusal) => self.refuse(io, refusal, now),
+            Then::Report => {
+                let info = self.append().info;
+                self.reply(io, &Reply::Partial(info), now);
+            }
+        }
     }
 
     fn reply(&mut self, io: &mut IoBuffers, reply: &Reply<'_>, now: Now) {
@@ -466,6 +657,7 @@ impl Session {
     /// The request is answered: on to the next, or to the end.
     fn replied(&mut self, io: &mut IoBuffers, now: Now) {
         self.requests += 1;
+        (self.sink, self.digest) = (Sink::File, None);
         if self.keeps() {
             self.wait(self.settings.timeouts.idle, now);
             self.decode(io, false, now);
@@ -495,6 +687,31 @@ impl Session {
 
     fn close(&mut self) {
         self.proceed(State::Closing);
+    }
+}
+
+/// A name, unless it is to be chosen at random.
+fn given(name: &FileName) -> Option<&FileName> {
+    (!name.as_str().is_empty()).then_some(name)
+}
+
+/// The names under which a form's files were stored, a line each.
+fn stored_names(sink: &Sink) -> &str {
+    match sink {
+        Sink::Form(form) => form.names(),
+        Sink::File | Sink::Partial(_) => "",
+    }
+}
+
+/// Why a piece does not belong where a resumable upload ends.
+fn misfit(asked: PartialInfo, info: PartialInfo, body: &Body) -> Option<Refusal> {
+    let room = info.len.saturating_sub(info.offset);
+    if asked.offset != info.offset {
+        Some(Refusal::OffsetMismatch)
+    } else if body.left().is_some_and(|left| left > room) {
+        Some(Refusal::TooLarge)
+    } else {
+        None
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Settings shared by all sessions of a server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Which wire to speak.
     pub wire: WirePin,
@@ -11,6 +11,19 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a peer may take.
     pub timeouts: Timeouts,
+    /// What the page for browsers says that serves it: the strategy's name.
+    pub server_name: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wire: WirePin::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            server_name: "threads-vs-selectors".to_owned(),
+        }
+    }
 }
 
 /// Which wire a server speaks: one, or whichever the first bytes of a connection show.

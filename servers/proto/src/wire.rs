@@ -1,6 +1,7 @@
 //! The ways to write the same requests in bytes.
 
 pub(crate) mod body;
+pub(crate) mod form;
 pub mod framed;
 mod http;
 mod sniff;
@@ -8,12 +9,13 @@ mod telnet;
 mod text;
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// What tells a peer that holds an upload's body back to send it.
 pub(crate) use http::reply::CONTINUE;
 
 use crate::exchange::{Decoded, Refusal, Reply};
-use crate::{Buffer, FileName, Limits, Now, WirePin};
+use crate::{Buffer, FileInfo, FileName, Limits, Now, WirePin};
 
 /// A way to write requests and replies in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +90,7 @@ impl Codec {
         name: &mut FileName,
         limits: &Limits,
         end: bool,
+        now: Now,
     ) -> Decoded {
         if let Self::Sniffing(sniffer) = self {
             match sniffer.sniff(input.filled(), limits, end) {
@@ -98,7 +101,7 @@ impl Codec {
         match self {
             Self::Sniffing(_) => Decoded::Incomplete,
             Self::Framed(framed) => framed.decode(input, name),
-            Self::Http(http) => http.decode(input, name, limits),
+            Self::Http(http) => http.decode(input, name, limits, now),
             Self::Text(text) => text.decode(input, name, end),
         }
     }
@@ -110,7 +113,26 @@ impl Codec {
         }
     }
 
-    /// Appends what precedes a file's content, or a whole reply. `keep` says that the connection
+    /// Appends what precedes a file's content; returns which part of the content is to follow.
+    pub(crate) fn file(
+        &mut self,
+        output: &mut Buffer,
+        name: &FileName,
+        info: &FileInfo,
+        keep: bool,
+        now: Now,
+    ) -> Range<u64> {
+        match self {
+            Self::Sniffing(_) => unreachable!("a request was decoded, so the wire is known"),
+            Self::Framed(framed) => framed.file(output, info),
+            Self::Http(http) => return http.file(output, name, info, keep, now),
+            // The content speaks for itself.
+            Self::Text(_) => {}
+        }
+        0..info.len
+    }
+
+    /// Appends a whole reply. `keep` says that the connection
     /// carries another request.
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>, keep: bool, now: Now) {
         match self {

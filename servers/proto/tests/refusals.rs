@@ -154,10 +154,10 @@ fn http_requests_that_fail_alone_leave_the_connection_usable() {
         (400, "GET a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
         (400, "GET * HTTP/1.1\r\nHost: h\r\n\r\n"),
         (400, "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n"),
-        (400, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
+        (405, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
         (405, "POST /a.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
         (405, "DELETE /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
-        (405, "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (405, "TRACE * HTTP/1.1\r\nHost: h\r\n\r\n"),
         (405, "CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n"),
         (501, "BREW /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
         (501, "get /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -180,7 +180,7 @@ fn http_requests_that_fail_alone_leave_the_connection_usable() {
 fn a_405_says_what_is_allowed() {
     let mut conversation = Conversation::new(Settings::default(), store());
     conversation.deliver(b"DELETE /a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert!(conversation.take_output().contains("\r\nAllow: GET, HEAD, PUT\r\n"));
+    assert!(conversation.take_output().contains("\r\nAllow: GET, HEAD, PUT, OPTIONS\r\n"));
 }
 
 #[test]

@@ -123,10 +123,22 @@ fn head(status: &str, fields: &str, end: &str) -> String {
 }
 
 fn file_head(media_type: &str, end: &str) -> String {
-    let fields =
-        format!("Last-Modified: Sun, 06 Nov 1994 08:48:00 GMT\r\nContent-Type: {media_type}\r\n");
+    let len = end.strip_prefix("Content-Length: ").expect("a length").split('\r').next();
+    let len: u64 = len.expect("a length").parse().expect("a number");
+    let policy = match media_type.starts_with("text/html") {
+        true => "Content-Security-Policy: sandbox\r\n",
+        false => "",
+    };
+    let fields = format!(
+        "ETag: \"ae1b96b26a28005-{len:x}\"\r\nLast-Modified: Sun, 06 Nov 1994 08:48:00 GMT\r\n\
+         Accept-Ranges: bytes\r\nContent-Type: {media_type}\r\n{policy}"
+    );
     head("200 OK", &fields, end)
 }
+
+/// What precedes the listing's length.
+const LISTING: &str =
+    "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache\r\nVary: Accept\r\n";
 
 fn text_reply(status: &str, fields: &str, body: &str, end: &str) -> String {
     let fields = format!(
@@ -164,14 +176,14 @@ fn http_head_is_answered_by_the_head_alone() {
     let fields = "Content-Type: text/plain; charset=utf-8\r\n";
     assert_eq!(output, head("404 Not Found", fields, "Content-Length: 13\r\n"));
     let (output, _) = kept(Wire::Http, b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(output, head("200 OK", fields, "Content-Length: 37\r\n"));
+    assert_eq!(output, head("200 OK", LISTING, "Content-Length: 37\r\n"));
 }
 
 #[test]
 fn http_get_of_the_root_lists_the_files() {
     let (output, _) = kept(Wire::Http, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     let body = "a.txt\nempty\nlarge\nsub/two words.html\n";
-    assert_eq!(output, text_reply("200 OK", "", body, ""));
+    assert_eq!(output, head("200 OK", LISTING, "Content-Length: 37\r\n") + body);
 }
 
 #[test]

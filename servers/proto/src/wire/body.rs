@@ -46,12 +46,28 @@ impl Body {
         }
     }
 
-    /// Finds the next content, consuming the framing before it.
-    pub(crate) fn next(&mut self, input: &mut Buffer) -> Part {
+    /// Lets further content be at most `limit` bytes, where none was declared.
+    pub(crate) fn limit(&mut self, limit: u64) {
+        if let Self::Chunked(chunked) = self {
+            chunked.limit = chunked.limit.min(limit);
+        }
+    }
+
+    /// Takes back that the last `len` bytes of content, still in the input, were counted: they are
+    /// to be skipped like the rest.
+    pub(crate) fn put_back(&mut self, len: usize) {
+        if let Self::Sized { left } = self {
+            *left += len as u64;
+        }
+    }
+
+    /// Finds the next content, removing the framing before it. The first `held` bytes of the input
+    /// are earlier content, not yet consumed; what is found adjoins it.
+    pub(crate) fn next(&mut self, input: &mut Buffer, held: usize) -> Part {
         let part = match self {
             Self::Sized { left: 0 } => Part::End,
-            Self::Sized { left } => content(*left, input),
-            Self::Chunked(chunked) => chunked.next(input),
+            Self::Sized { left } => content(*left, input.len() - held),
+            Self::Chunked(chunked) => chunked.next(input, held),
         };
         if part == Part::End {
             *self = Self::EMPTY;
@@ -66,8 +82,8 @@ impl Body {
     }
 }
 
-fn content(left: u64, input: &Buffer) -> Part {
-    match usize::try_from(left).unwrap_or(usize::MAX).min(input.len()) {
+fn content(left: u64, available: usize) -> Part {
+    match usize::try_from(left).unwrap_or(usize::MAX).min(available) {
         0 => Part::Incomplete,
         len => Part::Content(len),
     }
@@ -101,13 +117,15 @@ enum Phase {
 }
 
 impl Chunked {
-    fn next(&mut self, input: &mut Buffer) -> Part {
+    fn next(&mut self, input: &mut Buffer, held: usize) -> Part {
         let mut taken = 0;
         let part = loop {
             if self.phase == Phase::Content && self.left > 0 {
                 break None;
             }
-            let Some(&byte) = input.filled().get(taken) else { break Some(Part::Incomplete) };
+            let Some(&byte) = input.filled().get(held + taken) else {
+                break Some(Part::Incomplete);
+            };
             taken += 1;
             match self.step(byte) {
                 Ok(Some(end)) => break Some(end),
@@ -115,8 +133,10 @@ impl Chunked {
                 Err(refusal) => break Some(Part::Malformed(refusal)),
             }
         };
-        input.consume(taken);
-        part.unwrap_or_else(|| content(self.left, input))
+        if taken > 0 {
+            input.remove(held, taken);
+        }
+        part.unwrap_or_else(|| content(self.left, input.len() - held))
     }
 
     /// Takes one byte of framing.
@@ -179,7 +199,7 @@ mod tests {
         let mut content = Vec::new();
         let mut pieces = bytes.chunks(step);
         loop {
-            match body.next(&mut input) {
+            match body.next(&mut input, 0) {
                 Part::Content(len) => {
                     content.extend_from_slice(&input.filled()[..len]);
                     input.consume(len);

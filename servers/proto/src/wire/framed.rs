@@ -8,8 +8,8 @@
 //! | [`ERROR`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | from the server: why not |
 
 use super::body::Body;
-use crate::exchange::{Decoded, Persist, Refusal, Reply, Request};
-use crate::{Buffer, FileName, NameError};
+use crate::exchange::{Decoded, Persist, Refusal, Reply, Request, Sink};
+use crate::{Buffer, FileInfo, FileName, NameError};
 
 /// A short string: an upload's name, or the server's answer to an upload.
 pub const TEXT: u8 = 0x01;
@@ -80,7 +80,12 @@ impl Framed {
                 if !std::mem::take(&mut self.announced) {
                     name.clear();
                 }
-                accepted(Request::Upload { body: Body::Sized { left }, expects_continue: false })
+                accepted(Request::Upload {
+                    sink: Sink::File,
+                    body: Body::Sized { left },
+                    expects_continue: false,
+                    digest: None,
+                })
             }
             (TEXT | GET | ERROR, None) => {
                 let Some(&[high, low]) = bytes.get(1..3) else { return Decoded::Incomplete };
@@ -100,7 +105,7 @@ impl Framed {
                 self.announced = false;
                 match (assigned, message_type) {
                     (Err(error), _) => refused(Refusal::Name(error), Body::EMPTY, Persist::Keep),
-                    (Ok(()), GET) => accepted(Request::Download { content: true }),
+                    (Ok(()), GET) => accepted(Request::Download),
                     (Ok(()), _) if len > MAX_UPLOAD_NAME_BYTES => {
                         refused(Refusal::Name(NameError::TooLong), Body::EMPTY, Persist::Keep)
                     }
@@ -118,21 +123,28 @@ impl Framed {
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>) {
         match reply {
             Reply::Announced => push_message(output, TEXT, |output| output.push(OK.as_bytes())),
-            Reply::Stored { name } => push_message(output, TEXT, |output| {
+            Reply::Stored(stored) => push_message(output, TEXT, |output| {
                 output.push(SAVED.as_bytes());
-                output.push(name.as_str().as_bytes());
+                output.push(stored.name.as_str().as_bytes());
             }),
-            Reply::File { info, .. } => {
-                let message_type = data_type(info.len);
-                let width = size_width(message_type).unwrap_or(8);
-                output.push(&[message_type]);
-                output.push(&info.len.to_be_bytes()[8 - width..]);
-            }
-            Reply::Refused { refusal, name } => push_message(output, ERROR, |output| {
+            Reply::Refused { refusal, name, .. } => push_message(output, ERROR, |output| {
                 super::push_refusal(output, *refusal, name);
             }),
-            Reply::Listing { .. } => unreachable!("no framed message asks for a listing"),
+            Reply::Listing { .. }
+            | Reply::Options { .. }
+            | Reply::FormStored { .. }
+            | Reply::PartialCreated(_)
+            | Reply::Partial(_)
+            | Reply::PartialStored { .. } => unreachable!("no framed message asks for this"),
         }
+    }
+
+    /// Appends what precedes a file's content.
+    pub(crate) fn file(&self, output: &mut Buffer, info: &FileInfo) {
+        let message_type = data_type(info.len);
+        let width = size_width(message_type).unwrap_or(8);
+        output.push(&[message_type]);
+        output.push(&info.len.to_be_bytes()[8 - width..]);
     }
 }
 

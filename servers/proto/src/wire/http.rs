@@ -1,31 +1,62 @@
 //! The http wire: HTTP/1.1 and HTTP/1.0 (RFC 9110, RFC 9112), strict about where a message ends.
+//!
+//! | target | methods |
+//! | --- | --- |
+//! | `/<name>` | GET and HEAD with conditions and a range; PUT, with a digest |
+//! | `/` | GET and HEAD of the listing as text, JSON or a page; POST of a form; POST to begin a resumable upload |
+//! | `/.tus/<id>` | HEAD and PATCH of a resumable upload (see `tus.rs`) |
+//! | any, `*` | OPTIONS |
 
+mod base64;
+mod conditions;
 mod date;
+mod digest;
+mod fields;
 mod head;
+mod listing;
+mod media;
+mod origin;
+mod range;
 pub(crate) mod reply;
 mod target;
+mod tus;
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::body::Body;
+use super::form::Form;
 use super::sniff;
-use crate::exchange::{Decoded, Persist, Refusal, Reply, Request};
-use crate::{Buffer, FileName, Limits, Now};
+use crate::exchange::{Append, Decoded, Persist, Refusal, Reply, Request, Sink};
+use crate::{Buffer, FileInfo, FileName, Limits, Now, PartialInfo};
+use conditions::{Conditions, Selection};
+use fields::Fields;
 use head::Scan;
+use listing::Format;
+use target::Resource;
 
 /// Room for parsed header fields; it lies on the stack.
 const MAX_HEADERS: usize = 256;
-/// Methods that the standards define and this server does not serve.
-const OTHER_METHODS: [&str; 6] = ["POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
 /// The server's half of the wire.
 #[derive(Debug, Default)]
 pub(crate) struct Http {
     scan: Scan,
-    /// The present request came as HTTP/1.0.
+    asked: Asked,
+    /// What the present request depends on; almost none does.
+    conditions: Option<Box<Conditions>>,
+}
+
+/// What the answer must know of the present request.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
     is_1_0: bool,
-    /// The present request is a HEAD, whose answer has no content whatever its head says.
+    /// It is a HEAD, whose answer has no content whatever its head says.
     is_head: bool,
+    /// It belongs to the protocol for resumable uploads.
+    is_tus: bool,
+    resource: Resource,
+    format: Format,
 }
 
 impl Http {
@@ -34,9 +65,11 @@ impl Http {
         input: &mut Buffer,
         name: &mut FileName,
         limits: &Limits,
+        now: Now,
     ) -> Decoded {
         if self.scan.is_at_start() {
-            (self.is_1_0, self.is_head) = (false, false);
+            self.asked = Asked::default();
+            self.conditions = None;
             let empty_lines = head::empty_lines(input.filled());
             input.consume(empty_lines);
             // Half of another empty line, perhaps.
@@ -50,7 +83,7 @@ impl Http {
             Err(refusal) => return distrusted(refusal),
         };
         self.scan = Scan::default();
-        let decoded = match self.head(&input.filled()[..end], name, limits) {
+        let decoded = match self.head(&input.filled()[..end], name, limits, now) {
             Ok(decoded) => decoded,
             Err(refusal) => distrusted(refusal),
         };
@@ -64,6 +97,7 @@ impl Http {
         head: &[u8],
         name: &mut FileName,
         limits: &Limits,
+        now: Now,
     ) -> Result<Decoded, Refusal> {
         let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut []);
@@ -73,49 +107,50 @@ impl Http {
             Ok(_) => return Err(Refusal::Malformed("malformed head")),
             Err(error) => return Err(refusal_of(error, head)),
         }
-        let method = parsed.method.unwrap_or_default();
-        self.is_1_0 = parsed.version == Some(0);
-        self.is_head = method == "HEAD";
+        let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+        self.asked.is_1_0 = parsed.version == Some(0);
+        self.asked.is_head = method == "HEAD";
         let fields = Fields::read(parsed.headers)?;
-        if fields.hosts > 1 || (fields.hosts == 0 && !self.is_1_0) {
+        if fields.hosts > 1 || (fields.hosts == 0 && !self.asked.is_1_0) {
             return Err(Refusal::Malformed("one Host field is required"));
         }
-        let body = fields.body(self.is_1_0, limits)?;
+        let body = fields.body(self.asked.is_1_0, limits)?;
         let has_body = body.is_some_and(|body| body != Body::EMPTY);
-        let expects_continue = fields.expects_continue && !self.is_1_0;
-        let mut persist = match (self.is_1_0, fields.close, fields.keep_alive) {
+        let expects_continue = fields.expects_continue && !self.asked.is_1_0;
+        let mut persist = match (self.asked.is_1_0, fields.close, fields.keep_alive) {
             (_, true, _) | (true, _, false) => Persist::PeerCloses,
             _ => Persist::Keep,
         };
+        match (method, body) {
+            // Content without a meaning; rather than to wait for it, the connection ends.
+            ("GET" | "HEAD" | "OPTIONS", _) if has_body => persist = Persist::Close,
+            // Without a length the body may be empty, or end with the connection.
+            ("PUT" | "PATCH", None) => return Err(Refusal::LengthRequired),
+            ("POST", None) if !fields.tus => return Err(Refusal::LengthRequired),
+            _ => {}
+        }
 
+        let upload = Upload { body: body.unwrap_or(Body::EMPTY), expects_continue };
         let request = match method {
-            "GET" | "HEAD" => {
-                // Such content has no meaning; rather than to wait for it, the connection ends.
-                if has_body {
-                    persist = Persist::Close;
-                }
-                let content = !self.is_head;
-                target::path(parsed.path.unwrap_or_default()).and_then(|path| match path {
-                    "" => Ok(Request::List),
-                    path => {
-                        target::decode(path, name)?;
-                        Ok(Request::Download { content })
-                    }
-                })
+            "GET" | "HEAD" => self.read(target, &fields, name, now),
+            "PUT" => self.put(target, &fields, name, upload),
+            "POST" => self.post(target, &fields, name, limits, upload),
+            "PATCH" => self.patch(target, &fields, upload),
+            "OPTIONS" => Resource::of(target).map(|resource| {
+                self.asked.resource = resource;
+                Request::Options
+            }),
+            // What the standards define and this server does not serve.
+            "DELETE" | "TRACE" | "CONNECT" => {
+                self.asked.resource = Resource::of(target).unwrap_or_default();
+                Err(Refusal::MethodNotAllowed)
             }
-            "PUT" => match body {
-                // Without a length the body may be empty, or end with the connection.
-                None => return Err(Refusal::LengthRequired),
-                Some(body) => target::path(parsed.path.unwrap_or_default())
-                    .and_then(|path| target::decode(path, name))
-                    .map(|()| body)
-                    .map(|body| Request::Upload { body, expects_continue }),
-            },
-            method if OTHER_METHODS.contains(&method) => Err(Refusal::MethodNotAllowed),
             _ => Err(Refusal::MethodUnknown),
         };
         let request = match request {
-            Ok(_) if fields.unknown_expectation && !self.is_1_0 => Err(Refusal::ExpectationUnknown),
+            Ok(_) if fields.unknown_expectation && !self.asked.is_1_0 => {
+                Err(Refusal::ExpectationUnknown)
+            }
             request => request,
         };
         Ok(match request {
@@ -130,13 +165,188 @@ impl Http {
         })
     }
 
+    /// GET or HEAD.
+    fn read(
+        &mut self,
+        target: &str,
+        fields: &Fields<'_>,
+        name: &mut FileName,
+        now: Now,
+    ) -> Result<Request, Refusal> {
+        let path = target::path(target)?;
+        if path.is_empty() {
+            self.asked.format = listing::negotiate(fields);
+            return Ok(Request::List);
+        }
+        if self.asked.is_head
+            && fields.tus
+            && let Some(id) = tus::id(path)
+        {
+            self.speak_tus(fields)?;
+            let info = PartialInfo { len: 0, offset: 0 };
+            return Ok(Request::InspectPartial { append: Box::new(Append { id, info }) });
+        }
+        target::decode(path, name)?;
+        if fields.conditional {
+            self.conditions = Some(Box::new(Conditions::read(fields, self.asked.is_head, now)));
+        }
+        Ok(Request::Download)
+    }
+
+    fn put(
+        &mut self,
+        target: &str,
+        fields: &Fields<'_>,
+        name: &mut FileName,
+        upload: Upload,
+    ) -> Result<Request, Refusal> {
+        origin::check(fields)?;
+        self.asked.resource = Resource::of(target)?;
+        if !matches!(self.asked.resource, Resource::File | Resource::Upload) {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if ["if-match", "if-none-match", "if-unmodified-since"].iter().any(|name| fields.has(name))
+        {
+            return Err(Refusal::ConditionalUpload);
+        }
+        if fields.has("content-range") {
+            return Err(Refusal::Malformed("a PUT of a range is not supported"));
+        }
+        refuse_codings(fields)?;
+        target::decode(target::path(target)?, name)?;
+        let digest = digest::read(fields, &["repr-digest", "content-digest"])?.map(Box::new);
+        Ok(upload.into(Sink::File, digest))
+    }
+
+    /// A form, or the beginning of a resumable upload.
+    fn post(
+        &mut self,
+        target: &str,
+        fields: &Fields<'_>,
+        name: &mut FileName,
+        limits: &Limits,
+        upload: Upload,
+    ) -> Result<Request, Refusal> {
+        origin::check(fields)?;
+        self.asked.resource = Resource::of(target)?;
+        if self.asked.resource != Resource::Root {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if !fields.tus {
+            refuse_codings(fields)?;
+            let form = Form::new(fields.single("content-type").unwrap_or_default())?;
+            return Ok(upload.into(Sink::Form(Box::new(form)), None));
+        }
+        self.speak_tus(fields)?;
+        if upload.body != Body::EMPTY {
+            return Err(Refusal::Malformed("an upload is begun without content"));
+        }
+        let len = tus::length(fields)?;
+        if len > limits.upload_bytes {
+            return Err(Refusal::TooLarge);
+        }
+        tus::name(fields, name)?;
+        match len {
+            // Nothing is left to be sent.
+            0 => {
+                let digest = digest::read(fields, &["repr-digest"])?.map(Box::new);
+                Ok(upload.into(Sink::File, digest))
+            }
+            len => Ok(Request::CreatePartial { len }),
+        }
+    }
+
+    /// A piece of a resumable upload.
+    fn patch(
+        &mut self,
+        target: &str,
+        fields: &Fields<'_>,
+        upload: Upload,
+    ) -> Result<Request, Refusal> {
+        origin::check(fields)?;
+        self.asked.resource = Resource::of(target)?;
+        if self.asked.resource != Resource::Upload {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        self.speak_tus(fields)?;
+        let id = tus::id(target::path(target)?).ok_or(tus::UNKNOWN)?;
+        if !fields
+            .single("content-type")
+            .is_some_and(|value| value.eq_ignore_ascii_case(tus::MEDIA_TYPE.as_bytes()))
+        {
+            return Err(Refusal::NotAPiece);
+        }
+        refuse_codings(fields)?;
+        let info = PartialInfo { len: 0, offset: tus::offset(fields)? };
+        let digest = digest::read(fields, &["repr-digest"])?.map(Box::new);
+        Ok(upload.into(Sink::Partial(Box::new(Append { id, info })), digest))
+    }
+
+    /// Answers in the protocol for resumable uploads from here on.
+    fn speak_tus(&mut self, fields: &Fields<'_>) -> Result<(), Refusal> {
+        self.asked.is_tus = true;
+        tus::check_version(fields)
+    }
+
+    pub(crate) fn file(
+        &mut self,
+        output: &mut Buffer,
+        name: &FileName,
+        info: &FileInfo,
+        keep: bool,
+        now: Now,
+    ) -> Range<u64> {
+        let conditions = self.conditions.take();
+        let selection =
+            conditions.map_or(Selection::Whole, |conditions| conditions.select(info, now));
+        reply::write_file(output, name, info, &selection, self.context(keep, now));
+        match selection {
+            _ if self.asked.is_head => 0..0,
+            Selection::Whole => 0..info.len,
+            Selection::Part(part) => part,
+            Selection::NotModified | Selection::PreconditionFailed | Selection::Unsatisfiable => {
+                0..0
+            }
+        }
+    }
+
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>, keep: bool, now: Now) {
-        let connection = match (keep, self.is_1_0) {
+        reply::write(output, reply, self.context(keep, now));
+    }
+
+    fn context(&self, keep: bool, now: Now) -> reply::Context {
+        let connection = match (keep, self.asked.is_1_0) {
             (false, _) => reply::Connection::Close,
             (true, true) => reply::Connection::KeepAlive,
             (true, false) => reply::Connection::Unsaid,
         };
-        reply::write(output, reply, connection, !self.is_head, now);
+        reply::Context { asked: self.asked, connection, now }
+    }
+}
+
+/// How an upload's body comes.
+struct Upload {
+    body: Body,
+    expects_continue: bool,
+}
+
+impl Upload {
+    fn into(self, sink: Sink, digest: Option<Box<crate::Digest>>) -> Request {
+        let Self { body, expects_continue } = self;
+        Request::Upload { sink, body, expects_continue, digest }
+    }
+}
+
+/// Content is stored as it comes: were it coded, its file would be something else.
+fn refuse_codings(fields: &Fields<'_>) -> Result<(), Refusal> {
+    let is_coded = fields
+        .all("content-encoding")
+        .flat_map(|value| value.split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    match is_coded {
+        true => Err(Refusal::CodingUnsupported),
+        false => Ok(()),
     }
 }
 
@@ -162,89 +372,4 @@ fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
 fn names_other_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
     sniff::names_http(line) && !line.ends_with(b"/1.0") && !line.ends_with(b"/1.1")
-}
-
-/// What this server heeds of a request's header fields.
-#[derive(Debug, Default)]
-struct Fields {
-    hosts: usize,
-    length: Option<u64>,
-    /// How many Transfer-Encoding fields there are.
-    codings: usize,
-    /// One of them says something else than `chunked`.
-    unknown_coding: bool,
-    expects_continue: bool,
-    unknown_expectation: bool,
-    close: bool,
-    keep_alive: bool,
-}
-
-impl Fields {
-    fn read(headers: &[httparse::Header<'_>]) -> Result<Self, Refusal> {
-        let mut fields = Self::default();
-        for header in headers {
-            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-            // The length sorts most fields out before any name is compared.
-            match header.name.len() {
-                4 if is("host") => {
-                    fields.hosts += 1;
-                    if !header.value.iter().all(|&byte| is_host_byte(byte)) {
-                        return Err(Refusal::Malformed("malformed Host"));
-                    }
-                }
-                6 if is("expect") => match header.value.eq_ignore_ascii_case(b"100-continue") {
-                    true => fields.expects_continue = true,
-                    false => fields.unknown_expectation = true,
-                },
-                10 if is("connection") => {
-                    for option in header.value.split(|&byte| byte == b',') {
-                        let option = option.trim_ascii();
-                        fields.close |= option.eq_ignore_ascii_case(b"close");
-                        fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                    }
-                }
-                14 if is("content-length") => {
-                    let length = length(header.value)?;
-                    if fields.length.replace(length).is_some_and(|other| other != length) {
-                        return Err(Refusal::Malformed("contradictory Content-Length"));
-                    }
-                }
-                17 if is("transfer-encoding") => {
-                    fields.codings += 1;
-                    fields.unknown_coding |= !header.value.eq_ignore_ascii_case(b"chunked");
-                }
-                _ => {}
-            }
-        }
-        Ok(fields)
-    }
-
-    /// How the body is framed; `None` where the request says nothing of one.
-    fn body(&self, is_1_0: bool, limits: &Limits) -> Result<Option<Body>, Refusal> {
-        match (self.codings, self.length) {
-            (0, None) => Ok(None),
-            (0, Some(left)) => Ok(Some(Body::Sized { left })),
-            (_, Some(_)) => {
-                Err(Refusal::Malformed("Content-Length together with Transfer-Encoding"))
-            }
-            (_, None) if is_1_0 => Err(Refusal::Malformed("Transfer-Encoding in HTTP/1.0")),
-            (_, None) if self.unknown_coding => Err(Refusal::TransferCodingUnknown),
-            (1, None) => Ok(Some(Body::chunked(limits.upload_bytes))),
-            (_, None) => Err(Refusal::Malformed("repeated Transfer-Encoding")),
-        }
-    }
-}
-
-/// A length: digits only, no sign, no list.
-fn length(value: &[u8]) -> Result<u64, Refusal> {
-    let digits = std::str::from_utf8(value).unwrap_or_default();
-    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => digits.parse().map_err(|_| Refusal::Malformed("malformed Content-Length")),
-        false => Err(Refusal::Malformed("malformed Content-Length")),
-    }
-}
-
-/// Whether a byte may stand in a host and port (RFC 3986, 3.2).
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte)
 }

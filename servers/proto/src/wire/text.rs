@@ -58,24 +58,26 @@ impl Text {
             assign(line, name)
         };
         match assigned {
-            Ok(()) => Decoded::Request {
-                request: Request::Download { content: true },
-                persist: Persist::Close,
-            },
+            Ok(()) => Decoded::Request { request: Request::Download, persist: Persist::Close },
             Err(refusal) => refused(refusal),
         }
     }
 
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>) {
         match reply {
-            // The content speaks for itself.
-            Reply::File { .. } => {}
-            Reply::Refused { refusal, name } => {
+            Reply::Refused { refusal, name, .. } => {
                 output.push(b"ERROR ");
                 super::push_refusal(output, *refusal, name);
                 output.push(b"\r\n");
             }
-            Reply::Announced | Reply::Listing { .. } | Reply::Stored { .. } => {
+            Reply::Announced
+            | Reply::Listing { .. }
+            | Reply::Options { .. }
+            | Reply::Stored(_)
+            | Reply::FormStored { .. }
+            | Reply::PartialCreated(_)
+            | Reply::Partial(_)
+            | Reply::PartialStored { .. } => {
                 unreachable!("a text line only ever asks for a file")
             }
         }

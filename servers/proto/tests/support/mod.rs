@@ -9,11 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fileserver_proto::{
-    Action, Completion, IoBuffers, Now, Session, Settings, Stored, Wire, WirePin,
-};
+use fileserver_proto::{Action, Completion, IoBuffers, Now, Session, Settings, Wire, WirePin};
 
-pub use store::{Faults, MemoryStore};
+pub use store::{Faults, MemoryStore, Partial, digest_of};
 
 /// The date that every http reply carries at the start of a conversation.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -243,12 +241,11 @@ impl Conversation {
                 }
                 Completion::Written(written)
             }
-            Action::CommitUpload { .. } => Completion::Committed(
-                self.store.commit().map(|name| Stored { name, replaced: false }),
-            ),
-            Action::CreatePartial { .. } | Action::OpenPartial { .. } => {
-                unreachable!("no wire asks for a resumable upload")
+            Action::CreatePartial { name, len } => {
+                Completion::PartialCreated(self.store.create_partial(name, len))
             }
+            Action::OpenPartial { id } => Completion::PartialOpened(self.store.open_partial(id)),
+            Action::CommitUpload { digest } => Completion::Committed(self.store.commit(digest)),
             Action::AbortUpload => {
                 self.store.abort();
                 Completion::Aborted

@@ -2,7 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use fileserver_proto::{Entry, FileInfo, FileName, Modified, StoreError};
+use fileserver_proto::{
+    Digest, Entry, FileInfo, FileName, Modified, PartialId, PartialInfo, StoreError, Stored,
+};
+
+/// What content must be committed with, if with any digest at all: the first bytes of the hash
+/// stand for the content itself.
+pub fn digest_of(content: &[u8]) -> Digest {
+    let mut digest = Digest([0; 32]);
+    let len = content.len().min(32);
+    digest.0[..len].copy_from_slice(&content[..len]);
+    digest
+}
+
+/// A resumable upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    pub name: Option<FileName>,
+    pub len: u64,
+    pub content: Vec<u8>,
+}
 
 /// Files by name, with the one download and the one upload that a session may hold.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -12,19 +31,30 @@ pub struct MemoryStore {
     pub aborted: usize,
     /// The declared sizes of uploads, in order.
     pub size_hints: Vec<Option<u64>>,
+    /// Resumable uploads that are not complete.
+    pub partials: BTreeMap<u128, Partial>,
+    /// Taken names are overwritten.
+    pub overwrites: bool,
     pub faults: Faults,
     download: Option<FileName>,
-    upload: Option<(Option<FileName>, Vec<u8>)>,
+    upload: Option<Upload>,
     failed_upload: bool,
     random_names: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Upload {
+    name: Option<FileName>,
+    content: Vec<u8>,
+    partial: Option<u128>,
 }
 
 /// What shall fail, and how.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Faults {
-    /// Opening fails.
+    /// Opening fails, also of resumable uploads.
     pub open: Option<StoreError>,
-    /// Creating fails.
+    /// Creating fails, also of resumable uploads.
     pub create: Option<StoreError>,
     /// Writing fails once an upload is this long.
     pub write: Option<(usize, StoreError)>,
@@ -80,38 +110,77 @@ impl MemoryStore {
         assert_eq!((&self.download, &self.upload), (&None, &None), "one transfer at a time");
         self.size_hints.push(size_hint);
         fail(self.faults.create)?;
-        self.upload = Some((name.cloned(), Vec::new()));
+        self.upload = Some(Upload { name: name.cloned(), content: Vec::new(), partial: None });
         Ok(())
     }
 
+    pub(super) fn create_partial(
+        &mut self,
+        name: Option<&FileName>,
+        len: u64,
+    ) -> Result<PartialId, StoreError> {
+        fail(self.faults.create)?;
+        let id = 0xab << 120 | self.partials.len() as u128;
+        self.partials.insert(id, Partial { name: name.cloned(), len, content: Vec::new() });
+        Ok(PartialId(id))
+    }
+
+    pub(super) fn open_partial(&mut self, id: PartialId) -> Result<PartialInfo, StoreError> {
+        assert_eq!((&self.download, &self.upload), (&None, &None), "one transfer at a time");
+        fail(self.faults.open)?;
+        let Partial { name, len, content } =
+            self.partials.get(&id.0).cloned().ok_or(StoreError::NotFound)?;
+        let info = PartialInfo { len, offset: content.len() as u64 };
+        self.upload = Some(Upload { name, content, partial: Some(id.0) });
+        Ok(info)
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let (_, content) = self.upload.as_mut().expect("an upload");
+        let upload = self.upload.as_mut().expect("an upload");
+        let content = &mut upload.content;
         if let Some((at, error)) = self.faults.write
             && content.len() + bytes.len() > at
         {
             return Err(error);
         }
         content.extend_from_slice(bytes);
+        if let Some(id) = upload.partial {
+            let partial = self.partials.get_mut(&id).expect("a resumable upload");
+            partial.content.clone_from(content);
+            assert!(partial.content.len() as u64 <= partial.len, "no more than was announced");
+        }
         Ok(())
     }
 
-    pub(super) fn commit(&mut self) -> Result<FileName, StoreError> {
-        let (name, content) = self.upload.take().expect("an upload");
-        if let Some(error) = self.faults.commit {
+    pub(super) fn commit(&mut self, digest: Option<&Digest>) -> Result<Stored, StoreError> {
+        let Upload { name, content, partial } = self.upload.take().expect("an upload");
+        let mismatch = digest.is_some_and(|digest| *digest != digest_of(&content));
+        if mismatch && let Some(id) = partial {
+            self.partials.remove(&id);
+        }
+        if let Some(error) = mismatch.then_some(StoreError::DigestMismatch).or(self.faults.commit) {
             self.failed_upload = true;
             return Err(error);
+        }
+        if let Some(id) = partial {
+            let partial = self.partials.remove(&id).expect("a resumable upload");
+            assert_eq!(partial.len, content.len() as u64, "a whole upload");
         }
         let name = name.unwrap_or_else(|| {
             self.random_names += 1;
             name_of(&format!("random{:02}.bin", self.random_names))
         });
+        if self.overwrites {
+            let replaced = self.files.insert(name.clone(), content).is_some();
+            return Ok(Stored { name, replaced });
+        }
         let copies = (1..).map(|number| name.copy(number).expect("a short name"));
         let free = std::iter::once(name.clone())
             .chain(copies)
             .find(|name| !self.files.contains_key(name))
             .expect("endless names");
         self.files.insert(free.clone(), content);
-        Ok(free)
+        Ok(Stored { name: free, replaced: false })
     }
 
     pub(super) fn abort(&mut self) {

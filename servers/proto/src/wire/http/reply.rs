@@ -1,6 +1,10 @@
 //! Replies of the http wire.
 
-use super::date;
+use std::fmt::Write as _;
+
+use super::conditions::{ETag, Selection};
+use super::listing::{self, Format};
+use super::{Asked, date, media, tus};
 use crate::exchange::{Refusal, Reply};
 use crate::{Buffer, Entry, FileInfo, FileName, NameError, Now, StoreError};
 
@@ -10,6 +14,14 @@ pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// What follows the status in every head, up to the date.
 const COMMON: &[u8] =
     b"\r\nServer: threads-vs-selectors\r\nX-Content-Type-Options: nosniff\r\nDate: ";
+
+/// What a reply depends on besides what it says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context {
+    pub(super) asked: Asked,
+    pub(super) connection: Connection,
+    pub(super) now: Now,
+}
 
 /// What the head says of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,99 +33,217 @@ pub(super) enum Connection {
     Close,
 }
 
-/// Writes a head and, where `content` is wanted, whatever content is not a file's.
-pub(super) fn write(
-    output: &mut Buffer,
-    reply: &Reply<'_>,
-    connection: Connection,
-    content: bool,
-    now: Now,
-) {
+/// Writes a head and, where it is wanted, the content.
+pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
     match reply {
-        Reply::File { name, info } => write_file_head(output, name, *info, connection, now),
-        Reply::Listing { entries } => write_listing(output, entries, connection, content, now),
-        Reply::Stored { name } => {
-            let body = [name.as_str(), "\n"];
-            begin(output, "201 Created", now);
-            output.push(b"\r\nLocation: /");
-            push_encoded(output, name);
-            write_text(output, &body, connection, content);
+        Reply::Listing { entries, server_name } => {
+            write_listing(output, entries, server_name, context);
         }
-        Reply::Refused { refusal, .. } => {
-            let reason = refusal.to_string();
-            begin(output, status(*refusal), now);
-            if *refusal == Refusal::MethodNotAllowed {
-                output.push(b"\r\nAllow: GET, HEAD, PUT");
+        Reply::Options { upload_bytes } => {
+            begin(output, "204 No Content", context);
+            push_field(output, "Allow", context.asked.resource.methods());
+            if !context.asked.is_tus {
+                push_field(output, "Tus-Resumable", tus::VERSION);
             }
-            write_text(output, &[&reason, "\n"], connection, content);
+            push_field(output, "Tus-Version", tus::VERSION);
+            push_field(output, "Tus-Extension", tus::EXTENSIONS);
+            push_number(output, "Tus-Max-Size", *upload_bytes);
+            end(output, None, context);
         }
+        Reply::Stored(stored) => {
+            match stored.replaced {
+                true => begin(output, "200 OK", context),
+                false => {
+                    begin(output, "201 Created", context);
+                    push_path(output, "Location", &stored.name);
+                }
+            }
+            write_text(output, &[stored.name.as_str(), "\n"], context);
+        }
+        Reply::FormStored { names } => {
+            begin(output, "303 See Other", context);
+            push_field(output, "Location", "/");
+            write_text(output, &[names], context);
+        }
+        Reply::PartialCreated(id) => {
+            begin(output, "201 Created", context);
+            write!(output, "\r\nLocation: /{}{:032x}", tus::FOLDER, id.0)
+                .expect("a buffer takes whatever is written");
+            end(output, Some(0), context);
+        }
+        Reply::Partial(info) if context.asked.is_head => {
+            begin(output, "200 OK", context);
+            push_number(output, "Upload-Offset", info.offset);
+            push_number(output, "Upload-Length", info.len);
+            push_field(output, "Cache-Control", "no-store");
+            end(output, Some(0), context);
+        }
+        Reply::Partial(info) => {
+            begin(output, "204 No Content", context);
+            push_number(output, "Upload-Offset", info.offset);
+            end(output, None, context);
+        }
+        Reply::PartialStored { stored, len } => {
+            begin(output, "204 No Content", context);
+            push_number(output, "Upload-Offset", *len);
+            push_path(output, "Content-Location", &stored.name);
+            end(output, None, context);
+        }
+        Reply::Refused { refusal, stored, .. } => write_refusal(output, *refusal, stored, context),
         Reply::Announced => unreachable!("http announces nothing"),
     }
 }
 
-fn write_file_head(
+/// Writes what precedes a file's content, or takes its place.
+pub(super) fn write_file(
     output: &mut Buffer,
     name: &FileName,
-    info: FileInfo,
-    connection: Connection,
-    now: Now,
+    info: &FileInfo,
+    selection: &Selection,
+    context: Context,
 ) {
-    begin(output, "200 OK", now);
+    let (status, len) = match selection {
+        Selection::Whole => ("200 OK", info.len),
+        Selection::Part(part) => ("206 Partial Content", part.end - part.start),
+        Selection::NotModified => {
+            begin(output, "304 Not Modified", context);
+            push_etag(output, info);
+            return end(output, None, context);
+        }
+        Selection::PreconditionFailed => {
+            begin(output, "412 Precondition Failed", context);
+            return write_text(output, &["the file is another\n"], context);
+        }
+        Selection::Unsatisfiable => {
+            begin(output, "416 Range Not Satisfiable", context);
+            output.push(b"\r\nContent-Range: bytes */");
+            output.push_decimal(info.len);
+            return write_text(output, &["the file has no such bytes\n"], context);
+        }
+    };
+    begin(output, status, context);
+    push_etag(output, info);
     // A time before 1970 can't be said; one to come must not be (RFC 9110, 8.8.2.1).
     if let Ok(modified) = u64::try_from(info.modified.unix_s) {
         output.push(b"\r\nLast-Modified: ");
-        output.push(&date::format(modified.min(now.unix_s)));
+        output.push(&date::format(modified.min(context.now.unix_s)));
     }
-    output.push(b"\r\nContent-Type: ");
-    output.push(content_type(name).as_bytes());
-    end(output, info.len, connection);
+    output.push(b"\r\nAccept-Ranges: bytes");
+    if let Selection::Part(part) = selection {
+        output.push(b"\r\nContent-Range: bytes ");
+        output.push_decimal(part.start);
+        output.push(b"-");
+        output.push_decimal(part.end - 1);
+        output.push(b"/");
+        output.push_decimal(info.len);
+    }
+    let content_type = media::content_type(name);
+    push_field(output, "Content-Type", content_type);
+    // Scripts in a file that somebody uploaded must not act for whoever looks at it.
+    if media::is_active(content_type) {
+        push_field(output, "Content-Security-Policy", "sandbox");
+    }
+    end(output, Some(len), context);
 }
 
-fn write_listing(
-    output: &mut Buffer,
-    entries: &[Entry],
-    connection: Connection,
-    content: bool,
-    now: Now,
-) {
-    let len: usize = entries.iter().map(|entry| entry.name.as_str().len() + 1).sum();
-    begin(output, "200 OK", now);
-    output.push(b"\r\nContent-Type: text/plain; charset=utf-8");
-    end(output, len as u64, connection);
-    if content {
-        for entry in entries {
-            output.push(entry.name.as_str().as_bytes());
-            output.push(b"\n");
-        }
+fn write_listing(output: &mut Buffer, entries: &[Entry], server_name: &str, context: Context) {
+    let format = context.asked.format;
+    let mut content = Buffer::default();
+    listing::write(&mut content, format, entries, server_name);
+    begin(output, "200 OK", context);
+    push_field(output, "Content-Type", format.media_type());
+    push_field(output, "Cache-Control", "no-cache");
+    push_field(output, "Vary", "Accept");
+    if format == Format::Html {
+        push_field(output, "Content-Security-Policy", listing::PAGE_POLICY);
+    }
+    end(output, Some(content.len() as u64), context);
+    if !context.asked.is_head {
+        output.push(content.filled());
     }
 }
 
-fn write_text(output: &mut Buffer, parts: &[&str], connection: Connection, content: bool) {
+fn write_refusal(output: &mut Buffer, refusal: Refusal, stored: &str, context: Context) {
+    begin(output, status(refusal), context);
+    if let Some((name, value)) = remedy(refusal, context) {
+        push_field(output, name, value);
+    }
+    let reason = refusal.to_string();
+    let before = if stored.is_empty() { "" } else { "stored before that, and kept:\n" };
+    write_text(output, &[&reason, "\n", before, stored], context);
+}
+
+/// The field that says what would be accepted.
+#[expect(clippy::wildcard_enum_match_arm, reason = "few refusals have such a field")]
+fn remedy(refusal: Refusal, context: Context) -> Option<(&'static str, &'static str)> {
+    match refusal {
+        Refusal::MethodNotAllowed => Some(("Allow", context.asked.resource.methods())),
+        Refusal::TusVersion => Some(("Tus-Version", tus::VERSION)),
+        Refusal::CodingUnsupported => Some(("Accept-Encoding", "identity")),
+        Refusal::NotAForm => Some(("Accept-Post", "multipart/form-data")),
+        Refusal::NotAPiece => Some(("Accept-Patch", tus::MEDIA_TYPE)),
+        _ => None,
+    }
+}
+
+fn write_text(output: &mut Buffer, parts: &[&str], context: Context) {
     let len: usize = parts.iter().map(|part| part.len()).sum();
-    output.push(b"\r\nContent-Type: text/plain; charset=utf-8");
-    end(output, len as u64, connection);
-    if content {
+    push_field(output, "Content-Type", "text/plain; charset=utf-8");
+    end(output, Some(len as u64), context);
+    if !context.asked.is_head {
         for part in parts {
             output.push(part.as_bytes());
         }
     }
 }
 
-fn begin(output: &mut Buffer, status: &str, now: Now) {
+fn begin(output: &mut Buffer, status: &str, context: Context) {
     output.push(b"HTTP/1.1 ");
     output.push(status.as_bytes());
     output.push(COMMON);
-    output.push(&date::cached(now.unix_s));
+    output.push(&date::cached(context.now.unix_s));
+    if context.asked.is_tus {
+        push_field(output, "Tus-Resumable", tus::VERSION);
+    }
 }
 
-fn end(output: &mut Buffer, len: u64, connection: Connection) {
-    output.push(b"\r\nContent-Length: ");
-    output.push_decimal(len);
-    output.push(match connection {
+/// Ends a head; without a length where its status says that nothing follows.
+fn end(output: &mut Buffer, len: Option<u64>, context: Context) {
+    if let Some(len) = len {
+        push_number(output, "Content-Length", len);
+    }
+    output.push(match context.connection {
         Connection::Unsaid => b"\r\n\r\n",
         Connection::KeepAlive => b"\r\nConnection: keep-alive\r\n\r\n",
         Connection::Close => b"\r\nConnection: close\r\n\r\n",
     });
+}
+
+fn push_name(output: &mut Buffer, name: &str) {
+    output.push(b"\r\n");
+    output.push(name.as_bytes());
+    output.push(b": ");
+}
+
+fn push_field(output: &mut Buffer, name: &str, value: &str) {
+    push_name(output, name);
+    output.push(value.as_bytes());
+}
+
+fn push_number(output: &mut Buffer, name: &str, value: u64) {
+    push_name(output, name);
+    output.push_decimal(value);
+}
+
+fn push_path(output: &mut Buffer, name: &str, file: &FileName) {
+    push_name(output, name);
+    output.push(b"/");
+    push_encoded(output, file);
+}
+
+fn push_etag(output: &mut Buffer, info: &FileInfo) {
+    push_name(output, "ETag");
+    write!(output, "{}", ETag::of(info)).expect("a buffer takes whatever is written");
 }
 
 fn status(refusal: Refusal) -> &'static str {
@@ -131,52 +261,39 @@ fn status(refusal: Refusal) -> &'static str {
         | Refusal::UnknownMessage
         | Refusal::TextTooLong
         | Refusal::LineTooLong => "400 Bad Request",
-        Refusal::Store(StoreError::NotAFile | StoreError::Denied) => "403 Forbidden",
+        Refusal::Store(StoreError::NotAFile | StoreError::Denied) | Refusal::CrossOrigin => {
+            "403 Forbidden"
+        }
         Refusal::Store(StoreError::NotFound) => "404 Not Found",
         Refusal::MethodNotAllowed => "405 Method Not Allowed",
         Refusal::TimedOut => "408 Request Timeout",
-        Refusal::Store(StoreError::NoFolder | StoreError::NameTaken) => "409 Conflict",
-        Refusal::Store(StoreError::Busy) => "423 Locked",
+        Refusal::Store(StoreError::NoFolder | StoreError::NameTaken) | Refusal::OffsetMismatch => {
+            "409 Conflict"
+        }
         Refusal::LengthRequired => "411 Length Required",
+        Refusal::TusVersion => "412 Precondition Failed",
         Refusal::TooLarge => "413 Content Too Large",
         Refusal::TargetTooLong
         | Refusal::Name(NameError::TooLong)
         | Refusal::Store(StoreError::NameTooLong) => "414 URI Too Long",
+        Refusal::CodingUnsupported | Refusal::NotAForm | Refusal::NotAPiece => {
+            "415 Unsupported Media Type"
+        }
         Refusal::ExpectationUnknown => "417 Expectation Failed",
+        Refusal::Store(StoreError::Busy) => "423 Locked",
         Refusal::HeadersTooLarge => "431 Request Header Fields Too Large",
         Refusal::Store(StoreError::Failed) => "500 Internal Server Error",
-        Refusal::MethodUnknown | Refusal::TransferCodingUnknown => "501 Not Implemented",
+        Refusal::MethodUnknown | Refusal::TransferCodingUnknown | Refusal::ConditionalUpload => {
+            "501 Not Implemented"
+        }
         Refusal::Store(StoreError::Overloaded) => "503 Service Unavailable",
         Refusal::VersionNotSupported => "505 HTTP Version Not Supported",
         Refusal::Store(StoreError::Full) => "507 Insufficient Storage",
     }
 }
 
-/// The media type that a name's extension stands for.
-fn content_type(name: &FileName) -> &'static str {
-    const TYPES: [(&str, &str); 11] = [
-        ("txt", "text/plain; charset=utf-8"),
-        ("html", "text/html; charset=utf-8"),
-        ("css", "text/css; charset=utf-8"),
-        ("js", "text/javascript; charset=utf-8"),
-        ("json", "application/json"),
-        ("png", "image/png"),
-        ("jpg", "image/jpeg"),
-        ("jpeg", "image/jpeg"),
-        ("gif", "image/gif"),
-        ("svg", "image/svg+xml"),
-        ("pdf", "application/pdf"),
-    ];
-    let (_, last) = name.split();
-    let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
-    TYPES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(extension))
-        .map_or("application/octet-stream", |(_, media_type)| media_type)
-}
-
 /// Percent-encodes a name but for its slashes and what never needs it (RFC 3986, 2.3).
-fn push_encoded(output: &mut Buffer, name: &FileName) {
+pub(super) fn push_encoded(output: &mut Buffer, name: &FileName) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in name.as_str().bytes() {
         match byte {

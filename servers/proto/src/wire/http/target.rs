@@ -1,10 +1,47 @@
-//! From a request target to a file name.
+//! From a request target to what it names.
 
+use super::tus;
 use crate::FileName;
 use crate::exchange::Refusal;
 
 /// No valid name is longer, in bytes.
 const NAME_BYTES: usize = 4096;
+
+/// What kind of thing a target names; each has its own methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Resource {
+    /// The server as a whole: `*`.
+    #[default]
+    Server,
+    /// All files: `/`.
+    Root,
+    File,
+    /// A resumable upload.
+    Upload,
+}
+
+impl Resource {
+    pub(super) fn of(target: &str) -> Result<Self, Refusal> {
+        if target == "*" {
+            return Ok(Self::Server);
+        }
+        path(target).map(|path| match path {
+            "" => Self::Root,
+            path if path.starts_with(tus::FOLDER) => Self::Upload,
+            _ => Self::File,
+        })
+    }
+
+    /// The methods that it knows.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            Self::Server => "GET, HEAD, PUT, POST, PATCH, OPTIONS",
+            Self::Root => "GET, HEAD, POST, OPTIONS",
+            Self::File => "GET, HEAD, PUT, OPTIONS",
+            Self::Upload => "GET, HEAD, PUT, PATCH, OPTIONS",
+        }
+    }
+}
 
 /// The path of a target without its leading slash, still encoded; a query is ignored.
 pub(super) fn path(target: &str) -> Result<&str, Refusal> {

@@ -1,0 +1,263 @@
+//! The files in a form: `multipart/form-data` (RFC 7578, RFC 2046), read as it comes.
+//!
+//! The parser looks at content that lies at the front of the input and counts it; it holds
+//! nothing but names. Of a file, whatever cannot be the beginning of the delimiter is written at
+//! once, so that no byte of a delimiter is ever written, and at most one delimiter, or the head
+//! of one part, waits in the input.
+
+mod disposition;
+#[cfg(test)]
+mod tests;
+
+use crate::exchange::Refusal;
+use crate::{Buffer, FileName};
+use disposition::Disposition;
+
+/// Longest head of a part, in bytes.
+const PART_HEAD_BYTES: usize = 8 << 10;
+/// Most header fields of a part.
+const PART_HEADERS: usize = 16;
+/// How much a form may hold beside its files, in bytes.
+const OTHER_BYTES: usize = 1 << 20;
+/// Most files of one form: the answer names them all.
+const MAX_FILES: usize = 1000;
+
+const MALFORMED: Refusal = Refusal::Malformed("malformed form");
+
+/// A form and how far it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// `\r\n--` and the boundary; what precedes the very first one may lack.
+    delimiter: Box<[u8]>,
+    phase: Phase,
+    /// How many bytes at the front of the input are content that was not dealt with.
+    held: usize,
+    /// How much of the present part's head was searched for its end.
+    scanned: usize,
+    /// How much was skipped.
+    others: usize,
+    files: usize,
+    /// The names of the stored files, a line each.
+    names: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Before the first byte.
+    Start,
+    /// Before the first delimiter.
+    Preamble,
+    /// Between a delimiter and the end of its line.
+    Delimiter,
+    /// In the head of a part.
+    Head,
+    /// In a part that is no file.
+    Other,
+    File,
+    /// Behind the last delimiter.
+    Epilogue,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Begin a file of the name that was assigned.
+    Begin,
+    /// Write the first so many bytes of the input.
+    Write(usize),
+    /// The present file is whole.
+    End,
+    /// Get more content.
+    Incomplete,
+    /// Give up.
+    Refuse(Refusal),
+}
+
+impl Form {
+    /// A form of this media type.
+    ///
+    /// # Errors
+    /// It is no form, or one without a proper boundary.
+    pub(crate) fn new(content_type: &[u8]) -> Result<Self, Refusal> {
+        let boundary = disposition::boundary(content_type)?;
+        Ok(Self {
+            delimiter: [b"\r\n--", &boundary[..]].concat().into(),
+            phase: Phase::Start,
+            held: 0,
+            scanned: 0,
+            others: 0,
+            files: 0,
+            names: String::new(),
+        })
+    }
+
+    /// How many bytes at the front of the input are content.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Forgets the content that is held, and returns how much that was.
+    pub(crate) fn release(&mut self) -> usize {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Counts further content that adjoins what is held.
+    pub(crate) fn hold(&mut self, len: usize) {
+        self.held += len;
+    }
+
+    /// Counts content that was written, and so consumed from the input.
+    pub(crate) fn written(&mut self, len: usize) {
+        self.held -= len;
+    }
+
+    /// Notes under which name the present file was stored.
+    pub(crate) fn stored(&mut self, name: &FileName) {
+        self.names.push_str(name.as_str());
+        self.names.push('\n');
+    }
+
+    /// The names of the stored files, a line each.
+    pub(crate) fn names(&self) -> &str {
+        &self.names
+    }
+
+    /// What the end of the content means.
+    ///
+    /// # Errors
+    /// The form is not whole, or holds no file.
+    pub(crate) fn end(&self) -> Result<(), Refusal> {
+        match (self.phase == Phase::Epilogue, self.files) {
+            (true, 0) => Err(Refusal::Malformed("the form has no file")),
+            (true, _) => Ok(()),
+            (false, _) => Err(Refusal::Malformed("the form breaks off")),
+        }
+    }
+
+    /// Looks at the held content; what is no file is consumed.
+    pub(crate) fn next(&mut self, input: &mut Buffer, name: &mut FileName) -> Step {
+        loop {
+            let held = &input.filled()[..self.held];
+            let (skipped, phase) = match self.phase {
+                Phase::Start => {
+                    let dashes = &self.delimiter[2..];
+                    let len = held.len().min(dashes.len());
+                    match held[..len] == dashes[..len] {
+                        true if len == dashes.len() => (len, Phase::Delimiter),
+                        true => return Step::Incomplete,
+                        false => (0, Phase::Preamble),
+                    }
+                }
+                Phase::Preamble | Phase::Other => match find(held, &self.delimiter) {
+                    Found::At(at) => (at + self.delimiter.len(), Phase::Delimiter),
+                    Found::NotBefore(0) => return Step::Incomplete,
+                    Found::NotBefore(len) => (len, self.phase),
+                },
+                Phase::Delimiter => match held {
+                    [b' ' | b'\t', ..] => (1, Phase::Delimiter),
+                    [b'\r', b'\n', ..] => (2, Phase::Head),
+                    [b'-', b'-', ..] => (2, Phase::Epilogue),
+                    [] | [b'\r' | b'-'] => return Step::Incomplete,
+                    _ => return Step::Refuse(MALFORMED),
+                },
+                Phase::Head => match self.head(held, name) {
+                    Ok(None) => return Step::Incomplete,
+                    Ok(Some((len, is_file))) => {
+                        self.scanned = 0;
+                        if is_file {
+                            self.files += 1;
+                            self.consume(input, len);
+                            self.phase = Phase::File;
+                            return Step::Begin;
+                        }
+                        // Its content may be empty, so that its end follows its head at once.
+                        (len, Phase::Other)
+                    }
+                    Err(refusal) => return Step::Refuse(refusal),
+                },
+                Phase::File => match find(held, &self.delimiter) {
+                    Found::At(0) => {
+                        self.consume(input, self.delimiter.len());
+                        self.phase = Phase::Delimiter;
+                        return Step::End;
+                    }
+                    Found::NotBefore(0) => return Step::Incomplete,
+                    Found::At(len) | Found::NotBefore(len) => return Step::Write(len),
+                },
+                Phase::Epilogue if held.is_empty() => return Step::Incomplete,
+                Phase::Epilogue => (held.len(), Phase::Epilogue),
+            };
+            self.others += skipped;
+            if self.others > OTHER_BYTES {
+                return Step::Refuse(Refusal::Malformed("the form holds too much beside files"));
+            }
+            self.consume(input, skipped);
+            self.phase = phase;
+        }
+    }
+
+    /// Understands a part's head, once it is whole: how long it is, and whether a file follows,
+    /// whose name is assigned then.
+    fn head(&mut self, held: &[u8], name: &mut FileName) -> Result<Option<(usize, bool)>, Refusal> {
+        // A part may have no header field at all.
+        let end = if held.starts_with(b"\r\n") {
+            Some(2)
+        } else {
+            let rest = &held[self.scanned.min(held.len())..];
+            rest.windows(4).position(|four| four == b"\r\n\r\n").map(|at| self.scanned + at + 4)
+        };
+        let Some(end) = end else {
+            self.scanned = held.len().saturating_sub(3);
+            return match held.len() >= PART_HEAD_BYTES {
+                true => Err(Refusal::Malformed("the head of a form's part is too long")),
+                false => Ok(None),
+            };
+        };
+        if end > PART_HEAD_BYTES {
+            return Err(Refusal::Malformed("the head of a form's part is too long"));
+        }
+        let mut headers = [httparse::EMPTY_HEADER; PART_HEADERS];
+        let headers = match httparse::parse_headers(&held[..end], &mut headers) {
+            Ok(httparse::Status::Complete((len, headers))) if len == end => headers,
+            _ => return Err(MALFORMED),
+        };
+        let disposition = Disposition::read(headers)?;
+        let Some(filename) = disposition.filename else { return Ok(Some((end, false))) };
+        if self.files == MAX_FILES {
+            return Err(Refusal::Malformed("the form holds more than 1000 files"));
+        }
+        // Some browsers send whole paths.
+        let last = filename.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or_default();
+        name.assign(last).map_err(Refusal::Name)?;
+        Ok(Some((end, true)))
+    }
+
+    fn consume(&mut self, input: &mut Buffer, len: usize) {
+        input.consume(len);
+        self.held -= len;
+    }
+}
+
+enum Found {
+    /// The delimiter begins here.
+    At(usize),
+    /// It does not begin before here.
+    NotBefore(usize),
+}
+
+/// Looks for a delimiter that may not have come whole yet.
+fn find(bytes: &[u8], delimiter: &[u8]) -> Found {
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|byte| *byte == delimiter[0]) {
+        let at = from + at;
+        let rest = &bytes[at..];
+        if rest.starts_with(delimiter) {
+            return Found::At(at);
+        }
+        if delimiter.starts_with(rest) {
+            return Found::NotBefore(at);
+        }
+        from = at + 1;
+    }
+    Found::NotBefore(bytes.len())
+}

@@ -1,0 +1,255 @@
+//! What a GET or HEAD makes its answer depend on (RFC 9110, 13 and 14).
+
+use std::fmt;
+use std::ops::Range;
+
+use super::date;
+use super::fields::Fields;
+use super::range::{self, Ranged};
+use crate::{FileInfo, Now};
+
+/// The conditions and the range of one request.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    if_match: Option<Vec<u8>>,
+    if_unmodified_since: Option<i64>,
+    if_none_match: Option<Vec<u8>>,
+    if_modified_since: Option<i64>,
+    range: Option<Vec<u8>>,
+    if_range: Option<Vec<u8>>,
+}
+
+/// How a file is to be answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// All of it.
+    Whole,
+    /// These bytes of it.
+    Part(Range<u64>),
+    /// The peer has it already.
+    NotModified,
+    /// It is not what the peer takes it for.
+    PreconditionFailed,
+    /// It has no such bytes.
+    Unsatisfiable,
+}
+
+impl Conditions {
+    /// Copies what the fields say. Dates that can't be read, and fields repeated that must not be,
+    /// are ignored, as the RFC has it.
+    pub(super) fn read(fields: &Fields<'_>, is_head: bool, now: Now) -> Self {
+        let date = |name| fields.single(name).and_then(|value| date::parse(value, now.unix_s));
+        let owned = |name| fields.single(name).map(<[u8]>::to_vec);
+        Self {
+            if_match: fields.list("if-match"),
+            if_unmodified_since: date("if-unmodified-since"),
+            if_none_match: fields.list("if-none-match"),
+            if_modified_since: date("if-modified-since"),
+            // Defined for GET alone.
+            range: if is_head { None } else { owned("range") },
+            if_range: owned("if-range"),
+        }
+    }
+
+    /// Evaluates everything in the order of RFC 9110, 13.2.2.
+    pub(super) fn select(&self, info: &FileInfo, now: Now) -> Selection {
+        let tag = ETag::of(info);
+        let modified_s = info.modified.unix_s;
+        let unmodified = match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) => lists(tags, tag, Comparison::Strong),
+            (None, Some(since)) => modified_s <= since,
+            (None, None) => true,
+        };
+        if !unmodified {
+            return Selection::PreconditionFailed;
+        }
+        let has_it = match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) => lists(tags, tag, Comparison::Weak),
+            (None, Some(since)) => modified_s <= since,
+            (None, None) => false,
+        };
+        if has_it {
+            return Selection::NotModified;
+        }
+        match &self.range {
+            Some(range) if self.range_still_fits(info, tag, now) => {
+                match range::select(range, info.len) {
+                    Ranged::Whole => Selection::Whole,
+                    Ranged::Part(part) => Selection::Part(part),
+                    Ranged::Unsatisfiable => Selection::Unsatisfiable,
+                }
+            }
+            _ => Selection::Whole,
+        }
+    }
+
+    fn range_still_fits(&self, info: &FileInfo, tag: ETag, now: Now) -> bool {
+        let Some(validator) = &self.if_range else { return true };
+        if validator.ends_with(b"\"") {
+            return tag.is(validator);
+        }
+        // A date that is not past yet may stand for two contents.
+        let is_strong = u64::try_from(info.modified.unix_s).is_ok_and(|at| at < now.unix_s);
+        is_strong && date::parse(validator, now.unix_s) == Some(info.modified.unix_s)
+    }
+}
+
+/// A strong entity tag: the time of the last change in nanoseconds, and the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ETag {
+    modified_ns: u64,
+    len: u64,
+}
+
+impl ETag {
+    pub(super) fn of(info: &FileInfo) -> Self {
+        // What does not fit wraps around: no one compares the times, only the tags.
+        let seconds = info.modified.unix_s as u64;
+        let modified_ns =
+            seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::from(info.modified.nanos));
+        Self { modified_ns, len: info.len }
+    }
+
+    /// Whether a quoted tag is this one.
+    fn is(self, quoted: &[u8]) -> bool {
+        let parts = quoted
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_suffix(b"\""))
+            .and_then(|opaque| std::str::from_utf8(opaque).ok());
+        // Written anew rather than read: only the exact spelling is the tag.
+        parts.is_some_and(|opaque| self.to_string()[1..] == format!("{opaque}\""))
+    }
+}
+
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{:x}-{:x}\"", self.modified_ns, self.len)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
+/// Whether a list of entity tags has this one; `*` stands for any.
+fn lists(list: &[u8], tag: ETag, comparison: Comparison) -> bool {
+    if list.trim_ascii() == b"*" {
+        return true;
+    }
+    let mut rest = list;
+    loop {
+        while let [b',' | b' ' | b'\t', after @ ..] = rest {
+            rest = after;
+        }
+        let (is_weak, quoted) = match rest.strip_prefix(b"W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        // A comma may be part of a tag, a quote never.
+        let Some(opaque) = quoted.strip_prefix(b"\"") else { return false };
+        let Some(end) = opaque.iter().position(|&byte| byte == b'"') else { return false };
+        if tag.is(&quoted[..end + 2]) && !(is_weak && comparison == Comparison::Strong) {
+            return true;
+        }
+        rest = &quoted[end + 2..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Modified;
+
+    const INFO: FileInfo =
+        FileInfo { len: 10, modified: Modified { unix_s: 784_111_777, nanos: 5 } };
+
+    fn select(conditions: &Conditions) -> Selection {
+        #[expect(clippy::disallowed_methods, reason = "an instant can't be made up")]
+        let instant = std::time::Instant::now();
+        conditions.select(&INFO, Now { instant, unix_s: 784_111_778 })
+    }
+
+    #[test]
+    fn tags_are_found_in_lists() {
+        let tag = ETag::of(&INFO);
+        let quoted = tag.to_string();
+        for (list, strong, weak) in [
+            (quoted.clone(), true, true),
+            (format!("W/{quoted}"), false, true),
+            (format!("\"a,b\", {quoted}"), true, true),
+            (format!("\"x\"{quoted}"), true, true),
+            (format!(",, \"x\" ,\t{quoted},"), true, true),
+            (" * ".to_owned(), true, true),
+            ("\"x\"".to_owned(), false, false),
+            (quoted.trim_matches('"').to_owned(), false, false),
+            (format!("\"x\", *, {quoted}"), false, false),
+            (format!("w/{quoted}"), false, false),
+            (quoted.to_uppercase(), false, false),
+            (String::new(), false, false),
+            ("\"".to_owned(), false, false),
+        ] {
+            assert_eq!(lists(list.as_bytes(), tag, Comparison::Strong), strong, "{list}");
+            assert_eq!(lists(list.as_bytes(), tag, Comparison::Weak), weak, "{list}");
+        }
+    }
+
+    #[test]
+    fn conditions_have_an_order() {
+        let tag = Some(ETag::of(&INFO).to_string().into_bytes());
+        let other = Some(b"\"x\"".to_vec());
+        let at = 784_111_777;
+        let range = Some(b"bytes=1-2".to_vec());
+        let none = Conditions::default;
+        for (conditions, selection) in [
+            (none(), Selection::Whole),
+            (Conditions { if_match: other.clone(), ..none() }, Selection::PreconditionFailed),
+            (
+                Conditions { if_match: tag.clone(), if_unmodified_since: Some(0), ..none() },
+                Selection::Whole,
+            ),
+            (
+                Conditions { if_unmodified_since: Some(at - 1), ..none() },
+                Selection::PreconditionFailed,
+            ),
+            (Conditions { if_unmodified_since: Some(at), ..none() }, Selection::Whole),
+            (
+                Conditions { if_match: other.clone(), if_none_match: tag.clone(), ..none() },
+                Selection::PreconditionFailed,
+            ),
+            (Conditions { if_none_match: tag.clone(), ..none() }, Selection::NotModified),
+            (
+                Conditions { if_none_match: other.clone(), if_modified_since: Some(at), ..none() },
+                Selection::Whole,
+            ),
+            (Conditions { if_modified_since: Some(at), ..none() }, Selection::NotModified),
+            (Conditions { if_modified_since: Some(at - 1), ..none() }, Selection::Whole),
+            (Conditions { range: range.clone(), ..none() }, Selection::Part(1..3)),
+            (
+                Conditions { range: range.clone(), if_none_match: tag.clone(), ..none() },
+                Selection::NotModified,
+            ),
+            (Conditions { range: range.clone(), if_range: tag, ..none() }, Selection::Part(1..3)),
+            (Conditions { range: range.clone(), if_range: other, ..none() }, Selection::Whole),
+            (
+                Conditions {
+                    range: range.clone(),
+                    if_range: Some(b"Sun, 06 Nov 1994 08:49:37 GMT".to_vec()),
+                    ..none()
+                },
+                Selection::Part(1..3),
+            ),
+            (
+                Conditions {
+                    range,
+                    if_range: Some(b"Sun, 06 Nov 1994 08:49:38 GMT".to_vec()),
+                    ..none()
+                },
+                Selection::Whole,
+            ),
+        ] {
+            assert_eq!(select(&conditions), selection, "{conditions:?}");
+        }
+    }
+}

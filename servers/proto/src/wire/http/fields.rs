@@ -1,0 +1,136 @@
+//! The header fields of a request.
+
+use crate::Limits;
+use crate::exchange::Refusal;
+use crate::wire::body::Body;
+
+/// What this server heeds of a request's header fields.
+///
+/// What every request needs is read at once; the rest is looked up by those few that use it.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'h> {
+    headers: &'h [httparse::Header<'h>],
+    pub(super) hosts: usize,
+    length: Option<u64>,
+    /// How many Transfer-Encoding fields there are.
+    codings: usize,
+    /// One of them says something else than `chunked`.
+    unknown_coding: bool,
+    pub(super) expects_continue: bool,
+    pub(super) unknown_expectation: bool,
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    /// There is a condition or a range.
+    pub(super) conditional: bool,
+    /// The protocol for resumable uploads is spoken.
+    pub(super) tus: bool,
+}
+
+impl<'h> Fields<'h> {
+    pub(super) fn read(headers: &'h [httparse::Header<'h>]) -> Result<Self, Refusal> {
+        let mut fields = Self { headers, ..Self::default() };
+        for header in headers {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            // The length sorts most fields out before any name is compared.
+            match header.name.len() {
+                4 if is("host") => {
+                    fields.hosts += 1;
+                    if !header.value.iter().all(|&byte| is_host_byte(byte)) {
+                        return Err(Refusal::Malformed("malformed Host"));
+                    }
+                }
+                5 | 8 | 13 | 17 | 19 if is_conditional(header.name) => fields.conditional = true,
+                13 if is("tus-resumable") => fields.tus = true,
+                6 if is("expect") => match header.value.eq_ignore_ascii_case(b"100-continue") {
+                    true => fields.expects_continue = true,
+                    false => fields.unknown_expectation = true,
+                },
+                10 if is("connection") => {
+                    for option in header.value.split(|&byte| byte == b',') {
+                        let option = option.trim_ascii();
+                        fields.close |= option.eq_ignore_ascii_case(b"close");
+                        fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    }
+                }
+                14 if is("content-length") => {
+                    let length = length(header.value)?;
+                    if fields.length.replace(length).is_some_and(|other| other != length) {
+                        return Err(Refusal::Malformed("contradictory Content-Length"));
+                    }
+                }
+                17 if is("transfer-encoding") => {
+                    fields.codings += 1;
+                    fields.unknown_coding |= !header.value.eq_ignore_ascii_case(b"chunked");
+                }
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The values of all fields of this name, in order.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value)
+    }
+
+    /// The value of a field that must not be repeated; `None` where it is.
+    pub(super) fn single(&self, name: &str) -> Option<&'h [u8]> {
+        let mut values = self.all(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// The joint value of a field that is a list; `None` where there is none.
+    pub(super) fn list(&self, name: &str) -> Option<Vec<u8>> {
+        let values: Vec<_> = self.all(name).collect();
+        (!values.is_empty()).then(|| values.join(&b", "[..]))
+    }
+
+    /// Whether there is a field of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// How the body is framed; `None` where the request says nothing of one.
+    pub(super) fn body(&self, is_1_0: bool, limits: &Limits) -> Result<Option<Body>, Refusal> {
+        match (self.codings, self.length) {
+            (0, None) => Ok(None),
+            (0, Some(left)) => Ok(Some(Body::Sized { left })),
+            (_, Some(_)) => {
+                Err(Refusal::Malformed("Content-Length together with Transfer-Encoding"))
+            }
+            (_, None) if is_1_0 => Err(Refusal::Malformed("Transfer-Encoding in HTTP/1.0")),
+            (_, None) if self.unknown_coding => Err(Refusal::TransferCodingUnknown),
+            (1, None) => Ok(Some(Body::chunked(limits.upload_bytes))),
+            (_, None) => Err(Refusal::Malformed("repeated Transfer-Encoding")),
+        }
+    }
+}
+
+fn is_conditional(name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "range",
+        "if-range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+    ];
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// A length: digits only, no sign, no list.
+pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
+    let digits = std::str::from_utf8(value).unwrap_or_default();
+    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => digits.parse().map_err(|_| Refusal::Malformed("malformed Content-Length")),
+        false => Err(Refusal::Malformed("malformed Content-Length")),
+    }
+}
+
+/// Whether a byte may stand in a host and port (RFC 3986, 3.2).
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte)
+}

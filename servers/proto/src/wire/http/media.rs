@@ -1,0 +1,39 @@
+//! What a file is, by its name.
+
+use crate::FileName;
+
+/// The media type that a name's extension stands for.
+pub(super) fn content_type(name: &FileName) -> &'static str {
+    const TYPES: [(&str, &str); 17] = [
+        ("txt", "text/plain; charset=utf-8"),
+        ("md", "text/markdown; charset=utf-8"),
+        ("csv", "text/csv; charset=utf-8"),
+        ("html", "text/html; charset=utf-8"),
+        ("htm", "text/html; charset=utf-8"),
+        ("css", "text/css; charset=utf-8"),
+        ("js", "text/javascript; charset=utf-8"),
+        ("json", "application/json"),
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("gif", "image/gif"),
+        ("webp", "image/webp"),
+        ("svg", SVG),
+        ("pdf", "application/pdf"),
+        ("mp4", "video/mp4"),
+        ("zip", "application/zip"),
+    ];
+    let (_, last) = name.split();
+    let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
+    TYPES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(extension))
+        .map_or("application/octet-stream", |(_, media_type)| media_type)
+}
+
+/// Whether a browser would run scripts that the file holds, in the name of this server.
+pub(super) fn is_active(content_type: &str) -> bool {
+    content_type == SVG || content_type.starts_with("text/html")
+}
+
+const SVG: &str = "image/svg+xml";

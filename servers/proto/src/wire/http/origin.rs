@@ -1,0 +1,70 @@
+//! Whether a page of another site stands behind a request.
+
+use super::fields::Fields;
+use crate::exchange::Refusal;
+
+/// Lets a request pass that a browser did not send, or that a page of this very server sent.
+///
+/// # Errors
+/// It comes from another origin, or from one that the browser does not tell.
+pub(super) fn check(fields: &Fields<'_>) -> Result<(), Refusal> {
+    let site_is_other = fields.all("sec-fetch-site").any(|site| {
+        site.eq_ignore_ascii_case(b"cross-site") || site.eq_ignore_ascii_case(b"same-site")
+    });
+    let origin_is_other = fields.has("origin")
+        && !matches!(
+            (fields.single("origin"), fields.single("host")),
+            (Some(origin), Some(host)) if is_same(origin, host)
+        );
+    match site_is_other || origin_is_other {
+        true => Err(Refusal::CrossOrigin),
+        false => Ok(()),
+    }
+}
+
+/// Whether an origin's authority is the host that was asked, default ports left out or not. Its
+/// scheme is not ours where something in front of us speaks TLS.
+fn is_same(origin: &[u8], host: &[u8]) -> bool {
+    [(&b"http://"[..], &b":80"[..]), (b"https://", b":443")].iter().any(|(scheme, port)| {
+        let bare = |authority: &[u8]| {
+            authority.strip_suffix(*port).unwrap_or(authority).to_ascii_lowercase()
+        };
+        origin
+            .split_at_checked(scheme.len())
+            .filter(|(given, authority)| {
+                given.eq_ignore_ascii_case(scheme) && !authority.is_empty()
+            })
+            .is_some_and(|(_, authority)| bare(authority) == bare(host))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_host_whatever_its_case_and_default_port() {
+        for (origin, host, same) in [
+            ("http://h:8800", "h:8800", true),
+            ("http://H.example", "h.EXAMPLE", true),
+            ("http://h", "h:80", true),
+            ("http://h:80", "h", true),
+            ("https://h", "h:443", true),
+            ("https://h", "h", true),
+            ("http://[::1]:8800", "[::1]:8800", true),
+            ("http://h:8801", "h:8800", false),
+            ("http://h", "h:8800", false),
+            ("http://h", "h:443", false),
+            ("http://h.evil.example", "h", false),
+            ("http://evil.example", "h", false),
+            ("ftp://h", "h", false),
+            ("null", "h", false),
+            ("null", "null", false),
+            ("", "", false),
+            ("http://", "", false),
+            ("http://h/", "h", false),
+        ] {
+            assert_eq!(is_same(origin.as_bytes(), host.as_bytes()), same, "{origin} {host}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Resumable uploads by the tus protocol, version 1.0.0 with the extension *creation*
+//! (<https://tus.io/protocols/resumable-upload>): the convention that most existing clients speak.
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `POST /` with `Upload-Length`, `Upload-Metadata: filename <base64>` | `201`, `Location: /.tus/<id>` |
+//! | `HEAD /.tus/<id>` | `200` with `Upload-Offset` and `Upload-Length` |
+//! | `PATCH /.tus/<id>` with `Upload-Offset` and a piece | `204` with the new `Upload-Offset` |
+//!
+//! Every request carries `Tus-Resumable: 1.0.0`. What of a PATCH arrives is kept, also where it
+//! breaks off. The PATCH that brings the last byte publishes the file: its `204` carries
+//! `Content-Location: /<name>` of the name that the file got. Its `Repr-Digest`, if any, is that of
+//! the whole file (not, as RFC 9530 has it for other PATCHes, of the patch): where it does not
+//! match, the answer is `400` and the upload is gone. Where publishing fails otherwise, an empty
+//! PATCH at the end tries again. An empty file needs no PATCH: its POST publishes it, and its
+//! `Location` is the file's.
+//!
+//! An upload's path shadows no file: the path is that of an upload for PATCH, which files do not
+//! know, and for a HEAD with `Tus-Resumable`, and that of a file `.tus/<id>` for all else.
+
+use super::base64;
+use super::fields::{self, Fields};
+use crate::exchange::Refusal;
+use crate::{FileName, PartialId, StoreError};
+
+/// The one version of the protocol.
+pub(super) const VERSION: &str = "1.0.0";
+/// The extensions beyond its core.
+pub(super) const EXTENSIONS: &str = "creation";
+/// The folder of paths that uploads have, without the leading slash.
+pub(super) const FOLDER: &str = ".tus/";
+/// What a piece is sent as.
+pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
+/// The answer to a path that is no upload's.
+pub(super) const UNKNOWN: Refusal = Refusal::Store(StoreError::NotFound);
+
+/// # Errors
+/// The request is in another version of the protocol, or in none.
+pub(super) fn check_version(fields: &Fields<'_>) -> Result<(), Refusal> {
+    match fields.single("tus-resumable") {
+        Some(version) if version == VERSION.as_bytes() => Ok(()),
+        _ => Err(Refusal::TusVersion),
+    }
+}
+
+/// The upload of a path without its leading slash.
+pub(super) fn id(path: &str) -> Option<PartialId> {
+    let digits = path.strip_prefix(FOLDER)?;
+    let is_id =
+        digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    is_id.then(|| u128::from_str_radix(digits, 16).ok()).flatten().map(PartialId)
+}
+
+/// The length of the whole upload.
+pub(super) fn length(fields: &Fields<'_>) -> Result<u64, Refusal> {
+    number(fields, "upload-length", "malformed or missing Upload-Length")
+}
+
+/// Where in the upload a piece begins.
+pub(super) fn offset(fields: &Fields<'_>) -> Result<u64, Refusal> {
+    number(fields, "upload-offset", "malformed or missing Upload-Offset")
+}
+
+fn number(fields: &Fields<'_>, name: &str, error: &'static str) -> Result<u64, Refusal> {
+    fields
+        .single(name)
+        .filter(|value| !value.is_empty())
+        .and_then(|value| fields::length(value).ok())
+        .ok_or(Refusal::Malformed(error))
+}
+
+/// Assigns the name that the metadata give the file; empties it where they give none.
+pub(super) fn name(fields: &Fields<'_>, name: &mut FileName) -> Result<(), Refusal> {
+    const MALFORMED: Refusal = Refusal::Malformed("malformed Upload-Metadata");
+    name.clear();
+    let Some(metadata) = fields.list("upload-metadata") else { return Ok(()) };
+    let mut is_named = false;
+    for pair in metadata.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+        let mut words = pair.splitn(2, |&byte| byte == b' ');
+        let key = words.next().unwrap_or_default();
+        let value =
+            base64::decode(words.next().unwrap_or_default().trim_ascii()).ok_or(MALFORMED)?;
+        if key == b"filename" {
+            if std::mem::replace(&mut is_named, true) {
+                return Err(MALFORMED);
+            }
+            name.assign(&value).map_err(Refusal::Name)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_32_small_hexadecimal_digits_name_an_upload() {
+        let path = ".tus/0123456789abcdef0123456789abcdef";
+        assert_eq!(id(path), Some(PartialId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)));
+        for path in [
+            "",
+            ".tus/",
+            "0123456789abcdef0123456789abcdef",
+            ".tus/0123456789abcdef0123456789abcde",
+            ".tus/0123456789abcdef0123456789abcdef0",
+            ".tus/+123456789abcdef0123456789abcdef",
+            ".tus/0123456789ABCDEF0123456789ABCDEF",
+            "a/.tus/0123456789abcdef0123456789abcdef",
+        ] {
+            assert_eq!(id(path), None, "{path}");
+        }
+    }
+}
