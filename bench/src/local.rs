@@ -1,7 +1,7 @@
 //! Carries out trials on this machine: a server process here, the load generator there.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
@@ -74,6 +74,9 @@ impl LocalExecutor {
 
     fn serve_file(&mut self, size: ByteSize) -> anyhow::Result<()> {
         let name = download_name(size);
+        if self.served.contains(OsStr::new(&name)) {
+            return Ok(());
+        }
         let path = self.root().join(&name);
         write_content(&path, &name, size.bytes())
             .with_context(|| format!("cannot write the file to serve, {}", path.display()))?;
