@@ -10,6 +10,8 @@ use crate::peer::{Peer, framed_data, framed_get, framed_name, http_get, http_put
 use crate::server::Server;
 
 const SOON: Duration = Duration::from_millis(200);
+/// Short for a test, and long for a peer that makes progress on a busy machine.
+const LATER: Duration = Duration::from_millis(1500);
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// A server whose every timeout is never, but for those that are adjusted.
@@ -22,7 +24,7 @@ fn server(kind: StrategyKind, adjust: impl FnOnce(&mut Timeouts)) -> Server {
 }
 
 pub(crate) fn an_idle_connection_is_closed(kind: StrategyKind) {
-    let server = server(kind, |timeouts| timeouts.idle = SOON);
+    let server = server(kind, |timeouts| timeouts.idle = LATER);
     server.store("file", "content");
     let mut silent = server.connect();
     assert_eq!(silent.rest(), b"");
@@ -57,8 +59,7 @@ pub(crate) fn a_head_must_be_whole_in_time(kind: StrategyKind) {
 }
 
 pub(crate) fn a_stalled_upload_is_ended_but_not_a_slow_one(kind: StrategyKind) {
-    let stall = Duration::from_millis(1500);
-    let server = server(kind, |timeouts| timeouts.stall = stall);
+    let server = server(kind, |timeouts| timeouts.stall = LATER);
     let content = bytes(1, 1000);
     let mut stalled = server.connect();
     assert_eq!(stalled.send(http_put("a", 1000)).send(&content[..999]).reply().status, 408);
@@ -73,7 +74,7 @@ pub(crate) fn a_stalled_upload_is_ended_but_not_a_slow_one(kind: StrategyKind) {
     let mut slow = server.connect();
     slow.send(http_put("b", 1000));
     for piece in content.chunks(100) {
-        std::thread::sleep(stall / 8);
+        std::thread::sleep(LATER / 8);
         slow.send(piece);
     }
     assert_eq!(slow.reply().stored_name(), "b");
@@ -81,7 +82,7 @@ pub(crate) fn a_stalled_upload_is_ended_but_not_a_slow_one(kind: StrategyKind) {
 }
 
 pub(crate) fn a_stalled_download_is_ended(kind: StrategyKind) {
-    let server = server(kind, |timeouts| timeouts.stall = SOON);
+    let server = server(kind, |timeouts| timeouts.stall = LATER);
     let content = bytes(2, 20_000_000);
     server.store("file", &content);
     let mut unread = Peer::connect_narrow(server.address());
