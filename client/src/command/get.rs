@@ -165,7 +165,7 @@ impl Partial {
         match renameat_with(CWD, &self.path, CWD, path, flags) {
             // A file system that cannot tell leaves a moment between looking and renaming.
             Err(Errno::INVAL | Errno::NOSYS) if !path.exists() => {
-                std::fs::rename(&self.path, path)?
+                std::fs::rename(&self.path, path)?;
             }
             renamed => renamed?,
         }

@@ -114,3 +114,63 @@ fn parse_port_range(text: &str) -> Option<u64> {
 fn open_descriptors() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(3, |entries| entries.count() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::{Direction, RequestFile};
+
+    fn spec(target: &str, connections: usize) -> LoadSpec {
+        LoadSpec {
+            target: target.parse().unwrap(),
+            wire: Wire::Http,
+            direction: Direction::Download,
+            files: vec![RequestFile { name: "a".into(), size_bytes: 1, weight: 1.0 }],
+            connections,
+            threads: 2,
+            cores: Vec::new(),
+            connection_use: ConnectionUse::KeepAlive,
+            arrival: Arrival::Closed { think: ThinkTime::None },
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            verify_every: 0,
+            seed: 0,
+        }
+    }
+
+    #[test]
+    fn only_loopback_has_ports_beyond_one_address() {
+        for (target, fits) in [("127.0.0.1:1", true), ("[::1]:1", false), ("192.0.2.1:1", false)] {
+            assert_eq!(spec(target, 1_001).check_ports(1_000).is_ok(), fits, "{target}");
+            assert!(spec(target, 1_000).check_ports(1_000).is_ok(), "{target}");
+        }
+        assert!(spec("127.0.0.1:1", 200_001).check_ports(1_000).is_err());
+    }
+
+    #[test]
+    fn sources_are_spread_only_where_ports_run_short() {
+        assert_eq!(spec("127.0.0.1:1", 10).sources(), 1);
+        let many = local_ports() as usize;
+        assert_eq!(spec("127.0.0.1:1", many).sources(), 2 + (many % 2) as u32);
+        assert_eq!(spec("192.0.2.1:1", many).sources(), 1);
+    }
+
+    #[test]
+    fn descriptors_are_counted_with_what_is_open_already() {
+        let spec = spec("127.0.0.1:1", 100);
+        assert!(spec.check_descriptors(10, 146).is_ok());
+        assert!(matches!(
+            spec.check_descriptors(10, 145),
+            Err(SpecError::Descriptors { connections: 100, needed: 146, limit: 145 })
+        ));
+    }
+
+    #[test]
+    fn a_port_range_includes_both_ends() {
+        assert_eq!(parse_port_range("32768\t60999\n"), Some(28_232));
+        assert_eq!(parse_port_range("x"), None);
+    }
+}

@@ -75,8 +75,8 @@ pub(super) struct Exchange {
 }
 
 /// How far an exchange got.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
     /// The socket would block; the next event brings it on.
     Blocked,
     /// Its share of this turn is used up, there is more to do.
@@ -163,7 +163,7 @@ impl Connection {
         exchange.pending = true;
         exchange.intended_ns = intended_ns;
         exchange.file = file as usize;
-        exchange.verify = verify_every > 0 && exchange.replies % verify_every == 0;
+        exchange.verify = verify_every > 0 && exchange.replies.is_multiple_of(verify_every);
     }
 
     /// Readies the request to be sent now.
@@ -223,14 +223,14 @@ impl Connection {
         direction: Direction,
         block: &mut [u8],
         budget: u64,
-    ) -> Progress {
-        let Some(stream) = &mut self.stream else { return Progress::Blocked };
+    ) -> Step {
+        let Some(stream) = &mut self.stream else { return Step::Blocked };
         let exchange = &mut self.exchange;
         let file = &catalogue.files[exchange.file];
         let limit = exchange.sent_bytes + budget;
         while exchange.sent_bytes < exchange.goal_bytes {
             if exchange.sent_bytes >= limit {
-                return Progress::Yielded;
+                return Step::Yielded;
             }
             let written = match direction {
                 Direction::Download => stream.write(&file.request[exchange.sent_bytes as usize..]),
@@ -242,69 +242,64 @@ impl Connection {
             match written {
                 Ok(bytes) => exchange.sent_bytes += bytes as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Blocked;
+                    return Step::Blocked;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Progress::Broken(error.kind()),
+                Err(error) => return Step::Broken(error.kind()),
             }
         }
-        Progress::Sent
+        Step::Sent
     }
 
-    /// Receives once into `buffer` and takes in what came. [`Progress::Waiting`] means that the
-    /// socket is drained: for a full buffer it is [`Progress::Yielded`].
+    /// Receives once into `buffer` and takes in what came. [`Step::Waiting`] means that the
+    /// socket is drained: for a full buffer it is [`Step::Yielded`].
     pub(super) fn receive(
         &mut self,
         catalogue: &Catalogue,
         direction: Direction,
         buffer: &mut [u8],
-    ) -> Progress {
-        let Some(stream) = &mut self.stream else { return Progress::Blocked };
+    ) -> Step {
+        let Some(stream) = &mut self.stream else { return Step::Blocked };
         let received = loop {
             match stream.read(buffer) {
                 Ok(bytes) => break bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Blocked;
+                    return Step::Blocked;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Progress::Broken(error.kind()),
+                Err(error) => return Step::Broken(error.kind()),
             }
         };
         if received == 0 {
-            return Progress::Closed;
+            return Step::Closed;
         }
-        let progress = self.take_in(catalogue, direction, &buffer[..received]);
+        let step = self.take_in(catalogue, direction, &buffer[..received]);
         let more_may_wait = received == buffer.len() || self.peer_closed;
-        if progress == Progress::Waiting && more_may_wait { Progress::Yielded } else { progress }
+        if step == Step::Waiting && more_may_wait { Step::Yielded } else { step }
     }
 
     /// The peer has closed: the end of a reply that has no other end, or too early.
-    pub(super) fn end(&mut self, catalogue: &Catalogue, direction: Direction) -> Progress {
+    pub(super) fn end(&mut self, catalogue: &Catalogue, direction: Direction) -> Step {
         match self.reader.close() {
             Ok(()) => {
                 self.exchange.keep_alive = false;
                 self.judge(catalogue, direction)
             }
             Err(fileserver_proto::client::ReplyError::NoReply) => {
-                Progress::Failed(ErrorKind::Reset, "closed by the server without a reply")
+                Step::Failed(ErrorKind::Reset, "closed by the server without a reply")
             }
-            Err(_) => Progress::Failed(ErrorKind::Reset, "closed by the server within a reply"),
+            Err(_) => Step::Failed(ErrorKind::Reset, "closed by the server within a reply"),
         }
     }
 
-    fn take_in(
-        &mut self,
-        catalogue: &Catalogue,
-        direction: Direction,
-        mut input: &[u8],
-    ) -> Progress {
+    fn take_in(&mut self, catalogue: &Catalogue, direction: Direction, mut input: &[u8]) -> Step {
         if !self.exchange.pending || self.phase != Phase::Busy {
-            return Progress::Failed(ErrorKind::Protocol, "data that nobody asked for");
+            return Step::Failed(ErrorKind::Protocol, "data that nobody asked for");
         }
         let file = &catalogue.files[self.exchange.file];
         loop {
             match self.reader.next(&mut input) {
-                Ok(ReplyEvent::NeedMore) => return Progress::Waiting,
+                Ok(ReplyEvent::NeedMore) => return Step::Waiting,
                 Ok(ReplyEvent::Head(head)) => self.take_in_head(head, file, direction),
                 Ok(ReplyEvent::Body(piece)) => {
                     let exchange = &mut self.exchange;
@@ -320,13 +315,13 @@ impl Connection {
                     exchange.received_bytes += piece.len() as u64;
                 }
                 Ok(ReplyEvent::End) if !input.is_empty() => {
-                    return Progress::Failed(ErrorKind::Protocol, "more than one reply");
+                    return Step::Failed(ErrorKind::Protocol, "more than one reply");
                 }
                 Ok(ReplyEvent::End) => return self.judge(catalogue, direction),
                 Err(fileserver_proto::client::ReplyError::Malformed(what)) => {
-                    return Progress::Failed(ErrorKind::Protocol, what);
+                    return Step::Failed(ErrorKind::Protocol, what);
                 }
-                Err(_) => return Progress::Failed(ErrorKind::Protocol, "a reply out of place"),
+                Err(_) => return Step::Failed(ErrorKind::Protocol, "a reply out of place"),
             }
         }
     }
@@ -348,7 +343,7 @@ impl Connection {
     }
 
     /// What a complete reply amounts to.
-    fn judge(&mut self, catalogue: &Catalogue, direction: Direction) -> Progress {
+    fn judge(&mut self, catalogue: &Catalogue, direction: Direction) -> Step {
         let exchange = &mut self.exchange;
         let file = &catalogue.files[exchange.file];
         if exchange.fault.is_some() {
@@ -363,7 +358,7 @@ impl Connection {
             Direction::Download => {}
             Direction::Upload => {
                 if exchange.sent_bytes < exchange.goal_bytes {
-                    return Progress::Failed(ErrorKind::Protocol, "an answer before the question");
+                    return Step::Failed(ErrorKind::Protocol, "an answer before the question");
                 }
                 let head = &self.heads[exchange.file];
                 let said = self.reader.text_bytes();
@@ -371,7 +366,7 @@ impl Connection {
                 if announced && exchange.sent_bytes == head.announced as u64 {
                     if said == OK.as_bytes() {
                         exchange.goal_bytes = head.bytes.len() as u64 + file.size_bytes;
-                        return Progress::GoOn;
+                        return Step::GoOn;
                     }
                     exchange.fault = Some(ErrorKind::Protocol);
                 } else if announced && !said.starts_with(SAVED.as_bytes()) {
@@ -382,10 +377,10 @@ impl Connection {
         self.answered()
     }
 
-    fn answered(&mut self) -> Progress {
+    fn answered(&mut self) -> Step {
         self.exchange.replies = self.exchange.replies.wrapping_add(1);
         self.exchange.pending = false;
-        Progress::Answered(self.exchange.fault)
+        Step::Answered(self.exchange.fault)
     }
 }
 

@@ -80,7 +80,9 @@ pub enum Arrival {
         think: ThinkTime,
     },
     /// Open loop: requests arrive at a rate whatever the server does, and are sent by whichever
-    /// connection is free; latency counts from the arrival.
+    /// connection is free; latency counts from the arrival. While no connection is free they
+    /// wait, and none is ever dropped. Each thread has an equal share of the arrivals, which only
+    /// its own connections serve.
     Open {
         /// Arrivals per second over all connections.
         rate_per_s: f64,

@@ -83,7 +83,9 @@ impl Target {
                         ReplyEvent::Head(head) if !head.kind.is_success() => {
                             return Err(match head.kind {
                                 ReplyKind::Status(status) => anyhow!("status {status}"),
-                                kind => anyhow!("{kind:?}"),
+                                ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => {
+                                    anyhow!("not an http reply")
+                                }
                             });
                         }
                         ReplyEvent::Head(_) => {}
