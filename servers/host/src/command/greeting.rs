@@ -44,7 +44,8 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
             humantime::format_duration(timeouts.drain_timeout),
         ),
     );
-    for (number, example) in examples(args.wire, address).into_iter().enumerate() {
+    for (number, example) in examples(args.wire, address, client_program()).into_iter().enumerate()
+    {
         line(if number == 0 { "try" } else { "" }, example);
     }
     text
@@ -63,13 +64,13 @@ pub(super) fn farewell(report: &ServeReport) -> String {
 }
 
 /// Lines to paste into a shell on this machine, for the wires that are spoken.
-fn examples(wire: WireChoice, address: SocketAddr) -> Vec<String> {
+fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> {
     let reachable = reachable(address);
     let (host, port) = (reachable.ip(), reachable.port());
-    let framed = [format!("client send FILE {host} {port} --wire framed")];
+    let framed = [format!("{client} send FILE {host} {port} --wire framed")];
     let http = [
-        format!("client send FILE {host} {port}"),
-        format!("client get NAME {host} {port}"),
+        format!("{client} send FILE {host} {port}"),
+        format!("{client} get NAME {host} {port}"),
         format!("curl -T FILE http://{reachable}/"),
         format!("curl -O http://{reachable}/NAME"),
     ];
@@ -79,6 +80,15 @@ fn examples(wire: WireChoice, address: SocketAddr) -> Vec<String> {
         WireChoice::Framed => framed.into(),
         WireChoice::Http => http.into(),
         WireChoice::Text => text.into(),
+    }
+}
+
+/// How the bundled client is called: whoever runs the server through cargo runs it the same way.
+fn client_program() -> &'static str {
+    // Cargo sets it for what it runs.
+    match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(_) => "cargo client",
+        None => "client",
     }
 }
 
@@ -99,11 +109,11 @@ mod tests {
     #[test]
     fn the_lines_to_paste_have_the_true_address_and_only_wires_that_are_spoken() {
         let anywhere: SocketAddr = "0.0.0.0:4711".parse().unwrap();
-        let all = examples(WireChoice::Auto, anywhere).join("\n");
+        let all = examples(WireChoice::Auto, anywhere, "client").join("\n");
         for part in ["client send FILE 127.0.0.1 4711", "http://127.0.0.1:4711/", "telnet"] {
             assert!(all.contains(part), "{all}");
         }
-        let six = examples(WireChoice::Http, "[::]:4711".parse().unwrap()).join("\n");
+        let six = examples(WireChoice::Http, "[::]:4711".parse().unwrap(), "client").join("\n");
         assert!(six.contains("http://[::1]:4711/") && !six.contains("telnet"), "{six}");
     }
 
