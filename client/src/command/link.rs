@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use fileserver_proto::Wire;
@@ -15,6 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Failure;
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait at a stretch: a signal just before it does not end it.
+pub(crate) const SLICE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 const BUFFER_BYTES: usize = 128 << 10;
 /// As much of a refusal's text as is shown.
 const REASON_BYTES: usize = 512;
@@ -191,28 +193,22 @@ impl<'a> Link<'a> {
 
     fn wait(&self, interest: PollFlags) -> Result<PollFlags, Failure> {
         let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), interest)];
-        let timeout = Timespec {
-            tv_sec: self.timeout.as_secs() as i64,
-            tv_nsec: i64::from(self.timeout.subsec_nanos()) as _,
-        };
-        loop {
-            let ready = poll(&mut fds, Some(&timeout));
+        let begun = Instant::now();
+        while begun.elapsed() < self.timeout {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted);
             }
-            match ready {
-                Ok(0) => {
-                    let seconds = self.timeout.as_secs_f64();
-                    return Err(Failure::Failed(anyhow!(
-                        "no answer within {seconds} s: the server may be full or stuck; try later, \
-                         or a longer --timeout"
-                    )));
-                }
+            match poll(&mut fds, Some(&SLICE)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(fds[0].revents()),
-                Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(anyhow::Error::new(error).into()),
             }
         }
+        let seconds = self.timeout.as_secs_f64();
+        Err(Failure::Failed(anyhow!(
+            "no answer within {seconds} s: the server may be full or stuck; try later, or a \
+             longer --timeout"
+        )))
     }
 }
 

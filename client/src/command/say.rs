@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::link::{connect, is_temporary};
+use super::link::{SLICE, connect, is_temporary};
 use super::{Failure, print_bytes};
 
 /// Say lines to a server and print what it answers
@@ -56,11 +56,12 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
             ];
             // A descriptor that nothing is wanted of would still tell that it was hung up.
             let count = if listening.is_empty() { 1 } else { 2 };
-            match poll(&mut fds[..count], None) {
-                Err(rustix::io::Errno::INTR) | Ok(_) if stop.load(Ordering::Relaxed) => {
-                    return Err(Failure::Interrupted);
-                }
-                Err(rustix::io::Errno::INTR) => continue,
+            let ready = poll(&mut fds[..count], Some(&SLICE));
+            if stop.load(Ordering::Relaxed) {
+                return Err(Failure::Interrupted);
+            }
+            match ready {
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(anyhow::Error::new(error).into()),
                 Ok(_) => (fds[0].revents(), count == 2 && !fds[1].revents().is_empty()),
             }
