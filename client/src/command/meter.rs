@@ -43,7 +43,7 @@ impl Meter {
         }
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let template = if total.is_some() {
-            "{msg} {percent:>3} % [{bar:30}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}"
+            "{msg} {percent:>3} % [{wide_bar}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}"
         } else {
             "{msg} {spinner} {binary_bytes}  {binary_bytes_per_sec}"
         };
