@@ -178,10 +178,10 @@ fn scratch_folder() -> anyhow::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     let mut builder = tempfile::Builder::new();
     builder.prefix("bench-");
-    if std::env::var_os("TMPDIR").is_none() {
-        if let Ok(folder) = builder.tempdir_in(memory) {
-            return Ok(folder);
-        }
+    if std::env::var_os("TMPDIR").is_none()
+        && let Ok(folder) = builder.tempdir_in(memory)
+    {
+        return Ok(folder);
     }
     let folder = builder.tempdir();
     folder.context("cannot create a temporary folder; set TMPDIR to one that can be written to")

@@ -79,7 +79,7 @@ pub fn watch(
     let (mut rss_bytes, mut threads) = (from.rss_bytes, from.threads);
     loop {
         let now = Instant::now();
-        let end = begin(now)? + warm_up + window - (looking + INTERVAL / 20).min(window / 2);
+        let end = begin(now)? + warm_up + window - (looking + INTERVAL / 4).min(window / 2);
         let rest = end.saturating_duration_since(now);
         if rest.is_zero() || done.load(Relaxed) {
             break;
@@ -90,7 +90,9 @@ pub fn watch(
         threads = threads.max(u64::try_from(stat.num_threads).unwrap_or(0));
     }
     let to = Look::at(&process, clock)?;
-    Some(Watched { from, to, rss_bytes, threads })
+    // Less would be the tail of a window that was noticed too late, or one that was cut short.
+    let seen = to.at.duration_since(from.at);
+    (seen >= window / 3).then_some(Watched { from, to, rss_bytes, threads })
 }
 
 impl Watched {

@@ -76,7 +76,7 @@ impl Observer for Display {
                 bar.inc(1);
             }
             Self::Lines { trials, began } => {
-                let done = row.trial as f64;
+                let done = f64::from(row.trial);
                 let left = began.elapsed().as_secs_f64() / done * (*trials as f64 - done);
                 let rate = row.requests_per_s.map_or_else(|| "–".to_owned(), units::count);
                 // That nobody reads along is no reason to stop measuring.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use clap::ValueEnum;
 use fileserver::StrategyKind;
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +38,7 @@ impl Target {
     /// One line that explains it.
     pub fn description(&self) -> String {
         match self {
-            Self::Strategy(kind) => kind
-                .to_possible_value()
-                .and_then(|value| value.get_help().map(ToString::to_string))
-                .unwrap_or_default(),
+            Self::Strategy(kind) => kind.summary(),
         }
     }
 }

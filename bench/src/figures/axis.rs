@@ -111,6 +111,16 @@ impl Axis {
         self.range.start
     }
 
+    /// A value so moved that it lies a share of the axis further on.
+    pub(super) fn shifted(&self, value: f64, share: f64) -> f64 {
+        let length = self.position(self.range.end) - self.position(self.range.start);
+        match self.scale {
+            Scale::Linear => value + share * length,
+            Scale::Log => value * 10f64.powf(share * length),
+            Scale::Nines => value,
+        }
+    }
+
     fn position(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => value,

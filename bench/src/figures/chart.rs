@@ -13,6 +13,8 @@ const WIDTH: u32 = 800;
 const TITLE_HEIGHT: u32 = 40;
 const PANEL_HEIGHT: u32 = 330;
 const LEGEND_ROW_HEIGHT: u32 = 24;
+/// Between neighbouring series, as a share of the axis.
+const SERIES_OFFSET: f64 = 0.008;
 const FONT: &str = "sans-serif";
 
 /// A picture: panels side by side.
@@ -70,7 +72,7 @@ impl Chart {
 
     fn draw(&self, area: &Area<'_>, rows: &[Vec<&Series>]) -> Drawn {
         area.fill(&PAPER)?;
-        area.draw(&Text::new(self.title.clone(), (14, 12), text(17, INK)))?;
+        area.draw(&Text::new(self.title.clone(), (14, 12), text(20, INK)))?;
         let (_, below) = area.split_vertically(TITLE_HEIGHT);
         let (panels, legend) = below.split_vertically(PANEL_HEIGHT);
         for (panel, area) in self.panels.iter().zip(panels.split_evenly((1, self.panels.len()))) {
@@ -81,7 +83,7 @@ impl Chart {
         }
         if self.has_hollow() {
             let at = ((WIDTH / 2) as i32, (rows.len() as u32 * LEGEND_ROW_HEIGHT) as i32 + 14);
-            let style = text(12, INK).pos(Pos::new(HPos::Center, VPos::Center));
+            let style = text(15, INK).pos(Pos::new(HPos::Center, VPos::Center));
             legend.draw(&Text::new(format!("hollow: {}", self.hollow_means), at, style))?;
         }
         Ok(())
@@ -130,34 +132,39 @@ impl Panel {
             .y_label_formatter(&|value| (self.y.write)(*value))
             .x_desc(&self.x.label)
             .y_desc(&self.y.label)
-            .label_style(text(13, INK))
-            .axis_desc_style(text(14, INK))
+            .label_style(text(15, INK))
+            .axis_desc_style(text(16, INK))
             .draw()?;
-        for series in &self.series {
-            let line = series.points.iter().map(|point| (point.x, point.y.median));
+        for (index, series) in self.series.iter().enumerate() {
+            let line = series.points.iter().map(|point| (self.x(index, point), point.y.median));
             chart.draw_series(LineSeries::new(line, series.look.colour.stroke_width(2)))?;
         }
-        for series in &self.series {
+        for (index, series) in self.series.iter().enumerate() {
             let style = series.look.colour.stroke_width(1);
             let bars = series.points.iter().filter_map(|point| {
                 let interval = point.y.interval?;
                 let (low, high) = (interval.low.max(self.y.low()), interval.high);
-                Some((point.x, low, high))
+                Some((self.x(index, point), low, high))
             });
             for (x, low, high) in bars.filter(|(_, low, high)| low < high) {
                 chart.draw_series([PathElement::new([(x, low), (x, high)], style)])?;
-                let cap = |y| EmptyElement::at((x, y)) + PathElement::new([(-4, 0), (4, 0)], style);
+                let cap = |y| EmptyElement::at((x, y)) + PathElement::new([(-3, 0), (3, 0)], style);
                 chart.draw_series([cap(low), cap(high)])?;
             }
             if series.marked {
-                let marks = series
-                    .points
-                    .iter()
-                    .map(|point| mark((point.x, point.y.median), series.look, point.hollow));
+                let marks = series.points.iter().map(|point| {
+                    mark((self.x(index, point), point.y.median), series.look, point.hollow)
+                });
                 chart.draw_series(marks)?;
             }
         }
         Ok(())
+    }
+
+    /// Each series stands a little beside the others, so that error bars do not hide each other.
+    fn x(&self, index: usize, point: &Point) -> f64 {
+        let from_the_middle = index as f64 - (self.series.len() as f64 - 1.0) / 2.0;
+        self.x.shifted(point.x, from_the_middle * SERIES_OFFSET)
     }
 }
 
@@ -170,7 +177,7 @@ fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
         if series.marked {
             area.draw(&mark((x + 13, y), series.look, false))?;
         }
-        let style = text(13, INK).pos(Pos::new(HPos::Left, VPos::Center));
+        let style = text(16, INK).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw(&Text::new(series.name.clone(), (x + 33, y), style))?;
         x += legend_width(series);
     }
@@ -178,7 +185,7 @@ fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
 }
 
 /// Room for the line, the name and the gap to the next one. Fonts are not measured here: 8 pixels
-/// hold the widest usual letter of 13-pixel text.
+/// hold the usual letters of the legend's text.
 fn legend_width(series: &Series) -> i32 {
     33 + 8 * series.name.chars().count() as i32 + 18
 }

@@ -1,0 +1,227 @@
+//! The strategies within this process: files down, files up, and growing numbers of connections.
+//!
+//! For comparisons between strategies use `bench run`, which gives each a process and a core of
+//! its own; this is for seeing what a change of the code does.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
+    criterion_main,
+};
+use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
+use fileserver::{Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver_proto::client::{ReplyEvent, ReplyReader, http};
+use fileserver_proto::{Settings, Wire};
+use loadgen::content::Content;
+use tempfile::TempDir;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+criterion_group!(benches, download, upload, connections);
+criterion_main!(benches);
+
+fn download(criterion: &mut Criterion) {
+    let mut group = group(criterion, "download");
+    for strategy in StrategyKind::ALL {
+        for (label, size) in [("1KiB", KIB), ("64KiB", 64 * KIB), ("1MiB", MIB)] {
+            let server = Server::start(strategy, size);
+            let mut client = Client::connect(server.address, concurrent(strategy, 4));
+            group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: size });
+            group.bench_function(BenchmarkId::new(strategy.name(), label), |bencher| {
+                bencher.iter_custom(|requests| client.download(requests, size));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn upload(criterion: &mut Criterion) {
+    let mut group = group(criterion, "upload");
+    for strategy in StrategyKind::ALL {
+        for (label, size) in [("1KiB", KIB), ("1MiB", MIB)] {
+            let server = Server::start(strategy, size);
+            let mut client = Client::connect(server.address, concurrent(strategy, 4));
+            group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: size });
+            group.bench_function(BenchmarkId::new(strategy.name(), label), |bencher| {
+                bencher.iter_custom(|requests| client.upload(requests, size));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn connections(criterion: &mut Criterion) {
+    let mut group = group(criterion, "connections");
+    for strategy in StrategyKind::ALL {
+        for count in [1, 16, 128] {
+            if concurrent(strategy, count) < count {
+                continue;
+            }
+            let server = Server::start(strategy, KIB);
+            let mut client = Client::connect(server.address, count);
+            group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: KIB });
+            group.bench_function(BenchmarkId::new(strategy.name(), count), |bencher| {
+                bencher.iter_custom(|requests| client.download(requests, KIB));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.sampling_mode(SamplingMode::Flat).sample_size(20);
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    group
+}
+
+/// As many connections as asked for, or the one that a strategy can serve at a time.
+fn concurrent(strategy: StrategyKind, connections: usize) -> usize {
+    if strategy == StrategyKind::Iterative { 1 } else { connections }
+}
+
+/// A server on a thread of this process, with one file; dropping it ends it.
+struct Server {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    thread: Option<JoinHandle<()>>,
+    _root: TempDir,
+}
+
+impl Server {
+    fn start(strategy: StrategyKind, size: u64) -> Self {
+        let root = tempfile::tempdir().expect("a temporary folder can be created");
+        let mut bytes = vec![0; size as usize];
+        Content::of_name(FILE).fill(0, &mut bytes);
+        std::fs::write(root.path().join(FILE), bytes).expect("the folder is new");
+        let options =
+            StoreOptions { durability: Durability::None, on_conflict: OnConflict::Overwrite };
+        let store = Store::open(root.path(), options).expect("the folder is there");
+        let site = Arc::new(Site::new(
+            store,
+            SiteOptions {
+                settings: Settings::default(),
+                workers: 8,
+                max_connections: 1024,
+                drain: Duration::from_secs(1),
+            },
+        ));
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let endpoint = Endpoint::bind(loopback, 1024).expect("there is a free port");
+        let address = endpoint.local_addr().expect("it is bound");
+        let shutdown = Shutdown::new();
+        let stop = shutdown.clone();
+        let thread = std::thread::spawn(move || {
+            strategy.build().serve(&endpoint, &site, &stop).expect("the server runs to its end");
+        });
+        Self { address, shutdown, thread: Some(thread), _root: root }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+        self.shutdown.trigger();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the server thread does not panic");
+        }
+    }
+}
+
+const FILE: &str = "file.bin";
+
+/// Blocking connections that are kept; on each, one request is under way at a time.
+struct Client {
+    connections: Vec<Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    reader: ReplyReader,
+    name: String,
+}
+
+impl Client {
+    fn connect(address: SocketAddr, connections: usize) -> Self {
+        let connections = (0..connections)
+            .map(|number| {
+                let stream = TcpStream::connect(address).expect("the server listens");
+                stream.set_nodelay(true).expect("the socket is new");
+                let name = format!("upload-{number}.bin");
+                Connection { stream, reader: ReplyReader::new(Wire::Http), name }
+            })
+            .collect();
+        Self { connections }
+    }
+
+    /// Wall time of so many downloads over all connections.
+    fn download(&mut self, requests: u64, size: u64) -> Duration {
+        let mut request = Vec::new();
+        http::get(&http::target(FILE), "localhost", true, &mut request);
+        self.exchange(requests, size, |_| request.clone())
+    }
+
+    /// Wall time of so many uploads over all connections.
+    fn upload(&mut self, requests: u64, size: u64) -> Duration {
+        let body = vec![b'x'; size as usize];
+        self.exchange(requests, 0, |name| {
+            let mut request = Vec::new();
+            http::put(&http::target(name), "localhost", size, true, &mut request);
+            request.extend_from_slice(&body);
+            request
+        })
+    }
+
+    /// Sends a request on each connection, then takes the reply from each, and so on.
+    fn exchange(
+        &mut self,
+        mut requests: u64,
+        reply_bytes: u64,
+        compose: impl Fn(&str) -> Vec<u8>,
+    ) -> Duration {
+        let composed: Vec<_> =
+            self.connections.iter().map(|connection| compose(&connection.name)).collect();
+        let mut buffer = vec![0; 128 << 10];
+        let began = Instant::now();
+        while requests > 0 {
+            let batch = self.connections.len().min(usize::try_from(requests).unwrap_or(usize::MAX));
+            for (connection, request) in self.connections[..batch].iter_mut().zip(&composed) {
+                connection.stream.write_all(request).expect("the server reads");
+            }
+            for connection in &mut self.connections[..batch] {
+                connection.take_reply(reply_bytes, &mut buffer);
+            }
+            requests -= batch as u64;
+        }
+        began.elapsed()
+    }
+}
+
+impl Connection {
+    fn take_reply(&mut self, expected_bytes: u64, buffer: &mut [u8]) {
+        let mut body_bytes = 0;
+        loop {
+            let received = self.stream.read(buffer).expect("the server answers");
+            assert_ne!(received, 0, "the server keeps the connection open");
+            let mut input = &buffer[..received];
+            loop {
+                match self.reader.next(&mut input).expect("the reply is well-formed") {
+                    ReplyEvent::NeedMore => break,
+                    ReplyEvent::Head(head) => assert!(head.kind.is_success(), "{head:?}"),
+                    ReplyEvent::Body(piece) => body_bytes += piece.len() as u64,
+                    ReplyEvent::End => {
+                        assert!(expected_bytes == 0 || body_bytes == expected_bytes);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The `bench` program as its users meet it.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn bench(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    bench(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs to a usage error and returns what it says.
+fn refusal(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name).display().to_string()
+    }
+}
+
+const TINY: &str = r#"
+name = "tiny"
+question = "Does it work?"
+strategies = ["threaded", "selector"]
+rounds = 1
+order = "mirrored"
+wire = "http"
+warm_up_ms = 40
+window_ms = 150
+
+[[sweep]]
+direction = "download"
+connections = [1, 4]
+sizes = ["1KiB"]
+
+[[sweep]]
+direction = "upload"
+connections = [2]
+sizes = ["16KiB"]
+"#;
+
+/// Every file of a folder with its content, charts included.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for folder in [folder.to_owned(), folder.join("plots")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                files.push((path.clone(), fs::read(path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn rows(folder: &Path) -> Vec<csv::StringRecord> {
+    let mut reader = csv::Reader::from_path(folder.join("trials.csv")).unwrap();
+    let outcome = reader.headers().unwrap().iter().position(|name| name == "outcome").unwrap();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert!(rows.iter().all(|row| !row[outcome].is_empty()));
+    rows
+}
+
+#[test]
+fn a_tiny_run_measures_reports_and_can_be_reported_again() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let ran = output(&["run", "--plan", &plan, "--out", out.to_str().unwrap()]);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("requests/s") && stdout.contains("selector"), "{stdout}");
+    assert!(stdout.contains("no difference can be claimed from 1 round"), "{stdout}");
+    assert!(stdout.contains("report.html"), "{stdout}");
+    assert_eq!(stderr.matches(" round 1 ").count(), 6, "a line per trial: {stderr}");
+
+    let rows = rows(&out);
+    assert_eq!(rows.len(), 6);
+    let column = |name: &str| {
+        let mut reader = csv::Reader::from_path(out.join("trials.csv")).unwrap();
+        reader.headers().unwrap().iter().position(|column| column == name).unwrap()
+    };
+    for row in &rows {
+        let number = |name| row[column(name)].parse::<f64>().unwrap();
+        assert!(number("requests") > 0.0, "{row:?}");
+        assert_eq!(number("errors"), 0.0, "{row:?}");
+    }
+    // On a busy machine a short window may be over before it is noticed, but not every one.
+    for name in ["server_cpu_s", "server_rss_bytes", "server_threads"] {
+        let mut seen = rows.iter().filter_map(|row| row[column(name)].parse::<f64>().ok());
+        assert!(seen.any(|value| value > 0.0), "{name}");
+    }
+
+    let before = contents(&out);
+    for entry in fs::read_dir(out.join("plots")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    fs::remove_file(out.join("report.html")).unwrap();
+    let again = output(&["report", out.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    assert!(contents(&out) == before, "the files differ");
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("long.toml", &TINY.replace("rounds = 1", "rounds = 500"));
+    let out = scratch.path("run");
+    let mut child = bench(&["run", "--plan", &plan, "--out", out.to_str().unwrap()])
+        .env("TMPDIR", scratch.folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::read_to_string(out.join("trials.csv")).map_or(0, |text| text.lines().count()) < 3 {
+        assert!(Instant::now() < deadline, "no trial within a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{stdout}");
+    assert!(stdout.contains("Interrupted"), "{stdout}");
+    assert!(rows(&out).len() >= 2);
+    assert!(out.join("report.html").is_file());
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    assert!(environment.contains("interrupted = true"), "{environment}");
+    // The served files' folder is named on the server's command line.
+    let served = scratch.folder.path().as_os_str().as_encoded_bytes().to_vec();
+    let left = procfs::process::all_processes().unwrap().flatten().filter(|process| {
+        let words = process.cmdline().unwrap_or_default();
+        words.iter().any(|word| word == "serve")
+            && words.iter().any(|word| word.as_bytes().starts_with(&served))
+    });
+    assert_eq!(left.count(), 0, "a server was left behind");
+    let kept: Vec<_> = fs::read_dir(scratch.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().starts_with("bench-"))
+        .collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[test]
+fn a_plan_with_a_fault_is_refused_by_file_line_and_key() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("bad.toml", &TINY.replace("rounds = 1", "rounds = 0"));
+    let said = refusal(&["run", "--plan", &plan]);
+    assert!(said.contains("bad.toml, line 5: rounds: must be more than zero"), "{said}");
+    let plan = scratch.file("bad.toml", &TINY.replace("window_ms", "widnow_ms"));
+    let said = refusal(&["run", "--plan", &plan]);
+    assert!(said.contains("line 9: unknown field `widnow_ms`"), "{said}");
+    let said = refusal(&["run", "--plan", &scratch.path("none.toml").display().to_string()]);
+    assert!(said.contains("cannot read the plan") && said.contains("none.toml"), "{said}");
+}
+
+#[test]
+fn wrong_flags_are_refused_with_what_would_be_right() {
+    let said = refusal(&["run", "--strategies", "threaded,apache"]);
+    assert!(said.contains("apache") && said.contains("thread-pool"), "{said}");
+    for arguments in [
+        ["run", "--connections", "0"],
+        ["run", "--rounds", "0"],
+        ["run", "--sizes", "0"],
+        ["run", "--sizes", "big"],
+        ["run", "--duration", "0s"],
+        ["run", "--duration", "soon"],
+        ["run", "--direction", "sideways"],
+    ] {
+        assert!(refusal(&arguments).contains(arguments[1]), "{arguments:?}");
+    }
+    let said = refusal(&["run", "--connections", "100000000"]);
+    assert!(said.contains("ulimit") || said.contains("port"), "{said}");
+    let said = refusal(&["run", "--direction", "upload", "--sizes", "900GiB"]);
+    assert!(said.contains("choose smaller sizes"), "{said}");
+}
+
+#[test]
+fn folders_that_do_not_fit_are_refused() {
+    let scratch = Scratch::new();
+    scratch.file("precious.txt", "mine");
+    let folder = scratch.folder.path().to_str().unwrap();
+    let said = refusal(&["run", "--quick", "--out", folder]);
+    assert!(said.contains("is not empty") && said.contains("--out"), "{said}");
+    for action in ["plot", "report"] {
+        let said = refusal(&[action, folder]);
+        assert!(said.contains("is not a results folder: it lacks trials.csv"), "{said}");
+    }
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "nothing was added");
+}
+
+#[test]
+fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
+    let listed = output(&["list"]);
+    let stdout = text(&listed.stdout);
+    for name in ["default", "quick", "iterative", "threaded", "thread-pool", "selector"] {
+        assert!(stdout.contains(name), "{stdout}");
+    }
+    let mut child = bench(&["list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert!(child.wait().unwrap().success(), "{stderr}");
+    assert!(stderr.is_empty(), "{stderr}");
+}
