@@ -32,6 +32,7 @@ pub(crate) struct Roster {
 struct Place {
     socket: Arc<OwnedFd>,
     idle: AtomicBool,
+    broken: AtomicBool,
 }
 
 /// A connection's place in the roster, for as long as this lives.
@@ -44,7 +45,11 @@ pub(crate) struct Registration {
 
 impl Roster {
     pub(crate) fn register(self: &Arc<Self>, socket: &Arc<OwnedFd>) -> Registration {
-        let place = Arc::new(Place { socket: Arc::clone(socket), idle: AtomicBool::new(false) });
+        let place = Arc::new(Place {
+            socket: Arc::clone(socket),
+            idle: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        });
         let key = self.lock().insert(Arc::clone(&place));
         Registration { roster: Arc::clone(self), place, key }
     }
@@ -62,9 +67,12 @@ impl Roster {
         }
     }
 
-    /// Breaks all connections.
-    fn end_all(&self) {
+    /// Breaks all connections, and counts each once.
+    fn end_all(&self, site: &Site) {
         for (_, place) in self.lock().iter() {
+            if !place.broken.swap(true, Ordering::SeqCst) {
+                site.counters.broken();
+            }
             let _ = rustix::net::shutdown(&place.socket, rustix::net::Shutdown::Both);
         }
     }
@@ -235,13 +243,13 @@ pub(crate) fn drain_when_triggered(
         roster.begin_drain();
         site.gate.wake();
         if request.is_urgent() {
-            roster.end_all();
+            roster.end_all(&site);
             return;
         }
         let (site, roster) = (Arc::clone(&site), Arc::clone(&roster));
         let watch = move || {
             if !site.gate.wait_until_empty(Instant::now() + site.drain, || false) {
-                roster.end_all();
+                roster.end_all(&site);
             }
         };
         if let Err(error) = std::thread::Builder::new().spawn(watch) {

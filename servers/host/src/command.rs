@@ -171,8 +171,8 @@ impl LogLevel {
 
 /// Runs the server to its end; for the calling process to exit with.
 ///
-/// 0 after a drain, 1 if serving failed, 2 if it could not begin, 130 if a second signal ended
-/// it. Takes over the process: SIGTERM, SIGINT, its descriptor limit and its log.
+/// 0 after a drain, 1 if serving failed or the drain ran out of time and broke connections, 2 if
+/// it could not begin, 130 if a second signal ended it. Takes over the process: SIGTERM, SIGINT, its descriptor limit and its log.
 pub fn run(args: &ServerArgs) -> ExitCode {
     start_log(args.log_level);
     let server = match Server::new(args) {
@@ -189,9 +189,10 @@ pub fn run(args: &ServerArgs) -> ExitCode {
             if !args.quiet {
                 say(format_args!("{}", greeting::farewell(&report)));
             }
-            match server.shutdown.is_urgent() {
-                true => ExitCode::from(INTERRUPTED),
-                false => ExitCode::SUCCESS,
+            match (server.shutdown.is_urgent(), report.broken) {
+                (true, _) => ExitCode::from(INTERRUPTED),
+                (false, 0) => ExitCode::SUCCESS,
+                (false, _) => ExitCode::FAILURE,
             }
         }
         Err(error) => {

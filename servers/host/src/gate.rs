@@ -41,7 +41,8 @@ impl Gate {
         self.max
     }
 
-    /// How many connections are open.
+    /// How many places are taken: by open connections, and by the thread, if any, that waits in
+    /// `accept` and already holds the place of the connection to come.
     pub fn open(&self) -> usize {
         *self.lock()
     }

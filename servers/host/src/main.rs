@@ -27,8 +27,8 @@ Examples:
   curl -O http://127.0.0.1:8800/picture.png       download
   telnet 127.0.0.1 8800                           then type a file's name
 
-Exit codes: 0 drained after SIGTERM or SIGINT, 1 serving failed, 2 could not start,
-130 ended by a second signal.";
+Exit codes: 0 drained after SIGTERM or SIGINT, 1 serving failed or the drain ran out of time and
+broke connections, 2 could not start, 130 ended by a second signal.";
 
 fn main() -> ExitCode {
     run(&Cli::parse().server)

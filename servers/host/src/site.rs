@@ -63,6 +63,7 @@ pub struct Counters {
     requests: AtomicU64,
     refused: AtomicU64,
     panics: AtomicU64,
+    broken: AtomicU64,
 }
 
 impl Counters {
@@ -86,6 +87,11 @@ impl Counters {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A connection was broken off because the drain ended before it did.
+    pub fn broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The counts so far.
     pub fn report(&self) -> ServeReport {
         ServeReport {
@@ -93,6 +99,7 @@ impl Counters {
             requests: self.requests.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             panics: self.panics.load(Ordering::Relaxed),
+            broken: self.broken.load(Ordering::Relaxed),
         }
     }
 }
@@ -108,6 +115,8 @@ pub struct ServeReport {
     pub refused: u64,
     /// Connections ended by a panic.
     pub panics: u64,
+    /// Connections broken off because the drain's time was over, or was cut short.
+    pub broken: u64,
 }
 
 /// Reads the clocks.

@@ -53,9 +53,13 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
 
 /// What happened, in one line.
 pub(super) fn farewell(report: &ServeReport) -> String {
-    let ServeReport { connections, requests, refused, panics } = report;
+    let ServeReport { connections, requests, refused, panics, broken } = report;
     let mut text = format!("served {requests} requests on {connections} connections");
-    for (count, what) in [(refused, "refused for want of a thread"), (panics, "ended by a panic")] {
+    for (count, what) in [
+        (refused, "refused for want of a thread"),
+        (panics, "ended by a panic"),
+        (broken, "broken off before they were done"),
+    ] {
         if *count > 0 {
             write!(text, ", {count} {what}").expect("a string takes any text");
         }
@@ -119,9 +123,11 @@ mod tests {
 
     #[test]
     fn the_farewell_names_only_what_happened() {
-        let report = ServeReport { connections: 2, requests: 5, refused: 0, panics: 0 };
+        let report = ServeReport { connections: 2, requests: 5, ..ServeReport::default() };
         assert_eq!(farewell(&report), "served 5 requests on 2 connections");
         let report = ServeReport { panics: 1, ..report };
         assert!(farewell(&report).ends_with(", 1 ended by a panic"));
+        let report = ServeReport { panics: 0, broken: 2, ..report };
+        assert!(farewell(&report).ends_with(" connections, 2 broken off before they were done"));
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fileserver_proto::Digest;
 use rustix::fs::{FlockOperation, flock};
@@ -53,6 +54,15 @@ fn content(store: &Store, from: &str) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(download.info().len).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     bytes
+}
+
+/// Waits for what must come; only something broken takes that long.
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it does not come about");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -375,13 +385,9 @@ fn a_file_kept_open_gives_way_to_its_successor() {
         // What others do to the folder shows after a while.
         fs::write(folder.path().join("new"), b"third, by others").unwrap();
         fs::rename(folder.path().join("new"), folder.path().join("page")).unwrap();
-        while content(&store, "page") != b"third, by others" {
-            std::thread::yield_now();
-        }
+        wait_until(|| content(&store, "page") == b"third, by others");
         fs::remove_file(folder.path().join("page")).unwrap();
-        while store.open_download(&name("page")).is_ok() {
-            std::thread::yield_now();
-        }
+        wait_until(|| store.open_download(&name("page")).is_err());
     }
 }
 
@@ -427,7 +433,7 @@ fn content_that_does_not_match_its_digest_is_not_stored() {
 fn an_abandoned_resumable_upload_is_removed_at_the_next_start() {
     let (folder, store) = stores(StoreOptions::default()).into_iter().next().unwrap();
     let [old, new] = ["old", "new"].map(|to| store.create_partial(Some(&name(to)), 1).unwrap());
-    let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400);
     for entry in on_disk(folder.path()) {
         if entry.ends_with(&format!("{:032x}", old.0)) {
             let file = fs::File::open(folder.path().join(entry)).unwrap();

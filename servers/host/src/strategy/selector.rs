@@ -153,6 +153,10 @@ impl<'s> Reactor<'s> {
             self.expire();
             self.accept()?;
         }
+        for slot in self.slots.drain() {
+            self.site.counters.broken();
+            slot.connection.close(self.site);
+        }
         Ok(())
     }
 

@@ -75,6 +75,7 @@ pub(crate) fn a_second_signal_ends_at_once(kind: StrategyKind) {
     assert!(server.is_running());
     server.terminate();
     assert_eq!(server.wait().code(), Some(130));
+    assert!(server.stderr().contains(", 1 broken off"), "{}", server.stderr());
     assert!(unread.rest().len() < LARGE);
 }
 
@@ -84,6 +85,8 @@ pub(crate) fn a_drain_is_limited_in_time(kind: StrategyKind) {
     let mut unread = Peer::connect_narrow(server.address());
     unread.send(http_get("file")).bytes(1);
     server.terminate();
-    assert_eq!(server.wait().code(), Some(0));
+    // It says that not all went well.
+    assert_eq!(server.wait().code(), Some(1));
+    assert!(server.stderr().contains(", 1 broken off"), "{}", server.stderr());
     assert!(unread.rest().len() < LARGE);
 }
