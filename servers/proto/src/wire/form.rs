@@ -15,6 +15,8 @@ use disposition::Disposition;
 
 /// Longest head of a part, in bytes.
 const PART_HEAD_BYTES: usize = 8 << 10;
+/// Most white space behind a delimiter, in bytes.
+const PADDING_BYTES: usize = 256;
 /// Most header fields of a part.
 const PART_HEADERS: usize = 16;
 /// How much a form may hold beside its files, in bytes.
@@ -153,12 +155,10 @@ impl Form {
                     Found::NotBefore(0) => return Step::Incomplete,
                     Found::NotBefore(len) => (len, self.phase),
                 },
-                Phase::Delimiter => match held {
-                    [b' ' | b'\t', ..] => (1, Phase::Delimiter),
-                    [b'\r', b'\n', ..] => (2, Phase::Head),
-                    [b'-', b'-', ..] => (2, Phase::Epilogue),
-                    [] | [b'\r' | b'-'] => return Step::Incomplete,
-                    _ => return Step::Refuse(MALFORMED),
+                Phase::Delimiter => match rest_of_line(held) {
+                    Ok(Some(next)) => next,
+                    Ok(None) => return Step::Incomplete,
+                    Err(refusal) => return Step::Refuse(refusal),
                 },
                 Phase::Head => match self.head(held, name) {
                     Ok(None) => return Step::Incomplete,
@@ -176,11 +176,16 @@ impl Form {
                     Err(refusal) => return Step::Refuse(refusal),
                 },
                 Phase::File => match find(held, &self.delimiter) {
-                    Found::At(0) => {
-                        self.consume(input, self.delimiter.len());
-                        self.phase = Phase::Delimiter;
-                        return Step::End;
-                    }
+                    // A file is whole only where its delimiter is one to the end of the line.
+                    Found::At(0) => match rest_of_line(&held[self.delimiter.len()..]) {
+                        Ok(Some(_)) => {
+                            self.consume(input, self.delimiter.len());
+                            self.phase = Phase::Delimiter;
+                            return Step::End;
+                        }
+                        Ok(None) => return Step::Incomplete,
+                        Err(refusal) => return Step::Refuse(refusal),
+                    },
                     Found::NotBefore(0) => return Step::Incomplete,
                     Found::At(len) | Found::NotBefore(len) => return Step::Write(len),
                 },
@@ -235,6 +240,22 @@ impl Form {
     fn consume(&mut self, input: &mut Buffer, len: usize) {
         input.consume(len);
         self.held -= len;
+    }
+}
+
+/// Reads what follows a delimiter in its line: how long that is, and what comes next. `None` where
+/// it has not come yet.
+fn rest_of_line(bytes: &[u8]) -> Result<Option<(usize, Phase)>, Refusal> {
+    let padding = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    if padding > PADDING_BYTES {
+        return Err(MALFORMED);
+    }
+    match &bytes[padding..] {
+        [b'\r', b'\n', ..] => Ok(Some((padding + 2, Phase::Head))),
+        [b'-', b'-', ..] if padding == 0 => Ok(Some((2, Phase::Epilogue))),
+        [] | [b'\r'] => Ok(None),
+        [b'-'] if padding == 0 => Ok(None),
+        _ => Err(MALFORMED),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
 
 mod store;
+pub mod transcript;
 
 use std::collections::VecDeque;
 use std::fmt;

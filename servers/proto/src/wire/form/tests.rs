@@ -114,6 +114,25 @@ fn faulty_forms_are_refused_however_they_arrive() {
 }
 
 #[test]
+fn a_file_before_a_faulty_delimiter_is_not_whole() {
+    for line in
+        ["--AaBc\r\n", "--AaB -\r\n", "--AaB-\r\n", &("--AaB".to_owned() + &" ".repeat(300))]
+    {
+        let content = part("a", "x") + line;
+        let mut form = Form::new(b"multipart/form-data; boundary=AaB").expect("a boundary");
+        let mut input = Buffer::default();
+        input.push(content.as_bytes());
+        form.hold(content.len());
+        let mut name = FileName::default();
+        assert_eq!(form.next(&mut input, &mut name), Step::Begin);
+        assert_eq!(form.next(&mut input, &mut name), Step::Write(1));
+        input.consume(1);
+        form.written(1);
+        assert_eq!(form.next(&mut input, &mut name), Step::Refuse(MALFORMED), "{line:?}");
+    }
+}
+
+#[test]
 fn names_obey_the_rules_of_names() {
     for name in ["..", ".", "a/", "a\\..", &"x".repeat(256)] {
         let content = part(name, "x") + "--AaB--";

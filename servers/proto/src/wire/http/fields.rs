@@ -131,6 +131,6 @@ pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
 }
 
 /// Whether a byte may stand in a host and port (RFC 3986, 3.2).
-fn is_host_byte(byte: u8) -> bool {
+pub(super) fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte)
 }

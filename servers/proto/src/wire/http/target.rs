@@ -1,6 +1,6 @@
 //! From a request target to what it names.
 
-use super::tus;
+use super::{fields, tus};
 use crate::FileName;
 use crate::exchange::Refusal;
 
@@ -60,10 +60,10 @@ pub(super) fn path(target: &str) -> Result<&str, Refusal> {
 /// What follows host and port in the absolute form, as it is sent to proxies.
 fn after_authority(target: &str) -> Option<&str> {
     let (scheme, rest) = target.split_once("://")?;
-    ["http", "https"]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(scheme))
-        .then(|| &rest[rest.find(['/', '?']).unwrap_or(rest.len())..])
+    let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let is_known = ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    let is_host = !authority.is_empty() && authority.bytes().all(fields::is_host_byte);
+    (is_known && is_host).then_some(rest)
 }
 
 /// Decodes a path once and assigns it.
@@ -125,7 +125,18 @@ mod tests {
 
     #[test]
     fn targets_that_name_none_are_refused() {
-        for target in ["", "*", "a", "host:80", "ftp://host/a", "/a#b"] {
+        for target in [
+            "",
+            "*",
+            "a",
+            "host:80",
+            "ftp://host/a",
+            "/a#b",
+            "http:///a",
+            "http://host#/a",
+            "http://user@host/a",
+            "http://host\\/a",
+        ] {
             assert!(matches!(path(target), Err(Refusal::Malformed(_))), "{target}");
         }
         for target in ["/%", "/%4", "/%zz", "/%+1", "/a%2"] {
