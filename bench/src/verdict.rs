@@ -43,6 +43,11 @@ fn sentence(summary: &Summary) -> String {
         ),
         Some((best, others)) => compare(&load, best, others),
     };
+    let unknown = summary.under(cell).any(|line| line.count(Outcome::GeneratorBound) > 0);
+    if unknown {
+        // One that is left out may be faster still.
+        sentence = sentence.replace("is fastest", "is fastest of those that can be compared");
+    }
     let left_out: Vec<_> = summary
         .under(cell)
         .filter(|line| !may_be_compared(line))
@@ -143,7 +148,8 @@ fn why_not(line: &Line) -> String {
         return format!("it served {served} of {} connections", line.cell.connections);
     }
     if let Some(count) = how_many(Outcome::GeneratorBound) {
-        return format!("in {count} the load generator was the limit, not the server");
+        let rate = rate(line);
+        return format!("in {count} the load generator was the limit, at {rate} requests/s");
     }
     for (outcome, what) in [
         (Outcome::Died, "the server died"),
@@ -260,6 +266,27 @@ mod tests {
         let verdict = verdict(Overrides::default(), executor);
         assert!(verdict.sentence.contains("no server was measured well enough"), "{verdict:?}");
         assert!(verdict.notes[0].contains("limited by the load generator"), "{verdict:?}");
+    }
+
+    #[test]
+    fn whoever_leads_the_rest_is_not_called_fastest_of_all() {
+        let plan = Plan::built_in("default").unwrap();
+        let mut records = records_of(&plan, MockExecutor::default());
+        for row in &mut records.trials {
+            if row.target == "selector" {
+                row.outcome = Outcome::GeneratorBound;
+            }
+        }
+        let sentence = Verdict::of(&Summary::of(&records)).sentence;
+        assert!(
+            sentence.contains("threaded is fastest of those")
+                || sentence.contains("thread-pool is fastest of those"),
+            "{sentence}"
+        );
+        assert!(
+            sentence.contains("selector is left out: in 5 of 5 trials the load generator"),
+            "{sentence}"
+        );
     }
 
     #[test]
