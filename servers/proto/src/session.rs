@@ -1,15 +1,15 @@
 //! One connection's state machine.
 
+mod upload;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::{Append, Decoded, Persist, Refusal, Reply, Request, Sink};
+use crate::exchange::{Decoded, Persist, Refusal, Reply, Request, Sink};
+use crate::wire::Codec;
 use crate::wire::body::{Body, Part};
-use crate::wire::form::Step;
-use crate::wire::{self, Codec};
-use crate::{
-    Action, Completion, Digest, FileName, IoBuffers, Now, PartialInfo, Settings, Stored, Wire,
-};
+use crate::{Action, Completion, Digest, FileName, IoBuffers, Now, Settings, Wire};
+use upload::{misfit, stored_names};
 
 /// How many bytes of a refused upload, and of a lingering close, are skipped at most.
 const SKIPPED_BYTES: u64 = 1 << 20;
@@ -475,115 +475,6 @@ impl Session {
         }
     }
 
-    /// Tells a peer that waits for it to send its body, and goes on with that.
-    fn ask_for_body(&mut self, io: &mut IoBuffers, expects_continue: bool, now: Now) {
-        if expects_continue {
-            io.output.push(wire::CONTINUE);
-            self.state = State::Inviting;
-            self.wait(self.settings.timeouts.stall, now);
-        } else {
-            self.read_body(io, now);
-        }
-    }
-
-    /// Goes on with an upload's body.
-    fn read_body(&mut self, io: &mut IoBuffers, now: Now) {
-        if let Sink::Form(_) = self.sink {
-            return self.read_form(io, now);
-        }
-        match self.body.next(&mut io.input, 0) {
-            Part::Content(len) => self.proceed(State::Writing { len }),
-            Part::End if self.is_but_a_piece() => self.abort(io, Then::Report, now),
-            Part::End => self.proceed(State::Committing),
-            Part::Incomplete => self.receive_body(now),
-            Part::Malformed(refusal) => self.distrust(io, refusal, now),
-        }
-    }
-
-    /// Goes on with a body that is a form.
-    fn read_form(&mut self, io: &mut IoBuffers, now: Now) {
-        let Sink::Form(form) = &mut self.sink else { return };
-        loop {
-            match form.next(&mut io.input, &mut self.name) {
-                Step::Begin => {
-                    return self.proceed(State::Creating { expects_continue: false });
-                }
-                Step::Write(len) => return self.proceed(State::Writing { len }),
-                Step::End => return self.proceed(State::Committing),
-                // What follows a name that breaks the rules can still be told apart.
-                Step::Refuse(refusal @ Refusal::Name(_)) => {
-                    return self.abort(io, Then::Refuse(refusal), now);
-                }
-                Step::Refuse(refusal) => return self.distrust(io, refusal, now),
-                Step::Incomplete => {}
-            }
-            match self.body.next(&mut io.input, form.held()) {
-                Part::Content(len) => {
-                    self.body.consumed(len);
-                    form.hold(len);
-                }
-                Part::End => match form.end() {
-                    Ok(()) => return self.form_stored(io, now),
-                    Err(refusal) => return self.distrust(io, refusal, now),
-                },
-                Part::Incomplete => return self.receive_body(now),
-                Part::Malformed(refusal) => return self.distrust(io, refusal, now),
-            }
-        }
-    }
-
-    fn receive_body(&mut self, now: Now) {
-        self.state = State::ReceivingBody;
-        self.wait(self.settings.timeouts.stall, now);
-    }
-
-    /// Gives up a body whose rest can't be told apart.
-    fn distrust(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
-        self.persist = Persist::Close;
-        self.abort(io, Then::Refuse(refusal), now);
-    }
-
-    /// Goes on after the current upload was published.
-    fn stored(&mut self, io: &mut IoBuffers, stored: &Stored, now: Now) {
-        match &mut self.sink {
-            Sink::File => self.reply(io, &Reply::Stored(stored), now),
-            Sink::Form(form) => {
-                form.stored(&stored.name);
-                self.read_form(io, now);
-            }
-            Sink::Partial(append) => {
-                let len = append.info.len;
-                self.reply(io, &Reply::PartialStored { stored, len }, now);
-            }
-        }
-    }
-
-    fn form_stored(&mut self, io: &mut IoBuffers, now: Now) {
-        let reply = Reply::FormStored { names: stored_names(&self.sink) };
-        self.codec.reply(&mut io.output, &reply, self.keeps(), now);
-        self.send_reply(io, now);
-    }
-
-    /// Whether the upload is a resumable one that is not whole yet.
-    fn is_but_a_piece(&self) -> bool {
-        matches!(&self.sink, Sink::Partial(append) if append.info.offset < append.info.len)
-    }
-
-    /// The resumable upload that the request is about.
-    fn append(&self) -> &Append {
-        match &self.sink {
-            Sink::Partial(append) => append,
-            Sink::File | Sink::Form(_) => unreachable!("the request is about a resumable upload"),
-        }
-    }
-
-    fn append_mut(&mut self) -> &mut Append {
-        match &mut self.sink {
-            Sink::Partial(append) => append,
-            Sink::File | Sink::Form(_) => unreachable!("the request is about a resumable upload"),
-        }
-    }
-
     /// Skips what is at hand of a refused body, and refuses when all of it is skipped.
     fn discard(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
         if let Part::Content(len) = self.body.next(&mut io.input, 0) {
@@ -693,26 +584,6 @@ impl Session {
 /// A name, unless it is to be chosen at random.
 fn given(name: &FileName) -> Option<&FileName> {
     (!name.as_str().is_empty()).then_some(name)
-}
-
-/// The names under which a form's files were stored, a line each.
-fn stored_names(sink: &Sink) -> &str {
-    match sink {
-        Sink::Form(form) => form.names(),
-        Sink::File | Sink::Partial(_) => "",
-    }
-}
-
-/// Why a piece does not belong where a resumable upload ends.
-fn misfit(asked: PartialInfo, info: PartialInfo, body: &Body) -> Option<Refusal> {
-    let room = info.len.saturating_sub(info.offset);
-    if asked.offset != info.offset {
-        Some(Refusal::OffsetMismatch)
-    } else if body.left().is_some_and(|left| left > room) {
-        Some(Refusal::TooLarge)
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]

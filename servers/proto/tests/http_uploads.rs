@@ -98,7 +98,7 @@ fn http_put_is_refused_before_a_byte_is_stored() {
         "Content-Encoding: identity\r\n",
         "Range: bytes=0-1\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:48:00 GMT\r\n",
     ] {
-        assert_eq!(answer(&store(), &put(fields)).0, 201, "{fields}");
+        assert_eq!(answer(&store(), put(fields)).0, 201, "{fields}");
     }
     let (output, _) = kept(Wire::Http, put("Content-Encoding: gzip\r\n").as_bytes());
     assert!(output.contains("\r\nAccept-Encoding: identity\r\n"));
