@@ -143,6 +143,14 @@ impl Buffer {
         self.push(&digits[first..]);
     }
 
+    /// Appends a number in hexadecimal digits.
+    pub(crate) fn push_hex(&mut self, number: u64) {
+        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+        for place in (0..digits).rev() {
+            self.push(&[b"0123456789abcdef"[(number >> (4 * place) & 15) as usize]]);
+        }
+    }
+
     /// Makes sure that [`spare`](Self::spare) is not empty, growing a buffer that is full.
     pub(crate) fn ensure_spare(&mut self) {
         const LEAST_BYTES: usize = 512;
@@ -220,6 +228,15 @@ mod tests {
             let mut buffer = Buffer::default();
             buffer.push_decimal(number);
             assert_eq!(buffer.filled(), number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_hexadecimal() {
+        for number in [0, 9, 10, 15, 16, 4096, u64::MAX] {
+            let mut buffer = Buffer::default();
+            buffer.push_hex(number);
+            assert_eq!(buffer.filled(), format!("{number:x}").as_bytes());
         }
     }
 

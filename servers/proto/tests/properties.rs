@@ -48,6 +48,24 @@ const WORDS: &[&[u8]] = &[
     b"\r\n",
     b"\r",
     b"\n",
+    b"Range: bytes=1-2\r\n",
+    b"If-None-Match: *\r\n",
+    b"Accept: text/html\r\n",
+    b"Origin: null\r\n",
+    b"Repr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n",
+    b"Content-Type: multipart/form-data; boundary=b\r\n",
+    b"Content-Length: 40\r\n",
+    b"--b\r\nContent-Disposition: form-data; filename=f\r\n\r\n",
+    b"\r\n--b",
+    b"--",
+    b"POST / HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 5\r\n\r\n",
+    b"PATCH /.tus/ab000000000000000000000000000000 HTTP/1.1\r\nHost: h\r\n\
+        Tus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n",
+    b"HEAD /.tus/ab000000000000000000000000000000 HTTP/1.1\r\nHost: h\r\n\
+        Tus-Resumable: 1.0.0\r\n\r\n",
+    b"Upload-Offset: 0\r\n",
+    b"Upload-Offset: 3\r\n",
+    b"Content-Length: 2\r\n",
     b"3\r\nabc\r\n",
     b"40\r\n",
     b"0\r\n",
@@ -143,6 +161,42 @@ proptest! {
             let input = [head, body].concat();
             let outcome = Conversation::outcome(Settings::default(), store(), cut(&input, &lengths));
             prop_assert_eq!(outcome.store.content("b"), Some(&content[..]));
+        }
+    }
+
+    #[test]
+    fn forms_arrive_unchanged(
+        contents in prop::collection::vec(
+            prop::collection::vec(prop::sample::select(&b"\r\n-bx"[..]), 0..60)
+                .prop_filter("no delimiter", |content| {
+                    !content.windows(5).any(|five| five == b"\r\n--b")
+                }),
+            1..4,
+        ),
+        chunk_bytes in 1..50usize,
+        lengths in prop::collection::vec(1..30usize, 1..6),
+    ) {
+        let mut form = Vec::new();
+        for (number, content) in contents.iter().enumerate() {
+            let head = format!(
+                "--b\r\nContent-Disposition: form-data; filename=f{number}\r\n\r\n"
+            );
+            form.extend_from_slice(&[head.as_bytes(), content, b"\r\n"].concat());
+        }
+        form.extend_from_slice(b"--b--\r\n");
+        let head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\n";
+        let sized = format!("{head}Content-Length: {}\r\n\r\n", form.len());
+        let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+        for chunk in form.chunks(chunk_bytes) {
+            chunked.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            chunked.extend_from_slice(&[chunk, b"\r\n"].concat());
+        }
+        chunked.extend_from_slice(b"0\r\n\r\n");
+        for input in [[sized.as_bytes(), &form].concat(), chunked] {
+            let outcome = Conversation::outcome(Settings::default(), store(), cut(&input, &lengths));
+            for (number, content) in contents.iter().enumerate() {
+                prop_assert_eq!(outcome.store.content(&format!("f{number}")), Some(&content[..]));
+            }
         }
     }
 

@@ -130,7 +130,23 @@ fn malformed_http_is_refused_and_the_connection_ends() {
              Content-Length: 1\r\n\r\na",
         ),
         (400, "PUT /.. HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na"),
-        // A GET with content that nobody waits for.
+        (
+            411,
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n",
+        ),
+        (411, "PATCH /.tus/0 HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n\r\n"),
+        (400, "POST / HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\nContent-Length: x\r\n\r\n"),
+        (
+            403,
+            "PUT /b HTTP/1.1\r\nHost: h\r\nOrigin: null\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            403,
+            "PUT /b HTTP/1.1\r\nHost: h\r\nOrigin: http://g\r\nExpect: 100-continue\r\n\
+             Content-Length: 1\r\n\r\na",
+        ),
+        // Content that nobody waits for.
+        (204, "OPTIONS * HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /"),
         (200, "GET /a.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /"),
     ];
     for (status, request) in cases {
@@ -154,6 +170,14 @@ fn http_requests_that_fail_alone_leave_the_connection_usable() {
         (400, "GET a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
         (400, "GET * HTTP/1.1\r\nHost: h\r\n\r\n"),
         (400, "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (400, "GET http:///a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (400, "GET http://h#/a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (400, "GET http://u@h/a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (400, "OPTIONS ** HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (405, "POST * HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"),
+        (405, "PUT * HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
+        (403, "PUT /b HTTP/1.1\r\nHost: h\r\nOrigin: http://g\r\nContent-Length: 3\r\n\r\nabc"),
+        (416, "GET /a.txt HTTP/1.1\r\nHost: h\r\nRange: bytes=5-\r\n\r\n"),
         (405, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
         (405, "POST /a.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
         (405, "DELETE /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"),

@@ -1,12 +1,11 @@
 //! What a GET or HEAD makes its answer depend on (RFC 9110, 13 and 14).
 
-use std::fmt;
 use std::ops::Range;
 
 use super::date;
 use super::fields::Fields;
 use super::range::{self, Ranged};
-use crate::{FileInfo, Now};
+use crate::{Buffer, FileInfo, Now};
 
 /// The conditions and the range of one request.
 #[derive(Debug, Default)]
@@ -110,20 +109,20 @@ impl ETag {
         Self { modified_ns, len: info.len }
     }
 
-    /// Whether a quoted tag is this one.
-    fn is(self, quoted: &[u8]) -> bool {
-        let parts = quoted
-            .strip_prefix(b"\"")
-            .and_then(|rest| rest.strip_suffix(b"\""))
-            .and_then(|opaque| std::str::from_utf8(opaque).ok());
-        // Written anew rather than read: only the exact spelling is the tag.
-        parts.is_some_and(|opaque| self.to_string()[1..] == format!("{opaque}\""))
+    /// Appends the tag with its quotes.
+    pub(super) fn push(self, output: &mut Buffer) {
+        output.push(b"\"");
+        output.push_hex(self.modified_ns);
+        output.push(b"-");
+        output.push_hex(self.len);
+        output.push(b"\"");
     }
-}
 
-impl fmt::Display for ETag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{:x}-{:x}\"", self.modified_ns, self.len)
+    /// Whether a quoted tag is this one, in its exact spelling.
+    fn is(self, quoted: &[u8]) -> bool {
+        let mut own = Buffer::default();
+        self.push(&mut own);
+        own.filled() == quoted
     }
 }
 
@@ -165,6 +164,12 @@ mod tests {
     const INFO: FileInfo =
         FileInfo { len: 10, modified: Modified { unix_s: 784_111_777, nanos: 5 } };
 
+    fn text(tag: ETag) -> String {
+        let mut output = Buffer::default();
+        tag.push(&mut output);
+        String::from_utf8(output.filled().to_vec()).unwrap()
+    }
+
     fn select(conditions: &Conditions) -> Selection {
         #[expect(clippy::disallowed_methods, reason = "an instant can't be made up")]
         let instant = std::time::Instant::now();
@@ -174,7 +179,7 @@ mod tests {
     #[test]
     fn tags_are_found_in_lists() {
         let tag = ETag::of(&INFO);
-        let quoted = tag.to_string();
+        let quoted = text(tag);
         for (list, strong, weak) in [
             (quoted.clone(), true, true),
             (format!("W/{quoted}"), false, true),
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn conditions_have_an_order() {
-        let tag = Some(ETag::of(&INFO).to_string().into_bytes());
+        let tag = Some(text(ETag::of(&INFO)).into_bytes());
         let other = Some(b"\"x\"".to_vec());
         let at = 784_111_777;
         let range = Some(b"bytes=1-2".to_vec());

@@ -243,7 +243,7 @@ fn push_path(output: &mut Buffer, name: &str, file: &FileName) {
 
 fn push_etag(output: &mut Buffer, info: &FileInfo) {
     push_name(output, "ETag");
-    write!(output, "{}", ETag::of(info)).expect("a buffer takes whatever is written");
+    ETag::of(info).push(output);
 }
 
 fn status(refusal: Refusal) -> &'static str {
