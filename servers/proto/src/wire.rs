@@ -3,7 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod form;
 pub mod framed;
-mod http;
+pub(crate) mod http;
 mod sniff;
 mod telnet;
 mod text;

@@ -6,6 +6,13 @@ pub fn get(target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends a request for `target` from the byte `from` on, if it still is what `etag` says; else
+/// for all of it.
+pub fn get_rest(target: &str, host: &str, from: u64, etag: &str, out: &mut Vec<u8>) {
+    head("GET", target, host, true, out);
+    out.extend_from_slice(format!("Range: bytes={from}-\r\nIf-Range: {etag}\r\n\r\n").as_bytes());
+}
+
 /// Appends the head of an upload of `len` bytes to `target`; the bytes themselves follow.
 pub fn put(target: &str, host: &str, len: u64, keep_alive: bool, out: &mut Vec<u8>) {
     head("PUT", target, host, keep_alive, out);
@@ -50,7 +57,8 @@ pub fn name(target: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-fn head(method: &str, target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
+/// Appends the request line and the fields that every request has.
+pub(super) fn head(method: &str, target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
     for part in [method, " ", target, " HTTP/1.1\r\nHost: ", host, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -76,10 +84,12 @@ mod tests {
         let mut out = Vec::new();
         get("/a", "h:1", true, &mut out);
         put("/b", "h:1", 5, false, &mut out);
+        get_rest("/c", "h:1", 7, "\"x\"", &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "GET /a HTTP/1.1\r\nHost: h:1\r\n\r\n\
-             PUT /b HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"
+             PUT /b HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\nContent-Length: 5\r\n\r\n\
+             GET /c HTTP/1.1\r\nHost: h:1\r\nRange: bytes=7-\r\nIf-Range: \"x\"\r\n\r\n"
         );
     }
 

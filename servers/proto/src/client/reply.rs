@@ -22,6 +22,10 @@ pub struct ReplyReader {
     /// The part of a head that has come so far; empty in the usual case that it comes at once.
     head: Vec<u8>,
     text: Vec<u8>,
+    /// The last http head, where heads are kept.
+    kept: Option<Vec<u8>>,
+    /// The next reply answers a HEAD.
+    is_head_only: bool,
 }
 
 /// What the bytes mean.
@@ -101,9 +105,27 @@ impl ReplyReader {
     /// A reader for a connection that speaks `wire`. The text wire has no replies to tell apart,
     /// and everything received on it is one body that ends with the connection.
     pub fn new(wire: Wire) -> Self {
-        let mut reader = Self { wire, state: State::Head, head: Vec::new(), text: Vec::new() };
+        let mut reader = Self {
+            wire,
+            state: State::Head,
+            head: Vec::new(),
+            text: Vec::new(),
+            kept: None,
+            is_head_only: false,
+        };
         reader.reset();
         reader
+    }
+
+    /// The same, but it keeps the fields of http replies for [`field`](Self::field).
+    pub fn keeping_fields(wire: Wire) -> Self {
+        Self { kept: Some(Vec::new()), ..Self::new(wire) }
+    }
+
+    /// Tells that the next reply answers an http HEAD: its head, whatever it says of a body, is
+    /// all of it.
+    pub fn expect_head_only(&mut self) {
+        self.is_head_only = true;
     }
 
     /// Starts again on a new connection.
@@ -113,6 +135,7 @@ impl ReplyReader {
             Wire::Text => State::UntilClose,
         };
         self.head.clear();
+        self.is_head_only = false;
     }
 
     /// The next event of the received bytes; takes what it used off the front of `input`.
@@ -184,6 +207,15 @@ impl ReplyReader {
         &self.text
     }
 
+    /// The value of a field of the http reply whose head came last, if it was there, is text, and
+    /// the reader [keeps fields](Self::keeping_fields).
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.kept.as_ref()?.split(|&byte| byte == b'\n').find_map(|line| {
+            let (field, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then_some(value.trim_ascii())
+        })
+    }
+
     fn next_head<'i>(&mut self, input: &mut &'i [u8]) -> Result<ReplyEvent<'i>, ReplyError> {
         loop {
             if input.is_empty() {
@@ -204,11 +236,16 @@ impl ReplyReader {
                 *input = &[];
                 return Ok(ReplyEvent::NeedMore);
             };
+            if let Some(kept) = &mut self.kept {
+                kept.clear();
+                kept.extend_from_slice(&bytes[..used]);
+            }
             // A head that was incomplete before ends within the bytes that have just been added.
             *input = &input[used - before..];
             self.head.clear();
             if let Some((head, state)) = parsed {
-                self.state = state;
+                let is_head_only = std::mem::take(&mut self.is_head_only);
+                self.state = if is_head_only { State::Ended } else { state };
                 return Ok(ReplyEvent::Head(head));
             }
         }

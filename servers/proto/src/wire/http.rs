@@ -7,7 +7,7 @@
 //! | `/.tus/<id>` | HEAD and PATCH of a resumable upload (see `tus.rs`) |
 //! | any, `*` | OPTIONS |
 
-mod base64;
+pub(crate) mod base64;
 mod conditions;
 mod date;
 mod digest;
@@ -19,7 +19,7 @@ mod origin;
 mod range;
 pub(crate) mod reply;
 mod target;
-mod tus;
+pub(crate) mod tus;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

@@ -129,6 +129,37 @@ fn interim_replies_are_passed_over() {
 }
 
 #[test]
+fn a_reply_to_head_is_its_head_alone() {
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    let mut reader = ReplyReader::new(Wire::Http);
+    for _ in 0..2 {
+        reader.expect_head_only();
+        let mut input = &reply[..];
+        assert_eq!(reader.next(&mut input), Ok(ReplyEvent::Head(status(200, Some(5), true))));
+        assert_eq!(reader.next(&mut input), Ok(ReplyEvent::End));
+    }
+    let input = [&reply[..], b"hello"].concat();
+    let mut input = &input[..];
+    assert_eq!(reader.next(&mut input), Ok(ReplyEvent::Head(status(200, Some(5), true))));
+    assert_eq!(reader.next(&mut input), Ok(ReplyEvent::Body(b"hello")));
+}
+
+#[test]
+fn fields_are_kept_where_that_is_asked_for() {
+    let reply = b"HTTP/1.1 100 Continue\r\nA: 0\r\n\r\nHTTP/1.1 204 No Content\r\na:  b: c \r\nA: d\r\n\r\n";
+    for step in 1..=reply.len() {
+        let mut reader = ReplyReader::keeping_fields(Wire::Http);
+        for mut piece in reply.chunks(step) {
+            while reader.next(&mut piece).unwrap() != ReplyEvent::NeedMore {}
+        }
+        assert_eq!((reader.field("A"), reader.field("b")), (Some("b: c"), None));
+    }
+    let mut reader = ReplyReader::new(Wire::Http);
+    let _ = reader.next(&mut &reply[..]);
+    assert_eq!(reader.field("A"), None);
+}
+
+#[test]
 fn http_that_can_be_read_in_two_ways_is_refused() {
     for reply in [
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",

@@ -24,13 +24,13 @@ use crate::exchange::Refusal;
 use crate::{FileName, PartialId, StoreError};
 
 /// The one version of the protocol.
-pub(super) const VERSION: &str = "1.0.0";
+pub(crate) const VERSION: &str = "1.0.0";
 /// The extensions beyond its core.
 pub(super) const EXTENSIONS: &str = "creation";
 /// The folder of paths that uploads have, without the leading slash.
 pub(super) const FOLDER: &str = ".tus/";
 /// What a piece is sent as.
-pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
+pub(crate) const MEDIA_TYPE: &str = "application/offset+octet-stream";
 /// The answer to a path that is no upload's.
 pub(super) const UNKNOWN: Refusal = Refusal::Store(StoreError::NotFound);
 
