@@ -211,6 +211,14 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
         cells(plan).len(),
         plan.rounds,
     );
+    if environment.machine.was_busy() {
+        let load = environment.machine.load_average.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            io::stderr(),
+            "warning: other programs keep this machine busy (load average {load}): expect wide \
+             intervals, or wait and run again"
+        );
+    }
     if !environment.optimised {
         let _ = writeln!(
             io::stderr(),

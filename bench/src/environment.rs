@@ -54,6 +54,9 @@ pub struct Machine {
     /// How the processor's frequency is chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_governor: Option<String>,
+    /// Processes that ran or wanted to, on average over the minute before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_average: Option<String>,
     /// Open files that the process is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor_limit: Option<u64>,
@@ -111,8 +114,19 @@ impl Machine {
             frequency_governor: fs::read_to_string(governor)
                 .ok()
                 .map(|text| text.trim().to_owned()),
+            load_average: fs::read_to_string("/proc/loadavg")
+                .ok()
+                .and_then(|text| Some(text.split(' ').next()?.to_owned())),
             descriptor_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
         }
+    }
+}
+
+impl Machine {
+    /// Whether others kept it so busy that the figures must suffer.
+    pub fn was_busy(&self) -> bool {
+        let load = self.load_average.as_ref().and_then(|load| load.parse::<f64>().ok());
+        load.is_some_and(|load| load > self.cores as f64 / 2.0)
     }
 }
 

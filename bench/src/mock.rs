@@ -101,7 +101,7 @@ impl Measurement {
 fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Duration) -> LoadReport {
     let mut response_ns = Histogram::new(3).expect("three digits are allowed");
     let mut random = fastrand::Rng::with_seed(u64::from(trial.number));
-    for _ in 0..requests.min(4_000) {
+    for _ in 0..requests.min(1_500) {
         let ns = mean_ns * (0.4 - 0.6 * random.f64().max(1e-9).ln());
         response_ns.record(ns as u64).expect("the histogram grows");
     }

@@ -110,6 +110,11 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
             format!("{}, {} cores, {processor}", machine.host, machine.cores)
         }),
         ("Kernel", machine.kernel.clone()),
+        ("Before", {
+            let load = machine.load_average.as_deref().unwrap_or("unknown");
+            let busy = if machine.was_busy() { ": others kept the machine busy" } else { "" };
+            format!("load average {load}{busy}")
+        }),
         ("Server", pinned(&placement.server_cores)),
         ("Generator", pinned(&placement.generator_cores)),
         (

@@ -40,8 +40,6 @@ pub(super) struct Series {
     pub(super) name: String,
     pub(super) look: Look,
     pub(super) points: Vec<Point>,
-    /// Whether each point has a marker.
-    pub(super) marked: bool,
 }
 
 /// One point.
@@ -49,8 +47,18 @@ pub(super) struct Series {
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: Estimate,
-    /// Drawn hollow: it does not mean quite what the others do.
-    pub(super) hollow: bool,
+    pub(super) mark: PointMark,
+}
+
+/// How a point is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PointMark {
+    /// As one of many that the line connects.
+    None,
+    /// As a value.
+    Filled,
+    /// As a value that does not mean quite what the others do.
+    Hollow,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -91,7 +99,7 @@ impl Chart {
 
     fn has_hollow(&self) -> bool {
         let mut series = self.panels.iter().flat_map(|panel| &panel.series);
-        series.any(|series| series.points.iter().any(|point| point.hollow))
+        series.any(|series| series.points.iter().any(|point| point.mark == PointMark::Hollow))
     }
 
     fn legend_rows(&self) -> Vec<Vec<&Series>> {
@@ -118,7 +126,7 @@ impl Panel {
     fn draw(&self, area: &Area<'_>) -> Drawn {
         let mut chart = ChartBuilder::on(area)
             .margin_left(8)
-            .margin_right(18)
+            .margin_right(30)
             .margin_top(6)
             .x_label_area_size(48)
             .y_label_area_size(74)
@@ -151,12 +159,11 @@ impl Panel {
                 let cap = |y| EmptyElement::at((x, y)) + PathElement::new([(-3, 0), (3, 0)], style);
                 chart.draw_series([cap(low), cap(high)])?;
             }
-            if series.marked {
-                let marks = series.points.iter().map(|point| {
-                    mark((self.x(index, point), point.y.median), series.look, point.hollow)
-                });
-                chart.draw_series(marks)?;
-            }
+            let marked = series.points.iter().filter(|point| point.mark != PointMark::None);
+            chart.draw_series(marked.map(|point| {
+                let hollow = point.mark == PointMark::Hollow;
+                mark((self.x(index, point), point.y.median), series.look, hollow)
+            }))?;
         }
         Ok(())
     }
@@ -174,9 +181,7 @@ fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
     for series in row {
         let style = series.look.colour.stroke_width(2);
         area.draw(&PathElement::new([(x, y), (x + 26, y)], style))?;
-        if series.marked {
-            area.draw(&mark((x + 13, y), series.look, false))?;
-        }
+        area.draw(&mark((x + 13, y), series.look, false))?;
         let style = text(16, INK).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw(&Text::new(series.name.clone(), (x + 33, y), style))?;
         x += legend_width(series);

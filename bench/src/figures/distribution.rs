@@ -4,7 +4,7 @@ use loadgen::load::Direction;
 
 use super::Figure;
 use super::axis::Axis;
-use super::chart::{Chart, Panel, Point, Series};
+use super::chart::{Chart, Panel, Point, PointMark, Series};
 use super::slice;
 use super::style::Look;
 use crate::schedule::Cell;
@@ -24,9 +24,8 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
             points: line
                 .spectrum()
                 .filter(|(percentile, _)| *percentile < 100.0)
-                .map(|(x, estimate)| Point { x, y: without_interval(estimate), hollow: false })
+                .map(|(x, estimate)| Point { x, y: without_interval(estimate), mark: mark_at(x) })
                 .collect(),
-            marked: false,
         })
         .filter(|series| !series.points.is_empty())
         .collect();
@@ -36,7 +35,7 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         Some((series.name.as_str(), at(99.0)?.y.median / at(50.0)?.y.median))
     });
     let widest = spread.max_by(|a, b| a.1.total_cmp(&b.1));
-    let caption = widest.map_or_else(
+    let mut caption = widest.map_or_else(
         || "Too few answers to tell the tail from the middle.".to_owned(),
         |(name, factor)| {
             format!(
@@ -46,6 +45,13 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
             )
         },
     );
+    for line in summary.under(cell).filter(|line| line.starved()) {
+        let served = line.connections_served.unwrap_or(0);
+        caption += &format!(
+            " {} served {served} of {} connections: what the others waited is not in its line.",
+            line.target, cell.connections
+        );
+    }
     let x = Axis::percentiles("percentile of the answers", most);
     let write = |value| slice::short(&units::microseconds(value));
     let y = Axis::log("response time", write, &slice::ys(&series));
@@ -68,6 +74,12 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
 fn busiest(summary: &Summary, direction: Direction) -> Option<Cell> {
     let cells = summary.cells().into_iter().filter(|cell| cell.direction == direction);
     cells.max_by_key(|cell| (cell.connections, std::cmp::Reverse(cell.size)))
+}
+
+/// Markers at the percentiles that have a tick, for those who cannot tell the colours.
+fn mark_at(percentile: f64) -> PointMark {
+    let marked = [50.0, 90.0, 99.0, 99.9, 99.99].contains(&percentile);
+    if marked { PointMark::Filled } else { PointMark::None }
 }
 
 /// Error bars at every percentile would hide the lines.

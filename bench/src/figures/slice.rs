@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loadgen::load::Direction;
 
-use super::chart::{Point, Series};
+use super::chart::{Point, PointMark, Series};
 use super::style::Look;
 use crate::outcome::Outcome;
 use crate::size::ByteSize;
@@ -59,24 +59,18 @@ pub(super) fn series(
         .map(|target| {
             let lines = summary.lines.iter().filter(|line| line.target == *target && wanted(line));
             let mut points: Vec<_> = lines
-                .filter_map(|line| {
-                    Some(Point { x: x(line), y: y(line)?, hollow: is_qualified(line) })
-                })
+                .filter_map(|line| Some(Point { x: x(line), y: y(line)?, mark: mark_of(line) }))
                 .collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            Series {
-                name: (*target).to_owned(),
-                look: Look::of(target, &targets),
-                points,
-                marked: true,
-            }
+            Series { name: (*target).to_owned(), look: Look::of(target, &targets), points }
         })
         .collect()
 }
 
-/// Whether what the line says about speed is not the whole truth.
-pub(super) fn is_qualified(line: &Line) -> bool {
-    line.starved() || line.count(Outcome::GeneratorBound) + line.count(Outcome::Errors) > 0
+/// Hollow where what the line says about speed is not the whole truth.
+fn mark_of(line: &Line) -> PointMark {
+    let qualified = line.count(Outcome::GeneratorBound) + line.count(Outcome::Errors) > 0;
+    if line.starved() || qualified { PointMark::Hollow } else { PointMark::Filled }
 }
 
 /// The distinct x values of some series, in order.
