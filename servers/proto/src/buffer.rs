@@ -145,10 +145,18 @@ impl Buffer {
 
     /// Appends a number in hexadecimal digits.
     pub(crate) fn push_hex(&mut self, number: u64) {
-        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
-        for place in (0..digits).rev() {
-            self.push(&[b"0123456789abcdef"[(number >> (4 * place) & 15) as usize]]);
+        let mut digits = [0; 16];
+        let mut first = digits.len();
+        let mut rest = number;
+        loop {
+            first -= 1;
+            digits[first] = b"0123456789abcdef"[(rest & 15) as usize];
+            rest >>= 4;
+            if rest == 0 {
+                break;
+            }
         }
+        self.push(&digits[first..]);
     }
 
     /// Makes sure that [`spare`](Self::spare) is not empty, growing a buffer that is full.

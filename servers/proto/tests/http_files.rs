@@ -29,8 +29,8 @@ fn not_modified() -> String {
 
 fn part(range: &str, content: &str) -> String {
     let fields = format!(
-        "ETag: {TAG}\r\nLast-Modified: Sun, 06 Nov 1994 08:48:00 GMT\r\nAccept-Ranges: bytes\r\n\
-         Content-Range: bytes {range}/5\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        "ETag: {TAG}\r\nLast-Modified: Sun, 06 Nov 1994 08:48:00 GMT\r\n\
+         Content-Range: bytes {range}/5\r\nAccept-Ranges: bytes\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Length: {}\r\n",
         content.len()
     );

@@ -128,7 +128,6 @@ pub(super) fn write_file(
         output.push(b"\r\nLast-Modified: ");
         output.push(&date::format(modified.min(context.now.unix_s)));
     }
-    output.push(b"\r\nAccept-Ranges: bytes");
     if let Selection::Part(part) = selection {
         output.push(b"\r\nContent-Range: bytes ");
         output.push_decimal(part.start);
@@ -138,7 +137,8 @@ pub(super) fn write_file(
         output.push_decimal(info.len);
     }
     let content_type = media::content_type(name);
-    push_field(output, "Content-Type", content_type);
+    output.push(b"\r\nAccept-Ranges: bytes\r\nContent-Type: ");
+    output.push(content_type.as_bytes());
     // Scripts in a file that somebody uploaded must not act for whoever looks at it.
     if media::is_active(content_type) {
         push_field(output, "Content-Security-Policy", "sandbox");
@@ -210,7 +210,8 @@ fn begin(output: &mut Buffer, status: &str, context: Context) {
 /// Ends a head; without a length where its status says that nothing follows.
 fn end(output: &mut Buffer, len: Option<u64>, context: Context) {
     if let Some(len) = len {
-        push_number(output, "Content-Length", len);
+        output.push(b"\r\nContent-Length: ");
+        output.push_decimal(len);
     }
     output.push(match context.connection {
         Connection::Unsaid => b"\r\n\r\n",
@@ -242,7 +243,7 @@ fn push_path(output: &mut Buffer, name: &str, file: &FileName) {
 }
 
 fn push_etag(output: &mut Buffer, info: &FileInfo) {
-    push_name(output, "ETag");
+    output.push(b"\r\nETag: ");
     ETag::of(info).push(output);
 }
 

@@ -11,7 +11,8 @@
 //! breaks off. The PATCH that brings the last byte publishes the file: its `204` carries
 //! `Content-Location: /<name>` of the name that the file got. Its `Repr-Digest`, if any, is that of
 //! the whole file (not, as RFC 9530 has it for other PATCHes, of the patch): where it does not
-//! match, the answer is `400` and the upload is gone. Where publishing fails otherwise, an empty
+//! match, the answer is `400` and the upload is gone. `Content-Digest`, which is that of a piece, is
+//! not looked at. Where publishing fails otherwise, an empty
 //! PATCH at the end tries again. An empty file needs no PATCH: its POST publishes it, and its
 //! `Location` is the file's.
 //!
