@@ -27,3 +27,24 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 pub(crate) fn sha256_of_file(path: &Path) -> [u8; 32] {
     sha256(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
+
+/// Bytes as header fields carry them (RFC 4648, 4).
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(*three.get(at).unwrap_or(&0)));
+        for digit in 0..4 {
+            text.push(match digit <= three.len() {
+                true => char::from(DIGITS[bits >> (18 - 6 * digit) & 63]),
+                false => '=',
+            });
+        }
+    }
+    text
+}
+
+/// The field that tells the checksum of a whole file.
+pub(crate) fn repr_digest(bytes: &[u8]) -> String {
+    format!("Repr-Digest: sha-256=:{}:\r\n", base64(&sha256(bytes)))
+}

@@ -4,11 +4,15 @@ mod command_line;
 mod content;
 mod descriptors;
 mod drain;
+mod http_framing;
+mod http_reading;
+mod http_uploads;
 mod limits;
 mod names;
 mod odd_peers;
 mod peer;
 mod process;
+mod resumable;
 mod scheduling;
 mod server;
 mod timeouts;
@@ -62,6 +66,35 @@ tests_of_all_strategies! {
         odd_peers::pipelined_requests_are_answered_in_order
         odd_peers::resets_during_transfers_hurt_nobody_else
         odd_peers::garbage_is_refused
+        http_reading::a_range_is_just_these_bytes
+        http_reading::a_cut_download_is_resumed_only_of_the_same_file
+        http_reading::what_a_cache_has_is_not_sent_again
+        http_reading::a_file_changed_by_others_is_served_as_it_is
+        http_reading::head_is_get_without_the_content
+        http_reading::methods_are_told_and_others_refused
+        http_reading::the_listing_suits_whoever_asks
+        http_reading::what_scripts_a_file_holds_do_not_act_for_its_reader
+        http_uploads::a_stored_upload_is_told_where_it_is
+        http_uploads::a_taken_name_can_be_an_error
+        http_uploads::a_taken_name_can_be_overwritten
+        http_uploads::content_that_is_not_what_its_digest_says_is_not_stored
+        http_uploads::a_form_brings_files
+        http_uploads::a_boundary_may_fall_anywhere
+        http_uploads::a_faulty_form_is_refused
+        http_uploads::pages_of_other_sites_cannot_upload
+        http_uploads::a_body_is_asked_for_where_its_sender_waits
+        http_uploads::nothing_is_written_outside_by_any_way_to_upload
+        http_framing::an_ambiguous_request_is_answered_once
+        http_framing::content_of_a_read_is_no_request
+        http_framing::an_early_refusal_is_heard_and_its_body_skipped
+        http_framing::a_refusal_is_heard_by_a_peer_that_sends_all_the_while
+        http_framing::old_and_plain_requests_are_served
+        resumable::an_upload_goes_on_after_its_connection_broke
+        resumable::a_taken_name_is_numbered_when_the_upload_is_whole
+        resumable::a_piece_that_does_not_fit_is_refused
+        resumable::a_whole_that_is_not_what_its_digest_says_is_gone
+        resumable::an_upload_survives_the_server
+        resumable::what_is_kept_of_an_upload_is_no_file
         names::no_name_leaves_the_root
         names::no_link_leaves_the_root
         names::only_regular_files_are_served
@@ -85,6 +118,7 @@ tests_of_all_strategies! {
     }
     concurrent {
         odd_peers::a_stalled_peer_holds_nobody_up
+        resumable::one_connection_at_a_time_appends
         limits::connections_beyond_the_limit_wait
         scheduling::many_keep_alive_clients_all_make_progress
         scheduling::a_large_transfer_does_not_starve_small_ones

@@ -203,14 +203,19 @@ impl Message {
     }
 }
 
+/// The head of a request of the http wire; each of its further fields ends with `\r\n`.
+pub(crate) fn http(method_and_target: &str, fields: &str) -> String {
+    format!("{method_and_target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n")
+}
+
 /// A request of the http wire for a file; the name goes as it is.
 pub(crate) fn http_get(name: &str) -> String {
-    format!("GET /{name} HTTP/1.1\r\nHost: test\r\n\r\n")
+    http(&format!("GET /{name}"), "")
 }
 
 /// The head of an upload over the http wire.
 pub(crate) fn http_put(name: &str, len: u64) -> String {
-    format!("PUT /{name} HTTP/1.1\r\nHost: test\r\nContent-Length: {len}\r\n\r\n")
+    http(&format!("PUT /{name}"), &format!("Content-Length: {len}\r\n"))
 }
 
 /// A request of the framed wire for a file.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -18,7 +19,7 @@ pub(crate) struct Process {
     child: Child,
     stdout: Option<BufReader<ChildStdout>>,
     address: SocketAddr,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Process {
@@ -30,8 +31,19 @@ impl Process {
     /// The same, after a shell command that sets limits.
     pub(crate) fn under(limits: &str, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("root")).unwrap();
+        Self::on(Arc::new(folder), limits, args)
+    }
+
+    /// Kills the server without notice and starts another on the same folder.
+    pub(crate) fn killed_and_replaced(self, args: &[&str]) -> Self {
+        let folder = Arc::clone(&self.folder);
+        drop(self);
+        Self::on(folder, ":", args)
+    }
+
+    fn on(folder: Arc<TempDir>, limits: &str, args: &[&str]) -> Self {
         let root = folder.path().join("root");
-        fs::create_dir(&root).unwrap();
         let mut child = Command::new("sh")
             .arg("-c")
             .arg(format!(r#"{limits}; exec "$0" "$@""#))

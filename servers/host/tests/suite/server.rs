@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fileserver::store::{Durability, Store, StoreOptions};
+use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{Endpoint, ServeReport, Shutdown, Site, SiteOptions, StrategyKind};
 use fileserver_proto::Settings;
 use tempfile::TempDir;
@@ -32,8 +32,21 @@ impl Server {
     }
 
     pub(crate) fn with(kind: StrategyKind, adjust: impl FnOnce(&mut SiteOptions)) -> Self {
+        Self::start_with(kind, OnConflict::default(), adjust)
+    }
+
+    /// A server that treats taken names like this.
+    pub(crate) fn on_conflict(kind: StrategyKind, way: OnConflict) -> Self {
+        Self::start_with(kind, way, |_| {})
+    }
+
+    fn start_with(
+        kind: StrategyKind,
+        on_conflict: OnConflict,
+        adjust: impl FnOnce(&mut SiteOptions),
+    ) -> Self {
         let mut options = SiteOptions {
-            settings: Settings::default(),
+            settings: Settings { server_name: kind.name().to_owned(), ..Settings::default() },
             workers: 4,
             max_connections: 1000,
             drain: PATIENCE,
@@ -43,8 +56,8 @@ impl Server {
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
         // What power cuts leave is not tested here.
-        let durable = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
-        let store = Store::open(&root, durable).unwrap();
+        let options_of_store = StoreOptions { durability: Durability::None, on_conflict };
+        let store = Store::open(&root, options_of_store).unwrap();
         let site = Arc::new(Site::new(store, options));
         let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
         let address = endpoint.local_addr().unwrap();
