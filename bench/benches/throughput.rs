@@ -78,7 +78,7 @@ fn connections(criterion: &mut Criterion) {
 fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
     let mut group = criterion.benchmark_group(name);
     group.sampling_mode(SamplingMode::Flat).sample_size(20);
-    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_millis(1500));
     group
 }
 

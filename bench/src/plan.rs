@@ -153,6 +153,9 @@ impl Plan {
         if let Some(targets) = overrides.targets {
             self.targets = targets;
         }
+        // The same server twice under one name could not be told apart.
+        let mut names = std::collections::HashSet::new();
+        self.targets.retain(|target| names.insert(target.clone()));
         if let Some(direction) = overrides.direction {
             if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
                 self.sweeps.retain(|sweep| sweep.direction == direction);
@@ -286,7 +289,7 @@ mod tests {
     #[test]
     fn flags_replace_what_the_plan_says() {
         let plan = quick().with(Overrides {
-            targets: Some(vec!["selector".parse().unwrap()]),
+            targets: Some(vec!["selector".parse().unwrap(), "selector".parse().unwrap()]),
             connections: Some(vec![2]),
             sizes: Some(vec![ByteSize::new(5)]),
             direction: Some(Direction::Upload),
