@@ -9,6 +9,7 @@ use fileserver_proto::Wire;
 pub(crate) mod get;
 mod link;
 pub(crate) mod load;
+mod memory;
 mod meter;
 pub(crate) mod say;
 pub(crate) mod send;
@@ -64,6 +65,17 @@ impl From<WireArg> for Wire {
             WireArg::Framed => Self::Framed,
             WireArg::Http => Self::Http,
         }
+    }
+}
+
+/// The wire of a transfer by hand: resuming takes http, and framed is the default otherwise.
+fn transfer_wire(wire: Option<WireArg>, resume: bool) -> Result<Wire, Failure> {
+    match (wire, resume) {
+        (Some(WireArg::Framed), true) => Err(Failure::Usage(anyhow::anyhow!(
+            "--resume speaks http: leave --wire framed out, or --resume"
+        ))),
+        (Some(WireArg::Http), _) | (None, true) => Ok(Wire::Http),
+        (Some(WireArg::Framed) | None, false) => Ok(Wire::Framed),
     }
 }
 

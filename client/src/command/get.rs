@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
     }
     output.begin()?;
-    let mut meter = Meter::new(name.as_str(), head.body_bytes, output.is_stdout());
+    let mut meter = Meter::new(name.as_str(), head.body_bytes, 0, output.is_stdout());
     let mut received = 0;
     loop {
         match link.hear()? {

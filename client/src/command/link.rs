@@ -78,7 +78,7 @@ impl<'a> Link<'a> {
     ) -> Result<Self, Failure> {
         let stream = connect(host, port)?;
         stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
-        let (reader, buffer) = (ReplyReader::new(wire), vec![0; BUFFER_BYTES]);
+        let (reader, buffer) = (ReplyReader::keeping_fields(wire), vec![0; BUFFER_BYTES]);
         Ok(Self { stream, reader, buffer, unread: 0..0, timeout, stop })
     }
 
@@ -128,6 +128,16 @@ impl<'a> Link<'a> {
             Heard::Head(head) => Ok(head),
             Heard::Body(_) | Heard::End => Err(not_a_reply(ReplyError::Malformed("no head"))),
         }
+    }
+
+    /// Tells that the next reply answers a HEAD, and so has no body.
+    pub(crate) fn expect_head_only(&mut self) {
+        self.reader.expect_head_only();
+    }
+
+    /// A field of the http reply whose head came last.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.reader.field(name)
     }
 
     /// Passes over the rest of a reply.
@@ -232,11 +242,15 @@ fn remedy(kind: ReplyKind, reason: &str) -> Option<&'static str> {
     let says = |words: &str| reason.contains(words);
     match status {
         507 => Some("free space on the server"),
+        423 => Some("wait until nobody else is sending it"),
         404 => Some("check the name"),
         413 => Some("raise the server's limit, or send less"),
         403 => Some("check the permissions of the server's folder"),
         503 => Some("try again later"),
         _ if says("no space left") => Some("free space on the server"),
+        _ if says("match its digest") => {
+            Some("it changed or was damaged on the way; send it again")
+        }
         _ if says("no such file") => Some("check the name"),
         _ if says("overloaded") => Some("try again later"),
         _ => None,

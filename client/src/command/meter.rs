@@ -25,17 +25,17 @@ pub(crate) enum Meter {
 }
 
 impl Meter {
-    /// A meter for `name` of `total` bytes, if that is known. Plain lines go to standard output,
+    /// A meter for `name` of `total` bytes, if that is known, of which `done` are done. Plain lines go to standard output,
     /// unless that carries the content.
-    pub(crate) fn new(name: &str, total: Option<u64>, stdout_is_taken: bool) -> Self {
+    pub(crate) fn new(name: &str, total: Option<u64>, done: u64, stdout_is_taken: bool) -> Self {
         let on_terminal =
             io::stderr().is_terminal() && (stdout_is_taken || io::stdout().is_terminal());
         if !on_terminal {
             let mut meter = Self::Lines {
                 name: name.to_owned(),
                 total,
-                done: 0,
-                next_percent: 0,
+                done,
+                next_percent: percent(done, total).next_multiple_of(25),
                 to_stderr: stdout_is_taken,
             };
             meter.advance(0);
@@ -49,6 +49,9 @@ impl Meter {
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
         bar.set_message(name.to_owned());
+        bar.set_position(done);
+        // The rate is that of what is still to be done.
+        bar.reset_eta();
         Self::Bar(bar)
     }
 
@@ -58,11 +61,7 @@ impl Meter {
             Self::Bar(bar) => bar.inc(bytes),
             Self::Lines { name, total, done, next_percent, to_stderr } => {
                 *done += bytes;
-                let Some(total) = *total else { return };
-                // An empty file is complete from the start.
-                let percent = (u128::from(*done) * 100).checked_div(u128::from(total));
-                let percent = percent.unwrap_or(100) as u64;
-                while *next_percent <= percent.min(100) {
+                while total.is_some() && *next_percent <= percent(*done, *total) {
                     tell(*to_stderr, &format!("{name}: {next_percent} %\n"));
                     *next_percent += 25;
                 }
@@ -80,6 +79,12 @@ impl Meter {
             Self::Lines { .. } => {}
         }
     }
+}
+
+/// An empty file is complete from the start.
+fn percent(done: u64, total: Option<u64>) -> u64 {
+    let percent = (u128::from(done) * 100).checked_div(u128::from(total.unwrap_or(u64::MAX)));
+    percent.unwrap_or(100).min(100) as u64
 }
 
 /// A closed output must not end a transfer that goes well.

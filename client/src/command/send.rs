@@ -1,10 +1,12 @@
 //! `client send`: uploads files.
 
+mod resume;
+
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use clap::Args as ClapArgs;
@@ -26,17 +28,26 @@ const BLOCK_BYTES: usize = 256 << 10;
   client send meme.png localhost 8800
   client send a.png b.png c.png 127.0.0.1 8800 --wire http
   client send notes.txt localhost 8800 --as 'notes of today.txt'
+  client send film.mkv localhost 8800 --resume
 
 Shows a progress bar on a terminal, and lines at 0, 25, 50, 75 and 100 % elsewhere; then prints
-the name under which the server stored the file."
+the name under which the server stored the file.
+
+With --resume, what has arrived of a file when the transfer breaks off is not lost: the same command
+sends the rest, also after a restart of either side, and the server checks the whole by its SHA-256
+hash. It works with servers that take resumable uploads by tus 1.0.0 at /, such as ours, which keeps
+an unfinished upload for a day."
 )]
 pub(crate) struct Args {
     /// The files, then the server's host and port
     #[arg(value_name = "FILE… HOST PORT", required = true, num_args = 1..)]
     operands: Vec<String>,
-    /// Which protocol to speak
-    #[arg(long, value_enum, default_value = "framed")]
-    wire: WireArg,
+    /// Which protocol to speak; http with --resume, framed otherwise
+    #[arg(long, value_enum)]
+    wire: Option<WireArg>,
+    /// Go on where an earlier attempt broke off, and let the server check the whole
+    #[arg(long)]
+    resume: bool,
     /// The name to store the file under (one FILE only); its own otherwise
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
@@ -60,22 +71,53 @@ pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
     if args.name.is_some() && operands.len() > 1 {
         return Err(usage("--as names one file: send the others by themselves".to_owned()));
     }
+    let wire = super::transfer_wire(args.wire, args.resume)?;
     let files = operands
         .iter()
         .map(|path| Upload::open(path.into(), args.name.as_deref()))
         .collect::<Result<Vec<_>, _>>()?;
 
-    let wire = Wire::from(args.wire);
     let timeout = Duration::from_secs(args.timeout.max(1));
-    let mut link = None;
-    for file in files {
-        let open = match link.take() {
-            Some(link) => link,
-            None => Link::open(&host, port, wire, timeout, stop)?,
+    let server = Server { host, port, wire, timeout, stop };
+    let mut spare = None;
+    for (at, mut file) in files.into_iter().enumerate() {
+        // An empty file is sent at once or not at all.
+        spare = if args.resume && file.len > 0 {
+            let mut words: Vec<&str> = operands[at..].iter().map(String::as_str).collect();
+            let port = port.to_string();
+            words.extend([&server.host, port.as_str(), "--resume"]);
+            words.extend(args.name.iter().flat_map(|name| ["--as", name]));
+            resume::send(&mut file, &server, spare, &resume::command_line(words))?
+        } else {
+            send(file, server.link(spare)?, &server)?
         };
-        link = send(file, open, wire, &format!("{host}:{port}"))?;
     }
     Ok(())
+}
+
+/// Whom to send to, and how.
+#[derive(Debug)]
+struct Server<'a> {
+    host: String,
+    port: u16,
+    wire: Wire,
+    timeout: Duration,
+    stop: &'a AtomicBool,
+}
+
+impl<'a> Server<'a> {
+    fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn open(&self) -> Result<Link<'a>, Failure> {
+        Link::open(&self.host, self.port, self.wire, self.timeout, self.stop)
+    }
+
+    /// The connection that is left from before, or a new one.
+    fn link(&self, spare: Option<Link<'a>>) -> Result<Link<'a>, Failure> {
+        spare.map_or_else(|| self.open(), Ok)
+    }
 }
 
 /// A file to be sent.
@@ -85,6 +127,7 @@ struct Upload {
     name: FileName,
     file: File,
     len: u64,
+    modified: SystemTime,
 }
 
 impl Upload {
@@ -108,7 +151,38 @@ impl Upload {
         let name = FileName::new(&name)
             .with_context(|| format!("no server stores {name:?}: give another name with --as"));
         let name = name.map_err(Failure::Usage)?;
-        Ok(Self { name, file, len: about.len(), path })
+        let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Self { name, file, len: about.len(), modified, path })
+    }
+
+    /// Reads the next `len` bytes block by block.
+    fn blocks(&mut self, len: u64) -> Blocks<'_> {
+        Blocks { path: &self.path, file: &mut self.file, left: len, block: vec![0; BLOCK_BYTES] }
+    }
+}
+
+/// A part of a file, in blocks of [`BLOCK_BYTES`] at most.
+struct Blocks<'u> {
+    path: &'u Path,
+    file: &'u mut File,
+    left: u64,
+    block: Vec<u8>,
+}
+
+impl Blocks<'_> {
+    fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+        let want = usize::try_from(self.left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        let block = &mut self.block[..want];
+        self.file.read_exact(block).map_err(|error| {
+            let shown = self.path.display();
+            Failure::Failed(if error.kind() == io::ErrorKind::UnexpectedEof {
+                anyhow!("{shown} became shorter while it was sent: send it again")
+            } else {
+                anyhow::Error::new(error).context(format!("cannot read {shown}"))
+            })
+        })?;
+        self.left -= want as u64;
+        Ok((want > 0).then_some(block))
     }
 }
 
@@ -116,14 +190,14 @@ impl Upload {
 fn send<'a>(
     mut upload: Upload,
     mut link: Link<'a>,
-    wire: Wire,
-    host: &str,
+    server: &Server<'a>,
 ) -> Result<Option<Link<'a>>, Failure> {
+    let wire = server.wire;
     let mut request = Vec::new();
     match wire {
         Wire::Http => {
             let target = http::target(upload.name.as_str());
-            http::put(&target, host, upload.len, true, &mut request);
+            http::put(&target, &server.authority(), upload.len, true, &mut request);
         }
         Wire::Framed | Wire::Text => {
             framed::announce(&upload.name, &mut request);
@@ -137,7 +211,7 @@ fn send<'a>(
             framed::data(upload.len, &mut request);
         }
     }
-    let mut meter = Meter::new(&upload.path.display().to_string(), Some(upload.len), false);
+    let mut meter = Meter::new(&upload.path.display().to_string(), Some(upload.len), 0, false);
     let sent = link.send(&request)? && send_body(&mut upload, &mut link, &mut meter)?;
     let head = link.hear_head()?;
     meter.finish();
@@ -157,23 +231,12 @@ fn send<'a>(
 
 /// Sends the content; false if the server spoke up before its end.
 fn send_body(upload: &mut Upload, link: &mut Link<'_>, meter: &mut Meter) -> Result<bool, Failure> {
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut left = upload.len;
-    while left > 0 {
-        let want = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
-        let read = upload.file.read(&mut block[..want]);
-        let read = read.with_context(|| format!("cannot read {}", upload.path.display()))?;
-        if read == 0 {
-            return Err(Failure::Failed(anyhow!(
-                "{} became shorter while it was sent: send it again",
-                upload.path.display()
-            )));
-        }
-        if !link.send(&block[..read])? {
+    let mut blocks = upload.blocks(upload.len);
+    while let Some(block) = blocks.next()? {
+        if !link.send(block)? {
             return Ok(false);
         }
-        left -= read as u64;
-        meter.advance(read as u64);
+        meter.advance(block.len() as u64);
     }
     Ok(true)
 }
