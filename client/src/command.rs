@@ -96,6 +96,12 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// What a transfer that goes on begins with.
+fn resuming(name: &str, done: u64, total: u64) -> String {
+    let percent = u128::from(done) * 100 / u128::from(total.max(1));
+    format!("{name}: resuming at {percent} % ({} of {})\n", bytes(done), bytes(total))
+}
+
 /// Bytes as a person reads them.
 pub(crate) fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()

@@ -1,21 +1,20 @@
 //! `client get`: downloads a file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod output;
+
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args as ClapArgs;
-use fileserver_proto::client::{framed, http};
+use fileserver_proto::client::{ReplyKind, framed, http};
 use fileserver_proto::{FileName, Wire};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
 
 use super::link::{Heard, Link};
 use super::meter::Meter;
-use super::{Failure, WireArg, bytes, print, print_bytes};
+use super::{Failure, WireArg, print, resuming, transfer_wire};
+use output::{Output, Resume};
 
 /// Fetch a file from a server
 #[derive(Debug, ClapArgs)]
@@ -23,6 +22,7 @@ use super::{Failure, WireArg, bytes, print, print_bytes};
   client get meme.png localhost 8800
   client get docs/notes.txt 127.0.0.1 8800 -o notes-of-today.txt
   client get meme.png localhost 8800 --wire http -o - | sha256sum
+  client get film.mkv localhost 8800 --resume
 
 The file appears under its name when it is complete; one that is there already is kept, unless
 --force is given.")]
@@ -39,9 +39,12 @@ pub(crate) struct Args {
     /// Overwrite a file that is there already
     #[arg(long)]
     force: bool,
-    /// Which protocol to speak
-    #[arg(long, value_enum, default_value = "framed")]
-    wire: WireArg,
+    /// Which protocol to speak; http with --resume, framed otherwise
+    #[arg(long, value_enum)]
+    wire: Option<WireArg>,
+    /// Keep what arrives, as PATH.part, and go on where an earlier attempt broke off
+    #[arg(long)]
+    resume: bool,
     /// Give up after this many seconds without any progress
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -52,28 +55,86 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let name = FileName::new(&args.name)
         .with_context(|| format!("no server has a file {:?}: check the name", args.name));
     let name = name.map_err(Failure::Usage)?;
+    let wire = transfer_wire(args.wire, args.resume)?;
     let mut output = Output::new(args, &name)?;
+    let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
+        Ok(len_bytes) => len_bytes,
+        Err(Failure::Failed(error)) if output.can_be_resumed() => {
+            return Err(Failure::Failed(anyhow!("{error:#}; the same command resumes")));
+        }
+        Err(Failure::Interrupted) if output.can_be_resumed() => {
+            eprintln!("client: interrupted; the same command resumes");
+            return Err(Failure::Interrupted);
+        }
+        Err(failure) => return Err(failure),
+    };
+    output.publish(len_bytes)
+}
+
+/// Fetches what is not there yet; returns how much there is then.
+fn fetch(
+    args: &Args,
+    name: &FileName,
+    wire: Wire,
+    output: &mut Output,
+    stop: &AtomicBool,
+) -> Result<u64, Failure> {
+    let server = format!("{}:{}", args.host, args.port);
+    let earlier = if args.resume { output.resume(&server, name.as_str())? } else { None };
     let timeout = Duration::from_secs(args.timeout.max(1));
-    let wire = Wire::from(args.wire);
     let mut link = Link::open(&args.host, args.port, wire, timeout, stop)?;
 
     let mut request = Vec::new();
-    match wire {
-        Wire::Http => {
-            let host = format!("{}:{}", args.host, args.port);
-            http::get(&http::target(name.as_str()), &host, false, &mut request);
+    let target = http::target(name.as_str());
+    match (wire, &earlier) {
+        (Wire::Http, Some(Resume { len_bytes, etag })) => {
+            http::get_rest(&target, &server, *len_bytes, etag, &mut request);
         }
-        Wire::Framed | Wire::Text => framed::get(&name, &mut request),
+        (Wire::Http, None) => http::get(&target, &server, false, &mut request),
+        (Wire::Framed | Wire::Text, _) => framed::get(name, &mut request),
     }
     link.send(&request)?;
     let head = link.hear_head()?;
-    if !head.kind.is_success() {
-        let reason = link.refusal(head)?;
-        return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
+    let range = link.field("content-range").unwrap_or_default();
+    let offset = match (head.kind, earlier) {
+        (ReplyKind::Status(206), Some(earlier))
+            if range.starts_with(&format!("bytes {}-", earlier.len_bytes)) =>
+        {
+            earlier.len_bytes
+        }
+        // All of it was there, but for its name.
+        (ReplyKind::Status(416), Some(earlier))
+            if range == format!("bytes */{}", earlier.len_bytes) =>
+        {
+            return Ok(earlier.len_bytes);
+        }
+        (ReplyKind::Status(206 | 416), _) => {
+            output.discard();
+            return Err(Failure::Failed(anyhow!(
+                "the server sends another part of {name} than was asked for: repeat the command \
+                 to fetch it anew"
+            )));
+        }
+        (kind, _) if !kind.is_success() => {
+            if matches!(kind, ReplyKind::Status(404 | 410)) {
+                output.discard();
+            }
+            let reason = link.refusal(head)?;
+            return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
+        }
+        (_, Some(_)) => {
+            print(&format!("{name}: changed since it was fetched in part, starting anew\n"))?;
+            0
+        }
+        (_, None) => 0,
+    };
+    let total = head.body_bytes.map(|rest| offset + rest);
+    if let Some(total) = total.filter(|_| offset > 0) {
+        print(&resuming(name.as_str(), offset, total))?;
     }
-    output.begin()?;
-    let mut meter = Meter::new(name.as_str(), head.body_bytes, 0, output.is_stdout());
-    let mut received = 0;
+    output.begin(offset, link.field("etag"))?;
+    let mut meter = Meter::new(name.as_str(), total, offset, output.is_stdout());
+    let mut received = offset;
     loop {
         match link.hear()? {
             Heard::Body(range) => {
@@ -87,107 +148,5 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         }
     }
     meter.finish();
-    output.publish(received)
-}
-
-/// Where the content goes.
-#[derive(Debug)]
-enum Output {
-    Stdout,
-    File { path: PathBuf, force: bool, partial: Option<Partial> },
-}
-
-impl Output {
-    fn new(args: &Args, name: &FileName) -> Result<Self, Failure> {
-        let (_, last) = name.split();
-        let path = match &args.output {
-            Some(path) if path.as_os_str() == "-" => return Ok(Self::Stdout),
-            Some(path) if path.is_dir() => path.join(last),
-            Some(path) => path.clone(),
-            None => last.into(),
-        };
-        if !args.force && path.symlink_metadata().is_ok() {
-            return Err(taken(&path));
-        }
-        Ok(Self::File { path, force: args.force, partial: None })
-    }
-
-    fn is_stdout(&self) -> bool {
-        matches!(self, Self::Stdout)
-    }
-
-    fn begin(&mut self) -> Result<(), Failure> {
-        if let Self::File { path, partial, .. } = self {
-            *partial = Some(Partial::beside(path)?);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        match self {
-            Self::Stdout | Self::File { partial: None, .. } => print_bytes(piece),
-            Self::File { path, partial: Some(partial), .. } => {
-                let written = partial.file.write_all(piece);
-                Ok(written.with_context(|| cannot_write(path))?)
-            }
-        }
-    }
-
-    fn publish(self, received: u64) -> Result<(), Failure> {
-        let Self::File { path, force, partial: Some(mut partial) } = self else { return Ok(()) };
-        match partial.rename(&path, force) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&path)),
-            renamed => renamed.with_context(|| cannot_write(&path))?,
-        }
-        print(&format!("saved {} ({})\n", path.display(), bytes(received)))
-    }
-}
-
-/// A file beside its later place, removed unless it gets there.
-#[derive(Debug)]
-struct Partial {
-    path: PathBuf,
-    file: File,
-}
-
-impl Partial {
-    fn beside(path: &Path) -> Result<Self, Failure> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}.part", std::process::id()));
-        let partial = path.with_file_name(name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&partial);
-        Ok(Self { file: file.with_context(|| cannot_write(path))?, path: partial })
-    }
-
-    fn rename(&mut self, path: &Path, force: bool) -> io::Result<()> {
-        let flags = if force { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        match renameat_with(CWD, &self.path, CWD, path, flags) {
-            // A file system that cannot tell leaves a moment between looking and renaming.
-            Err(Errno::INVAL | Errno::NOSYS) if !path.exists() => {
-                std::fs::rename(&self.path, path)?;
-            }
-            renamed => renamed?,
-        }
-        self.path = PathBuf::new();
-        Ok(())
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            // Nothing more can be done where this fails.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn taken(path: &Path) -> Failure {
-    let path = path.display();
-    Failure::Failed(anyhow!("{path} exists already: give -o PATH, or --force to overwrite it"))
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}: choose another place with -o", path.display())
+    Ok(received)
 }

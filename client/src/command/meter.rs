@@ -35,7 +35,10 @@ impl Meter {
                 name: name.to_owned(),
                 total,
                 done,
-                next_percent: percent(done, total).next_multiple_of(25),
+                next_percent: match done {
+                    0 => 0,
+                    done => percent(done, total).next_multiple_of(25),
+                },
                 to_stderr: stdout_is_taken,
             };
             meter.advance(0);

@@ -13,7 +13,7 @@ use super::{BLOCK_BYTES, Server, Upload, refusal};
 use crate::command::link::Link;
 use crate::command::memory::Memory;
 use crate::command::meter::Meter;
-use crate::command::{Failure, bytes, print};
+use crate::command::{Failure, bytes, print, resuming};
 
 /// From one question whether an upload is free to the next.
 const RETRY: Duration = Duration::from_millis(200);
@@ -79,12 +79,7 @@ impl<'a> Transfer<'_, 'a> {
         };
         let mut hash = Sha256::new();
         if offset > 0 {
-            let percent = u128::from(offset) * 100 / u128::from(len);
-            print(&format!(
-                "{shown}: resuming at {percent} % ({} of {})\n",
-                bytes(offset),
-                bytes(len)
-            ))?;
+            print(&resuming(&shown, offset, len))?;
             self.hash_front(offset, &mut hash)?;
             // The server may have tired of waiting for that.
             link = self.server.open()?;

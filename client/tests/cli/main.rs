@@ -2,133 +2,19 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
-use assert_cmd::cargo::cargo_bin;
-use fileserver::store::{Store, StoreOptions};
-use fileserver::{Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
-use loadgen::content::Content;
 use mock::Mock;
-use tempfile::TempDir;
+use support::{Server, arguments_of, client, content, error, interrupt, names, run, stdout};
 
+#[path = "../mock/mod.rs"]
 mod mock;
-
-/// A real server over a temporary folder.
-struct Server {
-    address: SocketAddr,
-    folder: TempDir,
-    shutdown: Shutdown,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        Self::with_limit(u64::MAX)
-    }
-
-    /// A server that takes uploads of so many bytes at most.
-    fn with_limit(upload_bytes: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
-        let mut settings = fileserver_proto::Settings::default();
-        settings.limits.upload_bytes = upload_bytes;
-        let options = SiteOptions {
-            settings,
-            workers: 2,
-            max_connections: 100,
-            drain: Duration::from_secs(1),
-        };
-        let site = Arc::new(Site::new(store, options));
-        let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
-        let address = endpoint.local_addr().unwrap();
-        let shutdown = Shutdown::new();
-        let stop = shutdown.clone();
-        let thread = std::thread::spawn(move || {
-            StrategyKind::Selector.build().serve(&endpoint, &site, &stop).unwrap();
-        });
-        Self { address, folder, shutdown, thread: Some(thread) }
-    }
-
-    fn put(&self, name: &str, len: usize) -> Vec<u8> {
-        let content = content(name, len);
-        fs::write(self.folder.path().join(name), &content).unwrap();
-        content
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.folder.path().join(name)).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        names(self.folder.path())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.shutdown.trigger();
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-fn content(name: &str, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    Content::of_name(name).fill(0, &mut bytes);
-    bytes
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// The program, to be run in a folder.
-fn client(folder: &Path) -> Command {
-    let mut command = Command::new(cargo_bin("client"));
-    command.current_dir(folder).stdin(Stdio::null());
-    command
-}
-
-/// Runs `client` with these arguments, HOST and PORT standing for the address.
-fn run(folder: &Path, address: SocketAddr, arguments: &str) -> Output {
-    client(folder).args(arguments_of(address, arguments)).output().unwrap()
-}
-
-fn arguments_of(address: SocketAddr, arguments: &str) -> Vec<String> {
-    arguments
-        .split_whitespace()
-        .map(|word| {
-            word.replace("HOST", &address.ip().to_string())
-                .replace("PORT", &address.port().to_string())
-        })
-        .collect()
-}
-
-fn stdout(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// The one line of an error that ended with this exit code.
-fn error(output: &Output, code: i32) -> String {
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    let text = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "{text}");
-    text
-}
-
-fn interrupt(child: &Child) {
-    let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-}
+mod proxy;
+mod resume;
+mod support;
 
 #[test]
 fn files_are_sent_over_one_connection_and_their_stored_names_told() {

@@ -1,0 +1,357 @@
+//! Transfers that break off and are resumed.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+
+use super::mock::Mock;
+use super::proxy::Proxy;
+use super::support::{Server, arguments_of, client, content, error, interrupt, names, stdout};
+
+const LEN: usize = 3_000_000;
+
+/// A folder to run the program in, and one for what it remembers.
+struct Place {
+    local: TempDir,
+    state: TempDir,
+}
+
+impl Place {
+    fn with_file(name: &str, content: &[u8]) -> Self {
+        let (local, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(local.path().join(name), content).unwrap();
+        Self { local, state }
+    }
+
+    fn empty() -> Self {
+        Self { local: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self, proxy: &Proxy, arguments: &str) -> std::process::Command {
+        let mut command = client(self.local.path());
+        command.env("XDG_STATE_HOME", self.state.path());
+        command.args(arguments_of(proxy.address, arguments));
+        command
+    }
+
+    fn run(&self, proxy: &Proxy, arguments: &str) -> std::process::Output {
+        self.command(proxy, arguments).output().unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.local.path().join(name)
+    }
+
+    /// What the program remembers.
+    fn notes(&self) -> Vec<PathBuf> {
+        let folder = self.state.path().join("threads-vs-selectors");
+        ["uploads", "downloads"]
+            .iter()
+            .filter_map(|kind| fs::read_dir(folder.join(kind)).ok())
+            .flatten()
+            .map(|entry| entry.unwrap().path())
+            .collect()
+    }
+}
+
+/// A server, and a file sent to it in part.
+fn broken_upload() -> (Server, Proxy, Place) {
+    let server = Server::start();
+    let proxy = Proxy::to(server.address);
+    let place = Place::with_file("a.bin", &content("a", LEN));
+    proxy.break_upward(1_300_000);
+    let told = error(&place.run(&proxy, SEND), 1);
+    let [host, port] = [proxy.address.ip().to_string(), proxy.address.port().to_string()];
+    let again = format!("; to resume: client send a.bin {host} {port} --resume --as x.bin\n");
+    assert!(told.ends_with(&again), "{told}");
+    assert_eq!(place.notes().len(), 1);
+    assert!(!server.names().contains(&"x.bin".to_owned()));
+    (server, proxy, place)
+}
+
+const SEND: &str = "send a.bin HOST PORT --resume --as x.bin";
+
+/// The same for a file fetched in part.
+fn broken_download() -> (Server, Proxy, Place) {
+    let server = Server::start();
+    server.put("a.bin", LEN);
+    let proxy = Proxy::to(server.address);
+    let place = Place::empty();
+    proxy.break_downward(1_300_000);
+    let told = error(&place.run(&proxy, GET), 1);
+    assert!(told.ends_with("try again; the same command resumes\n"), "{told}");
+    assert_eq!(
+        (names(place.local.path()), place.notes().len()),
+        (vec!["a.bin.part".to_owned()], 1)
+    );
+    (server, proxy, place)
+}
+
+const GET: &str = "get a.bin HOST PORT --resume";
+
+/// A server over the same files that has none of them open yet, and sees at once what changed.
+fn without_cache(server: &Server, proxy: &Proxy) -> Server {
+    let fresh = Server::over(server.folder.clone(), u64::MAX);
+    proxy.lead_to(fresh.address);
+    fresh
+}
+
+/// Names of what an unfinished upload keeps on the server.
+fn partial_names(server: &Server) -> Vec<String> {
+    server.names().into_iter().filter(|name| name.contains("partial-")).collect()
+}
+
+#[test]
+fn an_upload_goes_on_where_it_broke_off() {
+    let (server, proxy, place) = broken_upload();
+    let told = stdout(&place.run(&proxy, SEND));
+    assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
+    assert!(told.contains(" MiB of 2.86 MiB)\na.bin: 50 %\na.bin: 75 %\n"), "{told}");
+    assert!(told.ends_with("a.bin: 100 %\nsaved as x.bin (2.86 MiB)\n"), "{told}");
+    assert_eq!(server.read("x.bin"), content("a", LEN));
+    assert_eq!((server.names(), place.notes().len()), (vec!["x.bin".to_owned()], 0));
+
+    // Once it is complete, the same command is another upload.
+    let told = stdout(&place.run(&proxy, SEND));
+    assert!(told.starts_with("a.bin: 0 %\n"), "{told}");
+    assert!(told.ends_with("saved as x_copy1.bin (2.86 MiB)\n"), "{told}");
+}
+
+#[test]
+fn files_of_all_sizes_are_sent_resumably() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.address);
+    let place = Place::empty();
+    let sizes = [0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 512 << 10];
+    let files = sizes.map(|size| format!("{size}.bin"));
+    for (name, size) in files.iter().zip(sizes) {
+        fs::write(place.path(name), content(name, size)).unwrap();
+    }
+    let told = stdout(&place.run(&proxy, &format!("send {} HOST PORT --resume", files.join(" "))));
+    for (name, size) in files.iter().zip(sizes) {
+        assert!(told.contains(&format!("saved as {name} (")), "{told}");
+        assert_eq!(server.read(name), content(name, size));
+    }
+    assert_eq!((server.names().len(), place.notes().len()), (sizes.len(), 0));
+}
+
+#[test]
+fn an_upload_survives_a_restart_of_the_server() {
+    let (server, proxy, place) = broken_upload();
+    let folder = server.folder.clone();
+    drop(server);
+    let told = error(&place.run(&proxy, SEND), 1);
+    assert!(told.contains("to resume: "), "{told}");
+    let server = Server::over(folder, u64::MAX);
+    proxy.lead_to(server.address);
+    let told = stdout(&place.run(&proxy, SEND));
+    assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
+    assert_eq!(server.read("x.bin"), content("a", LEN));
+}
+
+#[test]
+fn a_changed_file_is_sent_anew() {
+    let (server, proxy, place) = broken_upload();
+    fs::write(place.path("a.bin"), content("b", LEN)).unwrap();
+    let told = stdout(&place.run(&proxy, SEND));
+    assert!(
+        told.starts_with("a.bin: changed since it was sent in part, starting anew\na.bin: 0 %\n"),
+        "{told}"
+    );
+    assert_eq!((server.read("x.bin"), place.notes().len()), (content("b", LEN), 0));
+}
+
+#[test]
+fn what_the_server_has_lost_is_sent_anew() {
+    let (server, proxy, place) = broken_upload();
+    for name in partial_names(&server) {
+        fs::remove_file(server.folder.path().join(name)).unwrap();
+    }
+    let told = stdout(&place.run(&proxy, SEND));
+    let note = "a.bin: the server has no earlier part any more, starting anew\na.bin: 0 %\n";
+    assert!(told.starts_with(note), "{told}");
+    assert_eq!((server.read("x.bin"), place.notes().len()), (content("a", LEN), 0));
+}
+
+#[test]
+fn what_arrived_damaged_is_refused_and_sent_anew() {
+    let (server, proxy, place) = broken_upload();
+    for name in partial_names(&server).iter().filter(|name| !name.contains("note")) {
+        let path = server.folder.path().join(name);
+        let mut damaged = fs::read(&path).unwrap();
+        damaged[5] ^= 1;
+        fs::write(&path, damaged).unwrap();
+    }
+    let told = error(&place.run(&proxy, SEND), 1);
+    assert!(told.contains("status 400, the content does not match its digest: "), "{told}");
+    assert!(told.ends_with("send it again\n"), "{told}");
+    assert!(server.names().is_empty() && place.notes().is_empty());
+    stdout(&place.run(&proxy, SEND));
+    assert_eq!(server.read("x.bin"), content("a", LEN));
+}
+
+#[test]
+fn an_interrupted_upload_tells_how_to_resume() {
+    let mock = Mock::start(|peer| {
+        peer.read_http_head()?;
+        peer.stream.write_all(
+            b"HTTP/1.1 201 Created\r\nTus-Resumable: 1.0.0\r\nLocation: /f\r\nContent-Length: 0\r\n\r\n",
+        )?;
+        peer.read_http_head()?;
+        // Neither reads on nor answers.
+        std::thread::park();
+        Ok(())
+    });
+    let proxy = Proxy::to(mock.address);
+    let place = Place::empty();
+    fs::File::create(place.path("a b")).unwrap().set_len(1 << 36).unwrap();
+    let mut child = client(place.local.path())
+        .env("XDG_STATE_HOME", place.state.path())
+        .args(["send", "a b"])
+        .args(arguments_of(proxy.address, "HOST PORT --resume"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "a b: 0 %");
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let told = error(&output, 130);
+    assert!(told.starts_with("client: interrupted; to resume: client send 'a b' 127"), "{told}");
+    assert_eq!(place.notes().len(), 1);
+}
+
+#[test]
+fn another_server_s_tus_will_do() {
+    let mock = Mock::start(|peer| {
+        let tus = "Tus-Resumable: 1.0.0\r\nContent-Length: 0\r\n";
+        loop {
+            let (number, head) = peer.read_http_head()?;
+            let (method, reply) = match number {
+                0 => ("POST / ", format!("201 Created\r\nLocation: http://h/f/1\r\n{tus}")),
+                1 => {
+                    ("PATCH /f/1 ", "503 Busy\r\nConnection: close\r\nContent-Length: 9\r\n".into())
+                }
+                2 => ("HEAD /f/1 ", "423 Locked\r\nContent-Length: 9\r\n".into()),
+                3 => ("HEAD /f/1 ", format!("200 OK\r\nUpload-Offset: 2\r\n{tus}")),
+                _ => {
+                    assert!(head.contains("\r\nUpload-Offset: 2\r\n"), "{head}");
+                    assert_eq!(peer.read_exact(3)?, b"cde");
+                    ("PATCH /f/1 ", format!("204 No Content\r\n{tus}"))
+                }
+            };
+            assert!(head.starts_with(method), "{head}");
+            peer.stream.write_all(format!("HTTP/1.1 {reply}\r\n").as_bytes())?;
+            if number == 1 {
+                return Ok(());
+            }
+        }
+    });
+    let proxy = Proxy::to(mock.address);
+    let place = Place::with_file("a", b"abcde");
+    let told = error(&place.run(&proxy, "send a HOST PORT --resume"), 1);
+    assert!(told.contains("status 503: try again later; to resume: "), "{told}");
+    let told = stdout(&place.run(&proxy, "send a HOST PORT --resume"));
+    assert!(told.starts_with("a: resuming at 40 % (2 B of 5 B)\na: 50 %\n"), "{told}");
+    assert!(told.ends_with("saved as a (5 B)\n"), "{told}");
+    assert!(place.notes().is_empty());
+}
+
+#[test]
+fn where_nothing_can_be_resumed_that_is_said() {
+    for reply in [
+        "405 Not Allowed\r\nContent-Length: 0\r\n\r\n",
+        "200 OK\r\nContent-Length: 0\r\n\r\n",
+        "201 Created\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let mock = Mock::http(move |_| Some(format!("HTTP/1.1 {reply}").into_bytes()));
+        let proxy = Proxy::to(mock.address);
+        let place = Place::with_file("a", b"x");
+        let told = error(&place.run(&proxy, "send a HOST PORT --resume"), 1);
+        assert!(told.contains(" takes no resumable uploads (status "), "{told}");
+        assert!(told.contains("leave --resume out"), "{told}");
+        assert!(place.notes().is_empty());
+    }
+    let server = Server::start();
+    let proxy = Proxy::to(server.address);
+    let place = Place::with_file("a", b"x");
+    for (arguments, words) in [
+        ("send a HOST PORT --resume --wire framed", "--resume speaks http"),
+        ("get a HOST PORT --resume --wire framed -o b", "--resume speaks http"),
+        ("get a HOST PORT --resume -o -", "give -o PATH"),
+    ] {
+        let told = error(&place.run(&proxy, arguments), 2);
+        assert!(told.contains(words), "{told}");
+    }
+    let mut homeless = place.command(&proxy, "send a HOST PORT --resume");
+    let output = homeless.env_remove("HOME").env("XDG_STATE_HOME", "not/absolute").output();
+    assert!(error(&output.unwrap(), 2).contains("set XDG_STATE_HOME"));
+    assert!(server.names().is_empty());
+}
+
+#[test]
+fn a_download_goes_on_where_it_broke_off() {
+    let (_server, proxy, place) = broken_download();
+    let told = stdout(&place.run(&proxy, GET));
+    assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
+    assert!(told.ends_with("a.bin: 50 %\na.bin: 75 %\na.bin: 100 %\nsaved a.bin (2.86 MiB)\n"));
+    assert_eq!(fs::read(place.path("a.bin")).unwrap(), content("a.bin", LEN));
+    assert_eq!((names(place.local.path()), place.notes().len()), (vec!["a.bin".to_owned()], 0));
+}
+
+#[test]
+fn a_complete_download_only_gets_its_name() {
+    let (_server, proxy, place) = broken_download();
+    fs::write(place.path("a.bin.part"), content("a.bin", LEN)).unwrap();
+    assert_eq!(stdout(&place.run(&proxy, GET)), "saved a.bin (2.86 MiB)\n");
+    assert_eq!(fs::read(place.path("a.bin")).unwrap(), content("a.bin", LEN));
+    assert_eq!((names(place.local.path()), place.notes().len()), (vec!["a.bin".to_owned()], 0));
+}
+
+#[test]
+fn a_changed_file_is_fetched_anew() {
+    let (server, proxy, place) = broken_download();
+    fs::write(server.folder.path().join("a.bin"), "short").unwrap();
+    let _fresh = without_cache(&server, &proxy);
+    let told = stdout(&place.run(&proxy, GET));
+    let note = "a.bin: changed since it was fetched in part, starting anew\na.bin: 0 %\n";
+    assert!(told.starts_with(note), "{told}");
+    assert_eq!(fs::read(place.path("a.bin")).unwrap(), b"short");
+    assert!(place.notes().is_empty());
+}
+
+#[test]
+fn a_download_whose_file_is_gone_leaves_nothing() {
+    let (server, proxy, place) = broken_download();
+    fs::remove_file(server.folder.path().join("a.bin")).unwrap();
+    let _fresh = without_cache(&server, &proxy);
+    assert!(error(&place.run(&proxy, GET), 1).ends_with("check the name\n"));
+    assert!(names(place.local.path()).is_empty() && place.notes().is_empty());
+}
+
+#[test]
+fn only_a_part_of_the_download_is_touched() {
+    let server = Server::start();
+    server.put("a.bin", 10);
+    let proxy = Proxy::to(server.address);
+    let place = Place::with_file("a.bin.part", b"mine");
+    assert!(error(&place.run(&proxy, GET), 1).contains("no part of this download: move it away"));
+    assert_eq!(fs::read(place.path("a.bin.part")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_download_that_nothing_identifies_is_not_kept() {
+    let mock = Mock::start(|peer| {
+        peer.read_http_head()?;
+        let head = "HTTP/1.1 200 OK\r\nETag: W/\"a\"\r\nContent-Length: 100\r\n\r\nnot all";
+        peer.stream.write_all(head.as_bytes())
+    });
+    let place = Place::empty();
+    let told = error(&place.run(&Proxy::to(mock.address), GET), 1);
+    assert!(!told.contains("resume"), "{told}");
+    assert!(names(place.local.path()).is_empty() && place.notes().is_empty());
+}
