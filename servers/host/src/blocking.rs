@@ -203,6 +203,7 @@ pub(crate) fn accept_each(
     endpoint: &Endpoint,
     site: &Site,
     shutdown: &Shutdown,
+    flags: SocketFlags,
     mut serve: impl FnMut(OwnedFd, Ticket),
 ) -> io::Result<()> {
     while !shutdown.is_triggered() {
@@ -210,7 +211,7 @@ pub(crate) fn accept_each(
             site.gate.wait_for_close(EXHAUSTION_PAUSE);
             continue;
         };
-        match endpoint.accept(SocketFlags::empty()) {
+        match endpoint.accept(flags) {
             Ok(socket) => serve(socket, ticket),
             Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
             Err(AcceptError::Exhausted(error)) => {

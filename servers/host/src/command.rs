@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 
 use crate::store::{Durability, OnConflict, Store, StoreOptions};
-use crate::{Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use crate::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
 
 /// Where files are kept unless the operator names another folder.
 const DEFAULT_ROOT: &str = "./shared-files";
@@ -44,6 +44,9 @@ pub struct ServerArgs {
     /// Worker threads of the strategies with a fixed number of them [default: 4 for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
+    /// How the selectors of `multi-selector` come by their connections
+    #[arg(long, value_enum, default_value_t = Accept::Reuseport, value_name = "WAY")]
+    pub accept: Accept,
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
@@ -229,6 +232,7 @@ impl Server {
                 settings: settings(args),
                 workers: args.workers.map_or_else(default_workers, usize::from),
                 max_connections,
+                accept: args.accept,
                 drain: args.timeouts.drain_timeout,
             },
         );

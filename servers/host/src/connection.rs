@@ -1,12 +1,13 @@
 //! One connection: its session, its socket and its files, and the performing of actions.
 
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session, StoreError};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use crate::gate::Ticket;
@@ -127,6 +128,30 @@ impl Connection {
     /// Counts the connection as ended; what is dropped without this ended by a panic.
     pub(crate) fn close(self, site: &Site) {
         site.counters.ended(self.session.requests());
+    }
+
+    /// Whether the next action may block on storage: a thread that serves many connections had
+    /// better leave it to another.
+    pub(crate) fn next_may_block(&mut self, site: &Site, io: &mut IoBuffers) -> bool {
+        match self.session.poll_action(io) {
+            Action::OpenDownload { name } => !site.store.is_open(name),
+            Action::SendFile { offset, len } => self
+                .download
+                .as_ref()
+                .is_some_and(|download| !is_in_memory(download, offset, len.min(STEP_BYTES))),
+            Action::CreateUpload { .. }
+            | Action::WriteUpload { .. }
+            | Action::CreatePartial { .. }
+            | Action::OpenPartial { .. }
+            | Action::CommitUpload { .. }
+            | Action::AbortUpload
+            | Action::ListFiles => true,
+            Action::Receive
+            | Action::Send { .. }
+            | Action::CloseDownload
+            | Action::FinishSending
+            | Action::Close => false,
+        }
     }
 
     /// Performs the session's next action, or the part of it that can be done now.
@@ -285,6 +310,18 @@ impl Leftover {
             io.output.push(&bytes);
         }
     }
+}
+
+/// Whether the last byte of the range can be read without waiting for the disk; the system reads
+/// ahead in order, so what precedes it most likely can.
+fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
+    let mut byte = [0];
+    let mut bytes = [IoSliceMut::new(&mut byte)];
+    let last = (offset + len).saturating_sub(1);
+    !matches!(
+        rustix::io::preadv2(download.file(), &mut bytes, last, ReadWriteFlags::NOWAIT),
+        Err(Errno::AGAIN)
+    )
 }
 
 fn not_sent(errno: Errno) -> Step {

@@ -12,6 +12,7 @@ use rustix::net::SocketFlags;
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     listener: Arc<TcpListener>,
+    backlog: i32,
 }
 
 /// Why no connection was accepted.
@@ -42,7 +43,26 @@ impl Endpoint {
         socket.set_tcp_nodelay(true)?;
         socket.bind(&addr.into())?;
         socket.listen(backlog)?;
-        Ok(Self { listener: Arc::new(socket.into()) })
+        Ok(Self { listener: Arc::new(socket.into()), backlog })
+    }
+
+    /// Another listening socket on the same address: the kernel deals new connections to both by
+    /// a hash of their addresses.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn sibling(&self) -> io::Result<Self> {
+        let own = socket2::SockRef::from(&self.listener);
+        own.set_reuse_port(true)?;
+        let addr = self.local_addr()?;
+        let socket =
+            socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
+        socket.set_reuse_port(true)?;
+        socket.set_reuse_address(true)?;
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(self.backlog)?;
+        Ok(Self { listener: Arc::new(socket.into()), backlog: self.backlog })
     }
 
     /// The address bound, with the port that was taken.

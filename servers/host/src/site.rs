@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use clap::ValueEnum;
 use fileserver_proto::{Now, Settings};
 
 use crate::gate::Gate;
@@ -21,6 +22,8 @@ pub struct Site {
     pub settings: Arc<Settings>,
     /// Worker threads of the strategies that have a fixed number of them.
     pub workers: usize,
+    /// How several selectors come by their connections.
+    pub accept: Accept,
     /// How long a drain may take.
     pub drain: Duration,
     /// The count of open connections and its limit.
@@ -38,8 +41,20 @@ pub struct SiteOptions {
     pub workers: usize,
     /// Most connections open at once; further ones wait in the backlog.
     pub max_connections: usize,
+    /// How several selectors come by their connections.
+    pub accept: Accept,
     /// How long a drain may take.
     pub drain: Duration,
+}
+
+/// How several selectors come by their connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Accept {
+    /// Each has its own listening socket; the kernel deals by a hash of the addresses
+    #[default]
+    Reuseport,
+    /// One thread accepts and deals in turn: even, at the price of a hand-over each
+    Dispatch,
 }
 
 impl Site {
@@ -49,6 +64,7 @@ impl Site {
             store,
             settings: Arc::new(options.settings),
             workers: options.workers,
+            accept: options.accept,
             drain: options.drain,
             gate: Arc::new(Gate::new(options.max_connections)),
             counters: Counters::default(),

@@ -130,6 +130,11 @@ impl Store {
         self.open_files.open(self.root.as_fd(), name)
     }
 
+    /// Whether the file is open from an earlier request, so that opening it will not block.
+    pub fn is_open(&self, name: &FileName) -> bool {
+        self.open_files.has(name)
+    }
+
     /// Creates the temporary of an upload to `name`, or to a random name where there is none.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Concurrency architectures: the contract, and the list of all.
 
+mod hybrid;
 mod iterative;
+mod multi_selector;
 mod selector;
 mod thread_pool;
 mod threaded;
@@ -14,7 +16,9 @@ use crate::endpoint::Endpoint;
 use crate::shutdown::Shutdown;
 use crate::site::{ServeReport, Site};
 
+pub use hybrid::Hybrid;
 pub use iterative::Iterative;
+pub use multi_selector::MultiSelector;
 pub use selector::Selector;
 pub use thread_pool::ThreadPool;
 pub use threaded::Threaded;
@@ -58,11 +62,22 @@ pub enum StrategyKind {
     ThreadPool,
     /// One thread, non-blocking sockets and an OS selector (epoll) for all connections: how nginx works
     Selector,
+    /// A selector per core, each on its own thread with its own share of the connections: nginx's worker processes
+    MultiSelector,
+    /// A selector for the sockets and a pool of workers for what may block: nginx with aio threads
+    Hybrid,
 }
 
 impl StrategyKind {
     /// All of them, simplest first.
-    pub const ALL: [Self; 4] = [Self::Iterative, Self::Threaded, Self::ThreadPool, Self::Selector];
+    pub const ALL: [Self; 6] = [
+        Self::Iterative,
+        Self::Threaded,
+        Self::ThreadPool,
+        Self::Selector,
+        Self::MultiSelector,
+        Self::Hybrid,
+    ];
 
     /// The one spelling used in flags, records and charts.
     pub fn name(self) -> &'static str {
@@ -71,6 +86,8 @@ impl StrategyKind {
             Self::Threaded => "threaded",
             Self::ThreadPool => "thread-pool",
             Self::Selector => "selector",
+            Self::MultiSelector => "multi-selector",
+            Self::Hybrid => "hybrid",
         }
     }
 
@@ -81,6 +98,8 @@ impl StrategyKind {
             Self::Threaded => Box::new(Threaded),
             Self::ThreadPool => Box::new(ThreadPool),
             Self::Selector => Box::new(Selector),
+            Self::MultiSelector => Box::new(MultiSelector),
+            Self::Hybrid => Box::new(Hybrid),
         }
     }
 

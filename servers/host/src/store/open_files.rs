@@ -61,8 +61,7 @@ impl OpenFiles {
         let slot = self.slot(name);
         let now = Instant::now();
         if let Some(kept) = &*slot.load()
-            && kept.name == *name
-            && now.saturating_duration_since(kept.opened) < FRESH
+            && kept.is_fresh(name, now)
         {
             return Ok(Download::new(Arc::clone(&kept.file)));
         }
@@ -84,6 +83,12 @@ impl OpenFiles {
         slot.store(Some(Arc::new(kept)));
         self.forget_an_inactive(now);
         Ok(Download::new(file))
+    }
+
+    /// Whether [`open`](Self::open) has the file at hand.
+    pub(super) fn has(&self, name: &FileName) -> bool {
+        let now = Instant::now();
+        (*self.slot(name).load()).as_ref().is_some_and(|kept| kept.is_fresh(name, now))
     }
 
     /// Has the next request for this name ask the file system.
@@ -110,5 +115,11 @@ impl OpenFiles {
     fn slot(&self, name: &FileName) -> &ArcSwapOption<Kept> {
         let hash = self.hasher.hash_one(name.as_str());
         &self.slots[(hash % self.slots.len() as u64) as usize]
+    }
+}
+
+impl Kept {
+    fn is_fresh(&self, name: &FileName, now: Instant) -> bool {
+        self.name == *name && now.saturating_duration_since(self.opened) < FRESH
     }
 }

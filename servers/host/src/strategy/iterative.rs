@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use rustix::net::SocketFlags;
+
 use super::Strategy;
 use crate::blocking::{
     Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
@@ -27,7 +29,7 @@ impl Strategy for Iterative {
         let roster = Arc::new(Roster::default());
         drain_when_triggered(endpoint, site, &roster, shutdown);
         let mut io = io_buffers(site);
-        accept_each(endpoint, site, shutdown, |socket, ticket| {
+        accept_each(endpoint, site, shutdown, SocketFlags::empty(), |socket, ticket| {
             io.clear();
             contained(site, || serve_connection(site, &roster, socket, ticket, &mut io));
         })?;

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use rustix::net::SocketFlags;
+
 use super::Strategy;
 use crate::blocking::{
     Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
@@ -31,7 +33,7 @@ impl Strategy for Threaded {
     ) -> io::Result<ServeReport> {
         let roster = Arc::new(Roster::default());
         drain_when_triggered(endpoint, site, &roster, shutdown);
-        accept_each(endpoint, site, shutdown, |socket, ticket| {
+        accept_each(endpoint, site, shutdown, SocketFlags::empty(), |socket, ticket| {
             let (thread_site, roster) = (Arc::clone(site), Arc::clone(&roster));
             let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
                 let site = &thread_site;

@@ -1,0 +1,556 @@
+//! One thread that serves many connections through a selector: the core of the event-driven
+//! strategies.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fileserver_proto::{IoBuffers, Now};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rayon::ThreadPool;
+use rustix::net::SocketFlags;
+use slab::Slab;
+
+use crate::connection::{
+    Attempt, Connection, Leftover, Pace, STEP_BYTES, Step, Wait, contained, io_buffers,
+};
+use crate::deadlines::Deadlines;
+use crate::endpoint::{AcceptError, Endpoint};
+use crate::gate::Ticket;
+use crate::shutdown::Shutdown;
+use crate::site::{EXHAUSTION_PAUSE, Site, now};
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+/// Events taken from the selector at once.
+const EVENTS: usize = 1024;
+/// Buffers kept for connections that take a pair along to a worker.
+const SPARE_BUFFERS: usize = 16;
+/// Connections accepted before those that are open get their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// A connection's turn ends after this many body bytes,
+const TURN_BYTES: u64 = STEP_BYTES;
+/// or this many steps (about a dozen small requests), whichever comes first.
+const TURN_STEPS: usize = 64;
+
+/// Where a reactor's connections come from.
+pub(crate) enum Feed {
+    /// Its own listener.
+    Listener(Endpoint),
+    /// Its inbox, into which another thread deals them.
+    Inbox,
+}
+
+/// What other threads hand to a reactor.
+pub(crate) struct Inbox {
+    arrivals: Mutex<Vec<Arrival>>,
+    waker: Waker,
+}
+
+enum Arrival {
+    /// A connection accepted elsewhere.
+    New(OwnedFd, Ticket),
+    /// A connection of this key that comes back from a worker, with its buffers; `None` where it
+    /// ended by a panic there.
+    Back(usize, Option<Box<Connection>>, IoBuffers),
+}
+
+impl Inbox {
+    /// Hands over a connection accepted elsewhere; its socket does not block.
+    pub(crate) fn deal(&self, socket: OwnedFd, ticket: Ticket) {
+        self.push(Arrival::New(socket, ticket));
+    }
+
+    fn push(&self, arrival: Arrival) {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_empty = arrivals.is_empty();
+        arrivals.push(arrival);
+        drop(arrivals);
+        if was_empty {
+            self.wake();
+        }
+    }
+
+    fn take(&self, into: &mut Vec<Arrival>) {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *arrivals, into);
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!("a selector could not be woken: {error}");
+        }
+    }
+}
+
+/// A connection as the reactor holds it.
+struct Slot {
+    /// `None` while a worker has it.
+    connection: Option<Box<Connection>>,
+    leftover: Leftover,
+    /// Whether the socket may have bytes: edge-triggered events tell of changes only.
+    readable: bool,
+    /// Whether the peer has finished sending, so that reading must go on until it shows.
+    read_closed: bool,
+    /// Whether it waits for another turn.
+    queued: bool,
+}
+
+/// One thread's connections, and the selector it waits with.
+pub(crate) struct Reactor {
+    feed: Feed,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+    /// Where actions that may block are performed; inline where there is none.
+    workers: Option<Arc<ThreadPool>>,
+    inbox: Arc<Inbox>,
+    /// Taken out of the inbox; kept for its memory.
+    arrived: Vec<Arrival>,
+    poll: Poll,
+    slots: Slab<Slot>,
+    deadlines: Deadlines,
+    /// Connections whose turn ended before their work did.
+    ready: VecDeque<usize>,
+    /// Lent to one connection at a time.
+    io: IoBuffers,
+    /// Come back from workers, for the next connection that takes a pair along.
+    spare_io: Vec<IoBuffers>,
+    now: Now,
+    accepting: Accepting,
+    /// When a drain ends; set once it has begun.
+    drain_ends: Option<Instant>,
+}
+
+/// Whether the listener has connections, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepting {
+    /// None; an event will tell.
+    Waiting,
+    /// Perhaps some: go on in the next turn.
+    Ready,
+    /// No more are taken until one of its connections closes, or until then. No event would come
+    /// again, and connections of other reactors close unheard.
+    Paused(Instant),
+    /// No more will be taken.
+    Ended,
+}
+
+impl Reactor {
+    /// A reactor that has yet to [`run`](Self::run). With `workers`, what may block is done there.
+    ///
+    /// # Errors
+    /// The selector cannot be had: too few descriptors, most likely.
+    pub(crate) fn new(
+        feed: Feed,
+        site: &Arc<Site>,
+        shutdown: &Shutdown,
+        workers: Option<Arc<ThreadPool>>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let accepting = match &feed {
+            Feed::Listener(endpoint) => {
+                endpoint.set_nonblocking()?;
+                let listener = endpoint.as_fd().as_raw_fd();
+                poll.registry().register(&mut SourceFd(&listener), LISTENER, Interest::READABLE)?;
+                Accepting::Ready
+            }
+            Feed::Inbox => Accepting::Ended,
+        };
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let inbox = Arc::new(Inbox { arrivals: Mutex::new(Vec::new()), waker });
+        let woken = Arc::clone(&inbox);
+        shutdown.on_trigger(move || woken.wake());
+        Ok(Self {
+            feed,
+            site: Arc::clone(site),
+            shutdown: shutdown.clone(),
+            workers,
+            inbox,
+            arrived: Vec::new(),
+            poll,
+            slots: Slab::new(),
+            deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            io: io_buffers(site),
+            spare_io: Vec::new(),
+            now: now(),
+            accepting,
+            drain_ends: None,
+        })
+    }
+
+    /// Where other threads hand connections over.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Serves until the shutdown is triggered and its connections are closed or broken.
+    ///
+    /// # Errors
+    /// The selector or the listener failed for good.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_over() {
+            match self.poll.poll(&mut events, self.patience()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            self.now = now();
+            if self.shutdown.is_triggered() {
+                self.drain();
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER if self.accepting == Accepting::Waiting => {
+                        self.accepting = Accepting::Ready;
+                    }
+                    LISTENER | WAKER => {}
+                    Token(key) => {
+                        if let Some(slot) = self.slots.get_mut(key) {
+                            slot.readable |= event.is_readable();
+                            slot.read_closed |= event.is_read_closed() || event.is_error();
+                            self.take_turn(key);
+                        }
+                    }
+                }
+            }
+            for _ in 0..self.ready.len() {
+                if let Some(key) = self.ready.pop_front() {
+                    self.take_turn(key);
+                }
+            }
+            self.admit_arrivals()?;
+            self.expire();
+            self.accept()?;
+        }
+        for slot in self.slots.drain() {
+            self.site.counters.broken();
+            if let Some(connection) = slot.connection {
+                connection.close(&self.site);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what other threads have handed over.
+    fn admit_arrivals(&mut self) -> io::Result<()> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        self.inbox.take(&mut arrived);
+        for arrival in arrived.drain(..) {
+            match arrival {
+                Arrival::New(socket, ticket) => self.admit(socket, ticket)?,
+                Arrival::Back(key, Some(connection), io) => {
+                    if let Some(slot) = self.slots.get_mut(key) {
+                        slot.connection = Some(connection);
+                        let used = std::mem::replace(&mut self.io, io);
+                        self.keep_spare(used);
+                        self.take_turn_with_buffers(key);
+                    }
+                }
+                Arrival::Back(key, None, _) => self.close(key, None),
+            }
+        }
+        self.arrived = arrived;
+        Ok(())
+    }
+
+    fn keep_spare(&mut self, io: IoBuffers) {
+        if self.spare_io.len() < SPARE_BUFFERS {
+            self.spare_io.push(io);
+        }
+    }
+
+    /// How long the selector may wait for events.
+    fn patience(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.accepting == Accepting::Ready {
+            return Some(Duration::ZERO);
+        }
+        let resume = match self.accepting {
+            Accepting::Paused(until) => Some(until),
+            Accepting::Waiting | Accepting::Ready | Accepting::Ended => None,
+        };
+        let next = [self.deadlines.next(), resume, self.drain_ends].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(drain_ends) = self.drain_ends else { return false };
+        self.slots.is_empty() || self.shutdown.is_urgent() || self.now.instant >= drain_ends
+    }
+
+    /// Stops accepting; idle connections close now, the others after their request.
+    fn drain(&mut self) {
+        if self.drain_ends.is_some() {
+            return;
+        }
+        self.drain_ends = Some(self.now.instant + self.site.drain);
+        self.accepting = Accepting::Ended;
+        if let Feed::Listener(endpoint) = &self.feed {
+            endpoint.close();
+        }
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.take_turn(key);
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        match self.accepting {
+            Accepting::Ready => {}
+            Accepting::Paused(until) if self.now.instant >= until => {}
+            Accepting::Paused(_) | Accepting::Waiting | Accepting::Ended => return Ok(()),
+        }
+        self.accepting = Accepting::Ready;
+        let pause = Accepting::Paused(self.now.instant + EXHAUSTION_PAUSE);
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Feed::Listener(endpoint) = &self.feed else { return Ok(()) };
+            let Some(ticket) = self.site.gate.enter() else {
+                self.accepting = pause;
+                return Ok(());
+            };
+            match endpoint.accept(SocketFlags::NONBLOCK) {
+                Ok(socket) => self.admit(socket, ticket)?,
+                Err(AcceptError::WouldBlock) => {
+                    self.accepting = Accepting::Waiting;
+                    return Ok(());
+                }
+                Err(AcceptError::Lost) => {}
+                Err(AcceptError::Exhausted(error)) => {
+                    tracing::warn!("accepting pauses: {error}");
+                    self.accepting = pause;
+                    return Ok(());
+                }
+                Err(AcceptError::Ended(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to watch a new connection; an event tells at once if it has something to say.
+    fn admit(&mut self, socket: OwnedFd, ticket: Ticket) -> io::Result<()> {
+        let raw = socket.as_raw_fd();
+        let connection = Box::new(Connection::new(&self.site, socket, ticket, self.now));
+        let entry = self.slots.vacant_entry();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut SourceFd(&raw), Token(entry.key()), interest)?;
+        if let Some(at) = connection.deadline() {
+            self.deadlines.want(entry.key(), at);
+        }
+        entry.insert(Slot {
+            connection: Some(connection),
+            leftover: Leftover::default(),
+            readable: false,
+            read_closed: false,
+            queued: false,
+        });
+        Ok(())
+    }
+
+    /// Lets a connection do what it can without waiting, up to its fair share.
+    fn take_turn(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if slot.connection.is_some() {
+            slot.leftover.restore(&mut self.io);
+            self.take_turn_with_buffers(key);
+        }
+    }
+
+    /// The same, with the connection's bytes in the buffers already.
+    fn take_turn_with_buffers(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let (site, io) = (&*self.site, &mut self.io);
+        let conditions = Conditions {
+            now: self.now,
+            draining: self.drain_ends.is_some(),
+            has_workers: self.workers.is_some(),
+        };
+        match contained(site, || slot.take_turn(site, io, conditions)) {
+            Some(Turn::Waits) => {}
+            Some(Turn::Goes) => {
+                if !slot.queued {
+                    slot.queued = true;
+                    self.ready.push_back(key);
+                }
+            }
+            Some(Turn::MayBlock) => return self.hand_to_worker(key),
+            Some(Turn::Closed) => {
+                let ended = slot.connection.take();
+                return self.close(key, ended);
+            }
+            None => return self.close(key, None),
+        }
+        slot.leftover = Leftover::take(&mut self.io);
+        if let Some(at) = slot.connection.as_ref().and_then(|connection| connection.deadline()) {
+            self.deadlines.want(key, at);
+        }
+    }
+
+    /// Has a worker do what may block, and hand the connection back.
+    fn hand_to_worker(&mut self, key: usize) {
+        let Some(workers) = &self.workers else { return };
+        let Some(mut connection) = self.slots.get_mut(key).and_then(|slot| slot.connection.take())
+        else {
+            return;
+        };
+        let spare = self.spare_io.pop().unwrap_or_else(|| io_buffers(&self.site));
+        let mut io = std::mem::replace(&mut self.io, spare);
+        let (site, inbox) = (Arc::clone(&self.site), Arc::clone(&self.inbox));
+        workers.spawn_fifo(move || {
+            let done = contained(&site, || {
+                let mut pace = WorkerPace;
+                while connection.next_may_block(&site, &mut io) {
+                    connection.step(&site, &mut io, &mut pace);
+                }
+                connection
+            });
+            if done.is_none() {
+                io.clear();
+            }
+            inbox.push(Arrival::Back(key, done, io));
+        });
+    }
+
+    /// Forgets a connection; one that ended in order is counted.
+    fn close(&mut self, key: usize, ended: Option<Box<Connection>>) {
+        self.slots.remove(key);
+        match ended {
+            Some(connection) => connection.close(&self.site),
+            None => self.io.clear(),
+        }
+        if let Accepting::Paused(_) = self.accepting {
+            self.accepting = Accepting::Ready;
+        }
+    }
+
+    /// Tells connections of the time whose deadline has come.
+    fn expire(&mut self) {
+        while let Some(key) = self.deadlines.pop_due(self.now.instant) {
+            let Some(slot) = self.slots.get_mut(key) else { continue };
+            // With a worker it has no deadline; when it comes back it has one again.
+            let Some(connection) = &mut slot.connection else { continue };
+            let Some(at) = connection.deadline() else { continue };
+            if at > self.now.instant {
+                self.deadlines.want(key, at);
+                continue;
+            }
+            slot.leftover.restore(&mut self.io);
+            connection.handle_timeout(&mut self.io, self.now);
+            self.take_turn_with_buffers(key);
+        }
+    }
+}
+
+/// What holds for all connections during a turn.
+#[derive(Clone, Copy)]
+struct Conditions {
+    now: Now,
+    draining: bool,
+    has_workers: bool,
+}
+
+enum Turn {
+    /// For the peer: an event or the time will tell.
+    Waits,
+    /// On, when the others had their turn.
+    Goes,
+    /// For the store, on a worker.
+    MayBlock,
+    Closed,
+}
+
+impl Slot {
+    fn take_turn(&mut self, site: &Site, io: &mut IoBuffers, conditions: Conditions) -> Turn {
+        self.queued = false;
+        let Some(connection) = &mut self.connection else { return Turn::Waits };
+        let mut pace = ReadinessPace {
+            now: conditions.now,
+            draining: conditions.draining,
+            readable: &mut self.readable,
+            read_closed: self.read_closed,
+        };
+        let mut bytes_left = TURN_BYTES;
+        for _ in 0..TURN_STEPS {
+            if conditions.has_workers && connection.next_may_block(site, io) {
+                return Turn::MayBlock;
+            }
+            match connection.step(site, io, &mut pace) {
+                Step::Done { bytes } => {
+                    bytes_left = bytes_left.saturating_sub(bytes);
+                    if bytes_left == 0 {
+                        break;
+                    }
+                }
+                Step::Blocked(wait) => {
+                    if wait == Wait::Inbound {
+                        *pace.readable = false;
+                    }
+                    return Turn::Waits;
+                }
+                Step::Closed => {
+                    io.clear();
+                    return Turn::Closed;
+                }
+            }
+        }
+        Turn::Goes
+    }
+}
+
+/// The pace of a reactor: nothing waits, and time stands still during a turn.
+struct ReadinessPace<'c> {
+    now: Now,
+    draining: bool,
+    readable: &'c mut bool,
+    read_closed: bool,
+}
+
+impl Pace for ReadinessPace<'_> {
+    fn now(&mut self) -> Now {
+        self.now
+    }
+
+    fn before_wait(
+        &mut self,
+        _: BorrowedFd<'_>,
+        wait: Wait,
+        _: bool,
+        _: Option<Instant>,
+    ) -> Attempt {
+        if wait == Wait::Inbound && !*self.readable && !self.read_closed {
+            return Attempt::Skip;
+        }
+        Attempt::Perform
+    }
+
+    /// A receive that did not fill the room has emptied the socket: the next bytes raise an event.
+    fn received(&mut self, bytes: usize, room: usize) {
+        if bytes < room {
+            *self.readable = false;
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining
+    }
+}
+
+/// The pace of a worker, which performs nothing that waits for the peer.
+struct WorkerPace;
+
+impl Pace for WorkerPace {
+    fn now(&mut self) -> Now {
+        now()
+    }
+
+    fn before_wait(&mut self, _: BorrowedFd<'_>, _: Wait, _: bool, _: Option<Instant>) -> Attempt {
+        Attempt::PerformNow
+    }
+
+    fn is_draining(&self) -> bool {
+        false
+    }
+}
