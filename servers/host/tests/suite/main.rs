@@ -41,11 +41,13 @@ macro_rules! tests_of_all_strategies {
         tests_of_strategy!(threaded, Threaded; $($each)* $($concurrent)*);
         tests_of_strategy!(thread_pool, ThreadPool; $($each)* $($concurrent)*);
         tests_of_strategy!(selector, Selector; $($each)* $($concurrent)*);
+        tests_of_strategy!(multi_selector, MultiSelector; $($each)* $($concurrent)*);
+        tests_of_strategy!(hybrid, Hybrid; $($each)* $($concurrent)*);
     };
 }
 
 // A strategy that is added must be added above, too.
-const _: () = assert!(StrategyKind::ALL.len() == 4);
+const _: () = assert!(StrategyKind::ALL.len() == 6);
 
 tests_of_all_strategies! {
     each {

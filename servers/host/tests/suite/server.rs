@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{Endpoint, ServeReport, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{Accept, Endpoint, ServeReport, Shutdown, Site, SiteOptions, StrategyKind};
 use fileserver_proto::Settings;
 use tempfile::TempDir;
 
@@ -49,6 +49,8 @@ impl Server {
             settings: Settings { server_name: kind.name().to_owned(), ..Settings::default() },
             workers: 4,
             max_connections: 1000,
+            // One backlog, so that whoever waits longest is next.
+            accept: Accept::Dispatch,
             drain: PATIENCE,
         };
         adjust(&mut options);
@@ -101,8 +103,8 @@ impl Server {
     pub(crate) fn wait_until_deserted(&self) {
         // A strategy that blocks in accept already holds the place of the connection to come.
         let places = match self.kind {
-            StrategyKind::ThreadPool | StrategyKind::Selector => 0,
-            StrategyKind::Threaded => 1,
+            StrategyKind::ThreadPool | StrategyKind::Selector | StrategyKind::Hybrid => 0,
+            StrategyKind::Threaded | StrategyKind::MultiSelector => 1,
             StrategyKind::Iterative => {
                 // Whoever is served, everyone before is gone.
                 self.connect().finish_sending().rest();
