@@ -23,8 +23,9 @@ use crate::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
 
 /// Where files are kept unless the operator names another folder.
 const DEFAULT_ROOT: &str = "./shared-files";
-/// Workers for each core: enough that some run while others wait for a peer or the disk.
-const WORKERS_PER_CORE: usize = 4;
+/// Workers for each core where they block: enough that some run while others wait for a peer or
+/// the disk.
+const BLOCKING_WORKERS_PER_CORE: usize = 4;
 
 /// Ended by a second signal, before the drain was over.
 const INTERRUPTED: u8 = 130;
@@ -41,7 +42,7 @@ pub struct ServerArgs {
     /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8800", value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: SocketAddr,
-    /// Worker threads of the strategies with a fixed number of them [default: 4 for each core]
+    /// Worker threads of the strategies with a fixed number of them [default: 4 for each core; multi-selector: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
     /// How the selectors of `multi-selector` come by their connections
@@ -230,7 +231,7 @@ impl Server {
             store,
             SiteOptions {
                 settings: settings(args),
-                workers: args.workers.map_or_else(default_workers, usize::from),
+                workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
                 max_connections,
                 accept: args.accept,
                 drain: args.timeouts.drain_timeout,
@@ -276,8 +277,16 @@ fn settings(args: &ServerArgs) -> Settings {
     }
 }
 
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from) * WORKERS_PER_CORE
+fn default_workers(strategy: StrategyKind) -> usize {
+    let per_core = match strategy {
+        StrategyKind::MultiSelector => 1,
+        StrategyKind::Iterative
+        | StrategyKind::Threaded
+        | StrategyKind::ThreadPool
+        | StrategyKind::Selector
+        | StrategyKind::Hybrid => BLOCKING_WORKERS_PER_CORE,
+    };
+    std::thread::available_parallelism().map_or(1, usize::from) * per_core
 }
 
 /// Creates a missing root, but not its parents; says so unless it is the default one.

@@ -10,7 +10,7 @@ use crate::peer::{Peer, http_get};
 use crate::process::Process;
 
 pub(crate) fn more_clients_than_descriptors(kind: StrategyKind) {
-    let args = ["--strategy", kind.name(), "--quiet"];
+    let args = ["--strategy", kind.name(), "--accept", "dispatch", "--quiet"];
     let mut server = Process::under("ulimit -n 64", &args);
     let content = bytes(1, 100_000);
     fs::write(server.root().join("file"), &content).unwrap();
@@ -28,7 +28,8 @@ pub(crate) fn more_clients_than_descriptors(kind: StrategyKind) {
 }
 
 pub(crate) fn descriptors_run_out_while_serving(kind: StrategyKind) {
-    let args = ["--strategy", kind.name(), "--quiet", "--max-connections", "1000"];
+    let args =
+        ["--strategy", kind.name(), "--accept", "dispatch", "--quiet", "--max-connections", "1000"];
     let mut server = Process::start(&args);
     fs::write(server.root().join("file"), "content").unwrap();
     // The last lets the server open whatever it opens once.

@@ -102,3 +102,11 @@ fn the_threaded_strategy_has_a_thread_per_connection() {
     let (_, during) = threads(StrategyKind::Threaded, 50);
     assert_eq!(during, 2 + 50);
 }
+
+#[test]
+fn several_selectors_keep_their_threads_under_200_connections() {
+    let (before, during) = threads(StrategyKind::MultiSelector, 200);
+    assert_eq!(during, before);
+    // Three that serve, the one that started them, and the one that waits for signals.
+    assert_eq!(before, 5);
+}
