@@ -1,5 +1,6 @@
 //! `client load`: the load generator on its own.
 
+mod live;
 mod table;
 mod target;
 
@@ -22,6 +23,7 @@ use target::Target;
   client load http://127.0.0.1:8800/meme.png
   client load 127.0.0.1 8800 --wire framed --file meme.png:1024 --connections 64 --duration 10s
   client load http://127.0.0.1:8800/a.bin --rate 5000 --poisson --csv seconds.csv
+  client load http://127.0.0.1:8800/a.bin --connections 1000 --think 100ms
   client load 127.0.0.1 8800 --file up.bin:65536 --upload --verify-every 0
 
 Files given as NAME:SIZE are expected to hold the generated content of that name, as `bench`
@@ -56,9 +58,10 @@ pub(crate) struct Args {
     /// With --rate: exponentially distributed distances, as independent users make them
     #[arg(long, requires = "rate")]
     poisson: bool,
-    /// Closed loop: mean pause between an answer and the next request, exponentially distributed
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "rate")]
-    think: Option<Duration>,
+    /// Closed loop: pause between an answer and the next request; TIME is the mean of an
+    /// exponential distribution, constant:TIME always the same
+    #[arg(long, value_name = "[constant:]TIME", value_parser = parse_think, conflicts_with = "rate")]
+    think: Option<ThinkTime>,
     /// How long to measure
     #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
     duration: Duration,
@@ -96,7 +99,8 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         None => None,
     };
     let spec = spec(args, &target)?;
-    let report = run_load(&spec, stop, None).map_err(|error| match error {
+    let ran = live::watch(&spec, |progress| run_load(&spec, stop, progress));
+    let report = ran.map_err(|error| match error {
         RunError::Spec(_) => Failure::Usage(error.into()),
         RunError::System { .. } => Failure::Failed(error.into()),
     })?;
@@ -139,8 +143,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
             let pacing = if args.poisson { Pacing::Poisson } else { Pacing::Constant };
             Arrival::Open { rate_per_s, pacing }
         }
-        (None, Some(mean)) => Arrival::Closed { think: ThinkTime::Exponential(mean) },
-        (None, None) => Arrival::Closed { think: ThinkTime::None },
+        (None, think) => Arrival::Closed { think: think.unwrap_or(ThinkTime::None) },
     };
     Ok(LoadSpec {
         target: target.address,
@@ -216,6 +219,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
 }
 
+/// `TIME` or `constant:TIME`.
+fn parse_think(text: &str) -> Result<ThinkTime, String> {
+    match text.strip_prefix("constant:") {
+        Some(time) => parse_duration(time).map(ThinkTime::Constant),
+        None => parse_duration(text).map(ThinkTime::Exponential),
+    }
+}
+
 /// `NAME:SIZE[:WEIGHT]`; the name may hold colons itself.
 fn parse_file(text: &str) -> Result<RequestFile, String> {
     let bad = || format!("{text:?} is not NAME:SIZE or NAME:SIZE:WEIGHT, with SIZE in bytes");
@@ -244,6 +255,16 @@ mod tests {
         }
         for text in ["", "s", "-1s", "1 s", "1x", "inf", "nan"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn think_time_is_exponential_unless_said_otherwise() {
+        let millis = Duration::from_millis;
+        assert_eq!(parse_think("5ms"), Ok(ThinkTime::Exponential(millis(5))));
+        assert_eq!(parse_think("constant:1s"), Ok(ThinkTime::Constant(millis(1_000))));
+        for text in ["constant", "constant:", "constant:x", "poisson:1s", ""] {
+            assert!(parse_think(text).is_err(), "{text}");
         }
     }
 

@@ -4,6 +4,9 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// Longest name before a bar.
+const NAME_CHARS: usize = 22;
+
 /// Shows how much of a transfer is done.
 #[derive(Debug)]
 pub(crate) enum Meter {
@@ -51,7 +54,7 @@ impl Meter {
             "{msg} {spinner} {binary_bytes}  {binary_bytes_per_sec}"
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
-        bar.set_message(name.to_owned());
+        bar.set_message(shortened(name));
         bar.set_position(done);
         // The rate is that of what is still to be done.
         bar.reset_eta();
@@ -84,6 +87,17 @@ impl Meter {
     }
 }
 
+/// A name that leaves room for a bar in 80 columns: its beginning and its end.
+fn shortened(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    if chars.len() <= NAME_CHARS {
+        return name.to_owned();
+    }
+    let (front, back) = (NAME_CHARS / 2, NAME_CHARS - NAME_CHARS / 2 - 1);
+    let tail = &chars[chars.len() - back..];
+    chars[..front].iter().chain(&['…']).chain(tail).collect()
+}
+
 /// An empty file is complete from the start.
 fn percent(done: u64, total: Option<u64>) -> u64 {
     let percent = (u128::from(done) * 100).checked_div(u128::from(total.unwrap_or(u64::MAX)));
@@ -97,4 +111,15 @@ fn tell(to_stderr: bool, line: &str) {
     } else {
         io::stdout().write_all(line.as_bytes())
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shortened("a name that just fits!"), "a name that just fits!");
+        assert_eq!(shortened("ein Ausflug über Österreich.mkv"), "ein Ausflug…rreich.mkv");
+    }
 }

@@ -260,6 +260,7 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
         "load HOST PORT --file a.bin:1000 --verify-every 1",
         "load HOST PORT --wire http --file a.bin:1000:2 --rate 500 --poisson",
         "load HOST PORT --file a.bin:1000 --think 1ms --no-keep-alive",
+        "load HOST PORT --file a.bin:1000 --think constant:1ms",
         "load HOST PORT --file up.bin:100 --upload --threads 2",
         "load HOST PORT --wire http --file up.bin:100 --upload",
     ] {

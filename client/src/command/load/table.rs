@@ -17,16 +17,18 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     writeln!(
         out,
-        "{} on {} over {}, {} connections, {} threads, measured {seconds:.2} s{}",
+        "{} on {} over {}, {} connections, {} {}",
         if spec.direction == loadgen::load::Direction::Upload { "Upload" } else { "Download" },
         spec.target,
         spec.wire.name(),
         spec.connections,
         spec.threads,
-        if report.interrupted { " (interrupted)" } else { "" },
+        if spec.threads == 1 { "thread" } else { "threads" },
     )?;
     writeln!(out)?;
     let row = |out: &mut String, name: &str, value: String| writeln!(out, "  {name:<18}{value}");
+    let interrupted = if report.interrupted { " (interrupted)" } else { "" };
+    row(out, "measured", format!("{seconds:.2} s{interrupted}"))?;
     row(out, "requests", report.requests.to_string())?;
     row(out, "requests/s", format!("{:.0}", per_second(report.requests)))?;
     row(out, "MB/s", format!("{:.1}", per_second(report.body_bytes) / 1e6))?;
@@ -41,12 +43,12 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     let cpu = report.cpu.user + report.cpu.system;
     if seconds > 0.0 {
         let share = 100.0 * cpu.as_secs_f64() / seconds / spec.threads as f64;
-        let each = cpu.as_secs_f64() * 1e6 / report.requests.max(1) as f64;
-        row(
-            out,
-            "generator CPU",
-            format!("{share:.0} % of each thread, {each:.2} µs per request"),
-        )?;
+        let mut text = format!("{share:.0} % of each thread");
+        if report.requests > 0 {
+            let each = cpu.as_secs_f64() * 1e6 / report.requests as f64;
+            write!(text, ", {each:.2} µs per request")?;
+        }
+        row(out, "generator CPU", text)?;
     }
     writeln!(out)?;
     writeln!(
