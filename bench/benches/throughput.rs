@@ -15,7 +15,7 @@ use criterion::{
     criterion_main,
 };
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
 use fileserver_proto::client::{ReplyEvent, ReplyReader, http};
 use fileserver_proto::{Settings, Wire};
 use loadgen::content::Content;
@@ -109,6 +109,7 @@ impl Server {
             SiteOptions {
                 settings: Settings::default(),
                 workers: 8,
+                accept: Accept::default(),
                 max_connections: 1024,
                 drain: Duration::from_secs(1),
             },

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use fileserver::store::{Store, StoreOptions};
-use fileserver::{Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
 use loadgen::content::Content;
 use tempfile::TempDir;
 
@@ -40,6 +40,7 @@ impl Server {
         let options = SiteOptions {
             settings,
             workers: 2,
+            accept: Accept::default(),
             max_connections: 100,
             drain: Duration::from_secs(1),
         };
