@@ -140,6 +140,11 @@ impl<'a> Link<'a> {
         self.reader.field(name)
     }
 
+    /// Waits so long for any progress from here on.
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
     /// Passes over the rest of a reply.
     pub(crate) fn hear_out(&mut self) -> Result<(), Failure> {
         while !matches!(self.hear()?, Heard::End) {}

@@ -1,6 +1,7 @@
 //! Uploads that can be resumed, by the protocol tus 1.0.0.
 
 use std::io::{Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use crate::command::{Failure, bytes, print, resuming};
 
 /// From one question whether an upload is free to the next.
 const RETRY: Duration = Duration::from_millis(200);
+/// A server that reads its disk more slowly than this takes too long to check what it got.
+const SLOWEST_READ_BYTES_PER_S: u64 = 50_000_000;
 
 /// Sends what the server has not got yet of a file; returns the connection if it can be used
 /// again. `command` is what resumes after a failure.
@@ -89,32 +92,24 @@ impl<'a> Transfer<'_, 'a> {
         // The last block goes apart: it carries the hash of all, which nobody knows before it.
         let last_len = (len - offset).min(BLOCK_BYTES as u64);
         let last_offset = len - last_len;
-        let mut request = Vec::new();
-        let authority = self.server.authority();
         if last_offset > offset {
-            tus::append(&target, &authority, offset, last_offset - offset, None, &mut request);
-            let mut all_sent = link.send(&request)?;
-            let mut blocks = self.upload.blocks(last_offset - offset);
-            while all_sent && let Some(block) = blocks.next()? {
-                hash.update(block);
-                all_sent = link.send(block)?;
-                meter.advance(block.len() as u64);
-            }
-            let head = link.hear_head()?;
-            if !head.kind.is_success() || !all_sent {
-                return Err(refusal(&mut link, head, &self.upload.path));
-            }
-            self.renew(&mut link, head.keep_alive)?;
+            let range = offset..last_offset;
+            self.append(&mut link, &target, range, &mut hash, &mut meter)?;
         }
         let mut blocks = self.upload.blocks(last_len);
         let last = blocks.next()?.unwrap_or_default();
         hash.update(last);
         let digest = Digest(hash.finalize().into());
-        request.clear();
+        let mut request = Vec::new();
+        let authority = self.server.authority();
         tus::append(&target, &authority, last_offset, last_len, Some(&digest), &mut request);
         let all_sent = link.send(&request)? && link.send(last)?;
         meter.advance(last_len);
+        // The server reads the whole again before it answers.
+        let reading = Duration::from_secs(len / SLOWEST_READ_BYTES_PER_S);
+        link.set_timeout(self.server.timeout + reading);
         let head = link.hear_head()?;
+        link.set_timeout(self.server.timeout);
         meter.finish();
         if !head.kind.is_success() || !all_sent {
             // It has the whole, and that is not what the hash says.
@@ -129,6 +124,32 @@ impl<'a> Transfer<'_, 'a> {
         link.hear_out()?;
         print(&format!("saved as {stored} ({})\n", bytes(len)))?;
         Ok(head.keep_alive.then_some(link))
+    }
+
+    /// Sends a piece that does not end the upload, from where the file is read.
+    fn append(
+        &mut self,
+        link: &mut Link<'a>,
+        target: &str,
+        range: Range<u64>,
+        hash: &mut Sha256,
+        meter: &mut Meter,
+    ) -> Result<(), Failure> {
+        let len = range.end - range.start;
+        let mut request = Vec::new();
+        tus::append(target, &self.server.authority(), range.start, len, None, &mut request);
+        let mut all_sent = link.send(&request)?;
+        let mut blocks = self.upload.blocks(len);
+        while all_sent && let Some(block) = blocks.next()? {
+            hash.update(block);
+            all_sent = link.send(block)?;
+            meter.advance(block.len() as u64);
+        }
+        let head = link.hear_head()?;
+        if !head.kind.is_success() || !all_sent {
+            return Err(refusal(link, head, &self.upload.path));
+        }
+        self.renew(link, head.keep_alive)
     }
 
     /// The upload that was begun earlier and how much of it has arrived, if it can be resumed.
