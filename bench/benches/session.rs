@@ -94,6 +94,7 @@ impl Connection {
                 Action::OpenDownload { .. } => Completion::Opened(Ok(FileInfo {
                     len: FILE_BYTES,
                     modified: Modified { unix_s: 1_780_000_000, nanos: 0 },
+                    inode: 1,
                 })),
                 Action::SendFile { len, .. } => {
                     self.io.output.clear();

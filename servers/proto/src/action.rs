@@ -172,6 +172,9 @@ pub struct FileInfo {
     pub len: u64,
     /// When the content last changed.
     pub modified: Modified,
+    /// The file's number (inode): clocks of file systems tick slowly, so a file and the one that
+    /// replaced it may have the same time and length, but never the same number.
+    pub inode: u64,
 }
 
 /// A modification time as file systems keep it.

@@ -6,7 +6,7 @@ use fileserver_proto::Wire;
 use support::MemoryStore;
 use support::transcript::{converse_with, file_head, head, kept, text, text_reply};
 
-const TAG: &str = "\"ae1b96b26a28005-5\"";
+const TAG: &str = "\"ae1b96b26a28005-5-7\"";
 
 /// The answer to a request for `a.txt` with these fields.
 fn get(fields: &str) -> String {

@@ -56,5 +56,6 @@ pub(super) fn info(stat: &Stat) -> FileInfo {
             unix_s: stat.st_mtime,
             nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
         },
+        inode: stat.st_ino,
     }
 }

@@ -126,8 +126,6 @@ pub(crate) fn a_file_changed_by_others_is_served_as_it_is(kind: StrategyKind) {
         let before = get(peer, "file", "");
         assert!(before.status == 200 && before.body == old, "{}", before.head);
         let tag = before.header("etag").unwrap().to_owned();
-        // File systems tell times apart by the tick of the kernel's clock, at most 10 ms.
-        std::thread::sleep(Duration::from_millis(20));
         change();
         let begun = Instant::now();
         loop {

@@ -390,3 +390,25 @@ pub(crate) fn nothing_is_written_outside_by_any_way_to_upload(kind: StrategyKind
     assert_eq!(crate::server::on_disk(&server.outside("elsewhere")), [""; 0]);
     server.stop();
 }
+
+pub(crate) fn what_was_overwritten_has_another_tag(kind: StrategyKind) {
+    let server = Server::on_conflict(kind, OnConflict::Overwrite);
+    let mut peer = server.connect();
+    // Of the same length, and within one tick of the file system's clock.
+    for round in 0..20 {
+        let [old, new] = [bytes(2 * round, 1000), bytes(2 * round + 1, 1000)];
+        put(&mut peer, "a", "", &old);
+        let first = peer.send(http("GET /a", "")).reply();
+        assert!(first.body == old, "{}", first.head);
+        put(&mut peer, "a", "", &new);
+        let tag = first.header("etag").unwrap();
+        let reply = peer.send(http("GET /a", &format!("If-None-Match: {tag}\r\n"))).reply_head();
+        assert_eq!(reply.status, 200, "round {round}: {}", reply.head);
+        assert!(peer.bytes(1000) == new, "round {round}");
+        let range = format!("Range: bytes=500-\r\nIf-Range: {tag}\r\n");
+        let reply = peer.send(http("GET /a", &range)).reply();
+        assert!(reply.status == 200 && reply.body == new, "round {round}: {}", reply.head);
+    }
+    drop(peer);
+    server.stop();
+}

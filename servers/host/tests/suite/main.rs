@@ -79,6 +79,7 @@ tests_of_all_strategies! {
         http_uploads::a_stored_upload_is_told_where_it_is
         http_uploads::a_taken_name_can_be_an_error
         http_uploads::a_taken_name_can_be_overwritten
+        http_uploads::what_was_overwritten_has_another_tag
         http_uploads::content_that_is_not_what_its_digest_says_is_not_stored
         http_uploads::a_form_brings_files
         http_uploads::a_boundary_may_fall_anywhere

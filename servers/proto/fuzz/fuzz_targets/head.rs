@@ -57,7 +57,7 @@ impl Reading {
         match session.poll_action(&mut io) {
             Action::OpenDownload { name } => {
                 reading.name = Some(name_of(Some(name)));
-                let info = FileInfo { len: 1, modified: Modified::default() };
+                let info = FileInfo { len: 1, modified: Modified::default(), inode: 1 };
                 session.handle_completion(&mut io, Completion::Opened(Ok(info)), now);
                 reading.methods = match session.poll_action(&mut io) {
                     Action::SendFile { .. } => &["GET"],

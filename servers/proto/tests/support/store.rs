@@ -87,7 +87,7 @@ impl MemoryStore {
         self.download = Some(name.clone());
         // 1994-11-06 08:48:00 UTC.
         let modified = Modified { unix_s: 784_111_680, nanos: 5 };
-        Ok(FileInfo { len: content.len() as u64, modified })
+        Ok(FileInfo { len: content.len() as u64, modified, inode: 7 })
     }
 
     pub(super) fn read(&mut self, offset: u64, len: u64) -> Result<Vec<u8>, StoreError> {

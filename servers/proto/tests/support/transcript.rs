@@ -77,7 +77,7 @@ pub fn file_head(media_type: &str, end: &str) -> String {
         false => "",
     };
     let fields = format!(
-        "ETag: \"ae1b96b26a28005-{len:x}\"\r\nLast-Modified: Sun, 06 Nov 1994 08:48:00 GMT\r\n\
+        "ETag: \"ae1b96b26a28005-{len:x}-7\"\r\nLast-Modified: Sun, 06 Nov 1994 08:48:00 GMT\r\n\
          Accept-Ranges: bytes\r\nContent-Type: {media_type}\r\n{policy}"
     );
     head("200 OK", &fields, end)

@@ -93,11 +93,12 @@ impl Conditions {
     }
 }
 
-/// A strong entity tag: the time of the last change in nanoseconds, and the length.
+/// A strong entity tag: the time of the last change in nanoseconds, the length, and which file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ETag {
     modified_ns: u64,
     len: u64,
+    inode: u64,
 }
 
 impl ETag {
@@ -106,7 +107,7 @@ impl ETag {
         let seconds = info.modified.unix_s as u64;
         let modified_ns =
             seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::from(info.modified.nanos));
-        Self { modified_ns, len: info.len }
+        Self { modified_ns, len: info.len, inode: info.inode }
     }
 
     /// Appends the tag with its quotes.
@@ -115,6 +116,8 @@ impl ETag {
         output.push_hex(self.modified_ns);
         output.push(b"-");
         output.push_hex(self.len);
+        output.push(b"-");
+        output.push_hex(self.inode);
         output.push(b"\"");
     }
 
@@ -162,7 +165,7 @@ mod tests {
     use crate::Modified;
 
     const INFO: FileInfo =
-        FileInfo { len: 10, modified: Modified { unix_s: 784_111_777, nanos: 5 } };
+        FileInfo { len: 10, modified: Modified { unix_s: 784_111_777, nanos: 5 }, inode: 7 };
 
     fn text(tag: ETag) -> String {
         let mut output = Buffer::default();
