@@ -98,6 +98,11 @@ pub(super) fn lock(file: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
+/// Unlocks at once: closing alone leaves the lock with a child that is being forked meanwhile.
+pub(super) fn unlock(file: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::flock(file, FlockOperation::Unlock)
+}
+
 fn name() -> String {
     format!("{PREFIX}{:016x}", fastrand::u64(..))
 }

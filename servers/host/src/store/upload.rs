@@ -227,6 +227,8 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if self.partial.is_some() {
+            // Where this fails, closing the file does the same.
+            let _ = temporary::unlock(&self.file);
             return;
         }
         let Some(temporary) = self.temporary.take() else { return };
