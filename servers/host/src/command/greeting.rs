@@ -17,7 +17,10 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
     };
     let strategy = args.strategy;
     line("strategy", format!("{}: {}", strategy.name(), strategy.summary()));
-    if strategy == StrategyKind::ThreadPool {
+    if matches!(
+        strategy,
+        StrategyKind::ThreadPool | StrategyKind::MultiSelector | StrategyKind::Hybrid
+    ) {
         line("workers", site.workers.to_string());
     }
     let root = args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT));
@@ -71,18 +74,23 @@ pub(super) fn farewell(report: &ServeReport) -> String {
 fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> {
     let reachable = reachable(address);
     let (host, port) = (reachable.ip(), reachable.port());
-    let framed = [format!("{client} send FILE {host} {port} --wire framed")];
+    // The client speaks framed unless it is told otherwise.
+    let by_client = |wire: &str| {
+        [
+            format!("{client} send FILE {host} {port}{wire}"),
+            format!("{client} get NAME {host} {port}{wire}"),
+        ]
+    };
     let http = [
-        format!("{client} send FILE {host} {port}"),
-        format!("{client} get NAME {host} {port}"),
         format!("curl -T FILE http://{reachable}/"),
         format!("curl -O http://{reachable}/NAME"),
+        format!("http://{reachable}/           (in a browser)"),
     ];
     let text = [format!("telnet {host} {port}      (then type a file's name)")];
     match wire {
-        WireChoice::Auto => http.into_iter().chain(text).collect(),
-        WireChoice::Framed => framed.into(),
-        WireChoice::Http => http.into(),
+        WireChoice::Auto => by_client("").into_iter().chain(http).chain(text).collect(),
+        WireChoice::Framed => by_client("").into(),
+        WireChoice::Http => by_client(" --wire http").into_iter().chain(http).collect(),
         WireChoice::Text => text.into(),
     }
 }
