@@ -1,22 +1,28 @@
 //! The command line: `bench run`, `list`, `plot`, `report`.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fileserver::StrategyKind;
 use fileserver::command::ServerArgs;
 use jiff::Timestamp;
 use loadgen::load::Direction;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
 use crate::environment::{Environment, command_line};
+use crate::files;
 use crate::local::LocalExecutor;
+use crate::peer::Peer;
 use crate::plan::{BUILT_IN, Order, Overrides, Plan};
 use crate::progress::Display;
 use crate::publish::{Published, plot, publish};
@@ -24,7 +30,6 @@ use crate::run::{RunEnd, run};
 use crate::run_folder::RunFolder;
 use crate::schedule::{cells, schedule};
 use crate::size::ByteSize;
-use crate::target::Target;
 
 /// Some trial failed.
 const FAILED: u8 = 1;
@@ -40,6 +45,8 @@ const INTERRUPTED: u8 = 130;
   bench                                        the default comparison, in about 90 seconds
   bench run --quick                            a first impression, in under 30
   bench run --strategies threaded,selector --connections 1,64,512 --rounds 7
+  bench run --against all                      with nginx, Apache and lighttpd, where installed
+  bench run --target mine='./server -p {port} -d {root}'
   bench report results/latest                  make charts and report again from the CSV files
 
 Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (what was measured is kept)")]
@@ -54,7 +61,7 @@ pub struct Cli {
 enum Action {
     /// Run a comparison (what happens without a subcommand, too)
     Run(RunArgs),
-    /// Show the plans and strategies there are
+    /// Show the plans, strategies and real servers there are
     List,
     /// Draw the charts of a results folder again, from its CSV files alone
     Plot {
@@ -66,9 +73,23 @@ enum Action {
         /// A folder that bench has made
         folder: PathBuf,
     },
+    /// Write the files that loads ask for, for a server that runs already
+    Files {
+        /// The folder that it serves
+        folder: PathBuf,
+        /// Their sizes
+        #[arg(long, value_name = "SIZE,…", value_delimiter = ',', required = true)]
+        sizes: Vec<ByteSize>,
+    },
     /// Be the server of a trial
     #[command(hide = true)]
     Serve(ServerArgs),
+    /// Become another program, which ends when the harness does
+    #[command(hide = true)]
+    Launch {
+        #[arg(last = true, required = true)]
+        words: Vec<OsString>,
+    },
 }
 
 /// What to run.
@@ -80,9 +101,8 @@ struct RunArgs {
     /// A plan of one's own
     #[arg(long, value_name = "FILE.toml")]
     plan: Option<PathBuf>,
-    /// Strategies to compare
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    strategies: Option<Vec<fileserver::StrategyKind>>,
+    #[command(flatten)]
+    choice: Choice,
     /// Connection counts, in place of those of every part of the plan
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = positive)]
     connections: Option<Vec<usize>>,
@@ -98,7 +118,7 @@ struct RunArgs {
     /// How often everything is measured; three or more give intervals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Order in which the strategies take their turns
+    /// Order in which the servers take their turns
     #[arg(long, value_name = "ORDER")]
     order: Option<Order>,
     /// Seed of every random choice
@@ -129,6 +149,8 @@ impl Cli {
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report { folder }) => rereport(&folder),
+            Some(Action::Files { folder, sizes }) => write_files(&folder, &sizes),
+            Some(Action::Launch { words }) => launch(&words),
             Some(Action::Serve(arguments)) => return serve(&arguments),
         };
         done.unwrap_or_else(|error| {
@@ -140,7 +162,15 @@ impl Cli {
 
 fn run_plan(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let out = arguments.out.clone();
-    let plan = chosen_plan(arguments)?;
+    let mut plan = chosen_plan(arguments)?;
+    let missing = without_missing(&mut plan);
+    for peer in &missing {
+        let _ = writeln!(io::stderr(), "{}", peer.hint());
+    }
+    ensure!(
+        !plan.targets().is_empty(),
+        "there is no server to measure: name some with --strategies, --against or --target"
+    );
     let trials = schedule(&plan).len();
     let cores = Cores::apart(plan.generator_threads);
     let stop = stop_on_signals()?;
@@ -150,7 +180,11 @@ fn run_plan(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::create(out.as_deref(), &environment.machine.host)?;
     folder.write_plan(&plan)?;
     folder.write_environment(&environment)?;
+    environment.not_installed = missing.iter().map(|peer| peer.name().to_owned()).collect();
     announce(&plan, trials, &environment);
+    environment.targets = executor.survey(&folder, &stop)?;
+    introduce(&environment);
+    folder.write_environment(&environment)?;
 
     let mut display = Display::new(trials);
     let end = run(&plan, &mut executor, &folder, &mut display, &stop)?;
@@ -178,10 +212,7 @@ fn chosen_plan(arguments: RunArgs) -> anyhow::Result<Plan> {
         (None, quick) => Plan::built_in(if quick { "quick" } else { "default" })
             .expect("both plans are in the program"),
     };
-    Ok(plan.with(Overrides {
-        targets: arguments
-            .strategies
-            .map(|kinds| kinds.into_iter().map(Target::Strategy).collect()),
+    let mut overrides = Overrides {
         connections: arguments.connections,
         sizes: arguments.sizes,
         direction: arguments.direction.and_then(|way| match way {
@@ -193,7 +224,10 @@ fn chosen_plan(arguments: RunArgs) -> anyhow::Result<Plan> {
         rounds: arguments.rounds,
         order: arguments.order,
         seed: arguments.seed,
-    }))
+        ..Overrides::default()
+    };
+    arguments.choice.enter(&plan, &mut overrides)?;
+    Ok(plan.with(overrides))
 }
 
 fn announce(plan: &Plan, trials: usize, environment: &Environment) {
@@ -205,9 +239,9 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
     };
     let _ = writeln!(
         io::stderr(),
-        "{}: {} strategies x {} loads x {} rounds = {trials} trials, at least {least:.0} s; {pinned}",
+        "{}: {} servers x {} loads x {} rounds = {trials} trials, at least {least:.0} s; {pinned}",
         plan.name,
-        plan.targets.len(),
+        plan.targets().len(),
         cells(plan).len(),
         plan.rounds,
     );
@@ -224,6 +258,17 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
             io::stderr(),
             "warning: built without optimisation, so the figures mean little: use --release"
         );
+    }
+}
+
+/// What was found out about servers that are not ours.
+fn introduce(environment: &Environment) {
+    for target in environment.targets.iter().filter(|target| !target.kind.is_ours()) {
+        let version = target.version.as_deref().map(|version| format!(" ({version})"));
+        let known = [target.abilities()].into_iter().filter(|text| !text.is_empty());
+        let all: Vec<_> = known.chain(target.problems.iter().cloned()).collect();
+        let version = version.unwrap_or_default();
+        let _ = writeln!(io::stderr(), "{}{version}: {}", target.name, all.join("; "));
     }
 }
 
@@ -272,14 +317,38 @@ fn list() -> anyhow::Result<ExitCode> {
         let trials = schedule(&plan).len();
         let seconds = plan.least_time(trials).as_secs();
         text +=
-            &format!("  {name:<12} {} ({trials} trials, {seconds} s and more)\n", plan.question);
+            &format!("  {name:<14} {} ({trials} trials, {seconds} s and more)\n", plan.question);
     }
     text += "\nStrategies:\n";
-    for target in Target::all() {
-        text += &format!("  {:<12} {}\n", target.name(), target.description());
+    for kind in StrategyKind::ALL {
+        text += &format!("  {:<14} {}\n", kind.name(), kind.summary());
+    }
+    text += "\nReal servers:\n";
+    for peer in Peer::ALL {
+        let found = peer.find();
+        let version = found.map(|found| found.version.unwrap_or_else(|| "installed".to_owned()));
+        let version = version.unwrap_or_else(|| "not installed".to_owned());
+        text += &format!("  {:<14} {version:<15} {}\n", peer.name(), peer.description());
     }
     say(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_files(folder: &Path, sizes: &[ByteSize]) -> anyhow::Result<ExitCode> {
+    for size in sizes {
+        files::write(folder, *size)?;
+        say(&format!("{}\n", folder.join(files::download_name(*size)).display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn launch(words: &[OsString]) -> anyhow::Result<ExitCode> {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    let (program, arguments) = words.split_first().context("no command was given")?;
+    // Not with force, so that a server with processes of its own can end them.
+    let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
 }
 
 /// Should the harness be killed, its servers must not go on for ever.

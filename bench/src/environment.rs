@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cores::Cores;
+use crate::survey::TargetInfo;
 
 /// What `environment.toml` says. What could not be found out is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +31,19 @@ pub struct Environment {
     pub revision: Option<String>,
     /// Whether it was built with optimisation.
     pub optimised: bool,
+    /// The compiler that built it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<String>,
+    /// Servers that were asked for and are not installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_installed: Vec<String>,
     /// The machine.
     pub machine: Machine,
     /// Who ran where.
     pub placement: Placement,
+    /// The servers.
+    #[serde(rename = "target", default)]
+    pub targets: Vec<TargetInfo>,
 }
 
 /// The machine.
@@ -87,6 +97,8 @@ impl Environment {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: revision(),
             optimised: !cfg!(debug_assertions),
+            compiler: option_env!("BUILT_BY").map(str::to_owned),
+            not_installed: Vec::new(),
             machine: Machine::this(),
             placement: Placement {
                 server_cores: cores.server.clone(),
@@ -94,6 +106,7 @@ impl Environment {
                 file_system: file_system(root),
                 upload_durability: "none".to_owned(),
             },
+            targets: Vec::new(),
         }
     }
 }
@@ -130,18 +143,38 @@ impl Machine {
     }
 }
 
-/// The command as a person would type it.
+/// The command as a person would type it in the current folder, without the paths of this
+/// machine that lead there or elsewhere.
 pub fn command_line() -> String {
-    let mut words = vec!["bench".to_owned()];
-    words.extend(std::env::args().skip(1).map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./:".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    }));
-    words.join(" ")
+    let here = std::env::current_dir().unwrap_or_default();
+    let words = std::env::args().skip(1).map(|word| quoted(&without_machine_path(&word, &here)));
+    std::iter::once("bench".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn without_machine_path(word: &str, here: &Path) -> String {
+    let (flag, path) = match word.split_once('=') {
+        Some((flag, path)) if flag.starts_with("--") => (format!("{flag}="), path),
+        _ => (String::new(), word),
+    };
+    let path = Path::new(path);
+    if !path.is_absolute() {
+        return word.to_owned();
+    }
+    let shown = match (path.strip_prefix(here), path.file_name()) {
+        (Ok(within), _) => within.to_owned(),
+        (Err(_), Some(name)) => Path::new("…").join(name),
+        (Err(_), None) => path.to_owned(),
+    };
+    format!("{flag}{}", shown.display())
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./:…".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 fn field(file: &str, name: &str) -> Option<String> {
@@ -169,4 +202,24 @@ fn file_system(folder: &Path) -> String {
     holding
         .max_by_key(|mount| mount.mount_point.components().count())
         .map_or_else(|| "unknown".to_owned(), |mount| mount.fs_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_machine_are_not_told() {
+        let here = Path::new("/somewhere/deep");
+        for (word, expected) in [
+            ("results/a", "results/a"),
+            ("/somewhere/deep/plans/p.toml", "plans/p.toml"),
+            ("/elsewhere/p.toml", "…/p.toml"),
+            ("--out=/elsewhere/run", "--out=…/run"),
+            ("--quick", "--quick"),
+        ] {
+            assert_eq!(without_machine_path(word, here), expected);
+        }
+        assert_eq!(quoted("a b'c"), r"'a b'\''c'");
+    }
 }

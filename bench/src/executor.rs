@@ -19,6 +19,8 @@ pub trait Executor {
 pub struct Measurement {
     /// When the trial began.
     pub started_at: Timestamp,
+    /// The server's version, as far as it tells.
+    pub version: Option<String>,
     /// What the load saw; `None` where it could not be put on.
     pub load: Option<LoadReport>,
     /// What the server used within the window; `None` where it could not be watched.
@@ -36,4 +38,6 @@ pub enum Ending {
     NotStarted(String),
     /// The server ended before it was told to: how.
     Died(String),
+    /// There was no trial: what the load asks for and the server does not do.
+    Unsupported(String),
 }

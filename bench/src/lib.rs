@@ -1,16 +1,23 @@
 //! Runs the comparison and judges it: a plan becomes trials, trials become records, and from the
 //! records alone come statistics, charts and the report.
 
+pub mod account;
+pub mod choice;
 pub mod command;
 pub mod cores;
 pub mod environment;
 pub mod executor;
 pub mod figures;
+pub mod files;
+pub mod given;
 pub mod local;
 #[cfg(test)]
 mod mock;
 pub mod outcome;
+pub mod peer;
 pub mod plan;
+pub mod probe;
+pub mod process_tree;
 pub mod procstat;
 pub mod progress;
 pub mod publish;
@@ -22,8 +29,10 @@ pub mod schedule;
 pub mod server_process;
 pub mod size;
 pub mod spelling;
+mod start;
 pub mod stats;
 pub mod summary;
+pub mod survey;
 pub mod table;
 pub mod target;
 pub mod units;

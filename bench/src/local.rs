@@ -1,19 +1,15 @@
 //! Carries out trials on this machine: a server process here, the load generator there.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use fileserver_proto::Wire;
 use jiff::Timestamp;
-use loadgen::content::Content;
 use loadgen::load::{
     Arrival, ConnectionUse, Direction, LoadSpec, Progress, RequestFile, ThinkTime, run,
 };
@@ -21,50 +17,65 @@ use tempfile::TempDir;
 
 use crate::cores::Cores;
 use crate::executor::{Ending, Executor, Measurement};
+use crate::files::{self, download_name, upload_name};
 use crate::plan::Plan;
 use crate::procstat;
+use crate::run_folder::RunFolder;
 use crate::schedule::{Cell, Trial, cells};
-use crate::server_process::ServerProcess;
-use crate::size::ByteSize;
-use crate::target::Target;
+use crate::start::Starter;
+use crate::survey::{Lacks, TargetInfo, look};
+use crate::target::{Target, TargetKind};
 
 /// Carries out trials with a server process of their own each.
 #[derive(Debug)]
 pub struct LocalExecutor {
     plan: Plan,
     cores: Cores,
-    program: PathBuf,
-    /// Holds the served files and the server's log; gone with the executor.
+    /// Holds the served files and the server's; gone with the executor.
     folder: TempDir,
-    served: BTreeSet<OsString>,
+    served: Vec<String>,
+    starter: Starter,
+    /// By name.
+    versions: Vec<(String, String)>,
+    /// By name: which loads a server cannot bear.
+    lacks: Vec<(String, Lacks)>,
+    /// By name: why a server does not stand.
+    broken: Vec<(String, String)>,
 }
 
 impl LocalExecutor {
     /// Prepares the files to serve and makes sure that the plan can run here.
     ///
     /// # Errors
-    /// More connections than descriptors or ports, or no room for the files.
+    /// More connections than descriptors or ports, no room for the files, or servers that cannot
+    /// be had.
     pub fn new(plan: &Plan, cores: Cores) -> anyhow::Result<Self> {
         for cell in cells(plan) {
             let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
             load(plan, &cores, cell, nobody, 0).check()?;
         }
-        let folder = scratch_folder()?;
-        check_room(plan, folder.path())?;
-        let mut executor = Self {
-            plan: plan.clone(),
-            cores,
-            program: std::env::current_exe().context("cannot tell where this program is")?,
-            folder,
-            served: BTreeSet::new(),
-        };
-        fs::create_dir(executor.root()).context("cannot create the folder of served files")?;
+        let folder = files::scratch_folder()?;
+        files::check_room(plan, folder.path())?;
+        let root = folder.path().join("root");
+        fs::create_dir(&root).context("cannot create the folder of served files")?;
+        let mut served = Vec::new();
         for cell in cells(plan) {
-            if cell.direction == Direction::Download {
-                executor.serve_file(cell.size)?;
+            let name = download_name(cell.size);
+            if cell.direction == Direction::Download && !served.contains(&name) {
+                files::write(&root, cell.size)?;
+                served.push(name);
             }
         }
-        Ok(executor)
+        Ok(Self {
+            starter: Starter::new(plan, folder.path(), &root, &cores.server)?,
+            plan: plan.clone(),
+            cores,
+            folder,
+            served,
+            versions: Vec::new(),
+            lacks: Vec::new(),
+            broken: Vec::new(),
+        })
     }
 
     /// The folder of the served files.
@@ -72,44 +83,94 @@ impl LocalExecutor {
         self.folder.path().join("root")
     }
 
-    fn serve_file(&mut self, size: ByteSize) -> anyhow::Result<()> {
-        let name = download_name(size);
-        if self.served.contains(OsStr::new(&name)) {
-            return Ok(());
+    /// Takes a first look at every server, so that none is asked for what it cannot do, and
+    /// keeps the configurations of real ones in the results folder. Ends early after `stop` is
+    /// set.
+    ///
+    /// # Errors
+    /// A configuration cannot be kept.
+    pub fn survey(
+        &mut self,
+        folder: &RunFolder,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Vec<TargetInfo>> {
+        let cells = cells(&self.plan);
+        let mut infos = Vec::new();
+        for target in self.plan.targets() {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let mut info = TargetInfo {
+                name: target.name().to_owned(),
+                kind: target.kind(),
+                version: match &target {
+                    Target::Strategy(_) => Some(env!("CARGO_PKG_VERSION").to_owned()),
+                    Target::Peer(peer) => {
+                        self.starter.installed(*peer).and_then(|found| found.version.clone())
+                    }
+                    Target::Given(_) => None,
+                },
+                configuration: self.keep_configuration(&target, &cells, folder)?,
+                problems: Vec::new(),
+                supports: None,
+            };
+            match self.starter.start(&target, 1) {
+                Ok(standing) => {
+                    let (support, mut lacks) = look(&target, &standing, &cells);
+                    standing.stop();
+                    if self.plan.wire != Wire::Http && target.kind() != TargetKind::Strategy {
+                        let reason = "it speaks http only".to_owned();
+                        lacks =
+                            cells.iter().map(|c| ((c.direction, c.size), reason.clone())).collect();
+                    }
+                    info.supports = Some(support);
+                    for (_, reason) in &lacks {
+                        if !info.problems.contains(reason) {
+                            info.problems.push(reason.clone());
+                        }
+                    }
+                    self.lacks.push((info.name.clone(), lacks));
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    info.problems.push(error.clone());
+                    self.broken.push((info.name.clone(), error));
+                }
+            }
+            self.clear_uploads();
+            if let Some(version) = &info.version {
+                self.versions.push((info.name.clone(), version.clone()));
+            }
+            infos.push(info);
         }
-        let path = self.root().join(&name);
-        write_content(&path, &name, size.bytes())
-            .with_context(|| format!("cannot write the file to serve, {}", path.display()))?;
-        self.served.insert(name.into());
-        Ok(())
+        Ok(infos)
     }
 
-    fn command(&self, target: &Target) -> Command {
-        let mut command = Command::new(&self.program);
-        match target {
-            Target::Strategy(kind) => command
-                .args(["serve", "--strategy", kind.name()])
-                .args(["--listen", "127.0.0.1:0", "--quiet"])
-                .args(["--on-conflict", "overwrite", "--durability", "none"])
-                .arg("--root")
-                .arg(self.root()),
-        };
-        command
+    fn keep_configuration(
+        &self,
+        target: &Target,
+        cells: &[Cell],
+        folder: &RunFolder,
+    ) -> anyhow::Result<Option<String>> {
+        let Target::Peer(peer) = target else { return Ok(None) };
+        let Some(installed) = self.starter.installed(*peer) else { return Ok(None) };
+        let most = cells.iter().map(|cell| cell.connections).max().unwrap_or(1);
+        let placement = self.starter.placement(self.folder.path(), most, 0);
+        let text = installed.kept_configuration(&placement)?;
+        folder.write_configuration(peer.name(), &text).map(Some)
     }
 
     fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
         let started_at = Timestamp::now();
-        let log = self.folder.path().join("server.log");
-        let mut server =
-            ServerProcess::start(self.command(&trial.target), &self.cores.server, &log)?;
+        let mut server = self.starter.start(&trial.target, trial.cell.connections)?;
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
         let spec = load(&self.plan, &self.cores, trial.cell, server.address(), seed);
         let progress = Progress::default();
         let done = AtomicBool::new(false);
-        let pid = server.pid();
+        let extent = server.extent();
         let (load, watched) = thread::scope(|scope| {
-            let watcher =
-                scope.spawn(|| procstat::watch(pid, &progress, spec.warm_up, spec.duration, &done));
+            let watcher = scope
+                .spawn(|| procstat::watch(extent?, &progress, spec.warm_up, spec.duration, &done));
             let load = run(&spec, stop, Some(&progress));
             done.store(true, Ordering::Relaxed);
             (load, watcher.join().unwrap_or(None))
@@ -118,38 +179,51 @@ impl LocalExecutor {
         server.stop();
         let load = load?;
         let server = watched.and_then(|watched| watched.within(load.window));
-        Ok(Measurement { started_at, load: Some(load), server, ending })
+        let version = self.version(&trial.target);
+        Ok(Measurement { started_at, version, load: Some(load), server, ending })
     }
 
-    /// Removes what uploads have left, so that no trial meets another's files or fills the disk.
-    fn clear_uploads(&self) {
-        for entry in fs::read_dir(self.root()).into_iter().flatten().flatten() {
-            if !self.served.contains(&entry.file_name()) {
-                // Whatever cannot be removed now goes with the whole folder at the end.
-                let _ = fs::remove_file(entry.path());
-            }
+    fn version(&self, target: &Target) -> Option<String> {
+        let known = self.versions.iter().find(|(name, _)| name == target.name());
+        known.map(|(_, version)| version.clone())
+    }
+
+    /// Why a trial needs no trying, if it does not.
+    fn obstacle(&self, trial: &Trial) -> Option<Ending> {
+        let name = trial.target.name();
+        if let Some((_, why)) = self.broken.iter().find(|(broken, _)| broken == name) {
+            return Some(Ending::NotStarted(why.clone()));
         }
+        let (_, lacks) = self.lacks.iter().find(|(lacking, _)| lacking == name)?;
+        let load = (trial.cell.direction, trial.cell.size);
+        let (_, reason) = lacks.iter().find(|(lacking, _)| *lacking == load)?;
+        Some(Ending::Unsupported(reason.clone()))
+    }
+
+    fn clear_uploads(&self) {
+        files::clear_uploads(&self.root(), &self.served);
     }
 }
 
 impl Executor for LocalExecutor {
     fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement {
         let started_at = Timestamp::now();
-        let measurement = self.measure(trial, stop).unwrap_or_else(|error| Measurement {
-            started_at,
-            load: None,
-            server: None,
-            ending: Ending::NotStarted(format!("{error:#}")),
-        });
+        let version = self.version(&trial.target);
+        let without =
+            |ending| Measurement { started_at, version, load: None, server: None, ending };
+        if let Some(ending) = self.obstacle(trial) {
+            return without(ending);
+        }
+        let measured = self.measure(trial, stop);
         self.clear_uploads();
-        measurement
+        measured.unwrap_or_else(|error| without(Ending::NotStarted(format!("{error:#}"))))
     }
 }
 
 fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -> LoadSpec {
     let name = match cell.direction {
         Direction::Download => download_name(cell.size),
-        Direction::Upload => format!("upload-{}.bin", cell.size),
+        Direction::Upload => upload_name(cell.size),
     };
     LoadSpec {
         target,
@@ -167,64 +241,4 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
         verify_every: plan.verify_every,
         seed,
     }
-}
-
-fn download_name(size: ByteSize) -> String {
-    format!("{size}.bin")
-}
-
-/// In memory where that can be had, so that the servers are compared and not the disk.
-fn scratch_folder() -> anyhow::Result<TempDir> {
-    let memory = Path::new("/dev/shm");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("bench-");
-    if std::env::var_os("TMPDIR").is_none()
-        && let Ok(folder) = builder.tempdir_in(memory)
-    {
-        return Ok(folder);
-    }
-    let folder = builder.tempdir();
-    folder.context("cannot create a temporary folder; set TMPDIR to one that can be written to")
-}
-
-/// Files of all sizes, and the largest upload of every connection twice over: as it is written
-/// and as it stands.
-fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
-    let bytes = |cell: &Cell| match cell.direction {
-        Direction::Download => cell.size.bytes(),
-        Direction::Upload => {
-            cell.size.bytes().saturating_mul(cell.connections as u64).saturating_mul(2)
-        }
-    };
-    let of =
-        |direction| cells(plan).into_iter().filter(move |cell: &Cell| cell.direction == direction);
-    let downloads: u64 = of(Direction::Download).map(|cell| bytes(&cell)).sum();
-    let uploads = of(Direction::Upload).map(|cell| bytes(&cell)).max().unwrap_or(0);
-    let needed = downloads.saturating_add(uploads);
-    let room = rustix::fs::statvfs(folder)?;
-    let free = room.f_bavail.saturating_mul(room.f_frsize);
-    if needed > free / 2 {
-        bail!(
-            "the plan's files need {}, {} are free in {}: choose smaller sizes, fewer \
-             connections, or another folder by TMPDIR",
-            crate::units::bytes(needed as f64),
-            crate::units::bytes(free as f64),
-            folder.display()
-        );
-    }
-    Ok(())
-}
-
-fn write_content(path: &Path, name: &str, size: u64) -> std::io::Result<()> {
-    let content = Content::of_name(name);
-    let mut file = BufWriter::new(File::create_new(path)?);
-    let mut piece = vec![0; 64 << 10];
-    let mut at = 0;
-    while at < size {
-        let len = piece.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
-        content.fill(at, &mut piece[..len]);
-        file.write_all(&piece[..len])?;
-        at += len as u64;
-    }
-    file.flush()
 }

@@ -10,7 +10,7 @@ use loadgen::load::{CpuTime, ErrorCounts, LoadReport, Second};
 
 use crate::executor::{Ending, Executor, Measurement};
 use crate::plan::Plan;
-use crate::procstat::ServerUsage;
+use crate::procstat::{MemoryKind, ServerUsage};
 use crate::record::Records;
 use crate::schedule::{Trial, schedule};
 
@@ -21,6 +21,8 @@ pub(crate) struct MockExecutor {
     pub(crate) seen: Vec<Trial>,
     /// The server dies in these trials.
     pub(crate) dies_in: Vec<u32>,
+    /// What servers of these names do not do.
+    pub(crate) lacks: HashMap<String, String>,
     /// Ctrl-C is pressed in this trial.
     pub(crate) interrupted_in: Option<u32>,
     /// How fast a server is in place of its usual speed, in requests per second.
@@ -40,6 +42,10 @@ impl Executor for MockExecutor {
         if self.dies_in.contains(&trial.number) {
             measurement.ending = Ending::Died("killed by signal 9".to_owned());
             measurement.server = None;
+        }
+        if let Some(lacking) = self.lacks.get(trial.target.name()) {
+            measurement.ending = Ending::Unsupported(lacking.clone());
+            (measurement.load, measurement.server) = (None, None);
         }
         if let Some(load) = &mut measurement.load {
             load.interrupted = interrupted;
@@ -72,13 +78,17 @@ impl MockExecutor {
         Measurement {
             started_at: Timestamp::from_second(1_790_000_000 + i64::from(trial.number))
                 .expect("a time within range"),
+            version: None,
             load: Some(report(requests, served as u64, served / rate * 1e9, trial, window)),
             server: Some(ServerUsage {
                 cpu: window.mul_f64(0.95),
                 cpu_user: window.mul_f64(0.25),
                 cpu_system: window.mul_f64(0.7),
-                rss_bytes: 4_000_000 + if name == "threaded" { served as u64 * 12_000 } else { 0 },
+                memory_bytes: 4_000_000
+                    + if name == "threaded" { served as u64 * 12_000 } else { 0 },
+                memory_kind: MemoryKind::Rss,
                 peak_rss_bytes: Some(6_000_000),
+                processes: 1,
                 threads: if name == "threaded" { served as u64 + 1 } else { 2 },
                 voluntary_switches: requests / 3,
                 involuntary_switches: 40,

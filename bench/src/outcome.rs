@@ -26,6 +26,8 @@ pub enum Outcome {
     Died,
     /// There was no trial: the server or the load could not be started.
     NotStarted,
+    /// There was no trial: the server does not do what the load asks for.
+    Unsupported,
 }
 
 impl Outcome {
@@ -33,6 +35,7 @@ impl Outcome {
     pub fn of(trial: &Trial, measured: &Measurement, threads: usize) -> (Self, String) {
         match &measured.ending {
             Ending::NotStarted(why) => return (Self::NotStarted, why.clone()),
+            Ending::Unsupported(what) => return (Self::Unsupported, what.clone()),
             Ending::Died(how) => return (Self::Died, how.clone()),
             Ending::Completed => {}
         }
@@ -79,6 +82,7 @@ impl Outcome {
             Self::Errors => "errors",
             Self::Died => "died",
             Self::NotStarted => "not-started",
+            Self::Unsupported => "unsupported",
         }
     }
 }

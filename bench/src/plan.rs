@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use fileserver::StrategyKind;
 use fileserver_proto::Wire;
 use loadgen::load::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::given::Given;
+use crate::peer::Peer;
 use crate::size::ByteSize;
 use crate::spelling;
 use crate::target::Target;
@@ -18,9 +21,12 @@ pub struct Plan {
     pub name: String,
     /// The question it answers.
     pub question: String,
-    /// The servers to compare.
-    #[serde(rename = "strategies", deserialize_with = "not_empty")]
-    pub targets: Vec<Target>,
+    /// Our strategies to compare.
+    #[serde(default, with = "spelling::strategies")]
+    pub strategies: Vec<StrategyKind>,
+    /// Real servers to compare them with.
+    #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Peer>,
     /// How often everything is measured, each time with fresh servers.
     #[serde(deserialize_with = "positive")]
     pub rounds: u32,
@@ -49,6 +55,9 @@ pub struct Plan {
     /// The loads.
     #[serde(rename = "sweep", deserialize_with = "not_empty")]
     pub sweeps: Vec<Sweep>,
+    /// Servers of the user's.
+    #[serde(rename = "target", default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Given>,
 }
 
 /// Loads that share a direction: every connection count with every size.
@@ -79,8 +88,12 @@ pub enum Order {
 /// What flags change in a plan.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Other servers.
-    pub targets: Option<Vec<Target>>,
+    /// Other strategies.
+    pub strategies: Option<Vec<StrategyKind>>,
+    /// Other real servers.
+    pub against: Option<Vec<Peer>>,
+    /// Other servers of the user's.
+    pub given: Option<Vec<Given>>,
     /// Other connection counts, in every sweep.
     pub connections: Option<Vec<usize>>,
     /// Other sizes, in every sweep.
@@ -150,12 +163,9 @@ impl Plan {
 
     /// The plan with what the flags say in place of what it said, and with a seed.
     pub fn with(mut self, overrides: Overrides) -> Self {
-        if let Some(targets) = overrides.targets {
-            self.targets = targets;
-        }
-        // The same server twice under one name could not be told apart.
-        let mut names = std::collections::HashSet::new();
-        self.targets.retain(|target| names.insert(target.clone()));
+        self.strategies = overrides.strategies.unwrap_or(self.strategies);
+        self.against = overrides.against.unwrap_or(self.against);
+        self.given = overrides.given.unwrap_or(self.given);
         if let Some(direction) = overrides.direction {
             if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
                 self.sweeps.retain(|sweep| sweep.direction == direction);
@@ -178,6 +188,16 @@ impl Plan {
         let seed = overrides.seed.or(self.seed);
         self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
         self
+    }
+
+    /// The servers to compare: ours, real ones, the user's. The same server twice under one name
+    /// could not be told apart, so each is there once.
+    pub fn targets(&self) -> Vec<Target> {
+        let mut names = std::collections::HashSet::new();
+        let all = (self.strategies.iter().copied().map(Target::Strategy))
+            .chain(self.against.iter().copied().map(Target::Peer))
+            .chain(self.given.iter().cloned().map(Target::Given));
+        all.filter(|target| names.insert(target.name().to_owned())).collect()
     }
 
     /// Time that the trials take at least: warm-ups and windows.
@@ -261,6 +281,15 @@ mod tests {
     }
 
     #[test]
+    fn all_real_servers_can_be_named_at_once() {
+        let text =
+            toml::to_string(&quick()).unwrap().replace("rounds", "against = [\"all\"]\nrounds");
+        assert_eq!(Plan::parse(&text, "p.toml").unwrap().against, Peer::ALL);
+        let message = Plan::parse(&text.replace("\"all\"", "\"iis\""), "p.toml").unwrap_err();
+        assert!(message.to_string().contains("against: unknown server 'iis'"), "{message}");
+    }
+
+    #[test]
     fn faults_are_named_by_file_line_and_key() {
         let good = toml::to_string(&quick()).unwrap();
         for (from, to, expected) in [
@@ -289,7 +318,9 @@ mod tests {
     #[test]
     fn flags_replace_what_the_plan_says() {
         let plan = quick().with(Overrides {
-            targets: Some(vec!["selector".parse().unwrap(), "selector".parse().unwrap()]),
+            strategies: Some(vec![StrategyKind::Selector; 2]),
+            against: Some(vec![Peer::Nginx]),
+            given: Some(vec![Given::parse("mine=serve {port}").unwrap()]),
             connections: Some(vec![2]),
             sizes: Some(vec![ByteSize::new(5)]),
             direction: Some(Direction::Upload),
@@ -298,7 +329,10 @@ mod tests {
             order: Some(Order::Shuffled),
             seed: Some(9),
         });
-        assert_eq!(plan.targets.len(), 1);
+        let names: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
+        assert_eq!(names, ["selector", "nginx", "mine"]);
+        let written = toml::to_string(&plan).unwrap();
+        assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
         assert_eq!((plan.rounds, plan.window_ms, plan.seed), (7, 2000, Some(9)));
         assert_eq!(plan.sweeps.len(), 1);
         assert_eq!(plan.sweeps[0].direction, Direction::Upload);

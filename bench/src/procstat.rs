@@ -1,4 +1,4 @@
-//! What a server process uses while a load runs, read from /proc.
+//! What a server uses while a load runs, with all its processes, read from /proc.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use loadgen::load::Progress;
 use nix::time::ClockId;
 use procfs::process::Process;
+use serde::{Deserialize, Serialize};
+
+use crate::process_tree;
 
 /// How often memory and threads are looked at: often enough to see a window of 100 ms, rarely
 /// enough that looking takes no noticeable share of a core.
@@ -16,16 +19,22 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// What a server used within a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUsage {
-    /// Processor time of all its threads, exact to the microsecond.
+    /// Processor time of all its threads, exact to the microsecond but for processes that ended
+    /// within the window.
     pub cpu: Duration,
     /// Of that in user mode, in the kernel's ticks of usually 10 ms.
     pub cpu_user: Duration,
     /// Of that in the kernel, likewise.
     pub cpu_system: Duration,
-    /// Most resident memory seen within the window.
-    pub rss_bytes: u64,
-    /// Most resident memory since the process started.
+    /// Memory in use: for one process the most seen within the window, for several what they held
+    /// together at its end.
+    pub memory_bytes: u64,
+    /// How that was counted.
+    pub memory_kind: MemoryKind,
+    /// Most resident memory since the process started, where it is the only one.
     pub peak_rss_bytes: Option<u64>,
+    /// Most processes seen.
+    pub processes: u64,
     /// Most threads seen within the window.
     pub threads: u64,
     /// Context switches because a thread had to wait, of the threads that lived to the end of the
@@ -35,26 +44,44 @@ pub struct ServerUsage {
     pub involuntary_switches: u64,
 }
 
-/// What was seen between two looks at a process.
+/// How memory was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryKind {
+    /// Resident pages.
+    Rss,
+    /// Resident pages, those that several processes share counted in parts.
+    Pss,
+}
+
+/// Which processes are the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// One.
+    Process(u32),
+    /// One with all its descendants.
+    Tree(u32),
+}
+
+/// What was seen between two looks at a server.
 #[derive(Debug)]
 pub struct Watched {
     from: Look,
     to: Look,
-    rss_bytes: u64,
+    memory_bytes: u64,
+    memory_kind: MemoryKind,
     threads: u64,
 }
 
-/// Watches a process through the window of a load that runs meanwhile and tells its `progress`.
+/// Watches a server through the window of a load that runs meanwhile and tells its `progress`.
 /// Returns soon after `done` is set, `None` if the process or the window was never seen whole.
 pub fn watch(
-    pid: u32,
+    extent: Extent,
     progress: &Progress,
     warm_up: Duration,
     window: Duration,
     done: &AtomicBool,
 ) -> Option<Watched> {
-    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-    let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(process.pid())).ok()?;
     let mut began: Option<Instant> = None;
     // The figure lags behind, so the earliest beginning that it implies is the truest.
     let mut begin = |now: Instant| {
@@ -74,7 +101,7 @@ pub fn watch(
             rest => thread::sleep(rest.unwrap_or(INTERVAL).min(INTERVAL / 4)),
         }
     }
-    let from = Look::at(&process, clock)?;
+    let from = Look::at(&extent.processes())?;
     let looking = from.at.elapsed();
     let (mut rss_bytes, mut threads) = (from.rss_bytes, from.threads);
     loop {
@@ -85,14 +112,23 @@ pub fn watch(
             break;
         }
         thread::sleep(rest.min(INTERVAL));
-        let stat = process.stat().ok()?;
-        rss_bytes = rss_bytes.max(stat.rss * procfs::page_size());
-        threads = threads.max(u64::try_from(stat.num_threads).unwrap_or(0));
+        // To look at every process of a tree so often would disturb what is measured.
+        if let [process] = &from.processes[..] {
+            let stat = process.stat().ok()?;
+            rss_bytes = rss_bytes.max(stat.rss * procfs::page_size());
+            threads = threads.max(u64::try_from(stat.num_threads).unwrap_or(0));
+        }
     }
-    let to = Look::at(&process, clock)?;
+    let to = Look::at(&extent.processes())?;
+    let (memory_bytes, memory_kind) = match &to.processes[..] {
+        [_] => (rss_bytes.max(to.rss_bytes), MemoryKind::Rss),
+        several => proportional_bytes(several)
+            .map_or((to.rss_bytes, MemoryKind::Rss), |bytes| (bytes, MemoryKind::Pss)),
+    };
+    threads = threads.max(to.threads);
     // Less would be the tail of a window that was noticed too late, or one that was cut short.
     let seen = to.at.duration_since(from.at);
-    (seen >= window / 3).then_some(Watched { from, to, rss_bytes, threads })
+    (seen >= window / 3).then_some(Watched { from, to, memory_bytes, memory_kind, threads })
 }
 
 impl Watched {
@@ -114,8 +150,10 @@ impl Watched {
             cpu: scaled(self.from.cpu, self.to.cpu),
             cpu_user: scaled(self.from.cpu_user, self.to.cpu_user),
             cpu_system: scaled(self.from.cpu_system, self.to.cpu_system),
-            rss_bytes: self.rss_bytes,
+            memory_bytes: self.memory_bytes,
+            memory_kind: self.memory_kind,
             peak_rss_bytes: self.to.peak_rss_bytes,
+            processes: self.from.processes.len().max(self.to.processes.len()) as u64,
             threads: self.threads,
             voluntary_switches: (voluntary as f64 * factor).round() as u64,
             involuntary_switches: (involuntary as f64 * factor).round() as u64,
@@ -123,10 +161,25 @@ impl Watched {
     }
 }
 
-/// Everything about a process at one moment.
+impl Extent {
+    fn processes(self) -> Vec<Process> {
+        match self {
+            Self::Process(pid) => {
+                let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+                process.into_iter().collect()
+            }
+            Self::Tree(pid) => process_tree::of(pid),
+        }
+    }
+}
+
+/// Everything about a server at one moment.
 #[derive(Debug)]
 struct Look {
     at: Instant,
+    processes: Vec<Process>,
+    /// Of all processes and of all children that they have seen end: so it never shrinks when
+    /// one of them ends.
     cpu: Duration,
     cpu_user: Duration,
     cpu_system: Duration,
@@ -138,33 +191,79 @@ struct Look {
 }
 
 impl Look {
-    fn at(process: &Process, clock: ClockId) -> Option<Self> {
-        let at = Instant::now();
-        let cpu = clock.now().ok()?.into();
+    /// `None` if there is no process, or the first one has ended.
+    fn at(processes: &[Process]) -> Option<Self> {
+        let mut look = Self {
+            at: Instant::now(),
+            processes: Vec::new(),
+            cpu: Duration::ZERO,
+            cpu_user: Duration::ZERO,
+            cpu_system: Duration::ZERO,
+            rss_bytes: 0,
+            peak_rss_bytes: None,
+            threads: 0,
+            switches: HashMap::new(),
+        };
+        for (index, process) in processes.iter().enumerate() {
+            let seen = look.add(process);
+            if index == 0 {
+                seen?;
+            }
+        }
+        if look.processes.len() > 1 {
+            // The peaks of several processes need not have come together.
+            look.peak_rss_bytes = None;
+        }
+        (!look.processes.is_empty()).then_some(look)
+    }
+
+    fn add(&mut self, process: &Process) -> Option<()> {
+        let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(process.pid)).ok()?;
+        let cpu: Duration = clock.now().ok()?.into();
         let stat = process.stat().ok()?;
         let status = process.status().ok()?;
-        let ticks =
-            |ticks: u64| Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64);
+        let of_children = |ticks: i64| in_time(u64::try_from(ticks).unwrap_or(0));
+        self.cpu += cpu + of_children(stat.cutime) + of_children(stat.cstime);
+        self.cpu_user += in_time(stat.utime) + of_children(stat.cutime);
+        self.cpu_system += in_time(stat.stime) + of_children(stat.cstime);
+        self.rss_bytes += stat.rss * procfs::page_size();
+        self.peak_rss_bytes = status.vmhwm.map(|kib| kib * 1024);
+        self.threads += u64::try_from(stat.num_threads).unwrap_or(0);
         let tasks = process.tasks().ok()?.flatten();
-        let switches = tasks.filter_map(|task| {
+        self.switches.extend(tasks.filter_map(|task| {
             let status = task.status().ok()?;
             Some((task.tid, (status.voluntary_ctxt_switches?, status.nonvoluntary_ctxt_switches?)))
-        });
-        Some(Self {
-            at,
-            cpu,
-            cpu_user: ticks(stat.utime),
-            cpu_system: ticks(stat.stime),
-            rss_bytes: stat.rss * procfs::page_size(),
-            peak_rss_bytes: status.vmhwm.map(|kib| kib * 1024),
-            threads: u64::try_from(stat.num_threads).unwrap_or(0),
-            switches: switches.collect(),
-        })
+        }));
+        self.processes.push(Process::new(process.pid).ok()?);
+        Some(())
     }
+}
+
+fn in_time(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+/// Memory of processes that share some of it; `None` where the kernel does not tell.
+fn proportional_bytes(processes: &[Process]) -> Option<u64> {
+    let mut bytes = 0;
+    for process in processes {
+        let Ok(rollup) = process.smaps_rollup() else {
+            if process.stat().is_ok() {
+                return None;
+            }
+            continue;
+        };
+        let pss = rollup.memory_map_rollup.iter().find_map(|map| map.extension.map.get("Pss"));
+        bytes += pss.copied()?;
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -175,7 +274,13 @@ mod tests {
         let window = Duration::from_millis(200);
         let watched = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
-                watch(std::process::id(), &progress, Duration::from_millis(50), window, &done)
+                watch(
+                    Extent::Process(std::process::id()),
+                    &progress,
+                    Duration::from_millis(50),
+                    window,
+                    &done,
+                )
             });
             while !watcher.is_finished() {
                 progress.elapsed_ns.store(started.elapsed().as_nanos() as u64, Relaxed);
@@ -184,14 +289,43 @@ mod tests {
         });
         let usage = watched.unwrap().within(window).unwrap();
         assert!(usage.cpu > Duration::ZERO);
-        assert!(usage.rss_bytes > 100_000 && usage.peak_rss_bytes.unwrap() >= usage.rss_bytes / 2);
+        assert!(
+            usage.memory_bytes > 100_000 && usage.peak_rss_bytes.unwrap() >= usage.memory_bytes / 2
+        );
         assert!(usage.threads >= 2);
+    }
+
+    #[test]
+    fn processor_time_stays_when_the_process_that_used_it_ends() {
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let script = format!("read go; sh -c '{busy}; :'; echo done; read end");
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let look = || Look::at(&Extent::Tree(child.id()).processes()).unwrap();
+        let before = look();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"go\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let after = Look::at(&Extent::Tree(child.id()).processes()).unwrap();
+        let used = after.cpu.saturating_sub(before.cpu);
+        assert!(used >= Duration::from_millis(20), "{used:?}");
+        assert!(proportional_bytes(&after.processes).is_none_or(|bytes| bytes > 10_000));
+        stdin.write_all(b"end\n").unwrap();
+        child.wait().unwrap();
+        assert!(Look::at(&Extent::Tree(child.id()).processes()).is_none());
     }
 
     #[test]
     fn a_load_that_never_began_leaves_nothing() {
         let (progress, done) = (Progress::default(), AtomicBool::new(true));
         let second = Duration::from_secs(1);
-        assert!(watch(std::process::id(), &progress, second, second, &done).is_none());
+        assert!(
+            watch(Extent::Process(std::process::id()), &progress, second, second, &done).is_none()
+        );
     }
 }

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::executor::Measurement;
 use crate::outcome::{Outcome, generator_share};
+use crate::procstat::MemoryKind;
 use crate::schedule::{Cell, Trial};
 use crate::size::ByteSize;
 use crate::spelling;
+use crate::target::TargetKind;
 
 /// A row of `trials.csv`. Columns are explained in `results/SCHEMA.md`; a value that was not
 /// measured is empty.
@@ -26,6 +28,8 @@ pub struct TrialRow {
     pub round: u32,
     pub started_at: Timestamp,
     pub target: String,
+    pub target_kind: TargetKind,
+    pub target_version: Option<String>,
     #[serde(with = "spelling::direction")]
     pub direction: Direction,
     pub size_bytes: u64,
@@ -52,8 +56,10 @@ pub struct TrialRow {
     pub server_cpu_user_s: Option<f64>,
     pub server_cpu_system_s: Option<f64>,
     pub server_cpu_us_per_request: Option<f64>,
-    pub server_rss_bytes: Option<u64>,
+    pub server_memory_bytes: Option<u64>,
+    pub server_memory_kind: Option<MemoryKind>,
     pub server_peak_rss_bytes: Option<u64>,
+    pub server_processes: Option<u64>,
     pub server_threads: Option<u64>,
     pub server_voluntary_switches: Option<u64>,
     pub server_involuntary_switches: Option<u64>,
@@ -107,11 +113,13 @@ pub const PERCENTILES: [f64; 18] = [
 pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
 
 /// The columns of `trials.csv`.
-pub const TRIAL_COLUMNS: [&str; 37] = [
+pub const TRIAL_COLUMNS: [&str; 41] = [
     "trial",
     "round",
     "started_at",
     "target",
+    "target_kind",
+    "target_version",
     "direction",
     "size_bytes",
     "connections",
@@ -137,8 +145,10 @@ pub const TRIAL_COLUMNS: [&str; 37] = [
     "server_cpu_user_s",
     "server_cpu_system_s",
     "server_cpu_us_per_request",
-    "server_rss_bytes",
+    "server_memory_bytes",
+    "server_memory_kind",
     "server_peak_rss_bytes",
+    "server_processes",
     "server_threads",
     "server_voluntary_switches",
     "server_involuntary_switches",
@@ -214,6 +224,8 @@ impl TrialRow {
             round: trial.round,
             started_at: measured.started_at,
             target: trial.target.name().to_owned(),
+            target_kind: trial.target.kind(),
+            target_version: measured.version.clone(),
             direction: trial.cell.direction,
             size_bytes: trial.cell.size.bytes(),
             connections: trial.cell.connections,
@@ -241,8 +253,10 @@ impl TrialRow {
             server_cpu_us_per_request: requests
                 .filter(|requests| *requests > 0)
                 .and_then(|requests| Some(rounded(cpu_s? * 1e6 / requests as f64))),
-            server_rss_bytes: server.map(|server| server.rss_bytes),
+            server_memory_bytes: server.map(|server| server.memory_bytes),
+            server_memory_kind: server.map(|server| server.memory_kind),
             server_peak_rss_bytes: server.and_then(|server| server.peak_rss_bytes),
+            server_processes: server.map(|server| server.processes),
             server_threads: server.map(|server| server.threads),
             server_voluntary_switches: server.map(|server| server.voluntary_switches),
             server_involuntary_switches: server.map(|server| server.involuntary_switches),
@@ -420,6 +434,7 @@ mod tests {
             Outcome::Errors,
             Outcome::Died,
             Outcome::NotStarted,
+            Outcome::Unsupported,
         ] {
             assert!(schema.contains(&format!("- `{}`", outcome.name())), "{outcome:?}");
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());

@@ -21,7 +21,7 @@ struct Page<'p> {
     verdict: &'p str,
     notes: &'p [String],
     setup: Vec<(&'static str, String)>,
-    targets: Vec<(String, String)>,
+    targets: Vec<Server>,
     figures: &'p [Figure],
     columns: [&'static str; table::COLUMNS.len()],
     tables: Vec<Table>,
@@ -130,16 +130,55 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
     }
     let revision = environment.revision.as_deref().unwrap_or("unknown");
     let build = if environment.optimised { "" } else { ", built without optimisation" };
-    lines.push(("Version", format!("{}, revision {revision}{build}", environment.version)));
+    let compiler = environment.compiler.as_ref().map(|name| format!(", built by {name}"));
+    let compiler = compiler.unwrap_or_default();
+    lines.push((
+        "Version",
+        format!("{}, revision {revision}{compiler}{build}", environment.version),
+    ));
     if let Some(seed) = plan.seed {
         lines.push(("Seed", seed.to_string()));
     }
     lines
 }
 
-fn targets(contents: &Contents) -> Vec<(String, String)> {
-    let targets = contents.plan.targets.iter();
-    targets.map(|target| (target.name().to_owned(), target.description())).collect()
+/// The servers: name, what sets it apart, and what is known of it.
+fn targets(contents: &Contents) -> Vec<Server> {
+    let infos = &contents.environment.targets;
+    let mut servers: Vec<Server> = contents
+        .plan
+        .targets()
+        .iter()
+        .map(|target| {
+            let info = infos.iter().find(|info| info.name == target.name());
+            let mut known = vec![target.description()];
+            let mut configuration = None;
+            if let Some(info) = info {
+                let version = info.version.iter().filter(|_| !info.kind.is_ours());
+                known.extend(version.cloned());
+                known.extend(Some(info.abilities()).filter(|text| !text.is_empty()));
+                known.extend(info.problems.iter().cloned());
+                configuration.clone_from(&info.configuration);
+            }
+            let name = format!("{}{}", target.name(), target.kind().remark());
+            Server { name, known: known.join("; "), configuration }
+        })
+        .collect();
+    servers.extend(contents.environment.not_installed.iter().map(|name| Server {
+        name: name.clone(),
+        known: "Asked for, but not installed".to_owned(),
+        configuration: None,
+    }));
+    servers
+}
+
+/// A server as the page introduces it.
+#[derive(Debug, Serialize)]
+struct Server {
+    name: String,
+    known: String,
+    /// A file within the folder.
+    configuration: Option<String>,
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::record::{FILES, Records};
 
 const PLAN: &str = "plan.toml";
 const ENVIRONMENT: &str = "environment.toml";
+const PEERS: &str = "peers";
 const PLOTS: &str = "plots";
 const REPORT: &str = "report.html";
 const README: &str = "README.md";
@@ -126,6 +127,17 @@ impl RunFolder {
     /// The file cannot be written.
     pub fn write_environment(&self, environment: &Environment) -> anyhow::Result<()> {
         self.write(ENVIRONMENT, &toml::to_string(environment)?)
+    }
+
+    /// Writes the configuration of a real server and returns its name within the folder.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_configuration(&self, server: &str, text: &str) -> anyhow::Result<String> {
+        create_all(&self.path.join(PEERS))?;
+        let name = format!("{PEERS}/{server}.conf");
+        self.write(&name, text)?;
+        Ok(name)
     }
 
     /// Writes the charts in place of those that are there.

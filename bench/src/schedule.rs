@@ -35,10 +35,11 @@ pub struct Cell {
 pub fn schedule(plan: &Plan) -> Vec<Trial> {
     let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
     let cells = cells(plan);
-    let mut trials = Vec::with_capacity(plan.rounds as usize * cells.len() * plan.targets.len());
+    let targets = plan.targets();
+    let mut trials = Vec::with_capacity(plan.rounds as usize * cells.len() * targets.len());
     for round in 1..=plan.rounds {
         for cell in &cells {
-            for target in turn(plan, round, &mut random) {
+            for target in turn(plan.order, targets.clone(), round, &mut random) {
                 let number = trials.len() as u32 + 1;
                 trials.push(Trial { number, round, target, cell: *cell });
             }
@@ -63,9 +64,13 @@ pub fn cells(plan: &Plan) -> Vec<Cell> {
     cells
 }
 
-fn turn(plan: &Plan, round: u32, random: &mut fastrand::Rng) -> Vec<Target> {
-    let mut targets = plan.targets.clone();
-    match plan.order {
+fn turn(
+    order: Order,
+    mut targets: Vec<Target>,
+    round: u32,
+    random: &mut fastrand::Rng,
+) -> Vec<Target> {
+    match order {
         Order::Mirrored if round.is_multiple_of(2) => targets.reverse(),
         Order::Mirrored => {}
         Order::Shuffled => random.shuffle(&mut targets),
@@ -95,7 +100,7 @@ mod tests {
             let plan = plan(order);
             let trials = schedule(&plan);
             let cells = cells(&plan);
-            assert_eq!(trials.len(), plan.rounds as usize * cells.len() * plan.targets.len());
+            assert_eq!(trials.len(), plan.rounds as usize * cells.len() * plan.targets().len());
             for (index, trial) in trials.iter().enumerate() {
                 assert_eq!(trial.number as usize, index + 1);
             }
@@ -103,7 +108,8 @@ mod tests {
                 for cell in &cells {
                     let mut seen = names(&trials, round, *cell);
                     seen.sort_unstable();
-                    let mut all: Vec<_> = plan.targets.iter().map(Target::name).collect();
+                    let targets = plan.targets();
+                    let mut all: Vec<_> = targets.iter().map(Target::name).collect();
                     all.sort_unstable();
                     assert_eq!(seen, all);
                 }

@@ -15,6 +15,7 @@ use procfs::process::{FDTarget, Process};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cores::Pinned;
+use crate::{probe, process_tree};
 
 /// What the first line of a server's standard output begins with.
 const READY: &str = "listening on ";
@@ -25,12 +26,31 @@ const START_TIME: Duration = Duration::from_secs(10);
 /// For a server to end after SIGTERM, before it is killed.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
+/// How many of its last lines tell what is wrong.
+const LAST_LINES: usize = 3;
+
 /// A running server; dropping it ends it.
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
     address: SocketAddr,
-    log: PathBuf,
+    /// Where it may have said something, the likeliest last.
+    logs: Vec<PathBuf>,
+}
+
+/// How to start a server that does not say when it is ready.
+#[derive(Debug)]
+pub struct Launch {
+    /// The command; it must stay in the foreground.
+    pub command: Command,
+    /// Where it is to listen.
+    pub address: SocketAddr,
+    /// Where what it writes to its outputs goes.
+    pub log: PathBuf,
+    /// Where it keeps a log of its own.
+    pub own_log: Option<PathBuf>,
+    /// Threads of the whole process tree that must stand before it counts as ready.
+    pub threads: usize,
 }
 
 impl ServerProcess {
@@ -41,15 +61,9 @@ impl ServerProcess {
     /// It cannot be started, ends, or is not ready in time; or another process answers on its
     /// port.
     pub fn start(mut command: Command, cores: &[usize], log: &Path) -> anyhow::Result<Self> {
-        let stderr = File::create(log)
-            .with_context(|| format!("cannot create the server's log {}", log.display()))?;
-        // A group of its own: Ctrl-C on the terminal is for the harness, which ends the server
-        // when the trial is on disk.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).process_group(0);
-        let mut child = {
-            let _pinned = Pinned::to(cores).context("cannot choose the server's cores")?;
-            command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?
-        };
+        let _ = fs::remove_file(log);
+        command.stdout(Stdio::piped());
+        let mut child = spawn(command, cores, log)?;
         let stdout = child.stdout.take().expect("it was asked for");
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -60,7 +74,7 @@ impl ServerProcess {
         });
         // From here on the child is ended whatever happens.
         let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, address: unspecified, log: log.to_owned() };
+        let mut server = Self { child, address: unspecified, logs: vec![log.to_owned()] };
         server.address = match told.recv_timeout(START_TIME) {
             Ok(Some(Ok(line))) => line
                 .strip_prefix(READY)
@@ -79,6 +93,43 @@ impl ServerProcess {
         Ok(server)
     }
 
+    /// Starts a server that was told where to listen, and waits until it answers there and all its
+    /// workers stand.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn launch(launch: Launch, cores: &[usize]) -> anyhow::Result<Self> {
+        let Launch { mut command, address, log, own_log, threads } = launch;
+        let outputs = File::create(&log)
+            .with_context(|| format!("cannot create the server's log {}", log.display()))?;
+        command.stdout(outputs);
+        let child = spawn(command, cores, &log)?;
+        let mut server =
+            Self { child, address, logs: [Some(log), own_log].into_iter().flatten().collect() };
+        let deadline = Instant::now() + START_TIME;
+        loop {
+            if server.has_ended() {
+                bail!("the server ended before it was ready: {}", server.last_words());
+            }
+            if probe::answers(address) {
+                let tree = process_tree::of(server.pid());
+                ensure!(
+                    server.has_ended() || server.owns_its_port(),
+                    "{address} is answered by another process than the server just started: \
+                     Address already in use"
+                );
+                if process_tree::threads(&tree) >= threads as u64 {
+                    return Ok(server);
+                }
+            }
+            if Instant::now() > deadline {
+                let seconds = START_TIME.as_secs();
+                bail!("the server was not ready within {seconds} s: {}", server.last_lines());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -92,7 +143,7 @@ impl ServerProcess {
     /// How it ended and what it said last, if it ended though nobody told it to.
     pub fn death(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;
-        Some(format!("{}: {}", in_words(status), self.last_line()))
+        Some(format!("{}: {}", in_words(status), self.last_lines()))
     }
 
     /// Ends it: politely, then by force.
@@ -101,7 +152,14 @@ impl ServerProcess {
     }
 
     fn end(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
+        let tree = process_tree::of(self.pid());
+        self.end_first();
+        // It may have gone without its children.
+        process_tree::kill_what_is_left(tree.get(1..).unwrap_or_default());
+    }
+
+    fn end_first(&mut self) {
+        if self.has_ended() {
             return;
         }
         let pid = Pid::from_child(&self.child);
@@ -118,6 +176,10 @@ impl ServerProcess {
         let _ = self.child.wait();
     }
 
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// How it ended, now that it has or soon will.
     fn last_words(&mut self) -> String {
         let deadline = Instant::now() + Duration::from_secs(1);
@@ -125,39 +187,65 @@ impl ServerProcess {
             match self.death() {
                 Some(death) => return death,
                 None if Instant::now() > deadline => {
-                    return format!("it closed its output: {}", self.last_line());
+                    return format!("it closed its output: {}", self.last_lines());
                 }
                 None => thread::sleep(Duration::from_millis(5)),
             }
         }
     }
 
-    fn last_line(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        last.map_or_else(|| "without a word".to_owned(), |line| line.trim().to_owned())
+    /// The last lines of its logs, on one.
+    fn last_lines(&self) -> String {
+        let mut lines = Vec::new();
+        for log in &self.logs {
+            let text = fs::read(log).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let said: Vec<_> = said.map(str::to_owned).collect();
+            lines.extend_from_slice(&said[said.len().saturating_sub(LAST_LINES)..]);
+        }
+        if lines.is_empty() {
+            return "without a word".to_owned();
+        }
+        lines[lines.len().saturating_sub(LAST_LINES)..].join(" | ")
     }
 
-    /// Whether the listening socket on its port is its own, and not an old server's.
+    /// Whether the listening socket on its port is its own or its children's, and not an old
+    /// server's.
     fn owns_its_port(&self) -> bool {
-        let sockets =
-            || {
-                let process = Process::new(i32::try_from(self.child.id()).ok()?).ok()?;
-                let listening = process.tcp().ok()?.into_iter().chain(process.tcp6().ok()?);
-                let inodes: Vec<u64> = listening
-                    .filter(|entry| {
-                        entry.state == procfs::net::TcpState::Listen
-                            && entry.local_address.port() == self.address.port()
-                    })
-                    .map(|entry| entry.inode)
-                    .collect();
-                Some(process.fd().ok()?.flatten().any(
-                    |fd| matches!(fd.target, FDTarget::Socket(inode) if inodes.contains(&inode)),
-                ))
-            };
-        sockets().unwrap_or(false)
+        process_tree::of(self.pid()).iter().any(|process| listens(process, self.address.port()))
     }
+}
+
+fn spawn(mut command: Command, cores: &[usize], log: &Path) -> anyhow::Result<Child> {
+    let stderr = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("cannot create the server's log {}", log.display()))?;
+    // A group of its own: Ctrl-C on the terminal is for the harness, which ends the server
+    // when the trial is on disk.
+    command.stdin(Stdio::null()).stderr(stderr).process_group(0);
+    let _pinned = Pinned::to(cores).context("cannot choose the server's cores")?;
+    command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
+}
+
+fn listens(process: &Process, port: u16) -> bool {
+    let sockets = || {
+        let listening = process.tcp().ok()?.into_iter().chain(process.tcp6().ok()?);
+        let inodes: Vec<u64> = listening
+            .filter(|entry| {
+                entry.state == procfs::net::TcpState::Listen && entry.local_address.port() == port
+            })
+            .map(|entry| entry.inode)
+            .collect();
+        let mut descriptors = process.fd().ok()?.flatten();
+        Some(
+            descriptors
+                .any(|fd| matches!(fd.target, FDTarget::Socket(inode) if inodes.contains(&inode))),
+        )
+    };
+    sockets().unwrap_or(false)
 }
 
 impl Drop for ServerProcess {

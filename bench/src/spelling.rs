@@ -49,3 +49,68 @@ pub mod load_wire {
         })
     }
 }
+
+/// Strategies: as the server's flag spells them.
+pub mod strategies {
+    use fileserver::StrategyKind;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// The strategy of a name.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse(name: &str) -> Result<StrategyKind, String> {
+        StrategyKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let known = StrategyKind::ALL.map(StrategyKind::name);
+            format!("unknown strategy '{name}': choose from {}", known.join(", "))
+        })
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &[StrategyKind],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(value.iter().map(|kind| kind.name()))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<StrategyKind>, D::Error> {
+        let names = Vec::<String>::deserialize(from)?;
+        names
+            .iter()
+            .map(|name| parse(name))
+            .collect::<Result<_, _>>()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Real servers: `nginx` and so on, and `all`.
+pub mod peers {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::peer::{Peer, UnknownPeer};
+
+    /// The servers of a list of names.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse(names: &[String]) -> Result<Vec<Peer>, UnknownPeer> {
+        let mut peers = Vec::new();
+        for name in names {
+            match name.as_str() {
+                "all" => peers.extend(Peer::ALL),
+                name => peers.push(name.parse()?),
+            }
+        }
+        Ok(peers)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &[Peer], to: S) -> Result<S::Ok, S::Error> {
+        value.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Peer>, D::Error> {
+        parse(&Vec::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}

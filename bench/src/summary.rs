@@ -6,6 +6,7 @@ use crate::outcome::Outcome;
 use crate::record::{Distribution, Records, TrialRow};
 use crate::schedule::Cell;
 use crate::stats::Estimate;
+use crate::target::TargetKind;
 
 /// A run, condensed: one line for each server under each load, in the order they first ran.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Summary {
 pub struct Line {
     /// The server's name.
     pub target: String,
+    /// Which kind of server it is.
+    pub kind: TargetKind,
     /// The load.
     pub cell: Cell,
     /// Requests answered per second.
@@ -33,8 +36,8 @@ pub struct Line {
     pub cpu_us_per_request: Option<Estimate>,
     /// The server's context switches per request.
     pub switches_per_request: Option<Estimate>,
-    /// The server's resident memory.
-    pub rss_bytes: Option<Estimate>,
+    /// The server's memory.
+    pub memory_bytes: Option<Estimate>,
     /// The server's threads.
     pub threads: Option<Estimate>,
     /// Share of a core that the generator used, per thread.
@@ -114,6 +117,7 @@ impl Line {
         }
         Self {
             target: target.to_owned(),
+            kind: rows.first().map_or(TargetKind::Strategy, |row| row.target_kind),
             cell,
             requests_per_s: estimate(&|row| row.requests_per_s),
             rounds: measured
@@ -124,7 +128,7 @@ impl Line {
             latency_us: latency(&measured, latencies),
             cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
             switches_per_request: estimate(&TrialRow::switches_per_request),
-            rss_bytes: estimate(&|row| row.server_rss_bytes.map(|bytes| bytes as f64)),
+            memory_bytes: estimate(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
             threads: estimate(&|row| row.server_threads.map(|threads| threads as f64)),
             generator_share: estimate(&|row| row.generator_cpu_share),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),

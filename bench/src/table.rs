@@ -11,7 +11,7 @@ use crate::units;
 
 /// The columns of every table.
 pub const COLUMNS: [&str; 11] = [
-    "strategy",
+    "server",
     "requests/s",
     "95 % interval",
     "MB/s",
@@ -19,7 +19,7 @@ pub const COLUMNS: [&str; 11] = [
     "p99",
     "p99.9",
     "CPU/req",
-    "RSS",
+    "memory",
     "threads",
     "errors",
 ];
@@ -95,7 +95,7 @@ fn values(line: &Line) -> Vec<String> {
     let interval = line.requests_per_s.and_then(|estimate| estimate.interval);
     let latency = |percentile| written(line.latency_us(percentile), units::microseconds);
     vec![
-        line.target.clone(),
+        format!("{}{}", line.target, line.kind.remark()),
         written(line.requests_per_s, units::count),
         interval.map_or_else(
             || "–".to_owned(),
@@ -106,7 +106,7 @@ fn values(line: &Line) -> Vec<String> {
         latency(99.0),
         latency(99.9),
         written(line.cpu_us_per_request, units::microseconds),
-        written(line.rss_bytes, units::bytes),
+        written(line.memory_bytes, units::bytes),
         written(line.threads, |threads| format!("{threads:.0}")),
         line.errors.to_string(),
     ]
@@ -124,11 +124,16 @@ fn remark(line: &Line) -> String {
         Outcome::Errors,
         Outcome::Died,
         Outcome::NotStarted,
+        Outcome::Unsupported,
         Outcome::Interrupted,
     ] {
         let count = line.count(outcome);
         if count > 0 {
-            remarks.push(format!("{} in {count} of {trials} trials", outcome.name()));
+            let why = match (outcome, line.reasons.last()) {
+                (Outcome::Unsupported, Some(reason)) => format!(": {reason}"),
+                _ => String::new(),
+            };
+            remarks.push(format!("{} in {count} of {trials} trials{why}", outcome.name()));
         }
     }
     remarks.join(", ")
@@ -147,6 +152,18 @@ mod tests {
         let records = mock::records_of(&plan, MockExecutor::default());
         let text = text(&Summary::of(&records));
         insta::assert_snapshot!(text.split("\n\n").next().unwrap());
+    }
+
+    #[test]
+    fn servers_that_are_not_ours_are_marked_and_what_they_lack_is_said() {
+        let overrides =
+            Overrides { against: Some(crate::peer::Peer::ALL.to_vec()), ..Overrides::default() };
+        let plan = Plan::built_in("quick").unwrap().with(overrides);
+        let lacks = [("lighttpd".to_owned(), "PUT is answered with 405".to_owned())].into();
+        let records = mock::records_of(&plan, MockExecutor { lacks, ..MockExecutor::default() });
+        let text = text(&Summary::of(&records));
+        assert!(text.contains("nginx (real) ") && text.contains("selector  "), "{text}");
+        assert!(text.contains("unsupported in 3 of 3 trials: PUT is answered with 405"), "{text}");
     }
 
     #[test]

@@ -1,37 +1,57 @@
 //! What is compared.
 
 use std::fmt;
-use std::str::FromStr;
 
 use fileserver::StrategyKind;
 use serde::{Deserialize, Serialize};
 
+use crate::given::{Given, How};
+use crate::peer::Peer;
+
 /// One server in the comparison, under the name that records and charts give it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Our own server with this strategy.
     Strategy(StrategyKind),
+    /// A real server that the harness configures and starts.
+    Peer(Peer),
+    /// A server of the user's.
+    Given(Given),
 }
 
-/// A name that is no target.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown strategy '{name}': choose from {}", known.join(", "))]
-pub struct UnknownTarget {
-    name: String,
-    known: Vec<&'static str>,
+/// Which kind of server a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetKind {
+    /// One of our strategies.
+    Strategy,
+    /// A real server.
+    Peer,
+    /// Started by a command of the user's.
+    Command,
+    /// Ran before the run began.
+    Running,
 }
 
 impl Target {
-    /// Every target that can be had without installing anything.
-    pub fn all() -> Vec<Self> {
-        StrategyKind::ALL.into_iter().map(Self::Strategy).collect()
+    /// Which kind it is.
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Self::Strategy(_) => TargetKind::Strategy,
+            Self::Peer(_) => TargetKind::Peer,
+            Self::Given(given) => match given.how() {
+                How::Command(_) => TargetKind::Command,
+                How::Running { .. } => TargetKind::Running,
+            },
+        }
     }
 
     /// The one spelling used in flags, records and charts.
     pub fn name(&self) -> &str {
         match self {
             Self::Strategy(kind) => kind.name(),
+            Self::Peer(peer) => peer.name(),
+            Self::Given(given) => given.name(),
         }
     }
 
@@ -39,52 +59,30 @@ impl Target {
     pub fn description(&self) -> String {
         match self {
             Self::Strategy(kind) => kind.summary(),
+            Self::Peer(peer) => peer.description().to_owned(),
+            Self::Given(given) => given.description(),
         }
+    }
+}
+
+impl TargetKind {
+    /// What sets those apart that are not ours, behind their names in tables.
+    pub fn remark(self) -> &'static str {
+        match self {
+            Self::Strategy => "",
+            Self::Peer => " (real)",
+            Self::Command | Self::Running => " (given)",
+        }
+    }
+
+    /// Whether it is one of our strategies.
+    pub fn is_ours(self) -> bool {
+        self == Self::Strategy
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for Target {
-    type Err = UnknownTarget;
-
-    fn from_str(name: &str) -> Result<Self, UnknownTarget> {
-        Self::all().into_iter().find(|target| target.name() == name).ok_or_else(|| UnknownTarget {
-            name: name.to_owned(),
-            known: StrategyKind::ALL.into_iter().map(StrategyKind::name).collect(),
-        })
-    }
-}
-
-impl TryFrom<String> for Target {
-    type Error = UnknownTarget;
-
-    fn try_from(name: String) -> Result<Self, UnknownTarget> {
-        name.parse()
-    }
-}
-
-impl From<Target> for String {
-    fn from(target: Target) -> Self {
-        target.name().to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
-        let message = "apache".parse::<Target>().unwrap_err().to_string();
-        assert!(message.contains("'apache'"), "{message}");
-        for kind in StrategyKind::ALL {
-            assert!(message.contains(kind.name()), "{message}");
-            assert_eq!(kind.name().parse(), Ok(Target::Strategy(kind)));
-        }
     }
 }

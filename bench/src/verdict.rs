@@ -32,10 +32,17 @@ fn sentence(summary: &Summary) -> String {
         return "Nothing was measured.".to_owned();
     };
     let load = describe(cell);
-    let mut fair: Vec<&Line> = summary.under(cell).filter(|line| may_be_compared(line)).collect();
+    // Ours among themselves, and the best of them against the others; or all, if none is ours.
+    let any_of_ours = summary.under(cell).any(|line| line.kind.is_ours());
+    let is_one = |line: &&Line| line.kind.is_ours() || !any_of_ours;
+    let mut fair: Vec<&Line> =
+        summary.under(cell).filter(is_one).filter(|line| may_be_compared(line)).collect();
     fair.sort_by(|a, b| median(b).total_cmp(&median(a)));
     let mut sentence = match fair.split_first() {
         None => format!("With {load} no server was measured well enough to be compared"),
+        Some((only, [])) if summary.under(cell).filter(is_one).count() == 1 => {
+            format!("With {load} {} serves {} requests/s", only.target, rate(only))
+        }
         Some((only, [])) => format!(
             "With {load} only {} was measured well enough to be compared ({} requests/s)",
             only.target,
@@ -43,10 +50,15 @@ fn sentence(summary: &Summary) -> String {
         ),
         Some((best, others)) => compare(&load, best, others),
     };
-    let unknown = summary.under(cell).any(|line| line.count(Outcome::GeneratorBound) > 0);
-    if unknown {
+    let unknown = summary.under(cell).filter(is_one);
+    if unknown.map(|line| line.count(Outcome::GeneratorBound)).sum::<usize>() > 0 {
         // One that is left out may be faster still.
         sentence = sentence.replace("is fastest", "is fastest of those that can be compared");
+    }
+    let foreign: Vec<&Line> =
+        summary.under(cell).filter(|line| !is_one(line) && may_be_compared(line)).collect();
+    if let (Some(best), false) = (fair.first(), foreign.is_empty()) {
+        sentence = format!("{sentence}. {}", against(best, &foreign));
     }
     let left_out: Vec<_> = summary
         .under(cell)
@@ -57,6 +69,37 @@ fn sentence(summary: &Summary) -> String {
         sentence = format!("{sentence}; {}", left_out.join("; "));
     }
     sentence + "."
+}
+
+/// Ours against each that is not, faster or slower.
+fn against(best: &Line, foreign: &[&Line]) -> String {
+    if best.rounds.len() < LEAST_ROUNDS {
+        let rates: Vec<_> =
+            foreign.iter().map(|line| format!("{} {}", line.target, rate(line))).collect();
+        return format!("The others (requests/s): {}", rates.join(", "));
+    }
+    let (mut clear, mut level) = (Vec::new(), Vec::new());
+    for other in foreign {
+        let ratio = Estimate::of_ratios(&best.rounds, &other.rounds);
+        match ratio.filter(|ratio| is_clear(ratio) || is_clearly_less(ratio)) {
+            Some(ratio) => {
+                clear.push(format!("{} times {}'s requests/s", with_interval(ratio), other.target));
+            }
+            None => level.push(other.target.as_str()),
+        }
+    }
+    let ours = &best.target;
+    match (clear.is_empty(), level.is_empty()) {
+        (false, true) => format!("{ours} serves {}", listed_all(&clear)),
+        (true, _) => {
+            format!("There is no measurable difference between {ours} and {}", listed(&level))
+        }
+        (false, false) => format!(
+            "{ours} serves {}; between it and {} there is no measurable difference",
+            listed_all(&clear),
+            listed(&level)
+        ),
+    }
 }
 
 fn compare(load: &str, best: &Line, others: &[&Line]) -> String {
@@ -107,12 +150,21 @@ fn is_clear(ratio: &Estimate) -> bool {
     ratio.median >= LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.low > 1.0)
 }
 
+/// The same below 1.
+fn is_clearly_less(ratio: &Estimate) -> bool {
+    ratio.median <= 1.0 / LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.high < 1.0)
+}
+
 fn factor(ratio: Estimate) -> String {
+    format!("{} times as fast as", with_interval(ratio))
+}
+
+fn with_interval(ratio: Estimate) -> String {
     let interval = ratio
         .interval
         .map(|interval| format!(" ({:.2} to {:.2})", interval.low, interval.high))
         .unwrap_or_default();
-    format!("{:.2}{interval} times as fast as", ratio.median)
+    format!("{:.2}{interval}", ratio.median)
 }
 
 fn headline(summary: &Summary) -> Option<Cell> {
@@ -147,6 +199,9 @@ fn why_not(line: &Line) -> String {
     if let Some(served) = line.connections_served.filter(|_| line.starved()) {
         return format!("it served {served} of {} connections", line.cell.connections);
     }
+    if line.count(Outcome::Unsupported) > 0 {
+        return line.reasons.join(", ");
+    }
     if let Some(count) = how_many(Outcome::GeneratorBound) {
         let rate = rate(line);
         return format!("in {count} the load generator was the limit, at {rate} requests/s");
@@ -178,6 +233,7 @@ fn notes(summary: &Summary) -> Vec<String> {
         (Outcome::Errors, "had failed requests: see errors in trials.csv"),
         (Outcome::Died, "ended with the death of the server and do not count"),
         (Outcome::NotStarted, "could not be started and do not count"),
+        (Outcome::Unsupported, "were skipped: the server does not do what they ask for"),
         (Outcome::Interrupted, "were interrupted and do not count"),
     ] {
         let count = total(outcome);
@@ -185,16 +241,23 @@ fn notes(summary: &Summary) -> Vec<String> {
             notes.push(format!("{count} of {trials} trials {what}."));
         }
     }
-    let failures = summary
-        .lines
-        .iter()
-        .filter(|line| line.outcomes.keys().any(|outcome| outcome.is_failure()));
-    for line in failures.take(5) {
-        if let Some(reason) = line.reasons.last() {
+    let mut told = Vec::new();
+    for line in &summary.lines {
+        let is_told = |outcome: &Outcome| outcome.is_failure() || *outcome == Outcome::Unsupported;
+        let Some(reason) = line.reasons.last().filter(|_| line.outcomes.keys().any(is_told)) else {
+            continue;
+        };
+        // What is wrong with a server is often wrong under every load.
+        if told.len() < 5 && !told.contains(&(&line.target, reason)) {
+            told.push((&line.target, reason));
             notes.push(format!("{} with {}: {reason}.", line.target, describe(line.cell)));
         }
     }
     notes
+}
+
+fn listed_all(names: &[String]) -> String {
+    listed(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn listed(names: &[&str]) -> String {
@@ -217,6 +280,7 @@ fn rate(line: &Line) -> String {
 mod tests {
     use super::*;
     use crate::mock::{MockExecutor, records_of};
+    use crate::peer::Peer;
     use crate::plan::{Overrides, Plan};
 
     fn verdict(overrides: Overrides, executor: MockExecutor) -> Verdict {
@@ -309,6 +373,30 @@ mod tests {
             verdict.notes.iter().any(|note| note.contains("killed by signal 9")),
             "{verdict:?}"
         );
+    }
+
+    #[test]
+    fn the_best_of_ours_is_held_against_each_real_server() {
+        let against = |peers: &[Peer], executor| {
+            let against = Some(peers.to_owned());
+            verdict(Overrides { against, ..Overrides::default() }, executor)
+        };
+        let peers = [Peer::Nginx, Peer::ApacheWorker, Peer::Lighttpd];
+        let executor =
+            speeds(&[("nginx", 70_000.0), ("apache-worker", 200_000.0), ("lighttpd", 107_500.0)]);
+        let sentence = against(&peers, executor).sentence;
+        assert!(sentence.contains("selector is fastest ("), "{sentence}");
+        assert!(sentence.contains(". selector serves 1.5"), "{sentence}");
+        assert!(sentence.contains("times nginx's requests/s and 0.5"), "{sentence}");
+        assert!(sentence.contains("times apache-worker's requests/s; between it and lighttpd"));
+        let lacks = [("nginx".to_owned(), "PUT is answered with 405".to_owned())].into();
+        let executor = MockExecutor { lacks, ..MockExecutor::default() };
+        let verdict = against(&peers[..1], executor);
+        assert!(
+            verdict.sentence.contains("nginx is left out: PUT is answered with 405"),
+            "{verdict:?}"
+        );
+        assert!(verdict.notes.iter().any(|note| note.contains("PUT is answered")), "{verdict:?}");
     }
 
     #[test]

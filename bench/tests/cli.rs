@@ -119,7 +119,7 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
         assert_eq!(number("errors"), 0.0, "{row:?}");
     }
     // On a busy machine a short window may be over before it is noticed, but not every one.
-    for name in ["server_cpu_s", "server_rss_bytes", "server_threads"] {
+    for name in ["server_cpu_s", "server_memory_bytes", "server_threads"] {
         let mut seen = rows.iter().filter_map(|row| row[column(name)].parse::<f64>().ok());
         assert!(seen.any(|value| value > 0.0), "{name}");
     }

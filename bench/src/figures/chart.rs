@@ -15,6 +15,11 @@ const PANEL_HEIGHT: u32 = 330;
 const LEGEND_ROW_HEIGHT: u32 = 24;
 /// Between neighbouring series, as a share of the axis.
 const SERIES_OFFSET: f64 = 0.008;
+/// Of dashed lines, in pixels.
+const DASH: u32 = 6;
+const GAP: u32 = 4;
+/// Where the legend's sample of one has its dashes.
+const LEGEND_DASHES: [(i32, i32); 3] = [(0, 6), (10, 16), (20, 26)];
 const FONT: &str = "sans-serif";
 
 /// A picture: panels side by side.
@@ -145,7 +150,12 @@ impl Panel {
             .draw()?;
         for (index, series) in self.series.iter().enumerate() {
             let line = series.points.iter().map(|point| (self.x(index, point), point.y.median));
-            chart.draw_series(LineSeries::new(line, series.look.colour.stroke_width(2)))?;
+            let style = series.look.colour.stroke_width(2);
+            if series.look.dashed {
+                chart.draw_series(DashedLineSeries::new(line, DASH, GAP, style))?;
+            } else {
+                chart.draw_series(LineSeries::new(line, style))?;
+            }
         }
         for (index, series) in self.series.iter().enumerate() {
             let style = series.look.colour.stroke_width(1);
@@ -180,9 +190,14 @@ fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
     let mut x = (WIDTH as i32 - total) / 2;
     for series in row {
         let style = series.look.colour.stroke_width(2);
-        area.draw(&PathElement::new([(x, y), (x + 26, y)], style))?;
+        let dashes: &[(i32, i32)] = if series.look.dashed { &LEGEND_DASHES } else { &[(0, 26)] };
+        for (from, to) in dashes {
+            area.draw(&PathElement::new([(x + from, y), (x + to, y)], style))?;
+        }
         area.draw(&mark((x + 13, y), series.look, false))?;
-        let style = text(16, INK).pos(Pos::new(HPos::Left, VPos::Center));
+        let slant = if series.look.dashed { FontStyle::Italic } else { FontStyle::Normal };
+        let font = (FONT, 16).into_font().style(slant);
+        let style = font.color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw(&Text::new(series.name.clone(), (x + 33, y), style))?;
         x += legend_width(series);
     }

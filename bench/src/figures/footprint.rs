@@ -20,7 +20,7 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
             value,
         )
     };
-    let memory = series(|line| line.rss_bytes);
+    let memory = series(|line| line.memory_bytes);
     let threads = series(|line| line.threads);
     let (connections, [most, least]) = slice::extremes_at_end(&memory)?;
     let caption = format!(
@@ -35,7 +35,7 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let panels = vec![
         Panel {
             x: connections.clone(),
-            y: Axis::from_zero_in("resident memory, MiB", write_mib, &slice::ys(&memory), 20),
+            y: Axis::from_zero_in("memory, MiB", write_mib, &slice::ys(&memory), 20),
             series: memory,
         },
         Panel {

@@ -1,6 +1,9 @@
 //! Colours and markers: a server looks the same in every chart.
 
+use fileserver::StrategyKind;
 use plotters::style::RGBColor;
+
+use crate::peer::Peer;
 
 /// How a server is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,6 +12,8 @@ pub struct Look {
     pub colour: RGBColor,
     /// The shape of its points, so that colour is not all that tells servers apart.
     pub marker: Marker,
+    /// Whether its line is dashed and its name in italics: it is not one of ours.
+    pub dashed: bool,
 }
 
 /// The shape of a point.
@@ -24,6 +29,16 @@ pub enum Marker {
     Diamond,
     /// A triangle on its corner.
     Nabla,
+    /// Two triangles that meet in the middle.
+    Hourglass,
+    /// A cross of two bars.
+    Plus,
+    /// The same, turned.
+    Cross,
+    /// A star of four rays.
+    Star,
+    /// A bar.
+    Bar,
 }
 
 /// Text and axes. This and the two below are replaced in dark pages, which know them by value.
@@ -44,19 +59,34 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
+/// The shapes of our own servers.
 const MARKERS: [Marker; 5] =
     [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::Nabla];
 
+/// The shapes of all others.
+const OTHER_MARKERS: [Marker; 5] =
+    [Marker::Hourglass, Marker::Plus, Marker::Cross, Marker::Star, Marker::Bar];
+
 impl Look {
-    /// How the server of this name looks: our strategies always alike, others by their place
-    /// among all servers of the run.
+    /// How the server of this name looks: our strategies and real servers always alike, others by
+    /// their place among all servers of the run.
     pub fn of(target: &str, all: &[&str]) -> Self {
-        let ours = fileserver::StrategyKind::ALL;
-        let index = ours.iter().position(|kind| kind.name() == target).unwrap_or_else(|| {
-            let others = all.iter().filter(|name| ours.iter().all(|kind| kind.name() != **name));
-            ours.len() + others.take_while(|name| **name != target).count()
+        let ours = StrategyKind::ALL.map(StrategyKind::name);
+        let real = Peer::ALL.map(Peer::name);
+        if let Some(index) = ours.iter().position(|name| *name == target) {
+            return Self::numbered(index, MARKERS, false);
+        }
+        let index = real.iter().position(|name| *name == target).unwrap_or_else(|| {
+            let others = all.iter().filter(|name| !ours.contains(name) && !real.contains(name));
+            real.len() + others.take_while(|name| **name != target).count()
         });
-        Self { colour: COLOURS[index % COLOURS.len()], marker: MARKERS[index % MARKERS.len()] }
+        Self::numbered(index, OTHER_MARKERS, true)
+    }
+
+    /// Colours and shapes differ in number, so that thirty servers have each a pair of their own.
+    fn numbered(index: usize, markers: [Marker; 5], dashed: bool) -> Self {
+        let colour = COLOURS[index % COLOURS.len()];
+        Self { colour, marker: markers[index % markers.len()], dashed }
     }
 
     /// The colour as SVG writes it.
@@ -72,11 +102,20 @@ mod tests {
 
     #[test]
     fn servers_look_different_and_ours_always_the_same() {
-        let all = ["nginx", "iterative", "threaded", "thread-pool", "selector"];
+        let ours = StrategyKind::ALL.map(StrategyKind::name);
+        let real = Peer::ALL.map(Peer::name);
+        let all: Vec<_> = ["mine"].into_iter().chain(ours).chain(real).chain(["yours"]).collect();
         let looks: Vec<_> = all.iter().map(|name| Look::of(name, &all)).collect();
         for (index, look) in looks.iter().enumerate() {
-            assert!(!looks[index + 1..].iter().any(|other| other.colour == look.colour));
+            assert!(!looks[index + 1..].contains(look), "{}", all[index]);
+            assert_eq!(look.dashed, !ours.contains(&all[index]));
         }
+        for group in [&ours[..], &real] {
+            let colours: Vec<_> = group.iter().map(|name| Look::of(name, &all).hex()).collect();
+            let other = |index: usize| colours[index + 1..].contains(&colours[index]);
+            assert!(!(0..colours.len().min(COLOURS.len())).any(other), "{colours:?}");
+        }
+        assert_eq!(Look::of("nginx", &["nginx"]), Look::of("nginx", &all));
         assert_eq!(Look::of("selector", &["selector"]), Look::of("selector", &all));
     }
 }

@@ -1,0 +1,82 @@
+//! Which servers a run compares: what the flags ask for, less what is not there.
+
+use clap::Args;
+use fileserver::StrategyKind;
+
+use crate::given::Given;
+use crate::peer::Peer;
+use crate::plan::{Overrides, Plan};
+use crate::spelling::{peers, strategies};
+
+/// Which servers to compare.
+#[derive(Debug, Args)]
+pub struct Choice {
+    /// Strategies to compare: iterative, threaded, thread-pool and so on (bench list), or none
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy)]
+    strategies: Option<Vec<Strategy>>,
+    /// Real servers to compare them with: nginx, apache-prefork, apache-worker, apache-event,
+    /// lighttpd, or all
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer)]
+    against: Option<Vec<String>>,
+    /// A server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
+    /// NAME=http://HOST:PORT, which runs already and serves the files of bench files
+    #[arg(long, value_name = "NAME=…", value_parser = Given::parse)]
+    target: Option<Vec<Given>>,
+    /// The process of a server given by its address, so that its processor time is known
+    #[arg(long, value_name = "NAME=PID", value_parser = pid)]
+    pid: Vec<(String, u32)>,
+}
+
+/// A strategy, or the word that stands for none of them.
+type Strategy = Option<StrategyKind>;
+
+impl Choice {
+    /// Enters into `overrides` what was asked for.
+    ///
+    /// # Errors
+    /// A pid for a server that was not given.
+    pub fn enter(self, plan: &Plan, overrides: &mut Overrides) -> anyhow::Result<()> {
+        overrides.strategies = self.strategies.map(|kinds| kinds.into_iter().flatten().collect());
+        overrides.against = self.against.map(|names| peers::parse(&names)).transpose()?;
+        overrides.given = self.target;
+        for (name, pid) in self.pid {
+            let given = overrides.given.get_or_insert_with(|| plan.given.clone());
+            let target = given.iter_mut().find(|target| target.name() == name);
+            let target = target.ok_or_else(|| {
+                anyhow::anyhow!("--pid {name}={pid}: no --target has the name '{name}'")
+            })?;
+            *target = target.clone().with_pid(pid)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes those real servers out of the plan that are not installed, and returns them.
+pub fn without_missing(plan: &mut Plan) -> Vec<Peer> {
+    let mut missing = Vec::new();
+    plan.against.retain(|peer| {
+        let found = peer.find().is_some();
+        if !found && !missing.contains(peer) {
+            missing.push(*peer);
+        }
+        found
+    });
+    missing
+}
+
+fn strategy(name: &str) -> Result<Strategy, String> {
+    match name {
+        "none" => Ok(None),
+        name => strategies::parse(name).map(Some).map_err(|message| message + ", none"),
+    }
+}
+
+fn peer(name: &str) -> Result<String, String> {
+    peers::parse(&[name.to_owned()]).map(|_| name.to_owned()).map_err(|error| error.to_string())
+}
+
+fn pid(text: &str) -> Result<(String, u32), String> {
+    let (name, pid) = text.split_once('=').ok_or("write NAME=PID")?;
+    let pid: u32 = pid.parse().ok().filter(|pid| *pid > 0).ok_or("the pid is not a number")?;
+    Ok((name.to_owned(), pid))
+}

@@ -1,0 +1,385 @@
+//! The real servers of the comparison: where they are, which version, how they are configured.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+
+use minijinja::Environment as Templates;
+use minijinja::value::Serde;
+use serde::{Deserialize, Serialize};
+
+/// A real server, as Debian and others package it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Peer {
+    /// nginx.
+    Nginx,
+    /// Apache httpd, a process per connection.
+    ApachePrefork,
+    /// Apache httpd, a thread per connection.
+    ApacheWorker,
+    /// Apache httpd, threads for the connections that have work.
+    ApacheEvent,
+    /// lighttpd.
+    Lighttpd,
+}
+
+/// A name that is no peer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown server '{0}': choose from {names}, all", names = Peer::ALL.map(Peer::name).join(", "))]
+pub struct UnknownPeer(String);
+
+/// A peer that was found on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// Which one.
+    pub peer: Peer,
+    /// Name and version as the program tells them, such as `nginx/1.26.3`.
+    pub version: Option<String>,
+    binary: PathBuf,
+    /// Folder of loadable modules, for those that have one.
+    modules: Option<PathBuf>,
+}
+
+/// What a configuration depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Folder for everything but the served files.
+    pub dir: String,
+    /// Folder of the served files.
+    pub root: String,
+    /// Where to listen, on the loopback interface.
+    pub port: String,
+    /// The account that serves where the server is started as root: user and group.
+    pub account: Option<(String, String)>,
+    /// Connections of the load.
+    pub connections: usize,
+    /// Cores of the server.
+    pub cores: usize,
+    /// Open files that a process may have.
+    pub descriptors: u64,
+}
+
+/// The values of a template.
+#[derive(Debug, Serialize)]
+struct Values<'v> {
+    dir: &'v str,
+    root: &'v str,
+    port: &'v str,
+    user: Option<&'v str>,
+    group: Option<&'v str>,
+    mpm: Option<&'static str>,
+    modules: Option<String>,
+    connections: usize,
+    threads: usize,
+    processes: usize,
+    workers: usize,
+    descriptors: u64,
+    webdav: bool,
+}
+
+/// Threads of each of Apache's processes, where these have several.
+const THREADS_PER_PROCESS: usize = 64;
+
+/// Where distributions put servers, beside `PATH`.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
+
+/// Where they put Apache's modules.
+const APACHE_MODULES: [&str; 6] = [
+    "/usr/lib/apache2/modules",
+    "/usr/lib64/httpd/modules",
+    "/usr/lib/httpd/modules",
+    "/usr/libexec/apache2",
+    "/usr/local/apache2/modules",
+    "/usr/local/libexec/apache24",
+];
+
+/// Where they put lighttpd's.
+const LIGHTTPD_MODULES: [&str; 3] =
+    ["/usr/lib/lighttpd", "/usr/lib64/lighttpd", "/usr/local/lib/lighttpd"];
+
+impl Peer {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Nginx, Self::ApachePrefork, Self::ApacheWorker, Self::ApacheEvent, Self::Lighttpd];
+
+    /// The one spelling used in flags, records and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::ApachePrefork => "apache-prefork",
+            Self::ApacheWorker => "apache-worker",
+            Self::ApacheEvent => "apache-event",
+            Self::Lighttpd => "lighttpd",
+        }
+    }
+
+    /// One line that explains it.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Nginx => "The real nginx: one event loop per core",
+            Self::ApachePrefork => "The real Apache httpd: a process per connection",
+            Self::ApacheWorker => "The real Apache httpd: a thread per connection",
+            Self::ApacheEvent => {
+                "The real Apache httpd: threads for those connections that have work"
+            }
+            Self::Lighttpd => "The real lighttpd: one event loop",
+        }
+    }
+
+    /// Looks for it on this machine.
+    pub fn find(self) -> Option<Installed> {
+        let names: &[&str] = match self {
+            Self::Nginx => &["nginx"],
+            Self::ApachePrefork | Self::ApacheWorker | Self::ApacheEvent => &["apache2", "httpd"],
+            Self::Lighttpd => &["lighttpd"],
+        };
+        let binary = names.iter().find_map(|name| program(name))?;
+        let modules = match (self, self.mpm()) {
+            (Self::Lighttpd, _) => folder_with(&LIGHTTPD_MODULES, "mod_webdav.so"),
+            (_, None) => None,
+            // Without the module that makes it what it is, it is not there.
+            (_, Some(mpm)) => Some(folder_with(&APACHE_MODULES, &format!("mod_mpm_{mpm}.so"))?),
+        };
+        Some(Installed { peer: self, version: version(&binary), binary, modules })
+    }
+
+    /// What to say of one that is not there.
+    pub fn hint(self) -> String {
+        format!("{}: not installed; scripts/install-peers.sh installs it on Debian", self.name())
+    }
+
+    fn mpm(self) -> Option<&'static str> {
+        match self {
+            Self::Nginx | Self::Lighttpd => None,
+            Self::ApachePrefork => Some("prefork"),
+            Self::ApacheWorker => Some("worker"),
+            Self::ApacheEvent => Some("event"),
+        }
+    }
+
+    fn template(self) -> &'static str {
+        match self {
+            Self::Nginx => include_str!("../peers/nginx.conf"),
+            Self::ApachePrefork | Self::ApacheWorker | Self::ApacheEvent => {
+                include_str!("../peers/apache.conf")
+            }
+            Self::Lighttpd => include_str!("../peers/lighttpd.conf"),
+        }
+    }
+
+    /// Places for connections where each takes a process or a thread: a quarter to spare, so that
+    /// those of the load before, which still close, keep no new one waiting.
+    fn places(connections: usize) -> usize {
+        connections + connections / 4 + 8
+    }
+
+    /// Threads that must stand before the load begins.
+    pub fn threads_when_ready(self, placement: &Placement) -> usize {
+        let places = Self::places(placement.connections);
+        match self {
+            Self::Nginx => 1 + placement.cores,
+            Self::Lighttpd => 1,
+            Self::ApachePrefork => 1 + places,
+            Self::ApacheWorker | Self::ApacheEvent => {
+                places.div_ceil(THREADS_PER_PROCESS) * THREADS_PER_PROCESS
+            }
+        }
+    }
+}
+
+impl Installed {
+    /// The configuration for a placement.
+    ///
+    /// # Errors
+    /// The template does not fit its values.
+    pub fn configuration(&self, placement: &Placement) -> Result<String, minijinja::Error> {
+        self.render(placement, self.modules.as_ref().map(|path| path.display().to_string()))
+    }
+
+    /// The configuration to keep with the results: as it ran, but with `{dir}`, `{root}`, `{port}`
+    /// and `{modules}` in place of what only this machine knows.
+    ///
+    /// # Errors
+    /// The template does not fit its values.
+    pub fn kept_configuration(&self, placement: &Placement) -> Result<String, minijinja::Error> {
+        let placement = Placement {
+            dir: "{dir}".to_owned(),
+            root: "{root}".to_owned(),
+            port: "{port}".to_owned(),
+            ..placement.clone()
+        };
+        let modules = self.modules.as_ref().map(|_| "{modules}".to_owned());
+        Ok(format!(
+            "# As it ran under {} connections; with others, workers and limits follow their \
+             number.\n{}",
+            placement.connections,
+            self.render(&placement, modules)?
+        ))
+    }
+
+    /// The words that start it in the foreground with this configuration.
+    pub fn command(&self, configuration: &Path, error_log: &Path) -> Vec<OsString> {
+        let words: Vec<OsString> = match self.peer {
+            Peer::Nginx => {
+                vec!["-c".into(), configuration.into(), "-e".into(), error_log.into()]
+            }
+            Peer::ApachePrefork | Peer::ApacheWorker | Peer::ApacheEvent => {
+                vec!["-f".into(), configuration.into(), "-D".into(), "FOREGROUND".into()]
+            }
+            Peer::Lighttpd => vec!["-D".into(), "-f".into(), configuration.into()],
+        };
+        std::iter::once(self.binary.clone().into()).chain(words).collect()
+    }
+
+    fn render(
+        &self,
+        placement: &Placement,
+        modules: Option<String>,
+    ) -> Result<String, minijinja::Error> {
+        let places = Peer::places(placement.connections);
+        let account = placement.account.as_ref();
+        let values = Values {
+            dir: &placement.dir,
+            root: &placement.root,
+            port: &placement.port,
+            user: account.map(|(user, _)| user.as_str()),
+            group: account.map(|(_, group)| group.as_str()),
+            mpm: self.peer.mpm(),
+            webdav: self.peer == Peer::Lighttpd && modules.is_some(),
+            modules,
+            // Event loops count listening and internal descriptors among their connections.
+            connections: places + if self.peer.mpm().is_none() { 256 } else { 0 },
+            threads: THREADS_PER_PROCESS,
+            processes: places.div_ceil(THREADS_PER_PROCESS),
+            workers: placement.cores,
+            descriptors: placement.descriptors,
+        };
+        Templates::new().render_named_str("peer.conf", self.peer.template(), Serde(&values))
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Peer {
+    type Err = UnknownPeer;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPeer> {
+        let known = Self::ALL.into_iter().find(|peer| peer.name() == name);
+        known.ok_or_else(|| UnknownPeer(name.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Peer {
+    type Error = UnknownPeer;
+
+    fn try_from(name: String) -> Result<Self, UnknownPeer> {
+        name.parse()
+    }
+}
+
+impl From<Peer> for String {
+    fn from(peer: Peer) -> Self {
+        peer.name().to_owned()
+    }
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SYSTEM_FOLDERS.iter().map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|file| {
+            rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file()
+        })
+}
+
+fn folder_with(folders: &[&str], file: &str) -> Option<PathBuf> {
+    folders.iter().map(PathBuf::from).find(|folder| folder.join(file).is_file())
+}
+
+/// The first word that reads like `nginx/1.26.3`, on either output.
+fn version(binary: &Path) -> Option<String> {
+    let output = Command::new(binary).arg("-v").output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let is_version = |word: &&str| {
+        word.split_once('/').is_some_and(|(name, version)| {
+            !name.is_empty() && version.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    text.split_whitespace().find(is_version).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placement(account: Option<(String, String)>) -> Placement {
+        Placement {
+            dir: "/scratch/dir".to_owned(),
+            root: "/scratch/root".to_owned(),
+            port: "4711".to_owned(),
+            account,
+            connections: 100,
+            cores: 1,
+            descriptors: 20_000,
+        }
+    }
+
+    fn installed(peer: Peer) -> Installed {
+        Installed {
+            peer,
+            version: None,
+            binary: "/opt/server".into(),
+            modules: Some("/opt/modules".into()),
+        }
+    }
+
+    #[test]
+    fn configurations_name_port_folders_and_enough_workers() {
+        let account = Some(("www".to_owned(), "web".to_owned()));
+        for (peer, expected) in [
+            (Peer::Nginx, "worker_processes 1;"),
+            (Peer::ApachePrefork, "StartServers 133"),
+            (Peer::ApacheWorker, "MaxRequestWorkers 192"),
+            (Peer::ApacheEvent, "AsyncRequestWorkerFactor 2"),
+            (Peer::Lighttpd, "webdav.activate = \"enable\""),
+        ] {
+            let text = installed(peer).configuration(&placement(account.clone())).unwrap();
+            for part in [expected, "4711", "/scratch/dir/", "/scratch/root", "www", "web"] {
+                assert!(text.contains(part), "{peer}: no {part} in\n{text}");
+            }
+            assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
+            let text = installed(peer).configuration(&placement(None)).unwrap();
+            for line in text.lines().map(str::to_ascii_lowercase) {
+                assert!(!line.starts_with("user ") && !line.starts_with("server.username"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_names_nothing_of_this_machine() {
+        for peer in Peer::ALL {
+            let text = installed(peer).kept_configuration(&placement(None)).unwrap();
+            assert!(!text.contains("/scratch") && !text.contains("/opt"), "{text}");
+            assert!(text.contains("{root}") && text.contains("{port}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn peers_are_found_by_their_names_alone() {
+        for peer in Peer::ALL {
+            assert_eq!(peer.name().parse(), Ok(peer));
+            assert!(peer.hint().contains("install-peers.sh"));
+        }
+        let message = "apache".parse::<Peer>().unwrap_err().to_string();
+        assert!(message.contains("'apache'") && message.contains("apache-event"), "{message}");
+    }
+}

@@ -1,0 +1,77 @@
+//! A process and all that it has started.
+
+use std::collections::HashMap;
+
+use procfs::process::{Process, all_processes};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process with all its descendants, itself first; empty if it has ended.
+pub fn of(pid: u32) -> Vec<Process> {
+    let Some(root) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else {
+        return Vec::new();
+    };
+    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+    for process in all_processes().into_iter().flatten().flatten() {
+        if let Ok(stat) = process.stat() {
+            children.entry(stat.ppid).or_default().push(process);
+        }
+    }
+    let mut tree = vec![root];
+    let mut next = 0;
+    while let Some(process) = tree.get(next) {
+        let started = children.remove(&process.pid).unwrap_or_default();
+        tree.extend(started);
+        next += 1;
+    }
+    tree
+}
+
+/// Threads of all its processes.
+pub fn threads(tree: &[Process]) -> u64 {
+    let of_each = tree.iter().filter_map(|process| process.stat().ok());
+    of_each.map(|stat| u64::try_from(stat.num_threads).unwrap_or(0)).sum()
+}
+
+/// Kills by pid what is left of a tree that was seen earlier.
+pub fn kill_what_is_left(tree: &[Process]) {
+    for process in tree {
+        // The handle refers to that very process: one that has its number by now does not answer.
+        let left = process.stat().is_ok_and(|stat| stat.state != 'Z');
+        if let Some(pid) = Pid::from_raw(process.pid).filter(|_| left) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn grandchildren_belong_to_it_and_can_be_ended() {
+        let script = "sh -c 'echo up; sleep 60; :'; :";
+        let mut child =
+            Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let tree = loop {
+            let tree = of(child.id());
+            if tree.len() == 3 || Instant::now() > deadline {
+                break tree;
+            }
+        };
+        assert_eq!(tree.len(), 3);
+        assert_eq!(threads(&tree), 3);
+        kill_what_is_left(&tree);
+        child.wait().unwrap();
+        while tree.iter().any(|process| process.stat().is_ok_and(|stat| stat.state != 'Z')) {
+            assert!(Instant::now() < deadline, "something is left");
+        }
+        assert!(of(child.id()).is_empty());
+    }
+}

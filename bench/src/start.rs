@@ -1,0 +1,254 @@
+//! How each kind of server is started for a trial.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use rustix::process::{Resource, getrlimit};
+
+use crate::account::Account;
+use crate::given::{Given, How, resolve};
+use crate::peer::{Installed, Peer, Placement};
+use crate::plan::Plan;
+use crate::procstat::Extent;
+use crate::server_process::{Launch, ServerProcess};
+use crate::target::Target;
+
+/// Starts servers.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    /// This program, which is our server, too.
+    program: PathBuf,
+    /// Everything but the served files.
+    folder: PathBuf,
+    root: PathBuf,
+    cores: Vec<usize>,
+    account: Option<Account>,
+    installed: Vec<Installed>,
+    /// Of those that run already, by name.
+    addresses: HashMap<String, SocketAddr>,
+}
+
+/// A server that a load can be put on.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// Started for this.
+    Started {
+        /// It.
+        process: ServerProcess,
+        /// Whether it may have processes beside its first.
+        whole_tree: bool,
+    },
+    /// Someone else's.
+    Running {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Its process, where that is known.
+        pid: Option<u32>,
+    },
+}
+
+/// How often a server is started again that finds its port taken: between finding a free one and
+/// using it another program may be faster.
+const ATTEMPTS: u32 = 3;
+
+impl Starter {
+    /// For the servers of a plan; `folder` is for all that they write beside uploads, which go
+    /// to `root`.
+    ///
+    /// # Errors
+    /// An address that is not known, a process that is not there, no account to serve under.
+    pub(crate) fn new(
+        plan: &Plan,
+        folder: &Path,
+        root: &Path,
+        cores: &[usize],
+    ) -> anyhow::Result<Self> {
+        let mut addresses = HashMap::new();
+        for given in &plan.given {
+            let How::Running { authority, pid } = given.how() else { continue };
+            addresses.insert(given.name().to_owned(), resolve(authority)?);
+            if let Some(pid) = pid {
+                let name = given.name();
+                ensure!(
+                    Path::new(&format!("/proc/{pid}")).is_dir(),
+                    "--pid {name}={pid}: there is no such process"
+                );
+            }
+        }
+        let account = if plan.against.is_empty() { None } else { Account::needed()? };
+        if let Some(account) = &account {
+            account.own(root)?;
+        }
+        Ok(Self {
+            program: std::env::current_exe().context("cannot tell where this program is")?,
+            folder: folder.to_owned(),
+            root: root.to_owned(),
+            cores: cores.to_owned(),
+            account,
+            installed: plan.against.iter().filter_map(|peer| peer.find()).collect(),
+            addresses,
+        })
+    }
+
+    /// Starts a server for so many connections.
+    ///
+    /// # Errors
+    /// Why it does not stand, with what it said last.
+    pub(crate) fn start(&self, target: &Target, connections: usize) -> anyhow::Result<Standing> {
+        match target {
+            Target::Strategy(kind) => {
+                let mut command = Command::new(&self.program);
+                command
+                    .args(["serve", "--strategy", kind.name()])
+                    .args(["--listen", "127.0.0.1:0", "--quiet"])
+                    .args(["--on-conflict", "overwrite", "--durability", "none"])
+                    .arg("--root")
+                    .arg(&self.root);
+                let log = self.folder.join("server.log");
+                let process = ServerProcess::start(command, &self.cores, &log)?;
+                Ok(Standing::Started { process, whole_tree: false })
+            }
+            Target::Peer(peer) => self.retry(|port| self.peer(*peer, connections, port)),
+            Target::Given(given) => match given.how() {
+                How::Command(_) => self.retry(|port| self.command(given, port)),
+                How::Running { pid, .. } => {
+                    let address = self.addresses.get(given.name());
+                    let address = *address.context("its address was not looked up")?;
+                    Ok(Standing::Running { address, pid: *pid })
+                }
+            },
+        }
+    }
+
+    /// The real server that was found under this name.
+    pub(crate) fn installed(&self, peer: Peer) -> Option<&Installed> {
+        self.installed.iter().find(|installed| installed.peer == peer)
+    }
+
+    /// What the configuration of a real server depends on.
+    pub(crate) fn placement(&self, dir: &Path, connections: usize, port: u16) -> Placement {
+        let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        let account = self.account.as_ref();
+        Placement {
+            dir: dir.display().to_string(),
+            root: self.root.display().to_string(),
+            port: port.to_string(),
+            account: account.map(|account| (account.user.clone(), account.group.clone())),
+            connections,
+            cores: self.cores.len().max(1),
+            // A connection with its file, and as much again for what is kept open.
+            descriptors: (connections as u64 * 4 + 2048).min(limit),
+        }
+    }
+
+    fn retry(&self, start: impl Fn(u16) -> anyhow::Result<Launch>) -> anyhow::Result<Standing> {
+        let mut attempt = 1;
+        loop {
+            let started =
+                start(free_port()?).and_then(|launch| ServerProcess::launch(launch, &self.cores));
+            match started {
+                Ok(process) => return Ok(Standing::Started { process, whole_tree: true }),
+                Err(error) => {
+                    let taken = format!("{error:#}").to_ascii_lowercase().contains("in use");
+                    if !taken || attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    fn peer(&self, peer: Peer, connections: usize, port: u16) -> anyhow::Result<Launch> {
+        let installed = self.installed(peer).with_context(|| peer.hint())?;
+        let dir = self.fresh_folder()?;
+        let placement = self.placement(&dir, connections, port);
+        let configuration = dir.join("server.conf");
+        let error_log = dir.join("error.log");
+        fs::write(&configuration, installed.configuration(&placement)?)?;
+        let mut command = self.launcher();
+        command.args(installed.command(&configuration, &error_log));
+        Ok(Launch {
+            command,
+            address: loopback(port),
+            log: dir.join("output.log"),
+            own_log: Some(error_log),
+            threads: peer.threads_when_ready(&placement),
+        })
+    }
+
+    fn command(&self, given: &Given, port: u16) -> anyhow::Result<Launch> {
+        let root = self.root.display().to_string();
+        let words = given.how().words(port, &root).context("it is not started by a command")?;
+        let mut command = self.launcher();
+        command.args(words);
+        let log = self.fresh_folder()?.join("output.log");
+        Ok(Launch { command, address: loopback(port), log, own_log: None, threads: 1 })
+    }
+
+    /// Starts others through this program, so that they end when it does.
+    fn launcher(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["launch", "--"]);
+        command
+    }
+
+    /// An empty folder for a server's own files, in place of that of the one before.
+    fn fresh_folder(&self) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join("server");
+        if path.exists() {
+            fs::remove_dir_all(&path).context("cannot remove the last server's files")?;
+        }
+        fs::create_dir(&path).context("cannot create a folder for the server")?;
+        if let Some(account) = &self.account {
+            account.own(&path)?;
+        }
+        Ok(path)
+    }
+}
+
+impl Standing {
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Started { process, .. } => process.address(),
+            Self::Running { address, .. } => *address,
+        }
+    }
+
+    /// What is to be watched, where that is known.
+    pub(crate) fn extent(&self) -> Option<Extent> {
+        match self {
+            Self::Started { process, whole_tree: true } => Some(Extent::Tree(process.pid())),
+            Self::Started { process, whole_tree: false } => Some(Extent::Process(process.pid())),
+            Self::Running { pid, .. } => pid.map(Extent::Tree),
+        }
+    }
+
+    /// As [`ServerProcess::death`].
+    pub(crate) fn death(&mut self) -> Option<String> {
+        match self {
+            Self::Started { process, .. } => process.death(),
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// Ends it, if it was started for this.
+    pub(crate) fn stop(self) {
+        if let Self::Started { process, .. } = self {
+            process.stop();
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(loopback(0)).context("no port is free")?;
+    Ok(listener.local_addr()?.port())
+}

@@ -1,0 +1,123 @@
+//! What is known of each server before the first trial.
+
+use loadgen::load::Direction;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{download_name, upload_name};
+use crate::given::How;
+use crate::probe::{self, Answer, Support};
+use crate::schedule::Cell;
+use crate::size::ByteSize;
+use crate::start::Standing;
+use crate::target::{Target, TargetKind};
+
+/// What `environment.toml` says of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetInfo {
+    /// Its name.
+    pub name: String,
+    /// Which kind of server it is.
+    pub kind: TargetKind,
+    /// Its version, as far as it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its configuration within the results folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// What it cannot do of what the loads ask for, and why it does not stand if it does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// What it was seen to do; nothing if it does not stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports: Option<Support>,
+}
+
+impl TargetInfo {
+    /// What it supports, in words; nothing if it does not stand.
+    pub fn abilities(&self) -> String {
+        let Some(supports) = self.supports else { return String::new() };
+        let each = [
+            (supports.keep_alive, "keep-alive"),
+            (supports.ranges, "ranges"),
+            (supports.upload, "upload"),
+        ];
+        let (can, cannot): (Vec<_>, Vec<_>) = each.into_iter().partition(|(yes, _)| *yes);
+        let names = |list: Vec<(bool, &'static str)>| {
+            list.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
+        };
+        match (can.is_empty(), cannot.is_empty()) {
+            (_, true) => format!("supports {}", names(can)),
+            (true, _) => format!("without {}", names(cannot)),
+            _ => format!("supports {}, not {}", names(can), names(cannot)),
+        }
+    }
+}
+
+/// What a server cannot do: which loads, and why.
+pub(crate) type Lacks = Vec<((Direction, ByteSize), String)>;
+
+/// Looks at a server that stands: what it supports, and which of the loads it can't bear.
+pub(crate) fn look(target: &Target, standing: &Standing, cells: &[Cell]) -> (Support, Lacks) {
+    let address = standing.address();
+    let mut lacks = Lacks::new();
+    let mut kept = None;
+    let mut ranges = false;
+    let mut seen: Vec<(Direction, ByteSize)> = Vec::new();
+    for cell in cells {
+        let load = (cell.direction, cell.size);
+        if seen.contains(&load) || cell.direction == Direction::Upload {
+            continue;
+        }
+        seen.push(load);
+        let name = download_name(cell.size);
+        let (answer, keeps) = probe::download(address, &name, cell.size.bytes());
+        kept = kept.or(keeps);
+        if let Some(reason) = refusal(target, answer, Some(cell.size)) {
+            lacks.push((load, reason));
+        } else {
+            ranges = ranges || probe::range(address, &name, cell.size.bytes());
+        }
+    }
+    let (answer, keeps) = probe::upload(address, &upload_name(ByteSize::new(5)));
+    kept = kept.or(keeps);
+    let upload = answer == Answer::Right;
+    let refused = refusal(target, answer, None);
+    for cell in cells.iter().filter(|cell| cell.direction == Direction::Upload) {
+        let load = (cell.direction, cell.size);
+        if let Some(reason) = refused.as_ref().filter(|_| !lacks.iter().any(|(l, _)| *l == load)) {
+            lacks.push((load, reason.clone()));
+        }
+    }
+    if kept == Some(false) {
+        for cell in cells {
+            let load = (cell.direction, cell.size);
+            if !lacks.iter().any(|(lacking, _)| *lacking == load) {
+                lacks.push((load, "it closes each connection after one answer".to_owned()));
+            }
+        }
+    }
+    (Support { keep_alive: kept.unwrap_or(false), ranges, upload }, lacks)
+}
+
+/// Why a load is not worth trying: what a server refuses, it does not do; what it gets wrong
+/// is for the trial to show. Someone else's server cannot have the files unless they were put
+/// there, and that deserves a word.
+fn refusal(target: &Target, answer: Answer, size: Option<ByteSize>) -> Option<String> {
+    let running =
+        matches!(target, Target::Given(given) if matches!(given.how(), How::Running { .. }));
+    let remedy = match size {
+        Some(size) if running => {
+            format!(
+                ": place {} there, which 'bench files DIR --sizes {size}' writes",
+                download_name(size)
+            )
+        }
+        _ => String::new(),
+    };
+    match answer {
+        Answer::Right => None,
+        Answer::Refused(what) => Some(what + &remedy),
+        Answer::Wrong(what) if running && size.is_some() => Some(what + &remedy),
+        Answer::Wrong(_) => None,
+    }
+}
