@@ -11,7 +11,7 @@ use crate::server::Server;
 
 const SOON: Duration = Duration::from_millis(200);
 /// Short for a test, and long for a peer that makes progress on a busy machine.
-const LATER: Duration = Duration::from_millis(1500);
+const LATER: Duration = Duration::from_secs(3);
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// A server whose every timeout is never, but for those that are adjusted.
