@@ -257,7 +257,9 @@ impl Installed {
             workers: placement.cores,
             descriptors: placement.descriptors,
         };
-        Templates::new().render_named_str("peer.conf", self.peer.template(), Serde(&values))
+        let templates = Templates::new();
+        // The template's last newline is left out.
+        Ok(templates.render_named_str("peer.conf", self.peer.template(), Serde(&values))? + "\n")
     }
 }
 

@@ -83,7 +83,8 @@ fn against(best: &Line, foreign: &[&Line]) -> String {
         let ratio = Estimate::of_ratios(&best.rounds, &other.rounds);
         match ratio.filter(|ratio| is_clear(ratio) || is_clearly_less(ratio)) {
             Some(ratio) => {
-                clear.push(format!("{} times {}'s requests/s", with_interval(ratio), other.target));
+                let what = if clear.is_empty() { " requests/s" } else { "" };
+                clear.push(format!("{} times {}'s{what}", with_interval(ratio), other.target));
             }
             None => level.push(other.target.as_str()),
         }
@@ -388,7 +389,7 @@ mod tests {
         assert!(sentence.contains("selector is fastest ("), "{sentence}");
         assert!(sentence.contains(". selector serves 1.5"), "{sentence}");
         assert!(sentence.contains("times nginx's requests/s and 0.5"), "{sentence}");
-        assert!(sentence.contains("times apache-worker's requests/s; between it and lighttpd"));
+        assert!(sentence.contains("times apache-worker's; between it and lighttpd"));
         let lacks = [("nginx".to_owned(), "PUT is answered with 405".to_owned())].into();
         let executor = MockExecutor { lacks, ..MockExecutor::default() };
         let verdict = against(&peers[..1], executor);

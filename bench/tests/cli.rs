@@ -1,7 +1,7 @@
 //! The `bench` program as its users meet it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -135,6 +135,110 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
 }
 
 #[test]
+fn a_real_server_is_measured_beside_ours_or_named_as_missing() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let arguments = ["run", "--plan", &plan, "--against", "nginx", "--strategies", "selector"];
+    let ran = bench(&arguments).args(["--out", out.to_str().unwrap()]).output().unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    if stderr.contains("nginx: not installed; scripts/install-peers.sh") {
+        assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+        assert_eq!(rows(&out).len(), 3);
+        assert!(environment.contains("not_installed = [\"nginx\"]"), "{environment}");
+        let said = refusal(&["run", "--strategies", "none", "--against", "nginx"]);
+        assert!(said.contains("no server to measure"), "{said}");
+        return;
+    }
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("nginx (real)"), "{stdout}");
+    assert_eq!(rows(&out).len(), 6);
+    for known in ["kind = \"peer\"", "version = \"nginx/", "keep_alive = true"] {
+        assert!(environment.contains(known), "no {known} in {environment}");
+    }
+    let configuration = fs::read_to_string(out.join("peers/nginx.conf")).unwrap();
+    assert!(configuration.contains("root {root};"), "{configuration}");
+}
+
+#[test]
+fn a_server_of_ones_own_is_started_or_met_where_it_runs() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let bench_program = env!("CARGO_BIN_EXE_bench");
+    let served = scratch.path("served");
+    fs::create_dir(&served).unwrap();
+    let wrote = output(&["files", served.to_str().unwrap(), "--sizes", "1KiB"]);
+    assert_eq!(wrote.status.code(), Some(0), "{}", text(&wrote.stderr));
+    let mut running = bench(&["serve", "--listen", "127.0.0.1:0", "--quiet", "--root"])
+        .arg(&served)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+
+    let mine =
+        format!("mine='{bench_program}' serve --listen 127.0.0.1:{{port}} --root {{root}} --quiet");
+    let theirs = format!("theirs=http://{address}");
+    let out = scratch.path("run");
+    let ran = bench(&["run", "--plan", &plan, "--strategies", "none", "--sizes", "1KiB"])
+        .args(["--direction", "download", "--target", &mine, "--target", &theirs])
+        .args(["--target", "broken=sh -c 'echo no such luck >&2; exit 3' {port}"])
+        .args(["--pid", &format!("theirs={}", running.id())])
+        .args(["--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "one is broken: {stdout}\n{stderr}");
+    let mut reader = csv::Reader::from_path(out.join("trials.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let column = |name| headers.iter().position(|column| column == name).unwrap();
+    let (target, kind) = (column("target"), column("target_kind"));
+    let (outcome, reason) = (column("outcome"), column("outcome_reason"));
+    for row in reader.records().map(Result::unwrap) {
+        match &row[target] {
+            "mine" => assert_eq!((&row[kind], &row[outcome]), ("command", "ok"), "{row:?}"),
+            "theirs" => assert_eq!((&row[kind], &row[outcome]), ("running", "ok"), "{row:?}"),
+            _ => {
+                assert_eq!(&row[outcome], "not-started", "{row:?}");
+                assert!(row[reason].contains("exit code 3: no such luck"), "{row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_server_does_not_have_is_skipped_with_the_remedy() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let mut running = bench(&["serve", "--listen", "127.0.0.1:0", "--quiet", "--root"])
+        .arg(scratch.folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let ran = bench(&["run", "--plan", &plan, "--strategies", "none", "--direction", "download"])
+        .args(["--target", &format!("bare=http://{address}"), "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let stdout = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
+    let expected = "GET is answered with 404: place 1KiB.bin there, which 'bench files DIR --sizes";
+    assert!(stdout.contains(expected), "{stdout}");
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("bare (given)"), "{report}");
+}
+
+#[test]
 fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
     let scratch = Scratch::new();
     let plan = scratch.file("long.toml", &TINY.replace("rounds = 1", "rounds = 500"));
@@ -200,6 +304,9 @@ fn wrong_flags_are_refused_with_what_would_be_right() {
         ["run", "--duration", "0s"],
         ["run", "--duration", "soon"],
         ["run", "--direction", "sideways"],
+        ["run", "--against", "iis"],
+        ["run", "--target", "mine"],
+        ["run", "--pid", "mine=x"],
     ] {
         assert!(refusal(&arguments).contains(arguments[1]), "{arguments:?}");
     }
@@ -227,7 +334,7 @@ fn folders_that_do_not_fit_are_refused() {
 fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
     let listed = output(&["list"]);
     let stdout = text(&listed.stdout);
-    for name in ["default", "quick", "iterative", "threaded", "thread-pool", "selector"] {
+    for name in ["default", "quick", "iterative", "threaded", "thread-pool", "selector", "nginx"] {
         assert!(stdout.contains(name), "{stdout}");
     }
     let mut child = bench(&["list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -59,6 +59,10 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
+/// In which order servers that are not ours take them: a real one has the colour of ours that
+/// works like it, nginx that of the selector, Apache's worker that of threads and so on.
+const OTHER_COLOURS: [usize; 6] = [3, 0, 1, 2, 5, 4];
+
 /// The shapes of our own servers.
 const MARKERS: [Marker; 5] =
     [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::Nabla];
@@ -74,19 +78,20 @@ impl Look {
         let ours = StrategyKind::ALL.map(StrategyKind::name);
         let real = Peer::ALL.map(Peer::name);
         if let Some(index) = ours.iter().position(|name| *name == target) {
-            return Self::numbered(index, MARKERS, false);
+            // Colours and shapes differ in number, so that thirty have each a pair of their own.
+            let colour = COLOURS[index % COLOURS.len()];
+            return Self { colour, marker: MARKERS[index % MARKERS.len()], dashed: false };
         }
         let index = real.iter().position(|name| *name == target).unwrap_or_else(|| {
             let others = all.iter().filter(|name| !ours.contains(name) && !real.contains(name));
             real.len() + others.take_while(|name| **name != target).count()
         });
-        Self::numbered(index, OTHER_MARKERS, true)
-    }
-
-    /// Colours and shapes differ in number, so that thirty servers have each a pair of their own.
-    fn numbered(index: usize, markers: [Marker; 5], dashed: bool) -> Self {
-        let colour = COLOURS[index % COLOURS.len()];
-        Self { colour, marker: markers[index % markers.len()], dashed }
+        let colour = OTHER_COLOURS[index % OTHER_COLOURS.len()];
+        Self {
+            colour: COLOURS[colour],
+            marker: OTHER_MARKERS[index % OTHER_MARKERS.len()],
+            dashed: true,
+        }
     }
 
     /// The colour as SVG writes it.
