@@ -4,10 +4,12 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session, StoreError};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use crate::gate::Ticket;
@@ -96,6 +98,17 @@ pub(crate) enum Attempt {
     Skip,
 }
 
+impl Drop for Connection {
+    /// A download that breaks off ends with a reset: where nothing tells its length, as on the
+    /// text wire, an orderly end would make it look whole.
+    fn drop(&mut self) {
+        if self.download.is_some() {
+            // Where it fails, the socket is closed already.
+            let _ = set_socket_linger(&self.socket, Some(Duration::ZERO));
+        }
+    }
+}
+
 impl Connection {
     pub(crate) fn new(site: &Site, socket: OwnedFd, ticket: Ticket, now: Now) -> Self {
         site.counters.accepted();
@@ -152,6 +165,17 @@ impl Connection {
             | Action::FinishSending
             | Action::Close => false,
         }
+    }
+
+    /// Whether an action that may block would find room in the socket: where it would not, its
+    /// storage must not be waited for yet. An event tells when there is room.
+    pub(crate) fn has_room(&self) -> bool {
+        if self.download.is_none() {
+            return true;
+        }
+        let mut sockets = [PollFd::new(&self.socket, PollFlags::OUT)];
+        // What the system can't tell, trying will.
+        !matches!(rustix::event::poll(&mut sockets, Some(&Timespec::default())), Ok(0))
     }
 
     /// Performs the session's next action, or the part of it that can be done now.

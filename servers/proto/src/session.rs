@@ -26,10 +26,12 @@ const SKIPPED_BYTES: u64 = 1 << 20;
 /// - [`Action::Receive`] is asked only while `io.input` has spare room: a full buffer has been
 ///   grown. [`Action::SendFile`] sends what is left in `io.output` first, and at least one byte of
 ///   the range is left whenever it is asked. [`Action::Send`] always has something to send.
-/// - [`Action::CloseDownload`] follows every download that was opened, and
-///   [`Action::AbortUpload`] every upload that was created or opened and not committed (also where
-///   committing failed), before the session turns to another request or closes. A driver that
-///   drops a session after its connection broke lets go of both by itself.
+/// - [`Action::CloseDownload`] follows every download that was sent as far as it was promised. An
+///   [`Action::Close`] while one is open cuts it off: the driver resets the connection, so that
+///   the peer does not take what it got for the whole.
+/// - [`Action::AbortUpload`] follows every upload that was created or opened and not committed
+///   (also where committing failed), before the session turns to another request or closes. A
+///   driver that drops a session after its connection broke lets go of both by itself.
 /// - [`handle_timeout`](Self::handle_timeout) and [`begin_drain`](Self::begin_drain) may withdraw
 ///   the outstanding action: ask anew after either. What came of a withdrawn action isn't told.
 ///   Only actions that wait for the peer are ever withdrawn.
@@ -63,8 +65,8 @@ pub struct Session {
 /// | --- | --- | --- |
 /// | `Awaiting` | Receive | a whole head: `Opening`, `Listing`, `Creating`, `CreatingPartial`, `OpeningPartial`, `Replying`, for a form `Inviting` or the body, or a refusal |
 /// | `Opening` | OpenDownload | `Sending`; without content `ClosingDownload` |
-/// | `Sending` | SendFile | when all is sent, or the file fails: `ClosingDownload` |
-/// | `ClosingDownload` | CloseDownload | `Replying` what is left; after a failure `Closing` |
+/// | `Sending` | SendFile | when all is sent `ClosingDownload`; when the file fails `Closing` |
+/// | `ClosingDownload` | CloseDownload | `Replying` what is left |
 /// | `Listing` | ListFiles | `Replying` |
 /// | `Creating` | CreateUpload | `Inviting` where the peer waits for it; the body |
 /// | `CreatingPartial` | CreatePartial | `Replying` |
@@ -96,10 +98,7 @@ enum State {
         offset: u64,
         end: u64,
     },
-    /// `broken` where the promised content can't be sent.
-    ClosingDownload {
-        broken: bool,
-    },
+    ClosingDownload,
     Listing,
     Creating {
         expects_continue: bool,
@@ -175,7 +174,7 @@ impl Session {
             }
             State::Opening => Action::OpenDownload { name: &self.name },
             State::Sending { offset, end } => Action::SendFile { offset, len: end - offset },
-            State::ClosingDownload { .. } => Action::CloseDownload,
+            State::ClosingDownload => Action::CloseDownload,
             State::Listing => Action::ListFiles,
             State::Creating { .. } => Action::CreateUpload {
                 name: given(&self.name),
@@ -236,7 +235,7 @@ impl Session {
                 let keeps = self.keeps();
                 let part = self.codec.file(&mut io.output, &self.name, &info, keeps, now);
                 if part.is_empty() {
-                    self.proceed(State::ClosingDownload { broken: false });
+                    self.proceed(State::ClosingDownload);
                 } else {
                     self.state = State::Sending { offset: part.start, end: part.end };
                     self.wait(self.settings.timeouts.stall, now);
@@ -245,17 +244,16 @@ impl Session {
             (State::Sending { offset, end }, Completion::FileSent(Ok(bytes))) => {
                 let offset = (offset + bytes).min(end);
                 if offset == end {
-                    self.proceed(State::ClosingDownload { broken: false });
+                    self.proceed(State::ClosingDownload);
                 } else {
                     self.state = State::Sending { offset, end };
                     self.wait(self.settings.timeouts.stall, now);
                 }
             }
             (State::Sending { .. }, Completion::FileSent(Err(_))) => {
-                self.proceed(State::ClosingDownload { broken: true });
+                self.close();
             }
-            (State::ClosingDownload { broken: true }, Completion::DownloadClosed) => self.close(),
-            (State::ClosingDownload { broken: false }, Completion::DownloadClosed) => {
+            (State::ClosingDownload, Completion::DownloadClosed) => {
                 self.send_reply(io, now);
             }
             (State::Listing, Completion::Listed(Ok(entries))) => {
@@ -369,13 +367,13 @@ impl Session {
                 self.refuse(io, refusal, now);
             }
             State::Inviting => self.abort(io, Then::Close, now),
-            State::Sending { .. } => self.state = State::ClosingDownload { broken: true },
-            State::Awaiting { begun: false } | State::Replying | State::Lingering { .. } => {
-                self.close();
-            }
+            State::Awaiting { begun: false }
+            | State::Sending { .. }
+            | State::Replying
+            | State::Lingering { .. } => self.close(),
             // These wait for the store and have no deadline.
             State::Opening
-            | State::ClosingDownload { .. }
+            | State::ClosingDownload
             | State::Listing
             | State::Creating { .. }
             | State::CreatingPartial { .. }

@@ -417,14 +417,14 @@ fn a_lingering_close_reads_no_more_than_it_must() {
 }
 
 #[test]
-fn a_file_that_fails_midway_breaks_the_connection() {
+fn a_file_that_fails_midway_cuts_the_connection_off() {
     for input in [&b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"[..], b"\x07\x00\x05a.txt", b"a.txt\n"]
     {
         let store = store().failing(Faults { read: Some(2), ..Faults::default() });
         let mut conversation = Conversation::new(Settings::default(), store);
         conversation.send_bytes = 2;
         conversation.deliver(input);
-        assert!(conversation.closed && !conversation.finished_sending);
+        assert!(conversation.cut_off && !conversation.finished_sending);
         assert!(conversation.take_output().ends_with("al"));
     }
 }

@@ -30,12 +30,15 @@ pub struct Conversation {
     pub output: Vec<u8>,
     /// The session closed the connection.
     pub closed: bool,
+    /// It did so while a download was open: the peer sees a reset.
+    pub cut_off: bool,
     /// It shut its sending side down before.
     pub finished_sending: bool,
     /// At most so many bytes go out at a time.
     pub send_bytes: usize,
     /// The peer takes no more once it has so many bytes.
     pub blocked_after: Option<usize>,
+    downloading: bool,
     io: IoBuffers,
     arrived: VecDeque<Vec<u8>>,
     ended: bool,
@@ -81,9 +84,11 @@ impl Conversation {
             store,
             output: Vec::new(),
             closed: false,
+            cut_off: false,
             finished_sending: false,
             send_bytes: usize::MAX,
             blocked_after: None,
+            downloading: false,
             io: IoBuffers::with_capacity(64, 64),
             arrived: VecDeque::new(),
             ended: false,
@@ -226,9 +231,14 @@ impl Conversation {
                     }))
                 }
             }
-            Action::OpenDownload { name } => Completion::Opened(self.store.open(name)),
+            Action::OpenDownload { name } => {
+                let opened = self.store.open(name);
+                self.downloading = opened.is_ok();
+                Completion::Opened(opened)
+            }
             Action::CloseDownload => {
                 self.store.close();
+                self.downloading = false;
                 Completion::DownloadClosed
             }
             Action::CreateUpload { name, size_hint } => {
@@ -258,6 +268,10 @@ impl Conversation {
                 Completion::SendingFinished
             }
             Action::Close => {
+                if self.downloading {
+                    self.store.close();
+                    self.cut_off = true;
+                }
                 self.store.assert_nothing_is_held();
                 self.closed = true;
                 return true;
