@@ -53,9 +53,18 @@ pub(crate) struct Inbox {
 enum Arrival {
     /// A connection accepted elsewhere.
     New(OwnedFd, Ticket),
-    /// A connection of this key that comes back from a worker, with its buffers; `None` where it
-    /// ended by a panic there.
-    Back(usize, Option<Box<Connection>>, IoBuffers),
+    /// What became on a worker of the connection of this key, and its buffers.
+    Back(usize, Worked, IoBuffers),
+}
+
+/// What became of a connection on a worker.
+enum Worked {
+    /// What may block is done for now.
+    Goes(Box<Connection>),
+    /// It broke.
+    Closed(Box<Connection>),
+    /// It ended by a panic.
+    Panicked,
 }
 
 impl Inbox {
@@ -213,17 +222,23 @@ impl Reactor {
                         if let Some(slot) = self.slots.get_mut(key) {
                             slot.readable |= event.is_readable();
                             slot.read_closed |= event.is_read_closed() || event.is_error();
-                            self.take_turn(key);
+                            // Its turn comes: more events must not bring it more turns.
+                            if !slot.queued {
+                                self.take_turn(key);
+                            }
                         }
                     }
                 }
             }
             for _ in 0..self.ready.len() {
-                if let Some(key) = self.ready.pop_front() {
+                if let Some(key) = self.ready.pop_front()
+                    && let Some(slot) = self.slots.get_mut(key)
+                {
+                    slot.queued = false;
                     self.take_turn(key);
                 }
             }
-            self.admit_arrivals()?;
+            self.admit_arrivals();
             self.expire();
             self.accept()?;
         }
@@ -237,13 +252,13 @@ impl Reactor {
     }
 
     /// Takes what other threads have handed over.
-    fn admit_arrivals(&mut self) -> io::Result<()> {
+    fn admit_arrivals(&mut self) {
         let mut arrived = std::mem::take(&mut self.arrived);
         self.inbox.take(&mut arrived);
         for arrival in arrived.drain(..) {
             match arrival {
-                Arrival::New(socket, ticket) => self.admit(socket, ticket)?,
-                Arrival::Back(key, Some(connection), io) => {
+                Arrival::New(socket, ticket) => self.admit(socket, ticket),
+                Arrival::Back(key, Worked::Goes(connection), io) => {
                     if let Some(slot) = self.slots.get_mut(key) {
                         slot.connection = Some(connection);
                         let used = std::mem::replace(&mut self.io, io);
@@ -251,11 +266,13 @@ impl Reactor {
                         self.take_turn_with_buffers(key);
                     }
                 }
-                Arrival::Back(key, None, _) => self.close(key, None),
+                Arrival::Back(key, Worked::Closed(connection), _) => {
+                    self.close(key, Some(connection));
+                }
+                Arrival::Back(key, Worked::Panicked, _) => self.close(key, None),
             }
         }
         self.arrived = arrived;
-        Ok(())
     }
 
     fn keep_spare(&mut self, io: IoBuffers) {
@@ -292,7 +309,8 @@ impl Reactor {
         if let Feed::Listener(endpoint) = &self.feed {
             endpoint.close();
         }
-        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        let waiting = self.slots.iter().filter(|(_, slot)| !slot.queued);
+        let keys: Vec<usize> = waiting.map(|(key, _)| key).collect();
         for key in keys {
             self.take_turn(key);
         }
@@ -313,7 +331,7 @@ impl Reactor {
                 return Ok(());
             };
             match endpoint.accept(SocketFlags::NONBLOCK) {
-                Ok(socket) => self.admit(socket, ticket)?,
+                Ok(socket) => self.admit(socket, ticket),
                 Err(AcceptError::WouldBlock) => {
                     self.accepting = Accepting::Waiting;
                     return Ok(());
@@ -331,23 +349,31 @@ impl Reactor {
     }
 
     /// Begins to watch a new connection; an event tells at once if it has something to say.
-    fn admit(&mut self, socket: OwnedFd, ticket: Ticket) -> io::Result<()> {
+    fn admit(&mut self, socket: OwnedFd, ticket: Ticket) {
         let raw = socket.as_raw_fd();
-        let connection = Box::new(Connection::new(&self.site, socket, ticket, self.now));
-        let entry = self.slots.vacant_entry();
+        let key = self.slots.vacant_key();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut SourceFd(&raw), Token(entry.key()), interest)?;
-        if let Some(at) = connection.deadline() {
-            self.deadlines.want(entry.key(), at);
+        if let Err(error) = self.poll.registry().register(&mut SourceFd(&raw), Token(key), interest)
+        {
+            self.site.counters.refused();
+            tracing::warn!("a connection is refused, it cannot be watched: {error}");
+            return;
         }
-        entry.insert(Slot {
+        let connection = Box::new(Connection::new(&self.site, socket, ticket, self.now));
+        if let Some(at) = connection.deadline() {
+            self.deadlines.want(key, at);
+        }
+        self.slots.insert(Slot {
             connection: Some(connection),
             leftover: Leftover::default(),
             readable: false,
             read_closed: false,
             queued: false,
         });
-        Ok(())
+        // It was dealt before the drain began, and may never say anything.
+        if self.drain_ends.is_some() {
+            self.take_turn(key);
+        }
     }
 
     /// Lets a connection do what it can without waiting, up to its fair share.
@@ -400,21 +426,21 @@ impl Reactor {
         let mut io = std::mem::replace(&mut self.io, spare);
         let (site, inbox) = (Arc::clone(&self.site), Arc::clone(&self.inbox));
         workers.spawn_fifo(move || {
-            let done = contained(&site, || {
-                let mut pace = WorkerPace;
+            let worked = contained(&site, || {
                 while connection.next_may_block(&site, &mut io) {
-                    connection.step(&site, &mut io, &mut pace);
+                    match connection.step(&site, &mut io, &mut WorkerPace) {
+                        Step::Done { .. } => {}
+                        Step::Blocked(_) => break,
+                        Step::Closed => return Worked::Closed(connection),
+                    }
                 }
-                connection
+                Worked::Goes(connection)
             });
-            if done.is_none() {
-                io.clear();
-            }
-            inbox.push(Arrival::Back(key, done, io));
+            inbox.push(Arrival::Back(key, worked.unwrap_or(Worked::Panicked), io));
         });
     }
 
-    /// Forgets a connection; one that ended in order is counted.
+    /// Forgets a connection; one that ended without a panic is counted.
     fn close(&mut self, key: usize, ended: Option<Box<Connection>>) {
         self.slots.remove(key);
         match ended {
@@ -430,16 +456,21 @@ impl Reactor {
     fn expire(&mut self) {
         while let Some(key) = self.deadlines.pop_due(self.now.instant) {
             let Some(slot) = self.slots.get_mut(key) else { continue };
-            // With a worker it has no deadline; when it comes back it has one again.
-            let Some(connection) = &mut slot.connection else { continue };
+            // With a worker it has no deadline; when it comes back it has one again. One that is
+            // queued is not waited for, and gets another in its turn.
+            let Some(connection) = slot.connection.as_mut().filter(|_| !slot.queued) else {
+                continue;
+            };
             let Some(at) = connection.deadline() else { continue };
             if at > self.now.instant {
                 self.deadlines.want(key, at);
                 continue;
             }
             slot.leftover.restore(&mut self.io);
-            connection.handle_timeout(&mut self.io, self.now);
-            self.take_turn_with_buffers(key);
+            match contained(&self.site, || connection.handle_timeout(&mut self.io, self.now)) {
+                Some(()) => self.take_turn_with_buffers(key),
+                None => self.close(key, None),
+            }
         }
     }
 }
@@ -464,7 +495,6 @@ enum Turn {
 
 impl Slot {
     fn take_turn(&mut self, site: &Site, io: &mut IoBuffers, conditions: Conditions) -> Turn {
-        self.queued = false;
         let Some(connection) = &mut self.connection else { return Turn::Waits };
         let mut pace = ReadinessPace {
             now: conditions.now,
@@ -475,7 +505,10 @@ impl Slot {
         let mut bytes_left = TURN_BYTES;
         for _ in 0..TURN_STEPS {
             if conditions.has_workers && connection.next_may_block(site, io) {
-                return Turn::MayBlock;
+                return match connection.has_room() {
+                    true => Turn::MayBlock,
+                    false => Turn::Waits,
+                };
             }
             match connection.step(site, io, &mut pace) {
                 Step::Done { bytes } => {
