@@ -33,6 +33,8 @@ pub struct ThreadPool;
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
+/// Connections accepted before those that are open are looked after again.
+const ACCEPTS_PER_TURN: usize = 64;
 /// Jobs that may wait for a worker, per worker; beyond that the dispatcher waits, so that work
 /// queues up in the kernel, where it is bounded, and not in the pool.
 const QUEUE_PER_WORKER: usize = 4;
@@ -58,7 +60,7 @@ impl Strategy for ThreadPool {
     }
 }
 
-/// Where a connection is. Only the thread that moved it to `QUEUED` or runs it touches it.
+/// Where a connection is. Only the thread that moved it to `BUSY` or runs it touches it.
 mod place {
     /// With the dispatcher: an event queues it.
     pub(super) const PARKED: u8 = 0;
@@ -110,10 +112,26 @@ impl Shared {
         });
     }
 
-    fn wait_for_queue_room(&self) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        while *jobs >= self.most_jobs {
-            jobs = self.job_ended.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+    /// Waits while the queue is full, but no longer than this, nor once a drain has begun: then
+    /// every job ends soon. Tells whether the next job may be submitted.
+    fn wait_for_queue_room(&self, at_most: Duration, shutdown: &Shutdown) -> bool {
+        let may_submit = |jobs: usize| jobs < self.most_jobs || shutdown.is_triggered();
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if may_submit(*jobs) {
+            return true;
+        }
+        match self.job_ended.wait_timeout(jobs, at_most) {
+            Ok((jobs, _)) => may_submit(*jobs),
+            Err(poisoned) => may_submit(*poisoned.into_inner().0),
+        }
+    }
+
+    /// Wakes the dispatcher, whatever it waits for.
+    fn wake(&self) {
+        let _jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.job_ended.notify_all();
+        if let Err(error) = self.waker.wake() {
+            tracing::error!("the dispatcher could not be woken: {error}");
         }
     }
 
@@ -160,13 +178,28 @@ impl Shared {
         });
     }
 
+    /// Closes a connection if it is parked: it is idle then, and loses nothing.
+    fn close_parked(&self, slot: &Slot) {
+        let taken = slot.place.compare_exchange(
+            place::PARKED,
+            place::BUSY,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+        if taken.is_ok() {
+            let held = slot.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(ended) = held {
+                ended.close(&self.site);
+            }
+            self.note_gone(slot);
+        }
+    }
+
     fn note_gone(&self, slot: &Slot) {
         slot.place.store(place::GONE, Ordering::SeqCst);
         self.gone.fetch_add(1, Ordering::SeqCst);
-        if self.wants_room.swap(false, Ordering::SeqCst)
-            && let Err(error) = self.waker.wake()
-        {
-            tracing::error!("the dispatcher could not be woken: {error}");
+        if self.wants_room.swap(false, Ordering::SeqCst) {
+            self.wake();
         }
     }
 }
@@ -251,11 +284,7 @@ impl<'s> Dispatcher<'s> {
             waker,
         });
         let woken = Arc::clone(&shared);
-        shutdown.on_trigger(move || {
-            if let Err(error) = woken.waker.wake() {
-                tracing::error!("the dispatcher could not be woken: {error}");
-            }
-        });
+        shutdown.on_trigger(move || woken.wake());
         Ok(Self {
             endpoint,
             shutdown,
@@ -289,10 +318,9 @@ impl<'s> Dispatcher<'s> {
             self.expire();
             self.accept()?;
         }
-        // The parked ones, which no thread waits on: a worker closes each.
-        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.dispatch(key);
+        // The parked ones, which no thread waits on.
+        for (_, slot) in &self.slots {
+            self.shared.close_parked(slot);
         }
         Ok(())
     }
@@ -310,15 +338,25 @@ impl<'s> Dispatcher<'s> {
     /// Queues a parked connection for the workers, and waits while the queue is full.
     fn dispatch(&mut self, key: usize) {
         let Some(slot) = self.slots.get(key) else { return };
+        let slot = Arc::clone(slot);
         let moved = slot.place.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| match now {
             place::PARKED => Some(place::BUSY),
             place::BUSY => Some(place::BUSY_NOTIFIED),
             _ => None,
         });
         if moved == Ok(place::PARKED) {
-            self.shared.wait_for_queue_room();
-            self.shared.submit(slot);
+            while !self.shared.wait_for_queue_room(self.until_deadline(), self.shutdown) {
+                self.expire();
+            }
+            self.shared.submit(&slot);
         }
+    }
+
+    /// How long until the next connection may have waited too long.
+    fn until_deadline(&self) -> Duration {
+        self.deadlines
+            .next()
+            .map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -327,14 +365,26 @@ impl<'s> Dispatcher<'s> {
             AcceptAgain::WithRoom(Some(at)) if Instant::now() >= at => {}
             AcceptAgain::OnEvent | AcceptAgain::WithRoom(_) => return Ok(()),
         }
-        loop {
+        self.accept_again = AcceptAgain::AtOnce;
+        for _ in 0..ACCEPTS_PER_TURN {
             let site = &self.shared.site;
             let Some(ticket) = site.gate.enter() else {
-                return self.pause_accepting(None);
+                self.pause_accepting(None);
+                return Ok(());
             };
             match self.endpoint.accept(SocketFlags::empty()) {
                 Ok(socket) => {
                     let raw = socket.as_raw_fd();
+                    let key = self.slots.vacant_key();
+                    let registry = self.poll.registry();
+                    // Its events are read by this thread, so not before it has its slot.
+                    if let Err(error) =
+                        registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE)
+                    {
+                        site.counters.refused();
+                        tracing::warn!("a connection is refused, it cannot be watched: {error}");
+                        continue;
+                    }
                     let connection = Connection::new(site, socket, ticket, now());
                     let registration = self.roster.register(connection.socket());
                     let deadline = connection.deadline();
@@ -346,15 +396,10 @@ impl<'s> Dispatcher<'s> {
                     };
                     let slot =
                         Slot { place: AtomicU8::new(place::PARKED), held: Mutex::new(Some(held)) };
-                    let key = self.slots.insert(Arc::new(slot));
+                    self.slots.insert(Arc::new(slot));
                     if let Some(at) = deadline {
                         self.deadlines.want(key, at);
                     }
-                    self.poll.registry().register(
-                        &mut SourceFd(&raw),
-                        Token(key),
-                        Interest::READABLE,
-                    )?;
                 }
                 Err(AcceptError::WouldBlock) => {
                     self.accept_again = AcceptAgain::OnEvent;
@@ -364,24 +409,25 @@ impl<'s> Dispatcher<'s> {
                 Err(AcceptError::Exhausted(error)) => {
                     tracing::warn!("accepting pauses: {error}");
                     drop(ticket);
-                    return self.pause_accepting(Some(Instant::now() + EXHAUSTION_PAUSE));
+                    self.pause_accepting(Some(Instant::now() + EXHAUSTION_PAUSE));
+                    return Ok(());
                 }
                 Err(AcceptError::Ended(error)) => {
                     return if self.shutdown.is_triggered() { Ok(()) } else { Err(error) };
                 }
             }
         }
+        Ok(())
     }
 
     /// Waits with accepting until a connection closes, or until then.
-    fn pause_accepting(&mut self, until: Option<Instant>) -> io::Result<()> {
+    fn pause_accepting(&mut self, until: Option<Instant>) {
         self.accept_again = AcceptAgain::WithRoom(until);
         self.shared.wants_room.store(true, Ordering::SeqCst);
         // One may have closed just before the workers were told to say so.
         if until.is_none() && self.shared.site.gate.has_room() {
             self.accept_again = AcceptAgain::AtOnce;
         }
-        Ok(())
     }
 
     fn forget_gone(&mut self) {
@@ -394,7 +440,7 @@ impl<'s> Dispatcher<'s> {
         }
     }
 
-    /// Queues parked connections whose deadline has come, so that a worker closes them.
+    /// Closes parked connections whose deadline has come.
     fn expire(&mut self) {
         let now = Instant::now();
         while let Some(key) = self.deadlines.pop_due(now) {
@@ -407,7 +453,7 @@ impl<'s> Dispatcher<'s> {
                 Some(at) if at > now => self.deadlines.want(key, at),
                 due => {
                     if due.is_some() {
-                        self.dispatch(key);
+                        self.shared.close_parked(slot);
                     }
                     // A busy connection's worker minds its deadline itself: look again later.
                     self.deadlines.want(key, now + self.shared.site.settings.timeouts.idle);
