@@ -165,8 +165,15 @@ impl Pace for BlockingPace<'_> {
         Attempt::Perform
     }
 
+    /// A request is in progress from its first byte on: a drain must not end its reading.
+    fn received(&mut self, bytes: usize, _: usize) {
+        if bytes > 0 {
+            self.registration.place.idle.store(false, Ordering::SeqCst);
+        }
+    }
+
     fn is_draining(&self) -> bool {
-        self.registration.roster.is_draining()
+        self.registration.is_draining()
     }
 }
 
@@ -208,7 +215,7 @@ pub(crate) fn accept_each(
 ) -> io::Result<()> {
     while !shutdown.is_triggered() {
         let Some(ticket) = site.gate.enter() else {
-            site.gate.wait_for_close(EXHAUSTION_PAUSE);
+            site.gate.wait_for_room(EXHAUSTION_PAUSE);
             continue;
         };
         match endpoint.accept(flags) {
@@ -267,5 +274,42 @@ pub(crate) fn wait_for_drain(site: &Site, shutdown: &Shutdown) {
     let deadline = Instant::now() + site.drain + CLEARING;
     if !site.gate.wait_until_empty(deadline, || shutdown.is_urgent()) {
         site.gate.wait_until_empty(Instant::now() + CLEARING, || false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_drain_ends_the_reading_of_idle_connections_alone() {
+        let roster = Arc::new(Roster::default());
+        let places: Vec<_> = [false, true]
+            .into_iter()
+            .map(|begun| {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                let socket = Arc::new(OwnedFd::from(ours));
+                let registration = roster.register(&socket);
+                let mut armed = ArmedTimeouts::default();
+                let mut pace = BlockingPace::new(&registration, &mut armed, Attempt::Perform);
+                let _ = pace.before_wait(socket.as_fd(), Wait::Inbound, true, None);
+                if begun {
+                    pace.received(1, 2);
+                }
+                (begun, registration, socket, theirs)
+            })
+            .collect();
+        roster.begin_drain();
+        for (begun, _registration, socket, mut theirs) in places {
+            let sent = theirs.write(b"rest");
+            assert_eq!(sent.is_ok(), begun, "{sent:?}");
+            let mut ours = UnixStream::from(socket.try_clone().unwrap());
+            ours.set_nonblocking(true).unwrap();
+            assert_eq!(ours.read(&mut [0; 4]).unwrap(), if begun { 4 } else { 0 });
+        }
     }
 }

@@ -36,6 +36,15 @@ impl Gate {
         *self.lock() < self.max
     }
 
+    /// Waits until a place is free or `wake` is called, but no longer than this.
+    pub fn wait_for_room(&self, at_most: Duration) {
+        let open = self.lock();
+        // One may have become free since a caller was refused.
+        if *open >= self.max {
+            drop(self.closed_one.wait_timeout(open, at_most));
+        }
+    }
+
     /// How many connections may be open.
     pub fn max(&self) -> usize {
         self.max
@@ -97,6 +106,18 @@ mod tests {
         assert!(first.is_some() && second.is_some() && gate.enter().is_none());
         drop(first);
         assert_eq!(gate.open(), 1);
+        assert!(gate.enter().is_some());
+    }
+
+    #[test]
+    fn room_made_before_the_waiting_begins_ends_it() {
+        let gate = Arc::new(Gate::new(1));
+        let ticket = gate.enter();
+        assert!(gate.enter().is_none());
+        drop(ticket);
+        // No further connection would wake it.
+        let forever = Duration::from_secs(u64::from(u32::MAX));
+        gate.wait_for_room(forever);
         assert!(gate.enter().is_some());
     }
 
