@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -28,10 +28,18 @@ const LIMIT_SHARE: u64 = 16;
 /// and allocates nothing.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
-    slots: Box<[ArcSwapOption<Kept>]>,
+    slots: Box<[Slot]>,
     hasher: RandomState,
     /// The slot that is looked at next for a file that nobody asks for.
     hand: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    kept: ArcSwapOption<Kept>,
+    /// How often a file of this slot was replaced. What was opened before the last time counts for
+    /// nothing, also where it is stored only afterwards.
+    replaced: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -39,6 +47,8 @@ struct Kept {
     name: FileName,
     file: Arc<OpenFile>,
     opened: Instant,
+    /// The slot's count before it was opened.
+    replaced: u64,
 }
 
 impl OpenFiles {
@@ -46,7 +56,7 @@ impl OpenFiles {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = usize::try_from(limit / LIMIT_SHARE).unwrap_or(MOST_FILES).clamp(1, MOST_FILES);
         Self {
-            slots: (0..most).map(|_| ArcSwapOption::empty()).collect(),
+            slots: (0..most).map(|_| Slot::default()).collect(),
             hasher: RandomState::new(),
             hand: AtomicUsize::new(0),
         }
@@ -60,11 +70,12 @@ impl OpenFiles {
     ) -> Result<Download, StoreError> {
         let slot = self.slot(name);
         let now = Instant::now();
-        if let Some(kept) = &*slot.load()
-            && kept.is_fresh(name, now)
+        if let Some(kept) = &*slot.kept.load()
+            && slot.is_fresh(kept, name, now)
         {
             return Ok(Download::new(Arc::clone(&kept.file)));
         }
+        let replaced = slot.replaced.load(Ordering::SeqCst);
         let file = match OpenFile::open(root, name) {
             Err(StoreError::Overloaded) => {
                 self.forget_all();
@@ -75,51 +86,86 @@ impl OpenFiles {
         let file = match file {
             Ok(file) => Arc::new(file),
             Err(error) => {
-                slot.store(None);
+                slot.kept.store(None);
                 return Err(error);
             }
         };
-        let kept = Kept { name: name.clone(), file: Arc::clone(&file), opened: now };
-        slot.store(Some(Arc::new(kept)));
+        let kept = Kept { name: name.clone(), file: Arc::clone(&file), opened: now, replaced };
+        slot.kept.store(Some(Arc::new(kept)));
         self.forget_an_inactive(now);
         Ok(Download::new(file))
     }
 
     /// Whether [`open`](Self::open) has the file at hand.
     pub(super) fn has(&self, name: &FileName) -> bool {
-        let now = Instant::now();
-        (*self.slot(name).load()).as_ref().is_some_and(|kept| kept.is_fresh(name, now))
+        let (slot, now) = (self.slot(name), Instant::now());
+        (*slot.kept.load()).as_ref().is_some_and(|kept| slot.is_fresh(kept, name, now))
     }
 
     /// Has the next request for this name ask the file system.
     pub(super) fn forget(&self, name: &FileName) {
-        self.slot(name).store(None);
+        let slot = self.slot(name);
+        slot.replaced.fetch_add(1, Ordering::SeqCst);
+        slot.kept.store(None);
     }
 
     fn forget_all(&self) {
         for slot in &self.slots {
-            slot.store(None);
+            slot.kept.store(None);
         }
     }
 
     fn forget_an_inactive(&self, now: Instant) {
         let hand = self.hand.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-        let inactive = (*self.slots[hand].load())
+        let inactive = (*self.slots[hand].kept.load())
             .as_ref()
             .is_some_and(|kept| now.saturating_duration_since(kept.opened) >= INACTIVE);
         if inactive {
-            self.slots[hand].store(None);
+            self.slots[hand].kept.store(None);
         }
     }
 
-    fn slot(&self, name: &FileName) -> &ArcSwapOption<Kept> {
+    fn slot(&self, name: &FileName) -> &Slot {
         let hash = self.hasher.hash_one(name.as_str());
         &self.slots[(hash % self.slots.len() as u64) as usize]
     }
 }
 
-impl Kept {
-    fn is_fresh(&self, name: &FileName, now: Instant) -> bool {
-        self.name == *name && now.saturating_duration_since(self.opened) < FRESH
+impl Slot {
+    fn is_fresh(&self, kept: &Kept, name: &FileName, now: Instant) -> bool {
+        kept.name == *name
+            && now.saturating_duration_since(kept.opened) < FRESH
+            && kept.replaced == self.replaced.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_file_opened_before_it_was_replaced_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::File::open(folder.path()).unwrap();
+        let name = FileName::new("a").unwrap();
+        std::fs::write(folder.path().join("a"), "old").unwrap();
+        let files = OpenFiles::new();
+        // One request opens the file, another replaces it, then the first goes on.
+        let slot = files.slot(&name);
+        let slow = Kept {
+            name: name.clone(),
+            replaced: slot.replaced.load(Ordering::SeqCst),
+            file: Arc::new(OpenFile::open(root.as_fd(), &name).unwrap()),
+            opened: Instant::now(),
+        };
+        std::fs::write(folder.path().join("b"), "newer").unwrap();
+        std::fs::rename(folder.path().join("b"), folder.path().join("a")).unwrap();
+        files.forget(&name);
+        slot.kept.store(Some(Arc::new(slow)));
+        assert!(!files.has(&name));
+        assert_eq!(files.open(root.as_fd(), &name).unwrap().info().len, 5);
+        assert!(files.has(&name));
     }
 }

@@ -52,10 +52,16 @@ pub(super) fn create(
     let folder = store.folder(path).map_err(error::on_folder)?;
     let id = PartialId(u128::from_ne_bytes(random().map_err(error::on_upload)?));
     let text = format!("{len}\n{}", target.map_or("", FileName::as_str));
-    write_new(store.root.as_fd(), &note_name(id), text.as_bytes())
-        .and_then(|()| write_new(folder.as_fd(), &content_name(id), b""))
-        .map_err(error::on_upload)?;
-    Ok(id)
+    let note = note_name(id);
+    write_new(store.root.as_fd(), &note, text.as_bytes()).map_err(error::on_upload)?;
+    let partial = Partial { root: Arc::clone(&store.root), note };
+    match write_new(folder.as_fd(), &content_name(id), b"") {
+        Ok(()) => Ok(id),
+        Err(errno) => {
+            partial.remove();
+            Err(error::on_upload(errno))
+        }
+    }
 }
 
 /// Opens the content for appending, locked.

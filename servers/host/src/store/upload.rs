@@ -24,7 +24,7 @@ pub struct Upload {
     /// The name it is to get; `None` for a random one.
     target: Option<FileName>,
     options: StoreOptions,
-    /// Told when a file is replaced.
+    /// Told when a name leads to another file.
     open_files: Arc<OpenFiles>,
     /// What a resumable upload leaves behind beside its content.
     partial: Option<Partial>,
@@ -140,6 +140,8 @@ impl Upload {
                 }
             },
         };
+        // Also where the name was free: a file that others removed may still be kept open.
+        self.open_files.forget(&name);
         self.discard_partial();
         if self.options.durability == Durability::Full {
             sync_folder(&self.folder).map_err(error::on_upload)?;
@@ -195,7 +197,6 @@ impl Upload {
         rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, last)
             .map_err(error::on_upload)?;
         self.temporary = None;
-        self.open_files.forget(name);
         Ok(true)
     }
 
