@@ -2,6 +2,7 @@
 
 mod command_line;
 mod content;
+mod cut_off;
 mod descriptors;
 mod drain;
 mod http_framing;
@@ -113,6 +114,7 @@ tests_of_all_strategies! {
         timeouts::a_stalled_download_is_ended
         descriptors::more_clients_than_descriptors
         descriptors::descriptors_run_out_while_serving
+        cut_off::a_file_that_shrinks_meanwhile_ends_with_a_reset
         drain::a_download_in_progress_is_finished
         drain::an_upload_in_progress_is_finished
         drain::idle_connections_do_not_delay_the_end
@@ -120,6 +122,7 @@ tests_of_all_strategies! {
         drain::a_drain_is_limited_in_time
     }
     concurrent {
+        cut_off::held_workers_keep_no_idle_connection_open
         odd_peers::a_stalled_peer_holds_nobody_up
         resumable::one_connection_at_a_time_appends
         limits::connections_beyond_the_limit_wait
