@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 /// What a server was seen to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Support {
-    /// It answers more than one request on a connection.
-    pub keep_alive: bool,
+    /// It answers more than one request on a connection; unknown if it answered none well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<bool>,
     /// It answers a range of a file with that range.
     pub ranges: bool,
     /// It takes a file by PUT.

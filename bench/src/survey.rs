@@ -38,10 +38,11 @@ impl TargetInfo {
         let Some(supports) = self.supports else { return String::new() };
         let each = [
             (supports.keep_alive, "keep-alive"),
-            (supports.ranges, "ranges"),
-            (supports.upload, "upload"),
+            (Some(supports.ranges), "ranges"),
+            (Some(supports.upload), "upload"),
         ];
-        let (can, cannot): (Vec<_>, Vec<_>) = each.into_iter().partition(|(yes, _)| *yes);
+        let known = each.into_iter().filter_map(|(known, name)| Some((known?, name)));
+        let (can, cannot): (Vec<_>, Vec<_>) = known.partition(|(yes, _)| *yes);
         let names = |list: Vec<(bool, &'static str)>| {
             list.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
         };
@@ -96,7 +97,7 @@ pub(crate) fn look(target: &Target, standing: &Standing, cells: &[Cell]) -> (Sup
             }
         }
     }
-    (Support { keep_alive: kept.unwrap_or(false), ranges, upload }, lacks)
+    (Support { keep_alive: kept, ranges, upload }, lacks)
 }
 
 /// Why a load is not worth trying: what a server refuses, it does not do; what it gets wrong
@@ -119,5 +120,29 @@ fn refusal(target: &Target, answer: Answer, size: Option<ByteSize>) -> Option<St
         Answer::Refused(what) => Some(what + &remedy),
         Answer::Wrong(what) if running && size.is_some() => Some(what + &remedy),
         Answer::Wrong(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_said() {
+        let info = |supports| TargetInfo {
+            name: "a".to_owned(),
+            kind: TargetKind::Command,
+            version: None,
+            configuration: None,
+            problems: Vec::new(),
+            supports,
+        };
+        let support = Support { keep_alive: None, ranges: true, upload: false };
+        assert_eq!(info(Some(support)).abilities(), "supports ranges, not upload");
+        let support = Support { keep_alive: Some(true), ranges: true, upload: true };
+        assert_eq!(info(Some(support)).abilities(), "supports keep-alive, ranges, upload");
+        let support = Support { keep_alive: None, ranges: false, upload: false };
+        assert_eq!(info(Some(support)).abilities(), "without ranges, upload");
+        assert_eq!(info(None).abilities(), "");
     }
 }
