@@ -15,6 +15,8 @@ const PANEL_HEIGHT: u32 = 330;
 const LEGEND_ROW_HEIGHT: u32 = 24;
 /// Between neighbouring series, as a share of the axis.
 const SERIES_OFFSET: f64 = 0.008;
+/// The most that all of them take together.
+const SERIES_SPREAD: f64 = 0.06;
 /// Of dashed lines, in pixels.
 const DASH: u32 = 6;
 const GAP: u32 = 4;
@@ -181,7 +183,8 @@ impl Panel {
     /// Each series stands a little beside the others, so that error bars do not hide each other.
     fn x(&self, index: usize, point: &Point) -> f64 {
         let from_the_middle = index as f64 - (self.series.len() as f64 - 1.0) / 2.0;
-        self.x.shifted(point.x, from_the_middle * SERIES_OFFSET)
+        let offset = SERIES_OFFSET.min(SERIES_SPREAD / self.series.len() as f64);
+        self.x.shifted(point.x, from_the_middle * offset)
     }
 }
 
