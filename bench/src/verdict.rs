@@ -93,7 +93,8 @@ fn against(best: &Line, foreign: &[&Line]) -> String {
     match (clear.is_empty(), level.is_empty()) {
         (false, true) => format!("{ours} serves {}", listed_all(&clear)),
         (true, _) => {
-            format!("There is no measurable difference between {ours} and {}", listed(&level))
+            level.insert(0, ours);
+            format!("There is no measurable difference between {}", listed(&level))
         }
         (false, false) => format!(
             "{ours} serves {}; between it and {} there is no measurable difference",
