@@ -8,7 +8,26 @@ use std::time::{Duration, Instant};
 pub struct Gate {
     open: Mutex<usize>,
     closed_one: Condvar,
+    /// Told, once, when a place becomes free.
+    refused: Mutex<Vec<Waiter>>,
     max: usize,
+}
+
+/// What wakes someone who can't wait for a place by blocking.
+#[derive(Clone)]
+pub struct Waiter(Arc<dyn Fn() + Send + Sync>);
+
+impl Waiter {
+    /// Has `wake` called, from whichever thread makes room.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waiter")
+    }
 }
 
 /// One open connection's place; dropping it makes room for another.
@@ -18,7 +37,8 @@ pub struct Ticket(Arc<Gate>);
 impl Gate {
     /// A gate for at most `max` connections.
     pub fn new(max: usize) -> Self {
-        Self { open: Mutex::new(0), closed_one: Condvar::new(), max }
+        let refused = Mutex::new(Vec::new());
+        Self { open: Mutex::new(0), closed_one: Condvar::new(), refused, max }
     }
 
     /// Takes a place, if one is free.
@@ -29,6 +49,19 @@ impl Gate {
         }
         *open += 1;
         Some(Ticket(Arc::clone(self)))
+    }
+
+    /// Takes a place; where none is free, the waiter is woken once one may be.
+    pub fn enter_or_wake(self: &Arc<Self>, waiter: &Waiter) -> Option<Ticket> {
+        self.enter().or_else(|| {
+            let mut refused = self.refused();
+            if !refused.iter().any(|known| Arc::ptr_eq(&known.0, &waiter.0)) {
+                refused.push(waiter.clone());
+            }
+            drop(refused);
+            // One may have become free before the waiter was known.
+            self.enter()
+        })
     }
 
     /// Whether a place is free.
@@ -82,6 +115,10 @@ impl Gate {
         self.closed_one.notify_all();
     }
 
+    fn refused(&self) -> MutexGuard<'_, Vec<Waiter>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, usize> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +128,10 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         *self.0.lock() -= 1;
         self.0.closed_one.notify_all();
+        let refused = std::mem::take(&mut *self.0.refused());
+        for waiter in refused {
+            (waiter.0)();
+        }
     }
 }
 
@@ -107,6 +148,25 @@ mod tests {
         drop(first);
         assert_eq!(gate.open(), 1);
         assert!(gate.enter().is_some());
+    }
+
+    #[test]
+    fn who_was_refused_is_woken_once_when_there_is_room() {
+        let gate = Arc::new(Gate::new(1));
+        let woken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&woken);
+        let waiter = Waiter::new(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        });
+        let ticket = gate.enter_or_wake(&waiter);
+        assert!(ticket.is_some());
+        for _ in 0..3 {
+            assert!(gate.enter_or_wake(&waiter).is_none());
+        }
+        drop(ticket);
+        assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1);
+        drop(gate.enter());
+        assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::connection::{
 };
 use crate::deadlines::Deadlines;
 use crate::endpoint::{AcceptError, Endpoint};
-use crate::gate::Ticket;
+use crate::gate::{Ticket, Waiter};
 use crate::shutdown::Shutdown;
 use crate::site::{EXHAUSTION_PAUSE, Site, now};
 
@@ -116,6 +116,8 @@ pub(crate) struct Reactor {
     /// Where actions that may block are performed; inline where there is none.
     workers: Option<Arc<ThreadPool>>,
     inbox: Arc<Inbox>,
+    /// Wakes it when there is room for another connection.
+    room: Waiter,
     /// Taken out of the inbox; kept for its memory.
     arrived: Vec<Arrival>,
     poll: Poll,
@@ -140,8 +142,10 @@ enum Accepting {
     Waiting,
     /// Perhaps some: go on in the next turn.
     Ready,
-    /// No more are taken until one of its connections closes, or until then. No event would come
-    /// again, and connections of other reactors close unheard.
+    /// There is no place for more; the gate will tell.
+    Full,
+    /// Nothing to accept them with: no more are taken until one of its connections closes, or
+    /// until then. No event would come again.
     Paused(Instant),
     /// No more will be taken.
     Ended,
@@ -172,12 +176,15 @@ impl Reactor {
         let inbox = Arc::new(Inbox { arrivals: Mutex::new(Vec::new()), waker });
         let woken = Arc::clone(&inbox);
         shutdown.on_trigger(move || woken.wake());
+        let woken = Arc::clone(&inbox);
+        let room = Waiter::new(move || woken.wake());
         Ok(Self {
             feed,
             site: Arc::clone(site),
             shutdown: shutdown.clone(),
             workers,
             inbox,
+            room,
             arrived: Vec::new(),
             poll,
             slots: Slab::new(),
@@ -215,6 +222,9 @@ impl Reactor {
             for event in &events {
                 match event.token() {
                     LISTENER if self.accepting == Accepting::Waiting => {
+                        self.accepting = Accepting::Ready;
+                    }
+                    WAKER if self.accepting == Accepting::Full => {
                         self.accepting = Accepting::Ready;
                     }
                     LISTENER | WAKER => {}
@@ -288,7 +298,7 @@ impl Reactor {
         }
         let resume = match self.accepting {
             Accepting::Paused(until) => Some(until),
-            Accepting::Waiting | Accepting::Ready | Accepting::Ended => None,
+            Accepting::Waiting | Accepting::Ready | Accepting::Full | Accepting::Ended => None,
         };
         let next = [self.deadlines.next(), resume, self.drain_ends].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
@@ -320,14 +330,15 @@ impl Reactor {
         match self.accepting {
             Accepting::Ready => {}
             Accepting::Paused(until) if self.now.instant >= until => {}
-            Accepting::Paused(_) | Accepting::Waiting | Accepting::Ended => return Ok(()),
+            Accepting::Paused(_) | Accepting::Waiting | Accepting::Full | Accepting::Ended => {
+                return Ok(());
+            }
         }
         self.accepting = Accepting::Ready;
-        let pause = Accepting::Paused(self.now.instant + EXHAUSTION_PAUSE);
         for _ in 0..ACCEPTS_PER_TURN {
             let Feed::Listener(endpoint) = &self.feed else { return Ok(()) };
-            let Some(ticket) = self.site.gate.enter() else {
-                self.accepting = pause;
+            let Some(ticket) = self.site.gate.enter_or_wake(&self.room) else {
+                self.accepting = Accepting::Full;
                 return Ok(());
             };
             match endpoint.accept(SocketFlags::NONBLOCK) {
@@ -339,7 +350,7 @@ impl Reactor {
                 Err(AcceptError::Lost) => {}
                 Err(AcceptError::Exhausted(error)) => {
                     tracing::warn!("accepting pauses: {error}");
-                    self.accepting = pause;
+                    self.accepting = Accepting::Paused(self.now.instant + EXHAUSTION_PAUSE);
                     return Ok(());
                 }
                 Err(AcceptError::Ended(error)) => return Err(error),
