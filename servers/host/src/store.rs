@@ -150,7 +150,8 @@ impl Store {
     }
 
     /// Creates a resumable upload to `name`, or to a random name where there is none: empty, `len`
-    /// bytes long when it is whole. It stays until it is committed or has rested for a day.
+    /// bytes long when it is whole. It stays until it is committed, or until a server that starts
+    /// finds it at rest for a day.
     ///
     /// # Errors
     /// As for [`create_upload`](Self::create_upload).
