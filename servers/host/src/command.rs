@@ -42,7 +42,7 @@ pub struct ServerArgs {
     /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8800", value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: SocketAddr,
-    /// Worker threads of the strategies with a fixed number of them [default: 4 for each core; multi-selector: 1]
+    /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
     /// How the selectors of `multi-selector` come by their connections
@@ -223,10 +223,11 @@ impl Server {
         )?;
         let options = StoreOptions { durability: args.durability, on_conflict: args.on_conflict };
         let root = args.root.as_deref();
-        create_root(root)?;
-        let store = Store::open(root.unwrap_or(Path::new(DEFAULT_ROOT)), options)?;
+        // First, so that a port that is taken leaves no new folder behind.
         let endpoint = listen(args.listen, args.limits.backlog)?;
         let address = endpoint.local_addr().context("cannot tell the address bound")?;
+        create_root(root)?;
+        let store = Store::open(root.unwrap_or(Path::new(DEFAULT_ROOT)), options)?;
         let site = Site::new(
             store,
             SiteOptions {

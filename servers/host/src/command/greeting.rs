@@ -83,7 +83,7 @@ fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> 
     };
     let http = [
         format!("curl -T FILE http://{reachable}/"),
-        format!("curl -O http://{reachable}/NAME"),
+        format!("curl -fO http://{reachable}/NAME"),
         format!("http://{reachable}/           (in a browser)"),
     ];
     let text = [format!("telnet {host} {port}      (then type a file's name)")];
