@@ -1,6 +1,7 @@
 //! Which servers a run compares: what the flags ask for, less what is not there.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fileserver::StrategyKind;
 
 use crate::given::Given;
@@ -11,15 +12,14 @@ use crate::spelling::{peers, strategies};
 /// Which servers to compare.
 #[derive(Debug, Args)]
 pub struct Choice {
-    /// Strategies to compare: iterative, threaded, thread-pool and so on (bench list), or none
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy)]
+    /// Strategies to compare, or none
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy())]
     strategies: Option<Vec<Strategy>>,
-    /// Real servers to compare them with: nginx, apache-prefork, apache-worker, apache-event,
-    /// lighttpd, or all
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer)]
+    /// Real servers to compare them with, or all
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer())]
     against: Option<Vec<String>>,
     /// A server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
-    /// NAME=http://HOST:PORT, which runs already and serves the files of bench files
+    /// NAME=http://HOST:PORT, which runs already and serves the files that the subcommand files wrote
     #[arg(long, value_name = "NAME=…", value_parser = Given::parse)]
     target: Option<Vec<Given>>,
     /// The process of a server given by its address, so that its processor time is known
@@ -64,15 +64,13 @@ pub fn without_missing(plan: &mut Plan) -> Vec<Peer> {
     missing
 }
 
-fn strategy(name: &str) -> Result<Strategy, String> {
-    match name {
-        "none" => Ok(None),
-        name => strategies::parse(name).map(Some).map_err(|message| message + ", none"),
-    }
+fn strategy() -> impl TypedValueParser<Value = Strategy> {
+    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter().chain(["none"]);
+    PossibleValuesParser::new(names).map(|name| strategies::parse(&name).ok())
 }
 
-fn peer(name: &str) -> Result<String, String> {
-    peers::parse(&[name.to_owned()]).map(|_| name.to_owned()).map_err(|error| error.to_string())
+fn peer() -> PossibleValuesParser {
+    PossibleValuesParser::new(Peer::ALL.map(Peer::name).into_iter().chain(["all"]))
 }
 
 fn pid(text: &str) -> Result<(String, u32), String> {

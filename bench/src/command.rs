@@ -31,6 +31,10 @@ use crate::run_folder::RunFolder;
 use crate::schedule::{cells, schedule};
 use crate::size::ByteSize;
 
+/// What to do without a plan.
+const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
+                     be copied";
+
 /// Some trial failed.
 const FAILED: u8 = 1;
 /// Wrong usage, or the run could not be set up.
@@ -41,13 +45,13 @@ const INTERRUPTED: u8 = 130;
 /// Threads or events? Measures the file server's concurrency strategies against each other
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, args_conflicts_with_subcommands = true)]
-#[command(after_help = "Examples:
-  bench                                        the default comparison, in about 90 seconds
-  bench run --quick                            a first impression, in under 30
-  bench run --strategies threaded,selector --connections 1,64,512 --rounds 7
-  bench run --against all                      with nginx, Apache and lighttpd, where installed
-  bench run --target mine='./server -p {port} -d {root}'
-  bench report results/latest                  make charts and report again from the CSV files
+#[command(after_help = "Examples, from the folder of the repository:
+  cargo run --release                        the default comparison, in about 90 seconds
+  cargo run --release -- run --quick         a first impression, in under 30
+  cargo run --release -- run --strategies threaded,selector --connections 1,64 --rounds 7
+  cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
+  cargo run --release -- run --target mine='./server -p {port} -d {root}'
+  cargo run --release -- report results/latest
 
 Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (what was measured is kept)")]
 pub struct Cli {
@@ -98,7 +102,7 @@ struct RunArgs {
     /// A first impression in under 30 seconds: the plan named quick
     #[arg(long, conflicts_with = "plan")]
     quick: bool,
-    /// A plan of one's own
+    /// A plan of one's own; start from results/latest/plan.toml
     #[arg(long, value_name = "FILE.toml")]
     plan: Option<PathBuf>,
     #[command(flatten)]
@@ -112,7 +116,7 @@ struct RunArgs {
     /// Which way the files travel
     #[arg(long, value_name = "WAY")]
     direction: Option<Way>,
-    /// Length of each measured window
+    /// Length of each measured window, such as 500ms or 2s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
     /// How often everything is measured; three or more give intervals
@@ -206,7 +210,7 @@ fn chosen_plan(arguments: RunArgs) -> anyhow::Result<Plan> {
     let plan = match (&arguments.plan, arguments.quick) {
         (Some(path), _) => {
             let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the plan {}", path.display()))?;
+                .with_context(|| format!("cannot read the plan {} ({PLANS})", path.display()))?;
             Plan::parse(&text, &path.display().to_string())?
         }
         (None, quick) => Plan::built_in(if quick { "quick" } else { "default" })
@@ -245,13 +249,8 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
         cells(plan).len(),
         plan.rounds,
     );
-    if environment.machine.was_busy() {
-        let load = environment.machine.load_average.as_deref().unwrap_or_default();
-        let _ = writeln!(
-            io::stderr(),
-            "warning: other programs keep this machine busy (load average {load}): expect wide \
-             intervals, or wait and run again"
-        );
+    if let Some(warning) = environment.machine.warning() {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
     }
     if !environment.optimised {
         let _ = writeln!(
@@ -318,6 +317,11 @@ fn list() -> anyhow::Result<ExitCode> {
         let seconds = plan.least_time(trials).as_secs();
         text +=
             &format!("  {name:<14} {} ({trials} trials, {seconds} s and more)\n", plan.question);
+        let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();
+        text += &format!("  {:<14} {}\n", "", strategies.join(", "));
+        for sweep in &plan.sweeps {
+            text += &format!("  {:<14} {}\n", "", sweep.description());
+        }
     }
     text += "\nStrategies:\n";
     for kind in StrategyKind::ALL {

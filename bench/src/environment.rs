@@ -141,6 +141,23 @@ impl Machine {
         let load = self.load_average.as_ref().and_then(|load| load.parse::<f64>().ok());
         load.is_some_and(|load| load > self.cores as f64 / 2.0)
     }
+
+    /// What to make of figures from a machine that was busy; none if it was not.
+    pub fn warning(&self) -> Option<String> {
+        let load = self.load_average.as_deref().filter(|_| self.was_busy())?;
+        Some(format!(
+            "Other programs kept this machine busy before the run (load average {load}, {} cores): \
+             expect wide intervals, or wait and run again.",
+            self.cores
+        ))
+    }
+}
+
+/// A recorded command as it can be typed in the folder of this repository.
+pub fn typed(command: &str) -> String {
+    let arguments = command.strip_prefix("bench").unwrap_or(command).trim_start();
+    let dashes = if arguments.is_empty() { "" } else { " -- " };
+    format!("cargo run --release{dashes}{arguments}")
 }
 
 /// The command as a person would type it in the current folder, without the paths of this
@@ -207,6 +224,22 @@ fn file_system(folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_can_be_typed() {
+        assert_eq!(typed("bench"), "cargo run --release");
+        assert_eq!(typed("bench run --quick"), "cargo run --release -- run --quick");
+    }
+
+    #[test]
+    fn only_a_busy_machine_is_warned_of() {
+        let mut machine = Machine::this();
+        machine.cores = 2;
+        machine.load_average = Some("1.00".to_owned());
+        assert_eq!(machine.warning(), None);
+        machine.load_average = Some("1.75".to_owned());
+        assert!(machine.warning().unwrap().contains("load average 1.75, 2 cores"));
+    }
 
     #[test]
     fn paths_of_the_machine_are_not_told() {

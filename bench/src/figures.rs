@@ -1,6 +1,7 @@
 //! The charts of a run, each drawn from its summary alone.
 
 mod axis;
+mod caption;
 mod chart;
 mod distribution;
 mod footprint;
@@ -86,6 +87,45 @@ mod tests {
             }
             assert!(!figure.caption.is_empty() && !figure.title.is_empty());
         }
+    }
+
+    #[test]
+    fn captions_claim_no_more_than_the_verdict() {
+        let captions = |summary: &Summary| -> Vec<_> {
+            draw(summary).into_iter().map(|figure| (figure.file, figure.caption)).collect()
+        };
+        for (file, caption) in captions(&Summary::of(&mock::records())) {
+            let claims = caption.split(';').next().unwrap();
+            assert!(!claims.contains("iterative"), "{file}: {caption}");
+            assert!(
+                caption.contains("iterative is left out: it served 1 of "),
+                "{file}: {caption}"
+            );
+        }
+        let even = ["threaded", "thread-pool", "selector"];
+        let speed = even.map(|name| (name.to_owned(), 50_000.0)).into();
+        let plan = Plan::built_in("default").unwrap();
+        let executor = mock::MockExecutor { speed, ..mock::MockExecutor::default() };
+        let captions = captions(&Summary::of(&mock::records_of(&plan, executor)));
+        let (_, caption) =
+            captions.iter().find(|(file, _)| file.starts_with("throughput-by-conn")).unwrap();
+        assert!(caption.contains("no measurable difference in throughput between"), "{caption}");
+        assert!(!caption.contains("highest"), "{caption}");
+    }
+
+    #[test]
+    fn a_caption_names_the_best_with_its_interval() {
+        let figures = figures();
+        let caption =
+            |start| &figures.iter().find(|figure| figure.file.starts_with(start)).unwrap().caption;
+        let throughput = caption("throughput-by-connections");
+        assert!(
+            throughput.contains("256 connections") && throughput.contains("highest for selector ("),
+            "{throughput}"
+        );
+        assert!(throughput.contains(" times that of threaded"), "{throughput}");
+        let memory = caption("footprint");
+        assert!(memory.contains("for threaded 1.") && memory.contains("times as high"), "{memory}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod choice;
 pub mod command;
+pub mod comparison;
 pub mod cores;
 pub mod environment;
 pub mod executor;

@@ -1,5 +1,6 @@
 //! What a run measures: read from TOML, changed by flags, checked before anything starts.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use fileserver::StrategyKind;
@@ -73,6 +74,28 @@ pub struct Sweep {
     /// File sizes.
     #[serde(deserialize_with = "not_empty")]
     pub sizes: Vec<ByteSize>,
+}
+
+impl Sweep {
+    /// Its loads in words.
+    pub fn description(&self) -> String {
+        let direction = spelling::direction::name(self.direction);
+        let connections: Vec<_> = self.connections.iter().map(usize::to_string).collect();
+        let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
+        let plural = if self.connections == [1] { "" } else { "s" };
+        format!(
+            "{direction}: {} connection{plural}, files of {}",
+            connections.join(", "),
+            sizes.join(", ")
+        )
+    }
+
+    /// Whether all of its loads are among those of another.
+    fn is_within(&self, other: &Self) -> bool {
+        self.direction == other.direction
+            && self.connections.iter().all(|connections| other.connections.contains(connections))
+            && self.sizes.iter().all(|size| other.sizes.contains(size))
+    }
 }
 
 /// In which order the servers take their turns on a load.
@@ -180,6 +203,7 @@ impl Plan {
                 sweep.sizes.clone_from(sizes);
             }
         }
+        self.sweeps = each_once(self.sweeps);
         if let Some(window) = overrides.window {
             self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
         }
@@ -193,7 +217,7 @@ impl Plan {
     /// The servers to compare: ours, real ones, the user's. The same server twice under one name
     /// could not be told apart, so each is there once.
     pub fn targets(&self) -> Vec<Target> {
-        let mut names = std::collections::HashSet::new();
+        let mut names = HashSet::new();
         let all = (self.strategies.iter().copied().map(Target::Strategy))
             .chain(self.against.iter().copied().map(Target::Peer))
             .chain(self.given.iter().cloned().map(Target::Given));
@@ -215,6 +239,22 @@ impl Plan {
     pub fn warm_up(&self) -> Duration {
         Duration::from_millis(self.warm_up_ms)
     }
+}
+
+/// Without values named twice and without loads that another sweep has anyway: where flags replaced
+/// what told sweeps apart, they would be there several times.
+fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
+    let mut kept: Vec<Sweep> = Vec::new();
+    for mut sweep in sweeps {
+        let (mut connections, mut sizes) = (HashSet::new(), HashSet::new());
+        sweep.connections.retain(|count| connections.insert(*count));
+        sweep.sizes.retain(|size| sizes.insert(*size));
+        if !kept.iter().any(|other| sweep.is_within(other)) {
+            kept.retain(|other| !other.is_within(&sweep));
+            kept.push(sweep);
+        }
+    }
+    kept
 }
 
 fn one() -> usize {
@@ -338,6 +378,30 @@ mod tests {
         assert_eq!(plan.sweeps[0].direction, Direction::Upload);
         assert_eq!(plan.sweeps[0].connections, [2]);
         assert_eq!(plan.sweeps[0].sizes, [ByteSize::new(5)]);
+    }
+
+    #[test]
+    fn flags_that_make_sweeps_alike_leave_one_of_them() {
+        let plan = Plan::built_in("default").unwrap();
+        let overrides = Overrides {
+            connections: Some(vec![8, 8]),
+            sizes: Some(vec![ByteSize::new(5), ByteSize::new(6), ByteSize::new(5)]),
+            ..Overrides::default()
+        };
+        let sweeps = plan.clone().with(overrides).sweeps;
+        assert_eq!(sweeps.len(), 2, "one for each direction: {sweeps:?}");
+        assert_eq!(sweeps[0].connections, [8]);
+        assert_eq!(sweeps[0].sizes, [ByteSize::new(5), ByteSize::new(6)]);
+        let same_size = Overrides { connections: Some(vec![8]), ..Overrides::default() };
+        assert_eq!(
+            plan.clone().with(same_size).sweeps,
+            plan.clone().sweeps[1..]
+                .iter()
+                .cloned()
+                .map(|sweep| Sweep { connections: vec![8], ..sweep })
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(plan.clone().with(Overrides::default()).sweeps, plan.sweeps, "as it was");
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub fn publish(folder: &RunFolder) -> anyhow::Result<Published> {
 fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
     let contents = folder.read()?;
     let summary = Summary::of(&contents.records);
-    let verdict = Verdict::of(&summary);
+    let mut verdict = Verdict::of(&summary);
+    verdict.notes.extend(contents.environment.machine.warning());
     let figures = figures::draw(&summary);
     folder.write_figures(&figures)?;
     Ok((contents, Published { summary, verdict, figures }))

@@ -4,6 +4,7 @@ use minijinja::Environment as Templates;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use crate::environment::typed;
 use crate::figures::Figure;
 use crate::plan::Order;
 use crate::publish::Published;
@@ -60,11 +61,11 @@ pub fn readme(contents: &Contents, published: &Published) -> String {
     let environment = &contents.environment;
     let mut text = format!(
         "# {}\n\n{}\n\n```sh\n{}\n```\n\nBegun {}, on {}. `report.html` has everything on one \
-         page; `bench report DIR` makes it again from the CSV files, whose columns \
+         page; `cargo run --release -- report DIR` makes it again from the CSV files, whose columns \
          `results/SCHEMA.md` explains.\n",
         contents.plan.question,
         published.verdict.sentence,
-        environment.command,
+        typed(&environment.command),
         environment.started_at.strftime("%Y-%m-%d %H:%M UTC"),
         environment.machine.host,
     );
@@ -93,7 +94,7 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
     let planned = environment.trials_planned;
     let stopped = if environment.interrupted { ", then interrupted" } else { "" };
     let mut lines = vec![
-        ("Command", environment.command.clone()),
+        ("Command", typed(&environment.command)),
         ("Begun", environment.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
         ("Trials", format!("{done} of {planned}, {} rounds{stopped}", plan.rounds)),
         (

@@ -45,9 +45,13 @@ impl RunFolder {
     pub fn create(asked_for: Option<&Path>, host: &str) -> anyhow::Result<Self> {
         if let Some(path) = asked_for {
             if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+                let target = fs::read_link(path);
+                let leads_to =
+                    target.map(|target| format!(" (which leads to {})", target.display()));
                 bail!(
-                    "{} is not empty: name a new folder with --out, or remove it first",
-                    path.display()
+                    "{}{} is not empty: name a new folder with --out, or remove it first",
+                    path.display(),
+                    leads_to.unwrap_or_default()
                 );
             }
             create_all(path)?;
@@ -219,6 +223,10 @@ mod tests {
         fs::write(inside.join("precious"), "").unwrap();
         let message = RunFolder::create(Some(&inside), "host").unwrap_err().to_string();
         assert!(message.contains("is not empty") && message.contains("--out"), "{message}");
+        let latest = folder.path().join("latest");
+        symlink("run", &latest).unwrap();
+        let message = RunFolder::create(Some(&latest), "host").unwrap_err().to_string();
+        assert!(message.contains("latest (which leads to run) is not empty"), "{message}");
     }
 
     #[test]

@@ -32,18 +32,24 @@ pub struct Line {
     pub mb_per_s: Option<Estimate>,
     /// Response times in microseconds, by percentile in tenths of a thousandth (`p99.9` is 999000).
     pub latency_us: BTreeMap<u32, Estimate>,
+    /// The same, round by round.
+    pub latency_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
     /// The server's processor time per request, in microseconds.
     pub cpu_us_per_request: Option<Estimate>,
     /// The server's context switches per request.
     pub switches_per_request: Option<Estimate>,
     /// The server's memory.
     pub memory_bytes: Option<Estimate>,
+    /// The same, round by round.
+    pub memory_rounds: Vec<(u32, f64)>,
     /// The server's threads.
     pub threads: Option<Estimate>,
     /// Share of a core that the generator used, per thread.
     pub generator_share: Option<Estimate>,
     /// Fewest connections that got an answer in any round.
     pub connections_served: Option<u64>,
+    /// Rounds in which fewer than all connections got an answer.
+    pub starved_rounds: usize,
     /// Failed requests of all rounds.
     pub errors: u64,
     /// How the trials ended.
@@ -106,6 +112,13 @@ impl Line {
         let estimate = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
             Estimate::of(&measured.iter().filter_map(|row| value(row)).collect::<Vec<_>>())
         };
+        let by_round = |value: &dyn Fn(&TrialRow) -> Option<f64>| -> Vec<_> {
+            measured.iter().filter_map(|row| Some((row.round, value(row)?))).collect()
+        };
+        let served_all = |row: &TrialRow| {
+            row.connections_served.is_none_or(|served| served >= cell.connections as u64)
+        };
+        let latency_rounds = latency(&measured, latencies);
         let mut outcomes = BTreeMap::new();
         let mut reasons = Vec::new();
         for row in rows {
@@ -120,18 +133,21 @@ impl Line {
             kind: rows.first().map_or(TargetKind::Strategy, |row| row.target_kind),
             cell,
             requests_per_s: estimate(&|row| row.requests_per_s),
-            rounds: measured
-                .iter()
-                .filter_map(|row| Some((row.round, row.requests_per_s?)))
-                .collect(),
+            rounds: by_round(&|row| row.requests_per_s),
             mb_per_s: estimate(&|row| row.body_mb_per_s),
-            latency_us: latency(&measured, latencies),
+            latency_us: latency_rounds
+                .iter()
+                .filter_map(|(key, rounds)| Some((*key, Estimate::of(&values(rounds))?)))
+                .collect(),
+            latency_rounds,
             cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
             switches_per_request: estimate(&TrialRow::switches_per_request),
             memory_bytes: estimate(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
+            memory_rounds: by_round(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
             threads: estimate(&|row| row.server_threads.map(|threads| threads as f64)),
             generator_share: estimate(&|row| row.generator_cpu_share),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
+            starved_rounds: measured.iter().filter(|row| !served_all(row)).count(),
             errors: rows.iter().filter_map(|row| row.errors).sum(),
             outcomes,
             reasons,
@@ -143,9 +159,19 @@ impl Line {
         self.latency_us.get(&key(percentile)).copied()
     }
 
+    /// The same, round by round.
+    pub fn latency_rounds(&self, percentile: f64) -> &[(u32, f64)] {
+        self.latency_rounds.get(&key(percentile)).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether connections starved: fewer than all got an answer.
     pub fn starved(&self) -> bool {
         self.connections_served.is_some_and(|served| served < self.cell.connections as u64)
+    }
+
+    /// Whether that was so in every round that was measured.
+    pub fn starved_in_every_round(&self) -> bool {
+        self.starved() && self.starved_rounds == self.rounds.len()
     }
 
     /// How many trials ended so.
@@ -176,17 +202,25 @@ fn latencies_by_trial(records: &Records) -> Latencies {
     by_trial
 }
 
-/// A percentile that not every round knows is left out: a median over some of them would favour
-/// the rounds with more requests.
-fn latency(measured: &[&TrialRow], latencies: &Latencies) -> BTreeMap<u32, Estimate> {
-    let mut values: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for row in measured {
+/// Of the rounds that were measured as planned, or of all measured ones if none was: one bad round
+/// has so few answers that it would take the high percentiles from the others. A percentile that
+/// not every one of them knows is left out: a median over some would favour the rounds with more
+/// requests.
+fn latency(measured: &[&TrialRow], latencies: &Latencies) -> BTreeMap<u32, Vec<(u32, f64)>> {
+    let as_planned = measured.iter().filter(|row| row.outcome == Outcome::Ok).count();
+    let rows = || measured.iter().filter(|row| as_planned == 0 || row.outcome == Outcome::Ok);
+    let mut rounds: BTreeMap<u32, Vec<(u32, f64)>> = BTreeMap::new();
+    for row in rows() {
         for (key, latency_us) in latencies.get(&row.trial).into_iter().flatten() {
-            values.entry(*key).or_default().push(*latency_us);
+            rounds.entry(*key).or_default().push((row.round, *latency_us));
         }
     }
-    values.retain(|_, values| values.len() == measured.len());
-    values.into_iter().filter_map(|(key, values)| Some((key, Estimate::of(&values)?))).collect()
+    rounds.retain(|_, values| values.len() == rows().count());
+    rounds
+}
+
+fn values(rounds: &[(u32, f64)]) -> Vec<f64> {
+    rounds.iter().map(|(_, value)| *value).collect()
 }
 
 fn key(percentile: f64) -> u32 {

@@ -109,7 +109,7 @@ fn refusal(target: &Target, answer: Answer, size: Option<ByteSize>) -> Option<St
     let remedy = match size {
         Some(size) if running => {
             format!(
-                ": place {} there, which 'bench files DIR --sizes {size}' writes",
+                ": place {} there, which 'cargo run --release -- files DIR --sizes {size}' writes",
                 download_name(size)
             )
         }

@@ -115,10 +115,15 @@ fn values(line: &Line) -> Vec<String> {
 /// What must be known of a line's values.
 fn remark(line: &Line) -> String {
     let mut remarks = Vec::new();
-    if let Some(served) = line.connections_served.filter(|_| line.starved()) {
-        remarks.push(format!("served {served} of {} connections", line.cell.connections));
-    }
     let trials = line.trials();
+    if let Some(served) = line.connections_served.filter(|_| line.starved()) {
+        let rounds = if line.starved_in_every_round() {
+            String::new()
+        } else {
+            format!(" in {} of {trials} rounds", line.starved_rounds)
+        };
+        remarks.push(format!("served {served} of {} connections{rounds}", line.cell.connections));
+    }
     for outcome in [
         Outcome::GeneratorBound,
         Outcome::Errors,
@@ -152,6 +157,22 @@ mod tests {
         let records = mock::records_of(&plan, MockExecutor::default());
         let text = text(&Summary::of(&records));
         insta::assert_snapshot!(text.split("\n\n").next().unwrap());
+    }
+
+    #[test]
+    fn a_bad_round_is_counted_and_leaves_the_percentiles_alone() {
+        let plan = Plan::built_in("quick").unwrap();
+        let mut records = mock::records_of(&plan, MockExecutor::default());
+        let bad = records.trials.iter_mut().find(|row| row.target == "selector").unwrap();
+        bad.connections_served = Some(0);
+        bad.outcome = Outcome::Starved;
+        let trial = bad.trial;
+        records.latencies.retain(|row| row.trial != trial);
+        let summary = Summary::of(&records);
+        let line = summary.lines.iter().find(|line| line.starved()).unwrap();
+        assert_eq!(line.target, "selector");
+        assert_eq!(remark(line), "served 0 of 1 connections in 1 of 3 rounds");
+        assert_eq!(line.latency_rounds(99.0).len(), 2);
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! What a run says, in plain words and no more than it can say.
 
+use std::cmp::Reverse;
+
+use loadgen::load::Direction;
+
+use crate::comparison::{
+    Lead, describe, is_clear, is_clearly_less, least_spoiled, left_out, listed, may_be_compared,
+    misses_a_few, with_interval,
+};
 use crate::outcome::Outcome;
 use crate::schedule::Cell;
 use crate::stats::{Estimate, LEAST_ROUNDS};
 use crate::summary::{Line, Summary};
 use crate::units;
-
-/// A difference below this factor is never claimed: even two runs of one server differ by a few
-/// percent, and so few rounds cannot tell that from a true difference.
-const LEAST_FACTOR: f64 = 1.05;
 
 /// The answer of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +24,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges by requests per second under the load with the most connections, and of those the
-    /// one with the smallest files: where the way of waiting matters most.
+    /// Judges by requests per second under the load that spoiled the fewest servers' trials; of
+    /// those the one with the most connections, and then the smallest files: where the way of
+    /// waiting matters most.
     pub fn of(summary: &Summary) -> Self {
         Self { sentence: sentence(summary), notes: notes(summary) }
     }
@@ -60,11 +65,7 @@ fn sentence(summary: &Summary) -> String {
     if let (Some(best), false) = (fair.first(), foreign.is_empty()) {
         sentence = format!("{sentence}. {}", against(best, &foreign));
     }
-    let left_out: Vec<_> = summary
-        .under(cell)
-        .filter(|line| !may_be_compared(line))
-        .map(|line| format!("{} is left out: {}", line.target, why_not(line)))
-        .collect();
+    let left_out = left_out(summary, cell);
     if !left_out.is_empty() {
         sentence = format!("{sentence}; {}", left_out.join("; "));
     }
@@ -118,13 +119,11 @@ fn compare(load: &str, best: &Line, others: &[&Line]) -> String {
             all.join(", ")
         );
     }
-    let (mut ahead, mut level) = (Vec::new(), Vec::new());
-    for other in others {
-        match Estimate::of_ratios(&best.rounds, &other.rounds).filter(is_clear) {
-            Some(ratio) => ahead.push(format!("{} {}", factor(ratio), other.target)),
-            None => level.push(other.target.as_str()),
-        }
-    }
+    let ratio = |other: &Line| Estimate::of_ratios(&best.rounds, &other.rounds);
+    let lead = Lead::of(others.iter().map(|other| (other.target.as_str(), ratio(other))));
+    let level = lead.level;
+    let ahead: Vec<_> =
+        lead.ahead.iter().map(|(name, ratio)| format!("{} {name}", factor(*ratio))).collect();
     match (ahead.is_empty(), level.is_empty()) {
         (true, _) => format!(
             "With {load} there is no measurable difference between {} ({} requests/s)",
@@ -147,78 +146,17 @@ fn compare(load: &str, best: &Line, others: &[&Line]) -> String {
     }
 }
 
-/// A ratio that is above 1 beyond doubt and worth naming.
-fn is_clear(ratio: &Estimate) -> bool {
-    ratio.median >= LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.low > 1.0)
-}
-
-/// The same below 1.
-fn is_clearly_less(ratio: &Estimate) -> bool {
-    ratio.median <= 1.0 / LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.high < 1.0)
-}
-
 fn factor(ratio: Estimate) -> String {
     format!("{} times as fast as", with_interval(ratio))
 }
 
-fn with_interval(ratio: Estimate) -> String {
-    let interval = ratio
-        .interval
-        .map(|interval| format!(" ({:.2} to {:.2})", interval.low, interval.high))
-        .unwrap_or_default();
-    format!("{:.2}{interval}", ratio.median)
-}
-
 fn headline(summary: &Summary) -> Option<Cell> {
-    let cells = summary.cells().into_iter();
-    cells.max_by_key(|cell| {
-        let downloads = cell.direction == loadgen::load::Direction::Download;
-        (downloads, cell.connections, std::cmp::Reverse(cell.size))
-    })
-}
-
-/// The load in words: `64 connections and downloads of 1 KiB`.
-fn describe(cell: Cell) -> String {
-    let noun = match cell.direction {
-        loadgen::load::Direction::Download => "downloads",
-        loadgen::load::Direction::Upload => "uploads",
-    };
-    let plural = if cell.connections == 1 { "" } else { "s" };
-    format!("{} connection{plural} and {noun} of {}", cell.connections, cell.size.spaced())
-}
-
-/// Whether every trial says how fast the server is at the load that was asked for.
-fn may_be_compared(line: &Line) -> bool {
-    line.requests_per_s.is_some() && line.count(Outcome::Ok) == line.trials()
-}
-
-fn why_not(line: &Line) -> String {
-    let trials = line.trials();
-    let how_many = |outcome| {
-        let count = line.count(outcome);
-        (count > 0).then(|| format!("{count} of {trials} trials"))
-    };
-    if let Some(served) = line.connections_served.filter(|_| line.starved()) {
-        return format!("it served {served} of {} connections", line.cell.connections);
-    }
-    if line.count(Outcome::Unsupported) > 0 {
-        return line.reasons.join(", ");
-    }
-    if let Some(count) = how_many(Outcome::GeneratorBound) {
-        let rate = rate(line);
-        return format!("in {count} the load generator was the limit, at {rate} requests/s");
-    }
-    for (outcome, what) in [
-        (Outcome::Died, "the server died"),
-        (Outcome::NotStarted, "nothing could be started"),
-        (Outcome::Errors, "requests failed"),
-        (Outcome::Interrupted, "the run was interrupted"),
-    ] {
-        if let Some(count) = how_many(outcome) {
-            return format!("in {count} {what}");
-        }
-    }
-    "it was not measured".to_owned()
+    let any_download = summary.cells().iter().any(|cell| cell.direction == Direction::Download);
+    least_spoiled(
+        summary,
+        |cell| !any_download || cell.direction == Direction::Download,
+        |cell| (cell.connections, Reverse(cell.size)),
+    )
 }
 
 fn notes(summary: &Summary) -> Vec<String> {
@@ -243,6 +181,20 @@ fn notes(summary: &Summary) -> Vec<String> {
             notes.push(format!("{count} of {trials} trials {what}."));
         }
     }
+    let mut short = Vec::new();
+    for line in summary.lines.iter().filter(|line| misses_a_few(line)) {
+        if !short.contains(&line.target.as_str()) {
+            short.push(line.target.as_str());
+        }
+    }
+    if !short.is_empty() {
+        notes.push(format!(
+            "Now and then {} came short of a few connections, as happens where other programs \
+             interfere or the window is short: run again on an idle machine, or with a longer \
+             --duration.",
+            listed(&short)
+        ));
+    }
     let mut told = Vec::new();
     for line in &summary.lines {
         let is_told = |outcome: &Outcome| outcome.is_failure() || *outcome == Outcome::Unsupported;
@@ -260,14 +212,6 @@ fn notes(summary: &Summary) -> Vec<String> {
 
 fn listed_all(names: &[String]) -> String {
     listed(&names.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn listed(names: &[&str]) -> String {
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-        None => String::new(),
-    }
 }
 
 fn median(line: &Line) -> f64 {
@@ -361,9 +305,8 @@ mod tests {
         let all = crate::schedule::schedule(&plan);
         let dies_in = all
             .iter()
-            .filter(|trial| trial.target.name() == "threaded" && trial.cell.connections == 256)
+            .filter(|trial| trial.target.name() == "threaded" && trial.round == 1)
             .map(|trial| trial.number)
-            .take(1)
             .collect();
         let executor = MockExecutor { dies_in, ..MockExecutor::default() };
         let verdict = verdict(Overrides::default(), executor);
@@ -375,6 +318,45 @@ mod tests {
             verdict.notes.iter().any(|note| note.contains("killed by signal 9")),
             "{verdict:?}"
         );
+    }
+
+    #[test]
+    fn the_headline_is_where_the_generator_was_no_limit_to_anyone() {
+        let plan = Plan::built_in("default").unwrap();
+        let mut records = records_of(&plan, MockExecutor::default());
+        for row in &mut records.trials {
+            if row.target == "selector" && row.connections == 256 {
+                row.outcome = Outcome::GeneratorBound;
+            }
+        }
+        let sentence = Verdict::of(&Summary::of(&records)).sentence;
+        assert!(sentence.starts_with("With 64 connections and downloads of 1 KiB "), "{sentence}");
+        assert!(!sentence.contains("load generator"), "{sentence}");
+        assert!(sentence.contains("iterative is left out: it served 1 of 64"), "{sentence}");
+    }
+
+    #[test]
+    fn a_bad_round_is_told_apart_from_waiting_by_design() {
+        let plan = Plan::built_in("default").unwrap();
+        let mut records = records_of(&plan, MockExecutor::default());
+        for row in &mut records.trials {
+            if row.target == "threaded" && row.round == 2 {
+                row.connections_served = row.connections_served.map(|served| served - 1);
+                row.outcome = Outcome::Starved;
+            }
+        }
+        let verdict = Verdict::of(&Summary::of(&records));
+        assert!(
+            verdict.sentence.contains(
+                "threaded is left out: in 1 of 5 rounds it served only 255 of 256 connections"
+            ),
+            "{verdict:?}"
+        );
+        assert!(verdict.sentence.contains("iterative is left out: it served 1 of 256"));
+        let remedy: Vec<_> =
+            verdict.notes.iter().filter(|note| note.contains("longer --duration")).collect();
+        assert_eq!(remedy.len(), 1, "{verdict:?}");
+        assert!(remedy[0].contains("threaded") && !remedy[0].contains("iterative"), "{remedy:?}");
     }
 
     #[test]

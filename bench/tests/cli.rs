@@ -124,6 +124,9 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
         assert!(seen.any(|value| value > 0.0), "{name}");
     }
 
+    let readme = fs::read_to_string(out.join("README.md")).unwrap();
+    assert!(readme.contains("cargo run --release -- run --plan "), "{readme}");
+
     let before = contents(&out);
     for entry in fs::read_dir(out.join("plots")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
@@ -232,7 +235,8 @@ fn what_a_server_does_not_have_is_skipped_with_the_remedy() {
     running.wait().unwrap();
     let stdout = text(&ran.stdout);
     assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
-    let expected = "GET is answered with 404: place 1KiB.bin there, which 'bench files DIR --sizes";
+    let expected = "GET is answered with 404: place 1KiB.bin there, which 'cargo run --release -- \
+                    files DIR --sizes";
     assert!(stdout.contains(expected), "{stdout}");
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(report.contains("bare (given)"), "{report}");
@@ -290,12 +294,14 @@ fn a_plan_with_a_fault_is_refused_by_file_line_and_key() {
     assert!(said.contains("line 9: unknown field `widnow_ms`"), "{said}");
     let said = refusal(&["run", "--plan", &scratch.path("none.toml").display().to_string()]);
     assert!(said.contains("cannot read the plan") && said.contains("none.toml"), "{said}");
+    assert!(said.contains("results/*/plan.toml can be copied"), "{said}");
 }
 
 #[test]
 fn wrong_flags_are_refused_with_what_would_be_right() {
     let said = refusal(&["run", "--strategies", "threaded,apache"]);
-    assert!(said.contains("apache") && said.contains("thread-pool"), "{said}");
+    assert!(said.contains("thread-pool") && said.contains("none"), "{said}");
+    assert_eq!(said.matches("'apache'").count(), 1, "{said}");
     for arguments in [
         ["run", "--connections", "0"],
         ["run", "--rounds", "0"],
@@ -337,6 +343,7 @@ fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
     for name in ["default", "quick", "iterative", "threaded", "thread-pool", "selector", "nginx"] {
         assert!(stdout.contains(name), "{stdout}");
     }
+    assert!(stdout.contains("download: 1, 16, 64, 256 connections, files of 1KiB"), "{stdout}");
     let mut child = bench(&["list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();

@@ -1,16 +1,20 @@
 //! The whole distribution of response times under one load.
 
+use std::cmp::Reverse;
+
 use loadgen::load::Direction;
 
 use super::Figure;
 use super::axis::Axis;
+use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel, Point, PointMark, Series};
 use super::slice;
 use super::style::Look;
+use crate::comparison::least_spoiled;
 use crate::schedule::Cell;
 use crate::spelling;
 use crate::stats::Estimate;
-use crate::summary::Summary;
+use crate::summary::{Line, Summary};
 use crate::units;
 
 pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figure> {
@@ -30,27 +34,16 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         .filter(|series| !series.points.is_empty())
         .collect();
     let most = *slice::xs(&series).last()?;
-    let spread = series.iter().filter_map(|series| {
-        let at = |percentile| series.points.iter().find(|point| point.x == percentile);
-        Some((series.name.as_str(), at(99.0)?.y.median / at(50.0)?.y.median))
-    });
-    let widest = spread.max_by(|a, b| a.1.total_cmp(&b.1));
-    let mut caption = widest.map_or_else(
-        || "Too few answers to tell the tail from the middle.".to_owned(),
-        |(name, factor)| {
-            format!(
-                "The further right, the rarer the wait. The widest spread is {name}'s: its 99th \
-                 percentile is {} times its median.",
-                units::three_digits(factor)
-            )
-        },
-    );
-    for line in summary.under(cell).filter(|line| line.starved()) {
-        let served = line.connections_served.unwrap_or(0);
-        caption += &format!(
-            " {} served {served} of {} connections: what the others waited is not in its line.",
-            line.target, cell.connections
-        );
+    let quantity = Quantity {
+        name: "the 99th percentile, as a multiple of the median,",
+        best: Best::Lowest,
+        rounds: &spread,
+        write: &units::three_digits,
+    };
+    let mut caption =
+        format!("The further right, the rarer the wait. {}", claim(summary, cell, &quantity));
+    if summary.under(cell).any(Line::starved) {
+        caption += " What connections without an answer waited is in no line.";
     }
     let x = Axis::percentiles("percentile of the answers", most);
     let write = |value| slice::short(&units::microseconds(value));
@@ -70,10 +63,24 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
     })
 }
 
-/// The load with the most connections, and of those the one with the smallest files.
+/// The load that a verdict speaks of first: see [`least_spoiled`].
 fn busiest(summary: &Summary, direction: Direction) -> Option<Cell> {
-    let cells = summary.cells().into_iter().filter(|cell| cell.direction == direction);
-    cells.max_by_key(|cell| (cell.connections, std::cmp::Reverse(cell.size)))
+    least_spoiled(
+        summary,
+        |cell| cell.direction == direction,
+        |cell| (cell.connections, Reverse(cell.size)),
+    )
+}
+
+/// How much longer the rare wait is than the usual one, round by round.
+fn spread(line: &Line) -> Vec<(u32, f64)> {
+    let (usual, rare) = (line.latency_rounds(50.0), line.latency_rounds(99.0));
+    rare.iter()
+        .filter_map(|(round, rare)| {
+            let (_, usual) = usual.iter().find(|(other, usual)| other == round && *usual > 0.0)?;
+            Some((*round, rare / usual))
+        })
+        .collect()
 }
 
 /// Markers at the percentiles that have a tick, for those who cannot tell the colours.

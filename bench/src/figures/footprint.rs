@@ -4,6 +4,7 @@ use loadgen::load::Direction;
 
 use super::Figure;
 use super::axis::Axis;
+use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
@@ -22,14 +23,15 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     };
     let memory = series(|line| line.memory_bytes);
     let threads = series(|line| line.threads);
-    let (connections, [most, least]) = slice::extremes_at_end(&memory)?;
-    let caption = format!(
-        "With {connections} connections {} holds {} and {} {}.",
-        most.0,
-        units::bytes(most.1),
-        least.0,
-        units::bytes(least.1),
-    );
+    slice::xs(&memory).last()?;
+    let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
+    let quantity = Quantity {
+        name: "memory",
+        best: Best::Lowest,
+        rounds: &|line| line.memory_rounds.clone(),
+        write: &units::bytes,
+    };
+    let caption = claim(summary, cell, &quantity);
     let connections = Axis::log_at("connections", slice::write_connections, &slice::xs(&memory));
     let write_mib = |value: f64| slice::short(&units::three_digits(value / f64::from(1 << 20)));
     let panels = vec![

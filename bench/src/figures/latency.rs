@@ -4,6 +4,7 @@ use loadgen::load::Direction;
 
 use super::Figure;
 use super::axis::Axis;
+use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel, Series};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
@@ -21,15 +22,16 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         )
     };
     let (typical, tail) = (series(50.0), series(99.0));
-    let (connections, [slowest, fastest]) = slice::extremes_at_end(&tail)?;
-    let caption = format!(
-        "With {connections} connections 99 % of the answers come within {} from {} and within {} \
-         from {}; connections that got no answer at all do not show in these times.",
-        units::microseconds(fastest.1),
-        fastest.0,
-        units::microseconds(slowest.1),
-        slowest.0,
-    );
+    slice::xs(&tail).last()?;
+    let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
+    let quantity = Quantity {
+        name: "the 99th percentile",
+        best: Best::Lowest,
+        rounds: &|line| line.latency_rounds(99.0).to_vec(),
+        write: &units::microseconds,
+    };
+    let caption = claim(summary, cell, &quantity)
+        + " Connections that got no answer at all do not show in these times.";
     // The same range on both sides, so that the two can be held against each other.
     let range = slice::ys(typical.iter().chain(&tail));
     let panel = |label: &str, series: Vec<Series>| Panel {

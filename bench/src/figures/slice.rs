@@ -6,7 +6,9 @@ use loadgen::load::Direction;
 
 use super::chart::{Point, PointMark, Series};
 use super::style::Look;
+use crate::comparison::least_spoiled;
 use crate::outcome::Outcome;
+use crate::schedule::Cell;
 use crate::size::ByteSize;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
@@ -94,15 +96,10 @@ pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
         .collect()
 }
 
-/// The highest and the lowest at the last x: name and value of each.
-pub(super) fn extremes_at_end(series: &[Series]) -> Option<(f64, [(&str, f64); 2])> {
-    let x = *xs(series).last()?;
-    let here =
-        |series: &Series| series.points.iter().find(|point| point.x == x).map(|p| p.y.median);
-    let mut values: Vec<(&str, f64)> =
-        series.iter().filter_map(|series| Some((series.name.as_str(), here(series)?))).collect();
-    values.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Some((x, [*values.first()?, *values.last()?]))
+/// The load that a caption speaks of: of those of a chart the one that spoiled the fewest servers'
+/// trials, and of these the one furthest to the right.
+pub(super) fn telling(summary: &Summary, wanted: impl Fn(&Cell) -> bool) -> Option<Cell> {
+    least_spoiled(summary, wanted, |cell| (cell.connections, cell.size))
 }
 
 /// The direction as a title says it.

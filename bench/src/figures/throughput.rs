@@ -4,6 +4,7 @@ use loadgen::load::Direction;
 
 use super::Figure;
 use super::axis::Axis;
+use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
@@ -18,17 +19,19 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         |line| line.cell.connections as f64,
         |line| line.requests_per_s,
     );
-    let (connections, [most, least]) = slice::extremes_at_end(&series)?;
-    let caption = format!(
-        "With {connections} connections {} answers {} requests/s and {} answers {}.",
-        most.0,
-        units::count(most.1),
-        least.0,
-        units::count(least.1),
-    );
+    let connections = slice::xs(&series);
+    connections.last()?;
+    let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
+    let quantity = Quantity {
+        name: "throughput",
+        best: Best::Highest,
+        rounds: &|line| line.rounds.clone(),
+        write: &|rate| format!("{} requests/s", units::count(rate)),
+    };
+    let caption = claim(summary, cell, &quantity);
     let noun = slice::noun(direction);
     let title = format!("Throughput by connections ({} {noun})", size.spaced());
-    let x = Axis::log_at("connections", slice::write_connections, &slice::xs(&series));
+    let x = Axis::log_at("connections", slice::write_connections, &connections);
     let write = |value| slice::short(&units::count(value));
     let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];

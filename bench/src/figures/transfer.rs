@@ -4,6 +4,7 @@ use loadgen::load::Direction;
 
 use super::Figure;
 use super::axis::Axis;
+use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
@@ -18,18 +19,23 @@ pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Fi
         |line| line.cell.size.bytes() as f64,
         |line| line.mb_per_s.filter(|estimate| estimate.median > 0.0),
     );
-    let (size, [most, least]) = slice::extremes_at_end(&series)?;
-    let caption = format!(
-        "Files of {} move at {} MB/s through {} and at {} MB/s through {}.",
-        slice::write_size(size),
-        units::three_digits(most.1),
-        most.0,
-        units::three_digits(least.1),
-        least.0,
-    );
+    let sizes = slice::xs(&series);
+    sizes.last()?;
+    let cell = slice::telling(summary, |cell| {
+        cell.direction == direction && cell.connections == connections
+    })?;
+    // Under one load bytes and requests differ by the same factor for all.
+    let mb_per_request = cell.size.bytes() as f64 / 1e6;
+    let quantity = Quantity {
+        name: "throughput",
+        best: Best::Highest,
+        rounds: &|line| line.rounds.clone(),
+        write: &|rate| format!("{} MB/s", units::three_digits(rate * mb_per_request)),
+    };
+    let caption = claim(summary, cell, &quantity);
     let noun = slice::noun(direction);
     let title = format!("Throughput by file size ({noun}, {connections} connections)");
-    let x = Axis::log_at("file size", slice::write_size, &slice::xs(&series));
+    let x = Axis::log_at("file size", slice::write_size, &sizes);
     let write = |value| slice::short(&units::three_digits(value));
     let y = Axis::log("body bytes, MB per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];

@@ -1,0 +1,157 @@
+//! When servers may be compared and a difference be claimed: one rule for verdict and captions.
+
+use std::cmp::Reverse;
+
+use loadgen::load::Direction;
+
+use crate::outcome::Outcome;
+use crate::schedule::Cell;
+use crate::stats::Estimate;
+use crate::summary::{Line, Summary};
+use crate::units;
+
+/// A difference below this factor is never claimed: even two runs of one server differ by a few
+/// percent, and so few rounds cannot tell that from a true difference.
+const LEAST_FACTOR: f64 = 1.05;
+
+/// How far one server is from others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lead<'n> {
+    /// Those that it is clearly ahead of, and by which factor.
+    pub ahead: Vec<(&'n str, Estimate)>,
+    /// Those to which there is no measurable difference.
+    pub level: Vec<&'n str>,
+}
+
+impl<'n> Lead<'n> {
+    /// Sorts the others by the ratio between the best and each of them.
+    pub fn of(others: impl Iterator<Item = (&'n str, Option<Estimate>)>) -> Self {
+        let mut lead = Self { ahead: Vec::new(), level: Vec::new() };
+        for (name, ratio) in others {
+            match ratio.filter(is_clear) {
+                Some(ratio) => lead.ahead.push((name, ratio)),
+                None => lead.level.push(name),
+            }
+        }
+        lead
+    }
+}
+
+/// Whether a ratio is above 1 beyond doubt and worth naming.
+pub fn is_clear(ratio: &Estimate) -> bool {
+    ratio.median >= LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.low > 1.0)
+}
+
+/// The same below 1.
+pub fn is_clearly_less(ratio: &Estimate) -> bool {
+    ratio.median <= 1.0 / LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.high < 1.0)
+}
+
+/// A ratio in words: `1.31 (1.20 to 1.42)`.
+pub fn with_interval(ratio: Estimate) -> String {
+    let interval = ratio
+        .interval
+        .map(|interval| format!(" ({:.2} to {:.2})", interval.low, interval.high))
+        .unwrap_or_default();
+    format!("{:.2}{interval}", ratio.median)
+}
+
+/// Whether every trial says how fast the server is at the load that was asked for.
+pub fn may_be_compared(line: &Line) -> bool {
+    line.requests_per_s.is_some() && line.count(Outcome::Ok) == line.trials()
+}
+
+/// Whether it answered most of its connections, but in some round not all.
+pub fn misses_a_few(line: &Line) -> bool {
+    line.starved() && !waits_by_design(line)
+}
+
+/// Of the loads that are wanted, the one that spoiled the fewest servers' trials; of those the one
+/// of the highest rank.
+pub fn least_spoiled<Rank: Ord>(
+    summary: &Summary,
+    wanted: impl Fn(&Cell) -> bool,
+    rank: impl Fn(&Cell) -> Rank,
+) -> Option<Cell> {
+    let cells = summary.cells().into_iter().filter(wanted);
+    cells.max_by_key(|cell| {
+        let spoiled = summary.under(*cell).filter(|line| is_spoiled(line)).count();
+        (Reverse(spoiled), rank(cell))
+    })
+}
+
+/// Those that cannot be compared under a load, each with the reason.
+pub fn left_out(summary: &Summary, cell: Cell) -> Vec<String> {
+    summary
+        .under(cell)
+        .filter(|line| !may_be_compared(line))
+        .map(|line| format!("{} is left out: {}", line.target, why_not(line)))
+        .collect()
+}
+
+/// The load in words: `64 connections and downloads of 1 KiB`.
+pub fn describe(cell: Cell) -> String {
+    let noun = match cell.direction {
+        Direction::Download => "downloads",
+        Direction::Upload => "uploads",
+    };
+    let plural = if cell.connections == 1 { "" } else { "s" };
+    format!("{} connection{plural} and {noun} of {}", cell.connections, cell.size.spaced())
+}
+
+/// Names as a sentence lists them: `a, b and c`.
+pub fn listed(names: &[&str]) -> String {
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Whether it cannot be compared, and not because it leaves most connections waiting by design.
+fn is_spoiled(line: &Line) -> bool {
+    !may_be_compared(line) && !waits_by_design(line)
+}
+
+/// Whether it left at least half of its connections without an answer in every round.
+fn waits_by_design(line: &Line) -> bool {
+    line.starved_in_every_round()
+        && line.connections_served.is_some_and(|served| 2 * served <= line.cell.connections as u64)
+}
+
+fn why_not(line: &Line) -> String {
+    let trials = line.trials();
+    let how_many = |outcome| {
+        let count = line.count(outcome);
+        (count > 0).then(|| format!("{count} of {trials} trials"))
+    };
+    if let Some(served) = line.connections_served.filter(|_| line.starved()) {
+        let connections = line.cell.connections;
+        return if line.starved_in_every_round() {
+            format!("it served {served} of {connections} connections")
+        } else {
+            let rounds = line.starved_rounds;
+            format!(
+                "in {rounds} of {trials} rounds it served only {served} of {connections} connections"
+            )
+        };
+    }
+    if line.count(Outcome::Unsupported) > 0 {
+        return line.reasons.join(", ");
+    }
+    if let Some(count) = how_many(Outcome::GeneratorBound) {
+        let rate = units::count(line.requests_per_s.map_or(0.0, |estimate| estimate.median));
+        return format!("in {count} the load generator was the limit, at {rate} requests/s");
+    }
+    for (outcome, what) in [
+        (Outcome::Died, "the server died"),
+        (Outcome::NotStarted, "nothing could be started"),
+        (Outcome::Errors, "requests failed"),
+        (Outcome::Interrupted, "the run was interrupted"),
+    ] {
+        if let Some(count) = how_many(outcome) {
+            return format!("in {count} {what}");
+        }
+    }
+    "it was not measured".to_owned()
+}
