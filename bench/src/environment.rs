@@ -146,7 +146,7 @@ impl Machine {
     pub fn warning(&self) -> Option<String> {
         let load = self.load_average.as_deref().filter(|_| self.was_busy())?;
         Some(format!(
-            "Other programs kept this machine busy before the run (load average {load}, {} cores): \
+            "The machine was busy in the minute before the run (load average {load} on {} cores): \
              expect wide intervals, or wait and run again.",
             self.cores
         ))
@@ -238,7 +238,7 @@ mod tests {
         machine.load_average = Some("1.00".to_owned());
         assert_eq!(machine.warning(), None);
         machine.load_average = Some("1.75".to_owned());
-        assert!(machine.warning().unwrap().contains("load average 1.75, 2 cores"));
+        assert!(machine.warning().unwrap().contains("load average 1.75 on 2 cores"));
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
         ("Kernel", machine.kernel.clone()),
         ("Before", {
             let load = machine.load_average.as_deref().unwrap_or("unknown");
-            let busy = if machine.was_busy() { ": others kept the machine busy" } else { "" };
+            let busy = if machine.was_busy() { ": the machine was busy" } else { "" };
             format!("load average {load}{busy}")
         }),
         ("Server", pinned(&placement.server_cores)),

@@ -89,7 +89,11 @@ fn compare(
         format!("{name} is {superlative} for {}{among} ({value})", best.name)
     } else {
         let level: Vec<_> = std::iter::once(best.name).chain(lead.level).collect();
-        format!("there is no measurable difference in {name} between {} ({value})", listed(&level))
+        format!(
+            "there is no measurable difference in {name} between {} ({}: {value})",
+            listed(&level),
+            best.name
+        )
     };
     let factors: Vec<_> = lead
         .ahead
