@@ -14,6 +14,7 @@ mod shutdown;
 mod site;
 pub mod store;
 pub mod strategy;
+mod workers;
 
 pub use endpoint::{AcceptError, Endpoint};
 pub use gate::{Gate, Ticket};

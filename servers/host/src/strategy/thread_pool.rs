@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fileserver_proto::IoBuffers;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use rayon::{ThreadPool as RayonPool, ThreadPoolBuilder};
+use rayon::ThreadPool as RayonPool;
 use rustix::net::SocketFlags;
 use slab::Slab;
 
@@ -23,6 +23,7 @@ use crate::deadlines::Deadlines;
 use crate::endpoint::{AcceptError, Endpoint};
 use crate::shutdown::Shutdown;
 use crate::site::{EXHAUSTION_PAUSE, ServeReport, Site, now};
+use crate::workers;
 
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each that
 /// has work for a fixed pool of workers (rayon). A worker blocks on the connection's socket until
@@ -41,8 +42,6 @@ const QUEUE_PER_WORKER: usize = 4;
 /// A worker passes a connection that always has another request to the end of the queue after
 /// this many steps.
 const TURN_STEPS: usize = 256;
-/// Stack of a worker.
-const STACK_BYTES: usize = 256 << 10;
 
 impl Strategy for ThreadPool {
     fn serve(
@@ -267,15 +266,9 @@ impl<'s> Dispatcher<'s> {
         let listener = endpoint.as_fd().as_raw_fd();
         poll.registry().register(&mut SourceFd(&listener), LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(site.workers)
-            .stack_size(STACK_BYTES)
-            .thread_name(|number| format!("worker-{number}"))
-            .build()
-            .map_err(io::Error::other)?;
         let shared = Arc::new(Shared {
             site: Arc::clone(site),
-            pool,
+            pool: workers::pool(site)?,
             jobs: Mutex::new(0),
             job_ended: Condvar::new(),
             most_jobs: site.workers * (1 + QUEUE_PER_WORKER),

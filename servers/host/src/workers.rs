@@ -1,0 +1,23 @@
+//! The pool of worker threads that some strategies hand work to.
+
+use std::io;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::site::Site;
+
+/// Stack of a worker.
+const STACK_BYTES: usize = 256 << 10;
+
+/// As many workers as the site has; a pool of their own, since they block.
+///
+/// # Errors
+/// The threads cannot be had.
+pub(crate) fn pool(site: &Site) -> io::Result<ThreadPool> {
+    ThreadPoolBuilder::new()
+        .num_threads(site.workers)
+        .stack_size(STACK_BYTES)
+        .thread_name(|number| format!("worker-{number}"))
+        .build()
+        .map_err(io::Error::other)
+}
