@@ -80,8 +80,10 @@ struct Values<'v> {
     webdav: bool,
 }
 
-/// Threads of each of Apache's processes, where these have several.
-const THREADS_PER_PROCESS: usize = 64;
+/// Most threads of each of Apache's processes, where these have several. As many as there are
+/// connections, where that is not more: the event MPM closes kept-open connections of a process
+/// whose threads are all busy, and the kernel deals connections unevenly.
+const MOST_THREADS_PER_PROCESS: usize = 512;
 
 /// Where distributions put servers, beside `PATH`.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
@@ -176,6 +178,12 @@ impl Peer {
         connections + connections / 4 + 8
     }
 
+    /// How many processes of how many threads make so many places.
+    fn processes_and_threads(places: usize) -> (usize, usize) {
+        let processes = places.div_ceil(MOST_THREADS_PER_PROCESS);
+        (processes, places.div_ceil(processes))
+    }
+
     /// Threads that must stand before the load begins.
     pub fn threads_when_ready(self, placement: &Placement) -> usize {
         let places = Self::places(placement.connections);
@@ -184,7 +192,8 @@ impl Peer {
             Self::Lighttpd => 1,
             Self::ApachePrefork => 1 + places,
             Self::ApacheWorker | Self::ApacheEvent => {
-                places.div_ceil(THREADS_PER_PROCESS) * THREADS_PER_PROCESS
+                let (processes, threads) = Self::processes_and_threads(places);
+                processes * threads
             }
         }
     }
@@ -240,6 +249,7 @@ impl Installed {
         modules: Option<String>,
     ) -> Result<String, minijinja::Error> {
         let places = Peer::places(placement.connections);
+        let (processes, threads) = Peer::processes_and_threads(places);
         let account = placement.account.as_ref();
         let values = Values {
             dir: &placement.dir,
@@ -252,8 +262,8 @@ impl Installed {
             modules,
             // Event loops count listening and internal descriptors among their connections.
             connections: places + if self.peer.mpm().is_none() { 256 } else { 0 },
-            threads: THREADS_PER_PROCESS,
-            processes: places.div_ceil(THREADS_PER_PROCESS),
+            threads,
+            processes,
             workers: placement.cores,
             descriptors: placement.descriptors,
         };
