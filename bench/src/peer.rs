@@ -360,7 +360,7 @@ mod tests {
         for (peer, expected) in [
             (Peer::Nginx, "worker_processes 1;"),
             (Peer::ApachePrefork, "StartServers 133"),
-            (Peer::ApacheWorker, "MaxRequestWorkers 192"),
+            (Peer::ApacheWorker, "MaxRequestWorkers 133"),
             (Peer::ApacheEvent, "AsyncRequestWorkerFactor 2"),
             (Peer::Lighttpd, "webdav.activate = \"enable\""),
         ] {
@@ -374,6 +374,13 @@ mod tests {
                 assert!(!line.starts_with("user ") && !line.starts_with("server.username"));
             }
         }
+    }
+
+    #[test]
+    fn many_connections_are_spread_over_processes() {
+        assert_eq!(Peer::processes_and_threads(88), (1, 88));
+        assert_eq!(Peer::processes_and_threads(512), (1, 512));
+        assert_eq!(Peer::processes_and_threads(2000), (4, 500));
     }
 
     #[test]
