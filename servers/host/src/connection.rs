@@ -1,5 +1,7 @@
 //! One connection: its session, its socket and its files, and the performing of actions.
 
+mod local;
+
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +16,9 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use crate::gate::Ticket;
 use crate::site::Site;
-use crate::store::{Download, Upload};
+use crate::store::Download;
+
+use local::{Local, Performed, SocketAction};
 
 /// Room for received bytes: larger pieces mean fewer system calls for an upload.
 const INPUT_BYTES: usize = 128 << 10;
@@ -37,8 +41,7 @@ pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
 pub(crate) struct Connection {
     session: Session,
     socket: Arc<OwnedFd>,
-    download: Option<Download>,
-    upload: Option<Upload>,
+    local: Local,
     _ticket: Ticket,
 }
 
@@ -102,7 +105,7 @@ impl Drop for Connection {
     /// A download that breaks off ends with a reset: where nothing tells its length, as on the
     /// text wire, an orderly end would make it look whole.
     fn drop(&mut self) {
-        if self.download.is_some() {
+        if self.local.download.is_some() {
             // Where it fails, the socket is closed already.
             let _ = set_socket_linger(&self.socket, Some(Duration::ZERO));
         }
@@ -115,8 +118,7 @@ impl Connection {
         Self {
             session: Session::new(Arc::clone(&site.settings), now),
             socket: Arc::new(socket),
-            download: None,
-            upload: None,
+            local: Local::default(),
             _ticket: ticket,
         }
     }
@@ -149,6 +151,7 @@ impl Connection {
         match self.session.poll_action(io) {
             Action::OpenDownload { name } => !site.store.is_open(name),
             Action::SendFile { offset, len } => self
+                .local
                 .download
                 .as_ref()
                 .is_some_and(|download| !is_in_memory(download, offset, len.min(STEP_BYTES))),
@@ -170,7 +173,7 @@ impl Connection {
     /// Whether an action that may block would find room in the socket: where it would not, its
     /// storage must not be waited for yet. An event tells when there is room.
     pub(crate) fn has_room(&self) -> bool {
-        if self.download.is_none() {
+        if self.local.download.is_none() {
             return true;
         }
         let mut sockets = [PollFd::new(&self.socket, PollFlags::OUT)];
@@ -185,8 +188,12 @@ impl Connection {
         }
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
-        let done = match self.session.poll_action(io) {
-            Action::Receive => {
+        let done = match self.local.perform(&self.session.poll_action(io), site, io) {
+            Performed::Done(done, bytes) => {
+                moved = bytes;
+                done
+            }
+            Performed::Socket(SocketAction::Receive) => {
                 let idle = self.session.is_idle();
                 let socket = self.socket.as_fd();
                 let flags = match pace.before_wait(socket, Wait::Inbound, idle, deadline) {
@@ -208,7 +215,7 @@ impl Connection {
                     Err(_) => return Step::Closed,
                 }
             }
-            Action::Send { more } => {
+            Performed::Socket(SocketAction::Send { more }) => {
                 let socket = self.socket.as_fd();
                 pace.before_wait(socket, Wait::Outbound, false, deadline);
                 match send(socket, &mut io.output, more) {
@@ -216,10 +223,10 @@ impl Connection {
                     Err(errno) => return not_sent(errno),
                 }
             }
-            Action::SendFile { offset, len } => {
+            Performed::Socket(SocketAction::SendFile { offset, len }) => {
                 let socket = self.socket.as_fd();
                 pace.before_wait(socket, Wait::Outbound, false, deadline);
-                match send_file(socket, &mut io.output, self.download.as_ref(), offset, len) {
+                match send_file(socket, &mut io.output, self.local.download.as_ref(), offset, len) {
                     Ok(bytes) => {
                         moved = bytes;
                         Completion::FileSent(Ok(bytes))
@@ -228,57 +235,12 @@ impl Connection {
                     Err(SendFileError::Store(error)) => Completion::FileSent(Err(error)),
                 }
             }
-            Action::OpenDownload { name } => {
-                Completion::Opened(site.store.open_download(name).map(|download| {
-                    let info = download.info();
-                    self.download = Some(download);
-                    info
-                }))
-            }
-            Action::CloseDownload => {
-                self.download = None;
-                Completion::DownloadClosed
-            }
-            Action::CreateUpload { name, size_hint } => {
-                Completion::Created(site.store.create_upload(name, size_hint).map(|upload| {
-                    self.upload = Some(upload);
-                }))
-            }
-            Action::WriteUpload { len } => {
-                moved = len as u64;
-                let written = match &mut self.upload {
-                    Some(upload) => upload.write(&io.input.filled()[..len]),
-                    None => Err(StoreError::Failed),
-                };
-                if written.is_ok() {
-                    io.input.consume(len);
-                }
-                Completion::Written(written)
-            }
-            Action::CreatePartial { name, len } => {
-                Completion::PartialCreated(site.store.create_partial(name, len))
-            }
-            Action::OpenPartial { id } => {
-                Completion::PartialOpened(site.store.open_partial(id).map(|(upload, info)| {
-                    self.upload = Some(upload);
-                    info
-                }))
-            }
-            Action::CommitUpload { digest } => Completion::Committed(match self.upload.take() {
-                Some(upload) => upload.commit(digest),
-                None => Err(StoreError::Failed),
-            }),
-            Action::AbortUpload => {
-                self.upload = None;
-                Completion::Aborted
-            }
-            Action::ListFiles => Completion::Listed(site.store.list()),
-            Action::FinishSending => {
+            Performed::Socket(SocketAction::FinishSending) => {
                 // Fails only where the peer is gone, which the next read will tell.
                 let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
                 Completion::SendingFinished
             }
-            Action::Close => return Step::Closed,
+            Performed::Socket(SocketAction::Close) => return Step::Closed,
         };
         let now = pace.now();
         self.session.handle_completion(io, done, now);

@@ -103,9 +103,29 @@ impl StrategyKind {
         }
     }
 
+    /// Whether this system can run it.
+    ///
+    /// # Errors
+    /// What is missing, and the remedy.
+    pub fn availability(self) -> Result<(), Unavailable> {
+        match self {
+            Self::Iterative
+            | Self::Threaded
+            | Self::ThreadPool
+            | Self::Selector
+            | Self::MultiSelector
+            | Self::Hybrid => Ok(()),
+        }
+    }
+
     /// The model in one line, as `--help` shows it.
     pub fn summary(self) -> String {
         let value = self.to_possible_value();
         value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
 }
+
+/// Why this system cannot run a strategy: what is missing, and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub(crate) String);

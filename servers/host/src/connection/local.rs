@@ -1,0 +1,98 @@
+//! The actions that need no socket: whichever way a strategy moves bytes, these are the same.
+
+use fileserver_proto::{Action, Completion, IoBuffers, StoreError};
+
+use crate::site::Site;
+use crate::store::{Download, Upload};
+
+/// What a connection has besides its session and its socket.
+#[derive(Debug, Default)]
+pub(crate) struct Local {
+    pub(crate) download: Option<Download>,
+    upload: Option<Upload>,
+}
+
+/// What came of an action.
+pub(crate) enum Performed {
+    /// It is done; so many body bytes were written.
+    Done(Completion, u64),
+    /// It is for whoever drives the socket.
+    Socket(SocketAction),
+}
+
+/// An action that needs the socket; as the session's [`Action`] of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SocketAction {
+    Receive,
+    Send { more: bool },
+    SendFile { offset: u64, len: u64 },
+    FinishSending,
+    Close,
+}
+
+impl Local {
+    /// Performs an action, unless it needs the socket.
+    pub(crate) fn perform(
+        &mut self,
+        action: &Action<'_>,
+        site: &Site,
+        io: &mut IoBuffers,
+    ) -> Performed {
+        let mut moved = 0;
+        let done = match *action {
+            Action::Receive => return Performed::Socket(SocketAction::Receive),
+            Action::Send { more } => return Performed::Socket(SocketAction::Send { more }),
+            Action::SendFile { offset, len } => {
+                return Performed::Socket(SocketAction::SendFile { offset, len });
+            }
+            Action::FinishSending => return Performed::Socket(SocketAction::FinishSending),
+            Action::Close => return Performed::Socket(SocketAction::Close),
+            Action::OpenDownload { name } => {
+                Completion::Opened(site.store.open_download(name).map(|download| {
+                    let info = download.info();
+                    self.download = Some(download);
+                    info
+                }))
+            }
+            Action::CloseDownload => {
+                self.download = None;
+                Completion::DownloadClosed
+            }
+            Action::CreateUpload { name, size_hint } => {
+                Completion::Created(site.store.create_upload(name, size_hint).map(|upload| {
+                    self.upload = Some(upload);
+                }))
+            }
+            Action::WriteUpload { len } => {
+                moved = len as u64;
+                let written = match &mut self.upload {
+                    Some(upload) => upload.write(&io.input.filled()[..len]),
+                    None => Err(StoreError::Failed),
+                };
+                if written.is_ok() {
+                    io.input.consume(len);
+                }
+                Completion::Written(written)
+            }
+            Action::CreatePartial { name, len } => {
+                Completion::PartialCreated(site.store.create_partial(name, len))
+            }
+            Action::OpenPartial { id } => {
+                Completion::PartialOpened(site.store.open_partial(id).map(|(upload, info)| {
+                    self.upload = Some(upload);
+                    info
+                }))
+            }
+            Action::CommitUpload { digest } => Completion::Committed(match self.upload.take() {
+                Some(upload) => upload.commit(digest),
+                None => Err(StoreError::Failed),
+            }),
+            Action::AbortUpload => {
+                self.upload = None;
+                Completion::Aborted
+            }
+            Action::ListFiles => Completion::Listed(site.store.list()),
+        };
+        Performed::Done(done, moved)
+    }
+}
