@@ -11,7 +11,8 @@ use anyhow::Context;
 use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, LoadSpec, Progress, RequestFile, ThinkTime, run,
+    Arrival, ConnectionUse, Direction, EngineChoice, LoadSpec, Progress, RequestFile, ThinkTime,
+    run,
 };
 use tempfile::TempDir;
 
@@ -232,6 +233,7 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
         files: vec![RequestFile { name, size_bytes: cell.size.bytes(), weight: 1.0 }],
         connections: cell.connections,
         threads: plan.generator_threads.min(cell.connections),
+        engine: EngineChoice::Auto,
         cores: cores.generator.clone(),
         connection_use: ConnectionUse::KeepAlive,
         arrival: Arrival::Closed { think: ThinkTime::None },

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use loadgen::load::{CpuTime, ErrorCounts, LoadReport, Second};
+use loadgen::load::{CpuTime, Engine, ErrorCounts, LoadReport, Second};
 
 use crate::executor::{Ending, Executor, Measurement};
 use crate::plan::Plan;
@@ -119,6 +119,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
     connect_ns.record_n(40_000, trial.cell.connections as u64).expect("the histogram grows");
     let body_bytes = requests * trial.cell.size.bytes();
     LoadReport {
+        window_began_at: SystemTime::UNIX_EPOCH,
         window,
         requests,
         body_bytes,
@@ -143,7 +144,10 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         connections_opened: trial.cell.connections as u64,
         connections_served: served,
         arrivals: 0,
+        engine: Engine::Epoll,
         cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },
+        thread_cpu: vec![CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) }],
+        busy_polling: false,
         interrupted: false,
     }
 }

@@ -5,6 +5,8 @@ mod check;
 mod clock;
 mod connection;
 mod draw;
+mod engine;
+mod hdr_log;
 mod progress;
 mod report;
 mod requests;
@@ -14,6 +16,7 @@ mod spec;
 mod tally;
 mod worker;
 
+pub use engine::{Engine, EngineChoice};
 pub use progress::Progress;
 pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
 pub use run::{RunError, run};

@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fileserver_proto::Wire;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadgen::content::Content;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, ErrorCounts, LoadReport, LoadSpec, Pacing, Progress,
-    RequestFile, RunError, SpecError, ThinkTime, run,
+    Arrival, ConnectionUse, Direction, EngineChoice, ErrorCounts, LoadReport, LoadSpec, Pacing,
+    Progress, RequestFile, RunError, SpecError, ThinkTime, run,
 };
 use mock::{Mock, ok};
 
@@ -27,6 +32,7 @@ fn spec(target: SocketAddr) -> LoadSpec {
         files: vec![RequestFile { name: "a.bin".into(), size_bytes: SIZE as u64, weight: 1.0 }],
         connections: 2,
         threads: 1,
+        engine: EngineChoice::Auto,
         cores: Vec::new(),
         connection_use: ConnectionUse::KeepAlive,
         arrival: Arrival::Closed { think: ThinkTime::None },
@@ -79,6 +85,34 @@ fn every_answer_is_counted_once() {
     assert_eq!(report.seconds[0].body_bytes, 100 * SIZE as u64);
     assert_eq!(progress.requests.load(Ordering::Relaxed), 100);
     assert_eq!(progress.errors.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn histograms_are_saved_for_other_tools() {
+    let mock = Mock::http(|_| Some(ok(&body())));
+    let arrival = Arrival::Open { rate_per_s: 200.0, pacing: Pacing::Poisson };
+    let report = measure(&LoadSpec { arrival, ..spec(mock.address) });
+    let mut log = Vec::new();
+    report.write_hdr_log(&mut log).unwrap();
+    let mut read = Vec::new();
+    for entry in IntervalLogIterator::new(&log) {
+        let LogEntry::Interval(interval) = entry.unwrap() else { continue };
+        assert_eq!(
+            (interval.start_timestamp(), interval.duration()),
+            (Duration::ZERO, report.window)
+        );
+        let encoded = BASE64_STANDARD.decode(interval.encoded_histogram()).unwrap();
+        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut &encoded[..]).unwrap();
+        assert!((interval.max() - histogram.max() as f64 / 1e6).abs() < 1e-3, "in milliseconds");
+        read.push((interval.tag().unwrap().as_str(), histogram));
+    }
+    let expected = [
+        ("response", report.response_ns),
+        ("service", report.service_ns),
+        ("send-delay", report.send_delay_ns),
+        ("connect", report.connect_ns),
+    ];
+    assert_eq!(read, expected);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fileserver_proto::Wire;
 use loadgen::content::Content;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestFile, ThinkTime, run,
+    Arrival, ConnectionUse, Direction, EngineChoice, LoadSpec, Pacing, RequestFile, ThinkTime, run,
 };
 
 struct Counting;
@@ -89,6 +89,7 @@ fn allocations(requests: u64, arrival: Arrival) -> u64 {
         files: files.into(),
         connections: CONNECTIONS,
         threads: 2,
+        engine: EngineChoice::Auto,
         cores: Vec::new(),
         connection_use: ConnectionUse::KeepAlive,
         arrival,

@@ -4,14 +4,17 @@ mod live;
 mod table;
 mod target;
 
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, LoadReport, LoadSpec, Pacing, RequestFile, RunError,
-    ThinkTime, run as run_load,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadReport, LoadSpec, Pacing,
+    RequestFile, RunError, ThinkTime, run as run_load,
 };
 
 use super::{Failure, WireArg, print};
@@ -49,6 +52,9 @@ pub(crate) struct Args {
     /// Threads that drive them
     #[arg(long, short = 't', default_value_t = 1)]
     threads: usize,
+    /// How the threads talk to the kernel
+    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
+    engine: EngineArg,
     /// Cores to run the threads on, in turn (0,2)
     #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
     cores: Vec<usize>,
@@ -82,22 +88,39 @@ pub(crate) struct Args {
     seed: u64,
     /// Write a row per second to this file
     #[arg(long, value_name = "FILE")]
-    csv: Option<std::path::PathBuf>,
+    csv: Option<PathBuf>,
+    /// Write the histograms to this file, as a log that HdrHistogram's tools open
+    #[arg(long, value_name = "FILE")]
+    hdr_log: Option<PathBuf>,
+}
+
+/// How the generator's threads talk to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineArg {
+    /// uring where the kernel grants it, else epoll
+    Auto,
+    /// Readiness, and a system call for each thing sent or received
+    Epoll,
+    /// io_uring: one system call for a batch of requests
+    Uring,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(engine: EngineArg) -> Self {
+        match engine {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::Epoll => Self::Only(Engine::Epoll),
+            EngineArg::Uring => Self::Only(Engine::Uring),
+        }
+    }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let target = Target::parse(&args.target, args.port, args.wire)?;
     // What is to be written later must be writable before the load, not after it.
-    let csv = match &args.csv {
-        Some(path) => {
-            let file = std::fs::File::create(path).with_context(|| {
-                format!("cannot write {}: choose another --csv file", path.display())
-            });
-            Some(file.map_err(Failure::Usage)?)
-        }
-        None => None,
-    };
+    let csv = create(args.csv.as_deref(), "--csv")?;
+    let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
     let spec = spec(args, &target)?;
     let ran = live::watch(&spec, |progress| run_load(&spec, stop, progress));
     let report = ran.map_err(|error| match error {
@@ -106,6 +129,9 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     })?;
     if let Some(file) = csv {
         write_seconds(file, &report).context("cannot write the --csv file")?;
+    }
+    if let Some(file) = hdr_log {
+        write_histograms(file, &report).context("cannot write the --hdr-log file")?;
     }
     print(&table::of(&spec, &report))?;
     judge(&report)
@@ -152,6 +178,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
         files,
         connections: args.connections,
         threads: args.threads,
+        engine: args.engine.into(),
         cores: args.cores.clone(),
         connection_use: if args.no_keep_alive {
             ConnectionUse::PerRequest
@@ -188,9 +215,22 @@ fn judge(report: &LoadReport) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_seconds(file: std::fs::File, report: &LoadReport) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::BufWriter::new(file);
+/// Creates the file that an option names.
+fn create(path: Option<&Path>, option: &str) -> Result<Option<File>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let file = File::create(path)
+        .with_context(|| format!("cannot write {}: choose another {option} file", path.display()));
+    file.map(Some).map_err(Failure::Usage)
+}
+
+fn write_histograms(file: File, report: &LoadReport) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    report.write_hdr_log(&mut out)?;
+    out.flush()
+}
+
+fn write_seconds(file: File, report: &LoadReport) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
     writeln!(out, "second,requests,body_bytes,errors,p50_ns,p99_ns,max_ns")?;
     for row in &report.seconds {
         write!(out, "{},{},{},{}", row.second, row.requests, row.body_bytes, row.errors)?;

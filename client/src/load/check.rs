@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use fileserver_proto::Wire;
 use rustix::process::{Resource, getrlimit};
 
+use super::worker::SPIN_NS;
 use super::{Arrival, ConnectionUse, LoadSpec, SpecError, ThinkTime};
 
 /// Descriptors beside the connections: standard streams, the executable's own, and per thread a
@@ -96,6 +97,18 @@ impl LoadSpec {
     }
 }
 
+impl LoadSpec {
+    /// Whether its threads poll for half of the time or more.
+    pub(super) fn busy_polling(&self, threads: usize) -> bool {
+        match self.arrival {
+            Arrival::Open { rate_per_s, .. } => {
+                rate_per_s * 2.0 * SPIN_NS as f64 >= 1e9 * threads as f64
+            }
+            Arrival::Closed { .. } => false,
+        }
+    }
+}
+
 /// Source addresses used at most: 127.0.0.1 to 127.0.0.200.
 const SOURCES: u32 = 200;
 
@@ -120,7 +133,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::load::{Direction, RequestFile};
+    use crate::load::{Direction, EngineChoice, RequestFile};
 
     fn spec(target: &str, connections: usize) -> LoadSpec {
         LoadSpec {
@@ -130,6 +143,7 @@ mod tests {
             files: vec![RequestFile { name: "a".into(), size_bytes: 1, weight: 1.0 }],
             connections,
             threads: 2,
+            engine: EngineChoice::Auto,
             cores: Vec::new(),
             connection_use: ConnectionUse::KeepAlive,
             arrival: Arrival::Closed { think: ThinkTime::None },

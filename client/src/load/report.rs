@@ -1,8 +1,10 @@
 //! What a load measured.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
+
+use super::Engine;
 
 /// What a load measured within its window. All histograms hold nanoseconds and were merged from
 /// one histogram per thread.
@@ -12,6 +14,8 @@ use hdrhistogram::Histogram;
 /// `arrivals − requests − errors` tells how many were still waiting when the window ended.
 #[derive(Debug, Clone)]
 pub struct LoadReport {
+    /// When the measured window began (when the run was stopped before that: when it should have).
+    pub window_began_at: SystemTime,
     /// The length of the measured window (shorter than asked for when interrupted).
     pub window: Duration,
     /// Requests answered correctly and completely within the window.
@@ -42,10 +46,34 @@ pub struct LoadReport {
     pub connections_served: u64,
     /// Open loop: arrivals that fell due within the window; 0 for closed loops.
     pub arrivals: u64,
-    /// Processor time of the generator's threads within the window.
+    /// The engine that ran.
+    pub engine: Engine,
+    /// Processor time of the generator's threads within the window, in all.
     pub cpu: CpuTime,
+    /// The same of each thread.
+    pub thread_cpu: Vec<CpuTime>,
+    /// Whether threads polled for arrivals for half of the time or more (an open loop of 10,000
+    /// arrivals per second and thread, or more). Their processor time then does not tell whether
+    /// the generator keeps up: `send_delay_ns` does.
+    pub busy_polling: bool,
     /// Whether it was interrupted before its time.
     pub interrupted: bool,
+}
+
+impl LoadReport {
+    /// Processor time of the busiest thread as a part of the window: near 1 the generator, not
+    /// the server, may be what limits a closed loop. 0 for an empty window.
+    pub fn busiest_thread_share(&self) -> f64 {
+        let busiest = self.thread_cpu.iter().map(|cpu| cpu.total()).max().unwrap_or_default();
+        if self.window.is_zero() { 0.0 } else { busiest.as_secs_f64() / self.window.as_secs_f64() }
+    }
+
+    /// Processor time of all threads as a part of the window's, over as many cores as threads. 0
+    /// for an empty window.
+    pub fn cpu_share(&self) -> f64 {
+        let available = self.window.as_secs_f64() * self.thread_cpu.len() as f64;
+        if available > 0.0 { self.cpu.total().as_secs_f64() / available } else { 0.0 }
+    }
 }
 
 /// Failed requests by kind.
@@ -117,4 +145,11 @@ pub struct CpuTime {
     pub user: Duration,
     /// In the kernel.
     pub system: Duration,
+}
+
+impl CpuTime {
+    /// Both together: exact, while the kernel tells how it divides in ticks of 10 ms only.
+    pub fn total(self) -> Duration {
+        self.user + self.system
+    }
 }

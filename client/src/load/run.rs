@@ -1,7 +1,7 @@
 //! Runs a load: starts the threads, sets their clock, gathers what they measured.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -43,6 +43,7 @@ pub fn run(
     progress: Option<&Progress>,
 ) -> Result<LoadReport, RunError> {
     spec.check()?;
+    let engine = spec.engine.resolve()?;
     let threads = spec.threads.min(spec.connections);
     let shared = Shared {
         spec,
@@ -55,6 +56,7 @@ pub fn run(
         threads,
     };
     let (mut collector, channels) = SecondCollector::new(threads);
+    let mut window_began_at = SystemTime::now();
     let tallies = std::thread::scope(|scope| {
         let mut handles = Vec::with_capacity(threads);
         for (thread, channel) in channels.into_iter().enumerate() {
@@ -79,6 +81,7 @@ pub fn run(
             }
         }
         while shared.ready.load(Ordering::Relaxed) < threads && collector.collect(TICK) {}
+        window_began_at = SystemTime::now() + Duration::from_nanos(START_NS) + spec.warm_up;
         shared.start_ns.store(now_ns() + START_NS, Ordering::Release);
         while collector.collect(Duration::from_secs(1)) {}
         handles
@@ -86,8 +89,7 @@ pub fn run(
             .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect::<Result<Vec<_>, _>>()
     })?;
-    let interrupted = tallies.iter().any(Tally::is_cut_short);
-    Ok(merge(tallies, collector.finish(), interrupted))
+    Ok(merge(spec, engine, window_began_at, tallies, collector.finish()))
 }
 
 /// How often the threads' readiness is looked at.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fileserver_proto::Wire;
 
+use super::EngineChoice;
+
 /// A load: who is asked, for what, how often and for how long.
 #[derive(Debug, Clone)]
 pub struct LoadSpec {
@@ -20,6 +22,8 @@ pub struct LoadSpec {
     pub connections: usize,
     /// Event-loop threads.
     pub threads: usize,
+    /// How the threads talk to the kernel.
+    pub engine: EngineChoice,
     /// Cores to pin the threads to, in turn; empty leaves them to the scheduler.
     pub cores: Vec<usize>,
     /// Whether a connection serves many requests or one.
@@ -131,6 +135,9 @@ pub enum SpecError {
     /// The wire cannot be used for load.
     #[error("no load over the {0} wire: use http or framed")]
     Wire(&'static str),
+    /// The kernel refuses the engine.
+    #[error("the kernel refuses io_uring ({0}): use the engine epoll, or auto")]
+    Engine(std::io::Error),
     /// More connections than descriptors.
     #[error(
         "{connections} connections need {needed} descriptors, the limit is {limit}: \

@@ -1,12 +1,12 @@
 //! What one thread measures, and the report made of all threads' measures.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
 use super::progress::Seen;
 use super::series::{SECOND_NS, SecondChannel, SecondTally};
-use super::{CpuTime, ErrorCounts, LoadReport, Second};
+use super::{CpuTime, Engine, ErrorCounts, LoadReport, LoadSpec, Second};
 
 /// Longest time that is told apart, in nanoseconds; longer ones count as this.
 pub(super) const MAX_NS: u64 = 120_000_000_000;
@@ -159,7 +159,7 @@ impl Tally {
     }
 
     /// Whether it ended before the window did.
-    pub(super) fn is_cut_short(&self) -> bool {
+    fn is_cut_short(&self) -> bool {
         self.end_ns < self.window.end
     }
 
@@ -172,8 +172,15 @@ impl Tally {
 }
 
 /// Merges what the threads measured.
-pub(super) fn merge(tallies: Vec<Tally>, seconds: Vec<Second>, interrupted: bool) -> LoadReport {
+pub(super) fn merge(
+    spec: &LoadSpec,
+    engine: Engine,
+    window_began_at: SystemTime,
+    tallies: Vec<Tally>,
+    seconds: Vec<Second>,
+) -> LoadReport {
     let mut report = LoadReport {
+        window_began_at,
         window: Duration::ZERO,
         requests: 0,
         body_bytes: 0,
@@ -188,8 +195,11 @@ pub(super) fn merge(tallies: Vec<Tally>, seconds: Vec<Second>, interrupted: bool
         connections_opened: 0,
         connections_served: 0,
         arrivals: 0,
+        engine,
         cpu: CpuTime::default(),
-        interrupted,
+        thread_cpu: Vec::with_capacity(tallies.len()),
+        busy_polling: spec.busy_polling(tallies.len()),
+        interrupted: tallies.iter().any(Tally::is_cut_short),
     };
     let mut examples: [Option<String>; 7] = Default::default();
     for tally in tallies {
@@ -207,6 +217,7 @@ pub(super) fn merge(tallies: Vec<Tally>, seconds: Vec<Second>, interrupted: bool
         report.connections_served += tally.connections_served;
         report.arrivals += tally.arrivals;
         report.cpu = report.cpu.plus(tally.cpu);
+        report.thread_cpu.push(tally.cpu);
         for (example, other) in examples.iter_mut().zip(tally.examples) {
             *example = example.take().or(other);
         }

@@ -33,7 +33,7 @@ use super::tally::{ErrorKind, Tally};
 use super::{Arrival, ConnectionUse, CpuTime, Direction, LoadSpec, Progress, SpecError};
 
 /// How long before an arrival the thread polls instead of sleeping.
-const SPIN_NS: u64 = 50_000;
+pub(super) const SPIN_NS: u64 = 50_000;
 /// How often stop, timeouts and the live view are seen to.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 const RECEIVE_BYTES: usize = 128 << 10;

@@ -264,7 +264,9 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
         "load HOST PORT --file up.bin:100 --upload --threads 2",
         "load HOST PORT --wire http --file up.bin:100 --upload",
     ] {
-        let arguments = format!("{arguments} -d 300ms --warm-up 0s -c 3 --csv seconds.csv");
+        let arguments = format!(
+            "{arguments} -d 300ms --warm-up 0s -c 3 --csv seconds.csv --hdr-log times.hlog"
+        );
         let told = stdout(&run(local.path(), server.address, &arguments));
         let figure = |name: &str| -> f64 {
             let line = told.lines().find_map(|line| line.trim().strip_prefix(name));
@@ -285,6 +287,9 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
         );
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[1][1].parse::<f64>().unwrap(), figure("requests "));
+        let log = fs::read_to_string(local.path().join("times.hlog")).unwrap();
+        assert!(log.starts_with("#[Histogram log format version 1.3]\n"), "{log}");
+        assert_eq!(log.contains("\nTag=send-delay,"), arguments.contains("--rate"), "{log}");
     }
 }
 

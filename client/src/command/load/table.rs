@@ -17,13 +17,14 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     writeln!(
         out,
-        "{} on {} over {}, {} connections, {} {}",
+        "{} on {} over {}, {} connections, {} {}, engine {}",
         if spec.direction == loadgen::load::Direction::Upload { "Upload" } else { "Download" },
         spec.target,
         spec.wire.name(),
         spec.connections,
         spec.threads,
         if spec.threads == 1 { "thread" } else { "threads" },
+        report.engine.name(),
     )?;
     writeln!(out)?;
     let row = |out: &mut String, name: &str, value: String| writeln!(out, "  {name:<18}{value}");
@@ -40,13 +41,14 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     row(out, "bodies compared", report.verified.to_string())?;
     let opened = report.connections_opened;
     row(out, "connections", format!("{opened} opened, {} answered", report.connections_served))?;
-    let cpu = report.cpu.user + report.cpu.system;
     if seconds > 0.0 {
-        let share = 100.0 * cpu.as_secs_f64() / seconds / spec.threads as f64;
-        let mut text = format!("{share:.0} % of each thread");
+        let mut text = format!("{:.0} % of each thread", 100.0 * report.cpu_share());
         if report.requests > 0 {
-            let each = cpu.as_secs_f64() * 1e6 / report.requests as f64;
+            let each = report.cpu.total().as_secs_f64() * 1e6 / report.requests as f64;
             write!(text, ", {each:.2} µs per request")?;
+        }
+        if report.busy_polling {
+            text.push_str(" (polling for arrivals)");
         }
         row(out, "generator CPU", text)?;
     }
