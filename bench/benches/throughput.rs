@@ -15,7 +15,7 @@ use criterion::{
     criterion_main,
 };
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
 use fileserver_proto::client::{ReplyEvent, ReplyReader, http};
 use fileserver_proto::{Settings, Wire};
 use loadgen::content::Content;
@@ -110,6 +110,7 @@ impl Server {
                 settings: Settings::default(),
                 workers: 8,
                 accept: Accept::default(),
+                send_path: SendPath::default(),
                 max_connections: 1024,
                 drain: Duration::from_secs(1),
             },

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use fileserver::store::{Store, StoreOptions};
-use fileserver::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
 use loadgen::content::Content;
 use tempfile::TempDir;
 
@@ -41,6 +41,7 @@ impl Server {
             settings,
             workers: 2,
             accept: Accept::default(),
+            send_path: SendPath::default(),
             max_connections: 100,
             drain: Duration::from_secs(1),
         };

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 
 use crate::store::{Durability, OnConflict, Store, StoreOptions};
-use crate::{Accept, Endpoint, Shutdown, Site, SiteOptions, StrategyKind};
+use crate::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
 
 /// Where files are kept unless the operator names another folder.
 const DEFAULT_ROOT: &str = "./shared-files";
@@ -48,6 +48,9 @@ pub struct ServerArgs {
     /// How the selectors of `multi-selector` come by their connections
     #[arg(long, value_enum, default_value_t = Accept::Reuseport, value_name = "WAY")]
     pub accept: Accept,
+    /// Which way files are sent
+    #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
+    pub send_path: SendPath,
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
@@ -69,7 +72,7 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub timeouts: TimeoutArgs,
 
-    /// Print the first line only: `listening on ADDRESS`
+    /// Print only what programs read: `listening on ADDRESS`, and at the end a line of counts
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
     /// Least severe kind of message logged to standard error
@@ -190,6 +193,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
     let outcome = args.strategy.build().serve(&server.endpoint, &server.site, &server.shutdown);
     match outcome {
         Ok(report) => {
+            let _ = writeln!(io::stdout(), "{report}");
             if !args.quiet {
                 say(format_args!("{}", greeting::farewell(&report)));
             }
@@ -235,6 +239,7 @@ impl Server {
                 workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
                 max_connections,
                 accept: args.accept,
+                send_path: args.send_path,
                 drain: args.timeouts.drain_timeout,
             },
         );

@@ -8,13 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session, StoreError};
+use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::sockopt::set_socket_linger;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, Shutdown};
 
 use crate::gate::Ticket;
+use crate::send_path::COPY_BYTES;
+use crate::sending::{STEP_BYTES, SendFileError, send, send_file};
 use crate::site::Site;
 use crate::store::Download;
 
@@ -22,13 +24,8 @@ use local::{Local, Performed, SocketAction};
 
 /// Room for received bytes: larger pieces mean fewer system calls for an upload.
 const INPUT_BYTES: usize = 128 << 10;
-/// A file of up to this size is read behind its head and sent with it in one call.
-const SMALL_FILE_BYTES: u64 = 16 << 10;
 /// Room for composed bytes: a head and a small file.
-const OUTPUT_BYTES: usize = SMALL_FILE_BYTES as usize + 2048;
-/// The most one step hands to the kernel: sending until the socket is full would drive the
-/// file's pages out of the processor's cache before the reader takes them, and starve others.
-pub(crate) const STEP_BYTES: u64 = 128 << 10;
+const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
 
 /// Buffers to lend to connections, large enough for these settings.
 pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
@@ -142,7 +139,7 @@ impl Connection {
 
     /// Counts the connection as ended; what is dropped without this ended by a panic.
     pub(crate) fn close(self, site: &Site) {
-        site.counters.ended(self.session.requests());
+        site.counters.ended(self.session.requests(), self.local.sent);
     }
 
     /// Whether the next action may block on storage: a thread that serves many connections had
@@ -226,7 +223,11 @@ impl Connection {
             Performed::Socket(SocketAction::SendFile { offset, len }) => {
                 let socket = self.socket.as_fd();
                 pace.before_wait(socket, Wait::Outbound, false, deadline);
-                match send_file(socket, &mut io.output, self.local.download.as_ref(), offset, len) {
+                let part = (offset, len);
+                let Local { download: Some(download), sent, .. } = &mut self.local else {
+                    return Step::Closed;
+                };
+                match send_file(socket, &mut io.output, download, part, site.send_path, sent) {
                     Ok(bytes) => {
                         moved = bytes;
                         Completion::FileSent(Ok(bytes))
@@ -301,6 +302,9 @@ impl Leftover {
 /// Whether the last byte of the range can be read without waiting for the disk; the system reads
 /// ahead in order, so what precedes it most likely can.
 fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
+    if download.is_kept() {
+        return true;
+    }
     let mut byte = [0];
     let mut bytes = [IoSliceMut::new(&mut byte)];
     let last = (offset + len).saturating_sub(1);
@@ -315,80 +319,5 @@ fn not_sent(errno: Errno) -> Step {
         Errno::AGAIN => Step::Blocked(Wait::Outbound),
         Errno::INTR => Step::Done { bytes: 0 },
         _ => Step::Closed,
-    }
-}
-
-fn send(socket: BorrowedFd<'_>, output: &mut Buffer, more: bool) -> Result<(), Errno> {
-    let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
-    let sent = rustix::net::send(socket, output.filled(), flags)?;
-    output.consume(sent);
-    Ok(())
-}
-
-enum SendFileError {
-    Socket(Errno),
-    Store(StoreError),
-}
-
-/// Sends output and a part of the file; returns how many bytes of the file were taken care of.
-fn send_file(
-    socket: BorrowedFd<'_>,
-    output: &mut Buffer,
-    download: Option<&Download>,
-    offset: u64,
-    len: u64,
-) -> Result<u64, SendFileError> {
-    if len == 0 {
-        return send(socket, output, false).map(|()| 0).map_err(SendFileError::Socket);
-    }
-    let Some(download) = download else { return Err(SendFileError::Store(StoreError::Failed)) };
-    if len <= SMALL_FILE_BYTES {
-        let read = read_behind(output, download, offset, len).map_err(SendFileError::Store)?;
-        // The bytes read are in the output now, so they are taken care of even where the socket
-        // is full: what is left of the output is asked for again.
-        return match send(socket, output, false) {
-            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(read),
-            Err(errno) => Err(SendFileError::Socket(errno)),
-        };
-    }
-    if !output.is_empty() {
-        send(socket, output, true).map_err(SendFileError::Socket)?;
-        if !output.is_empty() {
-            return Ok(0);
-        }
-    }
-    let step = len.min(STEP_BYTES);
-    let mut position = offset;
-    match rustix::fs::sendfile(socket, download.file(), Some(&mut position), step as usize) {
-        Ok(0) => Err(SendFileError::Store(StoreError::Failed)),
-        Ok(sent) => Ok(sent as u64),
-        // A file system without sendfile.
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            let len = len.min(SMALL_FILE_BYTES);
-            read_behind(output, download, offset, len).map_err(SendFileError::Store)
-        }
-        Err(errno) => Err(SendFileError::Socket(errno)),
-    }
-}
-
-/// Reads a piece of the file behind what is in the output.
-fn read_behind(
-    output: &mut Buffer,
-    download: &Download,
-    offset: u64,
-    len: u64,
-) -> Result<u64, StoreError> {
-    output.reserve(len as usize);
-    let room = &mut output.spare()[..len as usize];
-    match rustix::io::pread(download.file(), room, offset) {
-        Ok(0) => Err(StoreError::Failed),
-        Ok(read) => {
-            output.commit(read);
-            Ok(read as u64)
-        }
-        Err(errno) => {
-            tracing::warn!("reading a file failed: {errno}");
-            Err(StoreError::Failed)
-        }
     }
 }

@@ -14,12 +14,11 @@ use rayon::ThreadPool;
 use rustix::net::SocketFlags;
 use slab::Slab;
 
-use crate::connection::{
-    Attempt, Connection, Leftover, Pace, STEP_BYTES, Step, Wait, contained, io_buffers,
-};
+use crate::connection::{Attempt, Connection, Leftover, Pace, Step, Wait, contained, io_buffers};
 use crate::deadlines::Deadlines;
 use crate::endpoint::{AcceptError, Endpoint};
 use crate::gate::{Ticket, Waiter};
+use crate::sending::STEP_BYTES;
 use crate::shutdown::Shutdown;
 use crate::site::{EXHAUSTION_PAUSE, Site, now};
 

@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use fileserver_proto::{Now, Settings};
 
 use crate::gate::Gate;
+use crate::report::ServeReport;
+use crate::send_path::{SendPath, SentBytes};
 use crate::store::Store;
 
 /// How long accepting pauses when descriptors or memory have run out and no connection closes.
@@ -24,6 +26,8 @@ pub struct Site {
     pub workers: usize,
     /// How several selectors come by their connections.
     pub accept: Accept,
+    /// Which way files are sent.
+    pub send_path: SendPath,
     /// How long a drain may take.
     pub drain: Duration,
     /// The count of open connections and its limit.
@@ -43,6 +47,8 @@ pub struct SiteOptions {
     pub max_connections: usize,
     /// How several selectors come by their connections.
     pub accept: Accept,
+    /// Which way files are sent.
+    pub send_path: SendPath,
     /// How long a drain may take.
     pub drain: Duration,
 }
@@ -65,6 +71,7 @@ impl Site {
             settings: Arc::new(options.settings),
             workers: options.workers,
             accept: options.accept,
+            send_path: options.send_path,
             drain: options.drain,
             gate: Arc::new(Gate::new(options.max_connections)),
             counters: Counters::default(),
@@ -80,6 +87,10 @@ pub struct Counters {
     refused: AtomicU64,
     panics: AtomicU64,
     broken: AtomicU64,
+    copy_bytes: AtomicU64,
+    memory_bytes: AtomicU64,
+    sendfile_bytes: AtomicU64,
+    splice_bytes: AtomicU64,
 }
 
 impl Counters {
@@ -93,9 +104,17 @@ impl Counters {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection ended after that many requests.
-    pub fn ended(&self, requests: u64) {
+    /// A connection ended after that many requests, and sent so much of files.
+    pub fn ended(&self, requests: u64, sent: SentBytes) {
         self.requests.fetch_add(requests, Ordering::Relaxed);
+        for (count, bytes) in [
+            (&self.copy_bytes, sent.copy),
+            (&self.memory_bytes, sent.memory),
+            (&self.sendfile_bytes, sent.sendfile),
+            (&self.splice_bytes, sent.splice),
+        ] {
+            count.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// A connection ended by a panic.
@@ -116,23 +135,14 @@ impl Counters {
             refused: self.refused.load(Ordering::Relaxed),
             panics: self.panics.load(Ordering::Relaxed),
             broken: self.broken.load(Ordering::Relaxed),
+            sent: SentBytes {
+                copy: self.copy_bytes.load(Ordering::Relaxed),
+                memory: self.memory_bytes.load(Ordering::Relaxed),
+                sendfile: self.sendfile_bytes.load(Ordering::Relaxed),
+                splice: self.splice_bytes.load(Ordering::Relaxed),
+            },
         }
     }
-}
-
-/// What happened while a server served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ServeReport {
-    /// Connections accepted.
-    pub connections: u64,
-    /// Requests answered on connections that have ended.
-    pub requests: u64,
-    /// Connections closed unserved because no thread could be had.
-    pub refused: u64,
-    /// Connections ended by a panic.
-    pub panics: u64,
-    /// Connections broken off because the drain's time was over, or was cut short.
-    pub broken: u64,
 }
 
 /// Reads the clocks.

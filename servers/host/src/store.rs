@@ -4,6 +4,7 @@
 //! upload is written to a temporary and appears under its name by one atomic step that never
 //! replaces a file by accident: a name on disk is complete or absent.
 
+mod content;
 mod copies;
 mod download;
 mod error;

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use crate::endpoint::Endpoint;
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{ServeReport, Site};
+use crate::site::Site;
 
 pub use hybrid::Hybrid;
 pub use iterative::Iterative;

@@ -97,6 +97,14 @@ impl Buffer {
         }
     }
 
+    /// Forgets all but the oldest `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.start + len);
+        if len == 0 {
+            self.clear();
+        }
+    }
+
     /// Forgets `len` bytes behind the oldest `kept`, which then adjoin what follows. Costs moving
     /// `kept` bytes.
     ///
@@ -208,6 +216,19 @@ mod tests {
         assert_eq!(buffer.filled(), b"bcfg");
         buffer.remove(2, 2);
         assert_eq!(buffer.filled(), b"bc");
+    }
+
+    #[test]
+    fn the_newest_bytes_can_be_taken_back() {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.push(b"abcdef");
+        buffer.consume(2);
+        buffer.truncate(9);
+        assert_eq!(buffer.filled(), b"cdef");
+        buffer.truncate(1);
+        assert_eq!(buffer.filled(), b"c");
+        buffer.truncate(0);
+        assert_eq!(buffer.spare().len(), 8);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
 
 /// What happened, in one line.
 pub(super) fn farewell(report: &ServeReport) -> String {
-    let ServeReport { connections, requests, refused, panics, broken } = report;
+    let ServeReport { connections, requests, refused, panics, broken, sent: _ } = report;
     let mut text = format!("served {requests} requests on {connections} connections");
     for (count, what) in [
         (refused, "refused for want of a thread"),

@@ -2,6 +2,7 @@
 
 use fileserver_proto::{Action, Completion, IoBuffers, StoreError};
 
+use crate::send_path::SentBytes;
 use crate::site::Site;
 use crate::store::{Download, Upload};
 
@@ -9,6 +10,8 @@ use crate::store::{Download, Upload};
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     pub(crate) download: Option<Download>,
+    /// How much of files was sent, by whoever drives the socket.
+    pub(crate) sent: SentBytes,
     upload: Option<Upload>,
 }
 

@@ -1,12 +1,14 @@
 //! A file open for reading.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fileserver_proto::{FileInfo, FileName, Modified, StoreError};
 use rustix::fs::{FileType, OFlags, Stat};
 
+use super::content::{Content, Memory};
 use super::{error, open_beneath};
+use crate::send_path::SendPath;
 
 /// A regular file open for reading; other downloads may share it.
 #[derive(Debug)]
@@ -17,10 +19,16 @@ pub struct Download(Arc<OpenFile>);
 pub(super) struct OpenFile {
     file: OwnedFd,
     info: FileInfo,
+    content: OnceLock<Content>,
+    memory: Arc<Memory>,
 }
 
 impl OpenFile {
-    pub(super) fn open(root: BorrowedFd<'_>, name: &FileName) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        root: BorrowedFd<'_>,
+        name: &FileName,
+        memory: &Arc<Memory>,
+    ) -> Result<Self, StoreError> {
         // Without O_NONBLOCK a FIFO would be waited for until somebody writes to it.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = open_beneath(root, name.as_str(), flags).map_err(error::on_download)?;
@@ -28,7 +36,8 @@ impl OpenFile {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(StoreError::NotAFile);
         }
-        Ok(Self { file, info: info(&stat) })
+        let memory = Arc::clone(memory);
+        Ok(Self { file, info: info(&stat), content: OnceLock::new(), memory })
     }
 }
 
@@ -40,6 +49,27 @@ impl Download {
     /// Length and modification time when it was opened.
     pub fn info(&self) -> FileInfo {
         self.0.info
+    }
+
+    /// The whole content from memory, where it is small enough for this path: read once, then kept
+    /// as long as the file is kept open. `None` also where reading it fails, or there is no more
+    /// room; other ways will tell.
+    pub(crate) fn content(&self, path: SendPath) -> Option<&[u8]> {
+        let file = &*self.0;
+        if let Some(content) = file.content.get() {
+            return Some(content.bytes());
+        }
+        if file.info.len > path.memory_bytes() {
+            return None;
+        }
+        // Two threads may both read it, and one of them in vain: better than to wait.
+        let content = Content::read(file.file.as_fd(), file.info.len, &file.memory)?;
+        Some(file.content.get_or_init(|| content).bytes())
+    }
+
+    /// Whether its content is in memory already.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.content.get().is_some()
     }
 
     /// The open file, for `pread` and `sendfile` with an offset of the caller's own.

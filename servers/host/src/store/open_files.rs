@@ -12,6 +12,7 @@ use fileserver_proto::{FileName, StoreError};
 use rustix::process::{Resource, getrlimit};
 
 use super::Download;
+use super::content::Memory;
 use super::download::OpenFile;
 
 /// How long a file is served without asking the file system whether its name still leads to it.
@@ -32,6 +33,8 @@ pub(super) struct OpenFiles {
     hasher: RandomState,
     /// The slot that is looked at next for a file that nobody asks for.
     hand: AtomicUsize,
+    /// What the content of small ones is kept in.
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +62,7 @@ impl OpenFiles {
             slots: (0..most).map(|_| Slot::default()).collect(),
             hasher: RandomState::new(),
             hand: AtomicUsize::new(0),
+            memory: Arc::default(),
         }
     }
 
@@ -76,10 +80,10 @@ impl OpenFiles {
             return Ok(Download::new(Arc::clone(&kept.file)));
         }
         let replaced = slot.replaced.load(Ordering::SeqCst);
-        let file = match OpenFile::open(root, name) {
+        let file = match OpenFile::open(root, name, &self.memory) {
             Err(StoreError::Overloaded) => {
                 self.forget_all();
-                OpenFile::open(root, name)
+                OpenFile::open(root, name, &self.memory)
             }
             opened => opened,
         };
@@ -157,7 +161,7 @@ mod tests {
         let slow = Kept {
             name: name.clone(),
             replaced: slot.replaced.load(Ordering::SeqCst),
-            file: Arc::new(OpenFile::open(root.as_fd(), &name).unwrap()),
+            file: Arc::new(OpenFile::open(root.as_fd(), &name, &files.memory).unwrap()),
             opened: Instant::now(),
         };
         std::fs::write(folder.path().join("b"), "newer").unwrap();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Strategy;
 use crate::endpoint::Endpoint;
 use crate::reactor::{Feed, Reactor};
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{ServeReport, Site};
+use crate::site::Site;
 use crate::workers;
 
 /// One thread waits for all sockets; storage that may block goes to a pool of workers (rayon) and

@@ -11,8 +11,9 @@ use crate::blocking::{
 };
 use crate::connection::{contained, io_buffers};
 use crate::endpoint::Endpoint;
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{ServeReport, Site};
+use crate::site::Site;
 
 /// One thread accepts a connection, serves it to its end and accepts the next. Whoever comes
 /// meanwhile waits in the backlog: the textbook's first server, and the baseline.

@@ -10,8 +10,9 @@ use super::Strategy;
 use crate::blocking::accept_each;
 use crate::endpoint::Endpoint;
 use crate::reactor::{Feed, Inbox, Reactor};
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{Accept, ServeReport, Site};
+use crate::site::{Accept, Site};
 
 /// Each thread waits for its own share of the sockets and never touches another's: nginx's worker
 /// processes, as threads. The kernel deals new connections by their addresses (`SO_REUSEPORT`),

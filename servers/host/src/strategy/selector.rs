@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Strategy;
 use crate::endpoint::Endpoint;
 use crate::reactor::{Feed, Reactor};
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{ServeReport, Site};
+use crate::site::Site;
 
 /// One thread waits for all sockets at once (epoll, through mio) and does for each what can be
 /// done without waiting. No thread is ever added; what blocks in it (storage) stalls all.

@@ -21,8 +21,9 @@ use crate::blocking::{
 use crate::connection::{Attempt, Connection, Leftover, Step, contained, io_buffers};
 use crate::deadlines::Deadlines;
 use crate::endpoint::{AcceptError, Endpoint};
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, ServeReport, Site, now};
+use crate::site::{EXHAUSTION_PAUSE, Site, now};
 use crate::workers;
 
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each that

@@ -12,8 +12,9 @@ use crate::blocking::{
 };
 use crate::connection::{contained, io_buffers};
 use crate::endpoint::Endpoint;
+use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
-use crate::site::{ServeReport, Site};
+use crate::site::Site;
 
 /// Each connection gets a thread that blocks on its socket. The kernel's scheduler does the
 /// multiplexing; the price is a stack per connection and a context switch per wait.

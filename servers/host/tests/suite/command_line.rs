@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use assert_cmd::assert::OutputAssertExt;
 use clap::ValueEnum;
-use fileserver::StrategyKind;
 use fileserver::store::{Durability, OnConflict};
+use fileserver::{SentBytes, ServeReport, StrategyKind};
 
 use crate::peer::Peer;
 use crate::process::Process;
@@ -185,11 +185,15 @@ fn the_greeting_can_be_pasted() {
 }
 
 #[test]
-fn quiet_says_one_line() {
-    let mut server = Process::start(&["--quiet"]);
+fn quiet_says_what_programs_read() {
+    let mut server = Process::start(&["--quiet", "--send-path=sendfile"]);
+    fs::write(server.root().join("file"), "served").unwrap();
+    assert_eq!(Peer::connect(server.address()).get("file"), b"served");
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
-    assert_eq!(server.rest_of_stdout(), "");
+    let sent = SentBytes { sendfile: 6, ..SentBytes::default() };
+    let report = ServeReport { connections: 1, requests: 1, sent, ..ServeReport::default() };
+    assert_eq!(server.rest_of_stdout(), format!("{report}\n"));
     assert_eq!(server.stderr(), "");
 }
 

@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{Accept, Endpoint, ServeReport, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{
+    Accept, Endpoint, SendPath, ServeReport, Shutdown, Site, SiteOptions, StrategyKind,
+};
 use fileserver_proto::Settings;
 use tempfile::TempDir;
 
@@ -51,6 +53,7 @@ impl Server {
             max_connections: 1000,
             // One backlog, so that whoever waits longest is next.
             accept: Accept::Dispatch,
+            send_path: SendPath::default(),
             drain: PATIENCE,
         };
         adjust(&mut options);

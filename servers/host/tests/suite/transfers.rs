@@ -1,6 +1,6 @@
 //! Files go up and come down whole, over every wire.
 
-use fileserver::StrategyKind;
+use fileserver::{SendPath, SentBytes, StrategyKind};
 
 use crate::content::{bytes, sha256, sha256_of_file};
 use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http_get, http_put};
@@ -60,6 +60,46 @@ pub(crate) fn a_large_file_up_over_framed_and_down_over_http(kind: StrategyKind)
     assert_eq!(upload_framed(&mut server.connect(), "large.bin", &content), "large.bin");
     assert_eq!(sha256_of_file(&server.root().join("large.bin")), sha256(&content));
     assert_eq!(sha256(&server.connect().get("large.bin")), sha256(&content));
+}
+
+/// The peer reads only after it has asked for everything, so that sockets are full meanwhile.
+pub(crate) fn every_send_path_delivers_the_same(kind: StrategyKind) {
+    const SIZES: [usize; 7] = [1, 1000, 4096, 4097, 70_000, 300_000, 3_000_000];
+    const PART: std::ops::Range<usize> = 4090..69_999;
+    for path in SendPath::ALL {
+        let server = Server::with(kind, |options| options.send_path = path);
+        let files: Vec<_> =
+            SIZES.iter().map(|size| (format!("{size}.bin"), bytes(*size as u64, *size))).collect();
+        let mut requests = Vec::new();
+        for (name, content) in &files {
+            server.store(name, content);
+            requests.extend_from_slice(http_get(name).as_ref());
+        }
+        let (name, content) = &files[4];
+        let (first, last) = (PART.start, PART.end - 1);
+        let range =
+            format!("GET /{name} HTTP/1.1\r\nHost: test\r\nRange: bytes={first}-{last}\r\n\r\n");
+        let mut peer = server.connect();
+        peer.send(requests).send(range);
+        for (name, content) in &files {
+            let reply = peer.reply();
+            assert!(reply.status == 200 && reply.body == *content, "{path:?}: {name}");
+        }
+        let reply = peer.reply();
+        assert!(reply.status == 206 && reply.body == content[PART], "{path:?}");
+        drop(peer);
+        let SentBytes { copy, memory, sendfile, splice } = server.stop().sent;
+        let total = (SIZES.iter().sum::<usize>() + PART.len()) as u64;
+        let large = SIZES[6] as u64;
+        match path {
+            SendPath::Auto => assert!(memory > 0 && sendfile > large, "{memory} {sendfile}"),
+            SendPath::Copy => assert_eq!(copy, total),
+            SendPath::Memory => assert_eq!((memory, sendfile), (total - large, large)),
+            SendPath::Sendfile => assert_eq!(sendfile, total),
+            SendPath::Splice => assert_eq!(splice, total),
+        }
+        assert_eq!(copy + memory + sendfile + splice, total, "{path:?}");
+    }
 }
 
 pub(crate) fn a_hundred_uploads_of_one_name(kind: StrategyKind) {

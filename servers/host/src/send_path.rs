@@ -1,0 +1,79 @@
+//! The ways that a file's bytes take to a socket.
+
+use clap::ValueEnum;
+
+/// A file of up to this size is sent from memory unless told otherwise.
+const AUTO_MEMORY_BYTES: u64 = 16 << 10;
+/// A file of up to this size is sent from memory where that is asked for.
+const MEMORY_BYTES: u64 = 1 << 20;
+/// What cannot be kept in memory is read and written together with its head up to this size; what
+/// is larger goes by `sendfile`.
+pub(crate) const COPY_BYTES: u64 = 16 << 10;
+
+/// Which way files are sent. What it comes to is counted in [`SentBytes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum)]
+pub enum SendPath {
+    /// From memory what is small, by sendfile what is large
+    #[default]
+    Auto,
+    /// Read and written, through a buffer of the server's
+    Copy,
+    /// From memory what is small: kept as long as the file is kept open; else as auto
+    Memory,
+    /// By the kernel, from the file to the socket
+    Sendfile,
+    /// By the kernel, from the file into a pipe and from there to the socket
+    Splice,
+}
+
+impl SendPath {
+    /// The choice, and then every path to choose.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Copy, Self::Memory, Self::Sendfile, Self::Splice];
+
+    /// The one spelling used in flags, records and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Copy => "copy",
+            Self::Memory => "memory",
+            Self::Sendfile => "sendfile",
+            Self::Splice => "splice",
+        }
+    }
+
+    /// The size of the largest file whose content it keeps in memory.
+    pub(crate) fn memory_bytes(self) -> u64 {
+        match self {
+            Self::Auto => AUTO_MEMORY_BYTES,
+            Self::Memory => MEMORY_BYTES,
+            Self::Copy | Self::Sendfile | Self::Splice => 0,
+        }
+    }
+}
+
+/// How many bytes of files went by each path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SentBytes {
+    /// Read and written.
+    pub copy: u64,
+    /// From memory.
+    pub memory: u64,
+    /// By `sendfile`.
+    pub sendfile: u64,
+    /// By `splice`, through a pipe.
+    pub splice: u64,
+}
+
+impl SentBytes {
+    /// The path that carried most; `None` where nothing was sent.
+    pub fn main_path(&self) -> Option<SendPath> {
+        let paths = [
+            (self.copy, SendPath::Copy),
+            (self.memory, SendPath::Memory),
+            (self.sendfile, SendPath::Sendfile),
+            (self.splice, SendPath::Splice),
+        ];
+        let (most, path) = paths.into_iter().max_by_key(|(bytes, _)| *bytes)?;
+        (most > 0).then_some(path)
+    }
+}

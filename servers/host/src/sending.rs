@@ -1,0 +1,154 @@
+//! Sending to a socket: what was composed, and files by whichever path.
+
+mod pipe;
+
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+use fileserver_proto::{Buffer, StoreError};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+
+use crate::send_path::{COPY_BYTES, SendPath, SentBytes};
+use crate::store::Download;
+
+/// The most one step hands to the kernel: sending until the socket is full would drive the
+/// file's pages out of the processor's cache before the reader takes them, and starve others.
+pub(crate) const STEP_BYTES: u64 = 128 << 10;
+/// The most that one step reads into a buffer to send it from there.
+const COPY_STEP_BYTES: u64 = 64 << 10;
+/// Content of up to this size is copied behind its head rather than listed beside it: one piece
+/// costs the kernel less than two.
+const JOINED_BYTES: usize = 4 << 10;
+
+/// Why a part of a file was not sent.
+pub(crate) enum SendFileError {
+    Socket(Errno),
+    Store(StoreError),
+}
+
+impl From<Errno> for SendFileError {
+    fn from(errno: Errno) -> Self {
+        Self::Socket(errno)
+    }
+}
+
+/// Sends what was composed, or some of it. `more` says that further output follows at once.
+pub(crate) fn send(socket: BorrowedFd<'_>, output: &mut Buffer, more: bool) -> Result<(), Errno> {
+    let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+    let sent = rustix::net::send(socket, output.filled(), flags)?;
+    output.consume(sent);
+    Ok(())
+}
+
+/// Sends what was composed, then `len` bytes of the file from `offset` on, or some of all that;
+/// returns how many bytes of the file went out, and counts them by the path they took.
+pub(crate) fn send_file(
+    socket: BorrowedFd<'_>,
+    output: &mut Buffer,
+    download: &Download,
+    (offset, len): (u64, u64),
+    path: SendPath,
+    count: &mut SentBytes,
+) -> Result<u64, SendFileError> {
+    let step = len.min(STEP_BYTES);
+    let by_kernel = match path {
+        SendPath::Auto | SendPath::Memory => match download.content(path) {
+            Some(content) => {
+                let end = content.len() as u64;
+                let part = &content[offset.min(end) as usize..(offset + step).min(end) as usize];
+                let sent = send_with(socket, output, part)?;
+                count.memory += sent;
+                return Ok(sent);
+            }
+            None if download.info().len <= COPY_BYTES => None,
+            None => Some(SendPath::Sendfile),
+        },
+        SendPath::Copy => None,
+        SendPath::Sendfile | SendPath::Splice => Some(path),
+    };
+    let Some(by_kernel) = by_kernel else {
+        return send_copy(socket, output, download, offset, len, count);
+    };
+    if !output.is_empty() {
+        send(socket, output, true)?;
+        if !output.is_empty() {
+            return Ok(0);
+        }
+    }
+    let (sent, counted) = match by_kernel {
+        SendPath::Splice => {
+            (pipe::splice(socket, download.file(), offset, step as usize), &mut count.splice)
+        }
+        SendPath::Auto | SendPath::Copy | SendPath::Memory | SendPath::Sendfile => {
+            let mut position = offset;
+            let sent =
+                rustix::fs::sendfile(socket, download.file(), Some(&mut position), step as usize);
+            (sent, &mut count.sendfile)
+        }
+    };
+    match sent {
+        Ok(0) => Err(SendFileError::Store(StoreError::Failed)),
+        Ok(sent) => {
+            *counted += sent as u64;
+            Ok(sent as u64)
+        }
+        // A file system that can't.
+        Err(Errno::INVAL | Errno::NOSYS) => send_copy(socket, output, download, offset, len, count),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Sends what was composed and a part of the file that is read behind it.
+fn send_copy(
+    socket: BorrowedFd<'_>,
+    output: &mut Buffer,
+    download: &Download,
+    offset: u64,
+    len: u64,
+    count: &mut SentBytes,
+) -> Result<u64, SendFileError> {
+    let head = output.len();
+    let len = len.min(COPY_STEP_BYTES) as usize;
+    output.reserve(len);
+    let read = match rustix::io::pread(download.file(), &mut output.spare()[..len], offset) {
+        Ok(0) => return Err(SendFileError::Store(StoreError::Failed)),
+        Ok(read) => read,
+        Err(errno) => {
+            tracing::warn!("reading a file failed: {errno}");
+            return Err(SendFileError::Store(StoreError::Failed));
+        }
+    };
+    output.commit(read);
+    let sent = rustix::net::send(socket, output.filled(), SendFlags::NOSIGNAL);
+    let sent = take_off(output, head, sent)?;
+    count.copy += sent;
+    Ok(sent)
+}
+
+/// Sends what was composed and this content in one call.
+fn send_with(
+    socket: BorrowedFd<'_>,
+    output: &mut Buffer,
+    content: &[u8],
+) -> Result<u64, SendFileError> {
+    let head = output.len();
+    let sent = if content.len() <= JOINED_BYTES {
+        output.push(content);
+        rustix::net::send(socket, output.filled(), SendFlags::NOSIGNAL)
+    } else {
+        let pieces = [IoSlice::new(output.filled()), IoSlice::new(content)];
+        let mut nothing = SendAncillaryBuffer::default();
+        rustix::net::sendmsg(socket, &pieces, &mut nothing, SendFlags::NOSIGNAL)
+    };
+    Ok(take_off(output, head, sent)?)
+}
+
+/// Takes what was sent off the output, and all content behind the head: what of it was not sent
+/// is read again. Returns how much of the content was sent.
+fn take_off(output: &mut Buffer, head: usize, sent: Result<usize, Errno>) -> Result<u64, Errno> {
+    output.truncate(head);
+    let sent = sent?;
+    output.consume(sent.min(head));
+    Ok(sent.saturating_sub(head) as u64)
+}
