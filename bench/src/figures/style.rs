@@ -116,9 +116,10 @@ mod tests {
             assert_eq!(look.dashed, !ours.contains(&all[index]));
         }
         for group in [&ours[..], &real] {
-            let colours: Vec<_> = group.iter().map(|name| Look::of(name, &all).hex()).collect();
+            let first = group.iter().take(COLOURS.len());
+            let colours: Vec<_> = first.map(|name| Look::of(name, &all).hex()).collect();
             let other = |index: usize| colours[index + 1..].contains(&colours[index]);
-            assert!(!(0..colours.len().min(COLOURS.len())).any(other), "{colours:?}");
+            assert!(!(0..colours.len()).any(other), "{colours:?}");
         }
         assert_eq!(Look::of("nginx", &["nginx"]), Look::of("nginx", &all));
         assert_eq!(Look::of("selector", &["selector"]), Look::of("selector", &all));
