@@ -21,11 +21,12 @@ use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
 use crate::environment::{Environment, command_line};
 use crate::files;
+use crate::lab_report::Cover;
 use crate::local::LocalExecutor;
 use crate::peer::Peer;
 use crate::plan::{BUILT_IN, Order, Overrides, Plan};
 use crate::progress::Display;
-use crate::publish::{Published, plot, publish};
+use crate::publish::{Published, plot, print_charts, print_paper, publish};
 use crate::run::{RunEnd, run};
 use crate::run_folder::RunFolder;
 use crate::schedule::{cells, schedule};
@@ -52,6 +53,7 @@ const INTERRUPTED: u8 = 130;
   cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'
   cargo run --release -- report results/latest
+  cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
 
 Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (what was measured is kept)")]
 pub struct Cli {
@@ -73,10 +75,7 @@ enum Action {
         folder: PathBuf,
     },
     /// Make the report of a results folder again, with its charts, from its CSV files alone
-    Report {
-        /// A folder that bench has made
-        folder: PathBuf,
-    },
+    Report(ReportArgs),
     /// Write the files that loads ask for, for a server that runs already
     Files {
         /// The folder that it serves
@@ -133,6 +132,34 @@ struct RunArgs {
     out: Option<PathBuf>,
 }
 
+/// What to make of a results folder.
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// A folder that bench has made
+    folder: PathBuf,
+    /// A paper to hand in as well: report.pdf
+    #[arg(long)]
+    pdf: bool,
+    /// The charts as pixels as well, at print resolution: plots/*.png
+    #[arg(long)]
+    png: bool,
+    /// Title of the paper, in place of the plan's question
+    #[arg(long, value_name = "TEXT", requires = "pdf")]
+    title: Option<String>,
+    /// Who hands the paper in; may be given several times
+    #[arg(long, value_name = "NAME", requires = "pdf")]
+    author: Vec<String>,
+    /// The course that the paper is for
+    #[arg(long, value_name = "TEXT", requires = "pdf")]
+    course: Option<String>,
+    /// A transcript for the paper's end, such as of the client; may be given several times
+    #[arg(long, value_name = "FILE", requires = "pdf")]
+    transcript: Vec<PathBuf>,
+    /// A listing for the paper's end: a file that holds one, or a folder to list as ls -la does
+    #[arg(long, value_name = "PATH", requires = "pdf")]
+    listing: Vec<PathBuf>,
+}
+
 /// Which way the files travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -152,7 +179,7 @@ impl Cli {
             Some(Action::Run(arguments)) => run_plan(arguments),
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
-            Some(Action::Report { folder }) => rereport(&folder),
+            Some(Action::Report(arguments)) => rereport(arguments),
             Some(Action::Files { folder, sizes }) => write_files(&folder, &sizes),
             Some(Action::Launch { words }) => launch(&words),
             Some(Action::Serve(arguments)) => return serve(&arguments),
@@ -302,10 +329,34 @@ fn replot(folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rereport(folder: &Path) -> anyhow::Result<ExitCode> {
-    let folder = RunFolder::open(folder)?;
+fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
+    let folder = RunFolder::open(&arguments.folder)?;
     let published = publish(&folder)?;
-    say(&format!("{}\n{}\n", published.verdict.sentence, folder.report().display()));
+    let mut text = format!("{}\n{}\n", published.verdict.sentence, folder.report().display());
+    if arguments.png {
+        for path in print_charts(&folder, &published)? {
+            text += &format!("{}\n", path.display());
+        }
+    }
+    if arguments.pdf {
+        let cover = Cover {
+            title: arguments.title,
+            authors: arguments.author,
+            course: arguments.course,
+            transcripts: arguments.transcript,
+            listings: arguments.listing,
+        };
+        let (path, lacking) = print_paper(&folder, &published, &cover)?;
+        text += &format!("{}\n", path.display());
+        if !lacking.is_empty() {
+            let _ = writeln!(
+                io::stderr(),
+                "warning: the paper's fonts lack {}: a box stands for each",
+                lacking.iter().map(|letter| format!("'{letter}'")).collect::<Vec<_>>().join(" ")
+            );
+        }
+    }
+    say(&text);
     Ok(ExitCode::SUCCESS)
 }
 

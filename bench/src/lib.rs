@@ -10,12 +10,17 @@ pub mod environment;
 pub mod executor;
 pub mod figures;
 pub mod files;
+pub mod fonts;
 pub mod given;
+pub mod guide;
+pub mod lab_report;
 pub mod local;
 #[cfg(test)]
 mod mock;
 pub mod outcome;
+pub mod paper;
 pub mod peer;
+pub mod picture;
 pub mod plan;
 pub mod probe;
 pub mod process_tree;

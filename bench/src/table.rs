@@ -1,4 +1,7 @@
-//! The summary as a table for a terminal, a Markdown file or a page.
+//! The summary as a table for a terminal, a Markdown or LaTeX file, or a page.
+
+mod latex;
+mod markdown;
 
 use loadgen::load::Direction;
 use serde::Serialize;
@@ -8,6 +11,9 @@ use crate::schedule::Cell;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
 use crate::units;
+
+pub use latex::latex;
+pub use markdown::markdown;
 
 /// The columns of every table.
 pub const COLUMNS: [&str; 11] = [

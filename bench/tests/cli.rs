@@ -71,6 +71,17 @@ connections = [2]
 sizes = ["16KiB"]
 "#;
 
+/// A run that is committed, with the real servers.
+fn recorded(scratch: &Scratch) -> PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/2026-11-21T115843-vm");
+    let to = scratch.path("recorded");
+    fs::create_dir(&to).unwrap();
+    for name in ["trials.csv", "latency.csv", "timeseries.csv", "plan.toml", "environment.toml"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    to
+}
+
 /// Every file of a folder with its content, charts included.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
@@ -135,6 +146,48 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
     let again = output(&["report", out.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
     assert!(contents(&out) == before, "the files differ");
+}
+
+#[test]
+fn a_recorded_run_becomes_a_paper_pictures_and_tables() {
+    let scratch = Scratch::new();
+    let folder = recorded(&scratch);
+    let transcript =
+        scratch.file("client.txt", "client> send meme.png\n\u{1b}[32mdone\u{1b}[0m 100 %\n");
+    let made = bench(&["report", folder.to_str().unwrap(), "--pdf", "--png"])
+        .args(["--title", "Lab 3", "--author", "Ada Lovelace", "--author", "某人"])
+        .args(["--course", "Networks", "--transcript", &transcript, "--listing"])
+        .arg(scratch.folder.path())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&made.stdout), text(&made.stderr));
+    assert_eq!(made.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("fonts lack '人' '某'"), "{stderr}");
+    assert!(stdout.contains("report.pdf"), "{stdout}");
+    let pdf = fs::read(folder.join("report.pdf")).unwrap();
+    assert!(pdf.starts_with(b"%PDF-1.") && pdf.len() > 50_000, "{} bytes", pdf.len());
+    for svg in fs::read_dir(folder.join("plots")).unwrap().map(|entry| entry.unwrap().path()) {
+        let png = fs::read(svg.with_extension("png")).unwrap();
+        assert!(png.starts_with(b"\x89PNG"), "{}", svg.display());
+    }
+    let markdown = fs::read_to_string(folder.join("table.md")).unwrap();
+    assert!(markdown.contains("\n| nginx (real) | "), "{markdown}");
+    let latex = fs::read_to_string(folder.join("table.tex")).unwrap();
+    assert!(latex.contains("\\toprule") && latex.is_ascii(), "{latex}");
+    let again = output(&["report", folder.to_str().unwrap(), "--pdf"]);
+    assert_eq!(again.status.code(), Some(0));
+    let pngs =
+        contents(&folder).into_iter().filter(|(path, _)| path.extension() == Some("png".as_ref()));
+    assert_eq!(pngs.count(), 0, "charts that were not asked for again are not kept");
+
+    for arguments in [
+        &["--author", "Ada Lovelace"][..],
+        &["--pdf", "--transcript", "no-such-file"],
+        &["--pdf", "--listing", "no-such-folder"],
+    ] {
+        let said = refusal(&[&["report", folder.to_str().unwrap()], arguments].concat());
+        assert!(said.contains("--pdf") || said.contains("no-such-f"), "{said}");
+    }
 }
 
 #[test]
