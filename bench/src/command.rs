@@ -11,27 +11,26 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fileserver::StrategyKind;
 use fileserver::command::ServerArgs;
-use fileserver::{SendPath, StrategyKind};
 use jiff::Timestamp;
-use loadgen::load::{Direction, EngineChoice};
+use loadgen::load::Direction;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
 use crate::environment::{Environment, command_line};
 use crate::files;
+use crate::lab_report::Cover;
 use crate::local::LocalExecutor;
 use crate::peer::Peer;
-use crate::plan::{Order, Overrides, Plan};
-use crate::plans;
+use crate::plan::{BUILT_IN, Order, Overrides, Plan};
 use crate::progress::Display;
-use crate::publish::{Published, plot, publish};
+use crate::publish::{Published, plot, print_charts, print_paper, publish};
 use crate::run::{RunEnd, run};
 use crate::run_folder::RunFolder;
 use crate::schedule::{cells, schedule};
 use crate::size::ByteSize;
-use crate::spelling;
 
 /// What to do without a plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
@@ -50,12 +49,11 @@ const INTERRUPTED: u8 = 130;
 #[command(after_help = "Examples, from the folder of the repository:
   cargo run --release                        the default comparison, in about 90 seconds
   cargo run --release -- run --quick         a first impression, in under 30
-  cargo run --release -- run --strategies all the same with every strategy
-  cargo run --release -- run concurrency idle some experiments, by name: see `list`
   cargo run --release -- run --strategies threaded,selector --connections 1,64 --rounds 7
   cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'
   cargo run --release -- report results/latest
+  cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
 
 Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (what was measured is kept)")]
 pub struct Cli {
@@ -68,13 +66,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Run a comparison (what happens without a subcommand, too)
-    Run {
-        /// Plans that come with the program, by name: several become one run [default: default]
-        #[arg(value_name = "PLAN", conflicts_with_all = ["quick", "plan"])]
-        names: Vec<String>,
-        #[command(flatten)]
-        arguments: Box<RunArgs>,
-    },
+    Run(RunArgs),
     /// Show the plans, strategies and real servers there are
     List,
     /// Draw the charts of a results folder again, from its CSV files alone
@@ -83,10 +75,7 @@ enum Action {
         folder: PathBuf,
     },
     /// Make the report of a results folder again, with its charts, from its CSV files alone
-    Report {
-        /// A folder that bench has made
-        folder: PathBuf,
-    },
+    Report(ReportArgs),
     /// Write the files that loads ask for, for a server that runs already
     Files {
         /// The folder that it serves
@@ -126,30 +115,6 @@ struct RunArgs {
     /// Which way the files travel
     #[arg(long, value_name = "WAY")]
     direction: Option<Way>,
-    /// Open a new connection for every request, in every part of the plan
-    #[arg(long)]
-    no_keep_alive: bool,
-    /// Requests per second that arrive whatever the server does (open loop)
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
-    rate: Option<Vec<u32>>,
-    /// Idle connections beside those that ask
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
-    idle: Option<Vec<usize>>,
-    /// Connections beside them that take a large file in drops
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
-    slow_readers: Option<Vec<usize>>,
-    /// Connections beside them that send a request in drops
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
-    slow_senders: Option<Vec<usize>>,
-    /// The way in which our servers send files: auto, copy, memory, sendfile or splice
-    #[arg(long, value_name = "PATH", value_parser = spelling::send_path::parse)]
-    send_path: Option<SendPath>,
-    /// What the load generator waits with: epoll, uring, or auto for the faster one there is
-    #[arg(long, value_name = "ENGINE", value_parser = spelling::engine::parse)]
-    engine: Option<EngineChoice>,
-    /// Time before each measured window whose requests are not counted
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    warm_up: Option<Duration>,
     /// Length of each measured window, such as 500ms or 2s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -167,6 +132,34 @@ struct RunArgs {
     out: Option<PathBuf>,
 }
 
+/// What to make of a results folder.
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// A folder that bench has made
+    folder: PathBuf,
+    /// A paper to hand in as well: report.pdf
+    #[arg(long)]
+    pdf: bool,
+    /// The charts as pixels as well, at print resolution: plots/*.png
+    #[arg(long)]
+    png: bool,
+    /// Title of the paper, in place of the plan's question
+    #[arg(long, value_name = "TEXT", requires = "pdf")]
+    title: Option<String>,
+    /// Who hands the paper in; may be given several times
+    #[arg(long, value_name = "NAME", requires = "pdf")]
+    author: Vec<String>,
+    /// The course that the paper is for
+    #[arg(long, value_name = "TEXT", requires = "pdf")]
+    course: Option<String>,
+    /// A transcript for the paper's end, such as of the client; may be given several times
+    #[arg(long, value_name = "FILE", requires = "pdf")]
+    transcript: Vec<PathBuf>,
+    /// A listing for the paper's end: a file that holds one, or a folder to list as ls -la does
+    #[arg(long, value_name = "PATH", requires = "pdf")]
+    listing: Vec<PathBuf>,
+}
+
 /// Which way the files travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -182,11 +175,11 @@ impl Cli {
     /// Does what was asked; the exit code is for the calling process.
     pub fn execute(self) -> ExitCode {
         let done = match self.action {
-            None => run_plan(&[], self.run),
-            Some(Action::Run { names, arguments }) => run_plan(&names, *arguments),
+            None => run_plan(self.run),
+            Some(Action::Run(arguments)) => run_plan(arguments),
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
-            Some(Action::Report { folder }) => rereport(&folder),
+            Some(Action::Report(arguments)) => rereport(arguments),
             Some(Action::Files { folder, sizes }) => write_files(&folder, &sizes),
             Some(Action::Launch { words }) => launch(&words),
             Some(Action::Serve(arguments)) => return serve(&arguments),
@@ -198,9 +191,9 @@ impl Cli {
     }
 }
 
-fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
+fn run_plan(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let out = arguments.out.clone();
-    let mut plan = chosen_plan(names, arguments)?;
+    let mut plan = chosen_plan(arguments)?;
     let missing = without_missing(&mut plan);
     for peer in &missing {
         let _ = writeln!(io::stderr(), "{}", peer.hint());
@@ -240,14 +233,13 @@ fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
+fn chosen_plan(arguments: RunArgs) -> anyhow::Result<Plan> {
     let plan = match (&arguments.plan, arguments.quick) {
         (Some(path), _) => {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read the plan {} ({PLANS})", path.display()))?;
-            Plan::parse(&text, &path.display().to_string())?.with_included()?
+            Plan::parse(&text, &path.display().to_string())?
         }
-        (None, false) if !names.is_empty() => Plan::combined(names)?,
         (None, quick) => Plan::built_in(if quick { "quick" } else { "default" })
             .expect("both plans are in the program"),
     };
@@ -259,14 +251,6 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
             Way::Upload => Some(Direction::Upload),
             Way::Both => None,
         }),
-        per_request: arguments.no_keep_alive,
-        rates_per_s: arguments.rate,
-        idle: arguments.idle,
-        slow_readers: arguments.slow_readers,
-        slow_senders: arguments.slow_senders,
-        send_path: arguments.send_path,
-        engine: arguments.engine,
-        warm_up: arguments.warm_up,
         window: arguments.duration,
         rounds: arguments.rounds,
         order: arguments.order,
@@ -345,29 +329,47 @@ fn replot(folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rereport(folder: &Path) -> anyhow::Result<ExitCode> {
-    let folder = RunFolder::open(folder)?;
+fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
+    let folder = RunFolder::open(&arguments.folder)?;
     let published = publish(&folder)?;
-    say(&format!("{}\n{}\n", published.verdict.sentence, folder.report().display()));
+    let mut text = format!("{}\n{}\n", published.verdict.sentence, folder.report().display());
+    if arguments.png {
+        for path in print_charts(&folder, &published)? {
+            text += &format!("{}\n", path.display());
+        }
+    }
+    if arguments.pdf {
+        let cover = Cover {
+            title: arguments.title,
+            authors: arguments.author,
+            course: arguments.course,
+            transcripts: arguments.transcript,
+            listings: arguments.listing,
+        };
+        let (path, lacking) = print_paper(&folder, &published, &cover)?;
+        text += &format!("{}\n", path.display());
+        if !lacking.is_empty() {
+            let _ = writeln!(
+                io::stderr(),
+                "warning: the paper's fonts lack {}: a box stands for each",
+                lacking.iter().map(|letter| format!("'{letter}'")).collect::<Vec<_>>().join(" ")
+            );
+        }
+    }
+    say(&text);
     Ok(ExitCode::SUCCESS)
 }
 
 fn list() -> anyhow::Result<ExitCode> {
-    let mut text = "Plans (bench run NAME…):\n".to_owned();
-    for (name, _) in plans::ALL {
+    let mut text = "Plans:\n".to_owned();
+    for (name, _) in BUILT_IN {
         let plan = Plan::built_in(name).expect("it is in the program");
         let trials = schedule(&plan).len();
-        let time = in_minutes(plan.least_time(trials));
-        text += &format!("  {name:<14} {} ({trials} trials, {time} and more)\n", plan.question);
+        let seconds = plan.least_time(trials).as_secs();
+        text +=
+            &format!("  {name:<14} {} ({trials} trials, {seconds} s and more)\n", plan.question);
         let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();
-        let others = plan.against.iter().map(|peer| peer.name());
-        let all: Vec<_> = strategies.into_iter().chain(others).collect();
-        text += &format!("  {:<14} {}\n", "", all.join(", "));
-        if !plan.experiments.is_empty() {
-            let parts: Vec<_> = plan.experiments.iter().map(|one| one.name.as_str()).collect();
-            text += &format!("  {:<14} all of {}\n", "", parts.join(", "));
-            continue;
-        }
+        text += &format!("  {:<14} {}\n", "", strategies.join(", "));
         for sweep in &plan.sweeps {
             text += &format!("  {:<14} {}\n", "", sweep.description());
         }
@@ -385,13 +387,6 @@ fn list() -> anyhow::Result<ExitCode> {
     }
     say(&text);
     Ok(ExitCode::SUCCESS)
-}
-
-fn in_minutes(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..=180 => format!("{seconds} s"),
-        seconds => format!("{} min", seconds.div_ceil(60)),
-    }
 }
 
 fn write_files(folder: &Path, sizes: &[ByteSize]) -> anyhow::Result<ExitCode> {

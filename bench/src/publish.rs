@@ -1,6 +1,10 @@
 //! From records to everything that people read: table, verdict, charts, report.
 
+use std::path::PathBuf;
+
 use crate::figures::{self, Figure};
+use crate::lab_report::{self, Cover};
+use crate::picture;
 use crate::report;
 use crate::run_folder::{Contents, RunFolder};
 use crate::summary::Summary;
@@ -16,14 +20,12 @@ pub struct Published {
     pub verdict: Verdict,
     /// The charts.
     pub figures: Vec<Figure>,
-    /// Servers that all others are held against.
-    pub baseline: Vec<String>,
 }
 
 impl Published {
     /// The results as a table for the terminal.
     pub fn table(&self) -> String {
-        table::text(&self.summary, &self.baseline)
+        table::text(&self.summary)
     }
 }
 
@@ -36,7 +38,7 @@ pub fn plot(folder: &RunFolder) -> anyhow::Result<Published> {
     Ok(published)
 }
 
-/// Reads a folder's records and writes its charts and its report.
+/// Reads a folder's records and writes its charts, its report and its tables.
 ///
 /// # Errors
 /// The folder cannot be read or written.
@@ -46,7 +48,31 @@ pub fn publish(folder: &RunFolder) -> anyhow::Result<Published> {
         &report::html(&contents, &published)?,
         &report::readme(&contents, &published),
     )?;
+    let tables = table::tables(&published.summary);
+    folder.write_tables(&table::markdown(&tables), &table::latex(&tables))?;
     Ok(published)
+}
+
+/// Writes each chart as pixels, for programs that take no SVG, and returns where.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn print_charts(folder: &RunFolder, published: &Published) -> anyhow::Result<Vec<PathBuf>> {
+    let print = |figure: &Figure| folder.write_png(figure, &picture::png(&figure.svg)?);
+    published.figures.iter().map(print).collect()
+}
+
+/// Writes the paper and returns where, with the letters that its fonts do not have.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn print_paper(
+    folder: &RunFolder,
+    published: &Published,
+    cover: &Cover,
+) -> anyhow::Result<(PathBuf, Vec<char>)> {
+    let paper = lab_report::paper(&folder.read()?, published, cover)?;
+    Ok((folder.write_paper(&paper.pdf()?)?, paper.lacking_letters()))
 }
 
 fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
@@ -56,6 +82,5 @@ fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
     verdict.notes.extend(contents.environment.machine.warning());
     let figures = figures::draw(&summary);
     folder.write_figures(&figures)?;
-    let baseline = contents.plan.baseline.clone();
-    Ok((contents, Published { summary, verdict, figures, baseline }))
+    Ok((contents, Published { summary, verdict, figures }))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::environment::typed;
 use crate::figures::Figure;
-use crate::plan::Order;
+use crate::guide;
 use crate::publish::Published;
 use crate::run_folder::Contents;
 use crate::summary::Line;
@@ -22,12 +22,12 @@ struct Page<'p> {
     verdict: &'p str,
     notes: &'p [String],
     setup: Vec<(&'static str, String)>,
-    targets: Vec<Server>,
+    servers: Vec<Server>,
     figures: &'p [Figure],
     columns: [&'static str; table::COLUMNS.len()],
     tables: Vec<Table>,
-    rounds: u32,
-    order: &'static str,
+    methods: Vec<String>,
+    glossary: &'static [(&'static str, &'static str)],
 }
 
 /// The page.
@@ -43,15 +43,12 @@ pub fn html(contents: &Contents, published: &Published) -> anyhow::Result<String
         verdict: &published.verdict.sentence,
         notes: &published.verdict.notes,
         setup: setup(contents, published),
-        targets: targets(contents),
+        servers: servers(contents),
         figures: &published.figures,
         columns: table::COLUMNS,
-        tables: table::tables(&published.summary, &published.baseline),
-        rounds: contents.plan.rounds,
-        order: match contents.plan.order {
-            Order::Mirrored => "in mirrored order (A B B A)",
-            Order::Shuffled => "in an order drawn from the recorded seed",
-        },
+        tables: table::tables(&published.summary),
+        methods: guide::methods(&contents.plan),
+        glossary: &guide::GLOSSARY,
     };
     Ok(templates.get_template("report.html")?.render(Serde(&page))?)
 }
@@ -80,7 +77,7 @@ pub fn readme(contents: &Contents, published: &Published) -> String {
 }
 
 /// What the setup card says, line by line.
-fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, String)> {
+pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, String)> {
     let (plan, environment) = (&contents.plan, &contents.environment);
     let (machine, placement) = (&environment.machine, &environment.placement);
     let pinned = |cores: &[usize]| match cores {
@@ -100,8 +97,7 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
         (
             "Each",
             format!(
-                "{} ms measured after {} ms of warm-up; closed loop and keep-alive, where not told \
-                 otherwise; {} wire",
+                "{} ms measured after {} ms of warm-up, closed loop, keep-alive, {} wire",
                 plan.window_ms,
                 plan.warm_up_ms,
                 plan.wire.name()
@@ -118,16 +114,7 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
             format!("load average {load}{busy}")
         }),
         ("Server", pinned(&placement.server_cores)),
-        ("Generator", {
-            let engines = distinct(published, |line| &line.engines);
-            let engine = if engines.is_empty() { String::new() } else { format!(", {engines}") };
-            pinned(&placement.generator_cores) + &engine
-        }),
-        ("Send path", {
-            let ran = distinct(published, |line| &line.send_paths);
-            let ran = if ran.is_empty() { String::new() } else { format!(" (what ran: {ran})") };
-            format!("{}{ran}", plan.send_path.name())
-        }),
+        ("Generator", pinned(&placement.generator_cores)),
         (
             "Files on",
             format!(
@@ -153,19 +140,8 @@ fn setup(contents: &Contents, published: &Published) -> Vec<(&'static str, Strin
     lines
 }
 
-/// What trials recorded, each value once.
-fn distinct<'p>(published: &'p Published, of: fn(&'p Line) -> &'p Vec<String>) -> String {
-    let mut seen: Vec<&str> = Vec::new();
-    for value in published.summary.lines.iter().flat_map(of) {
-        if !seen.contains(&value.as_str()) {
-            seen.push(value);
-        }
-    }
-    seen.join(", ")
-}
-
 /// The servers: name, what sets it apart, and what is known of it.
-fn targets(contents: &Contents) -> Vec<Server> {
+pub(crate) fn servers(contents: &Contents) -> Vec<Server> {
     let infos = &contents.environment.targets;
     let mut servers: Vec<Server> = contents
         .plan
@@ -196,9 +172,9 @@ fn targets(contents: &Contents) -> Vec<Server> {
 
 /// A server as the page introduces it.
 #[derive(Debug, Serialize)]
-struct Server {
-    name: String,
-    known: String,
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) known: String,
     /// A file within the folder.
     configuration: Option<String>,
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use jiff::Zoned;
-use loadgen::load::LoadReport;
 
 use crate::environment::Environment;
 use crate::figures::Figure;
@@ -16,10 +15,12 @@ use crate::record::{FILES, Records};
 const PLAN: &str = "plan.toml";
 const ENVIRONMENT: &str = "environment.toml";
 const PEERS: &str = "peers";
-const HISTOGRAMS: &str = "hdr";
 const PLOTS: &str = "plots";
 const REPORT: &str = "report.html";
 const README: &str = "README.md";
+const PAPER: &str = "report.pdf";
+const TABLE_MARKDOWN: &str = "table.md";
+const TABLE_LATEX: &str = "table.tex";
 
 /// A results folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +125,7 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn write_plan(&self, plan: &Plan) -> anyhow::Result<()> {
-        self.write(PLAN, &toml::to_string(plan)?)
+        self.write(PLAN, toml::to_string(plan)?)
     }
 
     /// Writes what is known of where and how.
@@ -132,7 +133,7 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn write_environment(&self, environment: &Environment) -> anyhow::Result<()> {
-        self.write(ENVIRONMENT, &toml::to_string(environment)?)
+        self.write(ENVIRONMENT, toml::to_string(environment)?)
     }
 
     /// Writes the configuration of a real server and returns its name within the folder.
@@ -146,23 +147,8 @@ impl RunFolder {
         Ok(name)
     }
 
-    /// Writes the histograms of a trial in HdrHistogram's own format.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write_histograms(&self, trial: u32, load: &LoadReport) -> anyhow::Result<()> {
-        let folder = self.path.join(HISTOGRAMS);
-        create_all(&folder)?;
-        let path = folder.join(format!("trial-{trial}.hlog"));
-        let written = fs::File::create(&path).and_then(|file| {
-            let mut out = std::io::BufWriter::new(file);
-            load.write_hdr_log(&mut out)?;
-            std::io::Write::flush(&mut out)
-        });
-        written.with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    /// Writes the charts in place of those that are there.
+    /// Writes the charts in place of those that are there. Pictures of charts that are there no
+    /// more would tell of another run, so they go too.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -170,7 +156,11 @@ impl RunFolder {
         let plots = self.path.join(PLOTS);
         create_all(&plots)?;
         for entry in fs::read_dir(&plots)?.flatten() {
-            if entry.path().extension().is_some_and(|extension| extension == "svg") {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "svg" || extension == "png")
+            {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -188,9 +178,37 @@ impl RunFolder {
         self.write(README, readme)
     }
 
-    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+    /// Writes a chart as pixels, beside its SVG, and returns where.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_png(&self, figure: &Figure, png: &[u8]) -> anyhow::Result<PathBuf> {
+        let name = Path::new(PLOTS).join(&figure.file).with_extension("png");
+        self.write(&name.to_string_lossy(), png)?;
+        Ok(self.path.join(name))
+    }
+
+    /// Writes the paper and returns where.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_paper(&self, pdf: &[u8]) -> anyhow::Result<PathBuf> {
+        self.write(PAPER, pdf)?;
+        Ok(self.path.join(PAPER))
+    }
+
+    /// Writes the tables for other people's documents.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write_tables(&self, markdown: &str, latex: &str) -> anyhow::Result<()> {
+        self.write(TABLE_MARKDOWN, markdown)?;
+        self.write(TABLE_LATEX, latex)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
         let path = self.path.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 

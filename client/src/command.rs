@@ -1,18 +1,25 @@
 //! The subcommands, and what they have in common.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use fileserver_proto::Wire;
 
+pub(crate) mod chat;
+pub(crate) mod console;
 pub(crate) mod get;
+mod input;
+pub(crate) mod knock;
 mod link;
 pub(crate) mod load;
 mod memory;
 mod meter;
 pub(crate) mod say;
 pub(crate) mod send;
+mod talk;
+mod transcript;
 
 /// Why a command failed, and with which exit code.
 #[derive(Debug)]
@@ -33,14 +40,21 @@ pub(crate) const INTERRUPTED: u8 = 130;
 impl Failure {
     /// Tells the user in one line and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        let (error, code) = match self {
-            Self::Failed(error) => (error, 1),
-            Self::Usage(error) => (error, 2),
-            Self::ClosedOutput => return ExitCode::SUCCESS,
-            Self::Interrupted => return ExitCode::from(INTERRUPTED),
-        };
-        let _ = writeln!(io::stderr(), "client: {error:#}");
-        ExitCode::from(code)
+        let _ = io::stderr().write_all(self.line().as_bytes());
+        match self {
+            Self::Failed(_) => ExitCode::from(1),
+            Self::Usage(_) => ExitCode::from(2),
+            Self::ClosedOutput => ExitCode::SUCCESS,
+            Self::Interrupted => ExitCode::from(INTERRUPTED),
+        }
+    }
+
+    /// The line that tells the user; empty where there is nobody to tell, or nothing new.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Failed(error) | Self::Usage(error) => format!("client: {error:#}\n"),
+            Self::ClosedOutput | Self::Interrupted => String::new(),
+        }
     }
 }
 
@@ -57,6 +71,8 @@ pub(crate) enum WireArg {
     Framed,
     /// HTTP/1.1
     Http,
+    /// Plain lines, as typed into telnet
+    Text,
 }
 
 impl From<WireArg> for Wire {
@@ -64,6 +80,7 @@ impl From<WireArg> for Wire {
         match wire {
             WireArg::Framed => Self::Framed,
             WireArg::Http => Self::Http,
+            WireArg::Text => Self::Text,
         }
     }
 }
@@ -71,9 +88,13 @@ impl From<WireArg> for Wire {
 /// The wire of a transfer by hand: resuming takes http, and framed is the default otherwise.
 fn transfer_wire(wire: Option<WireArg>, resume: bool) -> Result<Wire, Failure> {
     match (wire, resume) {
-        (Some(WireArg::Framed), true) => Err(Failure::Usage(anyhow::anyhow!(
-            "--resume speaks http: leave --wire framed out, or --resume"
-        ))),
+        (Some(wire @ (WireArg::Framed | WireArg::Text)), true) => {
+            Err(Failure::Usage(anyhow::anyhow!(
+                "--resume speaks http: leave --wire {} out, or --resume",
+                Wire::from(wire).name()
+            )))
+        }
+        (Some(WireArg::Text), false) => Ok(Wire::Text),
         (Some(WireArg::Http), _) | (None, true) => Ok(Wire::Http),
         (Some(WireArg::Framed) | None, false) => Ok(Wire::Framed),
     }
@@ -100,6 +121,15 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 fn resuming(name: &str, done: u64, total: u64) -> String {
     let percent = u128::from(done) * 100 / u128::from(total.max(1));
     format!("{name}: resuming at {percent} % ({} of {})\n", bytes(done), bytes(total))
+}
+
+/// A word as it can be pasted into a shell: harmless characters as they are, others quoted.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_harmless = |c: char| c.is_alphanumeric() || "-._/:=@%+,[]".contains(c);
+    if !word.is_empty() && word.chars().all(is_harmless) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
 /// Bytes as a person reads them.

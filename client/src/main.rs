@@ -10,7 +10,7 @@ mod command;
 
 use command::INTERRUPTED;
 
-/// Talks to a file server: sends and fetches files, says lines, or puts it under load
+/// Talks to a server: sends and fetches files, says lines, chats, or puts it under load
 #[derive(Debug, Parser)]
 #[command(name = "client", version, arg_required_else_help = true)]
 struct Cli {
@@ -23,6 +23,9 @@ enum Command {
     Send(command::send::Args),
     Get(command::get::Args),
     Say(command::say::Args),
+    Knock(command::knock::Args),
+    Console(command::console::Args),
+    Chat(command::chat::Args),
     Load(command::load::Args),
 }
 
@@ -39,6 +42,9 @@ fn main() -> ExitCode {
         Command::Send(args) => command::send::run(args, &stop),
         Command::Get(args) => command::get::run(&args, &stop),
         Command::Say(args) => command::say::run(&args, &stop),
+        Command::Knock(args) => command::knock::run(&args, &stop),
+        Command::Console(args) => command::console::run(&args, &stop),
+        Command::Chat(args) => command::chat::run(&args, &stop),
         Command::Load(args) => command::load::run(&args, &stop),
     };
     match done {

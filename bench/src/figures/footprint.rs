@@ -47,17 +47,9 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         },
     ];
     let noun = slice::noun(direction);
-    let title = format!(
-        "What the server holds, by connections ({} {noun}{})",
-        size.spaced(),
-        slice::apart(summary)
-    );
+    let title = format!("What the server holds, by connections ({} {noun})", size.spaced());
     Some(Figure {
-        file: format!(
-            "footprint-by-connections-{}{}",
-            spelling::direction::name(direction),
-            slice::ending(summary)
-        ),
+        file: format!("footprint-by-connections-{}.svg", spelling::direction::name(direction)),
         svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
         title,
         caption,

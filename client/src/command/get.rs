@@ -1,6 +1,8 @@
 //! `client get`: downloads a file.
 
 mod output;
+mod report;
+mod text;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +16,9 @@ use fileserver_proto::{FileName, Wire};
 use super::link::{Heard, Link};
 use super::meter::Meter;
 use super::{Failure, WireArg, print, resuming, transfer_wire};
-use output::{Output, Resume};
+pub(crate) use output::Output;
+use output::Resume;
+use report::{Authority, Report};
 
 /// Fetch a file from a server
 #[derive(Debug, ClapArgs)]
@@ -23,9 +27,11 @@ use output::{Output, Resume};
   client get docs/notes.txt 127.0.0.1 8800 -o notes-of-today.txt
   client get meme.png localhost 8800 --wire http -o - | sha256sum
   client get film.mkv localhost 8800 --resume
+  client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
 
 The file appears under its name when it is complete; one that is there already is kept, unless
---force is given.")]
+--force is given. With --report-to, another server is connected to before the file is fetched, is then
+told its name and size, and its answer is printed.")]
 pub(crate) struct Args {
     /// The file's name on the server
     name: String,
@@ -48,6 +54,9 @@ pub(crate) struct Args {
     /// Give up after this many seconds without any progress
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
+    /// Tell this server `The size of NAME is BYTES` afterwards, and print its answer
+    #[arg(long, value_name = "HOST:PORT")]
+    report_to: Option<Authority>,
 }
 
 /// Runs the command.
@@ -56,7 +65,10 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         .with_context(|| format!("no server has a file {:?}: check the name", args.name));
     let name = name.map_err(Failure::Usage)?;
     let wire = transfer_wire(args.wire, args.resume)?;
-    let mut output = Output::new(args, &name)?;
+    let mut output = Output::new(args.output.as_deref(), args.force, &name)?;
+    let timeout = Duration::from_secs(args.timeout.max(1));
+    let report = args.report_to.as_ref().map(|to| Report::open(to, timeout, stop)).transpose()?;
+    let is_stdout = output.is_stdout();
     let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
         Ok(len_bytes) => len_bytes,
         Err(Failure::Failed(error)) if output.can_be_resumed() => {
@@ -68,7 +80,19 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    output.publish(len_bytes)
+    output.publish(len_bytes)?;
+    match report {
+        Some(report) => {
+            let answer = report.tell(&format!("The size of {name} is {len_bytes}"))?;
+            // Standard output may carry the file itself.
+            if is_stdout {
+                eprint!("{answer}");
+                return Ok(());
+            }
+            print(&answer)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Fetches what is not there yet; returns how much there is then.
@@ -83,6 +107,9 @@ fn fetch(
     let earlier = if args.resume { output.resume(&server, name.as_str())? } else { None };
     let timeout = Duration::from_secs(args.timeout.max(1));
     let mut link = Link::open(&args.host, args.port, wire, timeout, stop)?;
+    if wire == Wire::Text {
+        return text::fetch(name, &mut link, output);
+    }
 
     let mut request = Vec::new();
     let target = http::target(name.as_str());

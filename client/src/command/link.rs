@@ -1,7 +1,7 @@
 //! A connection by hand: one request at a time, heard while it is being sent.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,6 +98,19 @@ impl<'a> Link<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Tells the server that nothing more will be sent.
+    pub(crate) fn finish_sending(&self) {
+        // Fails only where the connection has gone, which reading tells.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Whether the server has closed the connection, or says something that nobody asked for:
+    /// between requests both make it useless.
+    pub(crate) fn is_spent(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
     /// Waits for the next part of a reply.

@@ -4,12 +4,21 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::transcript::{Progress, Transcript};
+
 /// Longest name before a bar.
 const NAME_CHARS: usize = 22;
 
 /// Shows how much of a transfer is done.
 #[derive(Debug)]
-pub(crate) enum Meter {
+pub(crate) struct Meter<'t> {
+    view: View,
+    kept: Option<(&'t Transcript, Progress)>,
+}
+
+/// What the console shows.
+#[derive(Debug)]
+enum View {
     /// Percent, bytes, rate and time left, drawn on the terminal.
     Bar(ProgressBar),
     /// A line at each quarter.
@@ -27,10 +36,37 @@ pub(crate) enum Meter {
     },
 }
 
-impl Meter {
+impl<'t> Meter<'t> {
     /// A meter for `name` of `total` bytes, if that is known, of which `done` are done. Plain lines go to standard output,
     /// unless that carries the content.
     pub(crate) fn new(name: &str, total: Option<u64>, done: u64, stdout_is_taken: bool) -> Self {
+        Self { view: View::new(name, total, done, stdout_is_taken), kept: None }
+    }
+
+    /// The same for something that is sent, with what it shows kept in a transcript.
+    pub(crate) fn kept(name: &str, total: u64, done: u64, transcript: &'t Transcript) -> Self {
+        let mut meter = Self::new(name, Some(total), done, false);
+        meter.kept = Some((transcript, Progress::new(name, total, done)));
+        meter.advance(0);
+        meter
+    }
+
+    /// Counts further bytes.
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        self.view.advance(bytes);
+        if let Some((transcript, progress)) = &mut self.kept {
+            transcript.keep_progress(progress, bytes);
+        }
+    }
+
+    /// Ends: the bar stays as it stands, so that the console keeps what was reached.
+    pub(crate) fn finish(self) {
+        self.view.finish();
+    }
+}
+
+impl View {
+    fn new(name: &str, total: Option<u64>, done: u64, stdout_is_taken: bool) -> Self {
         let on_terminal =
             io::stderr().is_terminal() && (stdout_is_taken || io::stdout().is_terminal());
         if !on_terminal {
@@ -61,8 +97,7 @@ impl Meter {
         Self::Bar(bar)
     }
 
-    /// Counts further bytes.
-    pub(crate) fn advance(&mut self, bytes: u64) {
+    fn advance(&mut self, bytes: u64) {
         match self {
             Self::Bar(bar) => bar.inc(bytes),
             Self::Lines { name, total, done, next_percent, to_stderr } => {
@@ -75,8 +110,7 @@ impl Meter {
         }
     }
 
-    /// Ends: the bar stays as it stands, so that the console keeps what was reached.
-    pub(crate) fn finish(self) {
+    fn finish(self) {
         match self {
             Self::Bar(bar) => bar.abandon(),
             Self::Lines { name, total: None, to_stderr, .. } => {

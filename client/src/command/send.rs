@@ -16,7 +16,8 @@ use fileserver_proto::{FileName, Wire};
 
 use super::link::Link;
 use super::meter::Meter;
-use super::{Failure, WireArg, bytes, print};
+use super::transcript::Transcript;
+use super::{Failure, WireArg, bytes};
 
 const BLOCK_BYTES: usize = 256 << 10;
 
@@ -29,6 +30,7 @@ const BLOCK_BYTES: usize = 256 << 10;
   client send a.png b.png c.png 127.0.0.1 8800 --wire http
   client send notes.txt localhost 8800 --as 'notes of today.txt'
   client send film.mkv localhost 8800 --resume
+  client send meme.png localhost 8800 --transcript progress.txt
 
 Shows a progress bar on a terminal, and lines at 0, 25, 50, 75 and 100 % elsewhere; then prints
 the name under which the server stored the file.
@@ -54,6 +56,9 @@ pub(crate) struct Args {
     /// Give up after this many seconds without any progress
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
+    /// Keep what the console shows, progress included, in this file as plain text
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -72,27 +77,63 @@ pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
         return Err(usage("--as names one file: send the others by themselves".to_owned()));
     }
     let wire = super::transfer_wire(args.wire, args.resume)?;
+    if wire == Wire::Text {
+        return Err(usage("the text wire only fetches files: send over framed or http".to_owned()));
+    }
     let files = operands
         .iter()
         .map(|path| Upload::open(path.into(), args.name.as_deref()))
         .collect::<Result<Vec<_>, _>>()?;
 
+    let opened: Vec<&File> = files.iter().map(|upload| &upload.file).collect();
+    let transcript = Transcript::create(args.transcript.as_deref(), &opened)?;
     let timeout = Duration::from_secs(args.timeout.max(1));
-    let server = Server { host, port, wire, timeout, stop };
+    let server = Server { host, port, wire, timeout, stop, transcript: &transcript };
+    let resumed =
+        args.resume.then_some(Resumed { operands: &operands, name: args.name.as_deref() });
+    let done = send_all(files, &server, resumed.as_ref());
+    if let Err(failure) = &done {
+        transcript.keep(&failure.line());
+    }
+    done
+}
+
+/// Sends the files one after the other.
+fn send_all(
+    files: Vec<Upload>,
+    server: &Server<'_>,
+    resumed: Option<&Resumed<'_>>,
+) -> Result<(), Failure> {
     let mut spare = None;
     for (at, mut file) in files.into_iter().enumerate() {
         // An empty file is sent at once or not at all.
-        spare = if args.resume && file.len > 0 {
-            let mut words: Vec<&str> = operands[at..].iter().map(String::as_str).collect();
-            let port = port.to_string();
-            words.extend([&server.host, port.as_str(), "--resume"]);
-            words.extend(args.name.iter().flat_map(|name| ["--as", name]));
-            resume::send(&mut file, &server, spare, &resume::command_line(words))?
-        } else {
-            send(file, server.link(spare)?, &server)?
+        spare = match resumed.filter(|_| file.len > 0) {
+            Some(resumed) => {
+                let command = resumed.command(at, server);
+                resume::send(&mut file, server, spare, &command)?
+            }
+            None => send(file, server.link(spare)?, server)?,
         };
     }
     Ok(())
+}
+
+/// What the command was given that is to be resumed, should it break off.
+#[derive(Debug)]
+struct Resumed<'a> {
+    operands: &'a [String],
+    name: Option<&'a str>,
+}
+
+impl Resumed<'_> {
+    /// What sends the files from this one on.
+    fn command(&self, from: usize, server: &Server<'_>) -> String {
+        let mut words: Vec<&str> = self.operands[from..].iter().map(String::as_str).collect();
+        let port = server.port.to_string();
+        words.extend([&server.host, port.as_str(), "--resume"]);
+        words.extend(self.name.iter().flat_map(|name| ["--as", name]));
+        resume::command_line(words)
+    }
 }
 
 /// Whom to send to, and how.
@@ -103,6 +144,7 @@ struct Server<'a> {
     wire: Wire,
     timeout: Duration,
     stop: &'a AtomicBool,
+    transcript: &'a Transcript,
 }
 
 impl<'a> Server<'a> {
@@ -211,7 +253,8 @@ fn send<'a>(
             framed::data(upload.len, &mut request);
         }
     }
-    let mut meter = Meter::new(&upload.path.display().to_string(), Some(upload.len), 0, false);
+    let shown = upload.path.display().to_string();
+    let mut meter = Meter::kept(&shown, upload.len, 0, server.transcript);
     let sent = link.send(&request)? && send_body(&mut upload, &mut link, &mut meter)?;
     let head = link.hear_head()?;
     meter.finish();
@@ -225,12 +268,16 @@ fn send<'a>(
     };
     let stored = stored.unwrap_or_else(|| upload.name.to_string());
     link.hear_out()?;
-    print(&format!("saved as {stored} ({})\n", bytes(upload.len)))?;
+    server.transcript.print(&format!("saved as {stored} ({})\n", bytes(upload.len)))?;
     Ok(head.keep_alive.then_some(link))
 }
 
 /// Sends the content; false if the server spoke up before its end.
-fn send_body(upload: &mut Upload, link: &mut Link<'_>, meter: &mut Meter) -> Result<bool, Failure> {
+fn send_body(
+    upload: &mut Upload,
+    link: &mut Link<'_>,
+    meter: &mut Meter<'_>,
+) -> Result<bool, Failure> {
     let mut blocks = upload.blocks(upload.len);
     while let Some(block) = blocks.next()? {
         if !link.send(block)? {

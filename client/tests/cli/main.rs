@@ -15,6 +15,7 @@ mod mock;
 mod proxy;
 mod resume;
 mod support;
+mod talking;
 
 #[test]
 fn files_are_sent_over_one_connection_and_their_stored_names_told() {

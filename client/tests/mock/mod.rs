@@ -94,6 +94,14 @@ impl Peer {
         Ok(self.pending.drain(..len).collect())
     }
 
+    /// Reads until the client sends no more.
+    #[allow(dead_code, reason = "not every test program has a use for it")]
+    pub(crate) fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+        let mut all = std::mem::take(&mut self.pending);
+        self.stream.read_to_end(&mut all)?;
+        Ok(all)
+    }
+
     /// Counts a request; returns how many there were before.
     pub(crate) fn count(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)

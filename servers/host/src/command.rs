@@ -42,7 +42,7 @@ pub struct ServerArgs {
     /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8800", value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: SocketAddr,
-    /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector 1]
+    /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector and tokio 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
     /// How the selectors of `multi-selector` come by their connections
@@ -285,7 +285,7 @@ fn settings(args: &ServerArgs) -> Settings {
 
 fn default_workers(strategy: StrategyKind) -> usize {
     let per_core = match strategy {
-        StrategyKind::MultiSelector => 1,
+        StrategyKind::MultiSelector | StrategyKind::Tokio => 1,
         StrategyKind::Iterative
         | StrategyKind::Threaded
         | StrategyKind::ThreadPool

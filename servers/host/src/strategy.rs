@@ -6,6 +6,7 @@ mod multi_selector;
 mod selector;
 mod thread_pool;
 mod threaded;
+mod tokio;
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
 use crate::site::Site;
 
+pub use self::tokio::Tokio;
 pub use hybrid::Hybrid;
 pub use iterative::Iterative;
 pub use multi_selector::MultiSelector;
@@ -67,17 +69,20 @@ pub enum StrategyKind {
     MultiSelector,
     /// A selector for the sockets and a pool of workers for what may block: nginx with aio threads
     Hybrid,
+    /// A task per connection on a runtime of a thread per core that share out their tasks: what most would pick today
+    Tokio,
 }
 
 impl StrategyKind {
     /// All of them, simplest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Iterative,
         Self::Threaded,
         Self::ThreadPool,
         Self::Selector,
         Self::MultiSelector,
         Self::Hybrid,
+        Self::Tokio,
     ];
 
     /// The one spelling used in flags, records and charts.
@@ -89,6 +94,7 @@ impl StrategyKind {
             Self::Selector => "selector",
             Self::MultiSelector => "multi-selector",
             Self::Hybrid => "hybrid",
+            Self::Tokio => "tokio",
         }
     }
 
@@ -101,6 +107,7 @@ impl StrategyKind {
             Self::Selector => Box::new(Selector),
             Self::MultiSelector => Box::new(MultiSelector),
             Self::Hybrid => Box::new(Hybrid),
+            Self::Tokio => Box::new(Tokio),
         }
     }
 
@@ -115,7 +122,8 @@ impl StrategyKind {
             | Self::ThreadPool
             | Self::Selector
             | Self::MultiSelector
-            | Self::Hybrid => Ok(()),
+            | Self::Hybrid
+            | Self::Tokio => Ok(()),
         }
     }
 

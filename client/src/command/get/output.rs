@@ -9,13 +9,12 @@ use fileserver_proto::FileName;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
-use super::Args;
 use crate::command::memory::Memory;
 use crate::command::{Failure, bytes, print, print_bytes};
 
 /// Where the content goes.
 #[derive(Debug)]
-pub(super) enum Output {
+pub(crate) enum Output {
     Stdout,
     File { path: PathBuf, force: bool, partial: Option<Partial> },
 }
@@ -25,18 +24,18 @@ impl Output {
     ///
     /// # Errors
     /// The file is there already, and is not to be overwritten.
-    pub(super) fn new(args: &Args, name: &FileName) -> Result<Self, Failure> {
+    pub(crate) fn new(to: Option<&Path>, force: bool, name: &FileName) -> Result<Self, Failure> {
         let (_, last) = name.split();
-        let path = match &args.output {
+        let path = match to {
             Some(path) if path.as_os_str() == "-" => return Ok(Self::Stdout),
             Some(path) if path.is_dir() => path.join(last),
-            Some(path) => path.clone(),
+            Some(path) => path.to_owned(),
             None => last.into(),
         };
-        if !args.force && path.symlink_metadata().is_ok() {
+        if !force && path.symlink_metadata().is_ok() {
             return Err(taken(&path));
         }
-        Ok(Self::File { path, force: args.force, partial: None })
+        Ok(Self::File { path, force, partial: None })
     }
 
     pub(super) fn is_stdout(&self) -> bool {
@@ -66,7 +65,7 @@ impl Output {
     }
 
     /// Makes ready for content from `offset` on, which `etag` identifies.
-    pub(super) fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
         let Self::File { path, partial, .. } = self else { return Ok(()) };
         let partial = match partial {
             Some(partial) => partial,
@@ -75,7 +74,7 @@ impl Output {
         partial.begin(offset, etag)
     }
 
-    pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Stdout | Self::File { partial: None, .. } => print_bytes(piece),
             Self::File { path, partial: Some(partial), .. } => {
@@ -94,7 +93,7 @@ impl Output {
     }
 
     /// Gives the complete file its name.
-    pub(super) fn publish(self, len_bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn publish(self, len_bytes: u64) -> Result<(), Failure> {
         let Self::File { path, force, partial: Some(mut partial) } = self else { return Ok(()) };
         match partial.rename(&path, force) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&path)),
@@ -114,7 +113,7 @@ pub(super) struct Resume {
 
 /// A file beside its later place, removed unless it gets there or is kept for another attempt.
 #[derive(Debug)]
-pub(super) struct Partial {
+pub(crate) struct Partial {
     path: PathBuf,
     file: File,
     /// Kept files are remembered.

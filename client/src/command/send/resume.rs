@@ -14,7 +14,7 @@ use super::{BLOCK_BYTES, Server, Upload, refusal};
 use crate::command::link::Link;
 use crate::command::memory::Memory;
 use crate::command::meter::Meter;
-use crate::command::{Failure, bytes, print, resuming};
+use crate::command::{Failure, bytes, quoted, resuming};
 
 /// From one question whether an upload is free to the next.
 const RETRY: Duration = Duration::from_millis(200);
@@ -82,13 +82,13 @@ impl<'a> Transfer<'_, 'a> {
         };
         let mut hash = Sha256::new();
         if offset > 0 {
-            print(&resuming(&shown, offset, len))?;
+            self.server.transcript.print(&resuming(&shown, offset, len))?;
             self.hash_front(offset, &mut hash)?;
             // The server may have tired of waiting for that.
             link = self.server.open()?;
         }
 
-        let mut meter = Meter::new(&shown, Some(len), offset, false);
+        let mut meter = Meter::kept(&shown, len, offset, self.server.transcript);
         // The last block goes apart: it carries the hash of all, which nobody knows before it.
         let last_len = (len - offset).min(BLOCK_BYTES as u64);
         let last_offset = len - last_len;
@@ -122,7 +122,7 @@ impl<'a> Transfer<'_, 'a> {
         let stored = link.field("content-location").and_then(http::name);
         let stored = stored.unwrap_or_else(|| self.upload.name.to_string());
         link.hear_out()?;
-        print(&format!("saved as {stored} ({})\n", bytes(len)))?;
+        self.server.transcript.print(&format!("saved as {stored} ({})\n", bytes(len)))?;
         Ok(head.keep_alive.then_some(link))
     }
 
@@ -133,7 +133,7 @@ impl<'a> Transfer<'_, 'a> {
         target: &str,
         range: Range<u64>,
         hash: &mut Sha256,
-        meter: &mut Meter,
+        meter: &mut Meter<'_>,
     ) -> Result<(), Failure> {
         let len = range.end - range.start;
         let mut request = Vec::new();
@@ -157,7 +157,9 @@ impl<'a> Transfer<'_, 'a> {
         let Some(line) = self.note.memory.recall() else { return Ok(None) };
         let shown = self.upload.path.display();
         let Some(target) = line.strip_prefix(&self.note.state) else {
-            print(&format!("{shown}: changed since it was sent in part, starting anew\n"))?;
+            self.server
+                .transcript
+                .print(&format!("{shown}: changed since it was sent in part, starting anew\n"))?;
             return Ok(None);
         };
         let begun = Instant::now();
@@ -186,7 +188,7 @@ impl<'a> Transfer<'_, 'a> {
                     std::thread::sleep(RETRY);
                 }
                 (ReplyKind::Status(200..300 | 404 | 410), _) => {
-                    print(&format!(
+                    self.server.transcript.print(&format!(
                         "{shown}: the server has no earlier part any more, starting anew\n"
                     ))?;
                     self.note.memory.forget();
@@ -264,17 +266,12 @@ fn path_of_location(location: &str) -> Option<&str> {
     is_path.then_some(path)
 }
 
-/// A command line to paste: words of harmless characters as they are, others quoted.
+/// A command line to paste.
 pub(super) fn command_line<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let mut line = String::from("client send");
     for word in words {
         line.push(' ');
-        let is_harmless = |c: char| c.is_alphanumeric() || "-._/:=@%+,[]".contains(c);
-        if !word.is_empty() && word.chars().all(is_harmless) {
-            line.push_str(word);
-        } else {
-            line.push_str(&format!("'{}'", word.replace('\'', r"'\''")));
-        }
+        line.push_str(&quoted(word));
     }
     line
 }

@@ -44,11 +44,12 @@ macro_rules! tests_of_all_strategies {
         tests_of_strategy!(selector, Selector; $($each)* $($concurrent)*);
         tests_of_strategy!(multi_selector, MultiSelector; $($each)* $($concurrent)*);
         tests_of_strategy!(hybrid, Hybrid; $($each)* $($concurrent)*);
+        tests_of_strategy!(tokio, Tokio; $($each)* $($concurrent)*);
     };
 }
 
 // A strategy that is added must be added above, too.
-const _: () = assert!(StrategyKind::ALL.len() == 6);
+const _: () = assert!(StrategyKind::ALL.len() == 7);
 
 tests_of_all_strategies! {
     each {

@@ -110,3 +110,11 @@ fn several_selectors_keep_their_threads_under_200_connections() {
     // Three that serve, the one that started them, and the one that waits for signals.
     assert_eq!(before, 5);
 }
+
+#[test]
+fn tasks_share_a_few_threads_under_200_connections() {
+    let (before, during) = threads(StrategyKind::Tokio, 200);
+    // Three that serve, the one that started them, and the one that waits for signals. One more
+    // takes over when one of them announces that it may block, and stays a while.
+    assert!(before >= 5 && during <= 8, "{before}, then {during}");
+}

@@ -106,7 +106,10 @@ impl Server {
     pub(crate) fn wait_until_deserted(&self) {
         // A strategy that blocks in accept already holds the place of the connection to come.
         let places = match self.kind {
-            StrategyKind::ThreadPool | StrategyKind::Selector | StrategyKind::Hybrid => 0,
+            StrategyKind::ThreadPool
+            | StrategyKind::Selector
+            | StrategyKind::Hybrid
+            | StrategyKind::Tokio => 0,
             StrategyKind::Threaded | StrategyKind::MultiSelector => 1,
             StrategyKind::Iterative => {
                 // Whoever is served, everyone before is gone.

@@ -1,32 +1,55 @@
 //! Requests of the framed wire.
 
 use crate::FileName;
-use crate::wire::framed::{GET, TEXT, data_type, size_width};
+use crate::wire::framed::{GET, MAX_TEXT_BYTES, TEXT, data_type, size_width};
 
 /// Appends a request for a file.
 pub fn get(name: &FileName, out: &mut Vec<u8>) {
-    text(GET, name, out);
+    short(GET, name.as_str(), out);
 }
 
 /// Appends the name of the upload that follows; the server answers `OK` or an error.
 pub fn announce(name: &FileName, out: &mut Vec<u8>) {
-    text(TEXT, name, out);
+    short(TEXT, name.as_str(), out);
+}
+
+/// Appends a text message, whatever the server makes of it.
+///
+/// # Panics
+/// The text has more than [`MAX_TEXT_BYTES`].
+pub fn text(text: &str, out: &mut Vec<u8>) {
+    assert!(text.len() <= MAX_TEXT_BYTES, "{} bytes are too many for a text", text.len());
+    short(TEXT, text, out);
 }
 
 /// Appends the head of an upload of `len` bytes; the bytes themselves follow. The server answers
 /// `SAVED <name>` or an error.
 pub fn data(len: u64, out: &mut Vec<u8>) {
-    let message_type = data_type(len);
+    data_as(data_type(len), len, out);
+}
+
+/// The same with a type of the caller's choice.
+///
+/// # Panics
+/// The type is none of data, or cannot tell `len`: see [`most_data`].
+pub fn data_as(message_type: u8, len: u64, out: &mut Vec<u8>) {
+    let most = most_data(message_type).expect("a type of data");
+    assert!(len <= most, "type {message_type} cannot tell {len} bytes");
+    let width = size_width(message_type).expect("types of data carry a size");
     out.push(message_type);
-    let width = size_width(message_type).expect("data_type gives types that carry a size");
     out.extend_from_slice(&len.to_be_bytes()[8 - width..]);
 }
 
-fn text(message_type: u8, name: &FileName, out: &mut Vec<u8>) {
-    let len = u16::try_from(name.as_str().len()).expect("a FileName has at most 4096 bytes");
+/// The most bytes that a data message of this type can tell; `None` for any other type.
+pub fn most_data(message_type: u8) -> Option<u64> {
+    size_width(message_type).map(|width| u64::MAX >> (64 - 8 * width))
+}
+
+fn short(message_type: u8, text: &str, out: &mut Vec<u8>) {
+    let len = u16::try_from(text.len()).expect("a name or text has at most 4096 bytes");
     out.push(message_type);
     out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]
@@ -46,6 +69,18 @@ mod tests {
             let mut out = Vec::new();
             data(len, &mut out);
             assert_eq!(out, bytes, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_chosen_type_may_be_wider_than_needed_but_never_too_narrow() {
+        let mut out = Vec::new();
+        data_as(0x05, 3, &mut out);
+        assert_eq!(out, [0x05, 0, 0, 0, 3]);
+        for (message_type, most) in
+            [(0x01, None), (0x02, Some(255)), (0x04, Some(0xff_ffff)), (0x06, Some(u64::MAX))]
+        {
+            assert_eq!(most_data(message_type), most);
         }
     }
 

@@ -1,0 +1,73 @@
+//! How to read a report: what its values are, and its words.
+
+use crate::plan::{Order, Plan};
+
+/// Terms of a report and what they mean.
+pub const GLOSSARY: [(&str, &str); 9] = [
+    (
+        "closed loop",
+        "Each connection asks again as soon as its answer has come. A slow server is therefore asked \
+         less often.",
+    ),
+    (
+        "interval",
+        "The middle 95 % of the medians of resampled rounds (bootstrap), in charts the error bars. \
+         Fewer than three rounds have none. Where two overlap, do not trust the difference.",
+    ),
+    (
+        "p50, p99",
+        "Half, or 99 %, of the answers came within this time. They are taken from the rounds that ended \
+         well, where there are any; one that too few answers can tell is left out (–).",
+    ),
+    (
+        "starved",
+        "Some connections got no answer at all within the window. They add no latency: read latencies \
+         together with the connections served.",
+    ),
+    (
+        "generator-bound",
+        "The load generator used up its processor time: the server may be faster than this shows.",
+    ),
+    ("CPU/req", "Processor time of the server, all its processes, per request."),
+    (
+        "memory",
+        "What the server holds, all its processes; pages that several of them share count once (PSS).",
+    ),
+    (
+        "threads",
+        "All threads of the server, all its processes. For ours that is the main thread (it accepts, or \
+         serves by itself), one that waits for signals, and those that the strategy adds; how many \
+         workers a pool has follows from the number of cores that the server is pinned to.",
+    ),
+    (
+        "context switch",
+        "The processor goes on with another thread: because this one waits (voluntary) or because its \
+         time is up (involuntary).",
+    ),
+];
+
+/// How a plan's values came to be, point by point.
+pub fn methods(plan: &Plan) -> Vec<String> {
+    let order = match plan.order {
+        Order::Mirrored => "in mirrored order (A B B A)",
+        Order::Shuffled => "in an order drawn from the recorded seed",
+    };
+    vec![
+        format!(
+            "Every value is the median of {} rounds. In each round every server is started anew for \
+             every load, and the servers take their turns {order}, so that drift of the machine meets \
+             them alike.",
+            plan.rounds
+        ),
+        "Verdict and captions claim a difference only where the interval of its ratio, taken round by \
+         round, lies on one side of 1 and its median is 5 % or more. They leave out every server with \
+         a round that was starved, generator-bound or failed."
+            .to_owned(),
+        "Dashed lines and names in italics are servers that are not ours: real ones, and those given by \
+         the user. They serve the same bytes, verified alike, on the same core."
+            .to_owned(),
+        "Hollow markers: connections starved, requests failed, or the load generator, not the server, \
+         was the limit. No claim rests on those."
+            .to_owned(),
+    ]
+}

@@ -1,0 +1,308 @@
+//! The commands that a person talks through: console, chat, knock, say, and reports of what was
+//! sent and fetched.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use crate::mock::Mock;
+use crate::support::{Server, arguments_of, client, content, error, interrupt, names, run, stdout};
+
+/// Runs `client` with these lines as its standard input.
+fn typed(folder: &Path, address: SocketAddr, arguments: &str, lines: &str) -> Output {
+    let mut child = client(folder)
+        .args(arguments_of(address, arguments))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have refused its arguments already.
+    let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_transcript_keeps_what_the_console_showed() {
+    let server = Server::start();
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("a.png"), content("a.png", 700_001)).unwrap();
+    fs::write(local.path().join("empty"), "").unwrap();
+    for wire in ["framed", "http"] {
+        let arguments = format!("send a.png empty HOST PORT --transcript kept --wire {wire}");
+        stdout(&run(local.path(), server.address, &arguments));
+        let kept = fs::read_to_string(local.path().join("kept")).unwrap();
+        let lines: Vec<&str> = kept.lines().collect();
+        assert!(lines[0].starts_with("$ client send a.png empty 127.0.0.1 "), "{kept}");
+        assert!(lines[1].starts_with(&format!("a.png   0 % [{}] 0 B/683.59 KiB", "-".repeat(30))));
+        for (line, percent) in lines[1..12].iter().zip((0..=100).step_by(10)) {
+            assert!(line.starts_with(&format!("a.png {percent:>3} % [")), "{kept}");
+        }
+        assert!(lines[11].contains(&format!("[{}] 683.59 KiB/683.59 KiB  ", "#".repeat(30))));
+        assert!(lines[12].starts_with("saved as a"), "{kept}");
+        assert!(lines[13].starts_with("empty 100 % ["), "{kept}");
+        assert!(lines[14].starts_with("saved as empty"), "{kept}");
+        assert!(!kept.contains(['\r', '\u{1b}']), "plain text: {kept:?}");
+    }
+    let arguments = "send a.png HOST PORT --as ../a --transcript kept";
+    assert!(error(&run(local.path(), server.address, arguments), 2).contains("no server stores"));
+}
+
+#[test]
+fn a_transcript_keeps_a_failure_too_and_never_overwrites_what_is_sent() {
+    let server = Server::with_limit(1_000);
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("a.png"), content("a.png", 5_000)).unwrap();
+    let output = run(local.path(), server.address, "send a.png HOST PORT --transcript kept");
+    let told = error(&output, 1);
+    let kept = fs::read_to_string(local.path().join("kept")).unwrap();
+    assert!(kept.ends_with(&told), "{kept} {told}");
+
+    let output = run(local.path(), server.address, "send a.png HOST PORT --transcript ./a.png");
+    assert!(error(&output, 2).contains("keep the transcript in another file"), "{output:?}");
+    assert_eq!(fs::read(local.path().join("a.png")).unwrap(), content("a.png", 5_000));
+    let output = run(local.path(), server.address, "send a.png HOST PORT --transcript no/such/x");
+    assert!(error(&output, 2).contains("choose another --transcript file"), "{output:?}");
+}
+
+#[test]
+fn what_was_fetched_is_reported_to_another_server() {
+    for wire in ["text", "framed", "http"] {
+        let files = Server::start();
+        let expected = files.put("eagle.jpg", 55_696);
+        let hello = Mock::start(|peer| {
+            let said = peer.read_to_end()?;
+            let said = String::from_utf8(said).unwrap();
+            write!(peer.stream, "I got \"{said}\" from you and I am sending it back.")
+        });
+        let local = tempfile::tempdir().unwrap();
+        let arguments =
+            format!("get eagle.jpg HOST PORT --wire {wire} --report-to {}", hello.address);
+        let told = stdout(&run(local.path(), files.address, &arguments));
+        assert!(
+            told.ends_with(
+                "saved eagle.jpg (54.39 KiB)\n\
+                 I got \"The size of eagle.jpg is 55696\" from you and I am sending it back.\n"
+            ),
+            "{told}"
+        );
+        assert_eq!(fs::read(local.path().join("eagle.jpg")).unwrap(), expected);
+
+        // The file itself may go to standard output; the answer does not mix with it.
+        let output = run(local.path(), files.address, &(arguments + " -o -"));
+        assert_eq!((output.status.code(), output.stdout), (Some(0), expected));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("The size of eagle.jpg is 55696"));
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_made_is_told_before_anything_is_fetched() {
+    let files = Server::start();
+    files.put("a", 10);
+    let local = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let arguments = format!("get a HOST PORT --report-to {free}");
+    assert!(error(&run(local.path(), files.address, &arguments), 1).contains("refused: start"));
+    let silent = Mock::start(|peer| peer.read_to_end().map(drop));
+    let arguments = format!("get missing HOST PORT --report-to {}", silent.address);
+    assert!(error(&run(local.path(), files.address, &arguments), 1).contains("no such file"));
+    assert!(names(local.path()).is_empty());
+    let arguments = format!("get a HOST PORT --report-to {}", silent.address);
+    assert!(error(&run(local.path(), files.address, &arguments), 1).contains("without an answer"));
+}
+
+#[test]
+fn a_file_is_fetched_by_a_line_of_text() {
+    let server = Server::start();
+    let local = tempfile::tempdir().unwrap();
+    for (name, bytes) in
+        [("a", content("a", 700_001)), ("empty", Vec::new()), ("E", b"ERROR 1\nERROR 2\n".to_vec())]
+    {
+        fs::write(server.folder.path().join(name), &bytes).unwrap();
+        stdout(&run(local.path(), server.address, &format!("get {name} HOST PORT --wire text")));
+        assert_eq!(fs::read(local.path().join(name)).unwrap(), bytes);
+    }
+    let output = run(local.path(), server.address, "get missing HOST PORT --wire text");
+    assert!(error(&output, 1).contains("no such file"), "{output:?}");
+    fs::write(local.path().join("up"), "x").unwrap();
+    let output = run(local.path(), server.address, "send up HOST PORT --wire text");
+    assert!(error(&output, 2).contains("only fetches files"), "{output:?}");
+}
+
+#[test]
+fn each_enter_is_a_connection() {
+    let server = Mock::start(|_| Ok(()));
+    let local = tempfile::tempdir().unwrap();
+    let told = stdout(&typed(local.path(), server.address, "knock HOST PORT", "\nx\n"));
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    let address = server.address;
+    assert!(lines[0].starts_with(&format!("Enter connects to {address}")), "{told}");
+    for (number, line) in lines[1..].iter().enumerate() {
+        assert!(line.starts_with(&format!("{}: connected from 127.0.0.1:", number + 1)), "{told}");
+        assert!(line.contains(&format!(" to {address}, closed by the server after ")), "{told}");
+    }
+
+    let talkative = Mock::start(|peer| peer.stream.write_all(b"go away\r\n"));
+    let told = stdout(&typed(local.path(), talkative.address, "knock HOST PORT", "\n"));
+    assert!(told.contains("heard \"go away\", closed by the server"), "{told}");
+}
+
+#[test]
+fn a_refused_knock_is_told_and_the_next_one_tried() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let output = typed(local.path(), free, "knock HOST PORT", "\n\n");
+    assert!(error(&output, 1).contains("2 of 2 connections failed"), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told.matches("refused: start the server").count(), 2, "{told}");
+}
+
+#[test]
+fn messages_are_composed_one_after_the_other_over_one_connection() {
+    let server = Server::start();
+    server.put("there.bin", 1_000);
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("mine.txt"), "mine").unwrap();
+    let lines =
+        "2\n200\n1\nnamed.bin\n4\n70000\nf\nmine.txt\n\n7\nthere.bin\n7\nmissing\n2\nmine.txt\nq\n";
+    let told = stdout(&typed(local.path(), server.address, "console HOST PORT", lines));
+    assert!(told.contains("sent type 2, 200 bytes\nserver: SAVED "), "{told}");
+    assert!(told.contains("server: OK\n"), "{told}");
+    assert!(told.contains("sent type 4, 70000 bytes\nserver: SAVED named.bin\n"), "{told}");
+    assert!(told.contains("sent type 2, 4 bytes\nserver: SAVED mine.txt\n"), "{told}");
+    assert!(told.contains("saved there.bin (1000 B)"), "{told}");
+    assert!(told.contains("server refused: no such file: missing\n"), "{told}");
+    assert!(!told.contains("connected again"), "{told}");
+    assert_eq!(server.read("named.bin").len(), 70_000);
+    assert_eq!(server.read("mine.txt"), b"mine");
+    assert_eq!(server.names().len(), 5, "and two random names: {:?}", server.names());
+    assert_eq!(fs::read(local.path().join("there.bin")).unwrap(), content("there.bin", 1_000));
+}
+
+#[test]
+fn nonsense_on_the_console_is_answered_and_the_next_request_works() {
+    let server = Server::start();
+    let local = tempfile::tempdir().unwrap();
+    fs::create_dir(local.path().join("folder")).unwrap();
+    let long = "x".repeat(5_000);
+    let lines = format!(
+        "\n9\nhello\n-1\n2\n256\nfolder\nno such\n\n255\n1\n../up\nf\nmissing\nfolder\n/etc/hostname\n../x\n1\n{long}\n1\nok.bin\n3\n2\n?\n"
+    );
+    let told = stdout(&typed(local.path(), server.address, "console HOST PORT", &lines));
+    for words in [
+        "\"\" is none of the choices",
+        "\"9\" is none of the choices: type a number from 1 to 7, f, ? or q",
+        "\"hello\" is none of the choices",
+        "type 2 can tell 255 bytes at most, not 256; again, with fewer",
+        "\"folder\" is no regular file",
+        "neither a number nor a file (cannot read \"no such\"",
+        "sent type 2, 255 bytes\nserver: SAVED ",
+        "cannot read \"missing\"",
+        "the last 904 bytes are dropped, 4096 is the most",
+        "sent type 3, 2 bytes\nserver: SAVED ok.bin\n",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    assert_eq!(told.matches("server refused").count(), 3, "{told}");
+    assert_eq!(server.read("ok.bin").len(), 2);
+    assert_eq!(server.names().len(), 2);
+}
+
+#[test]
+fn a_console_survives_its_connection_but_needs_a_server_to_begin() {
+    let once = Mock::start(|peer| {
+        peer.read_exact(3 + 2)?;
+        peer.stream.write_all(b"\x01\x00\x02hi")
+    });
+    let local = tempfile::tempdir().unwrap();
+    let told = stdout(&typed(local.path(), once.address, "console HOST PORT", "1\nab\n1\ncd\n"));
+    assert_eq!(told.matches("server: hi").count(), 2, "{told}");
+    assert!(told.contains("(connected again)"), "{told}");
+
+    let mute = Mock::start(|peer| peer.read_exact(3 + 2).map(drop));
+    let told = stdout(&typed(local.path(), mute.address, "console HOST PORT", "1\nab\n1\ncd\n"));
+    assert_eq!(told.matches("failed: the server closed the connection without a reply").count(), 2);
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = typed(local.path(), free, "console HOST PORT", "1\nab\n");
+    assert!(error(&output, 1).contains("refused: start the server"), "{output:?}");
+}
+
+#[test]
+fn a_waiting_console_can_be_interrupted() {
+    let server = Server::start();
+    let local = tempfile::tempdir().unwrap();
+    for command in ["console", "knock"] {
+        let mut child = client(local.path())
+            .args(arguments_of(server.address, &format!("{command} HOST PORT")))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{command}");
+    }
+}
+
+#[test]
+fn a_chat_without_a_terminal_sends_and_prints_plain_lines() {
+    let server = Mock::start(|peer| {
+        peer.stream.write_all(b"first\r\n")?;
+        let said = peer.read_to_end()?;
+        peer.stream.write_all(&said)
+    });
+    let local = tempfile::tempdir().unwrap();
+    let told = stdout(&typed(local.path(), server.address, "chat HOST PORT", "a\nb\n"));
+    assert_eq!(told, "first\r\na\nb\n");
+    let told = stdout(&typed(local.path(), server.address, "chat HOST PORT --name anna", "a\nb"));
+    assert_eq!(told, "first\r\nanna: a\nanna: b");
+}
+
+#[test]
+fn each_line_waits_for_the_answer_to_the_one_before() {
+    // A server as a first exercise has it: what one recv brings is one message.
+    let server = Mock::start(|peer| {
+        let mut buffer = [0; 1024];
+        loop {
+            let read = std::io::Read::read(&mut peer.stream, &mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            peer.count();
+            let said = String::from_utf8_lossy(&buffer[..read]).to_uppercase();
+            peer.stream.write_all(said.as_bytes())?;
+        }
+    });
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("lines"), "one\ntwo\nthree\n").unwrap();
+    for (arguments, lines) in [
+        ("say HOST PORT one two three", ""),
+        ("say HOST PORT --file lines", ""),
+        ("say HOST PORT", "one\ntwo\nthree\n"),
+    ] {
+        let before = server.requests.load(std::sync::atomic::Ordering::Relaxed);
+        let told = stdout(&typed(local.path(), server.address, arguments, lines));
+        assert_eq!(told.lines().collect::<Vec<_>>(), ["ONE", "TWO", "THREE"], "{arguments}");
+        let after = server.requests.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(after - before, 3, "{arguments}");
+    }
+    let output = typed(local.path(), server.address, "say HOST PORT --file missing", "");
+    assert!(error(&output, 1).contains("cannot read missing"), "{output:?}");
+}
+
+#[test]
+fn a_line_that_is_not_answered_does_not_keep_the_next_one_back() {
+    let server = Mock::start(|peer| {
+        let said = peer.read_to_end()?;
+        peer.stream.write_all(&said)
+    });
+    let local = tempfile::tempdir().unwrap();
+    for arguments in ["say HOST PORT a b", "say HOST PORT a b --no-wait"] {
+        assert_eq!(stdout(&run(local.path(), server.address, arguments)), "a\r\nb\r\n");
+    }
+}

@@ -1,0 +1,522 @@
+//! A task per connection, on a runtime of a few threads.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use fileserver_proto::{IoBuffers, Now};
+use rustix::net::SocketFlags;
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::task::{block_in_place, yield_now};
+use tokio::time::{Sleep, sleep_until, timeout};
+
+use super::Strategy;
+use crate::connection::{Attempt, Connection, Leftover, Pace, Step, Wait, contained, io_buffers};
+use crate::endpoint::{AcceptError, Endpoint};
+use crate::gate::{Ticket, Waiter};
+use crate::report::ServeReport;
+use crate::sending::STEP_BYTES;
+use crate::shutdown::Shutdown;
+use crate::site::{EXHAUSTION_PAUSE, Site, now};
+
+/// Each connection is a task: code that reads as if it had a thread of its own, but gives its
+/// thread back where it would wait. The runtime keeps a queue of tasks per worker thread, and idle
+/// workers steal from busy ones. What may block is announced (`block_in_place`), so that the
+/// worker's other tasks go on elsewhere. What most would pick today.
+#[derive(Debug)]
+pub struct Tokio;
+
+/// Connections accepted before other tasks get their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// A connection's turn ends after this many body bytes,
+const TURN_BYTES: u64 = STEP_BYTES;
+/// or this many steps, whichever comes first.
+const TURN_STEPS: usize = 64;
+/// How long broken connections may take to be cleared away.
+const CLEARING: Duration = Duration::from_millis(500);
+
+impl Strategy for Tokio {
+    fn serve(
+        &self,
+        endpoint: &Endpoint,
+        site: &Arc<Site>,
+        shutdown: &Shutdown,
+    ) -> io::Result<ServeReport> {
+        endpoint.set_nonblocking()?;
+        let runtime = runtime(site)?;
+        let shared = Arc::new(Shared {
+            site: Arc::clone(site),
+            phase: AtomicU8::new(phase::SERVING),
+            tasks: Mutex::new(Slab::new()),
+            acceptor: Arc::new(Notify::new()),
+            exhausted: AtomicBool::new(false),
+        });
+        let (closing, drained, request) = (endpoint.clone(), Arc::clone(&shared), shutdown.clone());
+        shutdown.on_trigger(move || {
+            closing.close();
+            drained.enter(if request.is_urgent() { phase::OVER } else { phase::DRAINING });
+            drained.acceptor.notify_one();
+            drained.site.gate.wake();
+        });
+        // A task too, so that what it spawns is at hand for the worker that runs it.
+        let acceptor = accept(endpoint.clone(), Arc::clone(&shared), shutdown.clone());
+        let accepted = runtime.block_on(runtime.spawn(acceptor));
+        let urgent = || shutdown.is_urgent();
+        if !site.gate.wait_until_empty(Instant::now() + site.drain, urgent) {
+            shared.enter(phase::OVER);
+            site.gate.wait_until_empty(Instant::now() + CLEARING, || false);
+        }
+        // A task that is stuck in storage is not waited for any longer.
+        runtime.shutdown_timeout(CLEARING);
+        accepted.map_err(io::Error::other)??;
+        Ok(site.counters.report())
+    }
+}
+
+/// As many worker threads as the site has.
+fn runtime(site: &Site) -> io::Result<Runtime> {
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(site.workers)
+            .thread_name("worker")
+            .enable_io()
+            .enable_time()
+            .build()
+    };
+    // It panics where a thread cannot be had.
+    std::panic::catch_unwind(build)
+        .unwrap_or_else(|_| Err(io::Error::other("the runtime's threads cannot be had")))
+}
+
+/// How far the serving has come.
+mod phase {
+    pub(super) const SERVING: u8 = 0;
+    /// Idle connections close, the others after their request.
+    pub(super) const DRAINING: u8 = 1;
+    /// Whatever is left is broken off.
+    pub(super) const OVER: u8 = 2;
+}
+
+/// What all tasks share.
+struct Shared {
+    site: Arc<Site>,
+    phase: AtomicU8,
+    /// How to wake each connection's task, whatever it waits for.
+    tasks: Mutex<Slab<Waker>>,
+    /// Wakes the acceptor where it waits for something else than a connection.
+    acceptor: Arc<Notify>,
+    /// Whether the acceptor wants to hear of the next connection that ends.
+    exhausted: AtomicBool,
+}
+
+impl Shared {
+    /// Enters a later phase, and has every task see it.
+    ///
+    /// A task makes itself known and then looks for the phase; here the order is the other way
+    /// round. So one of the two always sees the other.
+    fn enter(&self, phase: u8) {
+        self.phase.fetch_max(phase, Ordering::SeqCst);
+        for (_, task) in self.tasks().iter() {
+            task.wake_by_ref();
+        }
+    }
+
+    fn phase(&self) -> u8 {
+        self.phase.load(Ordering::SeqCst)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Slab<Waker>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts connections until the shutdown is triggered, and spawns a task for each.
+async fn accept(endpoint: Endpoint, shared: Arc<Shared>, shutdown: Shutdown) -> io::Result<()> {
+    let listener = watch(endpoint.as_fd().as_raw_fd(), Interest::READABLE)?;
+    let woken = Arc::clone(&shared.acceptor);
+    let room = Waiter::new(move || woken.notify_one());
+    loop {
+        // Taken before the attempts: what comes after them is not cleared away with it.
+        let mut ready = listener.readable().await?;
+        for _ in 0..ACCEPTS_PER_TURN {
+            if shutdown.is_triggered() {
+                return Ok(());
+            }
+            let Some(ticket) = shared.site.gate.enter_or_wake(&room) else {
+                shared.acceptor.notified().await;
+                continue;
+            };
+            match endpoint.accept(SocketFlags::NONBLOCK) {
+                Ok(socket) => {
+                    tokio::spawn(serve(Arc::clone(&shared), socket, ticket));
+                }
+                Err(AcceptError::WouldBlock) => {
+                    ready.clear_ready();
+                    break;
+                }
+                Err(AcceptError::Lost) => {}
+                Err(AcceptError::Exhausted(error)) => {
+                    tracing::warn!("accepting pauses: {error}");
+                    drop(ticket);
+                    shared.exhausted.store(true, Ordering::SeqCst);
+                    // Either way it tries again.
+                    let _ = timeout(EXHAUSTION_PAUSE, shared.acceptor.notified()).await;
+                }
+                Err(AcceptError::Ended(error)) => {
+                    return if shutdown.is_triggered() { Ok(()) } else { Err(error) };
+                }
+            }
+        }
+        yield_now().await;
+    }
+}
+
+/// Has the runtime's selector watch a descriptor.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for descriptors that may be closed meanwhile: the listener \
+              outlives the acceptor, and a connection's socket is held by what watches it"
+)]
+fn watch<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(descriptor, interest)
+}
+
+/// Serves one connection from its first byte to its last.
+async fn serve(shared: Arc<Shared>, socket: OwnedFd, ticket: Ticket) {
+    let connection = Connection::new(&shared.site, socket, ticket, now());
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    let socket = match watch(Arc::clone(connection.socket()), interest) {
+        Ok(socket) => socket,
+        Err(error) => {
+            shared.site.counters.refused();
+            tracing::warn!("a connection is refused, it cannot be watched: {error}");
+            return;
+        }
+    };
+    let at = connection.deadline().unwrap_or_else(Instant::now);
+    let mut timer = pin!(sleep_until(at.into()));
+    let mut task = Task { connection, leftover: Leftover::default(), place: None, shared: &shared };
+    let ended = poll_fn(|cx| task.poll(cx, &socket, timer.as_mut())).await;
+    drop(socket);
+    task.end(ended);
+    if shared.exhausted.swap(false, Ordering::SeqCst) {
+        shared.acceptor.notify_one();
+    }
+}
+
+/// How a connection's task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Closed,
+    Broken,
+    Panicked,
+}
+
+/// A connection between its turns.
+struct Task<'s> {
+    connection: Connection,
+    leftover: Leftover,
+    /// Where in the list of tasks it is to be found, and what wakes it.
+    place: Option<(usize, Waker)>,
+    shared: &'s Shared,
+}
+
+enum Turn {
+    /// For the peer: readiness, the time or another thread will wake the task.
+    Waits,
+    /// On, when other tasks had their turn.
+    Goes,
+    Closed,
+}
+
+impl Task<'_> {
+    /// Lets the connection do what it can without waiting, up to its fair share.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &AsyncFd<Arc<OwnedFd>>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Poll<Ended> {
+        thread_local! {
+            static IO: RefCell<Option<IoBuffers>> = const { RefCell::new(None) };
+        }
+        // The timer keeps the waker, too.
+        let mut set_timer = self.be_known(cx);
+        loop {
+            let phase = self.shared.phase();
+            if phase == phase::OVER {
+                return Poll::Ready(Ended::Broken);
+            }
+            let turn = IO.with_borrow_mut(|io| {
+                let site = &*self.shared.site;
+                let io = io.get_or_insert_with(|| io_buffers(site));
+                let timed_out = timer.is_elapsed();
+                let turn = contained(site, || {
+                    let draining = phase >= phase::DRAINING;
+                    self.take_turn(io, TaskPace::new(cx, socket, draining), timed_out)
+                });
+                match turn {
+                    Some(Turn::Waits | Turn::Goes) => self.leftover = Leftover::take(io),
+                    Some(Turn::Closed) | None => io.clear(),
+                }
+                turn
+            });
+            match turn {
+                Some(Turn::Waits) => {}
+                Some(Turn::Goes) => cx.waker().wake_by_ref(),
+                Some(Turn::Closed) => return Poll::Ready(Ended::Closed),
+                None => return Poll::Ready(Ended::Panicked),
+            }
+            // A deadline that moves to a later time, as it does with every request, leaves the
+            // timer alone: when it fires, the real deadline is looked at.
+            if let Some(at) = self.connection.deadline().map(Into::into)
+                && (timer.is_elapsed() || at < timer.deadline())
+            {
+                timer.as_mut().reset(at);
+                set_timer = true;
+            }
+            if !set_timer || timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn take_turn(
+        &mut self,
+        io: &mut IoBuffers,
+        mut pace: TaskPace<'_, '_>,
+        timed_out: bool,
+    ) -> Turn {
+        self.leftover.restore(io);
+        if timed_out && self.connection.deadline().is_some_and(|at| at <= pace.now.instant) {
+            self.connection.handle_timeout(io, pace.now);
+        }
+        let site = &*self.shared.site;
+        let connection = &mut self.connection;
+        let mut share = Share::default();
+        while !share.is_spent() {
+            if connection.next_may_block(site, io) {
+                if !connection.has_room() && pace.waits_for_room(|| connection.has_room()) {
+                    return Turn::Waits;
+                }
+                // The rest of the turn: moving the worker's other tasks has its price.
+                return block_in_place(|| {
+                    pace.time_passes = true;
+                    while !share.is_spent() {
+                        if let Some(turn) = step(connection, site, io, &mut pace, &mut share) {
+                            return turn;
+                        }
+                    }
+                    Turn::Goes
+                });
+            }
+            if let Some(turn) = step(connection, site, io, &mut pace, &mut share) {
+                return turn;
+            }
+        }
+        Turn::Goes
+    }
+
+    /// Keeps what wakes this task where the drain finds it. Tells whether it was new.
+    fn be_known(&mut self, cx: &Context<'_>) -> bool {
+        let known = self.place.as_ref();
+        if known.is_some_and(|(_, waker)| waker.will_wake(cx.waker())) {
+            return false;
+        }
+        let mut tasks = self.shared.tasks();
+        let waker = cx.waker().clone();
+        let key = match known {
+            Some((key, _)) => {
+                tasks[*key] = waker.clone();
+                *key
+            }
+            None => tasks.insert(waker.clone()),
+        };
+        drop(tasks);
+        self.place = Some((key, waker));
+        true
+    }
+
+    fn end(mut self, ended: Ended) {
+        if let Some((key, _)) = self.place.take() {
+            self.shared.tasks().remove(key);
+        }
+        match ended {
+            Ended::Closed => self.connection.close(&self.shared.site),
+            Ended::Broken => {
+                self.shared.site.counters.broken();
+                self.connection.close(&self.shared.site);
+            }
+            Ended::Panicked => {}
+        }
+    }
+}
+
+/// Performs the connection's next action; tells of the turn where that ends it.
+fn step(
+    connection: &mut Connection,
+    site: &Site,
+    io: &mut IoBuffers,
+    pace: &mut TaskPace<'_, '_>,
+    share: &mut Share,
+) -> Option<Turn> {
+    match connection.step(site, io, pace) {
+        Step::Done { bytes } => {
+            share.spend(bytes);
+            None
+        }
+        Step::Blocked(wait) => pace.blocked(wait).then_some(Turn::Waits),
+        Step::Closed => Some(Turn::Closed),
+    }
+}
+
+/// What is left of a turn.
+struct Share {
+    steps: usize,
+    bytes: u64,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { steps: TURN_STEPS, bytes: TURN_BYTES }
+    }
+}
+
+impl Share {
+    fn spend(&mut self, bytes: u64) {
+        self.steps -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.steps == 0 || self.bytes == 0
+    }
+}
+
+/// The pace of a task: nothing waits, but for storage that may block.
+///
+/// Readiness is edge-triggered: it is cleared only by a guard that was taken before the attempt
+/// that found the socket exhausted, so that an edge that comes in between is not lost.
+struct TaskPace<'c, 'w> {
+    cx: &'c mut Context<'w>,
+    socket: &'c AsyncFd<Arc<OwnedFd>>,
+    readable: Option<AsyncFdReadyGuard<'c, Arc<OwnedFd>>>,
+    writable: Option<AsyncFdReadyGuard<'c, Arc<OwnedFd>>>,
+    /// Whether the socket was found full.
+    wants_room: bool,
+    now: Now,
+    /// Whether the time does not stand still, since storage may be waited for.
+    time_passes: bool,
+    draining: bool,
+}
+
+impl<'c, 'w> TaskPace<'c, 'w> {
+    fn new(cx: &'c mut Context<'w>, socket: &'c AsyncFd<Arc<OwnedFd>>, draining: bool) -> Self {
+        Self {
+            cx,
+            socket,
+            readable: None,
+            writable: None,
+            wants_room: false,
+            now: now(),
+            time_passes: false,
+            draining,
+        }
+    }
+
+    /// Takes note that the socket was found exhausted. Tells whether the task will be woken when
+    /// it no longer is; otherwise it has to be tried again.
+    fn blocked(&mut self, wait: Wait) -> bool {
+        let guard = match wait {
+            Wait::Inbound => self.readable.take(),
+            Wait::Outbound => {
+                if !self.wants_room {
+                    self.wants_room = true;
+                    return false;
+                }
+                self.writable.take()
+            }
+        };
+        match guard {
+            Some(mut guard) => {
+                guard.clear_ready();
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Whether there is no room in the socket, and the task will be woken when there is.
+    fn waits_for_room(&mut self, has_room: impl Fn() -> bool) -> bool {
+        loop {
+            match self.socket.poll_write_ready(self.cx) {
+                Poll::Ready(Ok(mut guard)) => {
+                    if has_room() {
+                        return false;
+                    }
+                    guard.clear_ready();
+                }
+                // The runtime ends, and this task with it.
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => return true,
+            }
+        }
+    }
+}
+
+impl Pace for TaskPace<'_, '_> {
+    fn now(&mut self) -> Now {
+        if self.time_passes {
+            self.now = now();
+        }
+        self.now
+    }
+
+    fn before_wait(
+        &mut self,
+        _: BorrowedFd<'_>,
+        wait: Wait,
+        _: bool,
+        _: Option<Instant>,
+    ) -> Attempt {
+        match wait {
+            Wait::Inbound if self.readable.is_none() => {
+                match self.socket.poll_read_ready(self.cx) {
+                    Poll::Ready(guard) => self.readable = guard.ok(),
+                    Poll::Pending => return Attempt::Skip,
+                }
+            }
+            // Sending mostly succeeds: whether it will is asked only once it did not.
+            Wait::Outbound if self.wants_room && self.writable.is_none() => {
+                if let Poll::Ready(guard) = self.socket.poll_write_ready(self.cx) {
+                    self.writable = guard.ok();
+                }
+            }
+            Wait::Inbound | Wait::Outbound => {}
+        }
+        Attempt::Perform
+    }
+
+    /// A receive that did not fill the room has emptied the socket: the next bytes raise an event.
+    fn received(&mut self, bytes: usize, room: usize) {
+        if bytes < room
+            && let Some(mut guard) = self.readable.take()
+        {
+            guard.clear_ready();
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining
+    }
+}
