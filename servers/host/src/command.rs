@@ -221,6 +221,9 @@ struct Server {
 
 impl Server {
     fn new(args: &ServerArgs) -> anyhow::Result<Self> {
+        args.strategy.availability().with_context(|| {
+            format!("strategy {} cannot be had on this system", args.strategy.name())
+        })?;
         let max_connections = descriptors::max_connections(
             descriptors::raise_limit(),
             args.limits.max_connections.map(|max| max as usize),
@@ -290,7 +293,8 @@ fn default_workers(strategy: StrategyKind) -> usize {
         | StrategyKind::Threaded
         | StrategyKind::ThreadPool
         | StrategyKind::Selector
-        | StrategyKind::Hybrid => BLOCKING_WORKERS_PER_CORE,
+        | StrategyKind::Hybrid
+        | StrategyKind::Uring => BLOCKING_WORKERS_PER_CORE,
     };
     std::thread::available_parallelism().map_or(1, usize::from) * per_core
 }

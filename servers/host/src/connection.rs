@@ -16,16 +16,18 @@ use rustix::net::{RecvFlags, Shutdown};
 
 use crate::gate::Ticket;
 use crate::send_path::COPY_BYTES;
-use crate::sending::{STEP_BYTES, SendFileError, send, send_file};
+use crate::sending::{STEP_BYTES, SendFileError, load_file, send, send_file};
 use crate::site::Site;
 use crate::store::Download;
 
-use local::{Local, Performed, SocketAction};
+use local::{Local, Performed};
+
+pub(crate) use local::SocketAction;
 
 /// Room for received bytes: larger pieces mean fewer system calls for an upload.
 const INPUT_BYTES: usize = 128 << 10;
 /// Room for composed bytes: a head and a small file.
-const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
+pub(crate) const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
 
 /// Buffers to lend to connections, large enough for these settings.
 pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
@@ -243,13 +245,87 @@ impl Connection {
             }
             Performed::Socket(SocketAction::Close) => return Step::Closed,
         };
-        let now = pace.now();
+        self.complete(io, done, pace.now());
+        Step::Done { bytes: moved }
+    }
+
+    /// Hands the session what came of its action.
+    pub(crate) fn complete(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
         self.session.handle_completion(io, done, now);
         // A peer that always has another byte never lets the driver wait until the deadline.
         if self.session.poll_timeout().is_some_and(|deadline| deadline <= now.instant) {
             self.session.handle_timeout(io, now);
         }
-        Step::Done { bytes: moved }
+    }
+
+    /// Performs what needs no socket, and returns the first action that does: for a driver that
+    /// hands it to the system and [`complete`](Self::complete)s it later.
+    pub(crate) fn next_on_socket(
+        &mut self,
+        site: &Site,
+        io: &mut IoBuffers,
+        now: Now,
+        is_draining: bool,
+    ) -> SocketAction {
+        if is_draining {
+            self.session.begin_drain();
+        }
+        loop {
+            match self.local.perform(&self.session.poll_action(io), site, io) {
+                Performed::Done(done, _) => self.complete(io, done, now),
+                Performed::Socket(action) => return action,
+            }
+        }
+    }
+
+    /// Performs a part of [`SocketAction::SendFile`] by a call that does not wait.
+    pub(crate) fn send_file(
+        &mut self,
+        site: &Site,
+        io: &mut IoBuffers,
+        part: (u64, u64),
+        now: Now,
+    ) -> Step {
+        let Local { download: Some(download), sent, .. } = &mut self.local else {
+            return Step::Closed;
+        };
+        let socket = self.socket.as_fd();
+        let done = match send_file(socket, &mut io.output, download, part, site.send_path, sent) {
+            Ok(bytes) => Ok(bytes),
+            Err(SendFileError::Socket(errno)) => return not_sent(errno),
+            Err(SendFileError::Store(error)) => Err(error),
+        };
+        let bytes = *done.as_ref().unwrap_or(&0);
+        self.complete(io, Completion::FileSent(done), now);
+        Step::Done { bytes }
+    }
+
+    /// Performs a part of [`SocketAction::SendFile`] by putting it into the output, to be sent from
+    /// there; `None` where the file does not go that way. Returns how many bytes that were.
+    pub(crate) fn load_file(
+        &mut self,
+        site: &Site,
+        io: &mut IoBuffers,
+        part: (u64, u64),
+        now: Now,
+    ) -> Option<u64> {
+        let Local { download: Some(download), sent, .. } = &mut self.local else { return None };
+        let loaded = load_file(&mut io.output, download, part, site.send_path, sent)?;
+        let bytes = *loaded.as_ref().unwrap_or(&0);
+        self.complete(io, Completion::FileSent(loaded), now);
+        Some(bytes)
+    }
+
+    /// Performs [`SocketAction::FinishSending`].
+    pub(crate) fn finish_sending(&mut self, io: &mut IoBuffers, now: Now) {
+        // Fails only where the peer is gone, which the next read will tell.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+        self.complete(io, Completion::SendingFinished, now);
+    }
+
+    /// Whether the session has a current upload.
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.local.upload.is_some()
     }
 }
 

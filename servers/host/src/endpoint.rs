@@ -90,17 +90,14 @@ impl Endpoint {
             match rustix::net::accept_with(&self.listener, flags | SocketFlags::CLOEXEC) {
                 Ok(socket) => return Ok(socket),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Err(AcceptError::WouldBlock),
-                Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                    return Err(AcceptError::Exhausted(errno.into()));
-                }
-                Err(errno @ (Errno::INVAL | Errno::BADF | Errno::NOTSOCK | Errno::OPNOTSUPP)) => {
-                    return Err(AcceptError::Ended(errno.into()));
-                }
-                // Linux reports errors of the new connection here: accept(2), "Error handling".
-                Err(_) => return Err(AcceptError::Lost),
+                Err(errno) => return Err(errno.into()),
             }
         }
+    }
+
+    /// How many connections may wait to be accepted, as was asked for.
+    pub(crate) fn backlog(&self) -> usize {
+        usize::try_from(self.backlog).unwrap_or(0)
     }
 
     /// Stops listening: a blocked [`accept`](Self::accept) returns [`AcceptError::Ended`], and
@@ -108,6 +105,22 @@ impl Endpoint {
     pub fn close(&self) {
         // Fails only where the socket is not listening any more, which is what is wanted.
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+    }
+}
+
+impl From<Errno> for AcceptError {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::AGAIN => Self::WouldBlock,
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+                Self::Exhausted(errno.into())
+            }
+            Errno::INVAL | Errno::BADF | Errno::NOTSOCK | Errno::OPNOTSUPP => {
+                Self::Ended(errno.into())
+            }
+            // Linux reports errors of the new connection here: accept(2), "Error handling".
+            _ => Self::Lost,
+        }
     }
 }
 

@@ -64,6 +64,11 @@ impl Gate {
         })
     }
 
+    /// How many places are free.
+    pub fn free(&self) -> usize {
+        self.max.saturating_sub(*self.lock())
+    }
+
     /// Whether a place is free.
     pub fn has_room(&self) -> bool {
         *self.lock() < self.max

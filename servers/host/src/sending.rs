@@ -16,7 +16,7 @@ use crate::store::Download;
 /// file's pages out of the processor's cache before the reader takes them, and starve others.
 pub(crate) const STEP_BYTES: u64 = 128 << 10;
 /// The most that one step reads into a buffer to send it from there.
-const COPY_STEP_BYTES: u64 = 64 << 10;
+pub(crate) const COPY_STEP_BYTES: u64 = 64 << 10;
 /// Content of up to this size is copied behind its head rather than listed beside it: one piece
 /// costs the kernel less than two.
 const JOINED_BYTES: usize = 4 << 10;
@@ -52,23 +52,14 @@ pub(crate) fn send_file(
     count: &mut SentBytes,
 ) -> Result<u64, SendFileError> {
     let step = len.min(STEP_BYTES);
-    let by_kernel = match path {
-        SendPath::Auto | SendPath::Memory => match download.content(path) {
-            Some(content) => {
-                let end = content.len() as u64;
-                let part = &content[offset.min(end) as usize..(offset + step).min(end) as usize];
-                let sent = send_with(socket, output, part)?;
-                count.memory += sent;
-                return Ok(sent);
-            }
-            None if download.info().len <= COPY_BYTES => None,
-            None => Some(SendPath::Sendfile),
-        },
-        SendPath::Copy => None,
-        SendPath::Sendfile | SendPath::Splice => Some(path),
-    };
-    let Some(by_kernel) = by_kernel else {
-        return send_copy(socket, output, download, offset, len, count);
+    let by_kernel = match source(download, (offset, step), path) {
+        Source::Memory(part) => {
+            let sent = send_with(socket, output, part)?;
+            count.memory += sent;
+            return Ok(sent);
+        }
+        Source::Copy => return send_copy(socket, output, download, offset, len, count),
+        Source::Kernel(path) => path,
     };
     if !output.is_empty() {
         send(socket, output, true)?;
@@ -99,6 +90,55 @@ pub(crate) fn send_file(
     }
 }
 
+/// Where a part of a file is sent from.
+enum Source<'d> {
+    /// This part of it is in memory.
+    Memory(&'d [u8]),
+    /// A buffer that it is read into.
+    Copy,
+    /// The kernel's memory, by this path.
+    Kernel(SendPath),
+}
+
+fn source(download: &Download, (offset, len): (u64, u64), path: SendPath) -> Source<'_> {
+    match path {
+        SendPath::Auto | SendPath::Memory => match download.content(path) {
+            Some(content) => {
+                let end = content.len() as u64;
+                Source::Memory(&content[offset.min(end) as usize..(offset + len).min(end) as usize])
+            }
+            None if download.info().len <= COPY_BYTES => Source::Copy,
+            None => Source::Kernel(SendPath::Sendfile),
+        },
+        SendPath::Copy => Source::Copy,
+        SendPath::Sendfile | SendPath::Splice => Source::Kernel(path),
+    }
+}
+
+/// Puts a part of the file behind what was composed, for a driver that sends both later; `None`
+/// where its path leads through no buffer. Returns, and counts, how many bytes that were.
+pub(crate) fn load_file(
+    output: &mut Buffer,
+    download: &Download,
+    (offset, len): (u64, u64),
+    path: SendPath,
+    count: &mut SentBytes,
+) -> Option<Result<u64, StoreError>> {
+    let len = len.min(COPY_STEP_BYTES);
+    match source(download, (offset, len), path) {
+        Source::Memory([]) => Some(Err(StoreError::Failed)),
+        Source::Memory(part) => {
+            output.push(part);
+            count.memory += part.len() as u64;
+            Some(Ok(part.len() as u64))
+        }
+        Source::Copy => Some(read_behind(output, download, offset, len).inspect(|read| {
+            count.copy += read;
+        })),
+        Source::Kernel(_) => None,
+    }
+}
+
 /// Sends what was composed and a part of the file that is read behind it.
 fn send_copy(
     socket: BorrowedFd<'_>,
@@ -109,21 +149,34 @@ fn send_copy(
     count: &mut SentBytes,
 ) -> Result<u64, SendFileError> {
     let head = output.len();
-    let len = len.min(COPY_STEP_BYTES) as usize;
-    output.reserve(len);
-    let read = match rustix::io::pread(download.file(), &mut output.spare()[..len], offset) {
-        Ok(0) => return Err(SendFileError::Store(StoreError::Failed)),
-        Ok(read) => read,
-        Err(errno) => {
-            tracing::warn!("reading a file failed: {errno}");
-            return Err(SendFileError::Store(StoreError::Failed));
-        }
-    };
-    output.commit(read);
+    read_behind(output, download, offset, len.min(COPY_STEP_BYTES))
+        .map_err(SendFileError::Store)?;
     let sent = rustix::net::send(socket, output.filled(), SendFlags::NOSIGNAL);
     let sent = take_off(output, head, sent)?;
     count.copy += sent;
     Ok(sent)
+}
+
+/// Reads a part of the file behind what was composed.
+fn read_behind(
+    output: &mut Buffer,
+    download: &Download,
+    offset: u64,
+    len: u64,
+) -> Result<u64, StoreError> {
+    let len = len as usize;
+    output.reserve(len);
+    match rustix::io::pread(download.file(), &mut output.spare()[..len], offset) {
+        Ok(0) => Err(StoreError::Failed),
+        Ok(read) => {
+            output.commit(read);
+            Ok(read as u64)
+        }
+        Err(errno) => {
+            tracing::warn!("reading a file failed: {errno}");
+            Err(StoreError::Failed)
+        }
+    }
 }
 
 /// Sends what was composed and this content in one call.

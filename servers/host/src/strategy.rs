@@ -7,6 +7,7 @@ mod selector;
 mod thread_pool;
 mod threaded;
 mod tokio;
+mod uring;
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use multi_selector::MultiSelector;
 pub use selector::Selector;
 pub use thread_pool::ThreadPool;
 pub use threaded::Threaded;
+pub use uring::Uring;
 
 /// A concurrency architecture. Implementations differ only in who runs a connection, and when.
 ///
@@ -69,19 +71,22 @@ pub enum StrategyKind {
     MultiSelector,
     /// A selector for the sockets and a pool of workers for what may block: nginx with aio threads
     Hybrid,
+    /// One thread, operations queued to the kernel and completed by it (io_uring): few system calls, no readiness
+    Uring,
     /// A task per connection on a runtime of a thread per core that share out their tasks: what most would pick today
     Tokio,
 }
 
 impl StrategyKind {
     /// All of them, simplest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Iterative,
         Self::Threaded,
         Self::ThreadPool,
         Self::Selector,
         Self::MultiSelector,
         Self::Hybrid,
+        Self::Uring,
         Self::Tokio,
     ];
 
@@ -94,6 +99,7 @@ impl StrategyKind {
             Self::Selector => "selector",
             Self::MultiSelector => "multi-selector",
             Self::Hybrid => "hybrid",
+            Self::Uring => "uring",
             Self::Tokio => "tokio",
         }
     }
@@ -107,6 +113,7 @@ impl StrategyKind {
             Self::Selector => Box::new(Selector),
             Self::MultiSelector => Box::new(MultiSelector),
             Self::Hybrid => Box::new(Hybrid),
+            Self::Uring => Box::new(Uring),
             Self::Tokio => Box::new(Tokio),
         }
     }
@@ -124,6 +131,7 @@ impl StrategyKind {
             | Self::MultiSelector
             | Self::Hybrid
             | Self::Tokio => Ok(()),
+            Self::Uring => Uring::availability(),
         }
     }
 

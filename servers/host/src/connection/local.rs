@@ -12,7 +12,7 @@ pub(crate) struct Local {
     pub(crate) download: Option<Download>,
     /// How much of files was sent, by whoever drives the socket.
     pub(crate) sent: SentBytes,
-    upload: Option<Upload>,
+    pub(crate) upload: Option<Upload>,
 }
 
 /// What came of an action.

@@ -44,12 +44,13 @@ macro_rules! tests_of_all_strategies {
         tests_of_strategy!(selector, Selector; $($each)* $($concurrent)*);
         tests_of_strategy!(multi_selector, MultiSelector; $($each)* $($concurrent)*);
         tests_of_strategy!(hybrid, Hybrid; $($each)* $($concurrent)*);
+        tests_of_strategy!(uring, Uring; $($each)* $($concurrent)*);
         tests_of_strategy!(tokio, Tokio; $($each)* $($concurrent)*);
     };
 }
 
 // A strategy that is added must be added above, too.
-const _: () = assert!(StrategyKind::ALL.len() == 7);
+const _: () = assert!(StrategyKind::ALL.len() == 8);
 
 tests_of_all_strategies! {
     each {

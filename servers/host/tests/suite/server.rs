@@ -109,6 +109,7 @@ impl Server {
             StrategyKind::ThreadPool
             | StrategyKind::Selector
             | StrategyKind::Hybrid
+            | StrategyKind::Uring
             | StrategyKind::Tokio => 0,
             StrategyKind::Threaded | StrategyKind::MultiSelector => 1,
             StrategyKind::Iterative => {

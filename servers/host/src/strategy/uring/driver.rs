@@ -1,0 +1,308 @@
+//! The loop: submit, wait, take in what was completed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fileserver_proto::Buffer;
+use rustix::event::EventfdFlags;
+use rustix::io::Errno;
+use slab::Slab;
+
+use super::acceptor::Acceptor;
+use super::probe;
+use super::ring::{Event, Piece, Ring, Token};
+use super::slot::{Common, Slot, Turn};
+use crate::connection::{Connection, Leftover, contained, io_buffers};
+use crate::deadlines::Deadlines;
+use crate::endpoint::Endpoint;
+use crate::gate::{Ticket, Waiter};
+use crate::shutdown::Shutdown;
+use crate::site::{Site, now};
+
+/// Connections admitted before those that are open get their turn.
+const ADMISSIONS_PER_TURN: usize = 64;
+
+/// One thread's connections, and the ring it waits with.
+pub(super) struct Driver {
+    site: Arc<Site>,
+    shutdown: Shutdown,
+    acceptor: Acceptor,
+    waker: Arc<Waker>,
+    /// Before the slots, so that nothing is in flight any more when sockets are closed.
+    common: Common,
+    slots: Slab<Slot>,
+    generation: u32,
+    deadlines: Deadlines,
+    /// Connections whose turn ended before their work did.
+    ready: VecDeque<usize>,
+    /// When a drain ends; set once it has begun.
+    drain_ends: Option<Instant>,
+}
+
+/// Wakes the driver from other threads.
+struct Waker(OwnedFd);
+
+impl Waker {
+    fn new() -> io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self(rustix::event::eventfd(0, flags)?))
+    }
+
+    fn wake(&self) {
+        // Where the count is full, it is woken already.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Has the next wake be noticed again.
+    fn clear(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+impl Driver {
+    /// A driver that has yet to [`run`](Self::run), on the same thread.
+    ///
+    /// # Errors
+    /// The kernel refuses a ring.
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        site: &Arc<Site>,
+        shutdown: &Shutdown,
+    ) -> io::Result<Self> {
+        let io = io_buffers(site);
+        let ring = Ring::new(io.input.capacity())
+            .map_err(|errno| io::Error::other(probe::explain(errno)))?;
+        let waker = Arc::new(Waker::new()?);
+        let woken = Arc::clone(&waker);
+        shutdown.on_trigger(move || woken.wake());
+        let woken = Arc::clone(&waker);
+        let room = Waiter::new(move || woken.wake());
+        Ok(Self {
+            site: Arc::clone(site),
+            shutdown: shutdown.clone(),
+            acceptor: Acceptor::new(endpoint, room)?,
+            waker,
+            common: Common::new(ring, io, now()),
+            slots: Slab::new(),
+            generation: 0,
+            deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            drain_ends: None,
+        })
+    }
+
+    /// Serves until the shutdown is triggered and its connections are closed or broken.
+    ///
+    /// # Errors
+    /// The ring or the listener failed for good.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        self.common.ring.poll_waker(self.waker.0.as_fd());
+        self.accept()?;
+        while !self.is_over() {
+            self.common.ring.wait(self.patience())?;
+            self.common.now = now();
+            if self.shutdown.is_triggered() {
+                self.drain();
+            }
+            while let Some(event) = self.common.ring.next() {
+                self.take_in(event)?;
+            }
+            for _ in 0..self.ready.len() {
+                if let Some(key) = self.ready.pop_front()
+                    && let Some(slot) = self.slots.get_mut(key)
+                {
+                    slot.is_queued = false;
+                    self.go_on(key);
+                }
+            }
+            self.expire();
+            self.accept()?;
+        }
+        let Self { common, mut slots, site, .. } = self;
+        drop(common);
+        for slot in slots.drain() {
+            site.counters.broken();
+            slot.connection.close(&site);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Received { token, outcome, armed } => self.received(token, outcome, armed),
+            Event::Sent { token, outcome, buffer } => self.sent(token, outcome, buffer),
+            Event::Writable { token } => self.writable(token),
+            Event::Accepted { outcome, armed } => {
+                let now = self.common.now.instant;
+                let admitted = self.acceptor.accepted(&self.site, outcome, armed, now)?;
+                if let Some((socket, ticket)) = admitted {
+                    self.admit(socket, ticket);
+                }
+            }
+            Event::ListenerReady => self.acceptor.is_readable(),
+            Event::Woken => {
+                self.waker.clear();
+                self.common.ring.poll_waker(self.waker.0.as_fd());
+                self.acceptor.has_room();
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, token: Token, outcome: Result<Option<Piece>, Errno>, armed: bool) {
+        let key = token.key as usize;
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else {
+            if let Ok(Some(piece)) = outcome {
+                self.common.ring.forget(&piece);
+            }
+            return;
+        };
+        match slot.received(&mut self.common, outcome, armed) {
+            Some(heard) => self.take_turn(key, heard),
+            None => self.bury(key),
+        }
+    }
+
+    fn sent(&mut self, token: Token, outcome: Result<usize, Errno>, buffer: Buffer) {
+        let key = token.key as usize;
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
+        let (site, common) = (&*self.site, &mut self.common);
+        match contained(site, || slot.sent(common, outcome, buffer)) {
+            Some(true) if slot.is_closing => self.bury(key),
+            Some(true) => self.take_turn(key, 0),
+            Some(false) | None => self.close(key),
+        }
+    }
+
+    fn writable(&mut self, token: Token) {
+        let key = token.key as usize;
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
+        slot.writable(&mut self.common);
+        match slot.is_closing {
+            true => self.bury(key),
+            false => self.take_turn(key, 0),
+        }
+    }
+
+    /// Gives a connection that waits for nothing in flight a turn.
+    fn go_on(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if !slot.is_busy() && !slot.is_closing {
+            slot.leftover.restore(&mut self.common.io);
+            self.take_turn(key, 0);
+        }
+    }
+
+    /// Gives a connection a turn, with its bytes in the common buffers.
+    fn take_turn(&mut self, key: usize, heard: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let (site, common) = (&*self.site, &mut self.common);
+        match contained(site, || slot.take_turn(common, site, heard)) {
+            Some(Turn::Waits) => {}
+            Some(Turn::Goes) => {
+                slot.is_queued = true;
+                self.ready.push_back(key);
+            }
+            Some(Turn::Closed) | None => return self.close(key),
+        }
+        slot.leftover = Leftover::take(&mut self.common.io);
+        if let Some(at) = slot.connection.deadline() {
+            self.deadlines.want(key, at);
+        }
+    }
+
+    fn admit(&mut self, socket: OwnedFd, ticket: Ticket) {
+        let connection = Box::new(Connection::new(&self.site, socket, ticket, self.common.now));
+        let entry = self.slots.vacant_entry();
+        let key = entry.key();
+        self.generation = (self.generation + 1) % Token::GENERATIONS;
+        let token = Token { key: key as u32, generation: self.generation };
+        if let Some(at) = connection.deadline() {
+            self.deadlines.want(key, at);
+        }
+        entry.insert(Slot::new(connection, token, &mut self.common.ring));
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        for _ in 0..ADMISSIONS_PER_TURN {
+            let now = self.common.now.instant;
+            match self.acceptor.next(&self.site, &mut self.common.ring, now)? {
+                Some((socket, ticket)) => self.admit(socket, ticket),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a connection, once nothing of it is in flight any more.
+    fn close(&mut self, key: usize) {
+        self.common.io.clear();
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.begin_close(&mut self.common.ring);
+            self.bury(key);
+        }
+    }
+
+    /// Forgets a connection that is over and has nothing in flight.
+    fn bury(&mut self, key: usize) {
+        if self.slots.get(key).is_some_and(|slot| slot.is_closing && slot.is_at_rest()) {
+            self.slots.remove(key).connection.close(&self.site);
+            self.acceptor.has_room();
+        }
+    }
+
+    /// How long to wait for events.
+    fn patience(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.acceptor.is_ready() {
+            return Some(Duration::ZERO);
+        }
+        let times = [self.deadlines.next(), self.acceptor.resumes(), self.drain_ends];
+        let next = times.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(drain_ends) = self.drain_ends else { return false };
+        self.slots.is_empty() || self.shutdown.is_urgent() || self.common.now.instant >= drain_ends
+    }
+
+    /// Stops accepting; idle connections close now, the others after their request.
+    fn drain(&mut self) {
+        if self.drain_ends.is_some() {
+            return;
+        }
+        self.drain_ends = Some(self.common.now.instant + self.site.drain);
+        self.common.is_draining = true;
+        self.acceptor.end(&mut self.common.ring);
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.go_on(key);
+        }
+    }
+
+    /// Tells connections of the time whose deadline has come.
+    fn expire(&mut self) {
+        let now = self.common.now;
+        while let Some(key) = self.deadlines.pop_due(now.instant) {
+            let Some(slot) = self.slots.get_mut(key) else { continue };
+            // One that is queued gets another in its turn.
+            if slot.is_closing || slot.is_queued {
+                continue;
+            }
+            let Some(at) = slot.connection.deadline() else { continue };
+            if at > now.instant {
+                self.deadlines.want(key, at);
+                continue;
+            }
+            slot.leftover.restore(&mut self.common.io);
+            let io = &mut self.common.io;
+            match contained(&self.site, || slot.connection.handle_timeout(io, now)) {
+                Some(()) => self.take_turn(key, 0),
+                None => self.close(key),
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Buffers that the kernel takes from a shared queue when bytes have come, so that a connection
+//! which waits for its peer holds none.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use fileserver_proto::Buffer;
+use io_uring::Submitter;
+use io_uring::types::BufRingEntry;
+use rustix::io::Errno;
+
+/// The kernel wants the queue to begin with a page.
+const PAGE_BYTES: usize = 4096;
+
+/// A group of buffers, and the queue that it is provided by.
+pub(super) struct Provided {
+    group: u16,
+    /// The kernel's numbers of these buffers begin here.
+    first: u16,
+    /// Their memory is the kernel's while they are provided.
+    buffers: Vec<Buffer>,
+    queue: NonNull<BufRingEntry>,
+    layout: Layout,
+    tail: u16,
+}
+
+impl Provided {
+    /// `number` buffers, a power of two, of `bytes` each. The kernel's numbers of them begin with
+    /// `first`.
+    pub(super) fn new(group: u16, first: u16, number: u16, bytes: usize) -> Self {
+        assert!(number.is_power_of_two() && bytes > 0);
+        let layout = Layout::array::<BufRingEntry>(usize::from(number))
+            .and_then(|layout| layout.align_to(PAGE_BYTES))
+            .expect("so few entries have a layout");
+        // SAFETY: the layout is not empty.
+        let queue = unsafe { alloc_zeroed(layout) }.cast();
+        let Some(queue) = NonNull::new(queue) else { handle_alloc_error(layout) };
+        let buffers = (0..number).map(|_| Buffer::with_capacity(bytes)).collect();
+        Self { group, first, buffers, queue, layout, tail: 0 }
+    }
+
+    /// Makes the group known to a ring, and provides all of it.
+    ///
+    /// # Safety
+    /// `self` must not be dropped before the ring, or while the ring has operations in flight.
+    pub(super) unsafe fn register(&mut self, ring: &Submitter<'_>) -> Result<(), Errno> {
+        let address = self.queue.as_ptr() as u64;
+        // SAFETY: the queue has that many entries, and lives as long as the caller promises.
+        unsafe { ring.register_buf_ring_with_flags(address, self.number(), self.group, 0) }
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        for index in 0..self.number() {
+            self.provide(index);
+        }
+        Ok(())
+    }
+
+    /// The bytes that were received in a buffer, which is not provided now.
+    pub(super) fn received(&mut self, index: u16, len: usize) -> &[u8] {
+        &self.buffers[usize::from(index)].spare()[..len]
+    }
+
+    /// Exchanges a buffer, which is not provided now, for an empty one: the bytes received come
+    /// with it.
+    pub(super) fn exchange(&mut self, index: u16, len: usize, with: &mut Buffer) {
+        let buffer = &mut self.buffers[usize::from(index)];
+        buffer.commit(len);
+        std::mem::swap(buffer, with);
+    }
+
+    /// Provides a buffer (again). What was in it is forgotten.
+    pub(super) fn provide(&mut self, index: u16) {
+        let place = usize::from(self.tail & (self.number() - 1));
+        let buffer = &mut self.buffers[usize::from(index)];
+        buffer.clear();
+        let room = buffer.spare();
+        // SAFETY: the place is within the queue, and the kernel does not read it before the tail
+        // is beyond it.
+        let entry = unsafe { &mut *self.queue.as_ptr().add(place) };
+        entry.set_addr(room.as_mut_ptr() as u64);
+        entry.set_len(u32::try_from(room.len()).unwrap_or(u32::MAX));
+        entry.set_bid(self.first + index);
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: the queue's tail is in its first entry, where no entry's fields are; it is
+        // aligned, and the kernel only reads it.
+        let tail = unsafe { &*BufRingEntry::tail(self.queue.as_ptr()).cast::<AtomicU16>() };
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    fn number(&self) -> u16 {
+        self.buffers.len() as u16
+    }
+}
+
+impl Drop for Provided {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and by the promise to `register` of no more use to
+        // the kernel.
+        unsafe { dealloc(self.queue.as_ptr().cast(), self.layout) };
+    }
+}

@@ -1,0 +1,484 @@
+//! The queues shared with the kernel, wrapped so that nothing outside this file can break memory.
+//!
+//! What an operation reads or writes belongs to the [`Ring`] from its submission to its completion:
+//! buffers are moved in and come back with the event. Descriptors are named by number only; one
+//! that is closed too early makes an operation fail, or reach another file, but hurts no memory.
+//! That they stay open is up to the driver, which closes a connection only when nothing of it is
+//! in flight.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use fileserver_proto::Buffer;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketFlags};
+
+use super::provided::Provided;
+
+/// Operations submitted at once at most: a batch whose replies stay in the processor's cache.
+const SUBMISSIONS: u32 = 128;
+/// Completions that fit; the kernel keeps what is beyond and hands it over later.
+const COMPLETIONS: u32 = 4096;
+/// `EnterFlags::GETEVENTS` of the `io-uring` crate, which does not export it.
+const ENTER_GETEVENTS: u32 = 1;
+/// How long the end of a ring waits for its operations to end.
+const CANCELLING: Duration = Duration::from_secs(1);
+
+/// Small pieces: heads of requests. Enough for a thousand connections that speak at once.
+const SMALL: Size = Size { group: 0, first: 0, number: 1024 };
+/// Large pieces: the content of uploads.
+const LARGE: Size = Size { group: 1, first: SMALL.number, number: 16 };
+/// Room in a small buffer.
+const SMALL_BYTES: usize = 1 << 10;
+
+struct Size {
+    group: u16,
+    /// The number of its first buffer: they are told apart by it.
+    first: u16,
+    number: u16,
+}
+
+/// Which connection an operation is of: a key that is used again, and which use of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) key: u32,
+    /// Counts to 2^24 and begins again.
+    pub(super) generation: u32,
+}
+
+impl Token {
+    pub(super) const GENERATIONS: u32 = 1 << 24;
+}
+
+/// What an operation is, in the topmost byte of its user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Ignored,
+    Accept,
+    ListenerPoll,
+    WakerPoll,
+    Receive,
+    Send,
+    WritablePoll,
+}
+
+impl Kind {
+    fn user_data(self, token: Token) -> u64 {
+        ((self as u64) << 56) | (u64::from(token.generation) << 32) | u64::from(token.key)
+    }
+
+    fn alone(self) -> u64 {
+        (self as u64) << 56
+    }
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A connection was accepted, or not; `armed` says whether further ones follow by themselves.
+    Accepted { outcome: Result<OwnedFd, Errno>, armed: bool },
+    /// The listener may have connections.
+    ListenerReady,
+    /// The waker was used.
+    Woken,
+    /// Bytes have come, or the peer has ended; `armed` says whether more follow by themselves.
+    Received { token: Token, outcome: Result<Option<Piece>, Errno>, armed: bool },
+    /// So many bytes of the buffer went out; here it is back.
+    Sent { token: Token, outcome: Result<usize, Errno>, buffer: Buffer },
+    /// The socket has room again, or is broken.
+    Writable { token: Token },
+}
+
+/// Received bytes in one of the ring's buffers. To be handed back by one of
+/// [`Ring::copy`], [`Ring::exchange`] and [`Ring::forget`]; the buffer is lost otherwise.
+#[derive(Debug)]
+pub(super) struct Piece {
+    is_large: bool,
+    buffer: u16,
+    pub(super) len: usize,
+}
+
+/// The submission queue, the completion queue, and all memory that operations in flight use.
+pub(super) struct Ring {
+    /// Dropped by hand, when the kernel uses none of the memory below any more.
+    ring: ManuallyDrop<IoUring>,
+    small: ManuallyDrop<Provided>,
+    large: ManuallyDrop<Provided>,
+    /// What is being sent, by the connection's key.
+    lent: ManuallyDrop<Vec<Option<Buffer>>>,
+    /// How many of them are.
+    sending: usize,
+    /// What did not fit into the submission queue.
+    delayed: Vec<squeue::Entry>,
+    /// Taken from the completion queue and not yet handed out.
+    peeked: Option<cqueue::Entry>,
+}
+
+impl Ring {
+    /// A ring for the calling thread, which alone may use it. A large piece holds up to
+    /// `large_bytes`.
+    ///
+    /// # Errors
+    /// What the kernel said of setting it up.
+    pub(super) fn new(large_bytes: usize) -> Result<Self, Errno> {
+        let ring = set_up(SUBMISSIONS, COMPLETIONS)?;
+        let mut small = Provided::new(SMALL.group, SMALL.first, SMALL.number, SMALL_BYTES);
+        let mut large = Provided::new(LARGE.group, LARGE.first, LARGE.number, large_bytes);
+        for provided in [&mut small, &mut large] {
+            // SAFETY: the memory is freed only after the ring, see `drop`.
+            unsafe { provided.register(&ring.submitter())? };
+        }
+        Ok(Self {
+            ring: ManuallyDrop::new(ring),
+            small: ManuallyDrop::new(small),
+            large: ManuallyDrop::new(large),
+            lent: ManuallyDrop::new(Vec::new()),
+            sending: 0,
+            delayed: Vec::new(),
+            peeked: None,
+        })
+    }
+
+    /// Whether the kernel knows every operation that a ring uses.
+    pub(super) fn is_complete(&self) -> bool {
+        let mut known = Probe::new();
+        self.ring.submitter().register_probe(&mut known).is_ok()
+            && [
+                opcode::AcceptMulti::CODE,
+                opcode::RecvMulti::CODE,
+                opcode::Send::CODE,
+                opcode::PollAdd::CODE,
+                opcode::AsyncCancel::CODE,
+            ]
+            .into_iter()
+            .all(|code| known.is_supported(code))
+            && self.ring.params().is_feature_ext_arg()
+            && self.ring.params().is_feature_nodrop()
+    }
+
+    /// Accepts connections until cancelled or out of descriptors; their sockets don't block.
+    pub(super) fn accept_all(&mut self, listener: BorrowedFd<'_>) {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(flags.bits() as i32);
+        // SAFETY: a multishot accept uses no memory of ours.
+        unsafe { self.push(entry.build().user_data(Kind::Accept.alone())) };
+    }
+
+    /// Ends [`accept_all`](Self::accept_all); its last event says so.
+    pub(super) fn cancel_accept(&mut self) {
+        self.cancel(Kind::Accept.alone());
+    }
+
+    /// Tells once that the listener may have connections.
+    pub(super) fn poll_listener(&mut self, listener: BorrowedFd<'_>) {
+        self.poll(listener, PollFlags::IN, Kind::ListenerPoll.alone());
+    }
+
+    /// Tells once that there is something to read from the waker.
+    pub(super) fn poll_waker(&mut self, waker: BorrowedFd<'_>) {
+        self.poll(waker, PollFlags::IN, Kind::WakerPoll.alone());
+    }
+
+    /// Tells once that the socket has room, or is broken.
+    pub(super) fn poll_writable(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        self.poll(socket, PollFlags::OUT, Kind::WritablePoll.user_data(token));
+    }
+
+    /// Receives small pieces until cancelled, the end, or a want of buffers.
+    pub(super) fn receive_all(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), SMALL.group).build();
+        // SAFETY: what it writes to is of a group whose memory outlives the ring.
+        unsafe { self.push(entry.user_data(Kind::Receive.user_data(token))) };
+    }
+
+    /// Receives one large piece.
+    pub(super) fn receive_large(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
+            .buf_group(LARGE.group)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        // SAFETY: what it writes to is of a group whose memory outlives the ring.
+        unsafe { self.push(entry.user_data(Kind::Receive.user_data(token))) };
+    }
+
+    /// Ends the receiving; its last event says so.
+    pub(super) fn cancel_receive(&mut self, token: Token) {
+        self.cancel(Kind::Receive.user_data(token));
+    }
+
+    /// Sends what is in the buffer, or a part of it. `more` says that further bytes follow at once.
+    ///
+    /// # Panics
+    /// If this connection is sending.
+    pub(super) fn send(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        buffer: Buffer,
+        more: bool,
+    ) {
+        let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        let bytes = buffer.filled();
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let entry = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), len)
+            .flags(flags.bits() as i32)
+            .build()
+            .user_data(Kind::Send.user_data(token));
+        let key = token.key as usize;
+        if key >= self.lent.len() {
+            self.lent.resize_with(key + 1, || None);
+        }
+        let before = self.lent[key].replace(buffer);
+        assert!(before.is_none(), "one send at a time");
+        self.sending += 1;
+        // SAFETY: the bytes stay where they are while the buffer is in `lent`, where nothing
+        // touches it until this operation's completion takes it out.
+        unsafe { self.push(entry) };
+    }
+
+    /// Ends all that is in flight on a socket; the last event of each says so.
+    pub(super) fn cancel_all(&mut self, socket: BorrowedFd<'_>) {
+        let matching = CancelBuilder::fd(Fd(socket.as_raw_fd())).all();
+        let entry = opcode::AsyncCancel2::new(matching).build();
+        // SAFETY: a cancellation uses no memory of ours.
+        unsafe { self.push(entry.user_data(Kind::Ignored.alone())) };
+    }
+
+    /// Appends a piece to a buffer.
+    pub(super) fn copy(&mut self, piece: &Piece, to: &mut Buffer) {
+        let provided = if piece.is_large { &mut self.large } else { &mut self.small };
+        to.push(provided.received(piece.buffer, piece.len));
+        provided.provide(piece.buffer);
+    }
+
+    /// Appends a piece to bytes.
+    pub(super) fn copy_aside(&mut self, piece: &Piece, to: &mut Vec<u8>) {
+        let provided = if piece.is_large { &mut self.large } else { &mut self.small };
+        to.extend_from_slice(provided.received(piece.buffer, piece.len));
+        provided.provide(piece.buffer);
+    }
+
+    /// Moves a piece to the end of a buffer, without copying it where it is large and the buffer
+    /// empty.
+    pub(super) fn exchange(&mut self, piece: &Piece, with: &mut Buffer) {
+        if piece.is_large && with.is_empty() {
+            self.large.exchange(piece.buffer, piece.len, with);
+            self.large.provide(piece.buffer);
+        } else {
+            self.copy(piece, with);
+        }
+    }
+
+    /// Hands a piece back unread.
+    pub(super) fn forget(&mut self, piece: &Piece) {
+        let provided = if piece.is_large { &mut self.large } else { &mut self.small };
+        provided.provide(piece.buffer);
+    }
+
+    /// Submits what was asked for and waits for an event, at most so long: without a limit until
+    /// one comes.
+    ///
+    /// # Errors
+    /// The ring is of no more use.
+    pub(super) fn wait(&mut self, at_most: Option<Duration>) -> io::Result<()> {
+        while let Some(entry) = self.delayed.pop() {
+            // SAFETY: whoever delayed it has seen to its memory.
+            if unsafe { !self.try_push(&entry) } {
+                self.delayed.push(entry);
+                self.submit()?;
+            }
+        }
+        let submitter = self.ring.submitter();
+        let outcome = match at_most {
+            None => submitter.submit_and_wait(1),
+            Some(Duration::ZERO) => {
+                let queued = self.ring.submission().len() as u32;
+                // SAFETY: the entries queued are those that were pushed, and there is no argument.
+                unsafe { self.ring.submitter().enter::<()>(queued, 0, ENTER_GETEVENTS, None) }
+            }
+            Some(limit) => {
+                let limit = Timespec::from(limit);
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+            }
+        };
+        passing(outcome)
+    }
+
+    fn submit(&mut self) -> io::Result<()> {
+        passing(self.ring.submitter().submit())
+    }
+
+    /// The next event, of those at hand.
+    pub(super) fn next(&mut self) -> Option<Event> {
+        loop {
+            let entry = self.peeked.take().or_else(|| self.ring.completion().next())?;
+            if let Some(event) = self.event(&entry) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The next event, if it brings further bytes to the same connection.
+    pub(super) fn next_piece(&mut self, of: Token) -> Option<(Piece, bool)> {
+        let entry = self.peeked.take().or_else(|| self.ring.completion().next())?;
+        if entry.user_data() == Kind::Receive.user_data(of)
+            && let Ok(Some(piece)) = received(&entry)
+        {
+            return Some((piece, cqueue::more(entry.flags())));
+        }
+        self.peeked = Some(entry);
+        None
+    }
+
+    fn event(&mut self, entry: &cqueue::Entry) -> Option<Event> {
+        let data = entry.user_data();
+        let token = Token { key: data as u32, generation: (data >> 32) as u32 & 0xff_ffff };
+        let armed = cqueue::more(entry.flags());
+        let kind = (data >> 56) as u8;
+        Some(if kind == Kind::Receive as u8 {
+            Event::Received { token, outcome: received(entry), armed }
+        } else if kind == Kind::Send as u8 {
+            let buffer = self.lent[token.key as usize].take()?;
+            self.sending -= 1;
+            Event::Sent { token, outcome: result(entry), buffer }
+        } else if kind == Kind::WritablePoll as u8 {
+            Event::Writable { token }
+        } else if kind == Kind::Accept as u8 {
+            let outcome = result(entry).map(|descriptor| {
+                // SAFETY: the kernel has opened this descriptor for us just now, and nobody else
+                // knows of it.
+                unsafe { OwnedFd::from_raw_fd(descriptor as i32) }
+            });
+            Event::Accepted { outcome, armed }
+        } else if kind == Kind::ListenerPoll as u8 {
+            Event::ListenerReady
+        } else if kind == Kind::WakerPoll as u8 {
+            Event::Woken
+        } else {
+            return None;
+        })
+    }
+
+    fn poll(&mut self, what: BorrowedFd<'_>, flags: PollFlags, user_data: u64) {
+        let entry = opcode::PollAdd::new(Fd(what.as_raw_fd()), u32::from(flags.bits())).build();
+        // SAFETY: a poll uses no memory of ours.
+        unsafe { self.push(entry.user_data(user_data)) };
+    }
+
+    fn cancel(&mut self, user_data: u64) {
+        let entry = opcode::AsyncCancel::new(user_data).build();
+        // SAFETY: a cancellation uses no memory of ours.
+        unsafe { self.push(entry.user_data(Kind::Ignored.alone())) };
+    }
+
+    /// Queues an operation; submits those before it where there is no room.
+    ///
+    /// # Safety
+    /// The memory that it uses stays valid until its completion.
+    unsafe fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: as the caller promises.
+        if self.delayed.is_empty() && unsafe { self.try_push(&entry) } {
+            return;
+        }
+        // Where this fails, waiting will tell.
+        let _ = self.submit();
+        // SAFETY: as the caller promises.
+        if !self.delayed.is_empty() || unsafe { !self.try_push(&entry) } {
+            self.delayed.insert(0, entry);
+        }
+    }
+
+    /// # Safety
+    /// The memory that it uses stays valid until its completion.
+    unsafe fn try_push(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { self.ring.submission().push(entry).is_ok() }
+    }
+}
+
+impl Drop for Ring {
+    /// Ends what is in flight, and frees its memory only then.
+    fn drop(&mut self) {
+        // What was asked for last is asked for first, so that all can be cancelled.
+        let _ = self.wait(Some(Duration::ZERO));
+        let limit = Some(Timespec::from(CANCELLING));
+        let everything = CancelBuilder::any().all();
+        let cancelled = match self.ring.submitter().register_sync_cancel(limit, everything) {
+            Ok(()) => true,
+            // There was nothing to cancel.
+            Err(error) => errno(&error) == Errno::NOENT,
+        };
+        while self.next().is_some() {}
+        if self.sending > 0 && self.wait(Some(CANCELLING)).is_ok() {
+            while self.next().is_some() {}
+        }
+        if !cancelled || self.sending > 0 {
+            tracing::error!("operations could not be ended; their memory is never used again");
+            return;
+        }
+        // SAFETY: none of these is used hereafter. The ring goes first; no operation is left that
+        // could reach the others.
+        unsafe {
+            ManuallyDrop::drop(&mut self.ring);
+            ManuallyDrop::drop(&mut self.small);
+            ManuallyDrop::drop(&mut self.large);
+            ManuallyDrop::drop(&mut self.lent);
+        }
+    }
+}
+
+/// A ring whose completions are worked off by its one thread, when that waits for them.
+fn set_up(submissions: u32, completions: u32) -> Result<IoUring, Errno> {
+    let set_up = |is_deferring: bool| {
+        let mut builder = IoUring::builder();
+        builder.setup_cqsize(completions).setup_submit_all().setup_single_issuer();
+        if is_deferring {
+            builder.setup_defer_taskrun();
+        } else {
+            builder.setup_coop_taskrun();
+        }
+        builder.build(submissions).map_err(|error| errno(&error))
+    };
+    match set_up(true) {
+        // Deferring came with Linux 6.1.
+        Err(Errno::INVAL) => set_up(false),
+        outcome => outcome,
+    }
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// What failed for now is tried again with the next wait.
+fn passing(outcome: io::Result<usize>) -> io::Result<()> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) => match errno(&error) {
+            Errno::INTR | Errno::TIME | Errno::BUSY | Errno::AGAIN => Ok(()),
+            _ => Err(error),
+        },
+    }
+}
+
+fn result(entry: &cqueue::Entry) -> Result<usize, Errno> {
+    let result = entry.result();
+    usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result))
+}
+
+/// `None` for the end of the stream.
+fn received(entry: &cqueue::Entry) -> Result<Option<Piece>, Errno> {
+    let len = result(entry)?;
+    Ok(cqueue::buffer_select(entry.flags()).map(|number| match number.checked_sub(LARGE.first) {
+        Some(buffer) => Piece { is_large: true, buffer, len },
+        None => Piece { is_large: false, buffer: number - SMALL.first, len },
+    }))
+}

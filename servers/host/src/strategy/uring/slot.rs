@@ -1,0 +1,345 @@
+//! One connection as the driver holds it, and its turn.
+
+use std::os::fd::AsFd;
+
+use fileserver_proto::{Buffer, Completion, IoBuffers, Now};
+use rustix::io::Errno;
+
+use super::ring::{Piece, Ring, Token};
+use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
+use crate::sending::{COPY_STEP_BYTES, STEP_BYTES};
+use crate::site::Site;
+
+/// A connection's turn ends after this many body bytes sent without the ring,
+const TURN_BYTES: u64 = STEP_BYTES;
+/// or this many steps, whichever comes first.
+const TURN_STEPS: usize = 64;
+/// An upload that has brought this much in small pieces is received in large ones.
+const LARGE_AFTER_BYTES: usize = 8 << 10;
+/// A peer that has sent this much more than it is listened to is not received from for now.
+const UNHEARD_BYTES: usize = 16 << 10;
+/// Buffers for replies kept for the next ones. All of those of a few submissions.
+const SPARE_BUFFERS: usize = 256;
+/// A buffer that has grown beyond this is not kept.
+const SPARE_BYTES: usize = 2 * COPY_STEP_BYTES as usize;
+
+/// One connection.
+pub(super) struct Slot {
+    pub(super) connection: Box<Connection>,
+    pub(super) token: Token,
+    /// What the session has left in the buffers.
+    pub(super) leftover: Leftover,
+    /// What has come while the session did not ask for it.
+    unheard: Vec<u8>,
+    receiving: Receiving,
+    /// How the peer's stream ended, if it has.
+    ended: Option<End>,
+    /// What is in flight of the session's output, which is with the ring meanwhile.
+    sending: Option<Sending>,
+    /// Whether room in the socket is waited for.
+    is_polling: bool,
+    /// Whether it waits for another turn.
+    pub(super) is_queued: bool,
+    /// Whether it is over, and only waits for what is in flight.
+    pub(super) is_closing: bool,
+    /// How much the present upload has brought in small pieces.
+    upload_bytes: usize,
+}
+
+/// What is asked for of a connection's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiving {
+    Nothing,
+    /// Small pieces, one after the other.
+    All,
+    /// The same, but that is being ended.
+    Ending,
+    /// One large piece.
+    Large,
+}
+
+/// Which action a send performs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Output,
+    /// A part of a file that was put into the output, and is completed already.
+    File,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Finished,
+    Broken,
+}
+
+/// What all connections of a driver use in turn.
+pub(super) struct Common {
+    pub(super) ring: Ring,
+    /// Lent to one connection at a time.
+    pub(super) io: IoBuffers,
+    /// For replies, while others are in flight.
+    spare: Vec<Buffer>,
+    pub(super) now: Now,
+    pub(super) is_draining: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// For an event, or the time.
+    Waits,
+    /// On, when the others had their turn.
+    Goes,
+    /// The conversation is over, or the connection is broken.
+    Closed,
+}
+
+impl Common {
+    pub(super) fn new(ring: Ring, io: IoBuffers, now: Now) -> Self {
+        Self { ring, io, spare: Vec::new(), now, is_draining: false }
+    }
+
+    /// The output as it is, for the ring; another takes its place.
+    fn take_output(&mut self) -> Buffer {
+        let next = self.spare.pop().unwrap_or_else(|| Buffer::with_capacity(OUTPUT_BYTES));
+        std::mem::replace(&mut self.io.output, next)
+    }
+
+    /// Makes what was sent the output again.
+    fn put_output(&mut self, buffer: Buffer) {
+        let unused = std::mem::replace(&mut self.io.output, buffer);
+        self.keep(unused);
+    }
+
+    fn keep(&mut self, mut unused: Buffer) {
+        unused.clear();
+        if self.spare.len() < SPARE_BUFFERS && unused.capacity() <= SPARE_BYTES {
+            self.spare.push(unused);
+        }
+    }
+}
+
+impl Slot {
+    /// Begins to receive.
+    pub(super) fn new(connection: Box<Connection>, token: Token, ring: &mut Ring) -> Self {
+        ring.receive_all(token, connection.socket().as_fd());
+        Self {
+            connection,
+            token,
+            leftover: Leftover::default(),
+            unheard: Vec::new(),
+            receiving: Receiving::All,
+            ended: None,
+            sending: None,
+            is_polling: false,
+            is_queued: false,
+            is_closing: false,
+            upload_bytes: 0,
+        }
+    }
+
+    /// Whether an event of its own, or its next turn, is waited for before the session goes on.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sending.is_some() || self.is_polling || self.is_queued
+    }
+
+    /// Whether nothing of it is in flight.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.receiving == Receiving::Nothing && self.sending.is_none() && !self.is_polling
+    }
+
+    /// Takes in what the ring has received. Returns how many bytes are new in the common input,
+    /// if the session is to go on now.
+    pub(super) fn received(
+        &mut self,
+        common: &mut Common,
+        outcome: Result<Option<Piece>, Errno>,
+        mut is_armed: bool,
+    ) -> Option<usize> {
+        let mut heard = None;
+        match outcome {
+            Ok(Some(piece)) if self.is_closing || piece.len == 0 => {
+                common.ring.forget(&piece);
+                self.ended = Some(End::Finished);
+            }
+            Ok(Some(piece)) if self.is_busy() => {
+                common.ring.copy_aside(&piece, &mut self.unheard);
+                if self.unheard.len() > UNHEARD_BYTES && self.receiving == Receiving::All {
+                    common.ring.cancel_receive(self.token);
+                    self.receiving = Receiving::Ending;
+                }
+            }
+            Ok(Some(piece)) => {
+                self.leftover.restore(&mut common.io);
+                let mut bytes = piece.len;
+                common.ring.exchange(&piece, &mut common.io.input);
+                while is_armed && let Some((piece, more)) = common.ring.next_piece(self.token) {
+                    bytes += piece.len;
+                    common.ring.copy(&piece, &mut common.io.input);
+                    is_armed = more;
+                }
+                heard = Some(bytes);
+            }
+            Ok(None) => self.ended = Some(End::Finished),
+            // The stock was empty, or the receiving was ended on purpose.
+            Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => self.ended = Some(End::Broken),
+        }
+        if !is_armed {
+            self.receiving = Receiving::Nothing;
+        }
+        match heard {
+            None if !self.is_busy() && !self.is_closing => {
+                self.leftover.restore(&mut common.io);
+                Some(0)
+            }
+            heard => heard,
+        }
+    }
+
+    /// Takes back what was sent; tells whether the connection is still good.
+    pub(super) fn sent(
+        &mut self,
+        common: &mut Common,
+        outcome: Result<usize, Errno>,
+        buffer: Buffer,
+    ) -> bool {
+        let sending = self.sending.take();
+        if self.is_closing {
+            common.keep(buffer);
+            return true;
+        }
+        self.leftover.restore(&mut common.io);
+        common.put_output(buffer);
+        match outcome {
+            Ok(bytes) => {
+                common.io.output.consume(bytes);
+                let done = match sending {
+                    Some(Sending::File) => Completion::FileSent(Ok(0)),
+                    Some(Sending::Output) | None => Completion::Sent,
+                };
+                self.connection.complete(&mut common.io, done, common.now);
+                true
+            }
+            // Asked for again.
+            Err(Errno::INTR | Errno::AGAIN) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Room in the socket is not waited for any more.
+    pub(super) fn writable(&mut self, common: &mut Common) {
+        self.is_polling = false;
+        if !self.is_closing {
+            self.leftover.restore(&mut common.io);
+        }
+    }
+
+    /// Lets the session do what it can without waiting, up to its fair share. Its bytes are in the
+    /// common buffers, `heard` of them new.
+    pub(super) fn take_turn(&mut self, common: &mut Common, site: &Site, mut heard: usize) -> Turn {
+        let mut bytes_left = TURN_BYTES;
+        for _ in 0..TURN_STEPS {
+            let Common { ring, io, now, is_draining, .. } = common;
+            match self.connection.next_on_socket(site, io, *now, *is_draining) {
+                SocketAction::Receive => {
+                    let bytes = match (std::mem::take(&mut heard), self.ended) {
+                        (0, ended) if self.unheard.is_empty() => match ended {
+                            Some(End::Finished) => 0,
+                            Some(End::Broken) => return Turn::Closed,
+                            None => {
+                                self.listen(ring);
+                                return Turn::Waits;
+                            }
+                        },
+                        (0, _) => {
+                            let unheard = std::mem::take(&mut self.unheard);
+                            io.input.push(&unheard);
+                            unheard.len()
+                        }
+                        (heard, _) => heard,
+                    };
+                    self.upload_bytes += bytes;
+                    self.connection.complete(io, Completion::Received { bytes }, *now);
+                }
+                SocketAction::Send { more } => {
+                    return self.send(common, Sending::Output, more);
+                }
+                // What could not be sent last time goes first.
+                SocketAction::SendFile { .. } if io.output.len() > OUTPUT_BYTES => {
+                    return self.send(common, Sending::File, false);
+                }
+                SocketAction::SendFile { offset, len } => {
+                    let part = (offset, len);
+                    match self.connection.load_file(site, io, part, *now) {
+                        // The last part is sent together with whatever the session adds.
+                        Some(loaded) if loaded == len => continue,
+                        Some(0) => continue,
+                        Some(_) => return self.send(common, Sending::File, false),
+                        None => {}
+                    }
+                    match self.connection.send_file(site, io, part, *now) {
+                        Step::Done { bytes } => {
+                            bytes_left = bytes_left.saturating_sub(bytes);
+                            if bytes_left == 0 {
+                                return Turn::Goes;
+                            }
+                        }
+                        Step::Blocked(_) => {
+                            ring.poll_writable(self.token, self.connection.socket().as_fd());
+                            self.is_polling = true;
+                            return Turn::Waits;
+                        }
+                        Step::Closed => return Turn::Closed,
+                    }
+                }
+                SocketAction::FinishSending => self.connection.finish_sending(io, *now),
+                SocketAction::Close => return Turn::Closed,
+            }
+        }
+        Turn::Goes
+    }
+
+    /// Sends the output.
+    fn send(&mut self, common: &mut Common, what: Sending, more: bool) -> Turn {
+        if self.sending.is_some() {
+            // The session does not wait for what is in flight: it never will.
+            return Turn::Closed;
+        }
+        let output = common.take_output();
+        common.ring.send(self.token, self.connection.socket().as_fd(), output, more);
+        self.sending = Some(what);
+        Turn::Waits
+    }
+
+    /// Asks for what the peer has to say, unless that is done.
+    fn listen(&mut self, ring: &mut Ring) {
+        let socket = self.connection.socket().as_fd();
+        if !self.connection.is_uploading() {
+            self.upload_bytes = 0;
+        }
+        let is_large = self.upload_bytes > LARGE_AFTER_BYTES;
+        match self.receiving {
+            Receiving::Nothing if is_large => {
+                ring.receive_large(self.token, socket);
+                self.receiving = Receiving::Large;
+            }
+            Receiving::Nothing => {
+                ring.receive_all(self.token, socket);
+                self.receiving = Receiving::All;
+            }
+            Receiving::All if is_large => {
+                ring.cancel_receive(self.token);
+                self.receiving = Receiving::Ending;
+            }
+            Receiving::All | Receiving::Ending | Receiving::Large => {}
+        }
+    }
+
+    /// Ends what is in flight. Nothing more is done for the session.
+    pub(super) fn begin_close(&mut self, ring: &mut Ring) {
+        self.is_closing = true;
+        if !self.is_at_rest() {
+            ring.cancel_all(self.connection.socket().as_fd());
+        }
+    }
+}
