@@ -20,6 +20,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
 use crate::environment::{Environment, command_line};
+use crate::fanout::{self, FanoutArgs, FanoutEnd};
 use crate::files;
 use crate::lab_report::Cover;
 use crate::local::LocalExecutor;
@@ -67,6 +68,7 @@ pub struct Cli {
 enum Action {
     /// Run a comparison (what happens without a subcommand, too)
     Run(RunArgs),
+    Chat(FanoutArgs),
     /// Show the plans, strategies and real servers there are
     List,
     /// Draw the charts of a results folder again, from its CSV files alone
@@ -177,6 +179,7 @@ impl Cli {
         let done = match self.action {
             None => run_plan(self.run),
             Some(Action::Run(arguments)) => run_plan(arguments),
+            Some(Action::Chat(arguments)) => chat(&arguments),
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report(arguments)) => rereport(arguments),
@@ -313,6 +316,16 @@ fn conclusion(published: &Published, folder: &RunFolder, end: RunEnd) -> String 
         folder.report().display()
     );
     text
+}
+
+fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let end = fanout::run(arguments, &stop)?;
+    Ok(match end {
+        FanoutEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
+        FanoutEnd { failed: true, .. } => ExitCode::from(FAILED),
+        FanoutEnd { .. } => ExitCode::SUCCESS,
+    })
 }
 
 fn replot(folder: &Path) -> anyhow::Result<ExitCode> {

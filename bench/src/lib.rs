@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod cores;
 pub mod environment;
 pub mod executor;
+pub mod fanout;
 pub mod figures;
 pub mod files;
 pub mod fonts;

@@ -7,12 +7,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
     seed: u64,
+    /// Letters only, and an end of line at the end of so many bytes.
+    line_bytes: Option<u64>,
 }
 
 impl Content {
     /// The content that belongs to a seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed }
+        Self { seed, line_bytes: None }
     }
 
     /// The content of the test file of this name (FNV-1a hash of the name as the seed), so that
@@ -24,8 +26,20 @@ impl Content {
         Self::new(seed)
     }
 
+    /// A line of `len` bytes (two at least) that belongs to this name: lower-case letters, then
+    /// `\\r\\n`.
+    pub fn line_of_name(name: &str, len: u64) -> Self {
+        Self { line_bytes: Some(len), ..Self::of_name(name) }
+    }
+
     /// Fills `buffer` with the bytes from `offset` on.
     pub fn fill(self, offset: u64, buffer: &mut [u8]) {
+        if let Some(len) = self.line_bytes {
+            for (byte, at) in buffer.iter_mut().zip(offset..) {
+                *byte = self.line_byte(len, at);
+            }
+            return;
+        }
         let (head, whole) = buffer.split_at_mut(unaligned(offset).min(buffer.len()));
         let (words, tail) = whole.as_chunks_mut::<8>();
         let first = offset.div_ceil(8);
@@ -41,6 +55,9 @@ impl Content {
 
     /// Whether `bytes` are what stands at `offset`.
     pub fn matches(self, offset: u64, bytes: &[u8]) -> bool {
+        if let Some(len) = self.line_bytes {
+            return bytes.iter().zip(offset..).all(|(byte, at)| *byte == self.line_byte(len, at));
+        }
         let (head, whole) = bytes.split_at(unaligned(offset).min(bytes.len()));
         let (words, tail) = whole.as_chunks::<8>();
         let first = offset.div_ceil(8);
@@ -48,6 +65,14 @@ impl Content {
         (head.is_empty() || head == &self.word(offset / 8)[from..from + head.len()])
             && words.iter().zip(first..).all(|(word, number)| *word == self.word(number))
             && tail == &self.word(first + words.len() as u64)[..tail.len()]
+    }
+
+    fn line_byte(self, len: u64, at: u64) -> u8 {
+        match len.saturating_sub(at) {
+            1 => b'\n',
+            2 => b'\r',
+            _ => b'a' + self.word(at / 8)[(at % 8) as usize] % 26,
+        }
     }
 
     fn word(self, number: u64) -> [u8; 8] {
@@ -88,6 +113,18 @@ mod tests {
         let mut bytes = [0; 10];
         Content::of_name("a.bin").fill(0, &mut bytes);
         assert_eq!(bytes, [0x70, 0x4c, 0x0e, 0x4a, 0xbc, 0x92, 0xd3, 0xf8, 0x32, 0x89]);
+    }
+
+    #[test]
+    fn a_line_is_letters_and_its_end() {
+        let content = Content::line_of_name("a", 64);
+        let mut line = [0; 64];
+        content.fill(0, &mut line);
+        assert!(line.ends_with(b"\r\n"));
+        assert!(line[..62].iter().all(u8::is_ascii_lowercase), "{line:?}");
+        assert!(content.matches(0, &line) && content.matches(60, &line[60..]));
+        assert!(!content.matches(1, &line[..63]));
+        assert!(!Content::line_of_name("b", 64).matches(0, &line));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct ReplyReader {
     kept: Option<Vec<u8>>,
     /// The next reply answers a HEAD.
     is_head_only: bool,
+    /// On the text wire: every line is a reply.
+    by_lines: bool,
 }
 
 /// What the bytes mean.
@@ -57,7 +59,7 @@ pub struct ReplyHead {
 pub enum ReplyKind {
     /// http: the status code.
     Status(u16),
-    /// framed: a file.
+    /// framed: a file; text: a line.
     Data,
     /// framed: a short [`text`](ReplyReader::text) that answers an upload.
     Text,
@@ -97,6 +99,10 @@ enum State {
     Counted(u64),
     Chunked(Chunks),
     UntilClose,
+    /// At the beginning of a line that is a reply.
+    LineStart,
+    /// Within it.
+    Line,
     /// The last byte was handed out, the end was not yet told.
     Ended,
 }
@@ -112,6 +118,7 @@ impl ReplyReader {
             text: Vec::new(),
             kept: None,
             is_head_only: false,
+            by_lines: false,
         };
         reader.reset();
         reader
@@ -120,6 +127,14 @@ impl ReplyReader {
     /// The same, but it keeps the fields of http replies for [`field`](Self::field).
     pub fn keeping_fields(wire: Wire) -> Self {
         Self { kept: Some(Vec::new()), ..Self::new(wire) }
+    }
+
+    /// A reader for the text wire where every line is a reply: a success of unknown length whose
+    /// body is the line, its end included.
+    pub fn of_lines() -> Self {
+        let mut reader = Self { by_lines: true, ..Self::new(Wire::Text) };
+        reader.reset();
+        reader
     }
 
     /// Tells that the next reply answers an http HEAD: its head, whatever it says of a body, is
@@ -132,6 +147,7 @@ impl ReplyReader {
     pub fn reset(&mut self) {
         self.state = match self.wire {
             Wire::Framed | Wire::Http => State::Head,
+            Wire::Text if self.by_lines => State::LineStart,
             Wire::Text => State::UntilClose,
         };
         self.head.clear();
@@ -176,8 +192,23 @@ impl ReplyReader {
                     ReplyEvent::Body(piece)
                 });
             }
+            State::LineStart if input.is_empty() => return Ok(ReplyEvent::NeedMore),
+            State::LineStart => {
+                self.state = State::Line;
+                let kind = ReplyKind::Data;
+                let head = ReplyHead { kind, body_bytes: None, keep_alive: true };
+                return Ok(ReplyEvent::Head(head));
+            }
+            State::Line if input.is_empty() => return Ok(ReplyEvent::NeedMore),
+            State::Line => {
+                let end = input.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
+                if end.is_some() {
+                    self.state = State::Ended;
+                }
+                return Ok(ReplyEvent::Body(take(input, end.unwrap_or(input.len()) as u64)));
+            }
             State::Ended => {
-                self.state = State::Head;
+                self.state = if self.by_lines { State::LineStart } else { State::Head };
                 return Ok(ReplyEvent::End);
             }
         }
@@ -192,7 +223,10 @@ impl ReplyReader {
         match self.state {
             State::UntilClose | State::Ended => Ok(()),
             State::Head if self.head.is_empty() => Err(ReplyError::NoReply),
-            State::Head | State::Counted(_) | State::Chunked(_) => Err(ReplyError::Truncated),
+            State::LineStart => Err(ReplyError::NoReply),
+            State::Line | State::Head | State::Counted(_) | State::Chunked(_) => {
+                Err(ReplyError::Truncated)
+            }
         }
     }
 

@@ -235,3 +235,26 @@ fn a_close_is_told_apart_by_where_it_comes() {
         assert_eq!(reader.close(), close, "{bytes:?}");
     }
 }
+
+#[test]
+fn every_line_is_a_reply_where_lines_are_read() {
+    let bytes = b"one\r\n\ntwo";
+    for step in 1..=bytes.len() {
+        let mut reader = ReplyReader::of_lines();
+        let (mut replies, mut body) = (Vec::new(), Vec::new());
+        for mut piece in bytes.chunks(step) {
+            loop {
+                match reader.next(&mut piece).unwrap() {
+                    ReplyEvent::NeedMore => break,
+                    ReplyEvent::Head(head) => assert!(head.keep_alive && body.is_empty()),
+                    ReplyEvent::Body(piece) => body.extend_from_slice(piece),
+                    ReplyEvent::End => replies.push(std::mem::take(&mut body)),
+                }
+            }
+        }
+        assert_eq!(replies, [&b"one\r\n"[..], b"\n"], "in pieces of {step}");
+        assert_eq!(reader.close(), Err(ReplyError::Truncated));
+        reader.reset();
+        assert_eq!(reader.close(), Err(ReplyError::NoReply));
+    }
+}

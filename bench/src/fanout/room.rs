@@ -1,0 +1,286 @@
+//! A room full of receivers and the one who sends.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use hdrhistogram::Histogram;
+use mio::{Events, Interest, Poll, Token};
+
+/// For all connections to stand and to be members.
+const OPEN_TIME: Duration = Duration::from_secs(20);
+/// For the last lines to arrive after they were sent.
+const ARRIVAL_TIME: Duration = Duration::from_secs(5);
+/// Before the first line, so that nothing of the start is left over.
+const PAUSE: Duration = Duration::from_millis(50);
+const SLICE: Duration = Duration::from_millis(20);
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) struct Pacing {
+    pub(super) messages: u32,
+    pub(super) interval: Duration,
+    pub(super) size_bytes: usize,
+}
+
+/// What arrived.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    /// From when a line was due until a receiver had it, for every delivery.
+    pub(super) latency_ns: Histogram<u64>,
+    /// Median over the lines that everyone got of the time until the last one had it.
+    pub(super) everyone_p50_ns: Option<u64>,
+    /// What happened to receivers that did not get everything.
+    pub(super) trouble: String,
+}
+
+/// Connections that are all members of one room.
+#[derive(Debug)]
+pub(super) struct Room {
+    sender: TcpStream,
+    receivers: Vec<Receiver>,
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Receiver {
+    stream: mio::net::TcpStream,
+    /// The part of a line that has come so far.
+    partial: Vec<u8>,
+    /// Lines it has got.
+    lines: u32,
+    is_open: bool,
+}
+
+impl Room {
+    /// Connects a sender and so many receivers, and makes sure that all of them are members.
+    pub(super) fn open(
+        address: SocketAddr,
+        receivers: usize,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Self> {
+        let poll = Poll::new().context("cannot create a selector")?;
+        let mut room = Self {
+            sender: connect(address)?,
+            receivers: Vec::with_capacity(receivers),
+            poll,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; 64 << 10],
+        };
+        room.sender.set_nodelay(true)?;
+        for number in 0..receivers {
+            let stream = connect(address)?;
+            stream.set_nonblocking(true)?;
+            let mut stream = mio::net::TcpStream::from_std(stream);
+            room.poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
+            let partial = Vec::new();
+            room.receivers.push(Receiver { stream, partial, lines: 0, is_open: true });
+        }
+        room.await_members(stop)?;
+        Ok(room)
+    }
+
+    /// Sends lines until every receiver has got one: then all are members.
+    fn await_members(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let mut asked = 0;
+        while self.receivers.iter().any(|receiver| receiver.lines == 0) {
+            ensure!(!stop.load(Ordering::SeqCst), "interrupted");
+            ensure!(self.receivers.iter().all(|r| r.is_open), "the server closed a connection");
+            if begun.elapsed() > OPEN_TIME {
+                let silent = self.receivers.iter().filter(|r| r.lines == 0).count();
+                bail!("{silent} receivers got nothing within {} s", OPEN_TIME.as_secs());
+            }
+            self.sender.write_all(b"are you there?\r\n").context("the sender was dropped")?;
+            asked += 1;
+            let waited = Instant::now();
+            while waited.elapsed() < 10 * SLICE
+                && self.receivers.iter().any(|receiver| receiver.lines == 0)
+            {
+                self.receive(SLICE, |_, _, _| {})?;
+            }
+        }
+        // Those who joined early get the later questions, too: let all of them pass by.
+        let mut quiet = Instant::now();
+        while quiet.elapsed() < PAUSE && self.receivers.iter().any(|r| r.lines < asked) {
+            self.receive(SLICE, |_, _, _| quiet = Instant::now())?;
+        }
+        self.receivers.iter_mut().for_each(|receiver| receiver.lines = 0);
+        Ok(())
+    }
+
+    /// Sends at the given pace, and receives until everyone has everything or nothing comes.
+    pub(super) fn measure(
+        &mut self,
+        pacing: &Pacing,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Deliveries> {
+        let mut sender = self.sender.try_clone()?;
+        let mut latency_ns = Histogram::new(3)?;
+        let mut got = vec![0; pacing.messages as usize];
+        let mut last_ns = vec![0; pacing.messages as usize];
+        let zero = Instant::now();
+        let begin = zero + PAUSE;
+        let has_sent = AtomicBool::new(false);
+        let mut stray = 0;
+        let sent = thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                let sent = send(&mut sender, pacing, zero, begin, stop);
+                has_sent.store(true, Ordering::Release);
+                sent
+            });
+            let mut last_arrival = Instant::now();
+            loop {
+                let all_sent = has_sent.load(Ordering::Acquire);
+                let is_over =
+                    self.receivers.iter().all(|r| !r.is_open || r.lines >= pacing.messages)
+                        || (all_sent && last_arrival.elapsed() > ARRIVAL_TIME);
+                if stop.load(Ordering::SeqCst) || (all_sent && is_over) {
+                    break;
+                }
+                self.receive(SLICE, |line, nth, now| {
+                    last_arrival = now;
+                    match due_of(line) {
+                        // Lines come in the order in which they were sent, and none is left out.
+                        Some((number, due_ns)) if number == nth && number < pacing.messages => {
+                            let now_ns = now.duration_since(zero).as_nanos() as u64;
+                            let ns = now_ns.saturating_sub(due_ns);
+                            latency_ns.saturating_record(ns);
+                            got[number as usize] += 1;
+                            let last: &mut u64 = &mut last_ns[number as usize];
+                            *last = (*last).max(ns);
+                        }
+                        _ => stray += 1,
+                    }
+                })?;
+            }
+            Ok::<_, anyhow::Error>(sending.join().expect("the sender does not panic"))
+        })?;
+        ensure!(!stop.load(Ordering::SeqCst), "interrupted");
+        sent.context("the sender was dropped")?;
+        let everyone = self.receivers.len();
+        let mut complete: Vec<u64> = last_ns
+            .into_iter()
+            .zip(got)
+            .filter(|(_, got)| *got == everyone)
+            .map(|(ns, _)| ns)
+            .collect();
+        complete.sort_unstable();
+        let everyone_p50_ns = complete.get(complete.len() / 2).copied();
+        let closed = self.receivers.iter().filter(|receiver| !receiver.is_open).count();
+        let trouble = format!("{closed} receivers were dropped, {stray} lines came out of order");
+        Ok(Deliveries { latency_ns, everyone_p50_ns, trouble })
+    }
+
+    /// Takes in what comes within `patience`; `arrived` gets each line, how many its receiver had
+    /// before, and when it came.
+    fn receive(
+        &mut self,
+        patience: Duration,
+        mut arrived: impl FnMut(&[u8], u32, Instant),
+    ) -> anyhow::Result<()> {
+        match self.poll.poll(&mut self.events, Some(patience)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            polled => polled.context("cannot wait for receivers")?,
+        }
+        for event in &self.events {
+            let receiver = &mut self.receivers[event.token().0];
+            receiver.take_in(&mut self.buffer, &mut arrived);
+        }
+        Ok(())
+    }
+}
+
+impl Receiver {
+    fn take_in(&mut self, buffer: &mut [u8], arrived: &mut impl FnMut(&[u8], u32, Instant)) {
+        while self.is_open {
+            let mut input = match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.is_open = false;
+                    return;
+                }
+                Ok(read) => &buffer[..read],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    self.is_open = false;
+                    return;
+                }
+            };
+            let now = Instant::now();
+            while let Some(end) = input.iter().position(|&byte| byte == b'\n') {
+                let (line, rest) = input.split_at(end + 1);
+                if self.partial.is_empty() {
+                    arrived(line, self.lines, now);
+                } else {
+                    self.partial.extend_from_slice(line);
+                    arrived(&self.partial, self.lines, now);
+                    self.partial.clear();
+                }
+                self.lines += 1;
+                input = rest;
+            }
+            self.partial.extend_from_slice(input);
+        }
+    }
+}
+
+fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
+    TcpStream::connect_timeout(&address, OPEN_TIME)
+        .with_context(|| format!("cannot connect to {address}"))
+}
+
+/// Sends line after line when each is due, or at once where it is late.
+fn send(
+    stream: &mut TcpStream,
+    pacing: &Pacing,
+    zero: Instant,
+    begin: Instant,
+    stop: &AtomicBool,
+) -> std::io::Result<()> {
+    for number in 0..pacing.messages {
+        let due = begin + pacing.interval * number;
+        while let Some(left) = due.checked_duration_since(Instant::now()).filter(|l| !l.is_zero()) {
+            if stop.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            thread::sleep(left.min(SLICE));
+        }
+        let due_ns = due.duration_since(zero).as_nanos() as u64;
+        stream.write_all(&line(number, due_ns, pacing.size_bytes))?;
+    }
+    Ok(())
+}
+
+/// A line of exactly `size_bytes` that tells its number and when it was due.
+fn line(number: u32, due_ns: u64, size_bytes: usize) -> Vec<u8> {
+    let mut line = format!("{number} {due_ns} ").into_bytes();
+    line.resize(size_bytes.saturating_sub(2).max(line.len()), b'.');
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// What such a line tells.
+fn due_of(line: &[u8]) -> Option<(u32, u64)> {
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_when_it_was_due() {
+        let line = line(7, 123_456, 64);
+        assert_eq!(line.len(), 64);
+        assert!(line.ends_with(b".\r\n"));
+        assert_eq!(due_of(&line), Some((7, 123_456)));
+        assert_eq!(due_of(b"are you there?\r\n"), None);
+    }
+}
