@@ -1,4 +1,4 @@
-//! The command line: `bench run`, `list`, `plot`, `report`.
+//! The command line: `bench run`, `list`, `plot`, `report`, `diff`.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
+use crate::diff::{Diff, Judgement, Limit};
 use crate::environment::{Environment, command_line};
 use crate::fanout::{self, FanoutArgs, FanoutEnd};
 use crate::files;
@@ -78,6 +79,8 @@ enum Action {
     },
     /// Make the report of a results folder again, with its charts, from its CSV files alone
     Report(ReportArgs),
+    /// Show what changed between two results folders: the same servers under the same loads
+    Diff(DiffArgs),
     /// Write the files that loads ask for, for a server that runs already
     Files {
         /// The folder that it serves
@@ -162,6 +165,24 @@ struct ReportArgs {
     listing: Vec<PathBuf>,
 }
 
+/// Which runs to compare.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Changes are of medians, with 95 % intervals; a star marks those beyond doubt \
+                        (the interval excludes 0, and it is 5 % or more).
+
+Exit codes: 0 no limit broken, 1 a limit broken with the whole interval beyond it, 2 wrong usage"
+)]
+struct DiffArgs {
+    /// The results folder of the earlier run
+    old: PathBuf,
+    /// The results folder of the later run
+    new: PathBuf,
+    /// Exit with 1 where it became that much worse: throughput<-5%, p99>+20%, cpu_per_request>+10%
+    #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
+    fail_if: Vec<Limit>,
+}
+
 /// Which way the files travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -183,6 +204,7 @@ impl Cli {
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report(arguments)) => rereport(arguments),
+            Some(Action::Diff(arguments)) => diff(&arguments),
             Some(Action::Files { folder, sizes }) => write_files(&folder, &sizes),
             Some(Action::Launch { words }) => launch(&words),
             Some(Action::Serve(arguments)) => return serve(&arguments),
@@ -371,6 +393,36 @@ fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
     }
     say(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
+    let [old, new] = [&arguments.old, &arguments.new].map(|path| RunFolder::open(path)?.read());
+    let diff = Diff::between(&old?, &new?);
+    ensure!(
+        !diff.changes.is_empty(),
+        "there is nothing to compare: no server was measured without fault under the same load in \
+         both runs{}",
+        diff.incomparable.first().map(|first| format!(" (such as {first})")).unwrap_or_default()
+    );
+    let mut text = diff.text();
+    let mut broken = false;
+    for (change, limit, judgement) in diff.beyond(&arguments.fail_if) {
+        text += &match judgement {
+            Judgement::Broken => {
+                broken = true;
+                format!("\nBeyond {limit}: {change}")
+            }
+            Judgement::Doubtful | Judgement::Kept => format!(
+                "\nBeyond {limit} perhaps, but not with the whole interval, so it does not fail: \
+                 {change}"
+            ),
+        };
+    }
+    if !arguments.fail_if.is_empty() && !broken {
+        text += "\nNo limit is broken.";
+    }
+    say(&(text.trim_end().to_owned() + "\n"));
+    Ok(if broken { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn list() -> anyhow::Result<ExitCode> {

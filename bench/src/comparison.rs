@@ -119,7 +119,8 @@ fn waits_by_design(line: &Line) -> bool {
         && line.connections_served.is_some_and(|served| 2 * served <= line.cell.connections as u64)
 }
 
-fn why_not(line: &Line) -> String {
+/// Why it cannot be compared, for one that cannot.
+pub fn why_not(line: &Line) -> String {
     let trials = line.trials();
     let how_many = |outcome| {
         let count = line.count(outcome);

@@ -6,6 +6,7 @@ pub mod choice;
 pub mod command;
 pub mod comparison;
 pub mod cores;
+pub mod diff;
 pub mod environment;
 pub mod executor;
 pub mod fanout;

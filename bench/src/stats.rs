@@ -3,6 +3,9 @@
 /// Resamples per interval: more change its ends by less than their last printed digit.
 const RESAMPLES: usize = 2000;
 
+/// Fixed: the same records give the same interval whenever they are read.
+const SEED: u64 = 0x5eed;
+
 /// Fewer rounds than this give no interval.
 pub const LEAST_ROUNDS: usize = 3;
 
@@ -43,6 +46,19 @@ impl Estimate {
             .collect();
         Self::of(&ratios)
     }
+
+    /// The quotient of the medians of two samples that have no rounds in common, such as of two
+    /// runs; each is resampled by itself. `None` where one is empty or `b` has no median above 0.
+    pub fn of_quotient(a: &[f64], b: &[f64]) -> Option<Self> {
+        let below = median(b).filter(|below| *below > 0.0)?;
+        let enough = a.len() >= LEAST_ROUNDS && b.len() >= LEAST_ROUNDS;
+        let interval = enough.then(|| {
+            let mut random = fastrand::Rng::with_seed(SEED);
+            let (above, below) = (resampled(a, &mut random), resampled(b, &mut random));
+            middle_95(above.into_iter().zip(below).map(|(a, b)| a / b).collect())
+        });
+        Some(Self { median: median(a)? / below, interval })
+    }
 }
 
 impl Interval {
@@ -68,20 +84,25 @@ fn middle(sorted: &[f64]) -> Option<f64> {
     }
 }
 
-/// The seed is fixed: the same records give the same interval whenever they are read.
 fn bootstrap(values: &[f64]) -> Interval {
-    let mut random = fastrand::Rng::with_seed(0x5eed);
+    middle_95(resampled(values, &mut fastrand::Rng::with_seed(SEED)))
+}
+
+/// Medians of as many resamples as it takes.
+fn resampled(values: &[f64], random: &mut fastrand::Rng) -> Vec<f64> {
     let mut resample = vec![0.0; values.len()];
-    let mut medians: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            resample.fill_with(|| values[random.usize(..values.len())]);
-            resample.sort_unstable_by(f64::total_cmp);
-            middle(&resample).expect("a resample is as long as its sample, which is not empty")
-        })
-        .collect();
+    let medians = (0..RESAMPLES).map(|_| {
+        resample.fill_with(|| values[random.usize(..values.len())]);
+        resample.sort_unstable_by(f64::total_cmp);
+        middle(&resample).expect("a resample is as long as its sample, which is not empty")
+    });
+    medians.collect()
+}
+
+fn middle_95(mut medians: Vec<f64>) -> Interval {
     medians.sort_unstable_by(f64::total_cmp);
-    let tail = RESAMPLES / 40;
-    Interval { low: medians[tail], high: medians[RESAMPLES - 1 - tail] }
+    let tail = medians.len() / 40;
+    Interval { low: medians[tail], high: medians[medians.len() - 1 - tail] }
 }
 
 #[cfg(test)]
@@ -117,6 +138,22 @@ mod tests {
     fn two_rounds_have_a_median_but_no_interval() {
         assert_eq!(Estimate::of(&[1.0, 2.0]), Some(Estimate { median: 1.5, interval: None }));
         assert_eq!(Estimate::of(&[]), None);
+    }
+
+    #[test]
+    fn a_quotient_of_two_runs_resamples_each() {
+        let old = [100.0, 102.0, 98.0, 101.0, 99.0];
+        let new = [50.0, 51.0, 49.0, 50.5, 49.5];
+        let quotient = Estimate::of_quotient(&new, &old).unwrap();
+        let interval = quotient.interval.unwrap();
+        assert_eq!(quotient.median, 0.5);
+        assert!(interval.low < 0.5 && interval.high > 0.5, "{interval:?}");
+        assert!(interval.low > 0.47 && interval.high < 0.53, "{interval:?}");
+        let same = Estimate::of_quotient(&old, &old).unwrap().interval.unwrap();
+        assert!(same.low < 1.0 && same.high > 1.0, "each by itself: {same:?}");
+        assert_eq!(Estimate::of_quotient(&new[..2], &old).unwrap().interval, None);
+        assert_eq!(Estimate::of_quotient(&new, &[]), None);
+        assert_eq!(Estimate::of_quotient(&new, &[0.0]), None);
     }
 
     #[test]

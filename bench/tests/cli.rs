@@ -190,6 +190,72 @@ fn a_recorded_run_becomes_a_paper_pictures_and_tables() {
     }
 }
 
+/// Multiplies a column of one server's rows.
+fn scale(folder: &Path, target: &str, column: &str, factor: f64) {
+    let path = folder.join("trials.csv");
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let at = |name| headers.iter().position(|header| header == name).unwrap();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&headers).unwrap();
+    for row in reader.records().map(Result::unwrap) {
+        let mut fields: Vec<String> = row.iter().map(str::to_owned).collect();
+        if fields[at("target")] == target && !fields[at(column)].is_empty() {
+            let value: f64 = fields[at(column)].parse().unwrap();
+            fields[at(column)] = (value * factor).to_string();
+        }
+        writer.write_record(&fields).unwrap();
+    }
+    fs::write(path, writer.into_inner().unwrap()).unwrap();
+}
+
+#[test]
+fn two_runs_are_compared_and_a_regression_fails() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    let [before, after] = [&old, &new].map(recorded);
+    let diff = |flags: &[&str]| {
+        let made = bench(&["diff", before.to_str().unwrap(), after.to_str().unwrap()])
+            .args(flags)
+            .output()
+            .unwrap();
+        let said = text(&made.stdout) + &text(&made.stderr);
+        (made.status.code(), said)
+    };
+    let limits = ["--fail-if", "throughput<-5%,p99>+20%", "--fail-if", "cpu_per_request>+10%"];
+    let (code, said) = diff(&limits);
+    assert_eq!(code, Some(0), "the same run twice: {said}");
+    assert!(said.contains("No limit is broken.") && said.contains("+0.0 %"), "{said}");
+    assert!(said.contains("iterative with 64 connections"), "what is not compared: {said}");
+    assert!(said.contains("in the old run it served 1 of 64 connections"), "{said}");
+
+    scale(&after, "selector", "requests_per_s", 0.5);
+    scale(&after, "nginx", "server_cpu_us_per_request", 3.0);
+    let (code, said) = diff(&limits);
+    assert_eq!(code, Some(1), "{said}");
+    let expected =
+        "Beyond throughput<-5%: throughput of selector with 64 connections and downloads";
+    assert!(said.contains(expected), "{said}");
+    assert!(said.contains("Beyond cpu_per_request>+10%: cpu_per_request of nginx"), "{said}");
+    assert!(said.contains("-50.0 % ("), "{said}");
+    assert!(!said.contains("Beyond p99"), "{said}");
+    assert_eq!(diff(&[]).0, Some(0), "nothing was to fail");
+    assert_eq!(diff(&["--fail-if", "throughput<-80%"]).0, Some(0));
+
+    for limit in ["throughput", "throughput>5%", "speed<-5%", "p99>much%"] {
+        let (code, said) = diff(&["--fail-if", limit]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("write for example throughput<-5%"), "{said}");
+    }
+    let said = refusal(&["diff", before.to_str().unwrap(), new.folder.path().to_str().unwrap()]);
+    assert!(said.contains("is not a results folder"), "{said}");
+    let plan = new.file("tiny.toml", TINY);
+    let out = new.path("other");
+    let ran = output(&["run", "--plan", &plan, "--sizes", "3B", "--out", out.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let said = refusal(&["diff", before.to_str().unwrap(), out.to_str().unwrap()]);
+    assert!(said.contains("there is nothing to compare"), "{said}");
+}
+
 #[test]
 fn a_real_server_is_measured_beside_ours_or_named_as_missing() {
     let scratch = Scratch::new();
