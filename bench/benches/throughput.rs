@@ -1,10 +1,12 @@
-//! The strategies within this process: files down, files up, and growing numbers of connections.
+//! The strategies within this process (`prefork`: beside it): files down, files up, and growing numbers of connections.
 //!
 //! For comparisons between strategies use `bench run`, which gives each a process and a core of
 //! its own; this is for seeing what a change of the code does.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -87,12 +89,19 @@ fn concurrent(strategy: StrategyKind, connections: usize) -> usize {
     if strategy == StrategyKind::Iterative { 1 } else { connections }
 }
 
-/// A server on a thread of this process, with one file; dropping it ends it.
+/// A server with one file; dropping it ends it.
 struct Server {
     address: SocketAddr,
-    shutdown: Shutdown,
-    thread: Option<JoinHandle<()>>,
+    _running: Running,
     _root: TempDir,
+}
+
+/// What runs a server.
+enum Running {
+    /// A thread of this process.
+    Thread { shutdown: Shutdown, thread: Option<JoinHandle<()>> },
+    /// A process, where the strategy is one of processes.
+    Process(Child),
 }
 
 impl Server {
@@ -101,6 +110,10 @@ impl Server {
         let mut bytes = vec![0; size as usize];
         Content::of_name(FILE).fill(0, &mut bytes);
         std::fs::write(root.path().join(FILE), bytes).expect("the folder is new");
+        if strategy == StrategyKind::Prefork {
+            let (process, address) = serve(strategy, root.path());
+            return Self { address, _running: Running::Process(process), _root: root };
+        }
         let options =
             StoreOptions { durability: Durability::None, on_conflict: OnConflict::Overwrite };
         let store = Store::open(root.path(), options).expect("the folder is there");
@@ -123,16 +136,43 @@ impl Server {
         let thread = std::thread::spawn(move || {
             strategy.build().serve(&endpoint, &site, &stop).expect("the server runs to its end");
         });
-        Self { address, shutdown, thread: Some(thread), _root: root }
+        let running = Running::Thread { shutdown, thread: Some(thread) };
+        Self { address, _running: running, _root: root }
     }
 }
 
-impl Drop for Server {
+/// Starts the server of `bench`, as it does for a trial.
+fn serve(strategy: StrategyKind, root: &Path) -> (Child, SocketAddr) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["serve", "--strategy", strategy.name(), "--listen", "127.0.0.1:0", "--quiet"])
+        .args(["--on-conflict", "overwrite", "--durability", "none", "--root"])
+        .arg(root)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it was built with this");
+    let mut line = String::new();
+    let stdout = process.stdout.as_mut().expect("it was asked for");
+    BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+    let address = line.trim().strip_prefix("listening on ").expect("it says so first");
+    let address = address.parse().expect("that is an address");
+    (process, address)
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.shutdown.trigger();
-        self.shutdown.trigger();
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("the server thread does not panic");
+        match self {
+            Self::Thread { shutdown, thread } => {
+                shutdown.trigger();
+                shutdown.trigger();
+                if let Some(thread) = thread.take() {
+                    thread.join().expect("the server thread does not panic");
+                }
+            }
+            Self::Process(process) => {
+                // Those that it has started end with it.
+                process.kill().expect("it still runs");
+                process.wait().expect("it is a child of this process");
+            }
         }
     }
 }

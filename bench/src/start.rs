@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use fileserver::StrategyKind;
 use rustix::process::{Resource, getrlimit};
 
 use crate::account::Account;
@@ -110,7 +111,8 @@ impl Starter {
                     .arg(&self.root);
                 let log = self.folder.join("server.log");
                 let process = ServerProcess::start(command, &self.cores, &log)?;
-                Ok(Standing::Started { process, whole_tree: false })
+                let whole_tree = *kind == StrategyKind::Prefork;
+                Ok(Standing::Started { process, whole_tree })
             }
             Target::Peer(peer) => self.retry(|port| self.peer(*peer, connections, port)),
             Target::Given(given) => match given.how() {

@@ -68,7 +68,7 @@ impl Roster {
     }
 
     /// Breaks all connections, and counts each once.
-    fn end_all(&self, site: &Site) {
+    pub(crate) fn end_all(&self, site: &Site) {
         for (_, place) in self.lock().iter() {
             if !place.broken.swap(true, Ordering::SeqCst) {
                 site.counters.broken();

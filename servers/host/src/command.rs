@@ -19,13 +19,17 @@ use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 
 use crate::store::{Durability, OnConflict, Store, StoreOptions};
-use crate::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
+use crate::strategy::{Prefork, prefork};
+use crate::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, Strategy, StrategyKind};
 
 /// Where files are kept unless the operator names another folder.
 const DEFAULT_ROOT: &str = "./shared-files";
 /// Workers for each core where they block: enough that some run while others wait for a peer or
 /// the disk.
 const BLOCKING_WORKERS_PER_CORE: usize = 4;
+
+/// Most processes of `prefork` (as many as Apache's `MaxRequestWorkers`): each has one connection.
+const MOST_PROCESSES: usize = 256;
 
 /// Ended by a second signal, before the drain was over.
 const INTERRUPTED: u8 = 130;
@@ -42,7 +46,7 @@ pub struct ServerArgs {
     /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8800", value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: SocketAddr,
-    /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector and tokio 1]
+    /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector and tokio 1]; most processes of prefork [default: 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
     /// How the selectors of `multi-selector` come by their connections
@@ -72,6 +76,9 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub timeouts: TimeoutArgs,
 
+    /// Be a process of `prefork`, which alone starts such processes
+    #[arg(long, hide = true)]
+    pub child: bool,
     /// Print only what programs read: `listening on ADDRESS`, and at the end a line of counts
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
@@ -182,6 +189,15 @@ impl LogLevel {
 /// it could not begin, 130 if a second signal ended it. Takes over the process: SIGTERM, SIGINT, its descriptor limit and its log.
 pub fn run(args: &ServerArgs) -> ExitCode {
     start_log(args.log_level);
+    if args.child {
+        return match serve_as_child(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(format_args!("error: {error:#}"));
+                ExitCode::from(UNUSABLE)
+            }
+        };
+    }
     let server = match Server::new(args) {
         Ok(server) => server,
         Err(error) => {
@@ -190,7 +206,8 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         }
     };
     server.greet(args);
-    let outcome = args.strategy.build().serve(&server.endpoint, &server.site, &server.shutdown);
+    let outcome = strategy(args.strategy)
+        .and_then(|strategy| strategy.serve(&server.endpoint, &server.site, &server.shutdown));
     match outcome {
         Ok(report) => {
             let _ = writeln!(io::stdout(), "{report}");
@@ -211,6 +228,25 @@ pub fn run(args: &ServerArgs) -> ExitCode {
     }
 }
 
+/// The implementation, for a program that is a server.
+fn strategy(kind: StrategyKind) -> io::Result<Box<dyn Strategy>> {
+    if kind == StrategyKind::Prefork {
+        return Ok(Box::new(Prefork::of_this_program()?));
+    }
+    Ok(kind.build())
+}
+
+/// Runs a process of `prefork`: it has the parent's arguments, and all that they led to but the
+/// listening socket it makes anew.
+fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
+    let (endpoint, parent) = prefork::child::inherited()
+        .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
+    signals::survive_size_limit()?;
+    let store = Store::open_beside_others(root(args), store_options(args))?;
+    let site = Arc::new(site(args, store)?);
+    Ok(prefork::child::serve(&endpoint, &site, parent)?)
+}
+
 /// All that a strategy needs, ready to serve.
 struct Server {
     endpoint: Endpoint,
@@ -224,28 +260,12 @@ impl Server {
         args.strategy.availability().with_context(|| {
             format!("strategy {} cannot be had on this system", args.strategy.name())
         })?;
-        let max_connections = descriptors::max_connections(
-            descriptors::raise_limit(),
-            args.limits.max_connections.map(|max| max as usize),
-        )?;
-        let options = StoreOptions { durability: args.durability, on_conflict: args.on_conflict };
-        let root = args.root.as_deref();
+        max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
         let endpoint = listen(args.listen, args.limits.backlog)?;
         let address = endpoint.local_addr().context("cannot tell the address bound")?;
-        create_root(root)?;
-        let store = Store::open(root.unwrap_or(Path::new(DEFAULT_ROOT)), options)?;
-        let site = Site::new(
-            store,
-            SiteOptions {
-                settings: settings(args),
-                workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
-                max_connections,
-                accept: args.accept,
-                send_path: args.send_path,
-                drain: args.timeouts.drain_timeout,
-            },
-        );
+        create_root(args.root.as_deref())?;
+        let site = site(args, Store::open(root(args), store_options(args))?)?;
         let shutdown = Shutdown::new();
         signals::watch(&shutdown, INTERRUPTED)
             .context("cannot handle signals; is a sandbox in the way?")?;
@@ -263,6 +283,35 @@ impl Server {
             let _ = stdout.flush();
         }
     }
+}
+
+fn site(args: &ServerArgs, store: Store) -> anyhow::Result<Site> {
+    Ok(Site::new(
+        store,
+        SiteOptions {
+            settings: settings(args),
+            workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
+            max_connections: max_connections(args)?,
+            accept: args.accept,
+            send_path: args.send_path,
+            drain: args.timeouts.drain_timeout,
+        },
+    ))
+}
+
+fn max_connections(args: &ServerArgs) -> anyhow::Result<usize> {
+    descriptors::max_connections(
+        descriptors::raise_limit(),
+        args.limits.max_connections.map(|max| max as usize),
+    )
+}
+
+fn root(args: &ServerArgs) -> &Path {
+    args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT))
+}
+
+fn store_options(args: &ServerArgs) -> StoreOptions {
+    StoreOptions { durability: args.durability, on_conflict: args.on_conflict }
 }
 
 fn settings(args: &ServerArgs) -> Settings {
@@ -288,6 +337,7 @@ fn settings(args: &ServerArgs) -> Settings {
 
 fn default_workers(strategy: StrategyKind) -> usize {
     let per_core = match strategy {
+        StrategyKind::Prefork => return MOST_PROCESSES,
         StrategyKind::MultiSelector | StrategyKind::Tokio => 1,
         StrategyKind::Iterative
         | StrategyKind::Threaded

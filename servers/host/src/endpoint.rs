@@ -46,6 +46,19 @@ impl Endpoint {
         Ok(Self { listener: Arc::new(socket.into()), backlog })
     }
 
+    /// A listening socket that another process has bound and left to this one.
+    ///
+    /// # Errors
+    /// The descriptor is no socket of this kind. (It may have ceased to listen.)
+    pub(crate) fn inherited(listener: OwnedFd) -> io::Result<Self> {
+        let socket = socket2::Socket::from(listener);
+        if socket.r#type()? != socket2::Type::STREAM {
+            return Err(Errno::PROTOTYPE.into());
+        }
+        // Only a sibling would need to know.
+        Ok(Self { listener: Arc::new(socket.into()), backlog: 0 })
+    }
+
     /// Another listening socket on the same address: the kernel deals new connections to both by
     /// a hash of their addresses.
     ///

@@ -20,6 +20,7 @@ Examples:
   server                                          serve ./shared-files on 127.0.0.1:8800
   server --strategy threaded --listen 9000        a thread per connection, on port 9000
   server --strategy thread-pool --workers 8       eight workers
+  server --strategy prefork --workers 100         processes, a hundred at most
   server --root /srv/files --listen 0.0.0.0:8800  another folder, to the whole network
   server --durability full --on-conflict error    safest uploads
 

@@ -45,6 +45,13 @@ impl ServeReport {
             ("splice_bytes", splice),
         ]
     }
+
+    /// Adds what another server, or another part of this one, did.
+    pub(crate) fn add(&mut self, mut other: Self) {
+        for ((_, count), (_, more)) in self.counts().into_iter().zip(other.counts()) {
+            *count += *more;
+        }
+    }
 }
 
 impl fmt::Display for ServeReport {

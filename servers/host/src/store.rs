@@ -28,7 +28,7 @@ pub use download::Download;
 pub use error::OpenStoreError;
 pub use upload::Upload;
 
-use open_files::OpenFiles;
+use open_files::{Freshness, OpenFiles};
 
 /// A folder whose files are served. Shared by all threads; all it keeps is the open folder and the
 /// files lately asked for, open.
@@ -111,12 +111,26 @@ impl Store {
         let unnamed = Path::new("/proc/self/fd").exists();
         temporary::remove_stale(folder.as_fd());
         partial::remove_abandoned(folder.as_fd());
-        Ok(Self {
-            root: Arc::new(folder),
-            options,
-            open_files: Arc::new(OpenFiles::new()),
-            unnamed,
-        })
+        let open_files = Arc::new(OpenFiles::new(Freshness::Lasts));
+        Ok(Self { root: Arc::new(folder), options, open_files, unnamed })
+    }
+
+    /// Opens a folder that another process of the same server has opened. Nothing is tidied up.
+    /// Where uploads replace files, each request asks the file system whether a file is still the
+    /// one that is kept open, since another process may just have replaced it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_beside_others(root: &Path, options: StoreOptions) -> Result<Self, OpenStoreError> {
+        let folder = rustix::fs::openat(CWD, root, FOLDER, Mode::empty())
+            .map_err(|errno| OpenStoreError::new(root, errno))?;
+        let unnamed = Path::new("/proc/self/fd").exists();
+        let freshness = match options.on_conflict {
+            OnConflict::Overwrite => Freshness::IsAsked,
+            OnConflict::Rename | OnConflict::Error => Freshness::Lasts,
+        };
+        let open_files = Arc::new(OpenFiles::new(freshness));
+        Ok(Self { root: Arc::new(folder), options, open_files, unnamed })
     }
 
     /// Opens a regular file for reading; a FIFO or device is refused, not waited for.

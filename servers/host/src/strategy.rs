@@ -3,6 +3,7 @@
 mod hybrid;
 mod iterative;
 mod multi_selector;
+pub(crate) mod prefork;
 mod selector;
 mod thread_pool;
 mod threaded;
@@ -23,6 +24,7 @@ pub use self::tokio::Tokio;
 pub use hybrid::Hybrid;
 pub use iterative::Iterative;
 pub use multi_selector::MultiSelector;
+pub use prefork::Prefork;
 pub use selector::Selector;
 pub use thread_pool::ThreadPool;
 pub use threaded::Threaded;
@@ -61,7 +63,9 @@ pub trait Strategy: Send + Sync {
 pub enum StrategyKind {
     /// One connection at a time, start to end, on one thread: everyone else waits in the backlog
     Iterative,
-    /// A thread per connection, blocking on its socket: how Apache began
+    /// Processes that share the listening socket, one connection at a time each: how Apache began
+    Prefork,
+    /// A thread per connection, blocking on its socket: Apache's worker MPM
     Threaded,
     /// A fixed pool of worker threads; a connection holds one only while it has work: Apache's event MPM
     ThreadPool,
@@ -79,8 +83,9 @@ pub enum StrategyKind {
 
 impl StrategyKind {
     /// All of them, simplest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Iterative,
+        Self::Prefork,
         Self::Threaded,
         Self::ThreadPool,
         Self::Selector,
@@ -94,6 +99,7 @@ impl StrategyKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Iterative => "iterative",
+            Self::Prefork => "prefork",
             Self::Threaded => "threaded",
             Self::ThreadPool => "thread-pool",
             Self::Selector => "selector",
@@ -104,10 +110,14 @@ impl StrategyKind {
         }
     }
 
-    /// The implementation.
+    /// The implementation. That of `prefork` can serve only where [`command::run`] has it run
+    /// further processes of the program.
+    ///
+    /// [`command::run`]: crate::command::run
     pub fn build(self) -> Box<dyn Strategy> {
         match self {
             Self::Iterative => Box::new(Iterative),
+            Self::Prefork => Box::new(Prefork::default()),
             Self::Threaded => Box::new(Threaded),
             Self::ThreadPool => Box::new(ThreadPool),
             Self::Selector => Box::new(Selector),
@@ -125,6 +135,7 @@ impl StrategyKind {
     pub fn availability(self) -> Result<(), Unavailable> {
         match self {
             Self::Iterative
+            | Self::Prefork
             | Self::Threaded
             | Self::ThreadPool
             | Self::Selector

@@ -19,8 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 /// The handlers or the thread that waits for them cannot be had.
 pub(super) fn watch(shutdown: &Shutdown, exit_code: u8) -> io::Result<()> {
-    // By default a file beyond the process's size limit ends it; handled, it is a full disk.
-    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    survive_size_limit()?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let shutdown = shutdown.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -32,5 +31,14 @@ pub(super) fn watch(shutdown: &Shutdown, exit_code: u8) -> io::Result<()> {
             }
         }
     })?;
+    Ok(())
+}
+
+/// By default a file beyond the process's size limit ends it; handled, it is a full disk.
+///
+/// # Errors
+/// The handler cannot be had.
+pub(super) fn survive_size_limit() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
 use fileserver_proto::{FileInfo, FileName, Modified, StoreError};
-use rustix::fs::{FileType, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 
 use super::content::{Content, Memory};
 use super::{error, open_beneath};
@@ -38,6 +38,13 @@ impl OpenFile {
         }
         let memory = Arc::clone(memory);
         Ok(Self { file, info: info(&stat), content: OnceLock::new(), memory })
+    }
+
+    /// Whether the name leads to this very file, and nobody has changed it.
+    pub(super) fn is_still(&self, root: BorrowedFd<'_>, name: &FileName) -> bool {
+        // The number tells it from whatever a link on the way may lead to.
+        rustix::fs::statat(root, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| info(&stat) == self.info)
     }
 }
 

@@ -35,6 +35,16 @@ pub(super) struct OpenFiles {
     hand: AtomicUsize,
     /// What the content of small ones is kept in.
     memory: Arc<Memory>,
+    freshness: Freshness,
+}
+
+/// How it is known that a name still leads to the file that was opened for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// It is assumed for a while: whoever replaces a file here has it forgotten.
+    Lasts,
+    /// The file system is asked each time: other processes replace files, too.
+    IsAsked,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +65,7 @@ struct Kept {
 }
 
 impl OpenFiles {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(freshness: Freshness) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = usize::try_from(limit / LIMIT_SHARE).unwrap_or(MOST_FILES).clamp(1, MOST_FILES);
         Self {
@@ -63,6 +73,7 @@ impl OpenFiles {
             hasher: RandomState::new(),
             hand: AtomicUsize::new(0),
             memory: Arc::default(),
+            freshness,
         }
     }
 
@@ -76,6 +87,7 @@ impl OpenFiles {
         let now = Instant::now();
         if let Some(kept) = &*slot.kept.load()
             && slot.is_fresh(kept, name, now)
+            && (self.freshness == Freshness::Lasts || kept.file.is_still(root, name))
         {
             return Ok(Download::new(Arc::clone(&kept.file)));
         }
@@ -155,7 +167,7 @@ mod tests {
         let root = std::fs::File::open(folder.path()).unwrap();
         let name = FileName::new("a").unwrap();
         std::fs::write(folder.path().join("a"), "old").unwrap();
-        let files = OpenFiles::new();
+        let files = OpenFiles::new(Freshness::Lasts);
         // One request opens the file, another replaces it, then the first goes on.
         let slot = files.slot(&name);
         let slow = Kept {

@@ -71,7 +71,7 @@ fn every_choice_is_spelled_as_it_is_named() {
 #[test]
 fn unknown_choices_are_answered_with_the_list() {
     let said = refusal(&mut server(&["--strategy", "fibers"]));
-    assert_says(&said, &["fibers", "iterative, threaded, thread-pool, selector"]);
+    assert_says(&said, &["fibers", "iterative, prefork, threaded, thread-pool, selector"]);
     let said = refusal(&mut server(&["--wire", "morse"]));
     assert_says(&said, &["morse", "auto, framed, http, text"]);
 }

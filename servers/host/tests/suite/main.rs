@@ -13,6 +13,7 @@ mod names;
 mod odd_peers;
 mod peer;
 mod process;
+mod processes;
 mod resumable;
 mod scheduling;
 mod server;
@@ -35,22 +36,25 @@ macro_rules! tests_of_strategy {
     };
 }
 
-/// Tests for every strategy, and tests for those that serve several connections at once.
+/// Tests for every strategy; tests for those that serve several connections at once; and tests for
+/// those of them where a connection that is accepted need not hold a worker.
 macro_rules! tests_of_all_strategies {
-    (each { $($each:tt)* } concurrent { $($concurrent:tt)* }) => {
+    (each { $($each:tt)* } concurrent { $($concurrent:tt)* } shared { $($shared:tt)* }) => {
         tests_of_strategy!(iterative, Iterative; $($each)*);
-        tests_of_strategy!(threaded, Threaded; $($each)* $($concurrent)*);
-        tests_of_strategy!(thread_pool, ThreadPool; $($each)* $($concurrent)*);
-        tests_of_strategy!(selector, Selector; $($each)* $($concurrent)*);
-        tests_of_strategy!(multi_selector, MultiSelector; $($each)* $($concurrent)*);
-        tests_of_strategy!(hybrid, Hybrid; $($each)* $($concurrent)*);
-        tests_of_strategy!(uring, Uring; $($each)* $($concurrent)*);
-        tests_of_strategy!(tokio, Tokio; $($each)* $($concurrent)*);
+        // Whoever finds all processes taken waits in the backlog, where nobody minds its time.
+        tests_of_strategy!(prefork, Prefork; $($each)* $($concurrent)*);
+        tests_of_strategy!(threaded, Threaded; $($each)* $($concurrent)* $($shared)*);
+        tests_of_strategy!(thread_pool, ThreadPool; $($each)* $($concurrent)* $($shared)*);
+        tests_of_strategy!(selector, Selector; $($each)* $($concurrent)* $($shared)*);
+        tests_of_strategy!(multi_selector, MultiSelector; $($each)* $($concurrent)* $($shared)*);
+        tests_of_strategy!(hybrid, Hybrid; $($each)* $($concurrent)* $($shared)*);
+        tests_of_strategy!(uring, Uring; $($each)* $($concurrent)* $($shared)*);
+        tests_of_strategy!(tokio, Tokio; $($each)* $($concurrent)* $($shared)*);
     };
 }
 
 // A strategy that is added must be added above, too.
-const _: () = assert!(StrategyKind::ALL.len() == 8);
+const _: () = assert!(StrategyKind::ALL.len() == 9);
 
 tests_of_all_strategies! {
     each {
@@ -125,11 +129,13 @@ tests_of_all_strategies! {
         drain::a_drain_is_limited_in_time
     }
     concurrent {
-        cut_off::held_workers_keep_no_idle_connection_open
         odd_peers::a_stalled_peer_holds_nobody_up
         resumable::one_connection_at_a_time_appends
         limits::connections_beyond_the_limit_wait
         scheduling::many_keep_alive_clients_all_make_progress
         scheduling::a_large_transfer_does_not_starve_small_ones
+    }
+    shared {
+        cut_off::held_workers_keep_no_idle_connection_open
     }
 }

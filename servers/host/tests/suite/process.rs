@@ -149,6 +149,54 @@ impl Process {
         fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
+    /// The processes it has started, by their ids.
+    pub(crate) fn children(&self) -> Vec<Pid> {
+        let parent = format!("PPid:\t{}", self.child.id());
+        let mut children = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap() {
+            let entry = entry.unwrap();
+            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let Some(pid) = id.and_then(Pid::from_raw) else { continue };
+            // It may end meanwhile.
+            let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            if status.lines().any(|line| line == parent) {
+                children.push(pid);
+            }
+        }
+        children
+    }
+
+    /// Waits until no connection is left to its processes, and each waits for the next.
+    pub(crate) fn wait_until_deserted(&self) {
+        let begun = Instant::now();
+        let waits = |child: &Pid| {
+            let path = format!("/proc/{}/wchan", child.as_raw_nonzero());
+            fs::read_to_string(path).is_ok_and(|function| function.contains("accept"))
+        };
+        // In this order: what was accepted before the first look is over at the second.
+        while self.has_connections() || !self.children().iter().all(waits) {
+            assert!(begun.elapsed() < PATIENCE, "connections stay open");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether it has connections, be they accepted or not.
+    fn has_connections(&self) -> bool {
+        const LISTEN: &str = "0A";
+        let SocketAddr::V4(address) = self.address else { panic!("tests use IPv4") };
+        let local =
+            format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        table.lines().skip(1).any(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [_, of, _, state, queues, _, _, _, _, inode, ..] = fields[..] else { return false };
+            // Of the listening socket, this is how many wait to be accepted. A connection without
+            // an inode is one that the kernel alone still has to do with.
+            let waiting = queues.rsplit(':').next().is_some_and(|queue| queue != "00000000");
+            of == local && if state == LISTEN { waiting } else { inode != "0" }
+        })
+    }
+
     fn proc(&self, what: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{what}", self.child.id()))
     }

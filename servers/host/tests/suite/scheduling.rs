@@ -11,7 +11,10 @@ use crate::server::Server;
 
 pub(crate) fn many_keep_alive_clients_all_make_progress(kind: StrategyKind) {
     const WORKERS: usize = 2;
-    let server = Server::with(kind, |options| options.workers = WORKERS);
+    let server = Server::with(kind, |options| {
+        // A process is held by its connection, so these are as many as there are connections.
+        options.workers = if kind == StrategyKind::Prefork { 4 * WORKERS } else { WORKERS };
+    });
     let content = bytes(1, 10_000);
     server.store("file", &content);
     let mut peers: Vec<_> = (0..4 * WORKERS).map(|_| server.connect()).collect();

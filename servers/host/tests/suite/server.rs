@@ -1,4 +1,4 @@
-//! A server within the test's own process.
+//! A server within the test's own process, or, where the strategy is one of processes, of its own.
 
 use std::fs;
 use std::io;
@@ -12,14 +12,21 @@ use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
     Accept, Endpoint, SendPath, ServeReport, Shutdown, Site, SiteOptions, StrategyKind,
 };
-use fileserver_proto::Settings;
+use fileserver_proto::{Settings, Timeouts, Wire, WirePin};
 use tempfile::TempDir;
 
 use crate::peer::Peer;
-use crate::process::PATIENCE;
+use crate::process::{PATIENCE, Process};
 
 /// A server on a free port with a folder of its own; ended when dropped.
-pub(crate) struct Server {
+pub(crate) enum Server {
+    Within(Within),
+    /// The `server` program.
+    Beside(Process),
+}
+
+/// A server of the test's own process.
+pub(crate) struct Within {
     address: SocketAddr,
     folder: TempDir,
     kind: StrategyKind,
@@ -49,7 +56,7 @@ impl Server {
     ) -> Self {
         let mut options = SiteOptions {
             settings: Settings { server_name: kind.name().to_owned(), ..Settings::default() },
-            workers: 4,
+            workers: if kind == StrategyKind::Prefork { 64 } else { 4 },
             max_connections: 1000,
             // One backlog, so that whoever waits longest is next.
             accept: Accept::Dispatch,
@@ -57,6 +64,11 @@ impl Server {
             drain: PATIENCE,
         };
         adjust(&mut options);
+        if kind == StrategyKind::Prefork {
+            let arguments = arguments(kind, on_conflict, &options);
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            return Self::Beside(Process::start(&arguments));
+        }
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
@@ -71,25 +83,31 @@ impl Server {
             let (site, shutdown) = (Arc::clone(&site), shutdown.clone());
             std::thread::spawn(move || kind.build().serve(&endpoint, &site, &shutdown))
         };
-        Self { address, folder, kind, site, shutdown, serving: Some(serving) }
+        Self::Within(Within { address, folder, kind, site, shutdown, serving: Some(serving) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        match self {
+            Self::Within(server) => server.address,
+            Self::Beside(process) => process.address(),
+        }
     }
 
     pub(crate) fn connect(&self) -> Peer {
-        Peer::connect(self.address)
+        Peer::connect(self.address())
     }
 
     /// The served folder.
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.outside("root")
     }
 
     /// A place beside the served folder, which no peer may reach.
     pub(crate) fn outside(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        match self {
+            Self::Within(server) => server.folder.path().join(name),
+            Self::Beside(process) => process.root().with_file_name(name),
+        }
     }
 
     /// Puts a file into the served folder.
@@ -104,8 +122,12 @@ impl Server {
 
     /// Waits until the server has noticed that all peers are gone.
     pub(crate) fn wait_until_deserted(&self) {
+        let server = match self {
+            Self::Within(server) => server,
+            Self::Beside(process) => return process.wait_until_deserted(),
+        };
         // A strategy that blocks in accept already holds the place of the connection to come.
-        let places = match self.kind {
+        let places = match server.kind {
             StrategyKind::ThreadPool
             | StrategyKind::Selector
             | StrategyKind::Hybrid
@@ -117,24 +139,35 @@ impl Server {
                 self.connect().finish_sending().rest();
                 return;
             }
+            StrategyKind::Prefork => unreachable!("it has processes of its own"),
         };
         let begun = Instant::now();
-        while self.site.gate.open() > places {
-            assert!(begun.elapsed() < PATIENCE, "{} connections stay open", self.site.gate.open());
+        while server.site.gate.open() > places {
+            let open = server.site.gate.open();
+            assert!(begun.elapsed() < PATIENCE, "{open} connections stay open");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
     /// Drains the server and checks that no connection ended by a panic.
-    pub(crate) fn stop(mut self) -> ServeReport {
-        self.shutdown.trigger();
-        let report = self.serving.take().unwrap().join().unwrap().unwrap();
+    pub(crate) fn stop(self) -> ServeReport {
+        let report = match self {
+            Self::Within(mut server) => {
+                server.shutdown.trigger();
+                server.serving.take().unwrap().join().unwrap().unwrap()
+            }
+            Self::Beside(mut process) => {
+                process.terminate();
+                assert_eq!(process.wait().code(), Some(0));
+                process.rest_of_stdout().parse().unwrap()
+            }
+        };
         assert_eq!((report.panics, report.refused), (0, 0), "{report:?}");
         report
     }
 }
 
-impl Drop for Server {
+impl Drop for Within {
     fn drop(&mut self) {
         if let Some(serving) = self.serving.take() {
             self.shutdown.trigger();
@@ -142,6 +175,36 @@ impl Drop for Server {
             let _ = serving.join();
         }
     }
+}
+
+/// The same options as flags.
+fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions) -> Vec<String> {
+    let SiteOptions { settings, workers, max_connections, accept: _, send_path, drain } = options;
+    let Settings { wire, limits, timeouts, server_name: _ } = settings;
+    let wire = match wire {
+        WirePin::Auto => "auto",
+        WirePin::Pinned(Wire::Framed) => "framed",
+        WirePin::Pinned(Wire::Http) => "http",
+        WirePin::Pinned(Wire::Text) => "text",
+    };
+    // Those that have no flag stay as they are; no test depends on them.
+    let Timeouts { head, stall, idle, linger: _ } = timeouts;
+    let milliseconds = |time: &Duration| format!("{}ms", time.as_millis());
+    vec![
+        format!("--strategy={}", kind.name()),
+        format!("--workers={workers}"),
+        format!("--max-connections={max_connections}"),
+        format!("--send-path={}", send_path.name()),
+        format!("--wire={wire}"),
+        format!("--durability={}", Durability::None.name()),
+        format!("--on-conflict={}", on_conflict.name()),
+        format!("--max-upload={}", limits.upload_bytes),
+        format!("--head-timeout={}", milliseconds(head)),
+        format!("--stall-timeout={}", milliseconds(stall)),
+        format!("--idle-timeout={}", milliseconds(idle)),
+        format!("--drain-timeout={}", milliseconds(drain)),
+        "--quiet".to_owned(),
+    ]
 }
 
 /// Everything in a folder, sorted.

@@ -1,0 +1,137 @@
+//! The part of a process that serves one connection at a time, for a parent.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::thread;
+
+use rustix::net::SocketFlags;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::link::{Link, News, Order};
+use crate::blocking::{Roster, serve_connection};
+use crate::connection::{contained, io_buffers};
+use crate::endpoint::{AcceptError, Endpoint};
+use crate::shutdown::Shutdown;
+use crate::site::{EXHAUSTION_PAUSE, Site};
+
+/// The argument that has a program be such a process.
+pub(crate) const FLAG: &str = "--child";
+
+/// What the parent hands over: the listening socket as standard input, the link to it as standard
+/// output.
+///
+/// # Errors
+/// They are something else: nobody but `prefork` starts such a process.
+pub(crate) fn inherited() -> io::Result<(Endpoint, Parent)> {
+    let listener = io::stdin().as_fd().try_clone_to_owned()?;
+    let link = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok((Endpoint::inherited(listener)?, Parent(Link::inherited(link)?)))
+}
+
+/// The parent of this process.
+#[derive(Debug)]
+pub(crate) struct Parent(Link);
+
+/// Serves connections until the parent ends or wants this to end.
+///
+/// # Errors
+/// A thread cannot be had.
+pub(crate) fn serve(endpoint: &Endpoint, site: &Arc<Site>, parent: Parent) -> io::Result<()> {
+    let shutdown = Shutdown::new();
+    let roster = Arc::new(Roster::default());
+    let (connections, request, its_site) =
+        (Arc::clone(&roster), shutdown.clone(), Arc::clone(site));
+    shutdown.on_trigger(move || {
+        connections.begin_drain();
+        if request.is_urgent() {
+            connections.end_all(&its_site);
+        }
+    });
+    let desk = Arc::new(Desk {
+        link: parent.0,
+        shutdown: shutdown.clone(),
+        draining: Once::new(),
+        busy: AtomicBool::new(false),
+    });
+    desk.watch_signals()?;
+    desk.obey()?;
+    let mut io = io_buffers(site);
+    desk.link.tell(News::Idle(site.counters.report()));
+    while !shutdown.is_triggered() {
+        match endpoint.accept(SocketFlags::empty()) {
+            Ok(socket) => {
+                desk.busy.store(true, Ordering::SeqCst);
+                let Some(ticket) = site.gate.enter() else { continue };
+                desk.link.tell(News::Busy);
+                io.clear();
+                contained(site, || serve_connection(site, &roster, socket, ticket, &mut io));
+                desk.busy.store(false, Ordering::SeqCst);
+                desk.link.tell(News::Idle(site.counters.report()));
+            }
+            Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
+            Err(AcceptError::Exhausted(error)) => {
+                tracing::warn!("accepting pauses: {error}");
+                thread::sleep(EXHAUSTION_PAUSE);
+            }
+            // The parent has closed it for all: no more connections come.
+            Err(AcceptError::Ended(_)) => break,
+        }
+    }
+    Ok(())
+}
+
+/// Where those that want something of this process are heard.
+struct Desk {
+    link: Link,
+    shutdown: Shutdown,
+    draining: Once,
+    /// Whether there is a connection.
+    busy: AtomicBool,
+}
+
+impl Desk {
+    /// Has the process end after the request in progress. A signal and the parent may both ask
+    /// for it, as when Ctrl-C reaches all processes of a terminal: together they do not mean more.
+    fn drain(&self) {
+        self.draining.call_once(|| self.shutdown.trigger());
+    }
+
+    /// A signal to this process alone ends it alone; another takes its place.
+    fn watch_signals(self: &Arc<Self>) -> io::Result<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let desk = Arc::clone(self);
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for _ in signals.forever() {
+                desk.drain();
+                // It waits in accept, and only the parent may close what all wait for.
+                if !desk.busy.load(Ordering::SeqCst) {
+                    exit(0);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Does what the parent says, and ends with it.
+    fn obey(self: &Arc<Self>) -> io::Result<()> {
+        let desk = Arc::clone(self);
+        thread::Builder::new().name("parent".to_owned()).spawn(move || {
+            loop {
+                match desk.link.wait_for_order() {
+                    Some(Order::Drain) => desk.drain(),
+                    Some(Order::End) => {
+                        desk.drain();
+                        desk.shutdown.trigger();
+                    }
+                    // What is killed without notice breaks off at once, whatever the strategy.
+                    None => exit(1),
+                }
+            }
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! What a process of `prefork` and its parent tell each other.
+//!
+//! A pair of connected sockets that keep messages apart. It needs no shared memory, and either
+//! side hears of the other's death: that is the end of the stream.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
+
+use crate::report::ServeReport;
+
+/// Longest message: a report with every count at its largest.
+const MESSAGE_BYTES: usize = 512;
+
+const BUSY: &str = "busy";
+const DRAIN: &str = "drain";
+const END: &str = "end";
+
+/// One side of the link.
+#[derive(Debug)]
+pub(super) struct Link(OwnedFd);
+
+/// What a process tells its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// It has accepted a connection.
+    Busy,
+    /// It waits for one, and has done this so far.
+    Idle(ServeReport),
+    /// It has ended.
+    Gone,
+}
+
+/// What the parent tells a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Finish the request in progress and end.
+    Drain,
+    /// End at once.
+    End,
+}
+
+/// The parent's side, and the one that becomes a process's standard output.
+pub(super) fn pair() -> io::Result<(Link, OwnedFd)> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok((Link(ours), theirs))
+}
+
+impl Link {
+    /// The other side of a [`pair`], in another process.
+    ///
+    /// # Errors
+    /// The descriptor is no such socket.
+    pub(super) fn inherited(socket: OwnedFd) -> io::Result<Self> {
+        if rustix::net::sockopt::socket_type(&socket)? != SocketType::SEQPACKET {
+            return Err(Errno::PROTOTYPE.into());
+        }
+        Ok(Self(socket))
+    }
+
+    /// The next thing that a process has said, if anything.
+    pub(super) fn hear(&self) -> Option<News> {
+        let mut message = [0; MESSAGE_BYTES];
+        match self.receive(&mut message, RecvFlags::DONTWAIT) {
+            Ok("") => Some(News::Gone),
+            Ok(BUSY) => Some(News::Busy),
+            Ok(report) => match report.parse() {
+                Ok(report) => Some(News::Idle(report)),
+                Err(error) => {
+                    tracing::error!("a process said something else than it should: {error}");
+                    Some(News::Gone)
+                }
+            },
+            Err(Errno::AGAIN) => None,
+            Err(_) => Some(News::Gone),
+        }
+    }
+
+    /// Tells the parent. It hears of the end by itself.
+    pub(super) fn tell(&self, news: News) {
+        match news {
+            News::Busy => self.send(BUSY, SendFlags::empty()),
+            News::Idle(report) => self.send(&report.to_string(), SendFlags::empty()),
+            News::Gone => {}
+        }
+    }
+
+    /// Tells a process; one that does not listen has ended, or soon will be.
+    pub(super) fn order(&self, order: Order) {
+        let word = match order {
+            Order::Drain => DRAIN,
+            Order::End => END,
+        };
+        self.send(word, SendFlags::DONTWAIT);
+    }
+
+    /// Waits for the parent's next order; `None` when it has died.
+    pub(super) fn wait_for_order(&self) -> Option<Order> {
+        let mut message = [0; MESSAGE_BYTES];
+        match self.receive(&mut message, RecvFlags::empty()) {
+            Ok(DRAIN) => Some(Order::Drain),
+            Ok(END) => Some(Order::End),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn send(&self, text: &str, flags: SendFlags) {
+        // Fails only where the other side is gone, which receiving tells.
+        let _ = rustix::io::retry_on_intr(|| {
+            rustix::net::send(&self.0, text.as_bytes(), flags | SendFlags::NOSIGNAL)
+        });
+    }
+
+    fn receive<'m>(
+        &self,
+        message: &'m mut [u8; MESSAGE_BYTES],
+        flags: RecvFlags,
+    ) -> Result<&'m str, Errno> {
+        let (len, _) =
+            rustix::io::retry_on_intr(|| rustix::net::recv(&self.0, &mut message[..], flags))?;
+        std::str::from_utf8(&message[..len]).map_err(|_| Errno::ILSEQ)
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_one_by_one_and_the_end_is_heard() {
+        let (parent, theirs) = pair().unwrap();
+        let child = Link::inherited(theirs).unwrap();
+        assert_eq!(parent.hear(), None);
+        let report = ServeReport { requests: u64::MAX, ..ServeReport::default() };
+        child.tell(News::Busy);
+        child.tell(News::Idle(report));
+        assert_eq!(parent.hear(), Some(News::Busy));
+        assert_eq!(parent.hear(), Some(News::Idle(report)));
+        parent.order(Order::Drain);
+        parent.order(Order::End);
+        assert_eq!(child.wait_for_order(), Some(Order::Drain));
+        assert_eq!(child.wait_for_order(), Some(Order::End));
+        drop(child);
+        assert_eq!(parent.hear(), Some(News::Gone));
+        let (parent, theirs) = pair().unwrap();
+        drop(parent);
+        assert_eq!(Link::inherited(theirs).unwrap().wait_for_order(), None);
+    }
+}
