@@ -1,4 +1,5 @@
-//! The strategies within this process (`prefork`: beside it): files down, files up, and growing numbers of connections.
+//! The strategies within this process (`prefork`: beside it): files down, files up, and growing
+//! numbers of connections.
 //!
 //! For comparisons between strategies use `bench run`, which gives each a process and a core of
 //! its own; this is for seeing what a change of the code does.
