@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,17 +14,71 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadgen::content::Content;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, EngineChoice, ErrorCounts, LoadReport, LoadSpec, Pacing,
-    Progress, RequestFile, RunError, SpecError, ThinkTime, run,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, ErrorCounts, LoadReport, LoadSpec,
+    Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, run,
 };
 use mock::{Mock, ok};
 
 mod mock;
 
+/// Makes each of these a test of each engine. Where the kernel refuses one, that is said, and what
+/// it would have shown remains open.
+macro_rules! of_each_engine {
+    ($($test:ident)*) => {
+        mod epoll {
+            $(#[test] fn $test() { super::$test(super::Engine::Epoll); })*
+        }
+        mod uring {
+            $(#[test] fn $test() {
+                let uring = super::Engine::Uring;
+                match super::EngineChoice::Only(uring).resolve() {
+                    Ok(_) => super::$test(uring),
+                    Err(refused) => super::tell_skipped(stringify!($test), &refused),
+                }
+            })*
+        }
+    };
+}
+
+of_each_engine! {
+    every_answer_is_counted_once
+    histograms_are_saved_for_other_tools
+    the_warm_up_is_not_counted
+    connections_are_spread_over_threads_without_loss
+    more_threads_than_connections_do_no_harm
+    wrong_lengths_are_errors_of_length
+    a_wrong_length_is_noticed_without_being_announced
+    wrong_bytes_are_noticed_where_bodies_are_compared
+    refusals_are_errors_of_status
+    garbage_is_an_error_of_protocol
+    unasked_data_after_a_reply_is_an_error_of_protocol
+    broken_connections_are_counted_and_opened_again
+    a_server_that_closes_between_requests_costs_a_connection_but_no_error
+    silence_is_an_error_of_timeout
+    a_dead_server_is_counted_but_not_hammered
+    a_delay_of_the_server_is_in_every_latency
+    latencies_agree_with_what_the_server_recorded_itself
+    a_new_connection_per_request_is_one
+    think_time_separates_requests
+    an_open_loop_counts_every_arrival
+    an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due
+    an_interrupted_load_reports_what_it_measured
+    files_are_drawn_by_weight
+    an_upload_sends_the_content_under_the_connections_own_name
+    an_upload_refused_while_it_is_sent_is_an_error_of_status
+    the_framed_wire_is_measured_alike
+    what_cannot_work_is_refused_before_the_start
+}
+
+/// Past the test harness, which keeps the output of tests that pass to itself.
+fn tell_skipped(test: &str, refused: &SpecError) {
+    let _ = writeln!(std::io::stderr(), "{test} skipped: {refused}");
+}
+
 const SIZE: usize = 1000;
 
 /// Two connections asking for one file without a pause, for half a second, all of it measured.
-fn spec(target: SocketAddr) -> LoadSpec {
+fn spec(engine: Engine, target: SocketAddr) -> LoadSpec {
     LoadSpec {
         target,
         wire: Wire::Http,
@@ -32,7 +86,7 @@ fn spec(target: SocketAddr) -> LoadSpec {
         files: vec![RequestFile { name: "a.bin".into(), size_bytes: SIZE as u64, weight: 1.0 }],
         connections: 2,
         threads: 1,
-        engine: EngineChoice::Auto,
+        engine: EngineChoice::Only(engine),
         cores: Vec::new(),
         connection_use: ConnectionUse::KeepAlive,
         arrival: Arrival::Closed { think: ThinkTime::None },
@@ -63,11 +117,11 @@ fn no_errors() -> ErrorCounts {
     ErrorCounts::default()
 }
 
-#[test]
-fn every_answer_is_counted_once() {
+fn every_answer_is_counted_once(engine: Engine) {
     let mock = answers(100, ok(&body()));
     let progress = Progress::default();
-    let report = run(&spec(mock.address), &AtomicBool::new(false), Some(&progress)).unwrap();
+    let report =
+        run(&spec(engine, mock.address), &AtomicBool::new(false), Some(&progress)).unwrap();
     assert_eq!(report.requests, 100);
     assert_eq!(report.body_bytes, 100 * SIZE as u64);
     assert_eq!(report.verified, 100);
@@ -87,11 +141,10 @@ fn every_answer_is_counted_once() {
     assert_eq!(progress.errors.load(Ordering::Relaxed), 0);
 }
 
-#[test]
-fn histograms_are_saved_for_other_tools() {
+fn histograms_are_saved_for_other_tools(engine: Engine) {
     let mock = Mock::http(|_| Some(ok(&body())));
     let arrival = Arrival::Open { rate_per_s: 200.0, pacing: Pacing::Poisson };
-    let report = measure(&LoadSpec { arrival, ..spec(mock.address) });
+    let report = measure(&LoadSpec { arrival, ..spec(engine, mock.address) });
     let mut log = Vec::new();
     report.write_hdr_log(&mut log).unwrap();
     let mut read = Vec::new();
@@ -115,10 +168,9 @@ fn histograms_are_saved_for_other_tools() {
     assert_eq!(read, expected);
 }
 
-#[test]
-fn the_warm_up_is_not_counted() {
+fn the_warm_up_is_not_counted(engine: Engine) {
     let mock = answers(100, ok(&body()));
-    let spec = LoadSpec { warm_up: Duration::from_secs(2), ..spec(mock.address) };
+    let spec = LoadSpec { warm_up: Duration::from_secs(2), ..spec(engine, mock.address) };
     // 100 answers of a server that has nothing else to do take far less than the warm-up.
     let report = measure(&spec);
     assert_eq!(mock.requests.load(Ordering::Relaxed), 102);
@@ -126,10 +178,9 @@ fn the_warm_up_is_not_counted() {
     assert_eq!(report.connections_opened, 2);
 }
 
-#[test]
-fn connections_are_spread_over_threads_without_loss() {
+fn connections_are_spread_over_threads_without_loss(engine: Engine) {
     let mock = Mock::http(|_| Some(ok(&body())));
-    let spec = LoadSpec { connections: 7, threads: 3, ..spec(mock.address) };
+    let spec = LoadSpec { connections: 7, threads: 3, ..spec(engine, mock.address) };
     let report = measure(&spec);
     assert_eq!((report.connections_opened, report.connections_served), (7, 7));
     let by_second: u64 = report.seconds.iter().map(|second| second.requests).sum();
@@ -139,41 +190,37 @@ fn connections_are_spread_over_threads_without_loss() {
     assert!(unanswered <= 7, "{unanswered}");
 }
 
-#[test]
-fn more_threads_than_connections_do_no_harm() {
+fn more_threads_than_connections_do_no_harm(engine: Engine) {
     let mock = answers(10, ok(&body()));
-    let report = measure(&LoadSpec { connections: 2, threads: 9, ..spec(mock.address) });
+    let report = measure(&LoadSpec { connections: 2, threads: 9, ..spec(engine, mock.address) });
     assert_eq!((report.requests, report.connections_opened), (10, 2));
 }
 
-#[test]
-fn wrong_lengths_are_errors_of_length() {
+fn wrong_lengths_are_errors_of_length(engine: Engine) {
     for wrong in [&body()[1..], &[&body()[..], b"x"].concat(), b""] {
         let mock = answers(10, ok(wrong));
-        let report = measure(&spec(mock.address));
+        let report = measure(&spec(engine, mock.address));
         assert_eq!(report.errors, ErrorCounts { length: 10, ..no_errors() });
         assert_eq!(report.requests, 0);
         assert_eq!(report.error_examples, [format!("{} bytes instead of {SIZE}", wrong.len())]);
     }
 }
 
-#[test]
-fn a_wrong_length_is_noticed_without_being_announced() {
+fn a_wrong_length_is_noticed_without_being_announced(engine: Engine) {
     let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     chunked.extend_from_slice(b"3e7\r\n");
     chunked.extend_from_slice(&body()[1..]);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
     let mock = answers(10, chunked);
-    let report = measure(&LoadSpec { verify_every: 0, ..spec(mock.address) });
+    let report = measure(&LoadSpec { verify_every: 0, ..spec(engine, mock.address) });
     assert_eq!(report.errors, ErrorCounts { length: 10, ..no_errors() });
 }
 
-#[test]
-fn wrong_bytes_are_noticed_where_bodies_are_compared() {
+fn wrong_bytes_are_noticed_where_bodies_are_compared(engine: Engine) {
     let mut wrong = body();
     wrong[SIZE - 1] ^= 1;
     let mock = answers(9, ok(&wrong));
-    let spec = LoadSpec { verify_every: 3, connections: 1, ..spec(mock.address) };
+    let spec = LoadSpec { verify_every: 3, connections: 1, ..spec(engine, mock.address) };
     let report = measure(&spec);
     assert_eq!(report.errors, ErrorCounts { content: 3, ..no_errors() });
     assert_eq!((report.requests, report.verified), (6, 0));
@@ -183,35 +230,31 @@ fn wrong_bytes_are_noticed_where_bodies_are_compared() {
     assert_eq!((report.requests, report.verified), (9, 0));
 }
 
-#[test]
-fn refusals_are_errors_of_status() {
+fn refusals_are_errors_of_status(engine: Engine) {
     let reply = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
     let mock = answers(10, reply.as_bytes().to_vec());
-    let report = measure(&spec(mock.address));
+    let report = measure(&spec(engine, mock.address));
     assert_eq!(report.errors, ErrorCounts { status: 10, ..no_errors() });
     assert_eq!(report.error_examples, ["http status 503"]);
     assert_eq!(report.connections_opened, 2, "a refusal does not cost the connection");
     assert_eq!(report.seconds[0].errors, 10);
 }
 
-#[test]
-fn garbage_is_an_error_of_protocol() {
+fn garbage_is_an_error_of_protocol(engine: Engine) {
     let mock = answers(3, b"nonsense\r\n\r\n".to_vec());
-    let report = measure(&spec(mock.address));
+    let report = measure(&spec(engine, mock.address));
     assert_eq!(report.errors, ErrorCounts { protocol: 3, ..no_errors() });
 }
 
-#[test]
-fn unasked_data_after_a_reply_is_an_error_of_protocol() {
+fn unasked_data_after_a_reply_is_an_error_of_protocol(engine: Engine) {
     let mock = answers(3, [ok(&body()), b"HTTP/1.1".to_vec()].concat());
-    let report = measure(&spec(mock.address));
+    let report = measure(&spec(engine, mock.address));
     // Whether the surplus comes together with the reply or after it, it is found; in the latter
     // case the reply itself was fine.
     assert_eq!(report.errors, ErrorCounts { protocol: 3, ..no_errors() });
 }
 
-#[test]
-fn broken_connections_are_counted_and_opened_again() {
+fn broken_connections_are_counted_and_opened_again(engine: Engine) {
     let closed = Arc::new(AtomicU64::new(0));
     let counter = closed.clone();
     let mock = Mock::start(move |peer| {
@@ -223,13 +266,12 @@ fn broken_connections_are_counted_and_opened_again() {
             _ => peer.wait_for_close(),
         }
     });
-    let report = measure(&LoadSpec { connections: 1, ..spec(mock.address) });
+    let report = measure(&LoadSpec { connections: 1, ..spec(engine, mock.address) });
     assert_eq!(report.errors, ErrorCounts { reset: 3, ..no_errors() });
     assert_eq!(report.connections_opened, 4);
 }
 
-#[test]
-fn a_server_that_closes_between_requests_costs_a_connection_but_no_error() {
+fn a_server_that_closes_between_requests_costs_a_connection_but_no_error(engine: Engine) {
     let mut reply =
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n".to_vec();
     reply.extend_from_slice(&body());
@@ -242,24 +284,22 @@ fn a_server_that_closes_between_requests_costs_a_connection_but_no_error() {
         }
         peer.stream.write_all(&reply)
     });
-    let report = measure(&spec(mock.address));
+    let report = measure(&spec(engine, mock.address));
     assert_eq!((report.requests, report.errors), (20, no_errors()));
     assert_eq!(report.connections_opened, 22);
 }
 
-#[test]
-fn silence_is_an_error_of_timeout() {
+fn silence_is_an_error_of_timeout(engine: Engine) {
     let mock = Mock::http(|_| None);
     let timeout = Duration::from_millis(100);
-    let report = measure(&LoadSpec { timeout, ..spec(mock.address) });
+    let report = measure(&LoadSpec { timeout, ..spec(engine, mock.address) });
     assert!(report.errors.timeout >= 2, "{:?}", report.errors);
     assert_eq!(report.errors.total(), report.errors.timeout);
 }
 
-#[test]
-fn a_dead_server_is_counted_but_not_hammered() {
+fn a_dead_server_is_counted_but_not_hammered(engine: Engine) {
     let target = Mock::http(|_| None).address;
-    let report = measure(&spec(target));
+    let report = measure(&spec(engine, target));
     assert!(report.errors.connect >= 2, "{:?}", report.errors);
     assert_eq!(report.errors.total(), report.errors.connect);
     // 10, 20, 40, … ms apart: at most 7 attempts per connection within half a second.
@@ -268,22 +308,70 @@ fn a_dead_server_is_counted_but_not_hammered() {
     assert_eq!(report.error_examples.len(), 1);
 }
 
-#[test]
-fn a_delay_of_the_server_is_in_every_latency() {
+fn a_delay_of_the_server_is_in_every_latency(engine: Engine) {
     let delay = Duration::from_millis(20);
     let mock = Mock::http(move |_| {
         std::thread::sleep(delay);
         Some(ok(&body()))
     });
-    let report = measure(&spec(mock.address));
+    let report = measure(&spec(engine, mock.address));
     assert!(report.requests > 0);
     // To the three digits that a histogram keeps.
     assert!(report.service_ns.min() >= 19_980_000, "{}", report.service_ns.min());
     assert!(report.seconds[0].p50_ns >= 19_800_000, "{:?}", report.seconds[0]);
 }
 
-#[test]
-fn a_new_connection_per_request_is_one() {
+/// A server that holds each reply back for 10 ms and one of them for a second. Both sides read one
+/// clock, so that what the generator may report follows from the server's record alone: a request
+/// was sent before it came and after the answer to the one before had gone, and a reply was there
+/// after it had gone and before the next request came.
+fn latencies_agree_with_what_the_server_recorded_itself(engine: Engine) {
+    const REQUESTS: usize = 50;
+    const STALLED: usize = 20;
+    let record = Arc::new(Mutex::new(Vec::new()));
+    let writing = record.clone();
+    let mock = Mock::http(move |number| {
+        let came = Instant::now();
+        let held = match number as usize {
+            REQUESTS.. => None,
+            STALLED => Some(Duration::from_secs(1)),
+            _ => Some(Duration::from_millis(10)),
+        };
+        std::thread::sleep(held.unwrap_or_default());
+        writing.lock().unwrap().push((came, Instant::now()));
+        held.map(|_| ok(&body()))
+    });
+    let begin = Instant::now();
+    let duration = Duration::from_secs(6);
+    let report = measure(&LoadSpec { connections: 1, duration, ..spec(engine, mock.address) });
+    assert_eq!((report.requests, report.errors), (REQUESTS as u64, no_errors()));
+
+    let record = record.lock().unwrap();
+    let (mut least, mut most) = (Vec::new(), Vec::new());
+    for number in 0..REQUESTS {
+        let (came, went) = record[number];
+        let earliest_sent = number.checked_sub(1).map_or(begin, |before| record[before].1);
+        least.push(went - came);
+        most.push(record[number + 1].0 - earliest_sent);
+    }
+    // A histogram keeps three digits.
+    let (low, high) = (0.999, 1.001);
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let sum = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
+    let service = &report.service_ns;
+    assert!(service.mean() * REQUESTS as f64 / 1e9 >= low * sum(&least), "{service:?}");
+    // Requests follow each other, so that together they cannot have taken longer than all did.
+    let all = (record[REQUESTS].0 - begin).as_secs_f64();
+    assert!(service.mean() * REQUESTS as f64 / 1e9 <= high * all, "{service:?}");
+    assert!(seconds(service.max()) >= low * least[STALLED].as_secs_f64());
+    assert!(seconds(service.max()) <= high * most.iter().max().unwrap().as_secs_f64());
+    let beyond = |ns: u64| service.len() - service.count_between(0, ns - 1);
+    assert_eq!(beyond(9_990_000), REQUESTS as u64);
+    let slow = most.iter().filter(|time| time.as_secs_f64() >= 0.999).count() as u64;
+    assert!((1..=slow).contains(&beyond(999_000_000)));
+}
+
+fn a_new_connection_per_request_is_one(engine: Engine) {
     let most = Arc::new(AtomicU64::new(0));
     let counter = most.clone();
     let mock = Mock::start(move |peer| {
@@ -297,7 +385,7 @@ fn a_new_connection_per_request_is_one() {
         }
     });
     let connection_use = ConnectionUse::PerRequest;
-    let report = measure(&LoadSpec { connection_use, ..spec(mock.address) });
+    let report = measure(&LoadSpec { connection_use, ..spec(engine, mock.address) });
     assert!(report.requests > 0);
     assert_eq!(report.errors, no_errors());
     assert!(report.connections_opened >= report.requests);
@@ -305,24 +393,23 @@ fn a_new_connection_per_request_is_one() {
     assert_eq!(most.load(Ordering::Relaxed), 1);
 }
 
-#[test]
-fn think_time_separates_requests() {
+fn think_time_separates_requests(engine: Engine) {
     let mock = Mock::http(|_| Some(ok(&body())));
     let think = ThinkTime::Constant(Duration::from_millis(50));
-    let report = measure(&LoadSpec { arrival: Arrival::Closed { think }, ..spec(mock.address) });
+    let report =
+        measure(&LoadSpec { arrival: Arrival::Closed { think }, ..spec(engine, mock.address) });
     // At 0, 50, … 450 ms and no earlier, on two connections.
     assert!((1..=20).contains(&report.requests), "{}", report.requests);
 }
 
-#[test]
-fn an_open_loop_counts_every_arrival() {
+fn an_open_loop_counts_every_arrival(engine: Engine) {
     let mock = Mock::http(|_| Some(ok(&body())));
     for (threads, warm_up) in [(1, 0), (2, 100)] {
         let report = measure(&LoadSpec {
             threads,
             warm_up: Duration::from_millis(warm_up),
             arrival: Arrival::Open { rate_per_s: 200.0, pacing: Pacing::Constant },
-            ..spec(mock.address)
+            ..spec(engine, mock.address)
         });
         assert_eq!(report.arrivals, 100);
         assert!(report.requests <= 100);
@@ -331,8 +418,7 @@ fn an_open_loop_counts_every_arrival() {
     }
 }
 
-#[test]
-fn an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due() {
+fn an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due(engine: Engine) {
     let delay = Duration::from_millis(50);
     let mock = Mock::http(move |_| {
         std::thread::sleep(delay);
@@ -342,7 +428,7 @@ fn an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due() {
         connections: 1,
         duration: Duration::from_secs(1),
         arrival: Arrival::Open { rate_per_s: 100.0, pacing: Pacing::Constant },
-        ..spec(mock.address)
+        ..spec(engine, mock.address)
     });
     assert_eq!(report.arrivals, 100);
     // Number k was due at 10·k ms and not sent before 50·k ms.
@@ -355,10 +441,9 @@ fn an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due() {
     assert_eq!(report.errors, no_errors());
 }
 
-#[test]
-fn an_interrupted_load_reports_what_it_measured() {
+fn an_interrupted_load_reports_what_it_measured(engine: Engine) {
     let mock = answers(50, ok(&body()));
-    let spec = LoadSpec { duration: Duration::from_secs(600), ..spec(mock.address) };
+    let spec = LoadSpec { duration: Duration::from_secs(600), ..spec(engine, mock.address) };
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -374,8 +459,7 @@ fn an_interrupted_load_reports_what_it_measured() {
     assert!(report.window < Duration::from_secs(600));
 }
 
-#[test]
-fn files_are_drawn_by_weight() {
+fn files_are_drawn_by_weight(engine: Engine) {
     let seen = Arc::new([const { AtomicU64::new(0) }; 2]);
     let counter = seen.clone();
     let mock = Mock::start(move |peer| {
@@ -391,16 +475,18 @@ fn files_are_drawn_by_weight() {
     });
     let file = |name: &str, weight| RequestFile { name: name.into(), size_bytes: 0, weight };
     let files = vec![file("light", 1.0), file("heavy one", 9.0)];
-    let report =
-        measure(&LoadSpec { files, duration: Duration::from_secs(2), ..spec(mock.address) });
+    let report = measure(&LoadSpec {
+        files,
+        duration: Duration::from_secs(2),
+        ..spec(engine, mock.address)
+    });
     assert_eq!(report.errors, no_errors());
     let (light, heavy) = (seen[0].load(Ordering::Relaxed), seen[1].load(Ordering::Relaxed));
     // The seed is fixed, the order in which the two connections draw is not.
     assert!(light > 0 && heavy > 5 * light, "{light} {heavy}");
 }
 
-#[test]
-fn an_upload_sends_the_content_under_the_connections_own_name() {
+fn an_upload_sends_the_content_under_the_connections_own_name(engine: Engine) {
     for wire in [Wire::Http, Wire::Framed] {
         for size in [0, 10, 300_000] {
             let names = Arc::new(Mutex::new(Vec::new()));
@@ -439,7 +525,8 @@ fn an_upload_sends_the_content_under_the_connections_own_name() {
                     }
                 }
             });
-            let mut spec = LoadSpec { wire, direction: Direction::Upload, ..spec(mock.address) };
+            let mut spec =
+                LoadSpec { wire, direction: Direction::Upload, ..spec(engine, mock.address) };
             spec.files[0].size_bytes = size;
             let report = measure(&spec);
             assert_eq!(report.errors, no_errors());
@@ -453,8 +540,7 @@ fn an_upload_sends_the_content_under_the_connections_own_name() {
     }
 }
 
-#[test]
-fn an_upload_refused_while_it_is_sent_is_an_error_of_status() {
+fn an_upload_refused_while_it_is_sent_is_an_error_of_status(engine: Engine) {
     let refused = Arc::new(AtomicU64::new(0));
     let counter = refused.clone();
     let mock = Mock::start(move |peer| {
@@ -465,7 +551,8 @@ fn an_upload_refused_while_it_is_sent_is_an_error_of_status() {
         peer.stream.write_all(b"HTTP/1.1 507 Full\r\nContent-Length: 0\r\n\r\n")?;
         peer.wait_for_close()
     });
-    let mut spec = LoadSpec { direction: Direction::Upload, connections: 1, ..spec(mock.address) };
+    let mut spec =
+        LoadSpec { direction: Direction::Upload, connections: 1, ..spec(engine, mock.address) };
     spec.files[0].size_bytes = 1 << 40;
     let report = measure(&spec);
     assert_eq!(report.errors, ErrorCounts { status: 3, ..no_errors() });
@@ -476,8 +563,7 @@ fn an_upload_refused_while_it_is_sent_is_an_error_of_status() {
     );
 }
 
-#[test]
-fn the_framed_wire_is_measured_alike() {
+fn the_framed_wire_is_measured_alike(engine: Engine) {
     let mock = Mock::start(|peer| {
         loop {
             assert_eq!(peer.read_exact(8)?, b"\x07\x00\x05a.bin");
@@ -488,17 +574,16 @@ fn the_framed_wire_is_measured_alike() {
             }
         }
     });
-    let report = measure(&LoadSpec { wire: Wire::Framed, ..spec(mock.address) });
+    let report = measure(&LoadSpec { wire: Wire::Framed, ..spec(engine, mock.address) });
     assert_eq!((report.requests, report.verified), (7, 7));
     assert_eq!(report.errors, ErrorCounts { status: 3, ..no_errors() });
     assert_eq!(report.error_examples, ["\"full\""]);
 }
 
-#[test]
-fn what_cannot_work_is_refused_before_the_start() {
+fn what_cannot_work_is_refused_before_the_start(engine: Engine) {
     let target = "127.0.0.1:1".parse().unwrap();
     let refused = |change: &dyn Fn(&mut LoadSpec)| {
-        let mut spec = spec(target);
+        let mut spec = spec(engine, target);
         change(&mut spec);
         match run(&spec, &AtomicBool::new(false), None) {
             Err(RunError::Spec(error)) => error,

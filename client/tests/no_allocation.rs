@@ -13,7 +13,8 @@ use std::time::Duration;
 use fileserver_proto::Wire;
 use loadgen::content::Content;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, EngineChoice, LoadSpec, Pacing, RequestFile, ThinkTime, run,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestFile,
+    ThinkTime, run,
 };
 
 struct Counting;
@@ -76,7 +77,7 @@ fn serve(limit: u64) -> SocketAddr {
 }
 
 /// Allocations of the whole process while this many requests are answered.
-fn allocations(requests: u64, arrival: Arrival) -> u64 {
+fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
     let files = ["a", "a"].map(|name| RequestFile {
         name: name.into(),
         size_bytes: SIZE as u64,
@@ -89,7 +90,7 @@ fn allocations(requests: u64, arrival: Arrival) -> u64 {
         files: files.into(),
         connections: CONNECTIONS,
         threads: 2,
-        engine: EngineChoice::Auto,
+        engine: EngineChoice::Only(engine),
         cores: Vec::new(),
         connection_use: ConnectionUse::KeepAlive,
         arrival,
@@ -110,14 +111,24 @@ fn allocations(requests: u64, arrival: Arrival) -> u64 {
 /// One test for all, as tests of one process would count each other's allocations.
 #[test]
 fn more_requests_allocate_no_more() {
-    for arrival in [
-        Arrival::Closed { think: ThinkTime::None },
-        Arrival::Closed { think: ThinkTime::Exponential(Duration::from_nanos(500)) },
-        Arrival::Open { rate_per_s: 20_000.0, pacing: Pacing::Poisson },
-    ] {
-        let few = allocations(50, arrival);
-        let many = allocations(5_000, arrival);
-        // Threads and channels may differ by a handful from run to run.
-        assert!(many <= few + 40, "{arrival:?}: {few} for 50 requests, {many} for 5000");
+    for engine in [Engine::Epoll, Engine::Uring] {
+        if let Err(refused) = EngineChoice::Only(engine).resolve() {
+            let _ = writeln!(std::io::stderr(), "{} skipped: {refused}", engine.name());
+            continue;
+        }
+        for arrival in [
+            Arrival::Closed { think: ThinkTime::None },
+            Arrival::Closed { think: ThinkTime::Exponential(Duration::from_nanos(500)) },
+            Arrival::Open { rate_per_s: 20_000.0, pacing: Pacing::Poisson },
+        ] {
+            let few = allocations(50, engine, arrival);
+            let many = allocations(5_000, engine, arrival);
+            // Threads and channels may differ by a handful from run to run.
+            let name = engine.name();
+            assert!(
+                many <= few + 40,
+                "{name}, {arrival:?}: {few} for 50 requests, {many} for 5000"
+            );
+        }
     }
 }

@@ -1,26 +1,21 @@
-//! One of a load's connections, and the request that is on it.
+//! One of a load's connections, and the request that is on it; without its socket, which is an
+//! engine's.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::io;
 
 use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
 use fileserver_proto::wire::framed::{OK, SAVED};
-use mio::net::TcpStream;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Direction;
+use super::engine::{Body, Piece, SEND_BYTES};
 use super::requests::{Catalogue, PreparedFile, UploadHead};
 use super::tally::ErrorKind;
 
-/// Most bytes of an upload's body handed to the kernel in one call.
-const SEND_BYTES: usize = 256 << 10;
-
-/// A connection: a socket that comes and goes, and the request that is on it.
+/// A connection: its socket comes and goes, the requests on it follow each other.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) stream: Option<TcpStream>,
-    /// Counts the sockets, so that an event of an earlier one is recognised.
-    pub(super) generation: u32,
+pub(super) struct Connection<'a> {
+    /// Whether it has a socket, be it connected or not.
+    pub(super) is_open: bool,
     pub(super) phase: Phase,
     /// When something last moved.
     pub(super) progress_ns: u64,
@@ -33,7 +28,7 @@ pub(super) struct Connection {
     pub(super) exchange: Exchange,
     reader: ReplyReader,
     /// For uploads, the head of each file's request.
-    heads: Vec<UploadHead>,
+    heads: &'a [UploadHead],
 }
 
 /// What a connection is doing.
@@ -77,12 +72,6 @@ pub(super) struct Exchange {
 /// How far an exchange got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The socket would block; the next event brings it on.
-    Blocked,
-    /// Its share of this turn is used up, there is more to do.
-    Yielded,
-    /// The request is out, or a part of it that wants an answer.
-    Sent,
     /// Everything received so far is understood, and more must come.
     Waiting,
     /// The server agrees to what was announced: send on.
@@ -97,11 +86,10 @@ pub(super) enum Step {
     Broken(io::ErrorKind),
 }
 
-impl Connection {
-    pub(super) fn new(wire: fileserver_proto::Wire, heads: Vec<UploadHead>) -> Self {
+impl<'a> Connection<'a> {
+    pub(super) fn new(wire: fileserver_proto::Wire, heads: &'a [UploadHead]) -> Self {
         Self {
-            stream: None,
-            generation: 0,
+            is_open: false,
             phase: Phase::Closed,
             progress_ns: 0,
             failures: 0,
@@ -127,33 +115,17 @@ impl Connection {
         }
     }
 
-    /// Begins to connect, from the given address if any.
-    pub(super) fn open(&mut self, target: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<()> {
-        let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        if let Some(source) = source {
-            socket.bind(&SocketAddr::V4(SocketAddrV4::new(source, 0)).into())?;
-        }
-        match socket.connect(&target.into()) {
-            Err(error)
-                if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) =>
-            {
-                return Err(error);
-            }
-            _ => {}
-        }
-        self.stream = Some(TcpStream::from_std(socket.into()));
-        self.generation = self.generation.wrapping_add(1);
+    /// It has a socket that begins to connect.
+    pub(super) fn opened(&mut self) {
+        self.is_open = true;
         self.phase = Phase::Connecting;
         self.peer_closed = false;
         self.reader.reset();
-        Ok(())
     }
 
-    /// Drops the socket; closing it takes it off the selector.
-    pub(super) fn close(&mut self) {
-        self.stream = None;
+    /// It has no socket any more.
+    pub(super) fn closed(&mut self) {
+        self.is_open = false;
         self.phase = Phase::Closed;
     }
 
@@ -191,11 +163,6 @@ impl Connection {
         };
     }
 
-    /// Whether a part of the request is still to be sent.
-    pub(super) fn is_sending(&self) -> bool {
-        self.exchange.sent_bytes < self.exchange.goal_bytes
-    }
-
     /// Bytes of the file that the exchange is about.
     pub(super) fn file_bytes(&self, catalogue: &Catalogue) -> u64 {
         catalogue.files[self.exchange.file].size_bytes
@@ -216,66 +183,33 @@ impl Connection {
         self.exchange.told_bytes.max(self.exchange.received_bytes)
     }
 
-    /// Sends what can be sent of the request, up to `budget` bytes.
-    pub(super) fn send(
-        &mut self,
-        catalogue: &Catalogue,
+    /// The part of the request that is to be sent next; none where all that may be is sent.
+    pub(super) fn piece(
+        &self,
+        catalogue: &'a Catalogue,
         direction: Direction,
-        block: &mut [u8],
-        budget: u64,
-    ) -> Step {
-        let Some(stream) = &mut self.stream else { return Step::Blocked };
-        let exchange = &mut self.exchange;
+    ) -> Option<Piece<'a>> {
+        let exchange = &self.exchange;
+        if exchange.sent_bytes >= exchange.goal_bytes {
+            return None;
+        }
         let file = &catalogue.files[exchange.file];
-        let limit = exchange.sent_bytes + budget;
-        while exchange.sent_bytes < exchange.goal_bytes {
-            if exchange.sent_bytes >= limit {
-                return Step::Yielded;
-            }
-            let written = match direction {
-                Direction::Download => stream.write(&file.request[exchange.sent_bytes as usize..]),
-                Direction::Upload => {
-                    let head = &self.heads[exchange.file].bytes;
-                    send_upload(stream, head, file, exchange.sent_bytes, exchange.goal_bytes, block)
-                }
-            };
-            match written {
-                Ok(bytes) => exchange.sent_bytes += bytes as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Step::Blocked;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Step::Broken(error.kind()),
-            }
+        let (from, to) = (exchange.sent_bytes, exchange.goal_bytes);
+        if direction == Direction::Download {
+            let head = &file.request[from as usize..];
+            return Some(Piece { head, body: Body::Bytes(&[]) });
         }
-        Step::Sent
-    }
-
-    /// Receives once into `buffer` and takes in what came. [`Step::Waiting`] means that the
-    /// socket is drained: for a full buffer it is [`Step::Yielded`].
-    pub(super) fn receive(
-        &mut self,
-        catalogue: &Catalogue,
-        direction: Direction,
-        buffer: &mut [u8],
-    ) -> Step {
-        let Some(stream) = &mut self.stream else { return Step::Blocked };
-        let received = loop {
-            match stream.read(buffer) {
-                Ok(bytes) => break bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Step::Blocked;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Step::Broken(error.kind()),
-            }
+        let head = &self.heads[exchange.file].bytes;
+        let head_bytes = head.len() as u64;
+        let head_end = head_bytes.min(to);
+        let offset = from.max(head_bytes) - head_bytes;
+        let body_left = to.saturating_sub(head_bytes).saturating_sub(offset);
+        let len = body_left.min(SEND_BYTES as u64) as usize;
+        let body = match &file.body {
+            Some(body) => Body::Bytes(&body[offset as usize..][..len]),
+            None => Body::Content { content: file.content, offset, len },
         };
-        if received == 0 {
-            return Step::Closed;
-        }
-        let step = self.take_in(catalogue, direction, &buffer[..received]);
-        let more_may_wait = received == buffer.len() || self.peer_closed;
-        if step == Step::Waiting && more_may_wait { Step::Yielded } else { step }
+        Some(Piece { head: &head[from.min(head_end) as usize..head_end as usize], body })
     }
 
     /// The peer has closed: the end of a reply that has no other end, or too early.
@@ -292,7 +226,13 @@ impl Connection {
         }
     }
 
-    fn take_in(&mut self, catalogue: &Catalogue, direction: Direction, mut input: &[u8]) -> Step {
+    /// Takes in what was received.
+    pub(super) fn take_in(
+        &mut self,
+        catalogue: &Catalogue,
+        direction: Direction,
+        mut input: &[u8],
+    ) -> Step {
         if !self.exchange.pending || self.phase != Phase::Busy {
             return Step::Failed(ErrorKind::Protocol, "data that nobody asked for");
         }
@@ -381,34 +321,5 @@ impl Connection {
         self.exchange.replies = self.exchange.replies.wrapping_add(1);
         self.exchange.pending = false;
         Step::Answered(self.exchange.fault)
-    }
-}
-
-/// Sends a piece of an upload's head and body, from `from` on and no further than `to`.
-fn send_upload(
-    stream: &mut TcpStream,
-    head: &[u8],
-    file: &PreparedFile,
-    from: u64,
-    to: u64,
-    block: &mut [u8],
-) -> io::Result<usize> {
-    let head_end = (head.len() as u64).min(to);
-    let head_rest = &head[from.min(head_end) as usize..head_end as usize];
-    let offset = from.max(head.len() as u64) - head.len() as u64;
-    let body_left = to.saturating_sub(head.len() as u64).saturating_sub(offset);
-    let len = body_left.min(SEND_BYTES as u64) as usize;
-    let piece = match &file.body {
-        Some(body) => &body[offset as usize..][..len],
-        None => {
-            let len = len.min(block.len());
-            file.content.fill(offset, &mut block[..len]);
-            &block[..len]
-        }
-    };
-    match (head_rest.is_empty(), piece.is_empty()) {
-        (false, false) => stream.write_vectored(&[IoSlice::new(head_rest), IoSlice::new(piece)]),
-        (false, true) => stream.write(head_rest),
-        (true, _) => stream.write(piece),
     }
 }

@@ -6,12 +6,16 @@ use fileserver_proto::client::{framed, http};
 use fileserver_proto::{FileName, Wire};
 
 use super::draw::WeightedDraw;
+use super::engine::EngineSetup;
 use super::{ConnectionUse, Direction, LoadSpec, RequestFile, SpecError};
 use crate::content::Content;
 
 /// Upload bodies that fit into this many bytes in all are made beforehand; others in blocks while
 /// they are sent.
 const PREPARED_BODIES_BYTES: u64 = 256 << 20;
+
+/// Room for the head of a reply.
+const REPLY_HEAD_BYTES: u64 = 1024;
 
 /// The files of a load with all that can be prepared of their requests; shared by the threads.
 #[derive(Debug)]
@@ -21,6 +25,7 @@ pub(super) struct Catalogue {
     wire: Wire,
     host: String,
     keep_alive: bool,
+    upload: bool,
 }
 
 /// One file of a load.
@@ -52,31 +57,42 @@ impl Catalogue {
             wire: spec.wire,
             host: spec.target.to_string(),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
+            upload: spec.direction == Direction::Upload,
         };
-        let upload = spec.direction == Direction::Upload;
+        let upload = catalogue.upload;
         let body_bytes = spec.files.iter().map(|file| file.size_bytes);
         let prepare = upload && body_bytes.fold(0, u64::saturating_add) <= PREPARED_BODIES_BYTES;
         for file in &spec.files {
-            let prepared = catalogue.prepare(file, upload, prepare)?;
+            let prepared = catalogue.prepare(file, prepare)?;
             catalogue.files.push(prepared);
         }
         Ok(catalogue)
     }
 
-    /// The heads with which this connection uploads each of the files.
+    /// The heads with which this connection uploads each of the files; none for downloads.
     pub(super) fn upload_heads(&self, connection: usize) -> Result<Vec<UploadHead>, SpecError> {
+        if !self.upload {
+            return Ok(Vec::new());
+        }
         self.files.iter().map(|file| self.upload_head(file, connection)).collect()
     }
 
-    fn prepare(
-        &self,
-        file: &RequestFile,
-        upload: bool,
-        prepare_body: bool,
-    ) -> Result<PreparedFile, SpecError> {
+    /// What an engine needs to know for this many of the load's connections.
+    pub(super) fn engine_setup(&self, spec: &LoadSpec, sockets: usize) -> EngineSetup {
+        let largest = self.files.iter().map(|file| file.size_bytes).max().unwrap_or(0);
+        EngineSetup {
+            target: spec.target,
+            sockets,
+            keep_alive: self.keep_alive,
+            reply_bytes: if self.upload { 0 } else { largest } + REPLY_HEAD_BYTES,
+            makes_content: self.upload && self.files.iter().any(|file| file.body.is_none()),
+        }
+    }
+
+    fn prepare(&self, file: &RequestFile, prepare_body: bool) -> Result<PreparedFile, SpecError> {
         let content = Content::of_name(&file.name);
         let mut request = Vec::new();
-        if !upload {
+        if !self.upload {
             match self.wire {
                 Wire::Framed => framed::get(&file_name(&file.name)?, &mut request),
                 Wire::Http => {

@@ -6,11 +6,13 @@ use std::time::{Duration, SystemTime};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::clock::now_ns;
+use super::engine::epoll::EpollSockets;
+use super::engine::uring::UringSockets;
 use super::requests::Catalogue;
 use super::series::{SecondChannel, SecondCollector};
 use super::tally::{Tally, merge};
-use super::worker::{SetUpError, Shared, Worker};
-use super::{Arrival, LoadReport, LoadSpec, Progress, SpecError};
+use super::worker::{Shared, Worker};
+use super::{Arrival, Engine, LoadReport, LoadSpec, Progress, SpecError};
 
 /// Why a load could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub fn run(
             let spawned = std::thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(
                 scope,
                 move || {
-                    let ran = run_thread(shared, thread, channel);
+                    let ran = run_thread(shared, engine, thread, channel);
                     if ran.is_err() {
                         shared.abort.store(true, Ordering::Relaxed);
                     }
@@ -99,6 +101,7 @@ const START_NS: u64 = 2_000_000;
 
 fn run_thread(
     shared: &Shared<'_>,
+    engine: Engine,
     thread: usize,
     channel: SecondChannel,
 ) -> Result<Tally, RunError> {
@@ -109,17 +112,22 @@ fn run_thread(
     let (each, rest) = (spec.connections / shared.threads, spec.connections % shared.threads);
     let first = thread * each + thread.min(rest);
     let count = each + usize::from(thread < rest);
+    let heads = (first..first + count)
+        .map(|connection| shared.catalogue.upload_heads(connection))
+        .collect::<Result<Vec<_>, _>>()?;
     let open_loop = matches!(spec.arrival, Arrival::Open { .. });
-    let refused = |source| {
-        let what = format!("set up thread {thread} of the load");
-        RunError::System { what, source }
+    let tally = Tally::new(open_loop, channel);
+    let setup = shared.catalogue.engine_setup(spec, count);
+    let ran = match engine {
+        Engine::Epoll => EpollSockets::new(setup)
+            .and_then(|sockets| Worker::new(shared, sockets, thread, first, &heads, tally).run()),
+        Engine::Uring => UringSockets::new(setup)
+            .and_then(|sockets| Worker::new(shared, sockets, thread, first, &heads, tally).run()),
     };
-    let worker = Worker::new(shared, thread, first, count, Tally::new(open_loop, channel));
-    let worker = worker.map_err(|error| match error {
-        SetUpError::Spec(error) => error.into(),
-        SetUpError::System(source) => refused(source),
-    })?;
-    worker.run().map_err(refused)
+    ran.map_err(|source| {
+        let what = format!("run thread {thread} of the load");
+        RunError::System { what, source }
+    })
 }
 
 fn pin(core: usize) -> Result<(), RunError> {

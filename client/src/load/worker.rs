@@ -1,46 +1,45 @@
 //! One thread of a load: an event loop over its connections.
 //!
-//! Sockets are registered once, edge-triggered, for both directions. A request then costs one
-//! `send` and one `recv`, and a share of an `epoll_wait`: a receive that did not fill the buffer
-//! has drained the socket, and further data makes a further event, so there is no second receive
-//! to see "would block". (The one thing that makes no further event is an end of stream that came
-//! together with data; its flag is remembered.)
+//! The loop is the same over every engine. An open loop sleeps until [`SPIN_NS`] before an arrival
+//! and polls from then on, since waking up takes about as long. So in open loops of more than
+//! 10,000 arrivals per second and thread, the thread's processor time does not tell how busy it
+//! is: the delays of sending do.
 //!
-//! An open loop's arrivals are timed by a timer descriptor, as epoll counts milliseconds; the last
-//! [`SPIN_NS`] before one are spent polling, since waking up takes about as long. So in open loops
-//! of more than 10,000 arrivals per second and thread, the thread's processor time does not tell
-//! how busy it is: the delays of sending do.
+//! # Times
+//! A request is sent when it is handed to the kernel, and a reply is there when it was first seen
+//! to be. Where an engine works in batches, the clock is read once for all sends of a batch, just
+//! before it is submitted, and once for all replies, just after they were reaped. Both err to the
+//! same side, against the server: a latency may be told longer than it was by the time that the
+//! kernel takes for one batch ([`BATCH`] sends; the replies that had come), never shorter.
 
 mod traffic;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use fastrand::Rng;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
 
 use super::arrivals::Arrivals;
-use super::clock::{Timer, duration_ns, now_ns};
+use super::clock::duration_ns;
 use super::connection::{Connection, Phase};
+use super::engine::Sockets;
 use super::progress::Seen;
-use super::requests::Catalogue;
+use super::requests::{Catalogue, UploadHead};
 use super::tally::{ErrorKind, Tally};
-use super::{Arrival, ConnectionUse, CpuTime, Direction, LoadSpec, Progress, SpecError};
+use super::{Arrival, ConnectionUse, CpuTime, LoadSpec, Progress};
 
 /// How long before an arrival the thread polls instead of sleeping.
 pub(super) const SPIN_NS: u64 = 50_000;
 /// How often stop, timeouts and the live view are seen to.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
-const RECEIVE_BYTES: usize = 128 << 10;
-const BLOCK_BYTES: usize = 256 << 10;
+/// From one look to the next while connections are opened before the start.
+const RAMP_UP_NS: u64 = 1_000_000;
+/// Operations that are submitted at once, where an engine gathers them.
+const BATCH: usize = 32;
 /// Connection attempts under way at once, over all threads: well below any listen backlog.
 const CONNECTING_AT_ONCE: usize = 128;
-const TIMER: Token = Token(usize::MAX);
 
 /// What the threads of a load share.
 #[derive(Debug)]
@@ -66,12 +65,11 @@ impl Shared<'_> {
 
 /// One thread's connections and all it needs to drive them.
 #[derive(Debug)]
-pub(super) struct Worker<'a> {
+pub(super) struct Worker<'a, S> {
     shared: &'a Shared<'a>,
     thread: usize,
-    poll: Poll,
-    timer: Timer,
-    connections: Vec<Connection>,
+    sockets: S,
+    connections: Vec<Connection<'a>>,
     first_connection: usize,
     sources: u32,
     arrivals: Option<Arrivals>,
@@ -81,14 +79,14 @@ pub(super) struct Worker<'a> {
     to_open: VecDeque<u32>,
     connecting: usize,
     connecting_limit: usize,
-    /// Connections that have more to send or receive without a further event.
+    /// Connections that have more to send without a further event.
     unfinished: VecDeque<u32>,
+    /// Connections whose request waits for being submitted.
+    unsubmitted: Vec<u32>,
     /// When a connection ends its pause or its back-off.
     wakes: BinaryHeap<Reverse<(u64, u32)>>,
     tally: Tally,
     rng: Rng,
-    buffer: Box<[u8]>,
-    block: Box<[u8]>,
     keep_alive: bool,
     timeout_ns: u64,
     running: bool,
@@ -96,36 +94,24 @@ pub(super) struct Worker<'a> {
     window_end_ns: u64,
 }
 
-impl<'a> Worker<'a> {
-    /// Sets a thread's part up: the connections `first_connection..first_connection + connections`
-    /// of all.
+impl<'a, S: Sockets<'a>> Worker<'a, S> {
+    /// A thread's part: the connections from number `first_connection` of all on, one for each
+    /// of `heads`, the heads of its uploads.
     pub(super) fn new(
         shared: &'a Shared<'a>,
+        sockets: S,
         thread: usize,
         first_connection: usize,
-        connections: usize,
+        heads: &'a [Vec<UploadHead>],
         tally: Tally,
-    ) -> Result<Self, SetUpError> {
+    ) -> Self {
         let spec = shared.spec;
-        let poll = Poll::new()?;
-        let timer = Timer::new()?;
-        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
-        let upload = spec.direction == Direction::Upload;
-        let connections = (first_connection..first_connection + connections)
-            .map(|number| {
-                let heads =
-                    if upload { shared.catalogue.upload_heads(number)? } else { Vec::new() };
-                Ok(Connection::new(spec.wire, heads))
-            })
-            .collect::<Result<Vec<_>, SpecError>>()?;
-        let count = connections.len();
-        let prepared = shared.catalogue.files.iter().all(|file| file.body.is_some());
-        Ok(Self {
+        let count = heads.len();
+        Self {
             shared,
             thread,
-            poll,
-            timer,
-            connections,
+            sockets,
+            connections: heads.iter().map(|heads| Connection::new(spec.wire, heads)).collect(),
             first_connection,
             sources: spec.sources(),
             arrivals: None,
@@ -134,37 +120,35 @@ impl<'a> Worker<'a> {
             connecting: 0,
             connecting_limit: (CONNECTING_AT_ONCE / shared.threads).max(1),
             unfinished: VecDeque::with_capacity(count),
+            unsubmitted: Vec::with_capacity(count),
             wakes: BinaryHeap::with_capacity(count),
             tally,
             rng: Rng::with_seed(spec.seed.wrapping_add(thread as u64)),
-            buffer: vec![0; RECEIVE_BYTES].into(),
-            block: vec![0; if upload && !prepared { BLOCK_BYTES } else { 0 }].into(),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
             timeout_ns: duration_ns(spec.timeout),
             running: false,
             window_start_ns: u64::MAX,
             window_end_ns: u64::MAX,
-        })
+        }
     }
 
     /// Runs to the end of the window, or until stopped.
     pub(super) fn run(mut self) -> io::Result<Tally> {
-        let mut events = Events::with_capacity(1024.min(self.connections.len() + 1));
-        self.ramp_up(&mut events)?;
-        self.measure(&mut events)?;
+        self.ramp_up()?;
+        self.measure()?;
         Ok(self.tally)
     }
 
     /// Opens the connections that are to be kept open, and waits for the common start.
-    fn ramp_up(&mut self, events: &mut Events) -> io::Result<()> {
+    fn ramp_up(&mut self) -> io::Result<()> {
         if self.keep_alive {
             self.to_open.extend(0..self.connections.len() as u32);
         }
-        let deadline_ns = now_ns().saturating_add(self.timeout_ns);
+        let deadline_ns = self.sockets.now_ns().saturating_add(self.timeout_ns);
         let mut told = false;
-        let mut sweep_ns = now_ns() + HOUSEKEEPING_NS;
+        let mut sweep_ns = self.sockets.now_ns() + HOUSEKEEPING_NS;
         while self.shared.start_ns.load(Ordering::Acquire) == 0 && !self.shared.stopped() {
-            let now = now_ns();
+            let now = self.sockets.now_ns();
             self.wake(now);
             self.open_some(now);
             let tried = self.to_open.is_empty() && self.connecting == 0;
@@ -177,21 +161,21 @@ impl<'a> Worker<'a> {
                 self.tell(now);
                 sweep_ns = now + HOUSEKEEPING_NS;
             }
-            self.poll_events(events, Some(Duration::from_millis(1)))?;
-            self.handle(events);
+            self.wait(now + RAMP_UP_NS)?;
+            self.handle();
         }
         Ok(())
     }
 
-    fn measure(&mut self, events: &mut Events) -> io::Result<()> {
+    fn measure(&mut self) -> io::Result<()> {
         let start_ns = self.shared.start_ns.load(Ordering::Acquire);
         if start_ns > 0 {
-            self.start(start_ns);
+            self.start(start_ns)?;
         }
         let mut cpu_at_start = None;
         let mut housekeeping_ns = 0;
         loop {
-            let now = now_ns();
+            let now = self.sockets.now_ns();
             if now >= housekeeping_ns {
                 housekeeping_ns = now + HOUSEKEEPING_NS;
                 self.sweep(now);
@@ -214,13 +198,13 @@ impl<'a> Worker<'a> {
             self.resume_unfinished();
             let edge_ns =
                 if cpu_at_start.is_none() { self.window_start_ns } else { self.window_end_ns };
-            self.wait(events, housekeeping_ns.min(edge_ns), now)?;
-            self.handle(events);
+            self.wait_for_work(housekeeping_ns.min(edge_ns))?;
+            self.handle();
         }
     }
 
     /// Sets the window and the arrivals, and puts every connection to work.
-    fn start(&mut self, start_ns: u64) {
+    fn start(&mut self, start_ns: u64) -> io::Result<()> {
         let spec = self.shared.spec;
         self.window_start_ns = start_ns.saturating_add(duration_ns(spec.warm_up));
         self.window_end_ns = self.window_start_ns.saturating_add(duration_ns(spec.duration));
@@ -233,14 +217,15 @@ impl<'a> Worker<'a> {
                 Some(Arrivals::new(start_ns, rate_per_s / threads, pacing, offset, rng));
         }
         self.running = true;
-        while now_ns() < start_ns {
-            std::hint::spin_loop();
+        while self.sockets.now_ns() < start_ns {
+            self.sockets.wait(start_ns)?;
         }
         for index in 0..self.connections.len() {
             if !self.keep_alive || self.connections[index].phase == Phase::Free {
-                self.next(index, now_ns());
+                self.next(index, self.sockets.now_ns());
             }
         }
+        Ok(())
     }
 
     fn finish(&mut self, now: u64) {
@@ -258,37 +243,37 @@ impl<'a> Worker<'a> {
     }
 
     /// Waits for events, until the next arrival or wake-up, or `latest_ns`.
-    fn wait(&mut self, events: &mut Events, latest_ns: u64, now: u64) -> io::Result<()> {
-        let now = if self.arrivals.is_some() { now_ns() } else { now };
+    fn wait_for_work(&mut self, latest_ns: u64) -> io::Result<()> {
+        if !self.unfinished.is_empty() {
+            return self.wait(0);
+        }
         let arrival_ns = match &self.arrivals {
             Some(arrivals) if !self.free.is_empty() => arrivals.next_ns().saturating_sub(SPIN_NS),
             _ => u64::MAX,
         };
         let wake_ns = self.wakes.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
-        let due_ns = arrival_ns.min(wake_ns);
-        if !self.unfinished.is_empty() || due_ns <= now || latest_ns <= now {
-            return self.poll_events(events, Some(Duration::ZERO));
-        }
-        // Always by the timer, even for times far off: a timeout of its own would cost each
-        // `epoll_wait` that sleeps a timer of the kernel's.
-        self.timer.arm(due_ns.min(latest_ns))?;
-        self.poll_events(events, None)
+        self.wait(latest_ns.min(arrival_ns).min(wake_ns))
     }
 
-    fn poll_events(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            _ => Ok(()),
+    fn wait(&mut self, until_ns: u64) -> io::Result<()> {
+        self.stamp();
+        self.sockets.wait(until_ns)
+    }
+
+    /// Requests that wait for being submitted are sent now.
+    fn stamp(&mut self) {
+        if S::DEFERS_SENDS && !self.unsubmitted.is_empty() {
+            let now = self.sockets.now_ns();
+            for index in self.unsubmitted.drain(..) {
+                self.connections[index as usize].exchange.sent_ns = now;
+            }
         }
     }
 
-    fn handle(&mut self, events: &Events) {
-        for event in events {
-            if event.token() != TIMER {
-                self.on_event(event);
-                if self.arrivals.is_some() && !self.free.is_empty() {
-                    self.dispatch(now_ns());
-                }
+    fn handle(&mut self) {
+        while self.take_event() {
+            if self.arrivals.is_some() && !self.free.is_empty() {
+                self.dispatch(self.sockets.event_ns());
             }
         }
     }
@@ -303,12 +288,11 @@ impl<'a> Worker<'a> {
             let index = index as usize;
             let connection = &mut self.connections[index];
             let was_thinking = connection.phase == Phase::Thinking;
-            connection.phase =
-                if connection.stream.is_some() { Phase::Free } else { Phase::Closed };
+            connection.phase = if connection.is_open { Phase::Free } else { Phase::Closed };
             let asks = was_thinking || !self.keep_alive;
             if self.running && asks {
-                self.next(index, now_ns());
-            } else if self.connections[index].stream.is_none() {
+                self.next(index, self.sockets.now_ns());
+            } else if !self.connections[index].is_open {
                 self.to_open.push_back(index as u32);
             }
         }
@@ -318,12 +302,8 @@ impl<'a> Worker<'a> {
         for _ in 0..self.unfinished.len() {
             let Some(index) = self.unfinished.pop_front() else { return };
             let connection = &self.connections[index as usize];
-            if connection.stream.is_some() && connection.phase == Phase::Busy {
-                if connection.is_sending() {
-                    self.send(index as usize);
-                } else {
-                    self.receive(index as usize);
-                }
+            if connection.is_open && connection.phase == Phase::Busy {
+                self.send(index as usize);
             }
         }
     }
@@ -363,21 +343,5 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Why a thread cannot be set up.
-#[derive(Debug)]
-pub(super) enum SetUpError {
-    Spec(SpecError),
-    System(io::Error),
-}
-
-impl From<SpecError> for SetUpError {
-    fn from(error: SpecError) -> Self {
-        Self::Spec(error)
-    }
-}
-
-impl From<io::Error> for SetUpError {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -258,7 +258,7 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
     let local = tempfile::tempdir().unwrap();
     for arguments in [
         "load http://HOST:PORT/a.bin",
-        "load HOST PORT --file a.bin:1000 --verify-every 1",
+        "load HOST PORT --file a.bin:1000 --verify-every 1 --engine epoll",
         "load HOST PORT --wire http --file a.bin:1000:2 --rate 500 --poisson",
         "load HOST PORT --file a.bin:1000 --think 1ms --no-keep-alive",
         "load HOST PORT --file a.bin:1000 --think constant:1ms",
@@ -275,6 +275,8 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
             line.split_whitespace().next().unwrap().parse().unwrap()
         };
         assert!(figure("requests ") > 0.0, "{told}");
+        assert!(told.lines().next().unwrap().contains(", engine "), "{told}");
+        assert!(!arguments.contains("--engine epoll") || told.contains("engine epoll"), "{told}");
         assert!(!told.contains("errors"), "{told}");
         assert_eq!(told.contains("intended → done"), arguments.contains("--rate"), "{told}");
         let compared = figure("bodies compared");

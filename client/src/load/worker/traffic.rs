@@ -3,45 +3,48 @@
 use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 
-use mio::event::Event;
-use mio::{Interest, Token};
-
-use super::super::clock::{duration_ns, now_ns};
+use super::super::clock::duration_ns;
 use super::super::connection::{Connection, Phase, Step};
+use super::super::engine::{Event, Sent, Sockets};
 use super::super::tally::{ErrorKind, Times};
 use super::super::{Arrival, Direction, ThinkTime};
-use super::{RECEIVE_BYTES, Worker};
+use super::{BATCH, Worker};
 
-/// Bytes of one connection sent or received before the next has its turn.
-const TURN_BYTES: u64 = 1 << 20;
+/// Bytes of one connection sent before the next has its turn.
+const TURN_BYTES: usize = 1 << 20;
 const FIRST_BACK_OFF_NS: u64 = 10_000_000;
 const LAST_BACK_OFF_NS: u64 = 1_000_000_000;
 
-impl Worker<'_> {
-    pub(super) fn on_event(&mut self, event: &Event) {
-        let index = event.token().0 & 0xffff_ffff;
-        let generation = (event.token().0 >> 32) as u32;
-        let connection = &mut self.connections[index];
-        if connection.generation != generation || connection.stream.is_none() {
-            return;
-        }
-        connection.peer_closed |= event.is_read_closed();
-        match connection.phase {
-            Phase::Connecting => self.on_connected(index),
-            Phase::Busy | Phase::Free | Phase::Thinking => {
-                if event.is_readable() || event.is_error() {
-                    self.receive(index);
-                }
-                let connection = &self.connections[index];
-                if connection.generation == generation
-                    && connection.phase == Phase::Busy
-                    && connection.is_sending()
-                {
+impl<'a, S: Sockets<'a>> Worker<'a, S> {
+    /// Sees to the next event; false where there is none.
+    pub(super) fn take_event(&mut self) -> bool {
+        let Some((index, event)) = self.sockets.next() else { return false };
+        match event {
+            Event::Received { bytes, peer_closed } => {
+                let connection = &mut self.connections[index];
+                connection.peer_closed |= peer_closed;
+                let direction = self.shared.spec.direction;
+                let step = connection.take_in(&self.shared.catalogue, direction, bytes);
+                self.on_step(index, step);
+            }
+            Event::Sent(bytes) => {
+                let connection = &mut self.connections[index];
+                if connection.phase == Phase::Busy {
+                    connection.exchange.sent_bytes += bytes as u64;
+                    connection.progress_ns = self.sockets.event_ns();
                     self.send(index);
                 }
             }
-            Phase::Closed | Phase::BackingOff => {}
+            Event::Connected => self.on_connected(index),
+            Event::Refused(error) => {
+                self.connecting -= 1;
+                let now = self.sockets.event_ns();
+                self.fail(index, ErrorKind::Connect, now, || error.to_string());
+            }
+            Event::Closed => self.on_step(index, Step::Closed),
+            Event::Broken(kind) => self.on_step(index, Step::Broken(kind)),
         }
+        true
     }
 
     /// Opens connections that wait for it, as many as may be under way at once.
@@ -53,20 +56,14 @@ impl Worker<'_> {
     }
 
     fn open(&mut self, index: usize, now: u64) {
-        let spec = self.shared.spec;
         let source = self.source_address(index);
         let connection = &mut self.connections[index];
         connection.progress_ns = now;
-        let opened = connection.open(spec.target, source).and_then(|()| {
-            let token = Token(index | (connection.generation as usize) << 32);
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            match &mut connection.stream {
-                Some(stream) => self.poll.registry().register(stream, token, interest),
-                None => Ok(()),
+        match self.sockets.open(index, source) {
+            Ok(()) => {
+                connection.opened();
+                self.connecting += 1;
             }
-        });
-        match opened {
-            Ok(()) => self.connecting += 1,
             Err(error) => self.fail(index, ErrorKind::Connect, now, || error.to_string()),
         }
     }
@@ -78,17 +75,9 @@ impl Worker<'_> {
     }
 
     fn on_connected(&mut self, index: usize) {
+        let now = self.sockets.event_ns();
         let connection = &mut self.connections[index];
-        let error = match &connection.stream {
-            Some(stream) => stream.take_error().unwrap_or_else(Some),
-            None => return,
-        };
-        let now = now_ns();
         self.connecting -= 1;
-        if let Some(error) = error {
-            self.fail(index, ErrorKind::Connect, now, || error.to_string());
-            return;
-        }
         self.tally.connections_opened += 1;
         self.tally.seen.connections_opened += 1;
         self.tally.connect_ns.saturating_record(now.saturating_sub(connection.progress_ns));
@@ -123,7 +112,7 @@ impl Worker<'_> {
             if (self.window_start_ns..self.window_end_ns).contains(&intended_ns) {
                 self.tally.arrivals += 1;
             }
-            self.request(index as usize, intended_ns, now_ns());
+            self.request(index as usize, intended_ns, self.sockets.now_ns());
         }
     }
 
@@ -132,7 +121,7 @@ impl Worker<'_> {
         let file = self.shared.catalogue.draw.draw(&mut self.rng);
         let connection = &mut self.connections[index];
         connection.assign(file, intended_ns, self.shared.spec.verify_every);
-        if connection.stream.is_some() {
+        if connection.is_open {
             self.begin(index, now);
         } else if self.connecting < self.connecting_limit {
             self.open(index, now);
@@ -145,77 +134,43 @@ impl Worker<'_> {
         let spec = self.shared.spec;
         self.connections[index].begin(&self.shared.catalogue, spec.direction, now);
         self.send(index);
+        if S::DEFERS_SENDS {
+            self.unsubmitted.push(index as u32);
+            if self.sockets.queued() >= BATCH {
+                self.stamp();
+                self.sockets.submit();
+            }
+        }
     }
 
     pub(super) fn send(&mut self, index: usize) {
         let direction = self.shared.spec.direction;
-        let catalogue = &self.shared.catalogue;
         let connection = &mut self.connections[index];
-        let before = connection.exchange.sent_bytes;
-        let step = connection.send(catalogue, direction, &mut self.block, TURN_BYTES);
-        if connection.exchange.sent_bytes > before && direction == Direction::Upload {
-            connection.progress_ns = now_ns();
-        }
-        match step {
-            // A server that refuses an upload may close while it is being sent; what it said
-            // beforehand counts, not that sending failed.
-            Step::Broken(_) => self.receive_last(index, step),
-            Step::Yielded => self.unfinished.push_back(index as u32),
-            Step::Blocked
-            | Step::Sent
-            | Step::Waiting
-            | Step::GoOn
-            | Step::Answered(_)
-            | Step::Closed
-            | Step::Failed(..) => {}
-        }
-    }
-
-    pub(super) fn receive(&mut self, index: usize) {
-        let direction = self.shared.spec.direction;
-        let catalogue = &self.shared.catalogue;
-        let mut budget = TURN_BYTES;
-        loop {
-            let connection = &mut self.connections[index];
-            let step = connection.receive(catalogue, direction, &mut self.buffer);
-            if step == Step::Yielded && budget > RECEIVE_BYTES as u64 {
-                budget -= RECEIVE_BYTES as u64;
-                continue;
+        let mut turn_bytes = 0;
+        while let Some(piece) = connection.piece(&self.shared.catalogue, direction) {
+            if turn_bytes >= TURN_BYTES {
+                self.unfinished.push_back(index as u32);
+                return;
             }
-            self.on_step(index, step);
-            return;
-        }
-    }
-
-    /// Takes what the server said before sending to it failed.
-    fn receive_last(&mut self, index: usize, broken: Step) {
-        let direction = self.shared.spec.direction;
-        let catalogue = &self.shared.catalogue;
-        loop {
-            match self.connections[index].receive(catalogue, direction, &mut self.buffer) {
-                Step::Yielded | Step::Waiting => {}
-                step @ Step::Answered(_) => return self.on_step(index, step),
-                Step::Blocked
-                | Step::Sent
-                | Step::GoOn
-                | Step::Closed
-                | Step::Failed(..)
-                | Step::Broken(_) => return self.on_step(index, broken),
+            match self.sockets.send(index, piece) {
+                Sent::Bytes(bytes) => {
+                    connection.exchange.sent_bytes += bytes as u64;
+                    turn_bytes += bytes;
+                    if direction == Direction::Upload {
+                        connection.progress_ns = self.sockets.now_ns();
+                    }
+                }
+                Sent::Later => return,
             }
         }
     }
 
     fn on_step(&mut self, index: usize, step: Step) {
-        let now = now_ns();
+        let now = self.sockets.event_ns();
         let connection = &mut self.connections[index];
         let is_busy = connection.phase == Phase::Busy;
         match step {
-            Step::Blocked | Step::Sent => {}
             Step::Waiting => connection.progress_ns = now,
-            Step::Yielded => {
-                connection.progress_ns = now;
-                self.unfinished.push_back(index as u32);
-            }
             Step::GoOn => {
                 connection.progress_ns = now;
                 self.send(index);
@@ -261,7 +216,7 @@ impl Worker<'_> {
         let is_usable =
             self.keep_alive && connection.exchange.keep_alive && !connection.peer_closed;
         if !is_usable {
-            connection.close();
+            self.close(index);
         }
         let think_ns = self.think_ns();
         let connection = &mut self.connections[index];
@@ -285,13 +240,20 @@ impl Worker<'_> {
         }
     }
 
+    fn close(&mut self, index: usize) {
+        if self.connections[index].is_open {
+            self.sockets.close(index);
+        }
+        self.connections[index].closed();
+    }
+
     fn reopen_idle(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         let was_thinking = connection.phase == Phase::Thinking;
-        connection.close();
+        self.close(index);
         if was_thinking {
             // Its wake-up is set: it opens when it has something to ask.
-            connection.phase = Phase::Thinking;
+            self.connections[index].phase = Phase::Thinking;
             return;
         }
         self.free.retain(|&free| free as usize != index);
@@ -318,8 +280,8 @@ impl Worker<'_> {
         example: impl FnOnce() -> String,
     ) {
         self.tally.fail(kind, now, example);
+        self.close(index);
         let connection = &mut self.connections[index];
-        connection.close();
         connection.exchange.pending = false;
         connection.failures += 1;
         let first = if kind == ErrorKind::Connect { 1 } else { 2 };
@@ -334,7 +296,7 @@ impl Worker<'_> {
     }
 }
 
-fn describe(kind: ErrorKind, connection: &Connection, expected_bytes: u64) -> String {
+fn describe(kind: ErrorKind, connection: &Connection<'_>, expected_bytes: u64) -> String {
     match kind {
         ErrorKind::Length => {
             format!("{} bytes instead of {expected_bytes}", connection.body_bytes())

@@ -1,0 +1,366 @@
+//! The rings shared with the kernel, wrapped so that nothing outside can break memory.
+//!
+//! What an operation reads outlives the ring (`'a`) or is one of the ring's own blocks, which is
+//! not lent again before its operation has completed. What an operation writes are the ring's
+//! [`Buffers`]. Dropping the ring cancels what is in flight and waits for it.
+//!
+//! Descriptors are named by number. Operations run in the order of their submission, closing
+//! among them, so none of them meets a later file of the same number.
+
+#![expect(unsafe_code, reason = "the kernel reads and writes memory that operations name")]
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use rustix::net::SendFlags;
+use socket2::SockAddr;
+
+use super::buffers::{Buffers, Filled};
+
+/// Operations that fit before they must be submitted.
+const SUBMISSIONS: u32 = 1024;
+/// `IORING_ENTER_GETEVENTS`: runs what the kernel has deferred, and fetches completions.
+const GET_EVENTS: u32 = 1;
+/// `MSG_WAITALL`: a send that went out in part only goes on.
+const WAIT_ALL: u32 = 0x100;
+/// How long dropping a ring waits for its operations to end, a step of it.
+const ENDING_STEP: Duration = Duration::from_millis(50);
+const ENDING_STEPS: usize = 20;
+
+/// The submission and the completion queue, and the memory that operations use.
+pub(super) struct Ring<'a> {
+    /// Dropped by hand: before the memory, which is kept for good should the kernel still use it.
+    io: ManuallyDrop<IoUring>,
+    buffers: ManuallyDrop<Buffers>,
+    blocks: ManuallyDrop<Vec<Box<[u8]>>>,
+    target: ManuallyDrop<Box<SockAddr>>,
+    free_blocks: Vec<u16>,
+    block_bytes: usize,
+    queued: usize,
+    /// Operations that will complete for certain.
+    in_flight: usize,
+    /// Why submitting failed.
+    failed: Option<io::Error>,
+    memory: std::marker::PhantomData<&'a [u8]>,
+}
+
+/// What an operation is of: a socket, and which use of its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tag {
+    pub(super) socket: u32,
+    pub(super) generation: u16,
+}
+
+/// Sockets that tags can tell apart.
+pub(super) const MAX_SOCKETS: usize = 1 << 24;
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// Its completion is of no interest.
+    Ignored,
+    Connect,
+    Receive,
+    /// Completes only when it fails.
+    SendAll,
+    Send,
+    SendBlock,
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub(super) struct Completion {
+    pub(super) kind: Kind,
+    pub(super) tag: Tag,
+    pub(super) result: i32,
+    /// The buffer that was received into.
+    pub(super) filled: Option<Filled>,
+    /// Whether the operation goes on.
+    pub(super) more: bool,
+}
+
+impl std::fmt::Debug for Ring<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Ring").field("in_flight", &self.in_flight).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Ring<'a> {
+    /// A ring of the calling thread, which alone may use it.
+    pub(super) fn new(
+        target: SockAddr,
+        mut buffers: Buffers,
+        completions: u32,
+        block_bytes: usize,
+    ) -> io::Result<Self> {
+        let io: IoUring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_submit_all()
+            .setup_clamp()
+            .setup_cqsize(completions)
+            .build(SUBMISSIONS)?;
+        // SAFETY: the buffers live as long as the ring: see `drop`.
+        unsafe { buffers.register(&io.submitter())? };
+        // Saves looking the descriptor up each time; without it all works as well.
+        let _ = io.submitter().register_ring_fd();
+        Ok(Self {
+            io: ManuallyDrop::new(io),
+            buffers: ManuallyDrop::new(buffers),
+            blocks: ManuallyDrop::new(Vec::new()),
+            target: ManuallyDrop::new(Box::new(target)),
+            free_blocks: Vec::new(),
+            block_bytes,
+            queued: 0,
+            in_flight: 0,
+            failed: None,
+            memory: std::marker::PhantomData,
+        })
+    }
+
+    /// Operations that wait for being submitted.
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Connects to the target.
+    pub(super) fn connect(&mut self, fd: RawFd, tag: Tag) {
+        let (address, len) = (self.target.as_ptr().cast(), self.target.len());
+        let entry = opcode::Connect::new(Fd(fd), address, len).build();
+        self.in_flight += 1;
+        self.push(&entry.user_data(user_data(Kind::Connect, tag, 0)));
+    }
+
+    /// Receives whatever comes, again and again (until a completion says otherwise).
+    pub(super) fn receive_repeatedly(&mut self, fd: RawFd, tag: Tag) {
+        let entry = opcode::RecvMulti::new(Fd(fd), 0).build();
+        self.in_flight += 1;
+        self.push(&entry.user_data(user_data(Kind::Receive, tag, 0)));
+    }
+
+    /// Receives whatever comes first.
+    pub(super) fn receive_once(&mut self, fd: RawFd, tag: Tag) {
+        let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), 0).buf_group(0).build();
+        self.in_flight += 1;
+        let entry = entry.flags(squeue::Flags::BUFFER_SELECT);
+        self.push(&entry.user_data(user_data(Kind::Receive, tag, 0)));
+    }
+
+    /// Sends all of this; completes only when that fails. With `more` it is joined to the next
+    /// send, which does not begin before and is cancelled if this one fails.
+    pub(super) fn send_all(&mut self, fd: RawFd, bytes: &'a [u8], more: bool, tag: Tag) {
+        let mut send_flags = SendFlags::NOSIGNAL.bits() | WAIT_ALL;
+        let mut flags = squeue::Flags::SKIP_SUCCESS;
+        if more {
+            send_flags |= SendFlags::MORE.bits();
+            flags |= squeue::Flags::IO_LINK;
+        }
+        let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32)
+            .flags(send_flags as i32)
+            .build()
+            .flags(flags);
+        self.push(&entry.user_data(user_data(Kind::SendAll, tag, 0)));
+    }
+
+    /// Sends what can be sent of this.
+    pub(super) fn send(&mut self, fd: RawFd, bytes: &'a [u8], tag: Tag) {
+        self.push_send(fd, bytes.as_ptr(), bytes.len(), user_data(Kind::Send, tag, 0));
+    }
+
+    /// Has one of the ring's blocks filled, and sends what can be sent of it.
+    pub(super) fn send_made(
+        &mut self,
+        fd: RawFd,
+        len: usize,
+        tag: Tag,
+        fill: impl FnOnce(&mut [u8]),
+    ) {
+        let number = self.free_blocks.pop().unwrap_or_else(|| {
+            self.blocks.push(vec![0; self.block_bytes].into());
+            (self.blocks.len() - 1) as u16
+        });
+        let len = len.min(self.block_bytes);
+        let block = &mut self.blocks[usize::from(number)][..len];
+        fill(block);
+        let start = block.as_ptr();
+        self.push_send(fd, start, len, user_data(Kind::SendBlock, tag, number));
+    }
+
+    fn push_send(&mut self, fd: RawFd, start: *const u8, len: usize, user_data: u64) {
+        let entry = opcode::Send::new(Fd(fd), start, len as u32)
+            .flags(SendFlags::NOSIGNAL.bits() as i32)
+            .build();
+        self.in_flight += 1;
+        self.push(&entry.user_data(user_data));
+    }
+
+    /// Closes a socket, after having ended what is under way on it.
+    pub(super) fn close(&mut self, fd: OwnedFd, is_busy: bool) {
+        let fd = Fd(fd.into_raw_fd());
+        let quietly = squeue::Flags::SKIP_SUCCESS;
+        let ignored = user_data(Kind::Ignored, Tag { socket: 0, generation: 0 }, 0);
+        if is_busy {
+            let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(fd).all()).build();
+            self.push(&entry.flags(quietly).user_data(ignored));
+        }
+        self.push(&opcode::Close::new(fd).build().flags(quietly).user_data(ignored));
+    }
+
+    fn push(&mut self, entry: &squeue::Entry) {
+        if self.queued >= SUBMISSIONS as usize {
+            self.submit();
+        }
+        // SAFETY: what the entry points to lives until it completes: see above.
+        let pushed = unsafe { self.io.submission().push(entry) };
+        self.queued += 1;
+        if pushed.is_err() {
+            self.failed.get_or_insert_with(|| io::Error::other("the submission queue is full"));
+        }
+    }
+
+    /// Submits what is queued.
+    pub(super) fn submit(&mut self) {
+        if self.queued > 0 {
+            self.queued = 0;
+            let submitted = self.io.submit();
+            self.note(submitted.map(drop));
+        }
+    }
+
+    /// Submits what is queued, and waits for a completion; not at all without a time.
+    pub(super) fn submit_and_wait(&mut self, at_most: Option<Duration>) -> io::Result<()> {
+        let entered = match at_most {
+            Some(time) => {
+                let time = Timespec::from(time);
+                let args = SubmitArgs::new().timespec(&time);
+                self.io.submitter().submit_with_args(1, &args)
+            }
+            None => {
+                let queued = self.io.submission().len() as u32;
+                // SAFETY: no argument is passed.
+                unsafe { self.io.submitter().enter::<()>(queued, 0, GET_EVENTS, None) }
+            }
+        };
+        self.queued = self.io.submission().len();
+        self.note(entered.map(drop));
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Keeps an error that is one: a time that is over, a signal, and completions that must be
+    /// fetched first are not.
+    fn note(&mut self, entered: io::Result<()>) {
+        use rustix::io::Errno;
+        let Err(error) = entered else { return };
+        let passing = [Errno::TIME, Errno::INTR, Errno::BUSY, Errno::AGAIN];
+        if !passing.iter().any(|passing| error.raw_os_error() == Some(passing.raw_os_error())) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Takes the completions that are there.
+    pub(super) fn reap(&mut self, mut take: impl FnMut(Completion)) {
+        let Self { io, buffers, free_blocks, in_flight, .. } = self;
+        for entry in io.completion() {
+            let (kind, tag, block) = parse(entry.user_data());
+            let more = cqueue::more(entry.flags());
+            if !more && matches!(kind, Kind::Connect | Kind::Receive | Kind::Send | Kind::SendBlock)
+            {
+                *in_flight -= 1;
+            }
+            if kind == Kind::SendBlock {
+                free_blocks.push(block);
+            }
+            if kind != Kind::Ignored {
+                let result = entry.result();
+                // SAFETY: this very completion says so, and is taken once.
+                let filled = cqueue::buffer_select(entry.flags())
+                    .map(|buffer| unsafe { buffers.filled(buffer, result.max(0) as usize) });
+                take(Completion { kind, tag, result, filled, more });
+            }
+        }
+    }
+
+    /// What was received.
+    pub(super) fn bytes<'f>(&'f self, filled: &'f Filled) -> &'f [u8] {
+        self.buffers.bytes(filled)
+    }
+
+    /// Gives a buffer back to be received into.
+    pub(super) fn hand_back(&mut self, filled: Filled) {
+        self.buffers.hand_back(filled);
+    }
+}
+
+impl Drop for Ring<'_> {
+    fn drop(&mut self) {
+        self.submit();
+        for _ in 0..ENDING_STEPS {
+            // Nothing to cancel is an error of the call, and no matter.
+            let _ = self.io.submitter().register_sync_cancel(None, CancelBuilder::any());
+            let wait = (self.in_flight > 0).then_some(ENDING_STEP);
+            let _ = self.submit_and_wait(wait);
+            self.reap(drop);
+            if self.in_flight == 0 {
+                break;
+            }
+        }
+        // SAFETY: nothing of this is used again. The rings go first. The rest goes only if no
+        // operation that uses it is in flight.
+        unsafe {
+            ManuallyDrop::drop(&mut self.io);
+            if self.in_flight == 0 {
+                ManuallyDrop::drop(&mut self.buffers);
+                ManuallyDrop::drop(&mut self.blocks);
+                ManuallyDrop::drop(&mut self.target);
+            }
+        }
+    }
+}
+
+/// What comes back with the completion of an operation: 8 bits of kind, 16 of generation, 16 of
+/// the number of a block, 24 of the socket.
+fn user_data(kind: Kind, tag: Tag, block: u16) -> u64 {
+    debug_assert!((tag.socket as usize) < MAX_SOCKETS);
+    (kind as u64) << 56
+        | u64::from(tag.generation) << 40
+        | u64::from(block) << 24
+        | u64::from(tag.socket)
+}
+
+fn parse(user_data: u64) -> (Kind, Tag, u16) {
+    let kind = match user_data >> 56 {
+        1 => Kind::Connect,
+        2 => Kind::Receive,
+        3 => Kind::SendAll,
+        4 => Kind::Send,
+        5 => Kind::SendBlock,
+        _ => Kind::Ignored,
+    };
+    let tag = Tag { socket: (user_data & 0xff_ffff) as u32, generation: (user_data >> 40) as u16 };
+    (kind, tag, (user_data >> 24) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_data_holds_all_of_its_parts() {
+        for kind in [
+            Kind::Ignored,
+            Kind::Connect,
+            Kind::Receive,
+            Kind::SendAll,
+            Kind::Send,
+            Kind::SendBlock,
+        ] {
+            let tag = Tag { socket: (MAX_SOCKETS - 1) as u32, generation: 0xfedc };
+            assert_eq!(parse(user_data(kind, tag, 0x1234)), (kind, tag, 0x1234));
+        }
+    }
+}
