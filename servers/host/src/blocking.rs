@@ -4,9 +4,12 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use fileserver_proto::{IoBuffers, Now};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use slab::Slab;
@@ -98,11 +101,13 @@ impl Drop for Registration {
     }
 }
 
-/// The timeouts that a connection's socket has at present.
+/// What a connection's thread waits by: the timeouts that its socket has at present.
 #[derive(Debug, Default)]
 pub(crate) struct ArmedTimeouts {
     receive: Option<Duration>,
     send: Option<Duration>,
+    /// Where others may have messages for it: the thread waits for that, too.
+    bell: Option<Arc<Bell>>,
 }
 
 /// The pace of a thread that blocks on its connection's socket, with the session's deadline as
@@ -111,6 +116,8 @@ pub(crate) struct BlockingPace<'c> {
     registration: &'c Registration,
     armed: &'c mut ArmedTimeouts,
     between_requests: Attempt,
+    /// Whoever sees to a connection that no thread waits for; else its thread has a bell.
+    woken_by: Option<&'c dyn Fn() -> Waker>,
     now: Now,
 }
 
@@ -121,7 +128,13 @@ impl<'c> BlockingPace<'c> {
         armed: &'c mut ArmedTimeouts,
         between_requests: Attempt,
     ) -> Self {
-        Self { registration, armed, between_requests, now: now() }
+        Self { registration, armed, between_requests, woken_by: None, now: now() }
+    }
+
+    /// Has connections that others have messages for woken like this.
+    pub(crate) fn woken_by(mut self, waker: &'c dyn Fn() -> Waker) -> Self {
+        self.woken_by = Some(waker);
+        self
     }
 }
 
@@ -146,6 +159,14 @@ impl Pace for BlockingPace<'_> {
             if idle && self.between_requests == Attempt::PerformNow {
                 return Attempt::PerformNow;
             }
+        }
+        if let Some(bell) = &self.armed.bell {
+            let events = match wait {
+                Wait::Inbound => PollFlags::IN,
+                Wait::Outbound => PollFlags::OUT,
+            };
+            bell.wait(socket, events, deadline);
+            return Attempt::PerformNow;
         }
         let timeout = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(self.now.instant).as_millis();
@@ -172,8 +193,57 @@ impl Pace for BlockingPace<'_> {
         }
     }
 
+    fn waker(&mut self) -> Waker {
+        if let Some(waker) = self.woken_by {
+            return waker();
+        }
+        match Bell::new() {
+            Ok(bell) => {
+                let bell = Arc::new(bell);
+                self.armed.bell = Some(Arc::clone(&bell));
+                Waker::from(bell)
+            }
+            Err(errno) => {
+                tracing::warn!("a member of the room cannot be woken: {errno}");
+                Waker::noop().clone()
+            }
+        }
+    }
+
     fn is_draining(&self) -> bool {
         self.registration.is_draining()
+    }
+}
+
+/// Rouses a thread that waits for its socket and for this.
+#[derive(Debug)]
+struct Bell(OwnedFd);
+
+impl Bell {
+    fn new() -> Result<Self, Errno> {
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self)
+    }
+
+    /// Waits for the socket, the bell or the deadline, and silences the bell.
+    fn wait(&self, socket: BorrowedFd<'_>, events: PollFlags, deadline: Option<Instant>) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds =
+            [PollFd::from_borrowed_fd(socket, events), PollFd::new(&self.0, PollFlags::IN)];
+        // Whatever ends it, the connection is stepped again and looks for itself.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Fails only where it rings as loud as can be already.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod greeting;
+mod service;
 mod signals;
 mod values;
 
@@ -14,13 +15,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use fileserver_proto::{Limits, Settings, Timeouts, Wire, WirePin};
+use fileserver_proto::{Limits, Service, Settings, Timeouts, Wire, WirePin};
 use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 
+pub use service::{ServiceArgs, ServiceChoice};
+
 use crate::store::{Durability, OnConflict, Store, StoreOptions};
 use crate::strategy::{Prefork, prefork};
-use crate::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, Strategy, StrategyKind};
+use crate::{
+    Accept, Console, Endpoint, SendPath, Shutdown, Site, SiteOptions, Strategy, StrategyKind,
+};
 
 /// Where files are kept unless the operator names another folder.
 const DEFAULT_ROOT: &str = "./shared-files";
@@ -43,9 +48,9 @@ pub struct ServerArgs {
     /// Concurrency architecture
     #[arg(long, value_enum, default_value_t = StrategyKind::Selector, value_name = "NAME")]
     pub strategy: StrategyKind,
-    /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8800", value_name = "ADDRESS", value_parser = values::listen)]
-    pub listen: SocketAddr,
+    /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one [default: 127.0.0.1 and the service's port, 8800 for files]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::listen)]
+    pub listen: Option<SocketAddr>,
     /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector and tokio 1]; most processes of prefork [default: 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
@@ -58,6 +63,10 @@ pub struct ServerArgs {
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
+
+    /// What is answered.
+    #[command(flatten)]
+    pub service: ServiceArgs,
 
     /// Folder of the files; created if only its last component is missing [default: ./shared-files]
     #[arg(long, value_name = "DIR", help_heading = "Files")]
@@ -243,8 +252,11 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
         .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
     signals::survive_size_limit()?;
     let store = Store::open_beside_others(root(args), store_options(args))?;
-    let site = Arc::new(site(args, store)?);
-    Ok(prefork::child::serve(&endpoint, &site, parent)?)
+    let mut site = site(args, store)?;
+    if !args.quiet {
+        site.console = Console::on(parent.screen()?);
+    }
+    Ok(prefork::child::serve(&endpoint, &Arc::new(site), parent)?)
 }
 
 /// All that a strategy needs, ready to serve.
@@ -260,12 +272,22 @@ impl Server {
         args.strategy.availability().with_context(|| {
             format!("strategy {} cannot be had on this system", args.strategy.name())
         })?;
+        if args.service.service()? == Service::Chat && args.strategy == StrategyKind::Prefork {
+            anyhow::bail!(
+                "service chat cannot be had with strategy prefork: its processes share no memory, so \
+                 nobody would hear the others; choose another strategy with --strategy"
+            );
+        }
         max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
-        let endpoint = listen(args.listen, args.limits.backlog)?;
+        let wanted = args.listen.unwrap_or(args.service.service.default_address());
+        let endpoint = listen(wanted, args.limits.backlog)?;
         let address = endpoint.local_addr().context("cannot tell the address bound")?;
         create_root(args.root.as_deref())?;
-        let site = site(args, Store::open(root(args), store_options(args))?)?;
+        let mut site = site(args, Store::open(root(args), store_options(args))?)?;
+        if !args.quiet {
+            site.console = Console::on(io::stdout());
+        }
         let shutdown = Shutdown::new();
         signals::watch(&shutdown, INTERRUPTED)
             .context("cannot handle signals; is a sandbox in the way?")?;
@@ -289,7 +311,7 @@ fn site(args: &ServerArgs, store: Store) -> anyhow::Result<Site> {
     Ok(Site::new(
         store,
         SiteOptions {
-            settings: settings(args),
+            settings: settings(args, args.service.service()?),
             workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
             max_connections: max_connections(args)?,
             accept: args.accept,
@@ -314,9 +336,11 @@ fn store_options(args: &ServerArgs) -> StoreOptions {
     StoreOptions { durability: args.durability, on_conflict: args.on_conflict }
 }
 
-fn settings(args: &ServerArgs) -> Settings {
+fn settings(args: &ServerArgs, service: Service) -> Settings {
     let (limits, timeouts) = (&args.limits, &args.timeouts);
     Settings {
+        service,
+        work: args.service.work,
         wire: args.wire.pin(),
         limits: Limits {
             request_line_bytes: limits.max_request_line,

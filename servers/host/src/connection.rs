@@ -1,11 +1,13 @@
 //! One connection: its session, its socket and its files, and the performing of actions.
 
 mod local;
+mod work;
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session};
@@ -15,8 +17,9 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, Shutdown};
 
 use crate::gate::Ticket;
+use crate::room::Found;
 use crate::send_path::COPY_BYTES;
-use crate::sending::{STEP_BYTES, SendFileError, load_file, send, send_file};
+use crate::sending::{STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 use crate::site::Site;
 use crate::store::Download;
 
@@ -28,6 +31,8 @@ pub(crate) use local::SocketAction;
 const INPUT_BYTES: usize = 128 << 10;
 /// Room for composed bytes: a head and a small file.
 pub(crate) const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
+/// Other members' messages are gathered up to this size before they are sent.
+const MAIL_BYTES: usize = COPY_BYTES as usize;
 
 /// Buffers to lend to connections, large enough for these settings.
 pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
@@ -85,6 +90,10 @@ pub(crate) trait Pace {
     /// Called with the number of bytes a receive brought and the room it had.
     fn received(&mut self, _bytes: usize, _room: usize) {}
 
+    /// What has the connection stepped again, from whichever thread wakes it; a wake that was for
+    /// nothing does no harm. Asked for once, by connections that others have messages for.
+    fn waker(&mut self) -> Waker;
+
     /// Whether the server drains.
     fn is_draining(&self) -> bool;
 }
@@ -120,6 +129,11 @@ impl Connection {
             local: Local::default(),
             _ticket: ticket,
         }
+    }
+
+    /// Whether it has something to do before its peer says anything.
+    pub(crate) fn begins(&self) -> bool {
+        !self.is_idle()
     }
 
     /// The socket, for whoever must be able to shut it down from another thread.
@@ -160,8 +174,13 @@ impl Connection {
             | Action::OpenPartial { .. }
             | Action::CommitUpload { .. }
             | Action::AbortUpload
-            | Action::ListFiles => true,
+            | Action::ListFiles
+            | Action::Log { .. }
+            | Action::Work { .. } => true,
+            Action::Announce { .. } => site.console.is_shown(),
             Action::Receive
+            | Action::Join
+            | Action::Post { .. }
             | Action::Send { .. }
             | Action::CloseDownload
             | Action::FinishSending
@@ -180,14 +199,41 @@ impl Connection {
         !matches!(rustix::event::poll(&mut sockets, Some(&Timespec::default())), Ok(0))
     }
 
+    /// Whether others may have messages for it.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.local.membership.is_some()
+    }
+
+    /// Has the session take what others have posted, as much as is sent at once. Not to be called
+    /// while a send of `io.output` is under way. May withdraw the session's action.
+    pub(crate) fn deliver_mail(&mut self, io: &mut IoBuffers, now: Now) {
+        let Some(membership) = &self.local.membership else { return };
+        while self.session.takes_mail() && io.output.len() < MAIL_BYTES {
+            match membership.take() {
+                Found::Nothing => break,
+                Found::Message(message) => self.session.handle_mail(io, &message, now),
+                Found::Overflow => {
+                    self.session.handle_eviction(io, now);
+                    self.local.membership = None;
+                    break;
+                }
+            }
+        }
+    }
+
     /// Performs the session's next action, or the part of it that can be done now.
     pub(crate) fn step(&mut self, site: &Site, io: &mut IoBuffers, pace: &mut impl Pace) -> Step {
         if pace.is_draining() {
             self.session.begin_drain();
         }
+        if self.has_joined() {
+            self.deliver_mail(io, pace.now());
+        }
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
-        let done = match self.local.perform(&self.session.poll_action(io), site, io) {
+        let action = self.session.poll_action(io);
+        let done = match self.local.perform(&action, site, io, self.socket.as_fd(), || pace.waker())
+        {
             Performed::Done(done, bytes) => {
                 moved = bytes;
                 done
@@ -216,8 +262,12 @@ impl Connection {
             }
             Performed::Socket(SocketAction::Send { more }) => {
                 let socket = self.socket.as_fd();
-                pace.before_wait(socket, Wait::Outbound, false, deadline);
-                match send(socket, &mut io.output, more) {
+                let sent = match pace.before_wait(socket, Wait::Outbound, false, deadline) {
+                    Attempt::Perform => send(socket, &mut io.output, more),
+                    Attempt::PerformNow => send_now(socket, &mut io.output),
+                    Attempt::Skip => return Step::Blocked(Wait::Outbound),
+                };
+                match sent {
                     Ok(()) => Completion::Sent,
                     Err(errno) => return not_sent(errno),
                 }
@@ -259,19 +309,23 @@ impl Connection {
     }
 
     /// Performs what needs no socket, and returns the first action that does: for a driver that
-    /// hands it to the system and [`complete`](Self::complete)s it later.
+    /// hands it to the system and [`complete`](Self::complete)s it later. Such a driver also calls
+    /// [`deliver_mail`](Self::deliver_mail), when nothing is in flight and no received bytes are
+    /// untold; `waker` is that of [`Pace::waker`].
     pub(crate) fn next_on_socket(
         &mut self,
         site: &Site,
         io: &mut IoBuffers,
         now: Now,
         is_draining: bool,
+        waker: impl Fn() -> Waker,
     ) -> SocketAction {
         if is_draining {
             self.session.begin_drain();
         }
         loop {
-            match self.local.perform(&self.session.poll_action(io), site, io) {
+            let action = self.session.poll_action(io);
+            match self.local.perform(&action, site, io, self.socket.as_fd(), &waker) {
                 Performed::Done(done, _) => self.complete(io, done, now),
                 Performed::Socket(action) => return action,
             }

@@ -6,11 +6,13 @@
 mod blocking;
 pub mod command;
 mod connection;
+mod console;
 mod deadlines;
 mod endpoint;
 mod gate;
 mod reactor;
 mod report;
+mod room;
 mod send_path;
 mod sending;
 mod shutdown;
@@ -19,6 +21,7 @@ pub mod store;
 pub mod strategy;
 mod workers;
 
+pub use console::Console;
 pub use endpoint::{AcceptError, Endpoint};
 pub use gate::{Gate, Ticket};
 pub use report::{ReportError, ServeReport};

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::{IoBuffers, Now};
@@ -54,6 +55,24 @@ enum Arrival {
     New(OwnedFd, Ticket),
     /// What became on a worker of the connection of this key, and its buffers.
     Back(usize, Worked, IoBuffers),
+    /// There may be mail for the connection of this key.
+    Wake(usize),
+}
+
+/// Has a reactor step the connection of a key; by then it may be another one's, which does no harm.
+struct Call {
+    inbox: Arc<Inbox>,
+    key: usize,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.inbox.push(Arrival::Wake(self.key));
+    }
 }
 
 /// What became of a connection on a worker.
@@ -279,6 +298,11 @@ impl Reactor {
                     self.close(key, Some(connection));
                 }
                 Arrival::Back(key, Worked::Panicked, _) => self.close(key, None),
+                Arrival::Wake(key) => {
+                    if self.slots.get(key).is_some_and(|slot| !slot.queued) {
+                        self.take_turn(key);
+                    }
+                }
             }
         }
         self.arrived = arrived;
@@ -400,6 +424,8 @@ impl Reactor {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let (site, io) = (&*self.site, &mut self.io);
         let conditions = Conditions {
+            key,
+            inbox: &self.inbox,
             now: self.now,
             draining: self.drain_ends.is_some(),
             has_workers: self.workers.is_some(),
@@ -485,9 +511,12 @@ impl Reactor {
     }
 }
 
-/// What holds for all connections during a turn.
+/// What holds during a turn.
 #[derive(Clone, Copy)]
-struct Conditions {
+struct Conditions<'r> {
+    /// The connection's.
+    key: usize,
+    inbox: &'r Arc<Inbox>,
     now: Now,
     draining: bool,
     has_workers: bool,
@@ -504,11 +533,10 @@ enum Turn {
 }
 
 impl Slot {
-    fn take_turn(&mut self, site: &Site, io: &mut IoBuffers, conditions: Conditions) -> Turn {
+    fn take_turn(&mut self, site: &Site, io: &mut IoBuffers, conditions: Conditions<'_>) -> Turn {
         let Some(connection) = &mut self.connection else { return Turn::Waits };
         let mut pace = ReadinessPace {
-            now: conditions.now,
-            draining: conditions.draining,
+            conditions,
             readable: &mut self.readable,
             read_closed: self.read_closed,
         };
@@ -545,15 +573,14 @@ impl Slot {
 
 /// The pace of a reactor: nothing waits, and time stands still during a turn.
 struct ReadinessPace<'c> {
-    now: Now,
-    draining: bool,
+    conditions: Conditions<'c>,
     readable: &'c mut bool,
     read_closed: bool,
 }
 
 impl Pace for ReadinessPace<'_> {
     fn now(&mut self) -> Now {
-        self.now
+        self.conditions.now
     }
 
     fn before_wait(
@@ -576,8 +603,13 @@ impl Pace for ReadinessPace<'_> {
         }
     }
 
+    fn waker(&mut self) -> std::task::Waker {
+        let inbox = Arc::clone(self.conditions.inbox);
+        std::task::Waker::from(Arc::new(Call { inbox, key: self.conditions.key }))
+    }
+
     fn is_draining(&self) -> bool {
-        self.draining
+        self.conditions.draining
     }
 }
 
@@ -591,6 +623,10 @@ impl Pace for WorkerPace {
 
     fn before_wait(&mut self, _: BorrowedFd<'_>, _: Wait, _: bool, _: Option<Instant>) -> Attempt {
         Attempt::PerformNow
+    }
+
+    fn waker(&mut self) -> std::task::Waker {
+        unreachable!("joining the room does not block, so no worker does it")
     }
 
     fn is_draining(&self) -> bool {

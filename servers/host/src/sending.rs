@@ -35,8 +35,21 @@ impl From<Errno> for SendFileError {
 
 /// Sends what was composed, or some of it. `more` says that further output follows at once.
 pub(crate) fn send(socket: BorrowedFd<'_>, output: &mut Buffer, more: bool) -> Result<(), Errno> {
-    let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
-    let sent = rustix::net::send(socket, output.filled(), flags)?;
+    let flags = if more { SendFlags::MORE } else { SendFlags::empty() };
+    send_flagged(socket, output, flags)
+}
+
+/// The same, as much as can be sent without waiting, also where the socket would block.
+pub(crate) fn send_now(socket: BorrowedFd<'_>, output: &mut Buffer) -> Result<(), Errno> {
+    send_flagged(socket, output, SendFlags::DONTWAIT)
+}
+
+fn send_flagged(
+    socket: BorrowedFd<'_>,
+    output: &mut Buffer,
+    flags: SendFlags,
+) -> Result<(), Errno> {
+    let sent = rustix::net::send(socket, output.filled(), flags | SendFlags::NOSIGNAL)?;
     output.consume(sent);
     Ok(())
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::ValueEnum;
 use fileserver_proto::{Now, Settings};
 
+use crate::console::Console;
 use crate::gate::Gate;
 use crate::report::ServeReport;
+use crate::room::Room;
 use crate::send_path::{SendPath, SentBytes};
 use crate::store::Store;
 
@@ -34,6 +36,10 @@ pub struct Site {
     pub gate: Arc<Gate>,
     /// What has happened so far.
     pub counters: Counters,
+    /// Where the operator is shown what lab services have to say: nowhere, unless it is set.
+    pub console: Console,
+    /// Whose members hear each other.
+    pub(crate) room: Room,
 }
 
 /// How a [`Site`] is set up.
@@ -75,6 +81,8 @@ impl Site {
             drain: options.drain,
             gate: Arc::new(Gate::new(options.max_connections)),
             counters: Counters::default(),
+            console: Console::default(),
+            room: Room::default(),
         }
     }
 }

@@ -9,18 +9,20 @@ mod copies;
 mod download;
 mod error;
 mod list;
+mod log;
 mod open_files;
 mod partial;
 mod temporary;
 mod upload;
 mod walk;
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use fileserver_proto::{Entry, FileName, PartialId, PartialInfo, StoreError};
+use fileserver_proto::{Entry, FileName, Now, PartialId, PartialInfo, StoreError};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -37,6 +39,7 @@ pub struct Store {
     root: Arc<OwnedFd>,
     options: StoreOptions,
     open_files: Arc<OpenFiles>,
+    log_numbers: log::Numbers,
     /// Whether to try temporaries that have no name at all.
     unnamed: bool,
 }
@@ -112,7 +115,13 @@ impl Store {
         temporary::remove_stale(folder.as_fd());
         partial::remove_abandoned(folder.as_fd());
         let open_files = Arc::new(OpenFiles::new(Freshness::Lasts));
-        Ok(Self { root: Arc::new(folder), options, open_files, unnamed })
+        Ok(Self {
+            root: Arc::new(folder),
+            options,
+            open_files,
+            log_numbers: log::Numbers::default(),
+            unnamed,
+        })
     }
 
     /// Opens a folder that another process of the same server has opened. Nothing is tidied up.
@@ -130,7 +139,13 @@ impl Store {
             OnConflict::Rename | OnConflict::Error => Freshness::Lasts,
         };
         let open_files = Arc::new(OpenFiles::new(freshness));
-        Ok(Self { root: Arc::new(folder), options, open_files, unnamed })
+        Ok(Self {
+            root: Arc::new(folder),
+            options,
+            open_files,
+            log_numbers: log::Numbers::default(),
+            unnamed,
+        })
     }
 
     /// Opens a regular file for reading; a FIFO or device is refused, not waited for.
@@ -194,6 +209,21 @@ impl Store {
     /// Where the root itself cannot be read. Folders below that cannot be read are left out.
     pub fn list(&self) -> Result<Vec<Entry>, StoreError> {
         list::list(self.root.as_fd())
+    }
+
+    /// Stores a line about a request in a new file of the root: `log0.txt`, `log1.txt`, and so on
+    /// after the highest number there is. Numbers have no gaps and none is used twice, whoever else
+    /// logs into the same folder.
+    ///
+    /// # Errors
+    /// As for [`create_upload`](Self::create_upload), and where the root cannot be read.
+    pub fn log(
+        &self,
+        now: Now,
+        peer: Option<SocketAddr>,
+        message: &[u8],
+    ) -> Result<(), StoreError> {
+        log::store(self, now, peer, message)
     }
 
     /// The folder of a name whose last component is split off.

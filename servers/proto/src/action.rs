@@ -1,6 +1,7 @@
 //! The primitive operations a session asks for, and what can come of each.
 
 use crate::FileName;
+use crate::service::Notice;
 
 /// One operation that the driver performs for the session; exactly one is outstanding at a time.
 ///
@@ -92,6 +93,44 @@ pub enum Action<'s> {
     ///
     /// Completed by [`Completion::Listed`].
     ListFiles,
+    /// Tell the operator, on the server's console, what a lab service has to show. The message it
+    /// is about is the first `len` bytes of `io.input`, which stay.
+    ///
+    /// Completed by [`Completion::Announced`].
+    Announce {
+        /// What happened.
+        notice: Notice,
+        /// Length of the message in bytes; 0 where the notice is about none.
+        len: usize,
+    },
+    /// Store a line about the message, which is the first `len` bytes of `io.input` and stays, in
+    /// a new numbered file; [`service::write_log_line`](crate::service::write_log_line) words it.
+    ///
+    /// Completed by [`Completion::Logged`].
+    Log {
+        /// Length of the message in bytes.
+        len: usize,
+    },
+    /// Become a member of the server's room: what other members post is handed to
+    /// [`Session::handle_mail`](crate::Session::handle_mail) from now on. Never fails or waits.
+    ///
+    /// Completed by [`Completion::Joined`].
+    Join,
+    /// Post the first `len` bytes of `io.input`, which stay, to every other member of the room.
+    /// Never fails or waits: a member whose mailbox is full is dropped.
+    ///
+    /// Completed by [`Completion::Posted`].
+    Post {
+        /// Length of the message in bytes; at least 1.
+        len: usize,
+    },
+    /// Work, or block, for a while: the heavy request of the experiments.
+    ///
+    /// Completed by [`Completion::Worked`].
+    Work {
+        /// How, and for how long.
+        work: Work,
+    },
     /// Shut the sending side of the socket down; the peer is still read for a while, so that the
     /// last reply is not destroyed by a reset (a lingering close). Never waits.
     ///
@@ -135,8 +174,33 @@ pub enum Completion {
     Aborted,
     /// The files, in the order of their names.
     Listed(Result<Vec<Entry>, StoreError>),
+    /// The operator was told, or does not want to be.
+    Announced,
+    /// The line is stored, or why not.
+    Logged(Result<(), StoreError>),
+    /// The connection has a mailbox.
+    Joined,
+    /// The message is in every other member's mailbox.
+    Posted,
+    /// The work is done.
+    Worked,
     /// The sending side is shut.
     SendingFinished,
+}
+
+/// What a heavy request does, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Keeps a processor busy for so many microseconds of its time.
+    Compute {
+        /// Microseconds of processor time.
+        us: u32,
+    },
+    /// Blocks the thread, as a slow disk or a database would, for so many microseconds.
+    Block {
+        /// Microseconds by the clock.
+        us: u32,
+    },
 }
 
 /// Where an upload now exists.

@@ -48,6 +48,11 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
+    /// The same, to be changed in place.
+    pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
     /// How many bytes are held.
     pub fn len(&self) -> usize {
         self.end - self.start
@@ -174,6 +179,11 @@ impl Buffer {
             let capacity = (2 * self.bytes.len()).max(LEAST_BYTES);
             self.bytes.resize(capacity, 0);
         }
+    }
+
+    /// Keeps the oldest `len` bytes only.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.start + len);
     }
 
     /// Forgets everything.

@@ -1,8 +1,9 @@
 //! Requests and replies as the session sees them, whichever wire carries them.
 
+use crate::service::Answer;
 use crate::wire::body::Body;
 use crate::wire::form::Form;
-use crate::{Digest, Entry, FileName, NameError, PartialId, PartialInfo, StoreError, Stored};
+use crate::{Digest, Entry, FileName, NameError, PartialId, PartialInfo, StoreError, Stored, Work};
 
 /// What a codec made of the bytes received so far. A name travels beside it, in the session's own
 /// [`FileName`], so that a request allocates nothing.
@@ -35,6 +36,8 @@ pub(crate) enum Request {
     CreatePartial { len: u64 },
     /// How much there is of a resumable upload.
     InspectPartial { append: Box<Append> },
+    /// Work for a while.
+    Work(Work),
 }
 
 /// What becomes of a body.
@@ -46,6 +49,8 @@ pub(crate) enum Sink {
     Form(Box<Form>),
     /// The next piece of a resumable upload.
     Partial(Box<Append>),
+    /// A lab service's message: the first `held` bytes of the input are what is there of it.
+    Message { held: u16 },
 }
 
 /// Where in a resumable upload a piece belongs.
@@ -87,6 +92,14 @@ pub(crate) enum Reply<'a> {
     Partial(PartialInfo),
     /// The resumable upload is whole and exists as a file.
     PartialStored { stored: &'a Stored, len: u64 },
+    /// What a lab service says to a message.
+    Answer(&'a Answer<'a>),
+    /// The message is with the other members.
+    Posted,
+    /// Another member's message.
+    Mail(&'a [u8]),
+    /// The work is done.
+    Worked,
     /// The request failed; `name` is what it was about, or empty. What was `stored` before that
     /// stays: a name in each line.
     Refused { refusal: Refusal, name: &'a FileName, stored: &'a str },
@@ -145,4 +158,12 @@ pub(crate) enum Refusal {
     TusVersion,
     #[error("the upload has another offset")]
     OffsetMismatch,
+    #[error("this service takes text messages only")]
+    TextOnly,
+    #[error("the text is not UTF-8")]
+    TextNotUtf8,
+    #[error("this service answers at / only")]
+    NotServedHere,
+    #[error("you read too slowly, the room goes on without you")]
+    ReadsTooSlowly,
 }

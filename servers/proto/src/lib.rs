@@ -11,16 +11,18 @@ mod buffer;
 pub mod client;
 mod exchange;
 mod name;
+pub mod service;
 mod session;
 mod settings;
 pub mod wire;
 
 pub use action::{
     Action, Completion, Digest, Entry, FileInfo, Modified, PartialId, PartialInfo, StoreError,
-    Stored,
+    Stored, Work,
 };
 pub use buffer::{Buffer, IoBuffers};
 pub use name::{FileName, NameError};
+pub use service::{Notice, Service, Transform};
 pub use session::Session;
 pub use settings::{Limits, Now, Settings, Timeouts, WirePin};
 pub use wire::Wire;

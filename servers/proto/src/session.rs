@@ -1,5 +1,6 @@
 //! One connection's state machine.
 
+mod service;
 mod upload;
 
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use std::time::{Duration, Instant};
 use crate::exchange::{Decoded, Persist, Refusal, Reply, Request, Sink};
 use crate::wire::Codec;
 use crate::wire::body::{Body, Part};
-use crate::{Action, Completion, Digest, FileName, IoBuffers, Now, Settings, Wire};
+use crate::{
+    Action, Completion, Digest, FileName, IoBuffers, Notice, Now, Service, Settings, Wire, Work,
+};
 use upload::{misfit, stored_names};
 
 /// How many bytes of a refused upload, and of a lingering close, are skipped at most.
@@ -35,6 +38,8 @@ const SKIPPED_BYTES: u64 = 1 << 20;
 /// - [`handle_timeout`](Self::handle_timeout) and [`begin_drain`](Self::begin_drain) may withdraw
 ///   the outstanding action: ask anew after either. What came of a withdrawn action isn't told.
 ///   Only actions that wait for the peer are ever withdrawn.
+/// - A member of the room, which it is after [`Action::Join`], is handed what others post
+///   ([`handle_mail`](Self::handle_mail)) while it [`takes_mail`](Self::takes_mail).
 #[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
@@ -77,7 +82,13 @@ pub struct Session {
 /// | `Committing` | CommitUpload | `Replying`; in a form the body |
 /// | `Aborting` | AbortUpload | a refusal, `Closing`, or `Replying` how far a resumable upload got |
 /// | `Discarding` | Receive | when the refused body is skipped: `Replying` |
-/// | `Replying` | Send | `Awaiting`, or the end |
+/// | `Replying` | Send | `Awaiting`, or the end; `Announcing` that a message was sent back |
+/// | `Announcing` | Announce | of a connection `Awaiting` or `FinishingSending`; of a message `Replying`; that it was sent back as after `Replying` |
+/// | `Logging` | Log | `Replying` |
+/// | `Joining` | Join | `Announcing` of the connection |
+/// | `Posting` | Post | `Replying`, or as after it |
+/// | `Delivering` | Send | `Awaiting` |
+/// | `Working` | Work | `Replying` |
 /// | `FinishingSending` | FinishSending | `Lingering` |
 /// | `Lingering` | Receive | `Closing` |
 /// | `Closing` | Close | |
@@ -85,7 +96,8 @@ pub struct Session {
 /// *The body*: `Writing` for content at hand, `Committing` after its end, `Aborting` where it is
 /// faulty or was but a piece, else `ReceivingBody`; in a form `Creating` where a file begins and
 /// `Committing` where it ends, `Replying` after the end. *A refusal*: `Discarding` where a known, small rest of the body
-/// is to come, else `Replying`. *The end*: `FinishingSending`, or `Closing` where the peer has
+/// is to come, else `Replying`. A message to a lab service is gathered as a body is; then it is
+/// `Announcing`, `Logging` or `Posting` where the service does that, else `Replying`. *The end*: `FinishingSending`, or `Closing` where the peer has
 /// ended its stream or has promised to send nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -124,6 +136,16 @@ enum State {
         refusal: Refusal,
     },
     Replying,
+    Announcing {
+        notice: Notice,
+    },
+    Logging,
+    Joining,
+    Posting,
+    Delivering,
+    Working {
+        work: Work,
+    },
     FinishingSending,
     Lingering {
         budget: u64,
@@ -144,11 +166,13 @@ enum Then {
 impl Session {
     /// A session for a connection accepted now.
     pub fn new(settings: Arc<Settings>, now: Now) -> Self {
-        let deadline = now.instant.checked_add(settings.timeouts.idle);
+        let state = service::first_state(&settings.service);
+        let waits = matches!(state, State::Awaiting { .. });
+        let deadline = now.instant.checked_add(settings.timeouts.idle).filter(|_| waits);
         Self {
-            codec: Codec::new(settings.wire),
+            codec: Codec::new(&settings),
             settings,
-            state: State::Awaiting { begun: false },
+            state,
             name: FileName::default(),
             body: Body::EMPTY,
             sink: Sink::File,
@@ -187,7 +211,12 @@ impl Session {
             State::Writing { len } => Action::WriteUpload { len },
             State::Committing => Action::CommitUpload { digest: self.digest.as_deref() },
             State::Aborting { .. } => Action::AbortUpload,
-            State::Inviting | State::Replying => Action::Send { more: false },
+            State::Inviting | State::Replying | State::Delivering => Action::Send { more: false },
+            State::Announcing { notice } => Action::Announce { notice, len: self.held() },
+            State::Logging => Action::Log { len: self.held() },
+            State::Joining => Action::Join,
+            State::Posting => Action::Post { len: self.held() },
+            State::Working { work } => Action::Work { work },
             State::FinishingSending => Action::FinishSending,
             State::Closing => Action::Close,
         }
@@ -304,6 +333,7 @@ impl Session {
                         self.body.consumed(len);
                         append.info.offset += len as u64;
                     }
+                    Sink::Message { .. } => unreachable!("a message is not written anywhere"),
                 }
                 self.read_body(io, now);
             }
@@ -325,7 +355,9 @@ impl Session {
             | (State::Listing, Completion::Listed(Err(error))) => {
                 self.refuse(io, Refusal::Store(error), now);
             }
-            (State::Inviting | State::Replying, Completion::Sent) if !io.output.is_empty() => {
+            (State::Inviting | State::Replying | State::Delivering, Completion::Sent)
+                if !io.output.is_empty() =>
+            {
                 self.wait(self.settings.timeouts.stall, now);
             }
             (State::Inviting, Completion::Sent) => self.read_body(io, now),
@@ -334,7 +366,7 @@ impl Session {
                 self.state = State::Lingering { budget: SKIPPED_BYTES };
                 self.wait(self.settings.timeouts.linger, now);
             }
-            (state, done) => panic!("{done:?} is no completion of {state:?}"),
+            (state, done) => self.handle_service_completion(io, state, done, now),
         }
     }
 
@@ -352,8 +384,13 @@ impl Session {
         }
         self.deadline = None;
         match self.state {
+            State::Awaiting { begun: true }
+                if self.codec.may_end_by_silence(&self.settings.service) =>
+            {
+                self.end_by_silence(io, now);
+            }
             State::Awaiting { begun: true } => {
-                self.codec.guess(io.input.filled());
+                self.codec.guess(io.input.filled(), &self.settings.service);
                 self.persist = Persist::Close;
                 self.name.clear();
                 self.refuse(io, Refusal::TimedOut, now);
@@ -370,6 +407,7 @@ impl Session {
             State::Awaiting { begun: false }
             | State::Sending { .. }
             | State::Replying
+            | State::Delivering
             | State::Lingering { .. } => self.close(),
             // These wait for the store and have no deadline.
             State::Opening
@@ -381,6 +419,11 @@ impl Session {
             | State::Writing { .. }
             | State::Committing
             | State::Aborting { .. }
+            | State::Announcing { .. }
+            | State::Logging
+            | State::Joining
+            | State::Posting
+            | State::Working { .. }
             | State::FinishingSending
             | State::Closing => {}
         }
@@ -412,15 +455,24 @@ impl Session {
 
     /// Looks for the next request in the input.
     fn decode(&mut self, io: &mut IoBuffers, was_begun: bool, now: Now) {
-        let limits = &self.settings.limits;
-        match self.codec.decode(&mut io.input, &mut self.name, limits, self.peer_ended, now) {
+        self.decode_until(io, was_begun, self.peer_ended, now);
+    }
+
+    /// The same; at the `end` what has come is taken for whole.
+    fn decode_until(&mut self, io: &mut IoBuffers, was_begun: bool, end: bool, now: Now) {
+        let settings = &*self.settings;
+        match self.codec.decode(&mut io.input, &mut self.name, settings, end, now) {
             Decoded::Incomplete => {
                 let begun = !io.input.is_empty();
                 self.state = State::Awaiting { begun };
                 match (was_begun, begun) {
+                    // Each piece of a line begins its silence anew.
+                    (_, true) if self.codec.may_end_by_silence(&self.settings.service) => {
+                        self.wait(self.settings.timeouts.quiet, now);
+                    }
                     (false, true) => self.wait(self.settings.timeouts.head, now),
                     // What had come turned out to be no request: an empty line, a telnet command.
-                    (true, false) => self.wait(self.settings.timeouts.idle, now),
+                    (true, false) => self.wait_for_request(now),
                     (false, false) | (true, true) => {}
                 }
             }
@@ -453,13 +505,18 @@ impl Session {
             }
             Request::Upload { sink, body, expects_continue, digest } => {
                 (self.sink, self.body, self.digest) = (sink, body, digest);
+                if let Sink::Message { .. } = self.sink {
+                    return self.begin_message(io, expects_continue, now);
+                }
                 if body.left().is_some_and(|left| left > self.settings.limits.upload_bytes) {
                     self.forgo_held_back_body(expects_continue);
                     return self.refuse(io, Refusal::TooLarge, now);
                 }
                 match self.sink {
                     Sink::File => self.proceed(State::Creating { expects_continue }),
-                    Sink::Form(_) => self.ask_for_body(io, expects_continue, now),
+                    Sink::Form(_) | Sink::Message { .. } => {
+                        self.ask_for_body(io, expects_continue, now);
+                    }
                     Sink::Partial(_) => {
                         self.proceed(State::OpeningPartial { inspects: false, expects_continue });
                     }
@@ -470,6 +527,7 @@ impl Session {
                 self.sink = Sink::Partial(append);
                 self.proceed(State::OpeningPartial { inspects: true, expects_continue: false });
             }
+            Request::Work(work) => self.proceed(State::Working { work }),
         }
     }
 
@@ -493,8 +551,10 @@ impl Session {
     /// Answers with an error, after the rest of the request is skipped where that keeps the
     /// connection usable at a bounded cost.
     fn refuse(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
-        if let Sink::Form(form) = &mut self.sink {
-            self.body.put_back(form.release());
+        match &mut self.sink {
+            Sink::Form(form) => self.body.put_back(form.release()),
+            Sink::Message { .. } => self.drop_message(io),
+            Sink::File | Sink::Partial(_) => {}
         }
         if self.body.left().is_none_or(|left| left > SKIPPED_BYTES) {
             self.persist = Persist::Close;
@@ -545,10 +605,20 @@ impl Session {
 
     /// The request is answered: on to the next, or to the end.
     fn replied(&mut self, io: &mut IoBuffers, now: Now) {
+        if self.settings.service == Service::Hello
+            && let Sink::Message { .. } = self.sink
+        {
+            return self.proceed(State::Announcing { notice: Notice::SentBack });
+        }
+        self.finish_request(io, now);
+    }
+
+    /// Nothing is left to be done about the request.
+    fn finish_request(&mut self, io: &mut IoBuffers, now: Now) {
         self.requests += 1;
         (self.sink, self.digest) = (Sink::File, None);
         if self.keeps() {
-            self.wait(self.settings.timeouts.idle, now);
+            self.wait_for_request(now);
             self.decode(io, false, now);
         } else if self.peer_ended || (self.persist == Persist::PeerCloses && io.input.is_empty()) {
             self.close();
@@ -567,6 +637,15 @@ impl Session {
     fn proceed(&mut self, state: State) {
         self.state = state;
         self.deadline = None;
+    }
+
+    /// Gives the peer its time between requests. Members of a room may listen for as long as they
+    /// like.
+    fn wait_for_request(&mut self, now: Now) {
+        self.wait(self.settings.timeouts.idle, now);
+        if self.settings.service == Service::Chat {
+            self.deadline = None;
+        }
     }
 
     /// Gives the peer so long from now.

@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Service;
+
 /// Settings shared by all sessions of a server.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What the server answers.
+    pub service: Service,
+    /// Whether heavy requests are served (`/.work` of the http wire).
+    pub work: bool,
     /// Which wire to speak.
     pub wire: WirePin,
     /// Sizes beyond which a request is refused.
@@ -18,6 +24,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            service: Service::Files,
+            work: false,
             wire: WirePin::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
@@ -79,6 +87,9 @@ pub struct Timeouts {
     pub stall: Duration,
     /// Between requests.
     pub idle: Duration,
+    /// After which silence what has come of a line, without its end, counts as a message of a
+    /// lab service.
+    pub quiet: Duration,
     /// For the peer to close after a lingering close began.
     pub linger: Duration,
 }
@@ -89,6 +100,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(20),
             stall: Duration::from_secs(20),
             idle: Duration::from_secs(75),
+            quiet: Duration::from_millis(100),
             linger: Duration::from_secs(2),
         }
     }

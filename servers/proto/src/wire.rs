@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod form;
 pub mod framed;
 pub(crate) mod http;
+mod lines;
 mod sniff;
 mod telnet;
 mod text;
@@ -15,7 +16,7 @@ use std::ops::Range;
 pub(crate) use http::reply::CONTINUE;
 
 use crate::exchange::{Decoded, Refusal, Reply};
-use crate::{Buffer, FileInfo, FileName, Limits, Now, WirePin};
+use crate::{Buffer, FileInfo, FileName, Now, Service, Settings, WirePin};
 
 /// A way to write requests and replies in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,21 +51,24 @@ pub(crate) enum Codec {
     Framed(framed::Framed),
     Http(http::Http),
     Text(text::Text),
+    /// The text wire of the services that take messages.
+    Lines(lines::Lines),
 }
 
 impl Codec {
-    pub(crate) fn new(pin: WirePin) -> Self {
-        match pin {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        match settings.wire {
             WirePin::Auto => Self::Sniffing(sniff::Sniffer::default()),
-            WirePin::Pinned(wire) => Self::of(wire),
+            WirePin::Pinned(wire) => Self::of(wire, &settings.service),
         }
     }
 
-    fn of(wire: Wire) -> Self {
+    fn of(wire: Wire, service: &Service) -> Self {
         match wire {
             Wire::Framed => Self::Framed(framed::Framed::default()),
             Wire::Http => Self::Http(http::Http::default()),
-            Wire::Text => Self::Text(text::Text::default()),
+            Wire::Text if service.is_files() => Self::Text(text::Text::default()),
+            Wire::Text => Self::Lines(lines::Lines::default()),
         }
     }
 
@@ -73,7 +77,7 @@ impl Codec {
             Self::Sniffing(_) => None,
             Self::Framed(_) => Some(Wire::Framed),
             Self::Http(_) => Some(Wire::Http),
-            Self::Text(_) => Some(Wire::Text),
+            Self::Text(_) | Self::Lines(_) => Some(Wire::Text),
         }
     }
 
@@ -88,28 +92,46 @@ impl Codec {
         &mut self,
         input: &mut Buffer,
         name: &mut FileName,
-        limits: &Limits,
+        settings: &Settings,
         end: bool,
         now: Now,
     ) -> Decoded {
         if let Self::Sniffing(sniffer) = self {
-            match sniffer.sniff(input.filled(), limits, end) {
-                Some(wire) => *self = Self::of(wire),
+            match sniffer.sniff(input.filled(), &settings.limits, end) {
+                Some(wire) => *self = Self::of(wire, &settings.service),
                 None => return Decoded::Incomplete,
             }
         }
         match self {
             Self::Sniffing(_) => Decoded::Incomplete,
-            Self::Framed(framed) => framed.decode(input, name),
-            Self::Http(http) => http.decode(input, name, limits, now),
+            Self::Framed(framed) if settings.service.is_files() => framed.decode(input, name),
+            Self::Framed(_) => framed::decode_message(input),
+            Self::Http(http) => http.decode(input, name, settings, now),
             Self::Text(text) => text.decode(input, name, end),
+            Self::Lines(lines) => lines.decode(input, end),
         }
     }
 
     /// Settles for the likelier wire, so that an incomplete request can be refused.
-    pub(crate) fn guess(&mut self, input: &[u8]) {
+    pub(crate) fn guess(&mut self, input: &[u8], service: &Service) {
         if let Self::Sniffing(_) = self {
-            *self = Self::of(sniff::from_beginning(input));
+            *self = Self::of(sniff::from_beginning(input), service);
+        }
+    }
+
+    /// Whether the bytes so far are the beginning of an http request line and of nothing else that
+    /// is likely: a silence does not make it a message.
+    pub(crate) fn begins_http(&self, input: &[u8]) -> bool {
+        matches!(self, Self::Sniffing(_)) && sniff::begins_http(input)
+    }
+
+    /// Whether a silence ends what has come of a line. A file's name must be whole, a message to
+    /// another service need not have an end.
+    pub(crate) fn may_end_by_silence(&self, service: &Service) -> bool {
+        match self {
+            Self::Sniffing(_) => !service.is_files(),
+            Self::Lines(_) => true,
+            Self::Framed(_) | Self::Http(_) | Self::Text(_) => false,
         }
     }
 
@@ -128,6 +150,7 @@ impl Codec {
             Self::Http(http) => return http.file(output, name, info, keep, now),
             // The content speaks for itself.
             Self::Text(_) => {}
+            Self::Lines(_) => unreachable!("no line asks for a file"),
         }
         0..info.len
     }
@@ -136,12 +159,21 @@ impl Codec {
     /// carries another request.
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>, keep: bool, now: Now) {
         match self {
-            Self::Sniffing(_) => unreachable!("a request was decoded, so the wire is known"),
+            // Mail may come before a member has shown its wire: most likely a person reads it.
+            Self::Sniffing(_) => lines::Lines::default().reply(output, reply),
             Self::Framed(framed) => framed.reply(output, reply),
             Self::Http(http) => http.reply(output, reply, keep, now),
             Self::Text(text) => text.reply(output, reply),
+            Self::Lines(lines) => lines.reply(output, reply),
         }
     }
+}
+
+/// Appends the text wire's line for a refusal.
+fn push_error_line(output: &mut Buffer, refusal: Refusal, name: &FileName) {
+    output.push(b"ERROR ");
+    push_refusal(output, refusal, name);
+    output.push(b"\r\n");
 }
 
 /// Appends the words for a refusal; where the store refused, with the name it was about.

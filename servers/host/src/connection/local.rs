@@ -1,9 +1,15 @@
 //! The actions that need no socket: whichever way a strategy moves bytes, these are the same.
 
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
+
 use fileserver_proto::{Action, Completion, IoBuffers, StoreError};
 
+use super::work;
+use crate::room::Membership;
 use crate::send_path::SentBytes;
-use crate::site::Site;
+use crate::site::{Site, now};
 use crate::store::{Download, Upload};
 
 /// What a connection has besides its session and its socket.
@@ -13,6 +19,8 @@ pub(crate) struct Local {
     /// How much of files was sent, by whoever drives the socket.
     pub(crate) sent: SentBytes,
     pub(crate) upload: Option<Upload>,
+    /// Where other members' messages come, once it has joined the room.
+    pub(super) membership: Option<Box<Membership>>,
 }
 
 /// What came of an action.
@@ -34,12 +42,15 @@ pub(crate) enum SocketAction {
 }
 
 impl Local {
-    /// Performs an action, unless it needs the socket.
+    /// Performs an action, unless it needs the socket to be read or written. `waker` is asked for
+    /// what has the connection stepped again, where it joins the room.
     pub(crate) fn perform(
         &mut self,
         action: &Action<'_>,
         site: &Site,
         io: &mut IoBuffers,
+        socket: BorrowedFd<'_>,
+        waker: impl FnOnce() -> Waker,
     ) -> Performed {
         let mut moved = 0;
         let done = match *action {
@@ -95,7 +106,37 @@ impl Local {
                 Completion::Aborted
             }
             Action::ListFiles => Completion::Listed(site.store.list()),
+            Action::Announce { notice, len } => {
+                if site.console.is_shown() {
+                    site.console.show(notice, peer(socket), &io.input.filled()[..len]);
+                }
+                Completion::Announced
+            }
+            Action::Log { len } => {
+                let message = &io.input.filled()[..len];
+                Completion::Logged(site.store.log(now(), peer(socket), message))
+            }
+            Action::Join => {
+                self.membership = Some(Box::new(site.room.join(waker())));
+                Completion::Joined
+            }
+            Action::Post { len } => {
+                if let Some(membership) = &self.membership {
+                    membership.post(&io.input.filled()[..len]);
+                }
+                Completion::Posted
+            }
+            Action::Work { work } => {
+                work::perform(work);
+                Completion::Worked
+            }
         };
         Performed::Done(done, moved)
     }
+}
+
+/// Who is at the other end; `None` where it is gone.
+fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    let address = rustix::net::getpeername(socket).ok()??;
+    SocketAddr::try_from(address).ok()
 }

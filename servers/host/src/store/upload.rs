@@ -117,12 +117,7 @@ impl Upload {
             self.discard_partial();
             return Err(StoreError::DigestMismatch);
         }
-        match self.options.durability {
-            Durability::None => Ok(()),
-            Durability::Data => rustix::fs::fdatasync(&self.file),
-            Durability::Full => rustix::fs::fsync(&self.file),
-        }
-        .map_err(error::on_upload)?;
+        self.sync()?;
         let mut replaced = false;
         let name = match self.target.take() {
             None => self.publish_at_random()?,
@@ -143,10 +138,26 @@ impl Upload {
         // Also where the name was free: a file that others removed may still be kept open.
         self.open_files.forget(&name);
         self.discard_partial();
-        if self.options.durability == Durability::Full {
-            sync_folder(&self.folder).map_err(error::on_upload)?;
-        }
+        self.sync_folder()?;
         Ok(Stored { name, replaced })
+    }
+
+    /// Makes the content as durable as the store's options say.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        match self.options.durability {
+            Durability::None => Ok(()),
+            Durability::Data => rustix::fs::fdatasync(&self.file),
+            Durability::Full => rustix::fs::fsync(&self.file),
+        }
+        .map_err(error::on_upload)
+    }
+
+    /// Makes the name as durable as the store's options say.
+    pub(super) fn sync_folder(&self) -> Result<(), StoreError> {
+        match self.options.durability {
+            Durability::None | Durability::Data => Ok(()),
+            Durability::Full => sync_folder(&self.folder).map_err(error::on_upload),
+        }
     }
 
     /// Forgets that the upload can be continued: dropping it leaves no trace now.
@@ -201,7 +212,7 @@ impl Upload {
     }
 
     /// Gives the file this name in its folder; false where the name is taken.
-    fn publish(&mut self, last: &str) -> Result<bool, StoreError> {
+    pub(super) fn publish(&mut self, last: &str) -> Result<bool, StoreError> {
         let outcome = match &self.temporary {
             None => temporary::link(self.folder.as_fd(), &self.file, last),
             Some(temporary) => rename_exclusively(&self.folder, temporary, last),

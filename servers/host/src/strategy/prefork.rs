@@ -15,6 +15,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use super::Strategy;
+use crate::console::Console;
 use crate::endpoint::Endpoint;
 use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
@@ -93,6 +94,7 @@ impl Strategy for Prefork {
         let mut pool = Pool {
             program,
             endpoint,
+            console: &site.console,
             most: site.workers.min(site.gate.max()),
             wake,
             workers: Vec::new(),
@@ -111,6 +113,7 @@ impl Strategy for Prefork {
 struct Pool<'p> {
     program: &'p Program,
     endpoint: &'p Endpoint,
+    console: &'p Console,
     /// How many processes there may be.
     most: usize,
     /// Readable once the shutdown is triggered.
@@ -198,7 +201,7 @@ impl Pool<'_> {
         }
         let ready: Vec<_> = watched[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
         for (worker, _) in self.workers.iter_mut().zip(&ready).filter(|(_, ready)| **ready) {
-            worker.hear();
+            worker.hear(self.console);
             self.has_served |= worker.state == State::Idle;
         }
         Ok(ready.contains(&true))
@@ -295,7 +298,7 @@ impl Program {
 
 impl Worker {
     /// Takes in what it has said.
-    fn hear(&mut self) {
+    fn hear(&mut self, console: &Console) {
         loop {
             match self.link.hear() {
                 Some(News::Busy) => self.state = State::Busy,
@@ -303,6 +306,7 @@ impl Worker {
                     self.state = State::Idle;
                     self.report = report;
                 }
+                Some(News::Shown(line)) => console.show_line(&line),
                 Some(News::Gone) => {
                     // Its connection went with it.
                     if self.state == State::Busy {

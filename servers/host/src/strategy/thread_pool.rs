@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::IoBuffers;
@@ -78,7 +79,31 @@ struct Slot {
     held: Mutex<Option<Held>>,
 }
 
+/// Has the dispatcher queue the connection of a key; by then it may be another one's, which does
+/// no harm.
+struct Call {
+    shared: Arc<Shared>,
+    key: usize,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut called = self.shared.called.lock().unwrap_or_else(PoisonError::into_inner);
+        called.push(self.key);
+        let is_first = called.len() == 1;
+        drop(called);
+        if is_first {
+            self.shared.wake();
+        }
+    }
+}
+
 struct Held {
+    key: usize,
     registration: Registration,
     connection: Connection,
     leftover: Leftover,
@@ -97,6 +122,8 @@ struct Shared {
     gone: AtomicUsize,
     /// Whether the dispatcher wants to be woken when a connection closes.
     wants_room: AtomicBool,
+    /// Connections for which there may be mail, by their keys.
+    called: Mutex<Vec<usize>>,
     waker: Waker,
 }
 
@@ -145,7 +172,7 @@ impl Shared {
             loop {
                 let mut held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(connection) = held.as_mut() else { return };
-                match contained(&self.site, || connection.take_turn(&self.site, io)) {
+                match contained(&self.site, || connection.take_turn(self, io)) {
                     Some(Turn::Idle) => {
                         drop(held);
                         let parked = slot.place.compare_exchange(
@@ -211,9 +238,13 @@ enum Turn {
 }
 
 impl Held {
-    fn take_turn(&mut self, site: &Site, io: &mut IoBuffers) -> Turn {
+    fn take_turn(&mut self, shared: &Arc<Shared>, io: &mut IoBuffers) -> Turn {
         self.leftover.restore(io);
-        let mut pace = BlockingPace::new(&self.registration, &mut self.armed, Attempt::PerformNow);
+        let (site, key) = (&shared.site, self.key);
+        let call = || Call { shared: Arc::clone(shared), key };
+        let waker = || std::task::Waker::from(Arc::new(call()));
+        let mut pace = BlockingPace::new(&self.registration, &mut self.armed, Attempt::PerformNow)
+            .woken_by(&waker);
         for _ in 0..TURN_STEPS {
             match self.connection.step(site, io, &mut pace) {
                 Step::Done { .. } => {}
@@ -275,6 +306,7 @@ impl<'s> Dispatcher<'s> {
             most_jobs: site.workers * (1 + QUEUE_PER_WORKER),
             gone: AtomicUsize::new(0),
             wants_room: AtomicBool::new(false),
+            called: Mutex::new(Vec::new()),
             waker,
         });
         let woken = Arc::clone(&shared);
@@ -308,6 +340,7 @@ impl<'s> Dispatcher<'s> {
                     Token(key) => self.dispatch(key),
                 }
             }
+            self.dispatch_called();
             self.forget_gone();
             self.expire();
             self.accept()?;
@@ -346,6 +379,17 @@ impl<'s> Dispatcher<'s> {
         }
     }
 
+    /// Queues the connections for which there may be mail.
+    fn dispatch_called(&mut self) {
+        let called = {
+            let mut called = self.shared.called.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *called)
+        };
+        for key in called {
+            self.dispatch(key);
+        }
+    }
+
     /// How long until the next connection may have waited too long.
     fn until_deadline(&self) -> Duration {
         self.deadlines
@@ -381,8 +425,9 @@ impl<'s> Dispatcher<'s> {
                     }
                     let connection = Connection::new(site, socket, ticket, now());
                     let registration = self.roster.register(connection.socket());
-                    let deadline = connection.deadline();
+                    let (deadline, begins) = (connection.deadline(), connection.begins());
                     let held = Held {
+                        key,
                         registration,
                         connection,
                         leftover: Leftover::default(),
@@ -393,6 +438,9 @@ impl<'s> Dispatcher<'s> {
                     self.slots.insert(Arc::new(slot));
                     if let Some(at) = deadline {
                         self.deadlines.want(key, at);
+                    }
+                    if begins {
+                        self.dispatch(key);
                     }
                 }
                 Err(AcceptError::WouldBlock) => {

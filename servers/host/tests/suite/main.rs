@@ -1,5 +1,6 @@
 //! What every strategy must do, tested over real sockets; the same tests for each of them.
 
+mod chat;
 mod command_line;
 mod content;
 mod cut_off;
@@ -17,6 +18,7 @@ mod processes;
 mod resumable;
 mod scheduling;
 mod server;
+mod services;
 mod timeouts;
 mod transfers;
 
@@ -127,6 +129,16 @@ tests_of_all_strategies! {
         drain::idle_connections_do_not_delay_the_end
         drain::a_second_signal_ends_at_once
         drain::a_drain_is_limited_in_time
+        services::echo_gives_back_every_byte_however_it_comes
+        services::hello_answers_each_message_and_shows_it
+        services::greet_close_shows_who_it_is_and_closes
+        services::message_and_ack_show_and_answer
+        services::a_message_over_4096_bytes_is_cut
+        services::transform_on_every_wire
+        services::date_tells_the_time_on_every_wire
+        services::date_log_numbers_go_on_after_a_restart
+        services::a_file_for_a_text_service_is_refused_and_the_next_text_answered
+        services::work_is_done_where_it_is_allowed
     }
     concurrent {
         odd_peers::a_stalled_peer_holds_nobody_up
@@ -134,8 +146,15 @@ tests_of_all_strategies! {
         limits::connections_beyond_the_limit_wait
         scheduling::many_keep_alive_clients_all_make_progress
         scheduling::a_large_transfer_does_not_starve_small_ones
+        services::date_log_numbers_have_no_gaps_under_a_hundred_clients
     }
     shared {
+        chat::a_line_goes_to_every_other_member
+        chat::two_talk_at_once
+        chat::whoever_leaves_is_not_missed
+        chat::a_member_that_does_not_read_is_dropped_and_the_room_goes_on
+        chat::idle_members_do_not_delay_a_drain
+        chat::framed_http_and_text_meet
         cut_off::held_workers_keep_no_idle_connection_open
     }
 }

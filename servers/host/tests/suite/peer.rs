@@ -92,6 +92,26 @@ impl Peer {
         bytes
     }
 
+    /// The next line, with its end.
+    pub(crate) fn line(&mut self) -> String {
+        loop {
+            if let Some(at) = self.received.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=at).collect();
+                return String::from_utf8(line).unwrap();
+            }
+            let mut piece = [0; 4096];
+            let len = self.stream.read(&mut piece).unwrap();
+            let so_far = String::from_utf8_lossy(&self.received);
+            assert!(len > 0, "the server closed within a line: {so_far:?}");
+            self.received.extend_from_slice(&piece[..len]);
+        }
+    }
+
+    /// Its own address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     /// All that comes until the server closes; a reset counts as that.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.received);

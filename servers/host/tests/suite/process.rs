@@ -1,15 +1,18 @@
 //! A server as a process of its own, for what concerns a process: signals, limits, threads.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
+
+use crate::server::Screen;
 
 /// How long a test waits for what must come: never reached unless something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,6 +21,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Process {
     child: Child,
     stdout: Option<BufReader<ChildStdout>>,
+    arguments: Vec<String>,
+    /// Where its standard output goes once somebody has looked.
+    screen: OnceLock<Screen>,
     address: SocketAddr,
     folder: Arc<TempDir>,
 }
@@ -67,7 +73,28 @@ impl Process {
             let stderr = fs::read_to_string(folder.path().join("stderr")).unwrap();
             panic!("no address in {line:?}; standard error: {stderr}");
         };
-        Self { child, stdout: Some(stdout), address, folder }
+        let arguments = args.iter().map(|&argument| argument.to_owned()).collect();
+        let screen = OnceLock::new();
+        Self { child, stdout: Some(stdout), arguments, screen, address, folder }
+    }
+
+    /// Another server like this one, on the same folder.
+    pub(crate) fn another(&self) -> Self {
+        let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
+        Self::on(Arc::clone(&self.folder), ":", &arguments)
+    }
+
+    /// What it writes to standard output after the first line, as it comes.
+    pub(crate) fn screen(&self) -> &Screen {
+        self.screen.get_or_init(|| {
+            let screen = Screen::default();
+            let stdout = self.stdout.as_ref().unwrap();
+            screen.clone().write_all(stdout.buffer()).unwrap();
+            let mut rest = File::from(stdout.get_ref().as_fd().try_clone_to_owned().unwrap());
+            let mut shown = screen.clone();
+            std::thread::spawn(move || std::io::copy(&mut rest, &mut shown));
+            screen
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

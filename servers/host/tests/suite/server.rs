@@ -1,18 +1,18 @@
 //! A server within the test's own process, or, where the strategy is one of processes, of its own.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
-    Accept, Endpoint, SendPath, ServeReport, Shutdown, Site, SiteOptions, StrategyKind,
+    Accept, Console, Endpoint, SendPath, ServeReport, Shutdown, Site, SiteOptions, StrategyKind,
 };
-use fileserver_proto::{Settings, Timeouts, Wire, WirePin};
+use fileserver_proto::{Service, Settings, Timeouts, Transform, Wire, WirePin};
 use tempfile::TempDir;
 
 use crate::peer::Peer;
@@ -28,9 +28,11 @@ pub(crate) enum Server {
 /// A server of the test's own process.
 pub(crate) struct Within {
     address: SocketAddr,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     kind: StrategyKind,
+    options: SiteOptions,
     site: Arc<Site>,
+    screen: Screen,
     shutdown: Shutdown,
     serving: Option<JoinHandle<io::Result<ServeReport>>>,
 }
@@ -70,12 +72,24 @@ impl Server {
             return Self::Beside(Process::start(&arguments));
         }
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        fs::create_dir(&root).unwrap();
+        fs::create_dir(folder.path().join("root")).unwrap();
+        Self::on(Arc::new(folder), kind, on_conflict, options)
+    }
+
+    fn on(
+        folder: Arc<TempDir>,
+        kind: StrategyKind,
+        on_conflict: OnConflict,
+        options: SiteOptions,
+    ) -> Self {
         // What power cuts leave is not tested here.
         let options_of_store = StoreOptions { durability: Durability::None, on_conflict };
-        let store = Store::open(&root, options_of_store).unwrap();
-        let site = Arc::new(Site::new(store, options));
+        let store = Store::open(&folder.path().join("root"), options_of_store).unwrap();
+        let site_options = options.clone();
+        let mut site = Site::new(store, options);
+        let screen = Screen::default();
+        site.console = Console::on(screen.clone());
+        let site = Arc::new(site);
         let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
         let address = endpoint.local_addr().unwrap();
         let shutdown = Shutdown::new();
@@ -83,7 +97,27 @@ impl Server {
             let (site, shutdown) = (Arc::clone(&site), shutdown.clone());
             std::thread::spawn(move || kind.build().serve(&endpoint, &site, &shutdown))
         };
-        Self::Within(Within { address, folder, kind, site, shutdown, serving: Some(serving) })
+        Self::Within(Within {
+            address,
+            folder,
+            kind,
+            options: site_options,
+            site,
+            screen,
+            shutdown,
+            serving: Some(serving),
+        })
+    }
+
+    /// Another server like this one, on the same folder.
+    pub(crate) fn another(&self) -> Self {
+        match self {
+            Self::Within(server) => {
+                let (folder, options) = (Arc::clone(&server.folder), server.options.clone());
+                Self::on(folder, server.kind, OnConflict::default(), options)
+            }
+            Self::Beside(process) => Self::Beside(process.another()),
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -149,6 +183,27 @@ impl Server {
         }
     }
 
+    /// What the operator was shown once it is so many lines.
+    pub(crate) fn console(&self, lines: usize) -> Vec<String> {
+        let screen = match self {
+            Self::Within(server) => &server.screen,
+            Self::Beside(process) => process.screen(),
+        };
+        let begun = Instant::now();
+        loop {
+            let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
+            let is_shown = |line: &&str| {
+                ["Connected by ", "Sent back ", "127.0.0.1: "].iter().any(|p| line.starts_with(p))
+            };
+            let shown: Vec<_> = shown.lines().filter(is_shown).map(str::to_owned).collect();
+            if shown.len() >= lines {
+                return shown;
+            }
+            assert!(begun.elapsed() < PATIENCE, "only {shown:?} was shown");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Drains the server and checks that no connection ended by a panic.
     pub(crate) fn stop(self) -> ServeReport {
         let report = match self {
@@ -167,6 +222,20 @@ impl Server {
     }
 }
 
+/// What the operator of a server is shown.
+#[derive(Clone, Default)]
+pub(crate) struct Screen(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Drop for Within {
     fn drop(&mut self) {
         if let Some(serving) = self.serving.take() {
@@ -180,7 +249,7 @@ impl Drop for Within {
 /// The same options as flags.
 fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions) -> Vec<String> {
     let SiteOptions { settings, workers, max_connections, accept: _, send_path, drain } = options;
-    let Settings { wire, limits, timeouts, server_name: _ } = settings;
+    let Settings { service, work, wire, limits, timeouts, server_name: _ } = settings;
     let wire = match wire {
         WirePin::Auto => "auto",
         WirePin::Pinned(Wire::Framed) => "framed",
@@ -188,9 +257,25 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions)
         WirePin::Pinned(Wire::Text) => "text",
     };
     // Those that have no flag stay as they are; no test depends on them.
-    let Timeouts { head, stall, idle, linger: _ } = timeouts;
+    let Timeouts { head, stall, idle, quiet: _, linger: _ } = timeouts;
     let milliseconds = |time: &Duration| format!("{}ms", time.as_millis());
-    vec![
+    let (service, transform) = match service {
+        Service::Files => ("files", None),
+        Service::Echo => ("echo", None),
+        Service::Hello => ("hello", None),
+        Service::GreetClose => ("greet-close", None),
+        Service::Message => ("message", None),
+        Service::Ack => ("ack", None),
+        Service::Transform(Transform::Reverse) => ("transform", Some("reverse".to_owned())),
+        Service::Transform(Transform::Upper) => ("transform", Some("upper".to_owned())),
+        Service::Transform(Transform::Length) => ("transform", Some("length".to_owned())),
+        Service::Transform(Transform::Prefix(text)) => ("transform", Some(format!("prefix={text}"))),
+        Service::Date => ("date", None),
+        Service::DateLog => ("date-log", None),
+        Service::Chat => ("chat", None),
+    };
+    let mut arguments = vec![
+        format!("--service={service}"),
         format!("--strategy={}", kind.name()),
         format!("--workers={workers}"),
         format!("--max-connections={max_connections}"),
@@ -203,8 +288,12 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions)
         format!("--stall-timeout={}", milliseconds(stall)),
         format!("--idle-timeout={}", milliseconds(idle)),
         format!("--drain-timeout={}", milliseconds(drain)),
-        "--quiet".to_owned(),
-    ]
+    ];
+    arguments.extend(transform.map(|transform| format!("--transform={transform}")));
+    arguments.extend(work.then(|| "--work".to_owned()));
+    // What else it would tell is not looked at.
+    arguments.extend((service == "files").then(|| "--quiet".to_owned()));
+    arguments
 }
 
 /// Everything in a folder, sorted.

@@ -21,8 +21,10 @@ impl Session {
 
     /// Goes on with an upload's body.
     pub(super) fn read_body(&mut self, io: &mut IoBuffers, now: Now) {
-        if let Sink::Form(_) = self.sink {
-            return self.read_form(io, now);
+        match self.sink {
+            Sink::Form(_) => return self.read_form(io, now),
+            Sink::Message { .. } => return self.read_message(io, now),
+            Sink::File | Sink::Partial(_) => {}
         }
         match self.body.next(&mut io.input, 0) {
             Part::Content(len) => self.proceed(State::Writing { len }),
@@ -88,6 +90,7 @@ impl Session {
                 let len = append.info.len;
                 self.reply(io, &Reply::PartialStored { stored, len }, now);
             }
+            Sink::Message { .. } => unreachable!("a message is not stored"),
         }
     }
 
@@ -106,14 +109,18 @@ impl Session {
     pub(super) fn append(&self) -> &Append {
         match &self.sink {
             Sink::Partial(append) => append,
-            Sink::File | Sink::Form(_) => unreachable!("the request is about a resumable upload"),
+            Sink::File | Sink::Form(_) | Sink::Message { .. } => {
+                unreachable!("the request is about a resumable upload")
+            }
         }
     }
 
     pub(super) fn append_mut(&mut self) -> &mut Append {
         match &mut self.sink {
             Sink::Partial(append) => append,
-            Sink::File | Sink::Form(_) => unreachable!("the request is about a resumable upload"),
+            Sink::File | Sink::Form(_) | Sink::Message { .. } => {
+                unreachable!("the request is about a resumable upload")
+            }
         }
     }
 }
@@ -122,7 +129,7 @@ impl Session {
 pub(super) fn stored_names(sink: &Sink) -> &str {
     match sink {
         Sink::Form(form) => form.names(),
-        Sink::File | Sink::Partial(_) => "",
+        Sink::File | Sink::Partial(_) | Sink::Message { .. } => "",
     }
 }
 

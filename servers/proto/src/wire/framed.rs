@@ -122,6 +122,10 @@ impl Framed {
 
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>) {
         match reply {
+            Reply::Answer(answer) => push_message(output, TEXT, |output| answer.write(output)),
+            Reply::Mail(message) => push_message(output, TEXT, |output| output.push(message)),
+            // Its answer could not be told from another member's message.
+            Reply::Posted => {}
             Reply::Announced => push_message(output, TEXT, |output| output.push(OK.as_bytes())),
             Reply::Stored(stored) => push_message(output, TEXT, |output| {
                 output.push(SAVED.as_bytes());
@@ -135,7 +139,8 @@ impl Framed {
             | Reply::FormStored { .. }
             | Reply::PartialCreated(_)
             | Reply::Partial(_)
-            | Reply::PartialStored { .. } => unreachable!("no framed message asks for this"),
+            | Reply::PartialStored { .. }
+            | Reply::Worked => unreachable!("no framed message asks for this"),
         }
     }
 
@@ -145,6 +150,31 @@ impl Framed {
         let width = size_width(message_type).unwrap_or(8);
         output.push(&[message_type]);
         output.push(&info.len.to_be_bytes()[8 - width..]);
+    }
+}
+
+/// The wire where a service takes messages: they come as [`TEXT`].
+pub(crate) fn decode_message(input: &mut Buffer) -> Decoded {
+    let bytes = input.filled();
+    let Some(&message_type) = bytes.first() else { return Decoded::Incomplete };
+    let width = match (message_type, size_width(message_type)) {
+        (_, Some(width)) => width,
+        (TEXT | GET | ERROR, None) => 2,
+        (_, None) => return refused(Refusal::UnknownMessage, Body::EMPTY, Persist::Close),
+    };
+    let Some(field) = bytes.get(1..=width) else { return Decoded::Incomplete };
+    let left = field.iter().fold(0, |size, &byte| size << 8 | u64::from(byte));
+    input.consume(1 + width);
+    let body = Body::Sized { left };
+    match message_type {
+        TEXT if left > MAX_TEXT_BYTES as u64 => refused(Refusal::TextTooLong, body, Persist::Keep),
+        TEXT => accepted(Request::Upload {
+            sink: Sink::Message { held: 0 },
+            body,
+            expects_continue: false,
+            digest: None,
+        }),
+        _ => refused(Refusal::TextOnly, body, Persist::Keep),
     }
 }
 

@@ -6,10 +6,14 @@
 //! | `/` | GET and HEAD of the listing as text, JSON or a page; POST of a form; POST to begin a resumable upload |
 //! | `/.tus/<id>` | HEAD and PATCH of a resumable upload (see `tus.rs`) |
 //! | any, `*` | OPTIONS |
+//! | `/.work` | GET, where heavy requests are served (see `work.rs`) |
+//!
+//! Where the server is a lab service, there is `/` alone: POST of a message, and GET where there is
+//! an answer without one.
 
 pub(crate) mod base64;
 mod conditions;
-mod date;
+pub(crate) mod date;
 mod digest;
 mod fields;
 mod head;
@@ -20,6 +24,7 @@ mod range;
 pub(crate) mod reply;
 mod target;
 pub(crate) mod tus;
+mod work;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -28,7 +33,7 @@ use super::body::Body;
 use super::form::Form;
 use super::sniff;
 use crate::exchange::{Append, Decoded, Persist, Refusal, Reply, Request, Sink};
-use crate::{Buffer, FileInfo, FileName, Limits, Now, PartialInfo};
+use crate::{Buffer, FileInfo, FileName, Limits, Now, PartialInfo, Service, Settings};
 use conditions::{Conditions, Selection};
 use fields::Fields;
 use head::Scan;
@@ -64,7 +69,7 @@ impl Http {
         &mut self,
         input: &mut Buffer,
         name: &mut FileName,
-        limits: &Limits,
+        settings: &Settings,
         now: Now,
     ) -> Decoded {
         if self.scan.is_at_start() {
@@ -77,13 +82,13 @@ impl Http {
                 return Decoded::Incomplete;
             }
         }
-        let end = match self.scan.head_end(input.filled(), limits) {
+        let end = match self.scan.head_end(input.filled(), &settings.limits) {
             Ok(Some(end)) => end,
             Ok(None) => return Decoded::Incomplete,
             Err(refusal) => return distrusted(refusal),
         };
         self.scan = Scan::default();
-        let decoded = match self.head(&input.filled()[..end], name, limits, now) {
+        let decoded = match self.head(&input.filled()[..end], name, settings, now) {
             Ok(decoded) => decoded,
             Err(refusal) => distrusted(refusal),
         };
@@ -96,9 +101,10 @@ impl Http {
         &mut self,
         head: &[u8],
         name: &mut FileName,
-        limits: &Limits,
+        settings: &Settings,
         now: Now,
     ) -> Result<Decoded, Refusal> {
+        let limits = &settings.limits;
         let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut []);
         let room = &mut room[..limits.headers.min(MAX_HEADERS)];
@@ -132,6 +138,13 @@ impl Http {
 
         let upload = Upload { body: body.unwrap_or(Body::EMPTY), expects_continue };
         let request = match method {
+            _ if !settings.service.is_files() => {
+                self.message(method, target, &fields, &settings.service, upload)
+            }
+            "GET" if settings.work && work::is_asked(target) => {
+                self.asked.resource = Resource::Work;
+                work::read(target).map(Request::Work)
+            }
             "GET" | "HEAD" => self.read(target, &fields, name, now),
             "PUT" => self.put(target, &fields, name, upload),
             "POST" => self.post(target, &fields, name, limits, upload),
@@ -163,6 +176,41 @@ impl Http {
                 Decoded::Refused { refusal, body: body.unwrap_or(Body::EMPTY), persist }
             }
         })
+    }
+
+    /// A message to a lab service.
+    fn message(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &Fields<'_>,
+        service: &Service,
+        upload: Upload,
+    ) -> Result<Request, Refusal> {
+        if !target::path(target)?.is_empty() {
+            return Err(Refusal::NotServedHere);
+        }
+        let answers_alone = service.answers_without_message();
+        self.asked.resource = match answers_alone {
+            true => Resource::Question,
+            false => Resource::Service,
+        };
+        let held_message = Sink::Message { held: 0 };
+        match method {
+            "GET" | "HEAD" if answers_alone => {
+                Ok(Upload { body: Body::EMPTY, ..upload }.into(held_message, None))
+            }
+            "POST" => {
+                origin::check(fields)?;
+                refuse_codings(fields)?;
+                Ok(upload.into(held_message, None))
+            }
+            "OPTIONS" => Ok(Request::Options),
+            "GET" | "HEAD" | "PUT" | "PATCH" | "DELETE" | "TRACE" | "CONNECT" => {
+                Err(Refusal::MethodNotAllowed)
+            }
+            _ => Err(Refusal::MethodUnknown),
+        }
     }
 
     /// GET or HEAD.

@@ -43,6 +43,12 @@ pub(crate) fn from_beginning(input: &[u8]) -> Wire {
     if method > 0 && input[method..].starts_with(b" /") { Wire::Http } else { Wire::Text }
 }
 
+/// Whether an unfinished line begins as a request of the http wire does.
+pub(crate) fn begins_http(line: &[u8]) -> bool {
+    const METHODS: [&[u8]; 5] = [b"GET /", b"HEAD /", b"POST /", b"PUT /", b"OPTIONS "];
+    METHODS.iter().any(|method| line.starts_with(method))
+}
+
 fn from_line(line: &[u8]) -> Wire {
     if names_http(line) { Wire::Http } else { Wire::Text }
 }

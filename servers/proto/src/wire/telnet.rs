@@ -2,7 +2,8 @@
 
 /// Begins a command; twice, it is a literal 0xFF.
 pub(crate) const IAC: u8 = 0xff;
-const SE: u8 = 240;
+/// The command byte of the lowest value: IAC and a lower byte are no command.
+pub(crate) const SE: u8 = 240;
 const SB: u8 = 250;
 const WILL: u8 = 251;
 const DONT: u8 = 254;

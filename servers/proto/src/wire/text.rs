@@ -66,9 +66,7 @@ impl Text {
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>) {
         match reply {
             Reply::Refused { refusal, name, .. } => {
-                output.push(b"ERROR ");
-                super::push_refusal(output, *refusal, name);
-                output.push(b"\r\n");
+                super::push_error_line(output, *refusal, name);
             }
             Reply::Announced
             | Reply::Listing { .. }
@@ -77,7 +75,11 @@ impl Text {
             | Reply::FormStored { .. }
             | Reply::PartialCreated(_)
             | Reply::Partial(_)
-            | Reply::PartialStored { .. } => {
+            | Reply::PartialStored { .. }
+            | Reply::Answer(_)
+            | Reply::Posted
+            | Reply::Mail(_)
+            | Reply::Worked => {
                 unreachable!("a text line only ever asks for a file")
             }
         }

@@ -10,7 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fileserver_proto::{Action, Completion, IoBuffers, Now, Session, Settings, Wire, WirePin};
+use fileserver_proto::{
+    Action, Completion, IoBuffers, Notice, Now, Service, Session, Settings, StoreError, Wire,
+    WirePin, Work,
+};
 
 pub use store::{Faults, MemoryStore, Partial, digest_of};
 
@@ -34,6 +37,18 @@ pub struct Conversation {
     pub cut_off: bool,
     /// It shut its sending side down before.
     pub finished_sending: bool,
+    /// What the operator was shown.
+    pub console: Vec<String>,
+    /// The messages that lines were stored about.
+    pub logged: Vec<String>,
+    /// Storing a line fails.
+    pub log_fails: bool,
+    /// What the other members of the room got.
+    pub posted: Vec<String>,
+    pub worked: Vec<Work>,
+    joined: bool,
+    /// Members of a room may listen for as long as they like.
+    listens: bool,
     /// At most so many bytes go out at a time.
     pub send_bytes: usize,
     /// The peer takes no more once it has so many bytes.
@@ -79,6 +94,7 @@ impl Conversation {
             reason = "an instant can't be made up; it only moves on"
         )]
         let now = Now { instant: Instant::now(), unix_s: DATE_UNIX_S };
+        let listens = settings.service == Service::Chat;
         Self {
             session: Session::new(Arc::new(settings), now),
             store,
@@ -86,6 +102,13 @@ impl Conversation {
             closed: false,
             cut_off: false,
             finished_sending: false,
+            console: Vec::new(),
+            logged: Vec::new(),
+            log_fails: false,
+            posted: Vec::new(),
+            worked: Vec::new(),
+            joined: false,
+            listens,
             send_bytes: usize::MAX,
             blocked_after: None,
             downloading: false,
@@ -149,6 +172,22 @@ impl Conversation {
         self.run()
     }
 
+    /// Another member posts something.
+    pub fn mail(&mut self, message: &[u8]) -> &mut Self {
+        self.actions_allowed += message.len() * ACTIONS_PER_BYTE + 10;
+        self.run();
+        if !self.closed && self.session.takes_mail() {
+            self.session.handle_mail(&mut self.io, message, self.now);
+        }
+        self.run()
+    }
+
+    /// The mailbox has overflowed.
+    pub fn evict(&mut self) -> &mut Self {
+        self.session.handle_eviction(&mut self.io, self.now);
+        self.run()
+    }
+
     pub fn drain(&mut self) -> &mut Self {
         self.session.begin_drain();
         self.run()
@@ -181,7 +220,9 @@ impl Conversation {
         assert_eq!(first, format!("{action:?}"), "the same action until it is completed");
         let waits_for_peer =
             matches!(action, Action::Receive | Action::Send { .. } | Action::SendFile { .. });
-        assert_eq!(deadline.is_some(), waits_for_peer, "the deadline of {action:?}");
+        if !(self.listens && action == Action::Receive) {
+            assert_eq!(deadline.is_some(), waits_for_peer, "the deadline of {action:?}");
+        }
 
         let done = match action {
             Action::Receive => {
@@ -262,6 +303,37 @@ impl Conversation {
                 Completion::Aborted
             }
             Action::ListFiles => Completion::Listed(self.store.list()),
+            Action::Announce { notice, len } => {
+                assert!(len == 0 || notice != Notice::Connected, "nobody has said anything yet");
+                let mut line = String::new();
+                let peer = "192.0.2.1:4711".parse().ok();
+                notice.write(&mut line, peer, &self.io.input.filled()[..len]).unwrap();
+                self.console.push(line);
+                Completion::Announced
+            }
+            Action::Log { len } => {
+                let message = String::from_utf8_lossy(&self.io.input.filled()[..len]);
+                self.logged.push(message.into_owned());
+                Completion::Logged(match self.log_fails {
+                    true => Err(StoreError::Full),
+                    false => Ok(()),
+                })
+            }
+            Action::Join => {
+                assert!(!self.joined, "a session joins once");
+                self.joined = true;
+                Completion::Joined
+            }
+            Action::Post { len } => {
+                assert!(self.joined && len > 0, "a member posts something");
+                let message = String::from_utf8_lossy(&self.io.input.filled()[..len]);
+                self.posted.push(message.into_owned());
+                Completion::Posted
+            }
+            Action::Work { work } => {
+                self.worked.push(work);
+                Completion::Worked
+            }
             Action::FinishSending => {
                 assert!(self.io.output.is_empty(), "nothing is left to send");
                 self.finished_sending = true;

@@ -11,7 +11,7 @@ use rustix::net::SocketFlags;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::link::{Link, News, Order};
+use super::link::{Link, News, Order, Screen};
 use crate::blocking::{Roster, serve_connection};
 use crate::connection::{contained, io_buffers};
 use crate::endpoint::{AcceptError, Endpoint};
@@ -35,6 +35,16 @@ pub(crate) fn inherited() -> io::Result<(Endpoint, Parent)> {
 /// The parent of this process.
 #[derive(Debug)]
 pub(crate) struct Parent(Link);
+
+impl Parent {
+    /// Where lines for the operator are written, a line at a time: standard output is the link.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(crate) fn screen(&self) -> io::Result<Screen> {
+        self.0.screen()
+    }
+}
 
 /// Serves connections until the parent ends or wants this to end.
 ///

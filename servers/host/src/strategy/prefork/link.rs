@@ -11,24 +11,28 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 use crate::report::ServeReport;
 
-/// Longest message: a report with every count at its largest.
-const MESSAGE_BYTES: usize = 512;
+/// Longest message: a line for the operator with every byte of a lab service's message escaped.
+const MESSAGE_BYTES: usize = 32 << 10;
 
 const BUSY: &str = "busy";
 const DRAIN: &str = "drain";
 const END: &str = "end";
+/// What precedes a line for the operator.
+const SHOW: &str = "show ";
 
 /// One side of the link.
 #[derive(Debug)]
 pub(super) struct Link(OwnedFd);
 
 /// What a process tells its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum News {
     /// It has accepted a connection.
     Busy,
     /// It waits for one, and has done this so far.
     Idle(ServeReport),
+    /// It has a line for the operator.
+    Shown(String),
     /// It has ended.
     Gone,
 }
@@ -67,6 +71,7 @@ impl Link {
         match self.receive(&mut message, RecvFlags::DONTWAIT) {
             Ok("") => Some(News::Gone),
             Ok(BUSY) => Some(News::Busy),
+            Ok(text) if text.starts_with(SHOW) => Some(News::Shown(text[SHOW.len()..].to_owned())),
             Ok(report) => match report.parse() {
                 Ok(report) => Some(News::Idle(report)),
                 Err(error) => {
@@ -84,6 +89,7 @@ impl Link {
         match news {
             News::Busy => self.send(BUSY, SendFlags::empty()),
             News::Idle(report) => self.send(&report.to_string(), SendFlags::empty()),
+            News::Shown(line) => self.send(&format!("{SHOW}{line}"), SendFlags::empty()),
             News::Gone => {}
         }
     }
@@ -125,6 +131,26 @@ impl Link {
     }
 }
 
+/// Where a process writes lines for the operator: its parent shows them.
+pub(crate) struct Screen(Link);
+
+impl Link {
+    pub(super) fn screen(&self) -> io::Result<Screen> {
+        Ok(Screen(Self(self.0.try_clone()?)))
+    }
+}
+
+impl io::Write for Screen {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.tell(News::Shown(String::from_utf8_lossy(line).into_owned()));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -142,8 +168,10 @@ mod tests {
         assert_eq!(parent.hear(), None);
         let report = ServeReport { requests: u64::MAX, ..ServeReport::default() };
         child.tell(News::Busy);
+        child.tell(News::Shown("a line\n".to_owned()));
         child.tell(News::Idle(report));
         assert_eq!(parent.hear(), Some(News::Busy));
+        assert_eq!(parent.hear(), Some(News::Shown("a line\n".to_owned())));
         assert_eq!(parent.hear(), Some(News::Idle(report)));
         parent.order(Order::Drain);
         parent.order(Order::End);

@@ -56,6 +56,19 @@ pub(super) fn format(unix_s: u64) -> HttpDate {
     date
 }
 
+/// The date as Java's `Date` and the `date` of the C locale write it, in UTC:
+/// `Sun Nov 06 08:49:37 UTC 1994`.
+pub(crate) fn plain(unix_s: u64) -> [u8; 28] {
+    let http = cached(unix_s);
+    let mut date = *b"*** *** ** **:**:** UTC ****";
+    date[..3].copy_from_slice(&http[..3]);
+    date[4..7].copy_from_slice(&http[8..11]);
+    date[8..10].copy_from_slice(&http[5..7]);
+    date[11..19].copy_from_slice(&http[17..25]);
+    date[24..].copy_from_slice(&http[12..16]);
+    date
+}
+
 /// Reads a date in any of the three forms that HTTP knows (RFC 9110, 5.6.7), as seconds since
 /// 1970-01-01 UTC. `now_s` tells the century of a year of two digits.
 pub(super) fn parse(value: &[u8], now_s: u64) -> Option<i64> {
@@ -158,6 +171,7 @@ mod tests {
             assert_eq!(std::str::from_utf8(&format(unix_s)), Ok(date));
             assert_eq!(cached(unix_s), format(unix_s));
         }
+        assert_eq!(&plain(784_111_777), b"Sun Nov 06 08:49:37 UTC 1994");
     }
 
     #[test]

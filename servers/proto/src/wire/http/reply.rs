@@ -39,6 +39,30 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
         Reply::Listing { entries, server_name } => {
             write_listing(output, entries, server_name, context);
         }
+        Reply::Answer(answer) => {
+            begin(output, "200 OK", context);
+            push_field(output, "Content-Type", "text/plain; charset=utf-8");
+            push_field(output, "Cache-Control", "no-store");
+            end(output, Some(answer.len() as u64), context);
+            if !context.asked.is_head {
+                answer.write(output);
+            }
+        }
+        Reply::Posted => {
+            begin(output, "204 No Content", context);
+            end(output, None, context);
+        }
+        Reply::Mail(_) => unreachable!("http has no way to bring what was not asked for"),
+        Reply::Worked => {
+            begin(output, "200 OK", context);
+            push_field(output, "Cache-Control", "no-store");
+            write_text(output, &["worked\n"], context);
+        }
+        Reply::Options { .. } if context.asked.resource.is_service() => {
+            begin(output, "204 No Content", context);
+            push_field(output, "Allow", context.asked.resource.methods());
+            end(output, None, context);
+        }
         Reply::Options { upload_bytes } => {
             begin(output, "204 No Content", context);
             push_field(output, "Allow", context.asked.resource.methods());
@@ -261,11 +285,13 @@ fn status(refusal: Refusal) -> &'static str {
         | Refusal::UnexpectedMessage
         | Refusal::UnknownMessage
         | Refusal::TextTooLong
+        | Refusal::TextOnly
+        | Refusal::TextNotUtf8
         | Refusal::LineTooLong => "400 Bad Request",
         Refusal::Store(StoreError::NotAFile | StoreError::Denied) | Refusal::CrossOrigin => {
             "403 Forbidden"
         }
-        Refusal::Store(StoreError::NotFound) => "404 Not Found",
+        Refusal::Store(StoreError::NotFound) | Refusal::NotServedHere => "404 Not Found",
         Refusal::MethodNotAllowed => "405 Method Not Allowed",
         Refusal::TimedOut => "408 Request Timeout",
         Refusal::Store(StoreError::NoFolder | StoreError::NameTaken) | Refusal::OffsetMismatch => {
@@ -287,7 +313,9 @@ fn status(refusal: Refusal) -> &'static str {
         Refusal::MethodUnknown | Refusal::TransferCodingUnknown | Refusal::ConditionalUpload => {
             "501 Not Implemented"
         }
-        Refusal::Store(StoreError::Overloaded) => "503 Service Unavailable",
+        Refusal::Store(StoreError::Overloaded) | Refusal::ReadsTooSlowly => {
+            "503 Service Unavailable"
+        }
         Refusal::VersionNotSupported => "505 HTTP Version Not Supported",
         Refusal::Store(StoreError::Full) => "507 Insufficient Storage",
     }

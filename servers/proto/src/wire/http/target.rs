@@ -18,6 +18,12 @@ pub(super) enum Resource {
     File,
     /// A resumable upload.
     Upload,
+    /// A lab service, to which messages are posted.
+    Service,
+    /// The same where it has an answer without a message.
+    Question,
+    /// Where work is asked for.
+    Work,
 }
 
 impl Resource {
@@ -32,6 +38,10 @@ impl Resource {
         })
     }
 
+    pub(super) fn is_service(self) -> bool {
+        matches!(self, Self::Service | Self::Question)
+    }
+
     /// The methods that it knows.
     pub(super) fn methods(self) -> &'static str {
         match self {
@@ -39,6 +49,9 @@ impl Resource {
             Self::Root => "GET, HEAD, POST, OPTIONS",
             Self::File => "GET, HEAD, PUT, OPTIONS",
             Self::Upload => "GET, HEAD, PUT, PATCH, OPTIONS",
+            Self::Service => "POST, OPTIONS",
+            Self::Question => "GET, HEAD, POST, OPTIONS",
+            Self::Work => "GET",
         }
     }
 }

@@ -1,0 +1,199 @@
+//! The room whose members hear each other, and their mailboxes.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use slab::Slab;
+
+/// Most messages that wait for one member,
+const MAILBOX_MESSAGES: usize = 1024;
+/// and most bytes of them; whoever reads more slowly than that is dropped, so that nobody can make
+/// the server keep what it does not read.
+const MAILBOX_BYTES: usize = 256 << 10;
+
+/// Members and their mailboxes. All members get all messages in the same order.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Arc<Mutex<Slab<Arc<Mailbox>>>>);
+
+/// What waits for one member.
+#[derive(Debug)]
+struct Mailbox {
+    /// There is something to be looked for.
+    rings: AtomicBool,
+    mail: Mutex<Mail>,
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct Mail {
+    messages: VecDeque<Arc<[u8]>>,
+    bytes: usize,
+    has_overflowed: bool,
+}
+
+/// A member's place in the room, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    members: Arc<Mutex<Slab<Arc<Mailbox>>>>,
+    mailbox: Arc<Mailbox>,
+    key: usize,
+}
+
+/// What a member finds in its mailbox.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    Message(Arc<[u8]>),
+    /// It had not been emptied for so long that there was no more room: nothing will come.
+    Overflow,
+}
+
+impl Room {
+    /// Adds a member that is woken when something comes for it.
+    pub(crate) fn join(&self, waker: Waker) -> Membership {
+        let mail = Mutex::new(Mail::default());
+        let mailbox = Arc::new(Mailbox { rings: AtomicBool::new(false), mail, waker });
+        let key = lock(&self.0).insert(Arc::clone(&mailbox));
+        Membership { members: Arc::clone(&self.0), mailbox, key }
+    }
+}
+
+impl Membership {
+    /// Puts a message into every other member's mailbox.
+    pub(crate) fn post(&self, message: &[u8]) {
+        let message: Arc<[u8]> = message.into();
+        for (key, member) in lock(&self.members).iter() {
+            if key != self.key {
+                member.put(&message);
+            }
+        }
+    }
+
+    /// Takes out the oldest message. Costs a look at a flag where there is none.
+    pub(crate) fn take(&self) -> Found {
+        if !self.mailbox.rings.load(Ordering::Acquire) {
+            return Found::Nothing;
+        }
+        let mut mail = lock(&self.mailbox.mail);
+        if mail.has_overflowed {
+            return Found::Overflow;
+        }
+        match mail.messages.pop_front() {
+            Some(message) => {
+                mail.bytes -= message.len();
+                Found::Message(message)
+            }
+            None => {
+                // Under the lock, so that no message that comes meanwhile is overlooked.
+                self.mailbox.rings.store(false, Ordering::Release);
+                Found::Nothing
+            }
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        lock(&self.members).remove(self.key);
+    }
+}
+
+impl Mailbox {
+    fn put(&self, message: &Arc<[u8]>) {
+        let mut mail = lock(&self.mail);
+        if mail.has_overflowed {
+            return;
+        }
+        if mail.messages.len() == MAILBOX_MESSAGES || mail.bytes + message.len() > MAILBOX_BYTES {
+            *mail = Mail { has_overflowed: true, ..Mail::default() };
+        } else {
+            mail.bytes += message.len();
+            mail.messages.push_back(Arc::clone(message));
+        }
+        let has_rung = self.rings.swap(true, Ordering::AcqRel);
+        let must_wake = !has_rung || mail.has_overflowed;
+        drop(mail);
+        if must_wake {
+            self.waker.wake_by_ref();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn member(room: &Room) -> (Membership, Arc<Count>) {
+        let count = Arc::new(Count::default());
+        (room.join(Waker::from(Arc::clone(&count))), count)
+    }
+
+    fn message(text: &str) -> Found {
+        Found::Message(text.as_bytes().into())
+    }
+
+    #[test]
+    fn a_message_goes_to_every_other_member_in_order() {
+        let room = Room::default();
+        let [(a, _), (b, woken), (c, _)] = [(); 3].map(|()| member(&room));
+        a.post(b"one");
+        c.post(b"two");
+        assert_eq!(
+            [b.take(), b.take(), b.take()],
+            [message("one"), message("two"), Found::Nothing]
+        );
+        assert_eq!([a.take(), a.take()], [message("two"), Found::Nothing]);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "woken once for what it has not looked at");
+        a.post(b"three");
+        assert_eq!(woken.0.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn whoever_has_left_gets_nothing() {
+        let room = Room::default();
+        let (a, _) = member(&room);
+        let (b, woken) = member(&room);
+        drop(b);
+        a.post(b"one");
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+        let (c, _) = member(&room);
+        assert_eq!(c.take(), Found::Nothing);
+    }
+
+    #[test]
+    fn a_mailbox_that_nobody_empties_overflows_and_frees_its_memory() {
+        let room = Room::default();
+        let ((a, _), (slow, woken), (fast, _)) = (member(&room), member(&room), member(&room));
+        for _ in 0..=MAILBOX_MESSAGES {
+            a.post(b"x");
+            assert_eq!(fast.take(), message("x"));
+        }
+        assert_eq!(slow.take(), Found::Overflow);
+        assert_eq!(lock(&slow.mailbox.mail).messages.capacity(), 0);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 2);
+
+        let (large, _) = member(&room);
+        for _ in 0..=MAILBOX_BYTES / 4096 {
+            a.post(&[b'x'; 4096]);
+        }
+        assert_eq!(large.take(), Found::Overflow);
+    }
+}

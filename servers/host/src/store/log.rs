@@ -1,0 +1,83 @@
+//! Numbered files of one line each, for the logging lab service.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
+
+use fileserver_proto::service::write_log_line;
+use fileserver_proto::{Now, StoreError};
+use rustix::fs::{Dir, OFlags};
+use rustix::io::Errno;
+
+use super::{Store, Upload, error, open_beneath};
+
+/// The number that is most likely free next; not known before the first line.
+#[derive(Debug, Default)]
+pub(super) struct Numbers(Mutex<Option<u64>>);
+
+/// Writes the line to a temporary, then gives that the next number's name in one exclusive step:
+/// who comes second, in this process or another, takes the number after it.
+pub(super) fn store(
+    store: &Store,
+    now: Now,
+    peer: Option<SocketAddr>,
+    message: &[u8],
+) -> Result<(), StoreError> {
+    let mut line = String::new();
+    write_log_line(&mut line, now, peer, message).expect("a string takes any text");
+    let mut file = Upload::create(store, None, None)?;
+    file.write(line.as_bytes())?;
+    file.sync()?;
+    let mut next = store.log_numbers.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut number = match *next {
+        Some(number) => number,
+        None => first_free(&store.root)
+            .map_err(|errno| error::in_general(errno, "reading the folder of the log's files"))?,
+    };
+    while !file.publish(&name(number))? {
+        number += 1;
+    }
+    *next = Some(number + 1);
+    drop(next);
+    file.sync_folder()
+}
+
+fn name(number: u64) -> String {
+    format!("log{number}.txt")
+}
+
+/// The number after the highest in a folder.
+fn first_free(root: impl AsFd) -> Result<u64, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut dir = Dir::new(open_beneath(root, ".", flags)?)?;
+    let mut first = 0;
+    while let Some(entry) = dir.read() {
+        let entry = entry?;
+        if let Some(number) = entry.file_name().to_str().ok().and_then(number) {
+            first = first.max(number.saturating_add(1));
+        }
+    }
+    Ok(first)
+}
+
+/// The number of a file's name, where it is one of the log.
+fn number(file: &str) -> Option<u64> {
+    let digits = file.strip_prefix("log")?.strip_suffix(".txt")?;
+    let number = digits.parse().ok()?;
+    (name(number) == file).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_log_have_numbers() {
+        assert_eq!(number("log0.txt"), Some(0));
+        assert_eq!(number("log120.txt"), Some(120));
+        for other in ["log.txt", "log01.txt", "log+1.txt", "log1.txt.bak", "log-1.txt", "blog1.txt"]
+        {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The room: one connection's lines on all others.
+
+use fileserver::StrategyKind;
+use fileserver_proto::Service;
+
+use crate::peer::{Message, Peer, framed_name, http};
+use crate::server::Server;
+
+fn room(kind: StrategyKind) -> Server {
+    Server::with(kind, |options| options.settings.service = Service::Chat)
+}
+
+/// So many members, all of whom have joined.
+fn members<const N: usize>(server: &Server) -> [Peer; N] {
+    let before = server.console(0).len();
+    let members = [(); N].map(|()| server.connect());
+    server.console(before + N);
+    members
+}
+
+pub(crate) fn a_line_goes_to_every_other_member(kind: StrategyKind) {
+    let server = room(kind);
+    let mut members: [Peer; 20] = members(&server);
+    for round in 0..3 {
+        for sender in 0..members.len() {
+            let line = format!("line {round} of {sender}, caf\u{e9}");
+            members[sender].send(format!("{line}\n"));
+            for (number, member) in members.iter_mut().enumerate() {
+                if number != sender {
+                    assert_eq!(member.line(), format!("{line}\r\n"));
+                }
+            }
+        }
+    }
+    drop(members);
+    server.wait_until_deserted();
+    assert_eq!(server.stop().connections, 20);
+}
+
+pub(crate) fn two_talk_at_once(kind: StrategyKind) {
+    const LINES: usize = 500;
+    let server = room(kind);
+    let mut members: [Peer; 2] = members(&server);
+    std::thread::scope(|scope| {
+        for (number, member) in members.iter_mut().enumerate() {
+            scope.spawn(move || {
+                for line in 0..LINES {
+                    member.send(format!("{number} says {line}\n"));
+                    // No more ahead of the other than a mailbox holds.
+                    assert_eq!(member.line(), format!("{} says {line}\r\n", 1 - number));
+                }
+            });
+        }
+    });
+}
+
+pub(crate) fn whoever_leaves_is_not_missed(kind: StrategyKind) {
+    let server = room(kind);
+    let [mut a, b, mut c]: [Peer; 3] = members(&server);
+    b.reset();
+    a.send("after b\n");
+    assert_eq!(c.line(), "after b\r\n");
+    c.send("without end").finish_sending();
+    assert_eq!(a.line(), "without end\r\n");
+    assert_eq!(c.rest(), b"");
+    let [mut d]: [Peer; 1] = members(&server);
+    a.send("for d\n");
+    assert_eq!(d.line(), "for d\r\n", "and nothing from before it came");
+}
+
+pub(crate) fn a_member_that_does_not_read_is_dropped_and_the_room_goes_on(kind: StrategyKind) {
+    let server = room(kind);
+    let [mut sender, mut reader]: [Peer; 2] = members(&server);
+    let mut slow = Peer::connect_narrow(server.address());
+    server.console(3);
+    // More than the sockets' buffers and a mailbox hold.
+    let line = "x".repeat(4000);
+    let mut sent = 0_u64;
+    while sent < 24 << 20 {
+        for _ in 0..50 {
+            sender.send(format!("{line}\n"));
+            sent += 4001;
+        }
+        for _ in 0..50 {
+            assert_eq!(reader.line().len(), 4002);
+        }
+    }
+    let heard = String::from_utf8(slow.rest()).unwrap();
+    assert!((heard.len() as u64) < sent);
+    sender.send("still here\n");
+    assert_eq!(reader.line(), "still here\r\n");
+    if heard.contains("ERROR") {
+        assert!(heard.ends_with("ERROR you read too slowly, the room goes on without you\r\n"));
+    }
+}
+
+pub(crate) fn idle_members_do_not_delay_a_drain(kind: StrategyKind) {
+    let server = room(kind);
+    let mut members: [Peer; 5] = members(&server);
+    let report = server.stop();
+    assert_eq!((report.connections, report.broken), (5, 0));
+    for member in &mut members {
+        assert_eq!(member.rest(), b"");
+    }
+}
+
+pub(crate) fn framed_http_and_text_meet(kind: StrategyKind) {
+    let server = room(kind);
+    let [mut text, mut framed]: [Peer; 2] = members(&server);
+    // An empty message shows the wire and goes to nobody.
+    framed.send(framed_name("")).send(framed_name("from framed"));
+    assert_eq!(text.line(), "from framed\r\n");
+    let reply =
+        server.connect().send(http("POST /", "Content-Length: 9\r\n")).send("from http").reply();
+    assert_eq!(reply.status, 204, "{reply:?}");
+    assert_eq!(text.line(), "from http\r\n");
+    assert_eq!(framed.message(), Message::Text("from http".to_owned()));
+    text.send("from text\n");
+    assert_eq!(framed.message(), Message::Text("from text".to_owned()));
+}

@@ -1,0 +1,307 @@
+//! The small services of socket courses' exercises, beside the file service: what they answer to
+//! a message, and what they have the server tell its operator.
+
+use std::fmt::{self, Write};
+use std::net::SocketAddr;
+
+use crate::wire::http::date;
+use crate::{Buffer, Now};
+
+/// Longest message in bytes: what goes beyond is dropped.
+pub const MESSAGE_BYTES: usize = 4096;
+
+/// The question that the date services know.
+const QUESTION: &str = "what time is it";
+
+/// What a server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Service {
+    /// Files up and down.
+    #[default]
+    Files,
+    /// The message itself.
+    Echo,
+    /// That it got the message and sends it back.
+    Hello,
+    /// Nothing: the operator is told of the connection, which is closed.
+    GreetClose,
+    /// `Message: ` and the message, which the operator is shown.
+    Message,
+    /// `I have received: ` and the message, which the operator is shown; then it closes.
+    Ack,
+    /// The message, transformed.
+    Transform(Transform),
+    /// The time, for whoever asks `what time is it?`.
+    Date,
+    /// The same; each request is noted in a new numbered file.
+    DateLog,
+    /// Every line goes to all other members.
+    Chat,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transform {
+    /// Its characters backwards; its bytes, where it is not UTF-8.
+    Reverse,
+    /// In capital letters.
+    Upper,
+    /// How many characters it has, or bytes where it is not UTF-8.
+    Length,
+    /// With this text before it.
+    Prefix(String),
+}
+
+impl Service {
+    /// Whether it serves files, not messages.
+    pub fn is_files(&self) -> bool {
+        *self == Self::Files
+    }
+
+    /// Whether it has an answer for whoever sends no message at all, as in a GET.
+    pub(crate) fn answers_without_message(&self) -> bool {
+        matches!(self, Self::Date | Self::DateLog)
+    }
+
+    /// What it says to a message.
+    pub(crate) fn answer<'a>(&'a self, message: &'a [u8], now: Now) -> Answer<'a> {
+        let (before, content, after) = match self {
+            Self::Hello => {
+                ("I got \"", Content::Same(message), "\" from you and I am sending it back.")
+            }
+            Self::Message => ("Message: ", Content::Same(message), ""),
+            Self::Ack => ("I have received: ", Content::Same(message), ""),
+            Self::Transform(Transform::Prefix(prefix)) => (&**prefix, Content::Same(message), ""),
+            Self::Transform(Transform::Reverse) => ("", Content::Reversed(message), ""),
+            Self::Transform(Transform::Upper) => ("", Content::Upper(message), ""),
+            Self::Transform(Transform::Length) => ("", Content::Number(characters(message)), ""),
+            Self::Date | Self::DateLog if is_question(message) => {
+                ("", Content::Date(date::plain(now.unix_s)), "")
+            }
+            Self::Date | Self::DateLog => {
+                ("I only tell the time, ask: what time is it?", Content::Same(b""), "")
+            }
+            Self::Echo | Self::Files | Self::GreetClose | Self::Chat => {
+                ("", Content::Same(message), "")
+            }
+        };
+        Answer { before, content, after }
+    }
+}
+
+/// Whether a message asks for the time; none at all does, too.
+fn is_question(message: &[u8]) -> bool {
+    let message = message.trim_ascii();
+    let message = message.strip_suffix(b"?").unwrap_or(message).trim_ascii_end();
+    message.is_empty() || message.eq_ignore_ascii_case(QUESTION.as_bytes())
+}
+
+fn characters(message: &[u8]) -> u64 {
+    std::str::from_utf8(message).map_or(message.len(), |text| text.chars().count()) as u64
+}
+
+/// What a service says to a message, to be written into a buffer without a detour.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    before: &'a str,
+    content: Content<'a>,
+    after: &'a str,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    Same(&'a [u8]),
+    Reversed(&'a [u8]),
+    Upper(&'a [u8]),
+    Number(u64),
+    Date([u8; 28]),
+}
+
+impl Answer<'_> {
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        let content = match &self.content {
+            Content::Same(message) | Content::Reversed(message) => message.len(),
+            Content::Upper(message) => upper(message).map(|(_, len)| len).sum(),
+            Content::Number(number) => number.checked_ilog10().map_or(1, |log| log as usize + 1),
+            Content::Date(date) => date.len(),
+        };
+        self.before.len() + content + self.after.len()
+    }
+
+    /// Appends it.
+    pub(crate) fn write(&self, output: &mut Buffer) {
+        output.push(self.before.as_bytes());
+        match &self.content {
+            Content::Same(message) => output.push(message),
+            Content::Reversed(message) => match std::str::from_utf8(message) {
+                Ok(text) => text.chars().rev().for_each(|c| push_char(output, c)),
+                Err(_) => message.iter().rev().for_each(|byte| output.push(&[*byte])),
+            },
+            Content::Upper(message) => {
+                upper(message).for_each(|(bytes, len)| output.push(&bytes[..len]));
+            }
+            Content::Number(number) => output.push_decimal(*number),
+            Content::Date(date) => output.push(date),
+        }
+        output.push(self.after.as_bytes());
+    }
+}
+
+fn push_char(output: &mut Buffer, c: char) {
+    output.push(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// The message in capital letters, a character at a time; bytes that are not UTF-8 stay.
+fn upper(message: &[u8]) -> impl Iterator<Item = ([u8; 4], usize)> {
+    message.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().flat_map(char::to_uppercase).map(|c| {
+            let mut bytes = [0; 4];
+            let len = c.encode_utf8(&mut bytes).len();
+            (bytes, len)
+        });
+        valid.chain(chunk.invalid().iter().map(|&byte| ([byte, 0, 0, 0], 1)))
+    })
+}
+
+/// What the operator is shown of a lab service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// A connection was accepted.
+    Connected,
+    /// A message has come.
+    Received,
+    /// The message was sent back.
+    SentBack,
+}
+
+impl Notice {
+    /// Writes the line, without its end, for a `message` of that `peer`; no peer can put control
+    /// characters into it.
+    ///
+    /// # Errors
+    /// Those of `output`.
+    pub fn write(
+        self,
+        output: &mut impl Write,
+        peer: Option<SocketAddr>,
+        message: &[u8],
+    ) -> fmt::Result {
+        match self {
+            Self::Connected => write!(output, "Connected by {}", Peer(peer)),
+            Self::Received => match peer {
+                Some(peer) => write!(output, "{}: {}", peer.ip(), Printable(message)),
+                None => write!(output, "{}: {}", Peer(peer), Printable(message)),
+            },
+            Self::SentBack => {
+                write!(output, "Sent back \"{}\" to: {}", Printable(message), Peer(peer))
+            }
+        }
+    }
+}
+
+/// Writes the line that `date-log` stores about a request: when, who and what.
+///
+/// # Errors
+/// Those of `output`.
+pub fn write_log_line(
+    output: &mut impl Write,
+    now: Now,
+    peer: Option<SocketAddr>,
+    message: &[u8],
+) -> fmt::Result {
+    let date = date::plain(now.unix_s);
+    let date = std::str::from_utf8(&date).unwrap_or_default();
+    writeln!(output, "{date} {} {}", Peer(peer), Printable(message))
+}
+
+/// A peer's address; one that is gone has none.
+struct Peer(Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{address}"),
+            None => f.write_str("somebody who is gone"),
+        }
+    }
+}
+
+/// Text as it is, but for what would act on a terminal or is not UTF-8: that is escaped.
+struct Printable<'a>(&'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c.is_control() {
+                    true => write!(f, "{}", c.escape_default())?,
+                    false => f.write_char(c)?,
+                }
+            }
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(service: &Service, message: &[u8]) -> String {
+        #[expect(clippy::disallowed_methods, reason = "an instant can't be made up")]
+        let now = Now { instant: std::time::Instant::now(), unix_s: 784_111_777 };
+        let answer = service.answer(message, now);
+        let mut output = Buffer::default();
+        answer.write(&mut output);
+        assert_eq!(output.len(), answer.len());
+        output.filled().escape_ascii().to_string()
+    }
+
+    #[test]
+    fn every_transform_keeps_characters_whole() {
+        let all = |transform, message: &str| {
+            let output = answer(&Service::Transform(transform), message.as_bytes());
+            output.replace("\\\"", "\"")
+        };
+        assert_eq!(all(Transform::Reverse, "abc"), "cba");
+        assert_eq!(all(Transform::Reverse, "a\u{e9}"), "\\xc3\\xa9a");
+        assert_eq!(all(Transform::Upper, "stra\u{df}e 1"), "STRASSE 1");
+        assert_eq!(all(Transform::Length, "h\u{e9}llo"), "5");
+        assert_eq!(all(Transform::Length, ""), "0");
+        assert_eq!(all(Transform::Prefix("> ".to_owned()), "abc"), "> abc");
+        let bytes = |transform, message| answer(&Service::Transform(transform), message);
+        assert_eq!(bytes(Transform::Reverse, b"a\xffb"), "b\\xffa");
+        assert_eq!(bytes(Transform::Upper, b"a\xffb\xc3"), "A\\xffB\\xc3");
+        assert_eq!(bytes(Transform::Length, b"a\xffb"), "3");
+    }
+
+    #[test]
+    fn the_time_is_told_to_whoever_asks_for_it() {
+        for question in ["what time is it?", "What time is it", " WHAT TIME IS IT ? ", ""] {
+            assert_eq!(answer(&Service::Date, question.as_bytes()), "Sun Nov 06 08:49:37 UTC 1994");
+        }
+        for other in ["what time is it now?", "hello"] {
+            let answer = answer(&Service::Date, other.as_bytes());
+            assert!(answer.contains("what time is it?"), "{answer}");
+        }
+    }
+
+    #[test]
+    fn notices_cannot_act_on_a_terminal() {
+        let peer = "127.0.0.1:4711".parse().ok();
+        let line = |notice: Notice, peer, message: &[u8]| {
+            let mut line = String::new();
+            notice.write(&mut line, peer, message).unwrap();
+            line
+        };
+        assert_eq!(line(Notice::Connected, peer, b""), "Connected by 127.0.0.1:4711");
+        assert_eq!(line(Notice::Received, peer, "h\u{e9}".as_bytes()), "127.0.0.1: h\u{e9}");
+        assert_eq!(
+            line(Notice::SentBack, peer, b"a\x1b[2J\r\nb\xff"),
+            "Sent back \"a\\u{1b}[2J\\r\\nb\\xff\" to: 127.0.0.1:4711"
+        );
+        assert_eq!(line(Notice::Connected, None, b""), "Connected by somebody who is gone");
+    }
+}

@@ -1,0 +1,208 @@
+//! How a session talks to a lab service's peer: messages in, answers out.
+
+use std::sync::Arc;
+
+use super::{SKIPPED_BYTES, Session, State};
+use crate::exchange::{Persist, Refusal, Reply, Sink};
+use crate::service::MESSAGE_BYTES;
+use crate::wire::body::Part;
+use crate::{Completion, IoBuffers, Notice, Now, Service, Wire};
+
+/// Where a session of that service begins.
+pub(super) fn first_state(service: &Service) -> State {
+    match service {
+        Service::Hello | Service::GreetClose => State::Announcing { notice: Notice::Connected },
+        Service::Chat => State::Joining,
+        Service::Files
+        | Service::Echo
+        | Service::Message
+        | Service::Ack
+        | Service::Transform(_)
+        | Service::Date
+        | Service::DateLog => State::Awaiting { begun: false },
+    }
+}
+
+impl Session {
+    /// Whether [`handle_mail`](Self::handle_mail) may be called: the session waits for its peer, or
+    /// is sending mail.
+    pub fn takes_mail(&self) -> bool {
+        matches!(self.state, State::Awaiting { .. } | State::Delivering)
+    }
+
+    /// Takes another member's message, to be sent to the peer. May withdraw the outstanding
+    /// action, and writes to `io.output`: not to be called while a driver has a send of that under
+    /// way.
+    pub fn handle_mail(&mut self, io: &mut IoBuffers, message: &[u8], now: Now) {
+        // Http has no way to bring what was not asked for.
+        if !self.takes_mail() || self.codec.wire() == Some(Wire::Http) {
+            return;
+        }
+        self.codec.reply(&mut io.output, &Reply::Mail(message), true, now);
+        if self.state != State::Delivering {
+            self.state = State::Delivering;
+            self.wait(self.settings.timeouts.stall, now);
+        }
+    }
+
+    /// Tells a member that its mailbox has overflowed, and ends the connection. To be called as
+    /// [`handle_mail`](Self::handle_mail) is.
+    pub fn handle_eviction(&mut self, io: &mut IoBuffers, now: Now) {
+        if !self.takes_mail() || self.codec.wire() == Some(Wire::Http) {
+            return;
+        }
+        self.persist = Persist::Close;
+        self.name.clear();
+        let refusal = Refusal::ReadsTooSlowly;
+        let reply = Reply::Refused { refusal, name: &self.name, stored: "" };
+        self.codec.reply(&mut io.output, &reply, false, now);
+        self.state = State::Replying;
+        // It had its time already.
+        self.wait(self.settings.timeouts.linger, now);
+    }
+
+    /// What came of an action that only services ask for.
+    pub(super) fn handle_service_completion(
+        &mut self,
+        io: &mut IoBuffers,
+        state: State,
+        done: Completion,
+        now: Now,
+    ) {
+        match (state, done) {
+            (State::Announcing { notice: Notice::Connected }, Completion::Announced) => {
+                if self.settings.service == Service::GreetClose {
+                    self.proceed(State::FinishingSending);
+                } else {
+                    self.await_request(io, now);
+                }
+            }
+            (State::Announcing { notice: Notice::Received }, Completion::Announced)
+            | (State::Logging, Completion::Logged(Ok(()))) => self.answer(io, now),
+            (State::Announcing { notice: Notice::SentBack }, Completion::Announced) => {
+                self.drop_message(io);
+                self.finish_request(io, now);
+            }
+            (State::Logging, Completion::Logged(Err(error))) => {
+                self.refuse(io, Refusal::Store(error), now);
+            }
+            (State::Joining, Completion::Joined) => {
+                self.proceed(State::Announcing { notice: Notice::Connected });
+            }
+            (State::Delivering, Completion::Sent) => self.await_request(io, now),
+            (State::Posting, Completion::Posted) => {
+                self.drop_message(io);
+                self.reply(io, &Reply::Posted, now);
+            }
+            (State::Working { .. }, Completion::Worked) => self.reply(io, &Reply::Worked, now),
+            (state, done) => panic!("{done:?} is no completion of {state:?}"),
+        }
+    }
+
+    /// How much of the message is at the input's start, in bytes.
+    pub(super) fn held(&self) -> usize {
+        match self.sink {
+            Sink::Message { held } => usize::from(held),
+            Sink::File | Sink::Form(_) | Sink::Partial(_) => 0,
+        }
+    }
+
+    /// Waits for a request, or for the rest of the one that has begun to come.
+    fn await_request(&mut self, io: &mut IoBuffers, now: Now) {
+        let begun = !io.input.is_empty();
+        self.state = State::Awaiting { begun };
+        if !begun {
+            self.wait_for_request(now);
+        } else if self.codec.may_end_by_silence(&self.settings.service) {
+            self.wait(self.settings.timeouts.quiet, now);
+        } else {
+            self.wait(self.settings.timeouts.head, now);
+        }
+    }
+
+    /// Takes what has come of a line for a message, as no more comes.
+    pub(super) fn end_by_silence(&mut self, io: &mut IoBuffers, now: Now) {
+        if self.codec.begins_http(io.input.filled()) {
+            self.codec.guess(io.input.filled(), &self.settings.service);
+            self.wait(self.settings.timeouts.head, now);
+        } else {
+            self.decode_until(io, true, true, now);
+        }
+    }
+
+    /// Begins to gather a message.
+    pub(super) fn begin_message(&mut self, io: &mut IoBuffers, expects_continue: bool, now: Now) {
+        if self.body.left().is_some_and(|left| left > SKIPPED_BYTES) {
+            self.forgo_held_back_body(expects_continue);
+            return self.refuse(io, Refusal::TooLarge, now);
+        }
+        self.body.limit(SKIPPED_BYTES);
+        self.ask_for_body(io, expects_continue, now);
+    }
+
+    /// Goes on with gathering a message; what is over its greatest length is dropped.
+    pub(super) fn read_message(&mut self, io: &mut IoBuffers, now: Now) {
+        loop {
+            let held = self.held();
+            match self.body.next(&mut io.input, held) {
+                Part::Content(len) => {
+                    self.body.consumed(len);
+                    let kept = len.min(MESSAGE_BYTES - held);
+                    if kept < len {
+                        io.input.remove(held + kept, len - kept);
+                    }
+                    self.sink = Sink::Message { held: (held + kept) as u16 };
+                }
+                Part::End => return self.take_message(io, now),
+                Part::Incomplete => return self.receive_body(now),
+                Part::Malformed(refusal) => return self.distrust(io, refusal, now),
+            }
+        }
+    }
+
+    /// Does what the service does with a message before it answers.
+    fn take_message(&mut self, io: &mut IoBuffers, now: Now) {
+        let len = self.held();
+        let is_framed = self.codec.wire() == Some(Wire::Framed);
+        if is_framed && std::str::from_utf8(&io.input.filled()[..len]).is_err() {
+            return self.refuse(io, Refusal::TextNotUtf8, now);
+        }
+        if self.settings.service == Service::Ack {
+            self.persist = Persist::Close;
+        }
+        match self.settings.service {
+            Service::Message | Service::Ack => {
+                self.proceed(State::Announcing { notice: Notice::Received });
+            }
+            Service::DateLog => self.proceed(State::Logging),
+            Service::Chat if len > 0 => self.proceed(State::Posting),
+            Service::Chat => self.reply(io, &Reply::Posted, now),
+            Service::Files
+            | Service::Echo
+            | Service::Hello
+            | Service::GreetClose
+            | Service::Transform(_)
+            | Service::Date => self.answer(io, now),
+        }
+    }
+
+    /// Answers the message.
+    fn answer(&mut self, io: &mut IoBuffers, now: Now) {
+        let len = self.held();
+        let settings = Arc::clone(&self.settings);
+        let answer = settings.service.answer(&io.input.filled()[..len], now);
+        let keeps = self.keeps();
+        self.codec.reply(&mut io.output, &Reply::Answer(&answer), keeps, now);
+        // What was sent back is told the operator afterwards.
+        if settings.service != Service::Hello {
+            self.drop_message(io);
+        }
+        self.send_reply(io, now);
+    }
+
+    /// Forgets what is there of the message.
+    pub(super) fn drop_message(&mut self, io: &mut IoBuffers) {
+        io.input.consume(self.held());
+        self.sink = Sink::File;
+    }
+}
