@@ -181,11 +181,6 @@ impl Buffer {
         }
     }
 
-    /// Keeps the oldest `len` bytes only.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.end = self.end.min(self.start + len);
-    }
-
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.start = 0;

@@ -203,8 +203,7 @@ async fn serve(shared: Arc<Shared>, socket: OwnedFd, ticket: Ticket) {
             return;
         }
     };
-    let at = connection.deadline().unwrap_or_else(Instant::now);
-    let mut timer = pin!(sleep_until(at.into()));
+    let mut timer = pin!(sleep_until(alarm(&connection).into()));
     let mut task = Task { connection, leftover: Leftover::default(), place: None, shared: &shared };
     let ended = poll_fn(|cx| task.poll(cx, &socket, timer.as_mut())).await;
     drop(socket);
@@ -212,6 +211,12 @@ async fn serve(shared: Arc<Shared>, socket: OwnedFd, ticket: Ticket) {
     if shared.exhausted.swap(false, Ordering::SeqCst) {
         shared.acceptor.notify_one();
     }
+}
+
+/// When a connection wants to hear of the time: much later, where it does not.
+fn alarm(connection: &Connection) -> Instant {
+    const MUCH_LATER: Duration = Duration::from_secs(24 * 60 * 60);
+    connection.deadline().unwrap_or_else(|| Instant::now() + MUCH_LATER)
 }
 
 /// How a connection's task ended.
@@ -279,9 +284,8 @@ impl Task<'_> {
             }
             // A deadline that moves to a later time, as it does with every request, leaves the
             // timer alone: when it fires, the real deadline is looked at.
-            if let Some(at) = self.connection.deadline().map(Into::into)
-                && (timer.is_elapsed() || at < timer.deadline())
-            {
+            let at = alarm(&self.connection).into();
+            if timer.is_elapsed() || at < timer.deadline() {
                 timer.as_mut().reset(at);
                 set_timer = true;
             }
@@ -514,6 +518,10 @@ impl Pace for TaskPace<'_, '_> {
         {
             guard.clear_ready();
         }
+    }
+
+    fn waker(&mut self) -> Waker {
+        self.cx.waker().clone()
     }
 
     fn is_draining(&self) -> bool {
