@@ -1,6 +1,7 @@
 //! Operations handed to the kernel, and their completions.
 
 mod acceptor;
+mod calls;
 mod driver;
 mod probe;
 mod provided;

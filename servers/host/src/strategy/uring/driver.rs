@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::Buffer;
-use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 use slab::Slab;
 
 use super::acceptor::Acceptor;
+use super::calls::Calls;
 use super::probe;
 use super::ring::{Event, Piece, Ring, Token};
 use super::slot::{Common, Slot, Turn};
@@ -30,7 +30,7 @@ pub(super) struct Driver {
     site: Arc<Site>,
     shutdown: Shutdown,
     acceptor: Acceptor,
-    waker: Arc<Waker>,
+    calls: Arc<Calls>,
     /// Before the slots, so that nothing is in flight any more when sockets are closed.
     common: Common,
     slots: Slab<Slot>,
@@ -40,26 +40,6 @@ pub(super) struct Driver {
     ready: VecDeque<usize>,
     /// When a drain ends; set once it has begun.
     drain_ends: Option<Instant>,
-}
-
-/// Wakes the driver from other threads.
-struct Waker(OwnedFd);
-
-impl Waker {
-    fn new() -> io::Result<Self> {
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        Ok(Self(rustix::event::eventfd(0, flags)?))
-    }
-
-    fn wake(&self) {
-        // Where the count is full, it is woken already.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    /// Has the next wake be noticed again.
-    fn clear(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
 }
 
 impl Driver {
@@ -75,17 +55,17 @@ impl Driver {
         let io = io_buffers(site);
         let ring = Ring::new(io.input.capacity())
             .map_err(|errno| io::Error::other(probe::explain(errno)))?;
-        let waker = Arc::new(Waker::new()?);
-        let woken = Arc::clone(&waker);
+        let calls = Arc::new(Calls::new()?);
+        let woken = Arc::clone(&calls);
         shutdown.on_trigger(move || woken.wake());
-        let woken = Arc::clone(&waker);
+        let woken = Arc::clone(&calls);
         let room = Waiter::new(move || woken.wake());
         Ok(Self {
             site: Arc::clone(site),
             shutdown: shutdown.clone(),
             acceptor: Acceptor::new(endpoint, room)?,
-            waker,
-            common: Common::new(ring, io, now()),
+            common: Common::new(ring, io, now(), Arc::clone(&calls)),
+            calls,
             slots: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
@@ -99,7 +79,7 @@ impl Driver {
     /// # Errors
     /// The ring or the listener failed for good.
     pub(super) fn run(mut self) -> io::Result<()> {
-        self.common.ring.poll_waker(self.waker.0.as_fd());
+        self.common.ring.poll_waker(self.calls.bell());
         self.accept()?;
         while !self.is_over() {
             self.common.ring.wait(self.patience())?;
@@ -144,9 +124,15 @@ impl Driver {
             }
             Event::ListenerReady => self.acceptor.is_readable(),
             Event::Woken => {
-                self.waker.clear();
-                self.common.ring.poll_waker(self.waker.0.as_fd());
+                let called = self.calls.take();
+                self.common.ring.poll_waker(self.calls.bell());
                 self.acceptor.has_room();
+                for token in called {
+                    let key = token.key as usize;
+                    if self.slots.get(key).is_some_and(|slot| slot.token == token) {
+                        self.go_on(key);
+                    }
+                }
             }
         }
         Ok(())
@@ -223,7 +209,11 @@ impl Driver {
         if let Some(at) = connection.deadline() {
             self.deadlines.want(key, at);
         }
+        let begins = connection.begins();
         entry.insert(Slot::new(connection, token, &mut self.common.ring));
+        if begins {
+            self.go_on(key);
+        }
     }
 
     fn accept(&mut self) -> io::Result<()> {

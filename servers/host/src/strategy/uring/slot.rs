@@ -1,10 +1,12 @@
 //! One connection as the driver holds it, and its turn.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use fileserver_proto::{Buffer, Completion, IoBuffers, Now};
 use rustix::io::Errno;
 
+use super::calls::Calls;
 use super::ring::{Piece, Ring, Token};
 use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
 use crate::sending::{COPY_STEP_BYTES, STEP_BYTES};
@@ -81,6 +83,8 @@ pub(super) struct Common {
     spare: Vec<Buffer>,
     pub(super) now: Now,
     pub(super) is_draining: bool,
+    /// Where other threads tell of connections that have mail.
+    pub(super) calls: Arc<Calls>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +98,8 @@ pub(super) enum Turn {
 }
 
 impl Common {
-    pub(super) fn new(ring: Ring, io: IoBuffers, now: Now) -> Self {
-        Self { ring, io, spare: Vec::new(), now, is_draining: false }
+    pub(super) fn new(ring: Ring, io: IoBuffers, now: Now, calls: Arc<Calls>) -> Self {
+        Self { ring, io, spare: Vec::new(), now, is_draining: false, calls }
     }
 
     /// The output as it is, for the ring; another takes its place.
@@ -239,8 +243,13 @@ impl Slot {
     pub(super) fn take_turn(&mut self, common: &mut Common, site: &Site, mut heard: usize) -> Turn {
         let mut bytes_left = TURN_BYTES;
         for _ in 0..TURN_STEPS {
-            let Common { ring, io, now, is_draining, .. } = common;
-            match self.connection.next_on_socket(site, io, *now, *is_draining) {
+            let Common { ring, io, now, is_draining, calls, .. } = common;
+            // What has come is told first: mail withdraws the action that is waited for.
+            if heard == 0 {
+                self.connection.deliver_mail(io, *now);
+            }
+            let waker = || calls.waker(self.token);
+            match self.connection.next_on_socket(site, io, *now, *is_draining, waker) {
                 SocketAction::Receive => {
                     let bytes = match (std::mem::take(&mut heard), self.ended) {
                         (0, ended) if self.unheard.is_empty() => match ended {
