@@ -269,7 +269,9 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions)
         Service::Transform(Transform::Reverse) => ("transform", Some("reverse".to_owned())),
         Service::Transform(Transform::Upper) => ("transform", Some("upper".to_owned())),
         Service::Transform(Transform::Length) => ("transform", Some("length".to_owned())),
-        Service::Transform(Transform::Prefix(text)) => ("transform", Some(format!("prefix={text}"))),
+        Service::Transform(Transform::Prefix(text)) => {
+            ("transform", Some(format!("prefix={text}")))
+        }
         Service::Date => ("date", None),
         Service::DateLog => ("date-log", None),
         Service::Chat => ("chat", None),
