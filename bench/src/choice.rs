@@ -6,15 +6,27 @@ use fileserver::StrategyKind;
 
 use crate::given::Given;
 use crate::peer::Peer;
-use crate::plan::{Overrides, Plan};
+use crate::plan::{Overrides, Plan, Twin};
 use crate::spelling::{peers, strategies};
+use crate::variant::Variant;
 
 /// Which servers to compare.
 #[derive(Debug, Args)]
 pub struct Choice {
-    /// Strategies to compare, or none
+    /// Strategies to compare, or all, or none
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy())]
-    strategies: Option<Vec<Strategy>>,
+    strategies: Option<Vec<String>>,
+    /// A strategy with further flags of the server, under a name of its own:
+    /// NAME='STRATEGY --flag …'
+    #[arg(long, value_name = "NAME=…", value_parser = Variant::parse)]
+    variant: Option<Vec<Variant>>,
+    /// A strategy to measure twice, so that it shows how much chance there is (none: no such pair)
+    /// [default: the plan's, or the last of the strategies]
+    #[arg(long, value_name = "NAME", value_parser = twin())]
+    twin: Option<Twin>,
+    /// Servers to hold all others against, in the table: the fastest of those named
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    baseline: Option<Vec<String>>,
     /// Real servers to compare them with, or all
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer())]
     against: Option<Vec<String>>,
@@ -27,16 +39,23 @@ pub struct Choice {
     pid: Vec<(String, u32)>,
 }
 
-/// A strategy, or the word that stands for none of them.
-type Strategy = Option<StrategyKind>;
-
 impl Choice {
     /// Enters into `overrides` what was asked for.
     ///
     /// # Errors
     /// A pid for a server that was not given.
     pub fn enter(self, plan: &Plan, overrides: &mut Overrides) -> anyhow::Result<()> {
-        overrides.strategies = self.strategies.map(|kinds| kinds.into_iter().flatten().collect());
+        let named = |names: Vec<String>| -> Vec<String> {
+            names.into_iter().filter(|name| name != NONE).collect()
+        };
+        overrides.strategies = self
+            .strategies
+            .map(|names| strategies::parse_all(&named(names)))
+            .transpose()
+            .map_err(anyhow::Error::msg)?;
+        overrides.variants = self.variant;
+        overrides.twin = self.twin;
+        overrides.baseline = self.baseline;
         overrides.against = self.against.map(|names| peers::parse(&names)).transpose()?;
         overrides.given = self.target;
         for (name, pid) in self.pid {
@@ -64,9 +83,18 @@ pub fn without_missing(plan: &mut Plan) -> Vec<Peer> {
     missing
 }
 
-fn strategy() -> impl TypedValueParser<Value = Strategy> {
-    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter().chain(["none"]);
-    PossibleValuesParser::new(names).map(|name| strategies::parse(&name).ok())
+/// The word that stands for none of them.
+const NONE: &str = "none";
+
+fn strategy() -> PossibleValuesParser {
+    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter();
+    PossibleValuesParser::new(names.chain(["all", NONE]))
+}
+
+fn twin() -> impl TypedValueParser<Value = Twin> {
+    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter().chain([NONE]);
+    PossibleValuesParser::new(names)
+        .map(|name| strategies::parse(&name).map_or(Twin::None, Twin::Of))
 }
 
 fn peer() -> PossibleValuesParser {

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fileserver::StrategyKind;
 use fileserver::command::ServerArgs;
+use fileserver::{SendPath, StrategyKind};
 use jiff::Timestamp;
-use loadgen::load::Direction;
+use loadgen::load::{Direction, EngineChoice};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::choice::{Choice, without_missing};
@@ -26,13 +26,16 @@ use crate::files;
 use crate::lab_report::Cover;
 use crate::local::LocalExecutor;
 use crate::peer::Peer;
-use crate::plan::{BUILT_IN, Order, Overrides, Plan};
+use crate::plan::{Order, Overrides, Plan};
+use crate::plans;
 use crate::progress::Display;
 use crate::publish::{Published, plot, print_charts, print_paper, publish};
 use crate::run::{RunEnd, run};
 use crate::run_folder::RunFolder;
 use crate::schedule::{cells, schedule};
 use crate::size::ByteSize;
+use crate::spelling;
+use crate::survey::TargetInfo;
 
 /// What to do without a plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
@@ -51,6 +54,8 @@ const INTERRUPTED: u8 = 130;
 #[command(after_help = "Examples, from the folder of the repository:
   cargo run --release                        the default comparison, in about 90 seconds
   cargo run --release -- run --quick         a first impression, in under 30
+  cargo run --release -- run --strategies all the same with every strategy
+  cargo run --release -- run concurrency idle some experiments, by name: see `list`
   cargo run --release -- run --strategies threaded,selector --connections 1,64 --rounds 7
   cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'
@@ -68,7 +73,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Run a comparison (what happens without a subcommand, too)
-    Run(RunArgs),
+    Run {
+        /// Plans that come with the program, by name: several become one run [default: default]
+        #[arg(value_name = "PLAN", conflicts_with_all = ["quick", "plan"])]
+        names: Vec<String>,
+        #[command(flatten)]
+        arguments: Box<RunArgs>,
+    },
     Chat(FanoutArgs),
     /// Show the plans, strategies and real servers there are
     List,
@@ -120,6 +131,30 @@ struct RunArgs {
     /// Which way the files travel
     #[arg(long, value_name = "WAY")]
     direction: Option<Way>,
+    /// Open a new connection for every request, in every part of the plan
+    #[arg(long)]
+    no_keep_alive: bool,
+    /// Requests per second that arrive whatever the server does (open loop)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<Vec<u32>>,
+    /// Idle connections beside those that ask
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    idle: Option<Vec<usize>>,
+    /// Connections beside them that take a large file in drops
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    slow_readers: Option<Vec<usize>>,
+    /// Connections beside them that send a request in drops
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    slow_senders: Option<Vec<usize>>,
+    /// The way in which our servers send files: auto, copy, memory, sendfile or splice
+    #[arg(long, value_name = "PATH", value_parser = spelling::send_path::parse)]
+    send_path: Option<SendPath>,
+    /// What the load generator waits with: epoll, uring, or auto for the faster one there is
+    #[arg(long, value_name = "ENGINE", value_parser = spelling::engine::parse)]
+    engine: Option<EngineChoice>,
+    /// Time before each measured window whose requests are not counted
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    warm_up: Option<Duration>,
     /// Length of each measured window, such as 500ms or 2s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -198,8 +233,8 @@ impl Cli {
     /// Does what was asked; the exit code is for the calling process.
     pub fn execute(self) -> ExitCode {
         let done = match self.action {
-            None => run_plan(self.run),
-            Some(Action::Run(arguments)) => run_plan(arguments),
+            None => run_plan(&[], self.run),
+            Some(Action::Run { names, arguments }) => run_plan(&names, *arguments),
             Some(Action::Chat(arguments)) => chat(&arguments),
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
@@ -216,9 +251,9 @@ impl Cli {
     }
 }
 
-fn run_plan(arguments: RunArgs) -> anyhow::Result<ExitCode> {
+fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let out = arguments.out.clone();
-    let mut plan = chosen_plan(arguments)?;
+    let mut plan = chosen_plan(names, arguments)?;
     let missing = without_missing(&mut plan);
     for peer in &missing {
         let _ = writeln!(io::stderr(), "{}", peer.hint());
@@ -258,13 +293,14 @@ fn run_plan(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn chosen_plan(arguments: RunArgs) -> anyhow::Result<Plan> {
+fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
     let plan = match (&arguments.plan, arguments.quick) {
         (Some(path), _) => {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read the plan {} ({PLANS})", path.display()))?;
-            Plan::parse(&text, &path.display().to_string())?
+            Plan::parse(&text, &path.display().to_string())?.with_included()?
         }
+        (None, false) if !names.is_empty() => Plan::combined(names)?,
         (None, quick) => Plan::built_in(if quick { "quick" } else { "default" })
             .expect("both plans are in the program"),
     };
@@ -276,6 +312,14 @@ fn chosen_plan(arguments: RunArgs) -> anyhow::Result<Plan> {
             Way::Upload => Some(Direction::Upload),
             Way::Both => None,
         }),
+        per_request: arguments.no_keep_alive,
+        rates_per_s: arguments.rate,
+        idle: arguments.idle,
+        slow_readers: arguments.slow_readers,
+        slow_senders: arguments.slow_senders,
+        send_path: arguments.send_path,
+        engine: arguments.engine,
+        warm_up: arguments.warm_up,
         window: arguments.duration,
         rounds: arguments.rounds,
         order: arguments.order,
@@ -312,9 +356,11 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
     }
 }
 
-/// What was found out about servers that are not ours.
+/// What was found out about servers that are not ours, and about those of ours that do not run
+/// here.
 fn introduce(environment: &Environment) {
-    for target in environment.targets.iter().filter(|target| !target.kind.is_ours()) {
+    let is_news = |target: &&TargetInfo| !target.kind.is_ours() || !target.problems.is_empty();
+    for target in environment.targets.iter().filter(is_news) {
         let version = target.version.as_deref().map(|version| format!(" ({version})"));
         let known = [target.abilities()].into_iter().filter(|text| !text.is_empty());
         let all: Vec<_> = known.chain(target.problems.iter().cloned()).collect();
@@ -426,15 +472,21 @@ fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn list() -> anyhow::Result<ExitCode> {
-    let mut text = "Plans:\n".to_owned();
-    for (name, _) in BUILT_IN {
+    let mut text = "Plans (bench run NAME…):\n".to_owned();
+    for (name, _) in plans::ALL {
         let plan = Plan::built_in(name).expect("it is in the program");
         let trials = schedule(&plan).len();
-        let seconds = plan.least_time(trials).as_secs();
-        text +=
-            &format!("  {name:<14} {} ({trials} trials, {seconds} s and more)\n", plan.question);
+        let time = in_minutes(plan.least_time(trials));
+        text += &format!("  {name:<14} {} ({trials} trials, {time} and more)\n", plan.question);
         let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();
-        text += &format!("  {:<14} {}\n", "", strategies.join(", "));
+        let others = plan.against.iter().map(|peer| peer.name());
+        let all: Vec<_> = strategies.into_iter().chain(others).collect();
+        text += &format!("  {:<14} {}\n", "", all.join(", "));
+        if !plan.experiments.is_empty() {
+            let parts: Vec<_> = plan.experiments.iter().map(|one| one.name.as_str()).collect();
+            text += &format!("  {:<14} all of {}\n", "", parts.join(", "));
+            continue;
+        }
         for sweep in &plan.sweeps {
             text += &format!("  {:<14} {}\n", "", sweep.description());
         }
@@ -442,6 +494,9 @@ fn list() -> anyhow::Result<ExitCode> {
     text += "\nStrategies:\n";
     for kind in StrategyKind::ALL {
         text += &format!("  {:<14} {}\n", kind.name(), kind.summary());
+        if let Err(reason) = kind.availability() {
+            text += &format!("  {:<14} not on this system: {reason}\n", "");
+        }
     }
     text += "\nReal servers:\n";
     for peer in Peer::ALL {
@@ -452,6 +507,13 @@ fn list() -> anyhow::Result<ExitCode> {
     }
     say(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+fn in_minutes(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..=180 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
 }
 
 fn write_files(folder: &Path, sizes: &[ByteSize]) -> anyhow::Result<ExitCode> {

@@ -5,13 +5,15 @@ use std::cmp::Reverse;
 use loadgen::load::Direction;
 
 use crate::outcome::Outcome;
-use crate::schedule::Cell;
+use crate::spelling::grouped;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 use crate::units;
 
 /// A difference below this factor is never claimed: even two runs of one server differ by a few
-/// percent, and so few rounds cannot tell that from a true difference.
+/// percent, and so few rounds cannot tell that from a true difference. Where a run has measured by
+/// how much a server differs from itself, and that is more, it takes the place of this.
 const LEAST_FACTOR: f64 = 1.05;
 
 /// How far one server is from others.
@@ -24,11 +26,15 @@ pub struct Lead<'n> {
 }
 
 impl<'n> Lead<'n> {
-    /// Sorts the others by the ratio between the best and each of them.
-    pub fn of(others: impl Iterator<Item = (&'n str, Option<Estimate>)>) -> Self {
+    /// Sorts the others by the ratio between the best and each of them; `noise_floor` is the
+    /// factor by which a server differs from itself, where that is known.
+    pub fn of(
+        others: impl Iterator<Item = (&'n str, Option<Estimate>)>,
+        noise_floor: Option<f64>,
+    ) -> Self {
         let mut lead = Self { ahead: Vec::new(), level: Vec::new() };
         for (name, ratio) in others {
-            match ratio.filter(is_clear) {
+            match ratio.filter(|ratio| is_clear(ratio, noise_floor)) {
                 Some(ratio) => lead.ahead.push((name, ratio)),
                 None => lead.level.push(name),
             }
@@ -37,14 +43,21 @@ impl<'n> Lead<'n> {
     }
 }
 
-/// Whether a ratio is above 1 beyond doubt and worth naming.
-pub fn is_clear(ratio: &Estimate) -> bool {
-    ratio.median >= LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.low > 1.0)
+/// Whether a ratio is above 1 beyond doubt and chance.
+pub fn is_clear(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
+    ratio.median >= least_factor(noise_floor)
+        && ratio.interval.is_some_and(|interval| interval.low > 1.0)
 }
 
 /// The same below 1.
-pub fn is_clearly_less(ratio: &Estimate) -> bool {
-    ratio.median <= 1.0 / LEAST_FACTOR && ratio.interval.is_some_and(|interval| interval.high < 1.0)
+pub fn is_clearly_less(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
+    ratio.median <= 1.0 / least_factor(noise_floor)
+        && ratio.interval.is_some_and(|interval| interval.high < 1.0)
+}
+
+/// The least factor that is claimed as a difference.
+pub fn least_factor(noise_floor: Option<f64>) -> f64 {
+    noise_floor.unwrap_or(1.0).max(LEAST_FACTOR)
 }
 
 /// A ratio in words: `1.31 (1.20 to 1.42)`.
@@ -89,14 +102,18 @@ pub fn left_out(summary: &Summary, cell: Cell) -> Vec<String> {
         .collect()
 }
 
-/// The load in words: `64 connections and downloads of 1 KiB`.
+/// The load in words: `64 connections and downloads of 1 KiB`, and what sets it apart.
 pub fn describe(cell: Cell) -> String {
     let noun = match cell.direction {
         Direction::Download => "downloads",
         Direction::Upload => "uploads",
     };
     let plural = if cell.connections == 1 { "" } else { "s" };
-    format!("{} connection{plural} and {noun} of {}", cell.connections, cell.size.spaced())
+    let remarks = cell.manner.remarks();
+    let apart =
+        if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
+    let connections = grouped(cell.connections);
+    format!("{connections} connection{plural} and {noun} of {}{apart}", cell.size.spaced())
 }
 
 /// Names as a sentence lists them: `a, b and c`.
@@ -136,6 +153,10 @@ pub fn why_not(line: &Line) -> String {
                 "in {rounds} of {trials} rounds it served only {served} of {connections} connections"
             )
         };
+    }
+    if let Some(held) = line.crowd_held.filter(|_| line.lost_of_the_crowd()) {
+        let crowd = grouped(line.cell.manner.crowd.total());
+        return format!("it held {} of {crowd} further connections", grouped(held));
     }
     if line.count(Outcome::Unsupported) > 0 {
         return line.reasons.join(", ");

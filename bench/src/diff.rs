@@ -7,9 +7,9 @@ use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::record::{Records, TrialRow};
 use crate::run_folder::Contents;
-use crate::schedule::Cell;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 use crate::units;
 
 /// What is compared.
@@ -229,7 +229,7 @@ impl Change {
 
     /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star where it is beyond doubt.
     fn cell_text(&self) -> String {
-        let clear = is_clear(&self.ratio) || is_clearly_less(&self.ratio);
+        let clear = is_clear(&self.ratio, None) || is_clearly_less(&self.ratio, None);
         let (old, new) = (self.metric.write(self.old), self.metric.write(self.new));
         format!("{old} → {new}  {}{}", percent(&self.ratio), if clear { " *" } else { "" })
     }

@@ -10,9 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::cores::Cores;
 use crate::survey::TargetInfo;
 
+/// The version of `results/SCHEMA.md` that folders are written by. Those of version 1 say nothing
+/// of crowds, rates, connection use, send paths and engines; they can be read.
+pub const SCHEMA: u32 = 2;
+
 /// What `environment.toml` says. What could not be found out is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
+    /// Version of what `results/SCHEMA.md` describes that the folder was written by.
+    #[serde(default = "first_schema")]
+    pub schema: u32,
     /// The exact command.
     pub command: String,
     /// When the run began.
@@ -85,10 +92,15 @@ pub struct Placement {
     pub upload_durability: String,
 }
 
+fn first_schema() -> u32 {
+    1
+}
+
 impl Environment {
     /// What can be known before the first trial.
     pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Self {
         Self {
+            schema: SCHEMA,
             command,
             started_at: Timestamp::now(),
             finished_at: None,

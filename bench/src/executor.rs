@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use fileserver::SendPath;
 use jiff::Timestamp;
 use loadgen::load::LoadReport;
 
@@ -25,8 +26,28 @@ pub struct Measurement {
     pub load: Option<LoadReport>,
     /// What the server used within the window; `None` where it could not be watched.
     pub server: Option<ServerUsage>,
+    /// Connections of the crowd that the server still held when the window ended; `None` without
+    /// a crowd.
+    pub crowd_held: Option<usize>,
+    /// The way that most bytes of files took, as far as the server tells.
+    pub send_path: Option<SendPath>,
     /// How it ended.
     pub ending: Ending,
+}
+
+impl Measurement {
+    /// Of a trial that did not come about.
+    pub fn none(started_at: Timestamp, version: Option<String>, ending: Ending) -> Self {
+        Self {
+            started_at,
+            version,
+            load: None,
+            server: None,
+            crowd_held: None,
+            send_path: None,
+            ending,
+        }
+    }
 }
 
 /// How a trial ended.

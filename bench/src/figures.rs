@@ -3,6 +3,7 @@
 mod axis;
 mod caption;
 mod chart;
+mod crowd;
 mod distribution;
 mod footprint;
 mod latency;
@@ -16,6 +17,7 @@ use loadgen::load::Direction;
 use serde::Serialize;
 
 use crate::summary::Summary;
+use crate::sweep::Manner;
 
 pub use style::{Look, Marker};
 
@@ -34,9 +36,23 @@ pub struct Figure {
 
 /// Every chart that the run has data for.
 pub fn draw(summary: &Summary) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for manner in manners(summary) {
+        // Crowds and rates are axes of charts of their own.
+        if manner.crowd.total() == 0 && manner.rate_per_s.is_none() {
+            figures.extend(by_connections_and_size(&summary.part(|cell| cell.manner == manner)));
+        }
+    }
+    for crowd in crowd::Kind::ALL {
+        figures.extend(crowd::against_crowd(summary, crowd));
+    }
+    figures
+}
+
+fn by_connections_and_size(part: &Summary) -> Vec<Figure> {
     let both = [Direction::Download, Direction::Upload];
     let draw_each = |figure: fn(&Summary, Direction) -> Option<Figure>| {
-        both.into_iter().filter_map(move |direction| figure(summary, direction))
+        both.into_iter().filter_map(move |direction| figure(part, direction))
     };
     draw_each(throughput::against_connections)
         .chain(draw_each(latency::against_connections))
@@ -44,6 +60,14 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
         .chain(draw_each(transfer::against_size))
         .chain(draw_each(footprint::against_connections))
         .collect()
+}
+
+/// What sets loads apart, the usual ones first.
+fn manners(summary: &Summary) -> Vec<Manner> {
+    let mut manners: Vec<_> = summary.lines.iter().map(|line| line.cell.manner).collect();
+    manners.sort_by_key(|manner| (!manner.is_usual(), *manner));
+    manners.dedup();
+    manners
 }
 
 #[cfg(test)]

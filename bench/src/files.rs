@@ -11,8 +11,9 @@ use loadgen::load::Direction;
 use tempfile::TempDir;
 
 use crate::plan::Plan;
-use crate::schedule::{Cell, cells};
+use crate::schedule::cells;
 use crate::size::ByteSize;
+use crate::sweep::Cell;
 
 /// The name under which a load asks for a file of this size; its content follows from it.
 pub fn download_name(size: ByteSize) -> String {

@@ -52,7 +52,7 @@ pub fn paper(contents: &Contents, published: &Published, cover: &Cover) -> anyho
         });
     }
     blocks.push(Block::Heading("Tables".to_owned()));
-    for table in table::tables(&published.summary) {
+    for table in table::tables(&published.summary, &published.baseline) {
         let remarks = table.rows.iter().filter(|(_, remark)| !remark.is_empty());
         blocks.push(Block::Table {
             caption: format!("{}: medians over the rounds.", table.heading),

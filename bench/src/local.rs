@@ -11,21 +11,28 @@ use anyhow::Context;
 use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, EngineChoice, LoadSpec, Progress, RequestFile, ThinkTime,
-    run,
+    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestFile, ThinkTime, run,
 };
 use tempfile::TempDir;
 
-use crate::cores::Cores;
+use crate::cores::{Cores, Pinned};
+use crate::crowd::{Asked, Gathered};
 use crate::executor::{Ending, Executor, Measurement};
 use crate::files::{self, download_name, upload_name};
 use crate::plan::Plan;
 use crate::procstat;
 use crate::run_folder::RunFolder;
-use crate::schedule::{Cell, Trial, cells};
+use crate::schedule::{Trial, cells};
+use crate::size::ByteSize;
 use crate::start::Starter;
 use crate::survey::{Lacks, TargetInfo, look};
-use crate::target::{Target, TargetKind};
+use crate::sweep::Cell;
+use crate::target::Target;
+
+/// What idle connections ask for once.
+const CROWD_FILE: ByteSize = ByteSize::new(1 << 10);
+/// What slow readers ask for: more than fits into all buffers between them and the file.
+const SLOW_FILE: ByteSize = ByteSize::new(64 << 20);
 
 /// Carries out trials with a server process of their own each.
 #[derive(Debug)]
@@ -53,7 +60,9 @@ impl LocalExecutor {
     pub fn new(plan: &Plan, cores: Cores) -> anyhow::Result<Self> {
         for cell in cells(plan) {
             let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-            load(plan, &cores, cell, nobody, 0).check()?;
+            // The crowd needs descriptors and ports like those that ask.
+            let connections = cell.all_connections();
+            load(plan, &cores, Cell { connections, ..cell }, nobody, 0).check()?;
         }
         let folder = files::scratch_folder()?;
         files::check_room(plan, folder.path())?;
@@ -62,9 +71,16 @@ impl LocalExecutor {
         let mut served = Vec::new();
         for cell in cells(plan) {
             let name = download_name(cell.size);
-            if cell.direction == Direction::Download && !served.contains(&name) {
-                files::write(&root, cell.size)?;
-                served.push(name);
+            let wanted = [
+                (name, cell.size, cell.direction == Direction::Download),
+                (download_name(CROWD_FILE), CROWD_FILE, cell.manner.crowd.total() > 0),
+                (download_name(SLOW_FILE), SLOW_FILE, cell.manner.crowd.slow_readers > 0),
+            ];
+            for (name, size, is_wanted) in wanted {
+                if is_wanted && !served.contains(&name) {
+                    files::write(&root, size)?;
+                    served.push(name);
+                }
             }
         }
         Ok(Self {
@@ -105,7 +121,9 @@ impl LocalExecutor {
                 name: target.name().to_owned(),
                 kind: target.kind(),
                 version: match &target {
-                    Target::Strategy(_) => Some(env!("CARGO_PKG_VERSION").to_owned()),
+                    Target::Strategy(_) | Target::Variant(_) => {
+                        Some(env!("CARGO_PKG_VERSION").to_owned())
+                    }
                     Target::Peer(peer) => {
                         self.starter.installed(*peer).and_then(|found| found.version.clone())
                     }
@@ -115,11 +133,16 @@ impl LocalExecutor {
                 problems: Vec::new(),
                 supports: None,
             };
+            if let Some(reason) = unavailable(&target) {
+                info.problems.push(reason);
+                infos.push(info);
+                continue;
+            }
             match self.starter.start(&target, 1) {
                 Ok(standing) => {
                     let (support, mut lacks) = look(&target, &standing, &cells);
                     standing.stop();
-                    if self.plan.wire != Wire::Http && target.kind() != TargetKind::Strategy {
+                    if self.plan.wire != Wire::Http && !target.kind().is_ours() {
                         let reason = "it speaks http only".to_owned();
                         lacks =
                             cells.iter().map(|c| ((c.direction, c.size), reason.clone())).collect();
@@ -155,7 +178,7 @@ impl LocalExecutor {
     ) -> anyhow::Result<Option<String>> {
         let Target::Peer(peer) = target else { return Ok(None) };
         let Some(installed) = self.starter.installed(*peer) else { return Ok(None) };
-        let most = cells.iter().map(|cell| cell.connections).max().unwrap_or(1);
+        let most = cells.iter().map(Cell::all_connections).max().unwrap_or(1);
         let placement = self.starter.placement(self.folder.path(), most, 0);
         let text = installed.kept_configuration(&placement)?;
         folder.write_configuration(peer.name(), &text).map(Some)
@@ -163,25 +186,45 @@ impl LocalExecutor {
 
     fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
         let started_at = Timestamp::now();
-        let mut server = self.starter.start(&trial.target, trial.cell.connections)?;
+        let mut server = self.starter.start(&trial.target, trial.cell.all_connections())?;
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
         let spec = load(&self.plan, &self.cores, trial.cell, server.address(), seed);
         let progress = Progress::default();
         let done = AtomicBool::new(false);
         let extent = server.extent();
+        let crowd = self.gather(trial.cell, server.address(), stop);
         let (load, watched) = thread::scope(|scope| {
             let watcher = scope
                 .spawn(|| procstat::watch(extent?, &progress, spec.warm_up, spec.duration, &done));
+            if let Some(crowd) = &crowd {
+                scope.spawn(|| {
+                    // Where the system refuses, it lingers elsewhere.
+                    let _pinned = Pinned::to(&self.cores.generator);
+                    crowd.linger(&done);
+                });
+            }
             let load = run(&spec, stop, Some(&progress));
             done.store(true, Ordering::Relaxed);
             (load, watcher.join().unwrap_or(None))
         });
+        let crowd_held = crowd.as_ref().map(Gathered::held);
+        drop(crowd);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
-        server.stop();
+        let report = server.stop();
         let load = load?;
         let server = watched.and_then(|watched| watched.within(load.window));
         let version = self.version(&trial.target);
-        Ok(Measurement { started_at, version, load: Some(load), server, ending })
+        let send_path = report.and_then(|report| report.sent.main_path());
+        let load = Some(load);
+        Ok(Measurement { started_at, version, load, server, crowd_held, send_path, ending })
+    }
+
+    /// The crowd of a load, if it has one.
+    fn gather(&self, cell: Cell, server: SocketAddr, stop: &AtomicBool) -> Option<Gathered> {
+        let crowd = cell.manner.crowd;
+        let (small, large) = (download_name(CROWD_FILE), download_name(SLOW_FILE));
+        let asked = Asked { small: &small, large: &large };
+        (crowd.total() > 0).then(|| Gathered::around(server, crowd, asked, stop))
     }
 
     fn version(&self, target: &Target) -> Option<String> {
@@ -192,6 +235,9 @@ impl LocalExecutor {
     /// Why a trial needs no trying, if it does not.
     fn obstacle(&self, trial: &Trial) -> Option<Ending> {
         let name = trial.target.name();
+        if let Some(reason) = unavailable(&trial.target) {
+            return Some(Ending::Unsupported(reason));
+        }
         if let Some((_, why)) = self.broken.iter().find(|(broken, _)| broken == name) {
             return Some(Ending::NotStarted(why.clone()));
         }
@@ -210,8 +256,7 @@ impl Executor for LocalExecutor {
     fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement {
         let started_at = Timestamp::now();
         let version = self.version(&trial.target);
-        let without =
-            |ending| Measurement { started_at, version, load: None, server: None, ending };
+        let without = |ending| Measurement::none(started_at, version, ending);
         if let Some(ending) = self.obstacle(trial) {
             return without(ending);
         }
@@ -219,6 +264,12 @@ impl Executor for LocalExecutor {
         self.clear_uploads();
         measured.unwrap_or_else(|error| without(Ending::NotStarted(format!("{error:#}"))))
     }
+}
+
+/// Why this system cannot run one of our strategies at all.
+fn unavailable(target: &Target) -> Option<String> {
+    let (kind, _) = target.strategy()?;
+    kind.availability().err().map(|reason| reason.to_string())
 }
 
 fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -> LoadSpec {
@@ -233,10 +284,16 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
         files: vec![RequestFile { name, size_bytes: cell.size.bytes(), weight: 1.0 }],
         connections: cell.connections,
         threads: plan.generator_threads.min(cell.connections),
-        engine: EngineChoice::Auto,
+        engine: plan.engine,
         cores: cores.generator.clone(),
-        connection_use: ConnectionUse::KeepAlive,
-        arrival: Arrival::Closed { think: ThinkTime::None },
+        connection_use: match cell.manner.keep_alive {
+            true => ConnectionUse::KeepAlive,
+            false => ConnectionUse::PerRequest,
+        },
+        arrival: match cell.manner.rate_per_s {
+            Some(rate) => Arrival::Open { rate_per_s: f64::from(rate), pacing: Pacing::Poisson },
+            None => Arrival::Closed { think: ThinkTime::None },
+        },
         warm_up: plan.warm_up(),
         duration: plan.window(),
         timeout: Duration::from_millis(plan.timeout_ms),

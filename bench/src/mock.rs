@@ -93,6 +93,8 @@ impl MockExecutor {
                 voluntary_switches: requests / 3,
                 involuntary_switches: 40,
             }),
+            crowd_held: Some(trial.cell.manner.crowd.total()).filter(|total| *total > 0),
+            send_path: None,
             ending: Ending::Completed,
         }
         .with_generator_share(self.generator_share)
@@ -103,6 +105,7 @@ impl Measurement {
     fn with_generator_share(mut self, share: f64) -> Self {
         if let Some(load) = self.load.as_mut().filter(|_| share > 0.0) {
             load.cpu = CpuTime { user: Duration::ZERO, system: load.window.mul_f64(share) };
+            load.thread_cpu = vec![load.cpu];
         }
         self
     }
@@ -163,7 +166,7 @@ pub(crate) fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
     let mut all = Records::default();
     for trial in schedule(plan) {
         let measured = executor.execute(&trial, &stop);
-        let records = Records::of_trial(&trial, &measured, plan.generator_threads);
+        let records = Records::of_trial(&trial, &measured);
         all.trials.extend(records.trials);
         all.latencies.extend(records.latencies);
         all.seconds.extend(records.seconds);

@@ -1,5 +1,6 @@
 //! How much a trial is worth, and why.
 
+use loadgen::load::LoadReport;
 use serde::{Deserialize, Serialize};
 
 use crate::executor::{Ending, Measurement};
@@ -14,7 +15,8 @@ pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
 pub enum Outcome {
     /// Measured as planned.
     Ok,
-    /// Measured, but some of the connections got no answer within the window.
+    /// Measured, but some of the connections got no answer within the window, or those beside them
+    /// were not held.
     Starved,
     /// The generator had no processor time left: the server may be faster than this shows.
     GeneratorBound,
@@ -31,8 +33,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Judges a trial that `threads` generator threads measured; the text says what led to the judgement where it is not [`Outcome::Ok`].
-    pub fn of(trial: &Trial, measured: &Measurement, threads: usize) -> (Self, String) {
+    /// Judges a trial; the text says what led to the judgement where it is not [`Outcome::Ok`].
+    pub fn of(trial: &Trial, measured: &Measurement) -> (Self, String) {
         match &measured.ending {
             Ending::NotStarted(why) => return (Self::NotStarted, why.clone()),
             Ending::Unsupported(what) => return (Self::Unsupported, what.clone()),
@@ -49,8 +51,9 @@ impl Outcome {
             let example = load.error_examples.first().map(String::as_str).unwrap_or("unknown");
             return (Self::Errors, format!("{} failed, as in: {example}", load.errors.total()));
         }
-        let share = generator_share(measured, threads).unwrap_or(0.0);
-        if share >= GENERATOR_BOUND_SHARE {
+        let share = generator_share(measured).unwrap_or(0.0);
+        // A thread that polls for arrivals is always busy; whether it keeps up, delays tell.
+        if share >= GENERATOR_BOUND_SHARE && !load.busy_polling {
             let percent = share * 100.0;
             return (Self::GeneratorBound, format!("the generator was busy for {percent:.0} %"));
         }
@@ -58,6 +61,10 @@ impl Outcome {
         if load.connections_served < connections {
             let served = load.connections_served;
             return (Self::Starved, format!("{served} of {connections} connections got an answer"));
+        }
+        let crowd = trial.cell.manner.crowd.total();
+        if let Some(held) = measured.crowd_held.filter(|held| *held < crowd) {
+            return (Self::Starved, format!("{held} of {crowd} further connections were held"));
         }
         (Self::Ok, String::new())
     }
@@ -87,10 +94,7 @@ impl Outcome {
     }
 }
 
-/// Processor time of the generator over its window, per thread: 1 is a core used up.
-pub fn generator_share(measured: &Measurement, threads: usize) -> Option<f64> {
-    let load = measured.load.as_ref()?;
-    let window_s = load.window.as_secs_f64() * threads.max(1) as f64;
-    let used_s = (load.cpu.user + load.cpu.system).as_secs_f64();
-    (window_s > 0.0).then(|| used_s / window_s)
+/// Processor time of the generator's busiest thread by its window: 1 is a core used up.
+pub fn generator_share(measured: &Measurement) -> Option<f64> {
+    measured.load.as_ref().map(LoadReport::busiest_thread_share)
 }

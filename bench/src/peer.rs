@@ -174,7 +174,7 @@ impl Peer {
 
     /// Places for connections where each takes a process or a thread: a quarter to spare, so that
     /// those of the load before, which still close, keep no new one waiting.
-    fn places(connections: usize) -> usize {
+    pub(crate) fn places(connections: usize) -> usize {
         connections + connections / 4 + 8
     }
 

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use fileserver::StrategyKind;
+use fileserver::{SendPath, StrategyKind};
 use fileserver_proto::Wire;
-use loadgen::load::Direction;
+use loadgen::load::{Direction, EngineChoice};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::given::Given;
 use crate::peer::Peer;
 use crate::size::ByteSize;
 use crate::spelling;
+use crate::sweep::Sweep;
 use crate::target::Target;
+use crate::variant::Variant;
 
 /// A plan: which servers meet which loads, how often and for how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,9 +24,18 @@ pub struct Plan {
     pub name: String,
     /// The question it answers.
     pub question: String,
+    /// Plans that come with the program whose loads are to be added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
     /// Our strategies to compare.
     #[serde(default, with = "spelling::strategies")]
     pub strategies: Vec<StrategyKind>,
+    /// The strategy that is measured twice: its name, or `none`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub twin: Twin,
+    /// Servers to hold all others against, in the table: the fastest of those named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baseline: Vec<String>,
     /// Real servers to compare them with.
     #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<Peer>,
@@ -44,6 +55,12 @@ pub struct Plan {
     /// Length of each measured window.
     #[serde(deserialize_with = "positive")]
     pub window_ms: u64,
+    /// The way in which our servers send files.
+    #[serde(default, with = "spelling::send_path", skip_serializing_if = "is_default")]
+    pub send_path: SendPath,
+    /// What the load generator waits with.
+    #[serde(default, with = "spelling::engine", skip_serializing_if = "is_default")]
+    pub engine: EngineChoice,
     /// Event-loop threads of the load generator.
     #[serde(default = "one", deserialize_with = "positive")]
     pub generator_threads: usize,
@@ -53,49 +70,32 @@ pub struct Plan {
     /// Every how many replies of a connection the bytes are compared (0: never; lengths always).
     #[serde(default = "sixty_four")]
     pub verify_every: u32,
+    /// The questions of its parts, where it has several.
+    #[serde(rename = "experiment", default, skip_serializing_if = "Vec::is_empty")]
+    pub experiments: Vec<Experiment>,
     /// The loads.
-    #[serde(rename = "sweep", deserialize_with = "not_empty")]
+    #[serde(rename = "sweep", default)]
     pub sweeps: Vec<Sweep>,
+    /// Our strategies with other flags, under names of their own.
+    #[serde(rename = "variant", default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
     /// Servers of the user's.
     #[serde(rename = "target", default, skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<Given>,
 }
 
-/// Loads that share a direction: every connection count with every size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sweep {
-    /// Which way the files travel.
-    #[serde(with = "spelling::direction")]
-    pub direction: Direction,
-    /// Concurrent connections.
-    #[serde(deserialize_with = "all_positive")]
-    pub connections: Vec<usize>,
-    /// File sizes.
-    #[serde(deserialize_with = "not_empty")]
-    pub sizes: Vec<ByteSize>,
-}
-
-impl Sweep {
-    /// Its loads in words.
-    pub fn description(&self) -> String {
-        let direction = spelling::direction::name(self.direction);
-        let connections: Vec<_> = self.connections.iter().map(usize::to_string).collect();
-        let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
-        let plural = if self.connections == [1] { "" } else { "s" };
-        format!(
-            "{direction}: {} connection{plural}, files of {}",
-            connections.join(", "),
-            sizes.join(", ")
-        )
-    }
-
-    /// Whether all of its loads are among those of another.
-    fn is_within(&self, other: &Self) -> bool {
-        self.direction == other.direction
-            && self.connections.iter().all(|connections| other.connections.contains(connections))
-            && self.sizes.iter().all(|size| other.sizes.contains(size))
-    }
+/// Which strategy is measured twice, under two names: what such a pair differs by is chance, and
+/// no difference below it is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Twin {
+    /// The selector, or the last of the plan's strategies without it.
+    #[default]
+    Usual,
+    /// This one.
+    Of(StrategyKind),
+    /// None.
+    None,
 }
 
 /// In which order the servers take their turns on a load.
@@ -108,11 +108,27 @@ pub enum Order {
     Shuffled,
 }
 
+/// A part of a plan with a question of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Its name, by which its sweeps refer to it.
+    pub name: String,
+    /// The question it answers.
+    pub question: String,
+}
+
 /// What flags change in a plan.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// Other strategies.
     pub strategies: Option<Vec<StrategyKind>>,
+    /// Other variants.
+    pub variants: Option<Vec<Variant>>,
+    /// Another strategy to measure twice.
+    pub twin: Option<Twin>,
+    /// Other servers to hold all others against.
+    pub baseline: Option<Vec<String>>,
     /// Other real servers.
     pub against: Option<Vec<Peer>>,
     /// Other servers of the user's.
@@ -123,6 +139,22 @@ pub struct Overrides {
     pub sizes: Option<Vec<ByteSize>>,
     /// One direction only.
     pub direction: Option<Direction>,
+    /// A new connection for every request, in every sweep.
+    pub per_request: bool,
+    /// Other rates of open loops, in every sweep.
+    pub rates_per_s: Option<Vec<u32>>,
+    /// Other numbers of idle connections, in every sweep.
+    pub idle: Option<Vec<usize>>,
+    /// Other numbers of slow readers, in every sweep.
+    pub slow_readers: Option<Vec<usize>>,
+    /// Other numbers of slow senders, in every sweep.
+    pub slow_senders: Option<Vec<usize>>,
+    /// Another way in which our servers send files.
+    pub send_path: Option<SendPath>,
+    /// Another engine of the generator.
+    pub engine: Option<EngineChoice>,
+    /// Another warm-up.
+    pub warm_up: Option<Duration>,
     /// Another window.
     pub window: Option<Duration>,
     /// Other rounds.
@@ -150,12 +182,6 @@ pub enum PlanError {
     },
 }
 
-/// The plans that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 2] = [
-    ("default", include_str!("../plans/default.toml")),
-    ("quick", include_str!("../plans/quick.toml")),
-];
-
 impl Plan {
     /// Reads a plan; `file` is what messages call it.
     ///
@@ -178,15 +204,12 @@ impl Plan {
         })
     }
 
-    /// A plan that comes with the program.
-    pub fn built_in(name: &str) -> Option<Self> {
-        let (name, text) = BUILT_IN.into_iter().find(|(known, _)| *known == name)?;
-        Some(Self::parse(text, name).expect("the plans in the program are tested"))
-    }
-
     /// The plan with what the flags say in place of what it said, and with a seed.
     pub fn with(mut self, overrides: Overrides) -> Self {
         self.strategies = overrides.strategies.unwrap_or(self.strategies);
+        self.variants = overrides.variants.unwrap_or(self.variants);
+        self.twin = overrides.twin.unwrap_or(self.twin);
+        self.baseline = overrides.baseline.unwrap_or(self.baseline);
         self.against = overrides.against.unwrap_or(self.against);
         self.given = overrides.given.unwrap_or(self.given);
         if let Some(direction) = overrides.direction {
@@ -202,10 +225,28 @@ impl Plan {
             if let Some(sizes) = &overrides.sizes {
                 sweep.sizes.clone_from(sizes);
             }
+            sweep.keep_alive &= !overrides.per_request;
+            if let Some(rates) = &overrides.rates_per_s {
+                sweep.rates_per_s.clone_from(rates);
+            }
+            for (counts, other) in [
+                (&mut sweep.idle, &overrides.idle),
+                (&mut sweep.slow_readers, &overrides.slow_readers),
+                (&mut sweep.slow_senders, &overrides.slow_senders),
+            ] {
+                if let Some(other) = other {
+                    counts.clone_from(other);
+                }
+            }
         }
         self.sweeps = each_once(self.sweeps);
         if let Some(window) = overrides.window {
             self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
+        }
+        self.send_path = overrides.send_path.unwrap_or(self.send_path);
+        self.engine = overrides.engine.unwrap_or(self.engine);
+        if let Some(warm_up) = overrides.warm_up {
+            self.warm_up_ms = u64::try_from(warm_up.as_millis()).unwrap_or(u64::MAX);
         }
         self.rounds = overrides.rounds.unwrap_or(self.rounds);
         self.order = overrides.order.unwrap_or(self.order);
@@ -219,9 +260,23 @@ impl Plan {
     pub fn targets(&self) -> Vec<Target> {
         let mut names = HashSet::new();
         let all = (self.strategies.iter().copied().map(Target::Strategy))
+            .chain(self.variants.iter().cloned().map(Target::Variant))
+            .chain(self.twin().map(Variant::twin).map(Target::Variant))
             .chain(self.against.iter().copied().map(Target::Peer))
             .chain(self.given.iter().cloned().map(Target::Given));
         all.filter(|target| names.insert(target.name().to_owned())).collect()
+    }
+
+    /// The strategy that is measured twice.
+    pub fn twin(&self) -> Option<StrategyKind> {
+        match self.twin {
+            Twin::Usual => {
+                let selector = self.strategies.iter().find(|kind| **kind == StrategyKind::Selector);
+                selector.or(self.strategies.last()).copied()
+            }
+            Twin::Of(kind) => self.strategies.contains(&kind).then_some(kind),
+            Twin::None => None,
+        }
     }
 
     /// Time that the trials take at least: warm-ups and windows.
@@ -241,20 +296,44 @@ impl Plan {
     }
 }
 
+impl TryFrom<String> for Twin {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.as_str() {
+            "usual" => Ok(Self::Usual),
+            "none" => Ok(Self::None),
+            name => spelling::strategies::parse(name).map(Self::Of),
+        }
+    }
+}
+
+impl From<Twin> for String {
+    fn from(twin: Twin) -> Self {
+        match twin {
+            Twin::Usual => "usual".to_owned(),
+            Twin::None => "none".to_owned(),
+            Twin::Of(kind) => kind.name().to_owned(),
+        }
+    }
+}
+
 /// Without values named twice and without loads that another sweep has anyway: where flags replaced
 /// what told sweeps apart, they would be there several times.
 fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
     let mut kept: Vec<Sweep> = Vec::new();
     for mut sweep in sweeps {
-        let (mut connections, mut sizes) = (HashSet::new(), HashSet::new());
-        sweep.connections.retain(|count| connections.insert(*count));
-        sweep.sizes.retain(|size| sizes.insert(*size));
+        sweep.each_once();
         if !kept.iter().any(|other| sweep.is_within(other)) {
             kept.retain(|other| !other.is_within(&sweep));
             kept.push(sweep);
         }
     }
     kept
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn one() -> usize {
@@ -281,43 +360,14 @@ where
     Ok(number)
 }
 
-fn not_empty<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    let list = Vec::deserialize(deserializer)?;
-    if list.is_empty() {
-        return Err(serde::de::Error::custom("needs at least one entry"));
-    }
-    Ok(list)
-}
-
-fn all_positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
-    let list: Vec<usize> = not_empty(deserializer)?;
-    if list.contains(&0) {
-        return Err(serde::de::Error::custom("each must be more than zero"));
-    }
-    Ok(list)
-}
-
 #[cfg(test)]
 mod tests {
+    use loadgen::load::Engine;
+
     use super::*;
 
     fn quick() -> Plan {
         Plan::built_in("quick").unwrap()
-    }
-
-    #[test]
-    fn the_plans_in_the_program_are_read_and_written_back() {
-        for (name, _) in BUILT_IN {
-            let plan = Plan::built_in(name).unwrap();
-            assert_eq!(plan.name, name);
-            assert!(plan.rounds >= 3, "{name}: fewer rounds give no interval");
-            let written = toml::to_string(&plan).unwrap();
-            assert_eq!(Plan::parse(&written, name).unwrap(), plan);
-        }
     }
 
     #[test]
@@ -368,9 +418,20 @@ mod tests {
             rounds: Some(7),
             order: Some(Order::Shuffled),
             seed: Some(9),
+            variants: Some(vec![Variant::parse("two=threaded --workers 2").unwrap()]),
+            twin: Some(Twin::None),
+            baseline: Some(vec!["nginx".to_owned()]),
+            per_request: true,
+            rates_per_s: Some(vec![50]),
+            idle: Some(vec![0, 9]),
+            slow_readers: Some(vec![1]),
+            slow_senders: Some(vec![2]),
+            send_path: Some(SendPath::Copy),
+            engine: Some(EngineChoice::Only(Engine::Epoll)),
+            warm_up: Some(Duration::from_millis(30)),
         });
         let names: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
-        assert_eq!(names, ["selector", "nginx", "mine"]);
+        assert_eq!(names, ["selector", "two", "nginx", "mine"]);
         let written = toml::to_string(&plan).unwrap();
         assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
         assert_eq!((plan.rounds, plan.window_ms, plan.seed), (7, 2000, Some(9)));
@@ -378,6 +439,24 @@ mod tests {
         assert_eq!(plan.sweeps[0].direction, Direction::Upload);
         assert_eq!(plan.sweeps[0].connections, [2]);
         assert_eq!(plan.sweeps[0].sizes, [ByteSize::new(5)]);
+        assert_eq!(plan.warm_up_ms, 30);
+        let manners: Vec<_> = plan.sweeps[0].cells().iter().map(|cell| cell.manner).collect();
+        assert_eq!(manners.len(), 2);
+        assert_eq!(manners[1].slug(), "-per-request-at-50-9-idle-1-slow-readers-2-slow-senders");
+    }
+
+    #[test]
+    fn a_strategy_is_measured_twice_unless_that_is_not_wanted() {
+        let names = |twin| {
+            let plan = quick().with(Overrides { twin, ..Overrides::default() });
+            plan.targets().iter().map(|target| target.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None).last().unwrap(), "selector-again");
+        let threaded = Some(Twin::Of(StrategyKind::Threaded));
+        assert_eq!(names(threaded).last().unwrap(), "threaded-again");
+        assert!(!names(Some(Twin::None)).iter().any(|name| name.contains("again")));
+        let absent = Some(Twin::Of(StrategyKind::Hybrid));
+        assert!(!names(absent).iter().any(|name| name.contains("again")));
     }
 
     #[test]

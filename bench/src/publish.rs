@@ -20,12 +20,14 @@ pub struct Published {
     pub verdict: Verdict,
     /// The charts.
     pub figures: Vec<Figure>,
+    /// Servers that all others are held against.
+    pub baseline: Vec<String>,
 }
 
 impl Published {
     /// The results as a table for the terminal.
     pub fn table(&self) -> String {
-        table::text(&self.summary)
+        table::text(&self.summary, &self.baseline)
     }
 }
 
@@ -48,7 +50,7 @@ pub fn publish(folder: &RunFolder) -> anyhow::Result<Published> {
         &report::html(&contents, &published)?,
         &report::readme(&contents, &published),
     )?;
-    let tables = table::tables(&published.summary);
+    let tables = table::tables(&published.summary, &published.baseline);
     folder.write_tables(&table::markdown(&tables), &table::latex(&tables))?;
     Ok(published)
 }
@@ -82,5 +84,6 @@ fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
     verdict.notes.extend(contents.environment.machine.warning());
     let figures = figures::draw(&summary);
     folder.write_figures(&figures)?;
-    Ok((contents, Published { summary, verdict, figures }))
+    let baseline = contents.plan.baseline.clone();
+    Ok((contents, Published { summary, verdict, figures, baseline }))
 }

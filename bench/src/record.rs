@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::executor::Measurement;
 use crate::outcome::{Outcome, generator_share};
 use crate::procstat::MemoryKind;
-use crate::schedule::{Cell, Trial};
+use crate::schedule::Trial;
 use crate::size::ByteSize;
 use crate::spelling;
+use crate::sweep::{Cell, Crowd, Manner};
 use crate::target::TargetKind;
 
 /// A row of `trials.csv`. Columns are explained in `results/SCHEMA.md`; a value that was not
@@ -34,9 +35,23 @@ pub struct TrialRow {
     pub direction: Direction,
     pub size_bytes: u64,
     pub connections: usize,
+    #[serde(default = "yes")]
+    pub keep_alive: bool,
+    #[serde(default)]
+    pub offered_per_s: Option<u32>,
+    #[serde(default)]
+    pub idle_connections: usize,
+    #[serde(default)]
+    pub slow_readers: usize,
+    #[serde(default)]
+    pub slow_senders: usize,
+    #[serde(default)]
+    pub crowd_held: Option<usize>,
     pub outcome: Outcome,
     pub outcome_reason: String,
     pub window_s: Option<f64>,
+    #[serde(default)]
+    pub arrivals: Option<u64>,
     pub requests: Option<u64>,
     pub requests_per_s: Option<f64>,
     pub body_bytes: Option<u64>,
@@ -63,6 +78,10 @@ pub struct TrialRow {
     pub server_threads: Option<u64>,
     pub server_voluntary_switches: Option<u64>,
     pub server_involuntary_switches: Option<u64>,
+    #[serde(default)]
+    pub server_send_path: Option<String>,
+    #[serde(default)]
+    pub generator_engine: Option<String>,
     pub generator_cpu_user_s: Option<f64>,
     pub generator_cpu_system_s: Option<f64>,
     pub generator_cpu_share: Option<f64>,
@@ -98,6 +117,10 @@ pub struct SecondRow {
 pub enum Distribution {
     /// From when a request was due to the end of its answer.
     Response,
+    /// From when it was sent to the end of its answer; in closed loops the same.
+    Service,
+    /// From when it was due until it was sent: what it waited for a free connection.
+    SendDelay,
     /// From when a connection was asked for until it stood.
     Connect,
 }
@@ -113,7 +136,7 @@ pub const PERCENTILES: [f64; 18] = [
 pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
 
 /// The columns of `trials.csv`.
-pub const TRIAL_COLUMNS: [&str; 41] = [
+pub const TRIAL_COLUMNS: [&str; 50] = [
     "trial",
     "round",
     "started_at",
@@ -123,9 +146,16 @@ pub const TRIAL_COLUMNS: [&str; 41] = [
     "direction",
     "size_bytes",
     "connections",
+    "keep_alive",
+    "offered_per_s",
+    "idle_connections",
+    "slow_readers",
+    "slow_senders",
+    "crowd_held",
     "outcome",
     "outcome_reason",
     "window_s",
+    "arrivals",
     "requests",
     "requests_per_s",
     "body_bytes",
@@ -152,6 +182,8 @@ pub const TRIAL_COLUMNS: [&str; 41] = [
     "server_threads",
     "server_voluntary_switches",
     "server_involuntary_switches",
+    "server_send_path",
+    "generator_engine",
     "generator_cpu_user_s",
     "generator_cpu_system_s",
     "generator_cpu_share",
@@ -176,16 +208,21 @@ pub struct Records {
 }
 
 impl Records {
-    /// The rows that a trial leaves behind, measured by so many generator threads.
-    pub fn of_trial(trial: &Trial, measured: &Measurement, threads: usize) -> Self {
-        let mut records =
-            Self { trials: vec![TrialRow::new(trial, measured, threads)], ..Self::default() };
+    /// The rows that a trial leaves behind.
+    pub fn of_trial(trial: &Trial, measured: &Measurement) -> Self {
+        let mut records = Self { trials: vec![TrialRow::new(trial, measured)], ..Self::default() };
         if let Some(load) = &measured.load {
-            for (distribution, histogram) in [
-                (Distribution::Response, &load.response_ns),
-                (Distribution::Connect, &load.connect_ns),
+            // In closed loops a request is due when it is sent.
+            let open_loop = trial.cell.manner.rate_per_s.is_some();
+            for (distribution, histogram, is_told) in [
+                (Distribution::Response, &load.response_ns, true),
+                (Distribution::Service, &load.service_ns, open_loop),
+                (Distribution::SendDelay, &load.send_delay_ns, open_loop),
+                (Distribution::Connect, &load.connect_ns, true),
             ] {
-                records.latencies.extend(percentiles(trial.number, distribution, histogram));
+                if is_told {
+                    records.latencies.extend(percentiles(trial.number, distribution, histogram));
+                }
             }
             records.seconds.extend(seconds(trial.number, load));
         }
@@ -207,8 +244,9 @@ impl Records {
 }
 
 impl TrialRow {
-    fn new(trial: &Trial, measured: &Measurement, threads: usize) -> Self {
-        let (outcome, outcome_reason) = Outcome::of(trial, measured, threads);
+    fn new(trial: &Trial, measured: &Measurement) -> Self {
+        let (outcome, outcome_reason) = Outcome::of(trial, measured);
+        let manner = trial.cell.manner;
         let load = measured.load.as_ref();
         let server = measured.server.as_ref();
         let per_s = |amount: u64| {
@@ -229,9 +267,16 @@ impl TrialRow {
             direction: trial.cell.direction,
             size_bytes: trial.cell.size.bytes(),
             connections: trial.cell.connections,
+            keep_alive: manner.keep_alive,
+            offered_per_s: manner.rate_per_s,
+            idle_connections: manner.crowd.idle,
+            slow_readers: manner.crowd.slow_readers,
+            slow_senders: manner.crowd.slow_senders,
+            crowd_held: measured.crowd_held,
             outcome,
             outcome_reason,
             window_s: load.map(|load| precise(load.window.as_secs_f64())),
+            arrivals: load.filter(|_| manner.rate_per_s.is_some()).map(|load| load.arrivals),
             requests,
             requests_per_s: requests.and_then(per_s),
             body_bytes,
@@ -260,9 +305,11 @@ impl TrialRow {
             server_threads: server.map(|server| server.threads),
             server_voluntary_switches: server.map(|server| server.voluntary_switches),
             server_involuntary_switches: server.map(|server| server.involuntary_switches),
+            server_send_path: measured.send_path.map(|path| path.name().to_owned()),
+            generator_engine: load.map(|load| load.engine.name().to_owned()),
             generator_cpu_user_s: load.map(|load| precise(load.cpu.user.as_secs_f64())),
             generator_cpu_system_s: load.map(|load| precise(load.cpu.system.as_secs_f64())),
-            generator_cpu_share: generator_share(measured, threads).map(rounded),
+            generator_cpu_share: generator_share(measured).map(rounded),
         }
     }
 
@@ -272,6 +319,15 @@ impl TrialRow {
             direction: self.direction,
             size: ByteSize::new(self.size_bytes),
             connections: self.connections,
+            manner: Manner {
+                keep_alive: self.keep_alive,
+                rate_per_s: self.offered_per_s,
+                crowd: Crowd {
+                    idle: self.idle_connections,
+                    slow_readers: self.slow_readers,
+                    slow_senders: self.slow_senders,
+                },
+            },
         }
     }
 
@@ -376,6 +432,11 @@ fn seconds(trial: u32, load: &LoadReport) -> impl Iterator<Item = SecondRow> {
             max_us: of_answers(second.max_ns),
         }
     })
+}
+
+/// Runs recorded before there were other loads kept their connections.
+fn yes() -> bool {
+    true
 }
 
 fn microseconds(ns: u64) -> f64 {

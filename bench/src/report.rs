@@ -46,7 +46,7 @@ pub fn html(contents: &Contents, published: &Published) -> anyhow::Result<String
         servers: servers(contents),
         figures: &published.figures,
         columns: table::COLUMNS,
-        tables: table::tables(&published.summary),
+        tables: table::tables(&published.summary, &published.baseline),
         methods: guide::methods(&contents.plan),
         glossary: &guide::GLOSSARY,
     };
@@ -97,7 +97,8 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
         (
             "Each",
             format!(
-                "{} ms measured after {} ms of warm-up, closed loop, keep-alive, {} wire",
+                "{} ms measured after {} ms of warm-up; closed loop and keep-alive, where not told \
+                 otherwise; {} wire",
                 plan.window_ms,
                 plan.warm_up_ms,
                 plan.wire.name()
@@ -114,7 +115,16 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
             format!("load average {load}{busy}")
         }),
         ("Server", pinned(&placement.server_cores)),
-        ("Generator", pinned(&placement.generator_cores)),
+        ("Generator", {
+            let engines = distinct(published, |line| &line.engines);
+            let engine = if engines.is_empty() { String::new() } else { format!(", {engines}") };
+            pinned(&placement.generator_cores) + &engine
+        }),
+        ("Send path", {
+            let ran = distinct(published, |line| &line.send_paths);
+            let ran = if ran.is_empty() { String::new() } else { format!(" (what ran: {ran})") };
+            format!("{}{ran}", plan.send_path.name())
+        }),
         (
             "Files on",
             format!(
@@ -138,6 +148,17 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
         lines.push(("Seed", seed.to_string()));
     }
     lines
+}
+
+/// What trials recorded, each value once.
+fn distinct<'p>(published: &'p Published, of: fn(&'p Line) -> &'p Vec<String>) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for value in published.summary.lines.iter().flat_map(of) {
+        if !seen.contains(&value.as_str()) {
+            seen.push(value);
+        }
+    }
+    seen.join(", ")
 }
 
 /// The servers: name, what sets it apart, and what is known of it.

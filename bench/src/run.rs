@@ -45,7 +45,10 @@ pub fn run(
         }
         observer.begins(&trial);
         let measured = executor.execute(&trial, stop);
-        let records = Records::of_trial(&trial, &measured, plan.generator_threads);
+        let records = Records::of_trial(&trial, &measured);
+        if let Some(load) = &measured.load {
+            folder.write_histograms(trial.number, load)?;
+        }
         writer.append(&records)?;
         for row in &records.trials {
             failures += usize::from(row.outcome.is_failure());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use jiff::Zoned;
+use loadgen::load::LoadReport;
 
 use crate::environment::Environment;
 use crate::figures::Figure;
@@ -15,6 +16,7 @@ use crate::record::{FILES, Records};
 const PLAN: &str = "plan.toml";
 const ENVIRONMENT: &str = "environment.toml";
 const PEERS: &str = "peers";
+const HISTOGRAMS: &str = "hdr";
 const PLOTS: &str = "plots";
 const REPORT: &str = "report.html";
 const README: &str = "README.md";
@@ -145,6 +147,22 @@ impl RunFolder {
         let name = format!("{PEERS}/{server}.conf");
         self.write(&name, text)?;
         Ok(name)
+    }
+
+    /// Writes the histograms of a trial in HdrHistogram's own format.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_histograms(&self, trial: u32, load: &LoadReport) -> anyhow::Result<()> {
+        let folder = self.path.join(HISTOGRAMS);
+        create_all(&folder)?;
+        let path = folder.join(format!("trial-{trial}.hlog"));
+        let written = fs::File::create(&path).and_then(|file| {
+            let mut out = std::io::BufWriter::new(file);
+            load.write_hdr_log(&mut out)?;
+            std::io::Write::flush(&mut out)
+        });
+        written.with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Writes the charts in place of those that are there. Pictures of charts that are there no

@@ -1,9 +1,7 @@
 //! The trials of a plan, in the order they run.
 
-use loadgen::load::Direction;
-
 use crate::plan::{Order, Plan};
-use crate::size::ByteSize;
+use crate::sweep::{Cell, Sweep};
 use crate::target::Target;
 
 /// One server process, one load, one measured window.
@@ -17,17 +15,6 @@ pub struct Trial {
     pub target: Target,
     /// The load.
     pub cell: Cell,
-}
-
-/// The load of a trial: what is the same for all servers that are compared with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
-    /// Which way the files travel.
-    pub direction: Direction,
-    /// Size of the file that every request names.
-    pub size: ByteSize,
-    /// Concurrent connections.
-    pub connections: usize,
 }
 
 /// All trials of a plan: round by round, load by load, and on each load the servers directly
@@ -51,14 +38,9 @@ pub fn schedule(plan: &Plan) -> Vec<Trial> {
 /// The loads of a plan, each once even where sweeps cross.
 pub fn cells(plan: &Plan) -> Vec<Cell> {
     let mut cells = Vec::new();
-    for sweep in &plan.sweeps {
-        for &size in &sweep.sizes {
-            for &connections in &sweep.connections {
-                let cell = Cell { direction: sweep.direction, size, connections };
-                if !cells.contains(&cell) {
-                    cells.push(cell);
-                }
-            }
+    for cell in plan.sweeps.iter().flat_map(Sweep::cells) {
+        if !cells.contains(&cell) {
+            cells.push(cell);
         }
     }
     cells

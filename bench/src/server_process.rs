@@ -1,16 +1,17 @@
 //! A server as a process of its own: started, awaited, stopped, and never left behind.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use fileserver::ServeReport;
 use procfs::process::{FDTarget, Process};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -26,6 +27,9 @@ const START_TIME: Duration = Duration::from_secs(10);
 /// For a server to end after SIGTERM, before it is killed.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
+/// For the last line of a server that has ended to arrive.
+const END_TIME: Duration = Duration::from_secs(1);
+
 /// How many of its last lines tell what is wrong.
 const LAST_LINES: usize = 3;
 
@@ -34,6 +38,8 @@ const LAST_LINES: usize = 3;
 pub struct ServerProcess {
     child: Child,
     address: SocketAddr,
+    /// Tells the last line on its standard output, where that is read.
+    last_line: Option<mpsc::Receiver<String>>,
     /// Where it may have said something, the likeliest last.
     logs: Vec<PathBuf>,
 }
@@ -66,15 +72,12 @@ impl ServerProcess {
         let mut child = spawn(command, cores, log)?;
         let stdout = child.stdout.take().expect("it was asked for");
         let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            let mut lines = BufReader::new(stdout).lines();
-            // Whoever waited may have gone; the pipe must be emptied all the same.
-            let _ = tell.send(lines.next());
-            lines.take_while(Result::is_ok).for_each(drop);
-        });
+        let (tell_last, last_line) = mpsc::channel();
+        read_lines(stdout, tell, tell_last);
         // From here on the child is ended whatever happens.
         let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, address: unspecified, logs: vec![log.to_owned()] };
+        let logs = vec![log.to_owned()];
+        let mut server = Self { child, address: unspecified, last_line: Some(last_line), logs };
         server.address = match told.recv_timeout(START_TIME) {
             Ok(Some(Ok(line))) => line
                 .strip_prefix(READY)
@@ -104,8 +107,8 @@ impl ServerProcess {
             .with_context(|| format!("cannot create the server's log {}", log.display()))?;
         command.stdout(outputs);
         let child = spawn(command, cores, &log)?;
-        let mut server =
-            Self { child, address, logs: [Some(log), own_log].into_iter().flatten().collect() };
+        let logs = [Some(log), own_log].into_iter().flatten().collect();
+        let mut server = Self { child, address, last_line: None, logs };
         let deadline = Instant::now() + START_TIME;
         loop {
             if server.has_ended() {
@@ -146,9 +149,10 @@ impl ServerProcess {
         Some(format!("{}: {}", in_words(status), self.last_lines()))
     }
 
-    /// Ends it: politely, then by force.
-    pub fn stop(mut self) {
+    /// Ends it: politely, then by force. What our own server tells at its end is returned.
+    pub fn stop(mut self) -> Option<ServeReport> {
         self.end();
+        self.last_line.take()?.recv_timeout(END_TIME).ok()?.parse().ok()
     }
 
     fn end(&mut self) {
@@ -215,6 +219,21 @@ impl ServerProcess {
     fn owns_its_port(&self) -> bool {
         process_tree::of(self.pid()).iter().any(|process| listens(process, self.address.port()))
     }
+}
+
+/// Tells the first line at once and the last one at the end.
+fn read_lines(
+    stdout: ChildStdout,
+    tell_first: mpsc::Sender<Option<io::Result<String>>>,
+    tell_last: mpsc::Sender<String>,
+) {
+    thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines();
+        // Whoever waited may have gone; the pipe must be emptied all the same.
+        let _ = tell_first.send(lines.next());
+        let last = lines.map_while(Result::ok).last();
+        let _ = tell_last.send(last.unwrap_or_default());
+    });
 }
 
 fn spawn(mut command: Command, cores: &[usize], log: &Path) -> anyhow::Result<Child> {
@@ -288,6 +307,26 @@ mod tests {
     fn a_server_that_says_something_else_is_refused() {
         let message = refusal("echo hello; sleep 30");
         assert!(message.contains("first line is 'hello'"), "{message}");
+    }
+
+    #[test]
+    fn what_a_server_tells_at_its_end_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "trap 'echo ended requests=5 sendfile_bytes=9; exit' TERM\n\
+                      echo listening on 127.0.0.1:1; echo more; while :; do sleep 0.01; done";
+        let log = folder.path().join("log");
+        let mut command = shell(script);
+        command.stdout(Stdio::piped());
+        // Nothing listens there, so it is taken apart by hand.
+        let mut child = spawn(command, &[], &log).unwrap();
+        let (tell, told) = mpsc::channel();
+        let (tell_last, last_line) = mpsc::channel();
+        read_lines(child.stdout.take().unwrap(), tell, tell_last);
+        assert_eq!(told.recv().unwrap().unwrap().unwrap(), "listening on 127.0.0.1:1");
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let server = ServerProcess { child, address, last_line: Some(last_line), logs: vec![log] };
+        let report = server.stop().unwrap();
+        assert_eq!((report.requests, report.sent.sendfile), (5, 9));
     }
 
     #[test]

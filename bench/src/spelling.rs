@@ -1,5 +1,18 @@
 //! The names by which records and plans spell the types of other crates.
 
+/// A count with its thousands apart: `10,000`.
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Directions: `download`, `upload`.
 pub mod direction {
     use loadgen::load::Direction;
@@ -50,6 +63,65 @@ pub mod load_wire {
     }
 }
 
+/// Ways to send a file: as the server's flag spells them.
+pub mod send_path {
+    use fileserver::SendPath;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// The path of a name.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse(name: &str) -> Result<SendPath, String> {
+        SendPath::ALL.into_iter().find(|path| path.name() == name).ok_or_else(|| {
+            let known = SendPath::ALL.map(SendPath::name);
+            format!("unknown send path '{name}': choose from {}", known.join(", "))
+        })
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &SendPath, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SendPath, D::Error> {
+        parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The generator's engines: `auto`, `epoll`, `uring`.
+pub mod engine {
+    use loadgen::load::{Engine, EngineChoice};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const AUTO: &str = "auto";
+
+    /// The engine of a name.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse(name: &str) -> Result<EngineChoice, String> {
+        let known = [Engine::Epoll, Engine::Uring].into_iter().find(|one| one.name() == name);
+        match known {
+            Some(engine) => Ok(EngineChoice::Only(engine)),
+            None if name == AUTO => Ok(EngineChoice::Auto),
+            None => Err(format!("unknown engine '{name}': choose epoll, uring or {AUTO}")),
+        }
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &EngineChoice, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(match value {
+            EngineChoice::Auto => AUTO,
+            EngineChoice::Only(engine) => engine.name(),
+        })
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<EngineChoice, D::Error> {
+        parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Strategies: as the server's flag spells them.
 pub mod strategies {
     use fileserver::StrategyKind;
@@ -66,6 +138,21 @@ pub mod strategies {
         })
     }
 
+    /// The strategies of a list of names, in which `all` stands for every one.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse_all(names: &[String]) -> Result<Vec<StrategyKind>, String> {
+        let mut kinds = Vec::new();
+        for name in names {
+            match name.as_str() {
+                "all" => kinds.extend(StrategyKind::ALL),
+                name => kinds.push(parse(name)?),
+            }
+        }
+        Ok(kinds)
+    }
+
     pub(crate) fn serialize<S: Serializer>(
         value: &[StrategyKind],
         to: S,
@@ -76,12 +163,7 @@ pub mod strategies {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<StrategyKind>, D::Error> {
-        let names = Vec::<String>::deserialize(from)?;
-        names
-            .iter()
-            .map(|name| parse(name))
-            .collect::<Result<_, _>>()
-            .map_err(serde::de::Error::custom)
+        parse_all(&Vec::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use fileserver::StrategyKind;
+use fileserver::{SendPath, ServeReport, StrategyKind};
 use rustix::process::{Resource, getrlimit};
 
 use crate::account::Account;
@@ -27,6 +27,7 @@ pub(crate) struct Starter {
     folder: PathBuf,
     root: PathBuf,
     cores: Vec<usize>,
+    send_path: SendPath,
     account: Option<Account>,
     installed: Vec<Installed>,
     /// Of those that run already, by name.
@@ -38,10 +39,8 @@ pub(crate) struct Starter {
 pub(crate) enum Standing {
     /// Started for this.
     Started {
-        /// It.
+        /// Its first process; it may have others.
         process: ServerProcess,
-        /// Whether it may have processes beside its first.
-        whole_tree: bool,
     },
     /// Someone else's.
     Running {
@@ -55,6 +54,14 @@ pub(crate) enum Standing {
 /// How often a server is started again that finds its port taken: between finding a free one and
 /// using it another program may be faster.
 const ATTEMPTS: u32 = 3;
+
+/// From here on our own server is told how many connections there will be; below, its defaults
+/// are what is measured.
+const USUAL_CONNECTIONS: usize = 8000;
+/// A process for each connection, but no more than these.
+const MOST_PROCESSES: usize = 1000;
+/// Beyond those of the load.
+const SPARE_CONNECTIONS: u64 = 200;
 
 impl Starter {
     /// For the servers of a plan; `folder` is for all that they write beside uploads, which go
@@ -89,6 +96,7 @@ impl Starter {
             folder: folder.to_owned(),
             root: root.to_owned(),
             cores: cores.to_owned(),
+            send_path: plan.send_path,
             account,
             installed: plan.against.iter().filter_map(|peer| peer.find()).collect(),
             addresses,
@@ -101,18 +109,9 @@ impl Starter {
     /// Why it does not stand, with what it said last.
     pub(crate) fn start(&self, target: &Target, connections: usize) -> anyhow::Result<Standing> {
         match target {
-            Target::Strategy(kind) => {
-                let mut command = Command::new(&self.program);
-                command
-                    .args(["serve", "--strategy", kind.name()])
-                    .args(["--listen", "127.0.0.1:0", "--quiet"])
-                    .args(["--on-conflict", "overwrite", "--durability", "none"])
-                    .arg("--root")
-                    .arg(&self.root);
-                let log = self.folder.join("server.log");
-                let process = ServerProcess::start(command, &self.cores, &log)?;
-                let whole_tree = *kind == StrategyKind::Prefork;
-                Ok(Standing::Started { process, whole_tree })
+            Target::Strategy(kind) => self.strategy(*kind, &[], connections),
+            Target::Variant(variant) => {
+                self.strategy(variant.strategy(), variant.flags(), connections)
             }
             Target::Peer(peer) => self.retry(|port| self.peer(*peer, connections, port)),
             Target::Given(given) => match given.how() {
@@ -147,13 +146,51 @@ impl Starter {
         }
     }
 
+    fn strategy(
+        &self,
+        kind: StrategyKind,
+        flags: &[String],
+        connections: usize,
+    ) -> anyhow::Result<Standing> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["serve", "--strategy", kind.name()])
+            .args(["--listen", "127.0.0.1:0", "--quiet"])
+            .arg("--root")
+            .arg(&self.root);
+        // The server refuses what is said twice: flags of the target's own come in place of these.
+        let mut usual = |flag: &str, value: &str| {
+            if !flags.iter().any(|own| own.split('=').next() == Some(flag)) {
+                command.args([flag, value]);
+            }
+        };
+        usual("--on-conflict", "overwrite");
+        usual("--durability", "none");
+        usual("--send-path", self.send_path.name());
+        if kind == StrategyKind::Prefork {
+            // As many as Apache gets, so that the two can be compared.
+            let processes = Peer::places(connections).min(MOST_PROCESSES);
+            usual("--workers", &processes.to_string());
+        }
+        if connections > USUAL_CONNECTIONS {
+            // The files that they ask for are open once for all.
+            let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+            let most = (connections as u64 + SPARE_CONNECTIONS).min(limit.saturating_sub(64));
+            usual("--max-connections", &most.to_string());
+        }
+        command.args(flags);
+        let log = self.folder.join("server.log");
+        let process = ServerProcess::start(command, &self.cores, &log)?;
+        Ok(Standing::Started { process })
+    }
+
     fn retry(&self, start: impl Fn(u16) -> anyhow::Result<Launch>) -> anyhow::Result<Standing> {
         let mut attempt = 1;
         loop {
             let started =
                 start(free_port()?).and_then(|launch| ServerProcess::launch(launch, &self.cores));
             match started {
-                Ok(process) => return Ok(Standing::Started { process, whole_tree: true }),
+                Ok(process) => return Ok(Standing::Started { process }),
                 Err(error) => {
                     let taken = format!("{error:#}").to_ascii_lowercase().contains("in use");
                     if !taken || attempt == ATTEMPTS {
@@ -216,7 +253,7 @@ impl Starter {
 impl Standing {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
-            Self::Started { process, .. } => process.address(),
+            Self::Started { process } => process.address(),
             Self::Running { address, .. } => *address,
         }
     }
@@ -224,8 +261,7 @@ impl Standing {
     /// What is to be watched, where that is known.
     pub(crate) fn extent(&self) -> Option<Extent> {
         match self {
-            Self::Started { process, whole_tree: true } => Some(Extent::Tree(process.pid())),
-            Self::Started { process, whole_tree: false } => Some(Extent::Process(process.pid())),
+            Self::Started { process } => Some(Extent::Tree(process.pid())),
             Self::Running { pid, .. } => pid.map(Extent::Tree),
         }
     }
@@ -233,15 +269,16 @@ impl Standing {
     /// As [`ServerProcess::death`].
     pub(crate) fn death(&mut self) -> Option<String> {
         match self {
-            Self::Started { process, .. } => process.death(),
+            Self::Started { process } => process.death(),
             Self::Running { .. } => None,
         }
     }
 
-    /// Ends it, if it was started for this.
-    pub(crate) fn stop(self) {
-        if let Self::Started { process, .. } = self {
-            process.stop();
+    /// Ends it, if it was started for this. What our own server tells at its end is returned.
+    pub(crate) fn stop(self) -> Option<ServeReport> {
+        match self {
+            Self::Started { process } => process.stop(),
+            Self::Running { .. } => None,
         }
     }
 }

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::outcome::Outcome;
 use crate::record::{Distribution, Records, TrialRow};
-use crate::schedule::Cell;
 use crate::stats::Estimate;
+use crate::sweep::Cell;
 use crate::target::TargetKind;
+use crate::variant::original;
 
 /// A run, condensed: one line for each server under each load, in the order they first ran.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// The lines.
     pub lines: Vec<Line>,
+    /// Those of a strategy that was measured a second time: no competitors, but a measure of
+    /// chance.
+    pub twins: Vec<Line>,
 }
 
 /// One server under one load.
@@ -44,8 +48,14 @@ pub struct Line {
     pub memory_rounds: Vec<(u32, f64)>,
     /// The server's threads.
     pub threads: Option<Estimate>,
-    /// Share of a core that the generator used, per thread.
+    /// Share of a core that the generator's busiest thread used.
     pub generator_share: Option<Estimate>,
+    /// The ways in which the server sent its files.
+    pub send_paths: Vec<String>,
+    /// What the generator waited with.
+    pub engines: Vec<String>,
+    /// Fewest connections of the crowd that were held in any round.
+    pub crowd_held: Option<usize>,
     /// Fewest connections that got an answer in any round.
     pub connections_served: Option<u64>,
     /// Rounds in which fewer than all connections got an answer.
@@ -72,9 +82,37 @@ impl Summary {
         let latencies = latencies_by_trial(records);
         let lines = groups
             .into_iter()
-            .map(|(cell, target, rows)| Line::of(target, cell, &rows, &latencies))
-            .collect();
-        Self { lines }
+            .map(|(cell, target, rows)| Line::of(target, cell, &rows, &latencies));
+        let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
+        Self { lines, twins }
+    }
+
+    /// The part of the run whose loads are wanted.
+    pub fn part(&self, wanted: impl Fn(&Cell) -> bool) -> Self {
+        let kept =
+            |lines: &[Line]| lines.iter().filter(|line| wanted(&line.cell)).cloned().collect();
+        Self { lines: kept(&self.lines), twins: kept(&self.twins) }
+    }
+
+    /// By which factor, at least 1, a strategy and itself differ under a load, at the worse end of
+    /// the interval; where the pair was not measured well there, under the load where they differ
+    /// most. `None` without such a pair. `rounds` are a line's values, round by round.
+    pub fn noise_floor(
+        &self,
+        cell: Cell,
+        rounds: impl Fn(&Line) -> Vec<(u32, f64)>,
+    ) -> Option<f64> {
+        let of = |twin: &Line| -> Option<f64> {
+            let name = original(&twin.target)?;
+            let one = self.under(twin.cell).find(|line| line.target == name)?;
+            let is_whole = |line: &Line| line.count(Outcome::Ok) == line.trials();
+            let ratio = Estimate::of_ratios(&rounds(twin), &rounds(one))
+                .filter(|_| is_whole(one) && is_whole(twin))?;
+            let interval = ratio.interval?;
+            Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
+        };
+        let here = self.twins.iter().find(|twin| twin.cell == cell).and_then(of);
+        here.or_else(|| self.twins.iter().filter_map(of).max_by(f64::total_cmp))
     }
 
     /// The loads, in the order they first ran.
@@ -146,6 +184,9 @@ impl Line {
             memory_rounds: by_round(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
             threads: estimate(&|row| row.server_threads.map(|threads| threads as f64)),
             generator_share: estimate(&|row| row.generator_cpu_share),
+            send_paths: distinct(measured.iter().filter_map(|row| row.server_send_path.as_ref())),
+            engines: distinct(measured.iter().filter_map(|row| row.generator_engine.as_ref())),
+            crowd_held: measured.iter().filter_map(|row| row.crowd_held).min(),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
             starved_rounds: measured.iter().filter(|row| !served_all(row)).count(),
             errors: rows.iter().filter_map(|row| row.errors).sum(),
@@ -172,6 +213,11 @@ impl Line {
     /// Whether that was so in every round that was measured.
     pub fn starved_in_every_round(&self) -> bool {
         self.starved() && self.starved_rounds == self.rounds.len()
+    }
+
+    /// Whether the server held fewer of the crowd than there were.
+    pub fn lost_of_the_crowd(&self) -> bool {
+        self.crowd_held.is_some_and(|held| held < self.cell.manner.crowd.total())
     }
 
     /// How many trials ended so.
@@ -217,6 +263,16 @@ fn latency(measured: &[&TrialRow], latencies: &Latencies) -> BTreeMap<u32, Vec<(
     }
     rounds.retain(|_, values| values.len() == rows().count());
     rounds
+}
+
+fn distinct<'t>(texts: impl Iterator<Item = &'t String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for text in texts {
+        if !kept.contains(text) {
+            kept.push(text.clone());
+        }
+    }
+    kept
 }
 
 fn values(rounds: &[(u32, f64)]) -> Vec<f64> {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::files::{download_name, upload_name};
 use crate::given::How;
 use crate::probe::{self, Answer, Support};
-use crate::schedule::Cell;
 use crate::size::ByteSize;
 use crate::start::Standing;
+use crate::sweep::Cell;
 use crate::target::{Target, TargetKind};
 
 /// What `environment.toml` says of a server.

@@ -6,10 +6,12 @@ mod markdown;
 use loadgen::load::Direction;
 use serde::Serialize;
 
+use crate::comparison::{may_be_compared, with_interval};
 use crate::outcome::Outcome;
-use crate::schedule::Cell;
+use crate::spelling::grouped;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 use crate::units;
 
 pub use latex::latex;
@@ -37,23 +39,27 @@ pub struct Table {
     pub heading: String,
     /// For each server the values of [`COLUMNS`] and what must be known of them.
     pub rows: Vec<(Vec<String>, String)>,
+    /// Requests per second of each server by those of the fastest one of the baseline; empty
+    /// without one.
+    pub ratios: String,
 }
 
 /// One table for each load.
-pub fn tables(summary: &Summary) -> Vec<Table> {
+pub fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
     summary
         .cells()
         .into_iter()
         .map(|cell| Table {
             heading: heading(cell),
             rows: summary.under(cell).map(|line| (values(line), remark(line))).collect(),
+            ratios: ratios(summary, cell, baseline),
         })
         .collect()
 }
 
 /// All tables as text, columns aligned.
-pub fn text(summary: &Summary) -> String {
-    let tables = tables(summary);
+pub fn text(summary: &Summary, baseline: &[String]) -> String {
+    let tables = tables(summary, baseline);
     let mut widths = COLUMNS.map(|column| column.chars().count());
     for (values, _) in tables.iter().flat_map(|table| &table.rows) {
         for (width, value) in widths.iter_mut().zip(values) {
@@ -69,8 +75,31 @@ pub fn text(summary: &Summary) -> String {
             text += row.trim_end();
             text.push('\n');
         }
+        if !table.ratios.is_empty() {
+            text += &format!("  {}\n", table.ratios);
+        }
     }
     text
+}
+
+/// Every server held against the fastest of the baseline, round by round, in a line. Servers that
+/// were limited by the generator, or failed, are marked: no claim rests on them.
+fn ratios(summary: &Summary, cell: Cell, baseline: &[String]) -> String {
+    let median = |line: &&Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
+    let is_base = |line: &&Line| baseline.contains(&line.target);
+    let base = summary.under(cell).filter(is_base);
+    let Some(base) = base.max_by(|a, b| median(a).total_cmp(&median(b))) else {
+        return String::new();
+    };
+    let others = summary.under(cell).filter(|line| !is_base(line));
+    let held: Vec<_> = others
+        .filter_map(|line| {
+            let ratio = Estimate::of_ratios(&line.rounds, &base.rounds)?;
+            let doubt = if may_be_compared(line) && may_be_compared(base) { "" } else { " (?)" };
+            Some(format!("{} {}{doubt}", line.target, with_interval(ratio)))
+        })
+        .collect();
+    format!("requests/s ÷ {}: {}", base.target, held.join(", "))
 }
 
 fn aligned(values: &[String], widths: &[usize]) -> String {
@@ -91,7 +120,13 @@ fn heading(cell: Cell) -> String {
         Direction::Upload => "Upload",
     };
     let plural = if cell.connections == 1 { "" } else { "s" };
-    format!("{direction} of {}, {} connection{plural}", cell.size.spaced(), cell.connections)
+    let connections = grouped(cell.connections);
+    let mut text =
+        format!("{direction} of {}, {connections} connection{plural}", cell.size.spaced());
+    for remark in cell.manner.remarks() {
+        text += &format!(", {remark}");
+    }
+    text
 }
 
 fn values(line: &Line) -> Vec<String> {
@@ -130,6 +165,10 @@ fn remark(line: &Line) -> String {
         };
         remarks.push(format!("served {served} of {} connections{rounds}", line.cell.connections));
     }
+    if let Some(held) = line.crowd_held.filter(|_| line.lost_of_the_crowd()) {
+        let crowd = grouped(line.cell.manner.crowd.total());
+        remarks.push(format!("held {} of {crowd} further connections", grouped(held)));
+    }
     for outcome in [
         Outcome::GeneratorBound,
         Outcome::Errors,
@@ -161,7 +200,7 @@ mod tests {
         let overrides = Overrides { connections: Some(vec![16]), ..Overrides::default() };
         let plan = Plan::built_in("quick").unwrap().with(overrides);
         let records = mock::records_of(&plan, MockExecutor::default());
-        let text = text(&Summary::of(&records));
+        let text = text(&Summary::of(&records), &[]);
         insta::assert_snapshot!(text.split("\n\n").next().unwrap());
     }
 
@@ -188,9 +227,28 @@ mod tests {
         let plan = Plan::built_in("quick").unwrap().with(overrides);
         let lacks = [("lighttpd".to_owned(), "PUT is answered with 405".to_owned())].into();
         let records = mock::records_of(&plan, MockExecutor { lacks, ..MockExecutor::default() });
-        let text = text(&Summary::of(&records));
+        let text = text(&Summary::of(&records), &[]);
         assert!(text.contains("nginx (real) ") && text.contains("selector  "), "{text}");
         assert!(text.contains("unsupported in 3 of 3 trials: PUT is answered with 405"), "{text}");
+    }
+
+    #[test]
+    fn a_baseline_is_what_the_others_are_held_against() {
+        let overrides = Overrides {
+            against: Some(vec![crate::peer::Peer::Nginx, crate::peer::Peer::Lighttpd]),
+            connections: Some(vec![16]),
+            ..Overrides::default()
+        };
+        let plan = Plan::built_in("quick").unwrap().with(overrides);
+        let speed = [("nginx".to_owned(), 50_000.0), ("lighttpd".to_owned(), 40_000.0)].into();
+        let records = mock::records_of(&plan, MockExecutor { speed, ..MockExecutor::default() });
+        let baseline = ["nginx".to_owned(), "lighttpd".to_owned()];
+        let tables = tables(&Summary::of(&records), &baseline);
+        let ratios = &tables[0].ratios;
+        assert!(ratios.starts_with("requests/s ÷ nginx: iterative 0.4"), "{ratios}");
+        assert!(ratios.contains("(?), threaded 1.0"), "iterative starves others: {ratios}");
+        assert!(!ratios.contains("lighttpd"), "{ratios}");
+        assert!(super::tables(&Summary::of(&records), &[])[0].ratios.is_empty());
     }
 
     #[test]
@@ -200,7 +258,7 @@ mod tests {
         let mut records =
             mock::records_of(&plan, MockExecutor { dies_in, ..MockExecutor::default() });
         records.latencies.clear();
-        let text = text(&Summary::of(&records));
+        let text = text(&Summary::of(&records), &[]);
         assert!(text.contains("died in 3 of 3 trials"), "{text}");
         assert!(text.contains(" – "), "{text}");
     }

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::given::{Given, How};
 use crate::peer::Peer;
+use crate::variant::Variant;
 
 /// One server in the comparison, under the name that records and charts give it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Our own server with this strategy.
     Strategy(StrategyKind),
+    /// The same under another name.
+    Variant(Variant),
     /// A real server that the harness configures and starts.
     Peer(Peer),
     /// A server of the user's.
@@ -25,6 +28,8 @@ pub enum Target {
 pub enum TargetKind {
     /// One of our strategies.
     Strategy,
+    /// One of our strategies a second time: no competitor, but a measure of chance.
+    Twin,
     /// A real server.
     Peer,
     /// Started by a command of the user's.
@@ -34,10 +39,20 @@ pub enum TargetKind {
 }
 
 impl Target {
+    /// The strategy of one of ours, and the flags that it gets beyond the usual ones.
+    pub fn strategy(&self) -> Option<(StrategyKind, &[String])> {
+        match self {
+            Self::Strategy(kind) => Some((*kind, &[])),
+            Self::Variant(variant) => Some((variant.strategy(), variant.flags())),
+            Self::Peer(_) | Self::Given(_) => None,
+        }
+    }
+
     /// Which kind it is.
     pub fn kind(&self) -> TargetKind {
         match self {
-            Self::Strategy(_) => TargetKind::Strategy,
+            Self::Variant(variant) if variant.is_twin() => TargetKind::Twin,
+            Self::Strategy(_) | Self::Variant(_) => TargetKind::Strategy,
             Self::Peer(_) => TargetKind::Peer,
             Self::Given(given) => match given.how() {
                 How::Command(_) => TargetKind::Command,
@@ -50,6 +65,7 @@ impl Target {
     pub fn name(&self) -> &str {
         match self {
             Self::Strategy(kind) => kind.name(),
+            Self::Variant(variant) => variant.name(),
             Self::Peer(peer) => peer.name(),
             Self::Given(given) => given.name(),
         }
@@ -59,6 +75,7 @@ impl Target {
     pub fn description(&self) -> String {
         match self {
             Self::Strategy(kind) => kind.summary(),
+            Self::Variant(variant) => variant.description(),
             Self::Peer(peer) => peer.description().to_owned(),
             Self::Given(given) => given.description(),
         }
@@ -70,6 +87,7 @@ impl TargetKind {
     pub fn remark(self) -> &'static str {
         match self {
             Self::Strategy => "",
+            Self::Twin => " (A/A)",
             Self::Peer => " (real)",
             Self::Command | Self::Running => " (given)",
         }
@@ -77,7 +95,7 @@ impl TargetKind {
 
     /// Whether it is one of our strategies.
     pub fn is_ours(self) -> bool {
-        self == Self::Strategy
+        matches!(self, Self::Strategy | Self::Twin)
     }
 }
 

@@ -5,14 +5,15 @@ use std::cmp::Reverse;
 use loadgen::load::Direction;
 
 use crate::comparison::{
-    Lead, describe, is_clear, is_clearly_less, least_spoiled, left_out, listed, may_be_compared,
-    misses_a_few, with_interval,
+    Lead, describe, is_clear, is_clearly_less, least_factor, least_spoiled, left_out, listed,
+    may_be_compared, misses_a_few, with_interval,
 };
 use crate::outcome::Outcome;
-use crate::schedule::Cell;
 use crate::stats::{Estimate, LEAST_ROUNDS};
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 use crate::units;
+use crate::variant::original;
 
 /// The answer of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,7 @@ fn sentence(summary: &Summary) -> String {
         return "Nothing was measured.".to_owned();
     };
     let load = describe(cell);
+    let floor = summary.noise_floor(cell, |line| line.rounds.clone());
     // Ours among themselves, and the best of them against the others; or all, if none is ours.
     let any_of_ours = summary.under(cell).any(|line| line.kind.is_ours());
     let is_one = |line: &&Line| line.kind.is_ours() || !any_of_ours;
@@ -53,7 +55,7 @@ fn sentence(summary: &Summary) -> String {
             only.target,
             rate(only)
         ),
-        Some((best, others)) => compare(&load, best, others),
+        Some((best, others)) => compare(&load, best, others, floor),
     };
     let unknown = summary.under(cell).filter(is_one);
     if unknown.map(|line| line.count(Outcome::GeneratorBound)).sum::<usize>() > 0 {
@@ -63,7 +65,7 @@ fn sentence(summary: &Summary) -> String {
     let foreign: Vec<&Line> =
         summary.under(cell).filter(|line| !is_one(line) && may_be_compared(line)).collect();
     if let (Some(best), false) = (fair.first(), foreign.is_empty()) {
-        sentence = format!("{sentence}. {}", against(best, &foreign));
+        sentence = format!("{sentence}. {}", against(best, &foreign, floor));
     }
     let left_out = left_out(summary, cell);
     if !left_out.is_empty() {
@@ -72,8 +74,24 @@ fn sentence(summary: &Summary) -> String {
     sentence + "."
 }
 
+/// By how much a server differed from itself under the load that the sentence speaks of.
+fn chance(summary: &Summary) -> Option<String> {
+    let cell = headline(summary)?;
+    let twin = summary.twins.iter().find(|twin| twin.cell == cell)?;
+    let name = original(&twin.target)?;
+    let one = summary.under(cell).find(|line| line.target == name)?;
+    let ratio = Estimate::of_ratios(&twin.rounds, &one.rounds)?;
+    let floor = summary.noise_floor(cell, |line| line.rounds.clone())?;
+    Some(format!(
+        "{name} measured twice under two names differs from itself by a factor of {}; differences \
+         below {:.0} % are not claimed there.",
+        with_interval(ratio),
+        (least_factor(Some(floor)) - 1.0) * 100.0
+    ))
+}
+
 /// Ours against each that is not, faster or slower.
-fn against(best: &Line, foreign: &[&Line]) -> String {
+fn against(best: &Line, foreign: &[&Line], floor: Option<f64>) -> String {
     if best.rounds.len() < LEAST_ROUNDS {
         let rates: Vec<_> =
             foreign.iter().map(|line| format!("{} {}", line.target, rate(line))).collect();
@@ -82,7 +100,7 @@ fn against(best: &Line, foreign: &[&Line]) -> String {
     let (mut clear, mut level) = (Vec::new(), Vec::new());
     for other in foreign {
         let ratio = Estimate::of_ratios(&best.rounds, &other.rounds);
-        match ratio.filter(|ratio| is_clear(ratio) || is_clearly_less(ratio)) {
+        match ratio.filter(|ratio| is_clear(ratio, floor) || is_clearly_less(ratio, floor)) {
             Some(ratio) => {
                 let what = if clear.is_empty() { " requests/s" } else { "" };
                 clear.push(format!("{} times {}'s{what}", with_interval(ratio), other.target));
@@ -105,7 +123,7 @@ fn against(best: &Line, foreign: &[&Line]) -> String {
     }
 }
 
-fn compare(load: &str, best: &Line, others: &[&Line]) -> String {
+fn compare(load: &str, best: &Line, others: &[&Line], floor: Option<f64>) -> String {
     if best.rounds.len() < LEAST_ROUNDS {
         let rounds = best.rounds.len();
         let all: Vec<_> = std::iter::once(&best)
@@ -120,7 +138,8 @@ fn compare(load: &str, best: &Line, others: &[&Line]) -> String {
         );
     }
     let ratio = |other: &Line| Estimate::of_ratios(&best.rounds, &other.rounds);
-    let lead = Lead::of(others.iter().map(|other| (other.target.as_str(), ratio(other))));
+    let ratios = others.iter().map(|other| (other.target.as_str(), ratio(other)));
+    let lead = Lead::of(ratios, floor);
     let level = lead.level;
     let ahead: Vec<_> =
         lead.ahead.iter().map(|(name, ratio)| format!("{} {name}", factor(*ratio))).collect();
@@ -155,7 +174,7 @@ fn headline(summary: &Summary) -> Option<Cell> {
     least_spoiled(
         summary,
         |cell| !any_download || cell.direction == Direction::Download,
-        |cell| (cell.connections, Reverse(cell.size)),
+        |cell| (cell.manner.is_usual(), cell.connections, Reverse(cell.size)),
     )
 }
 
@@ -195,6 +214,7 @@ fn notes(summary: &Summary) -> Vec<String> {
             listed(&short)
         ));
     }
+    notes.extend(chance(summary));
     let mut told = Vec::new();
     for line in &summary.lines {
         let is_told = |outcome: &Outcome| outcome.is_failure() || *outcome == Outcome::Unsupported;

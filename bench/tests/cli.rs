@@ -54,6 +54,7 @@ const TINY: &str = r#"
 name = "tiny"
 question = "Does it work?"
 strategies = ["threaded", "selector"]
+twin = "none"
 rounds = 1
 order = "mirrored"
 wire = "http"
@@ -146,6 +147,85 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
     let again = output(&["report", out.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
     assert!(contents(&out) == before, "the files differ");
+}
+
+/// The values of a column, row by row.
+fn column(folder: &Path, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_path(folder.join("trials.csv")).unwrap();
+    let index = reader.headers().unwrap().iter().position(|column| column == name).expect(name);
+    reader.records().map(|row| row.unwrap()[index].to_owned()).collect()
+}
+
+#[test]
+fn other_manners_of_load_are_put_on_and_recorded() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let ran = bench(&["run", "--plan", &plan, "--direction", "download", "--connections", "2"])
+        .args(["--strategies", "selector", "--twin", "selector", "--idle", "0,40"])
+        .args(["--slow-readers", "3", "--slow-senders", "3", "--rate", "200"])
+        .args(["--variant", "copied=threaded --send-path copy", "--send-path", "sendfile"])
+        .args(["--engine", "epoll", "--sizes", "64KiB", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    let targets = column(&out, "target");
+    assert_eq!(targets[..3], ["selector", "copied", "selector-again"]);
+    let kinds = column(&out, "target_kind");
+    assert_eq!(kinds[..3], ["strategy", "strategy", "twin"]);
+    assert_eq!(column(&out, "idle_connections"), ["0", "0", "0", "40", "40", "40"]);
+    assert_eq!(column(&out, "crowd_held"), ["6", "6", "6", "46", "46", "46"]);
+    assert_eq!(column(&out, "offered_per_s"), ["200"; 6]);
+    assert_eq!(column(&out, "generator_engine"), ["epoll"; 6]);
+    let path = column(&out, "server_send_path");
+    assert_eq!(path[..3], ["sendfile", "copy", "sendfile"], "of each server's own flags");
+    assert!(out.join("hdr/trial-6.hlog").is_file());
+    let latency = fs::read_to_string(out.join("latency.csv")).unwrap();
+    assert!(latency.contains("1,send-delay,") && latency.contains("1,service,"), "{latency}");
+    assert!(stdout.contains("200 requests/s offered, beside 40 idle connections, beside 3 slow"));
+
+    let out = scratch.path("churn");
+    let ran = bench(&["run", "--plan", &plan, "--direction", "download", "--no-keep-alive"])
+        .args(["--connections", "2", "--baseline", "threaded", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let stdout = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
+    assert_eq!(column(&out, "keep_alive"), ["false"; 2]);
+    for (requests, opened) in
+        column(&out, "requests").iter().zip(column(&out, "connections_opened"))
+    {
+        let (requests, opened): (u64, u64) = (requests.parse().unwrap(), opened.parse().unwrap());
+        assert!(requests > 0 && opened >= requests, "{opened} for {requests}");
+    }
+    assert!(stdout.contains("requests/s ÷ threaded: selector "), "{stdout}");
+}
+
+#[test]
+fn runs_of_the_first_schema_are_reported_again() {
+    for old in ["2026-11-21T113905-vm", "2026-11-21T115843-vm"] {
+        let scratch = Scratch::new();
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results").join(old);
+        for name in ["trials.csv", "latency.csv", "timeseries.csv", "plan.toml", "environment.toml"]
+        {
+            fs::copy(from.join(name), scratch.path(name)).unwrap();
+        }
+        let folder = scratch.folder.path().to_str().unwrap();
+        let reported = output(&["report", folder]);
+        assert_eq!(reported.status.code(), Some(0), "{}", text(&reported.stderr));
+        let page = fs::read_to_string(scratch.path("report.html")).unwrap();
+        assert!(page.contains("selector is fastest"), "{old}");
+    }
+}
+
+#[test]
+fn plans_of_the_program_are_run_by_name() {
+    let said = refusal(&["run", "concurrency", "chrun"]);
+    assert!(said.contains("there is no plan 'chrun': choose from default"), "{said}");
+    assert!(refusal(&["run", "churn", "--quick"]).contains("--quick"));
+    let said = refusal(&["run", "churn", "--strategies", "none"]);
+    assert!(said.contains("no server to measure"), "{said}");
 }
 
 #[test]
@@ -407,10 +487,10 @@ fn a_plan_with_a_fault_is_refused_by_file_line_and_key() {
     let scratch = Scratch::new();
     let plan = scratch.file("bad.toml", &TINY.replace("rounds = 1", "rounds = 0"));
     let said = refusal(&["run", "--plan", &plan]);
-    assert!(said.contains("bad.toml, line 5: rounds: must be more than zero"), "{said}");
+    assert!(said.contains("bad.toml, line 6: rounds: must be more than zero"), "{said}");
     let plan = scratch.file("bad.toml", &TINY.replace("window_ms", "widnow_ms"));
     let said = refusal(&["run", "--plan", &plan]);
-    assert!(said.contains("line 9: unknown field `widnow_ms`"), "{said}");
+    assert!(said.contains("line 10: unknown field `widnow_ms`"), "{said}");
     let said = refusal(&["run", "--plan", &scratch.path("none.toml").display().to_string()]);
     assert!(said.contains("cannot read the plan") && said.contains("none.toml"), "{said}");
     assert!(said.contains("results/*/plan.toml can be copied"), "{said}");
@@ -432,6 +512,11 @@ fn wrong_flags_are_refused_with_what_would_be_right() {
         ["run", "--against", "iis"],
         ["run", "--target", "mine"],
         ["run", "--pid", "mine=x"],
+        ["run", "--variant", "selector"],
+        ["run", "--send-path", "post"],
+        ["run", "--engine", "steam"],
+        ["run", "--rate", "0"],
+        ["run", "--twin", "nginx"],
     ] {
         assert!(refusal(&arguments).contains(arguments[1]), "{arguments:?}");
     }
@@ -463,6 +548,11 @@ fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
         assert!(stdout.contains(name), "{stdout}");
     }
     assert!(stdout.contains("download: 1, 16, 64, 256 connections, files of 1KiB"), "{stdout}");
+    for name in ["concurrency", "churn", "idle", "slow", "marks-download", "full"] {
+        assert!(stdout.contains(&format!("\n  {name} ")), "{stdout}");
+    }
+    assert!(stdout.contains("a new connection per request"), "{stdout}");
+    assert!(stdout.contains("beside 0, 100, 1000, 9900 idle connections"), "{stdout}");
     let mut child = bench(&["list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();

@@ -2,9 +2,9 @@
 
 use crate::comparison::{Lead, describe, left_out, listed, may_be_compared, with_interval};
 use crate::outcome::Outcome;
-use crate::schedule::Cell;
 use crate::stats::{Estimate, LEAST_ROUNDS, median};
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 
 /// What servers are compared by.
 pub(super) struct Quantity<'q> {
@@ -49,7 +49,10 @@ pub(super) fn claim(summary: &Summary, cell: Cell, quantity: &Quantity<'_>) -> S
         Some((only, [])) => {
             format!("{} of {} is {}", quantity.name, only.name, (quantity.write)(only.median))
         }
-        Some((best, others)) => compare(best, others, quantity, generator_bound),
+        Some((best, others)) => {
+            let floor = summary.noise_floor(cell, quantity.rounds);
+            compare(best, others, quantity, generator_bound, floor)
+        }
     };
     let mut parts = vec![format!("With {} {claim}", describe(cell))];
     parts.extend(left_out(summary, cell));
@@ -61,6 +64,7 @@ fn compare(
     others: &[Candidate<'_>],
     quantity: &Quantity<'_>,
     generator_bound: bool,
+    floor: Option<f64>,
 ) -> String {
     let (name, value) = (quantity.name, (quantity.write)(best.median));
     let count = best.rounds.len();
@@ -79,7 +83,7 @@ fn compare(
         Best::Highest => Estimate::of_ratios(&best.rounds, &other.rounds),
         Best::Lowest => Estimate::of_ratios(&other.rounds, &best.rounds),
     };
-    let lead = Lead::of(others.iter().map(|other| (other.name, ratio(other))));
+    let lead = Lead::of(others.iter().map(|other| (other.name, ratio(other))), floor);
     let superlative = match quantity.best {
         Best::Highest => "highest",
         Best::Lowest => "lowest",

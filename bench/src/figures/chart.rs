@@ -12,6 +12,9 @@ use crate::stats::Estimate;
 const WIDTH: u32 = 800;
 const TITLE_HEIGHT: u32 = 40;
 const PANEL_HEIGHT: u32 = 330;
+/// Of panels with more than [`MANY`] series.
+const TALL_PANEL_HEIGHT: u32 = 430;
+const MANY: usize = 6;
 const LEGEND_ROW_HEIGHT: u32 = 24;
 /// Between neighbouring series, as a share of the axis.
 const SERIES_OFFSET: f64 = 0.008;
@@ -77,7 +80,8 @@ impl Chart {
         let mut svg = String::new();
         let rows = self.legend_rows();
         let notes = u32::from(self.has_hollow());
-        let height = TITLE_HEIGHT + PANEL_HEIGHT + LEGEND_ROW_HEIGHT * (rows.len() as u32 + notes);
+        let height =
+            TITLE_HEIGHT + self.panel_height() + LEGEND_ROW_HEIGHT * (rows.len() as u32 + notes);
         {
             let area = SVGBackend::with_string(&mut svg, (WIDTH, height + 8)).into_drawing_area();
             self.draw(&area, &rows).expect("drawing into a string has nothing that can fail");
@@ -89,7 +93,7 @@ impl Chart {
         area.fill(&PAPER)?;
         area.draw(&Text::new(self.title.clone(), (14, 12), text(20, INK)))?;
         let (_, below) = area.split_vertically(TITLE_HEIGHT);
-        let (panels, legend) = below.split_vertically(PANEL_HEIGHT);
+        let (panels, legend) = below.split_vertically(self.panel_height());
         for (panel, area) in self.panels.iter().zip(panels.split_evenly((1, self.panels.len()))) {
             panel.draw(&area)?;
         }
@@ -102,6 +106,11 @@ impl Chart {
             legend.draw(&Text::new(format!("hollow: {}", self.hollow_means), at, style))?;
         }
         Ok(())
+    }
+
+    fn panel_height(&self) -> u32 {
+        let many = self.panels.iter().any(|panel| panel.series.len() > MANY);
+        if many { TALL_PANEL_HEIGHT } else { PANEL_HEIGHT }
     }
 
     fn has_hollow(&self) -> bool {

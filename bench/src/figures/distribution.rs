@@ -11,10 +11,10 @@ use super::chart::{Chart, Panel, Point, PointMark, Series};
 use super::slice;
 use super::style::Look;
 use crate::comparison::least_spoiled;
-use crate::schedule::Cell;
 use crate::spelling;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 use crate::units;
 
 pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figure> {
@@ -49,14 +49,19 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
     let write = |value| slice::short(&units::microseconds(value));
     let y = Axis::log("response time", write, &slice::ys(&series));
     let title = format!(
-        "Distribution of latency ({} {}, {} connections)",
+        "Distribution of latency ({} {}, {} connections{})",
         cell.size.spaced(),
         slice::noun(direction),
-        cell.connections
+        cell.connections,
+        slice::apart(summary)
     );
     let panels = vec![Panel { x, y, series }];
     Some(Figure {
-        file: format!("latency-distribution-{}.svg", spelling::direction::name(direction)),
+        file: format!(
+            "latency-distribution-{}{}",
+            spelling::direction::name(direction),
+            slice::ending(summary)
+        ),
         svg: Chart { title: title.clone(), panels, hollow_means: "" }.svg(),
         title,
         caption,

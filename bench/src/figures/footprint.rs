@@ -47,9 +47,17 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         },
     ];
     let noun = slice::noun(direction);
-    let title = format!("What the server holds, by connections ({} {noun})", size.spaced());
+    let title = format!(
+        "What the server holds, by connections ({} {noun}{})",
+        size.spaced(),
+        slice::apart(summary)
+    );
     Some(Figure {
-        file: format!("footprint-by-connections-{}.svg", spelling::direction::name(direction)),
+        file: format!(
+            "footprint-by-connections-{}{}",
+            spelling::direction::name(direction),
+            slice::ending(summary)
+        ),
         svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
         title,
         caption,

@@ -40,9 +40,18 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         series,
     };
     let panels = vec![panel("median response time", typical), panel("99th percentile", tail)];
-    let title = format!("Latency by connections ({} {})", size.spaced(), slice::noun(direction));
+    let title = format!(
+        "Latency by connections ({} {}{})",
+        size.spaced(),
+        slice::noun(direction),
+        slice::apart(summary)
+    );
     Some(Figure {
-        file: format!("latency-by-connections-{}.svg", spelling::direction::name(direction)),
+        file: format!(
+            "latency-by-connections-{}{}",
+            spelling::direction::name(direction),
+            slice::ending(summary)
+        ),
         svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
         title,
         caption,

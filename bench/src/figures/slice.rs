@@ -8,10 +8,10 @@ use super::chart::{Point, PointMark, Series};
 use super::style::Look;
 use crate::comparison::least_spoiled;
 use crate::outcome::Outcome;
-use crate::schedule::Cell;
 use crate::size::ByteSize;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
+use crate::sweep::Cell;
 
 /// What hollow markers mean in charts of [`lines`].
 pub(super) const HOLLOW_MEANS: &str =
@@ -100,6 +100,18 @@ pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
 /// trials, and of these the one furthest to the right.
 pub(super) fn telling(summary: &Summary, wanted: impl Fn(&Cell) -> bool) -> Option<Cell> {
     least_spoiled(summary, wanted, |cell| (cell.connections, cell.size))
+}
+
+/// What sets the loads of a part apart, behind a title; nothing for usual ones.
+pub(super) fn apart(summary: &Summary) -> String {
+    let manner = summary.lines.first().map(|line| line.cell.manner).unwrap_or_default();
+    manner.remarks().iter().map(|remark| format!(", {remark}")).collect()
+}
+
+/// The same in a file's name, with its ending.
+pub(super) fn ending(summary: &Summary) -> String {
+    let manner = summary.lines.first().map(|line| line.cell.manner).unwrap_or_default();
+    format!("{}.svg", manner.slug())
 }
 
 /// The direction as a title says it.

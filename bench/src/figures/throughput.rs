@@ -30,13 +30,18 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     };
     let caption = claim(summary, cell, &quantity);
     let noun = slice::noun(direction);
-    let title = format!("Throughput by connections ({} {noun})", size.spaced());
+    let title =
+        format!("Throughput by connections ({} {noun}{})", size.spaced(), slice::apart(summary));
     let x = Axis::log_at("connections", slice::write_connections, &connections);
     let write = |value| slice::short(&units::count(value));
     let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];
     Some(Figure {
-        file: format!("throughput-by-connections-{}.svg", spelling::direction::name(direction)),
+        file: format!(
+            "throughput-by-connections-{}{}",
+            spelling::direction::name(direction),
+            slice::ending(summary)
+        ),
         svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
         title,
         caption,

@@ -34,13 +34,20 @@ pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Fi
     };
     let caption = claim(summary, cell, &quantity);
     let noun = slice::noun(direction);
-    let title = format!("Throughput by file size ({noun}, {connections} connections)");
+    let title = format!(
+        "Throughput by file size ({noun}, {connections} connections{})",
+        slice::apart(summary)
+    );
     let x = Axis::log_at("file size", slice::write_size, &sizes);
     let write = |value| slice::short(&units::three_digits(value));
     let y = Axis::log("body bytes, MB per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];
     Some(Figure {
-        file: format!("throughput-by-size-{}.svg", spelling::direction::name(direction)),
+        file: format!(
+            "throughput-by-size-{}{}",
+            spelling::direction::name(direction),
+            slice::ending(summary)
+        ),
         svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
         title,
         caption,

@@ -12,6 +12,9 @@ pub fn latex(tables: &[Table]) -> String {
         for (values, remark) in table.rows.iter().filter(|(_, remark)| !remark.is_empty()) {
             caption += &format!(" {}: {}.", escaped(&values[0]), escaped(remark));
         }
+        if !table.ratios.is_empty() {
+            caption += &format!(" {}.", escaped(&table.ratios));
+        }
         text += &format!(
             "\n\\begin{{table}}[htbp]\n  \\centering\n  \\caption{{{caption}}}\n  \
              \\label{{tab:bench-{}}}\n  \\resizebox{{\\textwidth}}{{!}}{{%\n    \
@@ -65,7 +68,11 @@ mod tests {
     fn table(name: &str, remark: &str) -> Table {
         let mut values = COLUMNS.map(|_| "85.0 µs".to_owned());
         values[0] = name.to_owned();
-        Table { heading: "Download".to_owned(), rows: vec![(values.to_vec(), remark.to_owned())] }
+        Table {
+            heading: "Download".to_owned(),
+            rows: vec![(values.to_vec(), remark.to_owned())],
+            ratios: String::new(),
+        }
     }
 
     #[test]

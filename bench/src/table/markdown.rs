@@ -16,6 +16,9 @@ pub fn markdown(tables: &[Table]) -> String {
         for (values, remark) in table.rows.iter().filter(|(_, remark)| !remark.is_empty()) {
             text += &format!("- {}: {}\n", escaped(&values[0]), escaped(remark));
         }
+        if !table.ratios.is_empty() {
+            text += &format!("- {}\n", escaped(&table.ratios));
+        }
         text.push('\n');
     }
     text.trim_end().to_owned() + "\n"
@@ -48,7 +51,8 @@ mod tests {
         let mut values = COLUMNS.map(|_| "1".to_owned());
         values[0] = "a|b_c".to_owned();
         let rows = vec![(values.to_vec(), "served 1 of 4".to_owned())];
-        let text = markdown(&[Table { heading: "Download".to_owned(), rows }]);
+        let text =
+            markdown(&[Table { heading: "Download".to_owned(), rows, ratios: String::new() }]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "## Download");
         assert!(lines[2].starts_with("| server | requests/s |"), "{text}");

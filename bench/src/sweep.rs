@@ -1,0 +1,329 @@
+//! The loads of a plan: groups that share their direction, and each load by itself.
+
+use loadgen::load::Direction;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::size::ByteSize;
+use crate::spelling;
+
+/// The load of a trial: what is the same for all servers that are compared with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// Which way the files travel.
+    pub direction: Direction,
+    /// Size of the file that every request names.
+    pub size: ByteSize,
+    /// Concurrent connections that ask.
+    pub connections: usize,
+    /// What sets it apart from the usual load.
+    pub manner: Manner,
+}
+
+/// What sets a load apart from the usual one: a closed loop over connections that are kept, with
+/// nobody else there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Manner {
+    /// Whether a connection serves many requests, or each opens its own.
+    pub keep_alive: bool,
+    /// Requests per second that arrive whatever the server does; `None` for closed loops.
+    pub rate_per_s: Option<u32>,
+    /// Connections that are held open beside those that ask.
+    pub crowd: Crowd,
+}
+
+/// Connections beside those that ask, by what they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Crowd {
+    /// Each had an answer once and is silent since.
+    pub idle: usize,
+    /// Each has asked for a large file and takes it in drops.
+    pub slow_readers: usize,
+    /// Each sends a request in drops and never comes to its end.
+    pub slow_senders: usize,
+}
+
+/// Loads that share a direction: every value of each list with every one of the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// The experiment that it belongs to, where a plan has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    /// Which way the files travel.
+    #[serde(with = "spelling::direction")]
+    pub direction: Direction,
+    /// Concurrent connections.
+    #[serde(deserialize_with = "all_positive")]
+    pub connections: Vec<usize>,
+    /// File sizes.
+    #[serde(deserialize_with = "not_empty")]
+    pub sizes: Vec<ByteSize>,
+    /// Whether connections are kept from request to request.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub keep_alive: bool,
+    /// Requests per second of open loops; none for a closed loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "all_positive")]
+    pub rates_per_s: Vec<u32>,
+    /// Idle connections beside those that ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub idle: Vec<usize>,
+    /// Slow readers beside those that ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub slow_readers: Vec<usize>,
+    /// Slow senders beside those that ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub slow_senders: Vec<usize>,
+}
+
+impl Cell {
+    /// The usual load: a closed loop over kept connections.
+    pub fn usual(direction: Direction, size: ByteSize, connections: usize) -> Self {
+        Self { direction, size, connections, manner: Manner::default() }
+    }
+
+    /// All connections to the server, those that ask and the crowd.
+    pub fn all_connections(&self) -> usize {
+        self.connections + self.manner.crowd.total()
+    }
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { keep_alive: true, rate_per_s: None, crowd: Crowd::default() }
+    }
+}
+
+impl Manner {
+    /// Whether it is the usual one.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What sets it apart, in words; nothing for the usual one.
+    pub fn remarks(&self) -> Vec<String> {
+        let crowd = self.crowd;
+        let beside = |count: usize, one: &str, many: &str| match count {
+            0 => None,
+            1 => Some(format!("beside 1 {one}")),
+            _ => Some(format!("beside {} {many}", spelling::grouped(count))),
+        };
+        [
+            (!self.keep_alive).then(|| "a new connection per request".to_owned()),
+            self.rate_per_s
+                .map(|rate| format!("{} requests/s offered", spelling::grouped(rate as usize))),
+            beside(crowd.idle, "idle connection", "idle connections"),
+            beside(crowd.slow_readers, "slow reader", "slow readers"),
+            beside(crowd.slow_senders, "slow sender", "slow senders"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The same for file names; nothing for the usual one.
+    pub fn slug(&self) -> String {
+        let crowd = self.crowd;
+        let part = |count: usize, name: &str| {
+            if count > 0 { format!("-{count}-{name}") } else { String::new() }
+        };
+        let churn = if self.keep_alive { "" } else { "-per-request" };
+        let rate = self.rate_per_s.map(|rate| format!("-at-{rate}")).unwrap_or_default();
+        format!(
+            "{churn}{rate}{}{}{}",
+            part(crowd.idle, "idle"),
+            part(crowd.slow_readers, "slow-readers"),
+            part(crowd.slow_senders, "slow-senders")
+        )
+    }
+}
+
+impl Crowd {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.idle + self.slow_readers + self.slow_senders
+    }
+}
+
+impl Sweep {
+    /// The usual loads of some connection counts and sizes.
+    pub fn usual(direction: Direction, connections: Vec<usize>, sizes: Vec<ByteSize>) -> Self {
+        Self {
+            experiment: None,
+            direction,
+            connections,
+            sizes,
+            keep_alive: true,
+            rates_per_s: Vec::new(),
+            idle: Vec::new(),
+            slow_readers: Vec::new(),
+            slow_senders: Vec::new(),
+        }
+    }
+
+    /// Its loads.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for &size in &self.sizes {
+            for &connections in &self.connections {
+                let load = |manner| Cell { direction: self.direction, size, connections, manner };
+                cells.extend(self.manners().into_iter().map(load));
+            }
+        }
+        cells
+    }
+
+    /// Its loads in words.
+    pub fn description(&self) -> String {
+        let direction = spelling::direction::name(self.direction);
+        let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
+        let plural = if self.connections == [1] { "" } else { "s" };
+        let mut text = format!(
+            "{direction}: {} connection{plural}, files of {}",
+            listed(&self.connections),
+            sizes.join(", ")
+        );
+        if !self.keep_alive {
+            text += ", a new connection per request";
+        }
+        if !self.rates_per_s.is_empty() {
+            let rates: Vec<_> = self.rates_per_s.iter().map(|rate| *rate as usize).collect();
+            text += &format!(", {} requests/s offered", listed(&rates));
+        }
+        for (counts, what) in [
+            (&self.idle, "idle connections"),
+            (&self.slow_readers, "slow readers"),
+            (&self.slow_senders, "slow senders"),
+        ] {
+            if !counts.is_empty() {
+                text += &format!(", beside {} {what}", listed(counts));
+            }
+        }
+        text
+    }
+
+    /// Without values named twice.
+    pub(crate) fn each_once(&mut self) {
+        fn once<T: PartialEq + Copy>(list: &mut Vec<T>) {
+            let mut seen: Vec<T> = Vec::new();
+            list.retain(|value| {
+                !seen.contains(value) && {
+                    seen.push(*value);
+                    true
+                }
+            });
+        }
+        once(&mut self.connections);
+        once(&mut self.sizes);
+        once(&mut self.rates_per_s);
+        for counts in [&mut self.idle, &mut self.slow_readers, &mut self.slow_senders] {
+            once(counts);
+        }
+    }
+
+    /// Whether all of its loads are among those of another of the same experiment.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let others = other.cells();
+        self.experiment == other.experiment && self.cells().iter().all(|cell| others.contains(cell))
+    }
+
+    fn manners(&self) -> Vec<Manner> {
+        fn or_none<T: Copy>(list: &[T], none: T) -> Vec<T> {
+            if list.is_empty() { vec![none] } else { list.to_vec() }
+        }
+        let rates: Vec<_> = self.rates_per_s.iter().copied().map(Some).collect();
+        let mut manners = Vec::new();
+        for rate_per_s in or_none(&rates, None) {
+            for idle in or_none(&self.idle, 0) {
+                for slow_readers in or_none(&self.slow_readers, 0) {
+                    for slow_senders in or_none(&self.slow_senders, 0) {
+                        let crowd = Crowd { idle, slow_readers, slow_senders };
+                        let keep_alive = self.keep_alive;
+                        manners.push(Manner { keep_alive, rate_per_s, crowd });
+                    }
+                }
+            }
+        }
+        manners
+    }
+}
+
+fn listed(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+pub(crate) fn not_empty<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let list = Vec::deserialize(deserializer)?;
+    if list.is_empty() {
+        return Err(serde::de::Error::custom("needs at least one entry"));
+    }
+    Ok(list)
+}
+
+fn all_positive<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de> + Default + PartialEq,
+    D: Deserializer<'de>,
+{
+    let list: Vec<T> = not_empty(deserializer)?;
+    if list.contains(&T::default()) {
+        return Err(serde::de::Error::custom("each must be more than zero"));
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_crosses_all_its_lists() {
+        let kib = ByteSize::new(1024);
+        let sweep = Sweep {
+            keep_alive: false,
+            rates_per_s: vec![100, 200],
+            idle: vec![0, 9000],
+            ..Sweep::usual(Direction::Download, vec![1, 8], vec![kib])
+        };
+        let cells = sweep.cells();
+        assert_eq!(cells.len(), 8);
+        assert!(cells.iter().all(|cell| !cell.manner.keep_alive));
+        let last = cells.last().unwrap();
+        assert_eq!((last.connections, last.all_connections()), (8, 9008));
+        assert_eq!(
+            last.manner.remarks(),
+            [
+                "a new connection per request",
+                "200 requests/s offered",
+                "beside 9,000 idle connections"
+            ]
+        );
+        assert_eq!(last.manner.slug(), "-per-request-at-200-9000-idle");
+        assert_eq!(
+            sweep.description(),
+            "download: 1, 8 connections, files of 1KiB, a new connection per request, 100, 200 \
+             requests/s offered, beside 0, 9000 idle connections"
+        );
+    }
+
+    #[test]
+    fn the_usual_load_has_nothing_that_sets_it_apart() {
+        let sweep = Sweep::usual(Direction::Upload, vec![1], vec![ByteSize::new(1)]);
+        let cells = sweep.cells();
+        assert_eq!(cells, [Cell::usual(Direction::Upload, ByteSize::new(1), 1)]);
+        assert!(cells[0].manner.is_usual() && cells[0].manner.remarks().is_empty());
+        assert_eq!(cells[0].manner.slug(), "");
+    }
+}
