@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::connection::{Attempt, Connection, Pace, Step, Wait};
 use crate::endpoint::{AcceptError, Endpoint};
 use crate::gate::Ticket;
+use crate::sending::LONE_STEP_BYTES;
 use crate::shutdown::Shutdown;
 use crate::site::{EXHAUSTION_PAUSE, Site, now};
 
@@ -139,6 +140,8 @@ impl<'c> BlockingPace<'c> {
 }
 
 impl Pace for BlockingPace<'_> {
+    const STEP_BYTES: u64 = LONE_STEP_BYTES;
+
     fn now(&mut self) -> Now {
         self.now = now();
         self.now

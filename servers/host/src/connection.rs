@@ -74,6 +74,9 @@ pub(crate) enum Wait {
 
 /// How a strategy waits for the peer and tells the time.
 pub(crate) trait Pace {
+    /// The most of a file that one step sends.
+    const STEP_BYTES: u64 = STEP_BYTES;
+
     /// The present, asked for when an action is done.
     fn now(&mut self) -> Now;
 
@@ -222,7 +225,7 @@ impl Connection {
     }
 
     /// Performs the session's next action, or the part of it that can be done now.
-    pub(crate) fn step(&mut self, site: &Site, io: &mut IoBuffers, pace: &mut impl Pace) -> Step {
+    pub(crate) fn step<P: Pace>(&mut self, site: &Site, io: &mut IoBuffers, pace: &mut P) -> Step {
         if pace.is_draining() {
             self.session.begin_drain();
         }
@@ -275,7 +278,7 @@ impl Connection {
             Performed::Socket(SocketAction::SendFile { offset, len }) => {
                 let socket = self.socket.as_fd();
                 pace.before_wait(socket, Wait::Outbound, false, deadline);
-                let part = (offset, len);
+                let part = (offset, len.min(P::STEP_BYTES));
                 let Local { download: Some(download), sent, .. } = &mut self.local else {
                     return Step::Closed;
                 };
@@ -344,6 +347,7 @@ impl Connection {
             return Step::Closed;
         };
         let socket = self.socket.as_fd();
+        let part = (part.0, part.1.min(STEP_BYTES));
         let done = match send_file(socket, &mut io.output, download, part, site.send_path, sent) {
             Ok(bytes) => Ok(bytes),
             Err(SendFileError::Socket(errno)) => return not_sent(errno),

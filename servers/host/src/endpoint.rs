@@ -7,6 +7,17 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
+use socket2::{Domain, Socket, Type};
+
+/// How many bytes a connection may hold that its peer has no window for yet, before it takes no
+/// more. What is in flight is not limited by it, so a long way loses nothing.
+///
+/// Without it a socket takes a whole file at once, and the kernel pushes it in pieces each of which
+/// wakes a peer that has finished the one before. With it the peer's own acknowledgements fetch the
+/// next bytes. 64 connections, 1 MiB, server and peer on a core each (`bench run --sizes 1MiB
+/// --connections 64`): `selector` 2,600 requests/s without, 6,200 with it; 32 KiB measured the same,
+/// 64 KiB 5,000, 128 KiB nothing.
+const UNSENT_BYTES: u32 = 16 << 10;
 
 /// A bound and listening socket.
 #[derive(Debug, Clone)]
@@ -31,19 +42,10 @@ pub enum AcceptError {
 impl Endpoint {
     /// Binds and listens; port 0 takes a free one.
     ///
-    /// Accepted connections inherit `TCP_NODELAY`: replies are composed whole before they are
-    /// sent, so waiting for more to fill a segment would only add delay.
-    ///
     /// # Errors
     /// What the operating system said: the address is in use, not local, or not permitted.
     pub fn bind(addr: SocketAddr, backlog: i32) -> io::Result<Self> {
-        let domain = socket2::Domain::for_address(addr);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_tcp_nodelay(true)?;
-        socket.bind(&addr.into())?;
-        socket.listen(backlog)?;
-        Ok(Self { listener: Arc::new(socket.into()), backlog })
+        Self::listen(socket(addr)?, addr, backlog)
     }
 
     /// A listening socket that another process has bound and left to this one.
@@ -68,14 +70,15 @@ impl Endpoint {
         let own = socket2::SockRef::from(&self.listener);
         own.set_reuse_port(true)?;
         let addr = self.local_addr()?;
-        let socket =
-            socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
+        let socket = socket(addr)?;
         socket.set_reuse_port(true)?;
-        socket.set_reuse_address(true)?;
-        socket.set_tcp_nodelay(true)?;
+        Self::listen(socket, addr, self.backlog)
+    }
+
+    fn listen(socket: Socket, addr: SocketAddr, backlog: i32) -> io::Result<Self> {
         socket.bind(&addr.into())?;
-        socket.listen(self.backlog)?;
-        Ok(Self { listener: Arc::new(socket.into()), backlog: self.backlog })
+        socket.listen(backlog)?;
+        Ok(Self { listener: Arc::new(socket.into()), backlog })
     }
 
     /// The address bound, with the port that was taken.
@@ -135,6 +138,18 @@ impl From<Errno> for AcceptError {
             _ => Self::Lost,
         }
     }
+}
+
+/// A socket whose accepted connections inherit what suits a file server.
+///
+/// `TCP_NODELAY`: replies are composed whole before they are sent, so waiting for more to fill a
+/// segment would only add delay. `TCP_NOTSENT_LOWAT`: see [`UNSENT_BYTES`].
+fn socket(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    Ok(socket)
 }
 
 impl AsFd for Endpoint {
