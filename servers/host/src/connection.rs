@@ -211,8 +211,8 @@ impl Connection {
     /// while a send of `io.output` is under way. May withdraw the session's action.
     pub(crate) fn deliver_mail(&mut self, io: &mut IoBuffers, now: Now) {
         let Some(membership) = &self.local.membership else { return };
-        while self.session.takes_mail() && io.output.len() < MAIL_BYTES {
-            match membership.take() {
+        while self.session.takes_mail() {
+            match membership.take(io.output.len() < MAIL_BYTES) {
                 Found::Nothing => break,
                 Found::Message(message) => self.session.handle_mail(io, &message, now),
                 Found::Overflow => {

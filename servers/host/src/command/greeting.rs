@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 
-use super::{DEFAULT_ROOT, ServerArgs, WireChoice};
+use super::{DEFAULT_ROOT, ServerArgs, ServiceChoice, WireChoice};
 use crate::{ServeReport, Site, StrategyKind};
 
 /// Strategy, files, limits, and lines to paste.
@@ -23,18 +23,26 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
     ) {
         line("workers", site.workers.to_string());
     }
+    let service = args.service.service;
+    if service != ServiceChoice::Files {
+        line("service", format!("{}: {}", service.name(), service.summary()));
+    }
     let root = args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT));
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    line("root", format!("{root:?}"));
-    line(
-        "uploads",
-        format!(
-            "up to {}, durability {}, a taken name: {}",
-            ByteSize::b(args.limits.max_upload).display().iec(),
-            args.durability.name(),
-            args.on_conflict.name()
-        ),
-    );
+    if matches!(service, ServiceChoice::Files | ServiceChoice::DateLog) {
+        line("root", format!("{root:?}"));
+    }
+    if service == ServiceChoice::Files {
+        line(
+            "uploads",
+            format!(
+                "up to {}, durability {}, a taken name: {}",
+                ByteSize::b(args.limits.max_upload).display().iec(),
+                args.durability.name(),
+                args.on_conflict.name()
+            ),
+        );
+    }
     let timeouts = &args.timeouts;
     line(
         "limits",
@@ -47,8 +55,12 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
             humantime::format_duration(timeouts.drain_timeout),
         ),
     );
-    for (number, example) in examples(args.wire, address, client_program()).into_iter().enumerate()
-    {
+    let examples = if service == ServiceChoice::Files {
+        examples(args.wire, address, client_program())
+    } else {
+        service_examples(service, args.wire, address, client_program())
+    };
+    for (number, example) in examples.into_iter().enumerate() {
         line(if number == 0 { "try" } else { "" }, example);
     }
     text
@@ -95,6 +107,40 @@ fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> 
     }
 }
 
+/// The same for a lab service.
+fn service_examples(
+    service: ServiceChoice,
+    wire: WireChoice,
+    address: SocketAddr,
+    client: &str,
+) -> Vec<String> {
+    let reachable = reachable(address);
+    let (host, port) = (reachable.ip(), reachable.port());
+    let (command, what) = match service {
+        ServiceChoice::GreetClose => (format!("{client} knock {host} {port}"), None),
+        ServiceChoice::Chat => (format!("{client} chat {host} {port}"), Some("hello")),
+        ServiceChoice::Date | ServiceChoice::DateLog => {
+            (format!("{client} say {host} {port} 'what time is it?'"), Some("what time is it?"))
+        }
+        ServiceChoice::Files
+        | ServiceChoice::Echo
+        | ServiceChoice::Hello
+        | ServiceChoice::Message
+        | ServiceChoice::Ack
+        | ServiceChoice::Transform => {
+            (format!("{client} say {host} {port} 'Hello, world'"), Some("Hello, world"))
+        }
+    };
+    let telnet = format!("telnet {host} {port}");
+    let curl = what.map(|what| format!("curl -d '{what}' http://{reachable}/"));
+    match wire {
+        WireChoice::Auto => [command, telnet].into_iter().chain(curl).collect(),
+        WireChoice::Text => vec![command, telnet],
+        WireChoice::Http => curl.into_iter().collect(),
+        WireChoice::Framed => vec![format!("{client} console {host} {port}")],
+    }
+}
+
 /// How the bundled client is called: whoever runs the server through cargo runs it the same way.
 fn client_program() -> &'static str {
     // Cargo sets it for what it runs.
@@ -127,6 +173,19 @@ mod tests {
         }
         let six = examples(WireChoice::Http, "[::]:4711".parse().unwrap(), "client").join("\n");
         assert!(six.contains("http://[::1]:4711/") && !six.contains("telnet"), "{six}");
+    }
+
+    #[test]
+    fn the_lines_to_paste_suit_the_service() {
+        let address: SocketAddr = "127.0.0.1:4711".parse().unwrap();
+        let all = |service, wire| service_examples(service, wire, address, "client").join("\n");
+        assert_eq!(
+            all(ServiceChoice::Date, WireChoice::Auto),
+            "client say 127.0.0.1 4711 'what time is it?'\ntelnet 127.0.0.1 4711\n\
+             curl -d 'what time is it?' http://127.0.0.1:4711/"
+        );
+        assert!(all(ServiceChoice::Chat, WireChoice::Text).starts_with("client chat "));
+        assert!(!all(ServiceChoice::GreetClose, WireChoice::Auto).contains("curl"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use fileserver_proto::{Service, Transform};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
-    /// What the server answers: files, or one of the exercises of socket courses
+    /// What the server answers: files, or an exercise of a socket course (each has its own default port)
     #[arg(long, value_enum, default_value_t = ServiceChoice::Files, value_name = "NAME")]
     pub service: ServiceChoice,
     /// What `--service transform` does to a message: reverse, upper, length or prefix=TEXT [default: reverse]
@@ -23,25 +23,25 @@ pub struct ServiceArgs {
 /// What a server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ServiceChoice {
-    /// Files, up and down
+    /// Files, up and down (port 8800)
     Files,
-    /// Each message comes back as it is
+    /// Each message comes back as it is (port 65432)
     Echo,
-    /// `I got "<data>" from you and I am sending it back.`
+    /// `I got "<data>" from you and I am sending it back.` (port 65432)
     Hello,
-    /// Shows who has connected, and closes
+    /// Shows who has connected, and closes (port 9000)
     GreetClose,
-    /// Shows each message and answers `Message: <message>`
+    /// Shows each message and answers `Message: <message>` (port 9000)
     Message,
-    /// Shows one message, answers `I have received: <message>` and closes
+    /// Shows one message, answers `I have received: <message>` and closes (port 9000)
     Ack,
-    /// Each message comes back transformed
+    /// Each message comes back transformed (port 9001)
     Transform,
-    /// Tells the time to whoever asks `what time is it?`
+    /// Tells the time to whoever asks `what time is it?` (port 6015)
     Date,
-    /// The same, and notes each request in a new file: log0.txt, log1.txt, ...
+    /// The same, and notes each request in a new file: log0.txt, log1.txt, ... in the root (port 6015)
     DateLog,
-    /// Each line goes to all other connected clients
+    /// Each line goes to all other connected clients; not with prefork (port 9002)
     Chat,
 }
 
@@ -60,6 +60,12 @@ impl ServiceChoice {
             Self::DateLog => "date-log",
             Self::Chat => "chat",
         }
+    }
+
+    /// What it does in one line, as `--help` shows it.
+    pub fn summary(self) -> String {
+        let value = self.to_possible_value();
+        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
 
     /// The port of its exercise, or of no other service.

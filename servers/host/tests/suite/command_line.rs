@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use assert_cmd::assert::OutputAssertExt;
 use clap::ValueEnum;
+use fileserver::command::ServiceChoice;
 use fileserver::store::{Durability, OnConflict};
 use fileserver::{SentBytes, ServeReport, StrategyKind};
 
@@ -48,11 +49,66 @@ fn help_explains_every_strategy_and_every_choice() {
     for way in OnConflict::value_variants() {
         assert_says(&help, &[&format!("- {}: ", way.name())]);
     }
-    assert_says(&help, &["[default: selector]", "[default: 127.0.0.1:8800]", "Examples:"]);
+    assert_says(&help, &["[default: selector]", "8800 for files]", "Examples:"]);
     server(&["--version"])
         .assert()
         .success()
         .stdout(format!("server {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn help_explains_every_service_and_its_port() {
+    let output = server(&["--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for service in ServiceChoice::value_variants() {
+        let port = format!("(port {})", service.default_port());
+        assert!(service.summary().ends_with(&port), "{}", service.summary());
+        assert_says(&help, &[&format!("- {}: {}", service.name(), service.summary())]);
+    }
+}
+
+#[test]
+fn services_that_cannot_be_had_are_refused_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = |args: &[&str]| {
+        let mut command = server(&["--listen", "0", "--root"]);
+        command.arg(folder.path()).args(args);
+        refusal(&mut command)
+    };
+    let unknown = on(&["--service", "transform", "--transform", "backwards"]);
+    assert_says(&unknown, &["backwards", "reverse, upper, length and prefix=TEXT"]);
+    assert_says(&on(&["--service", "time"]), &["time", "date-log"]);
+    assert_says(&on(&["--service", "echo", "--transform", "upper"]), &["--service transform"]);
+    assert_says(&on(&["--service", "echo", "--work"]), &["--work", "echo"]);
+    assert_says(
+        &on(&["--service", "chat", "--strategy", "prefork"]),
+        &["chat", "prefork", "share no memory", "--strategy"],
+    );
+}
+
+#[test]
+fn what_a_service_has_to_show_goes_to_standard_output_but_not_when_quiet() {
+    for strategy in ["threaded", "prefork"] {
+        let service = ["--service", "message", "--strategy", strategy];
+        let process = Process::start(&service);
+        let mut peer = Peer::connect(process.address());
+        peer.send("hello\n").line();
+        let shown = || String::from_utf8(process.screen().lines()).unwrap();
+        while !shown().contains("127.0.0.1: hello\n") {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert_says(&shown(), &["service   message: ", "client say 127.0.0.1 "]);
+
+        let mut process = Process::start(&[&service[..], &["--quiet"]].concat());
+        let mut peer = Peer::connect(process.address());
+        peer.send("hello\n").line();
+        drop(peer);
+        process.terminate();
+        process.wait();
+        let rest = process.rest_of_stdout();
+        rest.parse::<ServeReport>().unwrap_or_else(|error| panic!("{error}: {rest}"));
+    }
 }
 
 #[test]

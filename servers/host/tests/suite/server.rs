@@ -191,7 +191,7 @@ impl Server {
         };
         let begun = Instant::now();
         loop {
-            let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
+            let shown = String::from_utf8(screen.lines()).unwrap();
             let is_shown = |line: &&str| {
                 ["Connected by ", "Sent back ", "127.0.0.1: "].iter().any(|p| line.starts_with(p))
             };
@@ -225,6 +225,12 @@ impl Server {
 /// What the operator of a server is shown.
 #[derive(Clone, Default)]
 pub(crate) struct Screen(Arc<Mutex<Vec<u8>>>);
+
+impl Screen {
+    pub(crate) fn lines(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,13 +1,13 @@
 //! Whatever a peer sends, in whatever pieces: the session does not panic, keeps its contract with
 //! the driver, comes to an end, and answers the same as if everything had come at once.
 //!
-//! An input is three bytes of settings (see [`Case::of`]), then what the peer sends.
+//! An input is four bytes of settings (see [`Case::of`]), then what the peer sends.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use fileserver_proto::{Limits, Settings, Wire, WirePin};
+use fileserver_proto::{Limits, Service, Settings, Transform, Wire, WirePin};
 use libfuzzer_sys::fuzz_target;
 use support::{Conversation, MemoryStore};
 
@@ -30,9 +30,10 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     /// The first byte pins a wire (`f`ramed, `h`ttp, `t`ext, else none; in capitals with low limits),
-    /// the second and third are the lengths of the pieces in turn, counted from `0`.
+    /// the second chooses a service (`0` to `9`, else files), the third and fourth are the lengths of
+    /// the pieces in turn, counted from `0`.
     fn of(data: &'a [u8]) -> Option<Self> {
-        let (&[first, odd, even], input) = data.split_first_chunk()?;
+        let (&[first, service, odd, even], input) = data.split_first_chunk()?;
         if input.is_empty() {
             return None;
         }
@@ -54,7 +55,20 @@ impl<'a> Case<'a> {
             Limits::default()
         };
         let length = |byte: u8| usize::from(byte.wrapping_sub(b'0')).max(1);
-        let settings = Settings { wire, limits, ..Settings::default() };
+        let service = match service {
+            b'0' => Service::Echo,
+            b'1' => Service::Hello,
+            b'2' => Service::GreetClose,
+            b'3' => Service::Message,
+            b'4' => Service::Ack,
+            b'5' => Service::Transform(Transform::Reverse),
+            b'6' => Service::Transform(Transform::Upper),
+            b'7' => Service::Date,
+            b'8' => Service::DateLog,
+            b'9' => Service::Chat,
+            _ => Service::Files,
+        };
+        let settings = Settings { service, wire, limits, ..Settings::default() };
         Some(Self { settings, lengths: [length(odd), length(even)], input })
     }
 

@@ -70,6 +70,9 @@ pub struct Outcome {
     pub store: MemoryStore,
     pub requests: u64,
     pub wire: Option<Wire>,
+    pub console: Vec<String>,
+    pub logged: Vec<String>,
+    pub posted: Vec<String>,
 }
 
 impl fmt::Debug for Outcome {
@@ -79,6 +82,7 @@ impl fmt::Debug for Outcome {
         for (name, content) in &self.store.files {
             writeln!(f, "{name}: {}", content.escape_ascii())?;
         }
+        writeln!(f, "{:?} {:?} {:?}", self.console, self.logged, self.posted)?;
         writeln!(f, "{} aborted of {:?}", self.store.aborted, self.store.size_hints)
     }
 }
@@ -137,6 +141,9 @@ impl Conversation {
         Outcome {
             requests: conversation.session.requests(),
             wire: conversation.session.wire(),
+            console: conversation.console,
+            logged: conversation.logged,
+            posted: conversation.posted,
             output: conversation.output,
             store: conversation.store,
         }
