@@ -166,14 +166,14 @@ fn messages_are_composed_one_after_the_other_over_one_connection() {
     server.put("there.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("mine.txt"), "mine").unwrap();
-    let lines =
-        "2\n200\n1\nnamed.bin\n4\n70000\nf\nmine.txt\n\n7\nthere.bin\n7\nmissing\n2\nmine.txt\nq\n";
+    let lines = "2\n200\n1\nnamed.bin\n4\n70000\nf\nmine.txt\n\n7\nthere.bin\n7\nthere.bin\n7\nmissing\n2\nmine.txt\nq\n";
     let told = stdout(&typed(local.path(), server.address, "console HOST PORT", lines));
     assert!(told.contains("sent type 2, 200 bytes\nserver: SAVED "), "{told}");
     assert!(told.contains("server: OK\n"), "{told}");
     assert!(told.contains("sent type 4, 70000 bytes\nserver: SAVED named.bin\n"), "{told}");
     assert!(told.contains("sent type 2, 4 bytes\nserver: SAVED mine.txt\n"), "{told}");
     assert!(told.contains("saved there.bin (1000 B)"), "{told}");
+    assert!(told.contains("there.bin is in this folder already: move it away first\n"), "{told}");
     assert!(told.contains("server refused: no such file: missing\n"), "{told}");
     assert!(!told.contains("connected again"), "{told}");
     assert_eq!(server.read("named.bin").len(), 70_000);

@@ -81,6 +81,14 @@ impl Draft {
                 send_data(link, data_type(len), len, &path, reading(file, &path))
             }
             Self::Get(name) => {
+                // Before it is asked for: what has begun to come would have to be read to its end.
+                let own = name.rsplit('/').next().unwrap_or_default();
+                if !own.is_empty() && std::path::Path::new(own).symlink_metadata().is_ok() {
+                    return print(&format!(
+                        "{own} is in this folder already: move it away first\n"
+                    ))
+                    .map(|()| true);
+                }
                 let mut message = Vec::new();
                 // As it was typed: that it is no good is for the server to say.
                 framed::text(&name, &mut message);
