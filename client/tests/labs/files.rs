@@ -1,0 +1,348 @@
+//! Rows 1 to 9, 11, 12, 16 to 20: files up and down.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use fileserver::StrategyKind;
+
+use crate::support::{Server, all, content, error, names, status, stdout, until};
+
+#[test]
+fn row_01_a_blocking_thread_serves_each_client() {
+    let server = Server::start(StrategyKind::Threaded, "--service echo");
+    let before = status(server.pid(), "Threads");
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    until("a thread for each client", || status(server.pid(), "Threads") == before + 20);
+    for client in &mut clients {
+        client.send(b"all at once\r\n");
+        assert_eq!(client.line(), b"all at once\r\n");
+    }
+    drop(clients);
+    until("the end of the threads", || status(server.pid(), "Threads") == before);
+}
+
+#[test]
+fn row_02_one_thread_serves_all_clients() {
+    let server = Server::start(StrategyKind::Selector, "--service echo");
+    let before = status(server.pid(), "Threads");
+    let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(b"all at once\r\n");
+        assert_eq!(client.line(), b"all at once\r\n");
+    }
+    assert_eq!(status(server.pid(), "Threads"), before);
+}
+
+#[test]
+fn row_04_and_05_a_file_is_sent_with_its_progress() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let local = tempfile::tempdir().unwrap();
+        fs::write(local.path().join("meme.png"), content("meme.png", 300_000)).unwrap();
+        let told = stdout(&server.client(local.path(), &["send", "meme.png", "HOST", "PORT"]));
+        let percent = [0, 25, 50, 75, 100].map(|percent| format!("meme.png: {percent} %\n"));
+        assert_eq!(told, percent.concat() + "saved as meme.png (292.97 KiB)\n", "{kind:?}");
+        assert_eq!(server.read("meme.png"), content("meme.png", 300_000));
+    }
+}
+
+#[test]
+fn row_06_a_taken_name_is_numbered() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let local = tempfile::tempdir().unwrap();
+        fs::write(local.path().join("meme.png"), "x").unwrap();
+        let send = ["send", "meme.png", "HOST", "PORT"];
+        for expected in ["meme.png", "meme_copy1.png", "meme_copy2.png"] {
+            let told = stdout(&server.client(local.path(), &send));
+            assert!(told.ends_with(&format!("saved as {expected} (1 B)\n")), "{kind:?}: {told}");
+        }
+        // At once: every one has a name of its own, and none is left out.
+        let sending: Vec<_> = (0..6).map(|_| server.client_process(local.path(), &send)).collect();
+        for child in sending {
+            stdout(&child.wait_with_output().unwrap());
+        }
+        let mut expected: Vec<String> = (1..=8).map(|n| format!("meme_copy{n}.png")).collect();
+        expected.insert(0, "meme.png".to_owned());
+        assert_eq!(server.names(), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn row_07_data_without_a_name_is_stored_under_a_random_one() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let local = tempfile::tempdir().unwrap();
+        let told = stdout(&server.client_with_input(
+            local.path(),
+            &["console", "HOST", "PORT"],
+            "3\n5000\nq\n",
+        ));
+        let names = server.names();
+        assert_eq!(names.len(), 1, "{kind:?}");
+        let random = names[0].strip_suffix(".bin").unwrap();
+        assert!(random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert!(told.contains(&format!("server: SAVED {}\n", names[0])), "{kind:?}: {told}");
+        assert_eq!(server.read(&names[0]).len(), 5000);
+    }
+}
+
+#[test]
+fn row_08_a_transcript_keeps_the_progress() {
+    let server = Server::start(StrategyKind::Threaded, "");
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("meme.png"), content("meme.png", 300_000)).unwrap();
+    let send = ["send", "meme.png", "HOST", "PORT", "--transcript", "shown.txt"];
+    stdout(&server.client(local.path(), &send));
+    let kept = fs::read_to_string(local.path().join("shown.txt")).unwrap();
+    assert!(kept.starts_with("$ client send meme.png 127.0.0.1 "), "{kept}");
+    assert!(kept.contains("meme.png  50 % [###############---------------] "), "{kept}");
+    assert!(kept.ends_with("saved as meme.png (292.97 KiB)\n"), "{kept}");
+}
+
+#[test]
+fn row_11_a_line_that_names_a_file_gets_its_bytes() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let turtle = server.put("turtle.jpg", 583_163);
+        let mut peer = server.connect();
+        peer.send(b"turtle.jpg\r\n");
+        assert!(peer.rest() == turtle, "{kind:?}");
+        let mut peer = server.connect();
+        peer.send(b"unicorn.jpg\r\n");
+        assert_eq!(peer.rest(), b"ERROR no such file: unicorn.jpg\r\n", "{kind:?}");
+    }
+}
+
+#[test]
+fn row_12_the_size_of_what_was_fetched_is_reported() {
+    for kind in all() {
+        let files = Server::start(kind, "");
+        let hello = Server::start(kind, "--service hello");
+        let report_to = hello.address.to_string();
+        for (name, len) in [("eagle.jpg", 55_696), ("turtle.jpg", 583_163)] {
+            let expected = files.put(name, len);
+            let local = tempfile::tempdir().unwrap();
+            let get = ["get", name, "HOST", "PORT", "--wire", "text", "--report-to", &report_to];
+            let told = stdout(&files.client(local.path(), &get));
+            let report = format!("The size of {name} is {len}");
+            let answer = format!("I got \"{report}\" from you and I am sending it back.\n");
+            assert!(told.ends_with(&answer), "{kind:?}: {told}");
+            assert!(fs::read(local.path().join(name)).unwrap() == expected, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn row_16_a_text_or_random_bytes_one_message_per_connection() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let local = tempfile::tempdir().unwrap();
+        let console = ["console", "HOST", "PORT", "--reconnect"];
+        let told = stdout(&server.client_with_input(
+            local.path(),
+            &console,
+            "1\nhello\n2\n200\n4\n70000\nq\n",
+        ));
+        assert!(told.contains("server: OK\n"), "{kind:?}: {told}");
+        assert_eq!(told.matches("server: SAVED ").count(), 2, "{kind:?}: {told}");
+        // A name is forgotten with its connection.
+        assert!(server.names().iter().all(|name| name.ends_with(".bin")), "{kind:?}");
+        let mut sizes: Vec<usize> =
+            server.names().iter().map(|name| server.read(name).len()).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [200, 70_000], "{kind:?}");
+    }
+}
+
+#[test]
+fn row_17_every_size_field_and_no_data_that_is_not_whole() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let mut peer = server.connect();
+        for message in [
+            &b"\x02\x03abc"[..],
+            b"\x03\x00\x03abc",
+            b"\x04\x00\x00\x03abc",
+            b"\x05\x00\x00\x00\x03abc",
+            b"\x06\x00\x00\x00\x00\x00\x00\x00\x03abc",
+        ] {
+            peer.send(message);
+            let head = peer.exactly(3);
+            let saved = peer.exactly(usize::from(head[2]));
+            assert_eq!((head[0], &saved[..6]), (0x01, &b"SAVED "[..]), "{kind:?}");
+        }
+        drop(peer);
+        assert_eq!(server.names().len(), 5, "{kind:?}");
+        let mut peer = server.connect();
+        peer.send(b"\x02\x64only a part of the hundred bytes");
+        peer.finish();
+        peer.rest();
+        assert_eq!(server.names().len(), 5, "{kind:?}");
+
+        let local = tempfile::tempdir().unwrap();
+        let told = stdout(&server.client_with_input(
+            local.path(),
+            &["console", "HOST", "PORT"],
+            "2\n256\n255\n",
+        ));
+        assert!(told.contains("type 2 can tell 255 bytes at most, not 256"), "{kind:?}: {told}");
+        assert!(told.contains("sent type 2, 255 bytes\n"), "{kind:?}: {told}");
+    }
+}
+
+#[test]
+fn row_18_a_name_then_ok_then_the_contents_in_many_chunks() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let local = tempfile::tempdir().unwrap();
+        let expected = content("photo.jpg", 123_456);
+        fs::write(local.path().join("photo.jpg"), &expected).unwrap();
+        let told = stdout(&server.client_with_input(
+            local.path(),
+            &["console", "HOST", "PORT"],
+            "f\nphoto.jpg\n\nq\n",
+        ));
+        let conversation = "server: OK\nsent type 4, 123456 bytes\nserver: SAVED photo.jpg\n";
+        assert!(told.contains(conversation), "{kind:?}: {told}");
+        assert_eq!(server.names(), ["photo.jpg"]);
+        assert!(server.read("photo.jpg") == expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn row_19_several_files_over_one_connection() {
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let local = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(local.path().join(name), content(name, 5_000)).unwrap();
+        }
+        for wire in ["framed", "http"] {
+            let send = ["send", "a", "b", "c", "HOST", "PORT", "--wire", wire];
+            let told = stdout(&server.client(local.path(), &send));
+            assert_eq!(told.matches("saved as ").count(), 3, "{kind:?}: {told}");
+        }
+        assert_eq!(server.names(), ["a", "a_copy1", "b", "b_copy1", "c", "c_copy1"]);
+        let mut peer = server.connect();
+        for name in [b'x', b'y'] {
+            peer.send(&[0x01, 0, 1, name]);
+            assert_eq!(peer.exactly(5), b"\x01\x00\x02OK", "{kind:?}");
+            peer.send(b"\x02\x01z");
+            assert_eq!(peer.exactly(10), [b"\x01\x00\x07SAVED ", &[name][..]].concat(), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn row_20_an_upload_grows_on_disk_and_not_in_memory() {
+    const MIB: usize = 1 << 20;
+    for kind in all() {
+        let server = Server::start(kind, "");
+        let mut peer = server.connect();
+        peer.send(b"\x01\x00\x03big");
+        assert_eq!(peer.exactly(5), b"\x01\x00\x02OK");
+        peer.send(&[&[0x05][..], &(100 * MIB as u32).to_be_bytes()].concat());
+        let block = content("big", MIB);
+        (0..60).for_each(|_| peer.send(&block));
+        // What has come is in a file already, though under no name yet.
+        until("the file to grow", || largest_open_file(&server) >= 59 * MIB as u64);
+        assert!(server.names().is_empty(), "{kind:?}");
+        (60..100).for_each(|_| peer.send(&block));
+        assert_eq!(peer.exactly(12), b"\x01\x00\x09SAVED big", "{kind:?}");
+        assert_eq!(server.read("big").len(), 100 * MIB);
+        let peak_kib: u64 =
+            processes(server.pid()).into_iter().map(|pid| status(pid, "VmHWM")).max().unwrap();
+        assert!(peak_kib < 50 << 10, "{kind:?}: {peak_kib} KiB for an upload of 100 MiB");
+    }
+}
+
+/// A process and its children.
+fn processes(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children = children.split_whitespace().map(|child| child.parse().unwrap());
+    [pid].into_iter().chain(children).collect()
+}
+
+/// The size of the largest file that the server has open.
+fn largest_open_file(server: &Server) -> u64 {
+    let folders = processes(server.pid()).into_iter().map(|pid| format!("/proc/{pid}/fd"));
+    let entries = folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let sizes = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let about = fs::metadata(&path).ok()?;
+        about.is_file().then_some(about.len())
+    });
+    sizes.max().unwrap_or(0)
+}
+
+#[test]
+fn row_09_heavy_work_in_the_one_thread_holds_everyone_up() {
+    let heavy_request = b"GET /.work?block=1s HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (kind, holds_up) in [
+        (StrategyKind::Selector, true),
+        (StrategyKind::Threaded, false),
+        (StrategyKind::ThreadPool, false),
+        (StrategyKind::Hybrid, false),
+    ] {
+        let server = Server::start(kind, "--work --workers 2");
+        let file = server.put("light", 10);
+        let mut heavy = server.connect();
+        heavy.send(heavy_request);
+        if !holds_up {
+            // Far longer than the light request can take.
+            (0..4).for_each(|_| heavy.send(heavy_request));
+        }
+        // It has begun when its connection has been accepted and read, which is soon.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let mut light = server.connect();
+        light.send(b"GET /light HTTP/1.0\r\n\r\n");
+        assert!(light.rest().ends_with(&file), "{kind:?}");
+        let heavy_answers = heavy.arrived().windows(9).filter(|nine| *nine == b"HTTP/1.1 ").count();
+        match holds_up {
+            true => assert_eq!(heavy_answers, 1, "the heavy one was answered before: {kind:?}"),
+            false => assert!(heavy_answers < 5, "the heavy ones are still under way: {kind:?}"),
+        }
+    }
+}
+
+#[test]
+fn row_08_what_is_handed_in_can_be_listed() {
+    // "ls -la .": the sizes and names of what was sent, as the server stored them.
+    let server = Server::start(StrategyKind::Selector, "");
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("meme.png"), "x").unwrap();
+    stdout(&server.client(local.path(), &["send", "meme.png", "HOST", "PORT"]));
+    assert_eq!(names(server.folder.path()), ["meme.png"]);
+    let again = server.client(local.path(), &["send", "missing.png", "HOST", "PORT"]);
+    assert!(error(&again, 1).contains("cannot read missing.png"));
+}
+
+#[test]
+fn row_05_the_progress_stands_in_percent_on_a_terminal_too() {
+    // util-linux' `script` gives the program a terminal.
+    if !Path::new("/usr/bin/script").exists() {
+        eprintln!("skipped: /usr/bin/script is not installed");
+        return;
+    }
+    let server = Server::start(StrategyKind::Selector, "");
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("meme.png"), content("meme.png", 300_000)).unwrap();
+    let client = assert_cmd::cargo::cargo_bin("client");
+    let (host, port) = (server.address.ip(), server.address.port());
+    let command = format!("'{}' send meme.png {host} {port}", client.display());
+    let mut shown = std::process::Command::new("/usr/bin/script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(local.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: Vec<String> =
+        BufReader::new(shown.stdout.take().unwrap()).lines().map_while(Result::ok).collect();
+    assert_eq!(shown.wait().unwrap().code(), Some(0));
+    let all = lines.join("\n");
+    assert!(all.contains("meme.png 100 % [") && all.contains("ETA"), "{all:?}");
+}
