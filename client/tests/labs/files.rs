@@ -243,18 +243,20 @@ fn row_20_an_upload_grows_on_disk_and_not_in_memory() {
         let mut peer = server.connect();
         peer.send(b"\x01\x00\x03big");
         assert_eq!(peer.exactly(5), b"\x01\x00\x02OK");
-        peer.send(&[&[0x05][..], &(100 * MIB as u32).to_be_bytes()].concat());
+        peer.send(&[&[0x05][..], &(240 * MIB as u32).to_be_bytes()].concat());
         let block = content("big", MIB);
         (0..60).for_each(|_| peer.send(&block));
         // What has come is in a file already, though under no name yet.
         until("the file to grow", || largest_open_file(&server) >= 59 * MIB as u64);
         assert!(server.names().is_empty(), "{kind:?}");
-        (60..100).for_each(|_| peer.send(&block));
+        (60..240).for_each(|_| peer.send(&block));
         assert_eq!(peer.exactly(12), b"\x01\x00\x09SAVED big", "{kind:?}");
-        assert_eq!(server.read("big").len(), 100 * MIB);
+        let stored = fs::metadata(server.folder.path().join("big")).unwrap();
+        assert_eq!(stored.len(), 240 * MIB as u64);
         let peak_kib: u64 =
             processes(server.pid()).into_iter().map(|pid| status(pid, "VmHWM")).max().unwrap();
-        assert!(peak_kib < 50 << 10, "{kind:?}: {peak_kib} KiB for an upload of 100 MiB");
+        // Buffers are of a fixed size; those that wait for whatever comes are uring's, and large.
+        assert!(peak_kib < 160 << 10, "{kind:?}: {peak_kib} KiB for an upload of 240 MiB");
     }
 }
 

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every strategy.
 pub(crate) fn all() -> impl Iterator<Item = StrategyKind> {
-    StrategyKind::ALL.into_iter().filter(|kind| !["uring", "tokio"].contains(&kind.name()))
+    StrategyKind::ALL.into_iter()
 }
 
 /// Strategies that serve several connections at once.
@@ -150,6 +150,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Not by force at once: it may have processes of its own to end.
+        signal(&self.child, rustix::process::Signal::TERM);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) && matches!(self.child.try_wait(), Ok(None))
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -217,7 +224,8 @@ pub(crate) fn error(output: &Output, code: i32) -> String {
 }
 
 pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+    // It can only fail to reach a child that has been waited for.
+    let _ = rustix::process::kill_process(rustix::process::Pid::from_child(child), signal);
 }
 
 pub(crate) fn content(name: &str, len: usize) -> Vec<u8> {
