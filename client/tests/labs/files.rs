@@ -255,8 +255,7 @@ fn row_20_an_upload_grows_on_disk_and_not_in_memory() {
         assert_eq!(stored.len(), 240 * MIB as u64);
         let peak_kib: u64 =
             processes(server.pid()).into_iter().map(|pid| status(pid, "VmHWM")).max().unwrap();
-        // Buffers are of a fixed size; those that wait for whatever comes are uring's, and large.
-        assert!(peak_kib < 160 << 10, "{kind:?}: {peak_kib} KiB for an upload of 240 MiB");
+        assert!(peak_kib < 50 << 10, "{kind:?}: {peak_kib} KiB for an upload of 240 MiB");
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Provided {
     first: u16,
     /// Their memory is the kernel's while they are provided.
     buffers: Vec<Buffer>,
+    /// Room in each of them.
+    bytes: usize,
     queue: NonNull<BufRingEntry>,
     layout: Layout,
     tail: u16,
@@ -39,7 +41,7 @@ impl Provided {
         let queue = unsafe { alloc_zeroed(layout) }.cast();
         let Some(queue) = NonNull::new(queue) else { handle_alloc_error(layout) };
         let buffers = (0..number).map(|_| Buffer::with_capacity(bytes)).collect();
-        Self { group, first, buffers, queue, layout, tail: 0 }
+        Self { group, first, buffers, bytes, queue, layout, tail: 0 }
     }
 
     /// Makes the group known to a ring, and provides all of it.
@@ -68,6 +70,10 @@ impl Provided {
         let buffer = &mut self.buffers[usize::from(index)];
         buffer.commit(len);
         std::mem::swap(buffer, with);
+        // One that has grown would bring more at once, and have the next one grow, without end.
+        if buffer.capacity() > self.bytes {
+            *buffer = Buffer::with_capacity(self.bytes);
+        }
     }
 
     /// Provides a buffer (again). What was in it is forgotten.
