@@ -9,168 +9,15 @@ chromium and chromium-driver; where they are missing it says so and exits 0). Ne
 """
 
 import argparse
-import base64
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 
-PATIENCE_S = 30
-WIDE = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-NARROW = {"width": 375, "height": 720, "deviceScaleFactor": 2, "mobile": True}
+from browser import Browser, Program, driver, expect, installed, until
+
 HOSTILE = "<img src=x onerror=\"document.title='taken over'\"> & 'a' 100%2e é #1?.txt"
-
-
-def fail(message):
-    sys.exit(f"FAILED: {message}")
-
-
-def expect(actual, expected, what):
-    if actual != expected:
-        fail(f"{what}: {actual!r:.500} instead of {expected!r:.500}")
-
-
-def until(what, condition):
-    """Waits for something true, and returns it."""
-    ends = time.monotonic() + PATIENCE_S
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > ends:
-            fail(f"{what}: it does not come about")
-        time.sleep(0.02)
-
-
-class Program:
-    """A process that tells its port in a line of its standard output; ended at the end."""
-
-    def __init__(self, command, pattern, log):
-        self.log = log
-        with open(log, "w") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        for line in self.process.stdout:
-            found = re.search(pattern, line)
-            if found:
-                self.port = int(found[1])
-                return
-        with open(log) as errors:
-            fail(f"{command[0]} does not start: {errors.read()}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-
-
-class Stale(Exception):
-    """The page replaced an element while it was looked at."""
-
-
-class Browser:
-    """One session of Chromium, with a profile of its own."""
-
-    def __init__(self, driver_port, chromium, profile, with_script=True):
-        self.base = f"http://127.0.0.1:{driver_port}/session"
-        options = {
-            "binary": chromium,
-            "args": [
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                "--disable-background-networking", "--disable-dev-shm-usage",
-                f"--user-data-dir={profile}"],
-        }
-        if not with_script:
-            options["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
-        capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        session = self.command("POST", "", {"capabilities": {"alwaysMatch": capabilities}})
-        self.base += "/" + session["sessionId"]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.command("DELETE", "")
-
-    def command(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.base + path, data, {"Content-Type": "application/json"}, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=2 * PATIENCE_S) as response:
-                return json.load(response)["value"]
-        except urllib.error.HTTPError as error:
-            with error:
-                value = json.load(error)["value"]
-            if value["error"] == "stale element reference":
-                raise Stale from None
-            fail(f"{method} {path}: {value['message']}")
-
-    def open(self, url):
-        self.command("POST", "/url", {"url": url})
-
-    def run(self, script, *args):
-        return self.command("POST", "/execute/sync", {"script": script, "args": list(args)})
-
-    def run_async(self, script, *args):
-        return self.command("POST", "/execute/async", {"script": script, "args": list(args)})
-
-    def elements(self, selector):
-        found = self.command("POST", "/elements", {"using": "css selector", "value": selector})
-        return [next(iter(element.values())) for element in found]
-
-    def texts(self, selector):
-        while True:
-            try:
-                return [self.command("GET", f"/element/{element}/text")
-                        for element in self.elements(selector)]
-            except Stale:
-                pass
-
-    def type_into(self, selector, text):
-        self.command("POST", f"/element/{self.elements(selector)[0]}/value", {"text": text})
-
-    def click(self, selector):
-        self.command("POST", f"/element/{self.elements(selector)[0]}/click", {})
-
-    def complaints(self):
-        entries = self.command("POST", "/se/log", {"type": "browser"})
-        return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
-
-    def developer(self, command, **params):
-        self.command("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
-
-    def screenshots(self, folder, name):
-        for scheme in ("light", "dark"):
-            feature = {"name": "prefers-color-scheme", "value": scheme}
-            self.developer("Emulation.setEmulatedMedia", features=[feature])
-            for width, metrics in (("wide", WIDE), ("narrow", NARROW)):
-                self.developer("Emulation.setDeviceMetricsOverride", **metrics)
-                png = base64.b64decode(self.command("GET", "/screenshot"))
-                with open(os.path.join(folder, f"{name}-{scheme}-{width}.png"), "wb") as file:
-                    file.write(png)
-                # Nothing may stick out to the right.
-                scrolls = self.run("return document.documentElement.scrollWidth > innerWidth")
-                expect(scrolls, False, f"{name}, {scheme}, {width}: scrolls sideways")
-                # Nor may a name be squeezed into a column of letters.
-                heights = self.run("""
-                    return [...document.querySelectorAll("#uploads span")].map(span =>
-                      Math.round(span.getBoundingClientRect().height / 24));
-                """)
-                expect([lines for lines in heights if lines > 3], [], f"{name}, {width}: lines")
-        self.developer("Emulation.clearDeviceMetricsOverride")
 
 
 class Files:
@@ -327,16 +174,15 @@ def main():
     if not os.access(server, os.X_OK):
         print(f"no {server}: run cargo build --release -p fileserver", file=sys.stderr)
         sys.exit(2)
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    for name, path in (("chromium", chromium), ("chromedriver (Debian: chromium-driver)", chromedriver)):
-        if not path:
-            print(f"SKIP: {name} is not installed: the page was not tested")
-            return
+    programs = installed()
+    if not programs:
+        return
+    chromium, chromedriver = programs
     if arguments.screenshots:
         os.makedirs(arguments.screenshots, exist_ok=True)
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work, \
-            Program([chromedriver, "--port=0"], r"started successfully on port (\d+)", work + "/driver.log") as driver:
+            driver(chromedriver, work + "/driver.log") as session:
         chosen = arguments.strategy or strategies(server)
         for strategy in chosen:
             screenshots = arguments.screenshots if strategy == chosen[-1] else None
@@ -349,9 +195,9 @@ def main():
                        "--root", files.root, "--durability", "none", "--idle-timeout", "1s"]
             with Program(command, r"^listening on .*:(\d+)$", folder + "/server.log") as program:
                 url = f"http://127.0.0.1:{program.port}/"
-                with Browser(driver.port, chromium, folder + "/profile") as browser:
+                with Browser(session.port, chromium, folder + "/profile") as browser:
                     with_script(browser, url, strategy, files, screenshots)
-                with Browser(driver.port, chromium, folder + "/profile-2", with_script=False) as browser:
+                with Browser(session.port, chromium, folder + "/profile-2", with_script=False) as browser:
                     without_script(browser, url, strategy, files, screenshots)
             with open(folder + "/server.log") as log:
                 expect(log.read(), "", "what the server complained of")

@@ -400,11 +400,11 @@ fn replot(folder: &Path) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::open(folder)?;
     let published = plot(&folder)?;
     ensure!(
-        !published.figures.is_empty(),
+        published.figures().next().is_some(),
         "{} has no trial that a chart could be drawn from",
         folder.path().display()
     );
-    for figure in published.figures {
+    for figure in published.figures() {
         say(&format!("{}/plots/{}\n", folder.path().display(), figure.file));
     }
     Ok(ExitCode::SUCCESS)

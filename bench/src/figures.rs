@@ -4,10 +4,12 @@ mod axis;
 mod caption;
 mod chart;
 mod crowd;
+mod data;
 mod distribution;
 mod footprint;
 mod latency;
 mod mark;
+mod measure;
 mod slice;
 mod style;
 mod throughput;
@@ -19,6 +21,7 @@ use serde::Serialize;
 use crate::summary::Summary;
 use crate::sweep::Manner;
 
+pub use data::Data;
 pub use style::{Look, Marker};
 
 /// A chart with what belongs to it.
@@ -32,6 +35,8 @@ pub struct Figure {
     pub caption: String,
     /// The picture.
     pub svg: String,
+    /// Its values.
+    pub data: Data,
 }
 
 /// Every chart that the run has data for.

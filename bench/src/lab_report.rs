@@ -43,13 +43,23 @@ pub fn paper(contents: &Contents, published: &Published, cover: &Cover) -> anyho
     blocks.push(Block::Terms(
         servers(contents).into_iter().map(|server| (server.name, server.known)).collect(),
     ));
-    blocks.push(Block::Heading("Figures".to_owned()));
-    for figure in &published.figures {
-        blocks.push(Block::Figure {
-            picture: Box::new(picture::tree(&figure.svg)?),
-            title: figure.title.clone(),
-            caption: format!("{}. {}", figure.title, figure.caption),
-        });
+    let several = published.sections.len() > 1;
+    for section in &published.sections {
+        if several {
+            blocks.push(Block::Heading(capitalised(&section.name)));
+            blocks.push(Block::Paragraph(section.question.clone()));
+            blocks.push(Block::Paragraph(section.answer.clone()));
+        } else {
+            blocks.push(Block::Heading("Figures".to_owned()));
+        }
+        blocks.extend(section.why.clone().map(Block::Paragraph));
+        for figure in &section.figures {
+            blocks.push(Block::Figure {
+                picture: Box::new(picture::tree(&figure.svg)?),
+                title: figure.title.clone(),
+                caption: format!("{}. {}", figure.title, figure.caption),
+            });
+        }
     }
     blocks.push(Block::Heading("Tables".to_owned()));
     for table in table::tables(&published.summary, &published.baseline) {
@@ -83,6 +93,11 @@ pub fn paper(contents: &Contents, published: &Published, cover: &Cover) -> anyho
         below_title: cover.course.iter().cloned().chain([date]).collect(),
         blocks,
     })
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn name(path: &Path) -> String {

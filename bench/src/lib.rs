@@ -36,6 +36,7 @@ pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod schedule;
+pub mod section;
 pub mod server_process;
 pub mod size;
 pub mod spelling;

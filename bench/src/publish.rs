@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::figures::{self, Figure};
+use crate::figures::Figure;
 use crate::lab_report::{self, Cover};
 use crate::picture;
 use crate::report;
 use crate::run_folder::{Contents, RunFolder};
+use crate::section::{Section, sections};
 use crate::summary::Summary;
 use crate::table;
 use crate::verdict::Verdict;
@@ -18,13 +19,18 @@ pub struct Published {
     pub summary: Summary,
     /// The answer.
     pub verdict: Verdict,
-    /// The charts.
-    pub figures: Vec<Figure>,
+    /// The experiments, with their charts.
+    pub sections: Vec<Section>,
     /// Servers that all others are held against.
     pub baseline: Vec<String>,
 }
 
 impl Published {
+    /// All charts.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.sections.iter().flat_map(|section| &section.figures)
+    }
+
     /// The results as a table for the terminal.
     pub fn table(&self) -> String {
         table::text(&self.summary, &self.baseline)
@@ -61,7 +67,7 @@ pub fn publish(folder: &RunFolder) -> anyhow::Result<Published> {
 /// A file cannot be written.
 pub fn print_charts(folder: &RunFolder, published: &Published) -> anyhow::Result<Vec<PathBuf>> {
     let print = |figure: &Figure| folder.write_png(figure, &picture::png(&figure.svg)?);
-    published.figures.iter().map(print).collect()
+    published.figures().map(print).collect()
 }
 
 /// Writes the paper and returns where, with the letters that its fonts do not have.
@@ -82,8 +88,9 @@ fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
     let summary = Summary::of(&contents.records);
     let mut verdict = Verdict::of(&summary);
     verdict.notes.extend(contents.environment.machine.warning());
-    let figures = figures::draw(&summary);
-    folder.write_figures(&figures)?;
+    let sections = sections(&contents.plan, &summary);
     let baseline = contents.plan.baseline.clone();
-    Ok((contents, Published { summary, verdict, figures, baseline }))
+    let published = Published { summary, verdict, sections, baseline };
+    folder.write_figures(published.figures())?;
+    Ok((contents, published))
 }

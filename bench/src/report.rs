@@ -1,19 +1,25 @@
 //! The report: one page that needs nothing else.
 
+mod matrix;
+
 use minijinja::Environment as Templates;
 use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::environment::typed;
-use crate::figures::Figure;
+use crate::figures::{Data, Figure};
 use crate::guide;
 use crate::publish::Published;
 use crate::run_folder::Contents;
+use crate::section::Section;
 use crate::summary::Line;
 use crate::table::{self, Table};
+use crate::target::TargetKind;
 use crate::units;
+use matrix::Matrix;
 
 const TEMPLATE: &str = include_str!("report.html");
+const SCRIPT: &str = include_str!("report.js");
 
 /// What the page shows.
 #[derive(Debug, Serialize)]
@@ -23,11 +29,63 @@ struct Page<'p> {
     notes: &'p [String],
     setup: Vec<(&'static str, String)>,
     servers: Vec<Server>,
-    figures: &'p [Figure],
+    matrix: Matrix,
+    sections: Vec<Part<'p>>,
     columns: [&'static str; table::COLUMNS.len()],
-    tables: Vec<Table>,
     methods: Vec<String>,
     glossary: &'static [(&'static str, &'static str)],
+    data: String,
+    script: &'static str,
+}
+
+/// A section as the page shows it.
+#[derive(Debug, Serialize)]
+struct Part<'p> {
+    name: &'p str,
+    question: &'p str,
+    answer: &'p str,
+    why: Option<&'p str>,
+    figures: Vec<Still<'p>>,
+    tables: Vec<Rows>,
+}
+
+/// A chart as it stands in the page, until a script draws it again.
+#[derive(Debug, Serialize)]
+struct Still<'p> {
+    id: String,
+    file: &'p str,
+    caption: &'p str,
+    svg: &'p str,
+}
+
+/// A table whose rows are told apart by their server.
+#[derive(Debug, Serialize)]
+struct Rows {
+    heading: String,
+    rows: Vec<Row>,
+    ratios: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    server: String,
+    values: Vec<String>,
+    remark: String,
+}
+
+/// What the script draws.
+#[derive(Debug, Serialize)]
+struct Live<'p> {
+    servers: Vec<&'p str>,
+    figures: Vec<LiveFigure<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LiveFigure<'p> {
+    id: String,
+    title: &'p str,
+    #[serde(flatten)]
+    data: &'p Data,
 }
 
 /// The page.
@@ -44,13 +102,66 @@ pub fn html(contents: &Contents, published: &Published) -> anyhow::Result<String
         notes: &published.verdict.notes,
         setup: setup(contents, published),
         servers: servers(contents),
-        figures: &published.figures,
+        matrix: Matrix::of(published),
+        sections: published.sections.iter().map(|section| part(section, published)).collect(),
         columns: table::COLUMNS,
-        tables: table::tables(&published.summary, &published.baseline),
         methods: guide::methods(&contents.plan),
         glossary: &guide::GLOSSARY,
+        data: data(published)?,
+        script: SCRIPT,
     };
     Ok(templates.get_template("report.html")?.render(Serde(&page))?)
+}
+
+fn part<'p>(section: &'p Section, published: &Published) -> Part<'p> {
+    let targets = section.part.targets();
+    let rows = |table: Table| Rows {
+        heading: table.heading,
+        rows: table
+            .rows
+            .into_iter()
+            .map(|(values, remark)| {
+                // The first column is the name with a remark on its kind.
+                let names = targets.iter().filter(|name| values[0].starts_with(**name));
+                let server = names.max_by_key(|name| name.len()).map_or("", |name| *name);
+                Row { server: server.to_owned(), values, remark }
+            })
+            .collect(),
+        ratios: table.ratios,
+    };
+    Part {
+        name: &section.name,
+        question: &section.question,
+        answer: &section.answer,
+        why: section.why.as_deref(),
+        figures: section
+            .figures
+            .iter()
+            .map(|figure| Still {
+                id: id(figure),
+                file: &figure.file,
+                caption: &figure.caption,
+                svg: &figure.svg,
+            })
+            .collect(),
+        tables: table::tables(&section.part, &published.baseline).into_iter().map(rows).collect(),
+    }
+}
+
+/// What the script draws, so written that it cannot end its element.
+fn data(published: &Published) -> anyhow::Result<String> {
+    let figures = published.figures();
+    let live = Live {
+        servers: published.summary.targets(),
+        figures: figures
+            .map(|figure| LiveFigure { id: id(figure), title: &figure.title, data: &figure.data })
+            .collect(),
+    };
+    Ok(serde_json::to_string(&live)?.replace('<', "\\u003c"))
+}
+
+fn id(figure: &Figure) -> String {
+    figure.file.trim_end_matches(".svg").to_owned()
 }
 
 /// The page for those who come to the folder first.
@@ -69,7 +180,7 @@ pub fn readme(contents: &Contents, published: &Published) -> String {
     for note in &published.verdict.notes {
         text += &format!("\n- {note}");
     }
-    for figure in &published.figures {
+    for figure in published.figures() {
         text += &format!("\n\n![{}](plots/{})", figure.title, figure.file);
     }
     text.push('\n');
@@ -168,6 +279,10 @@ pub(crate) fn servers(contents: &Contents) -> Vec<Server> {
         .plan
         .targets()
         .iter()
+        // Runs of before there was such a pair have none.
+        .filter(|target| {
+            target.kind() != TargetKind::Twin || infos.iter().any(|info| info.name == target.name())
+        })
         .map(|target| {
             let info = infos.iter().find(|info| info.name == target.name());
             let mut known = vec![target.description()];
@@ -203,13 +318,43 @@ pub(crate) struct Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mock::MockExecutor;
+    use crate::plan::Plan;
 
     #[test]
     fn the_page_needs_nothing_else() {
-        for outside in ["http://", "https://", "src=", "@import", "url("] {
-            let of_namespace = usize::from(outside == "http://");
-            assert!(TEMPLATE.matches(outside).count() <= of_namespace, "{outside}");
+        for part in [TEMPLATE, SCRIPT] {
+            for outside in ["http://", "https://", "src=", "@import", "url(", "fetch(", "import("] {
+                // The name of a namespace is no address.
+                let names = part.matches("http://www.w3.org/2000/svg").count();
+                let allowed = if outside == "http://" { names } else { 0 };
+                assert!(part.matches(outside).count() <= allowed, "{outside}");
+            }
         }
-        assert!(!TEMPLATE.contains("<script"), "it is to be read with scripts off");
+        assert!(!SCRIPT.contains("</script"), "it would end its element");
+    }
+
+    #[test]
+    fn no_text_of_a_run_ends_the_element_that_holds_the_data() {
+        let plan = Plan::built_in("quick").unwrap();
+        let mut records = crate::mock::records_of(&plan, MockExecutor::default());
+        let hostile = "</script><script>alert(1)</script>";
+        for row in records.trials.iter_mut().filter(|row| row.target == "selector") {
+            row.target = hostile.to_owned();
+            row.target_kind = TargetKind::Command;
+        }
+        let summary = crate::summary::Summary::of(&records);
+        let published = Published {
+            verdict: crate::verdict::Verdict::of(&summary),
+            sections: crate::section::sections(&plan, &summary),
+            summary,
+            baseline: Vec::new(),
+        };
+        let data = data(&published).unwrap();
+        assert!(!data.contains('<') && data.contains("\\u003c/script>"), "{data}");
+        let read: serde_json::Value = serde_json::from_str(&data).unwrap();
+        let servers = read["servers"].as_array().unwrap();
+        assert!(servers.iter().any(|name| name == hostile), "{servers:?}");
+        assert!(!read["figures"].as_array().unwrap().is_empty());
     }
 }

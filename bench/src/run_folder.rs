@@ -170,7 +170,10 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn write_figures(&self, figures: &[Figure]) -> anyhow::Result<()> {
+    pub fn write_figures<'f>(
+        &self,
+        figures: impl Iterator<Item = &'f Figure>,
+    ) -> anyhow::Result<()> {
         let plots = self.path.join(PLOTS);
         create_all(&plots)?;
         for entry in fs::read_dir(&plots)?.flatten() {
@@ -182,9 +185,10 @@ impl RunFolder {
                 fs::remove_file(entry.path())?;
             }
         }
-        figures
-            .iter()
-            .try_for_each(|figure| self.write(&format!("{PLOTS}/{}", figure.file), &figure.svg))
+        for figure in figures {
+            self.write(&format!("{PLOTS}/{}", figure.file), &figure.svg)?;
+        }
+        Ok(())
     }
 
     /// Writes the report and the page that leads to it.

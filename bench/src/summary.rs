@@ -46,6 +46,10 @@ pub struct Line {
     pub memory_bytes: Option<Estimate>,
     /// The same, round by round.
     pub memory_rounds: Vec<(u32, f64)>,
+    /// Body bytes round by round.
+    pub mb_rounds: Vec<(u32, f64)>,
+    /// The server's threads, round by round.
+    pub thread_rounds: Vec<(u32, f64)>,
     /// The server's threads.
     pub threads: Option<Estimate>,
     /// Share of a core that the generator's busiest thread used.
@@ -172,6 +176,8 @@ impl Line {
             cell,
             requests_per_s: estimate(&|row| row.requests_per_s),
             rounds: by_round(&|row| row.requests_per_s),
+            mb_rounds: by_round(&|row| row.body_mb_per_s),
+            thread_rounds: by_round(&|row| row.server_threads.map(|threads| threads as f64)),
             mb_per_s: estimate(&|row| row.body_mb_per_s),
             latency_us: latency_rounds
                 .iter()

@@ -114,7 +114,8 @@ fn aligned(values: &[String], widths: &[usize]) -> String {
     line
 }
 
-fn heading(cell: Cell) -> String {
+/// A load as the heading of its table.
+pub(crate) fn heading(cell: Cell) -> String {
     let direction = match cell.direction {
         Direction::Download => "Download",
         Direction::Upload => "Upload",

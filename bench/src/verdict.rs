@@ -169,7 +169,8 @@ fn factor(ratio: Estimate) -> String {
     format!("{} times as fast as", with_interval(ratio))
 }
 
-fn headline(summary: &Summary) -> Option<Cell> {
+/// The load that the answer speaks of.
+pub(crate) fn headline(summary: &Summary) -> Option<Cell> {
     let any_download = summary.cells().iter().any(|cell| cell.direction == Direction::Download);
     least_spoiled(
         summary,

@@ -111,6 +111,25 @@ impl Axis {
         self.range.start
     }
 
+    /// How its values are spread, in a word.
+    pub(super) fn scale_name(&self) -> &'static str {
+        match self.scale {
+            Scale::Linear => "linear",
+            Scale::Log => "log",
+            Scale::Nines => "nines",
+        }
+    }
+
+    /// Its lowest and its highest value.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        (self.range.start, self.range.end)
+    }
+
+    /// The values that have a tick.
+    pub(super) fn ticks(&self) -> &[f64] {
+        &self.ticks
+    }
+
     /// A value so moved that it lies a share of the axis further on.
     pub(super) fn shifted(&self, value: f64, share: f64) -> f64 {
         let length = self.position(self.range.end) - self.position(self.range.start);

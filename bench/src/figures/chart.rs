@@ -4,8 +4,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::Figure;
 use super::axis::Axis;
 use super::mark::mark;
+use super::measure::Measure;
 use super::style::{GRID, INK, Look, PAPER};
 use crate::stats::Estimate;
 
@@ -25,6 +27,9 @@ const DASH: u32 = 6;
 const GAP: u32 = 4;
 /// Where the legend's sample of one has its dashes.
 const LEGEND_DASHES: [(i32, i32); 3] = [(0, 6), (10, 16), (20, 26)];
+/// The dots of single rounds.
+const ROUND_RADIUS: u32 = 2;
+const ROUND_OPACITY: f64 = 0.45;
 const FONT: &str = "sans-serif";
 
 /// A picture: panels side by side.
@@ -49,14 +54,17 @@ pub(super) struct Panel {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) look: Look,
+    pub(super) measure: Measure,
     pub(super) points: Vec<Point>,
 }
 
 /// One point.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: Estimate,
+    /// The values of the rounds that it is the median of.
+    pub(super) rounds: Vec<f64>,
     pub(super) mark: PointMark,
 }
 
@@ -75,8 +83,13 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 impl Chart {
+    /// The chart with what belongs to it.
+    pub(super) fn figure(self, file: String, caption: String) -> Figure {
+        Figure { file, caption, svg: self.svg(), data: self.data(), title: self.title }
+    }
+
     /// The picture as SVG.
-    pub(super) fn svg(&self) -> String {
+    fn svg(&self) -> String {
         let mut svg = String::new();
         let rows = self.legend_rows();
         let notes = u32::from(self.has_hollow());
@@ -180,6 +193,12 @@ impl Panel {
                 let cap = |y| EmptyElement::at((x, y)) + PathElement::new([(-3, 0), (3, 0)], style);
                 chart.draw_series([cap(low), cap(high)])?;
             }
+            let rounds = series
+                .points
+                .iter()
+                .flat_map(|point| point.rounds.iter().map(|value| (self.x(index, point), *value)));
+            let dot = series.look.colour.mix(ROUND_OPACITY).filled();
+            chart.draw_series(rounds.map(|at| Circle::new(at, ROUND_RADIUS, dot)))?;
             let marked = series.points.iter().filter(|point| point.mark != PointMark::None);
             chart.draw_series(marked.map(|point| {
                 let hollow = point.mark == PointMark::Hollow;

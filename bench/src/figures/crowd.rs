@@ -4,6 +4,7 @@ use super::Figure;
 use super::axis::Axis;
 use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel, Series};
+use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::comparison::least_spoiled;
 use crate::summary::{Line, Summary};
@@ -54,8 +55,8 @@ pub(super) fn against_crowd(summary: &Summary, kind: Kind) -> Vec<Figure> {
 
 /// What they get: latency and throughput of those who ask.
 fn answers(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
-    let rates = series(part, kind, |line| line.requests_per_s);
-    let tails = series(part, kind, |line| line.latency_us(99.0));
+    let rates = series(part, kind, Measure::Rate);
+    let tails = series(part, kind, Measure::Latency(99.0));
     let cell = telling(part, kind)?;
     let quantity = Quantity {
         name: "the 99th percentile",
@@ -89,8 +90,8 @@ fn answers(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
 
 /// What it costs: memory and threads of the server.
 fn holdings(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
-    let memory = series(part, kind, |line| line.memory_bytes.filter(|bytes| bytes.median > 0.0));
-    let threads = series(part, kind, |line| line.threads);
+    let memory = series(part, kind, Measure::Memory);
+    let threads = series(part, kind, Measure::Threads);
     let cell = telling(part, kind)?;
     slice::xs(&memory).last()?;
     let quantity = Quantity {
@@ -117,12 +118,8 @@ fn holdings(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
 }
 
 fn figure(what: &str, kind: Kind, title: String, panels: Vec<Panel>, caption: String) -> Figure {
-    Figure {
-        file: format!("{what}-by-{}.svg", kind.name().replace(' ', "-")),
-        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
-        title,
-        caption,
-    }
+    let file = format!("{what}-by-{}.svg", kind.name().replace(' ', "-"));
+    Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption)
 }
 
 /// The load without its crowd that most sizes of such a crowd were measured beside.
@@ -143,14 +140,10 @@ fn base(summary: &Summary, kind: Kind) -> Option<Cell> {
     bases.into_iter().max_by_key(|(_, count)| *count).map(|(base, _)| base)
 }
 
-fn series(
-    part: &Summary,
-    kind: Kind,
-    value: impl Fn(&Line) -> Option<crate::stats::Estimate>,
-) -> Vec<Series> {
+fn series(part: &Summary, kind: Kind, measure: Measure) -> Vec<Series> {
     let count = |line: &Line| kind.count(line.cell.manner.crowd).unwrap_or(0);
     // None has its place on the logarithmic axis, too: that of one.
-    slice::series(part, |_| true, |line| count(line).max(1) as f64, value)
+    slice::series(part, |_| true, |line| count(line).max(1) as f64, measure)
 }
 
 fn axis(kind: Kind, series: &[Series]) -> Axis {

@@ -8,6 +8,7 @@ use super::Figure;
 use super::axis::Axis;
 use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel, Point, PointMark, Series};
+use super::measure::Measure;
 use super::slice;
 use super::style::Look;
 use crate::comparison::least_spoiled;
@@ -25,10 +26,11 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         .map(|line| Series {
             name: line.target.clone(),
             look: Look::of(&line.target, &targets),
+            measure: Measure::Latency(50.0),
             points: line
                 .spectrum()
                 .filter(|(percentile, _)| *percentile < 100.0)
-                .map(|(x, estimate)| Point { x, y: without_interval(estimate), mark: mark_at(x) })
+                .map(|(x, estimate)| point(x, estimate))
                 .collect(),
         })
         .filter(|series| !series.points.is_empty())
@@ -56,16 +58,12 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         slice::apart(summary)
     );
     let panels = vec![Panel { x, y, series }];
-    Some(Figure {
-        file: format!(
-            "latency-distribution-{}{}",
-            spelling::direction::name(direction),
-            slice::ending(summary)
-        ),
-        svg: Chart { title: title.clone(), panels, hollow_means: "" }.svg(),
-        title,
-        caption,
-    })
+    let file = format!(
+        "latency-distribution-{}{}",
+        spelling::direction::name(direction),
+        slice::ending(summary)
+    );
+    Some(Chart { title, panels, hollow_means: "" }.figure(file, caption))
 }
 
 /// The load that a verdict speaks of first: see [`least_spoiled`].
@@ -94,7 +92,8 @@ fn mark_at(percentile: f64) -> PointMark {
     if marked { PointMark::Filled } else { PointMark::None }
 }
 
-/// Error bars at every percentile would hide the lines.
-fn without_interval(estimate: Estimate) -> Estimate {
-    Estimate { interval: None, ..estimate }
+/// Error bars and rounds at every percentile would hide the lines.
+fn point(x: f64, estimate: Estimate) -> Point {
+    let y = Estimate { interval: None, ..estimate };
+    Point { x, y, rounds: Vec::new(), mark: mark_at(x) }
 }

@@ -6,6 +6,7 @@ use super::Figure;
 use super::axis::Axis;
 use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel};
+use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
 use crate::summary::Summary;
@@ -13,16 +14,16 @@ use crate::units;
 
 pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Option<Figure> {
     let size = slice::size_with_most_connections(summary, direction)?;
-    let series = |value: fn(&crate::summary::Line) -> Option<crate::stats::Estimate>| {
+    let series = |measure: Measure| {
         slice::series(
             summary,
             |line| line.cell.direction == direction && line.cell.size == size,
             |line| line.cell.connections as f64,
-            value,
+            measure,
         )
     };
-    let memory = series(|line| line.memory_bytes);
-    let threads = series(|line| line.threads);
+    let memory = series(Measure::Memory);
+    let threads = series(Measure::Threads);
     slice::xs(&memory).last()?;
     let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
     let quantity = Quantity {
@@ -52,14 +53,10 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         size.spaced(),
         slice::apart(summary)
     );
-    Some(Figure {
-        file: format!(
-            "footprint-by-connections-{}{}",
-            spelling::direction::name(direction),
-            slice::ending(summary)
-        ),
-        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
-        title,
-        caption,
-    })
+    let file = format!(
+        "footprint-by-connections-{}{}",
+        spelling::direction::name(direction),
+        slice::ending(summary)
+    );
+    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

@@ -6,6 +6,7 @@ use super::Figure;
 use super::axis::Axis;
 use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel, Series};
+use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
 use crate::summary::Summary;
@@ -18,7 +19,7 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
             summary,
             |line| line.cell.direction == direction && line.cell.size == size,
             |line| line.cell.connections as f64,
-            move |line| line.latency_us(percentile),
+            Measure::Latency(percentile),
         )
     };
     let (typical, tail) = (series(50.0), series(99.0));
@@ -46,14 +47,10 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         slice::noun(direction),
         slice::apart(summary)
     );
-    Some(Figure {
-        file: format!(
-            "latency-by-connections-{}{}",
-            spelling::direction::name(direction),
-            slice::ending(summary)
-        ),
-        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
-        title,
-        caption,
-    })
+    let file = format!(
+        "latency-by-connections-{}{}",
+        spelling::direction::name(direction),
+        slice::ending(summary)
+    );
+    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

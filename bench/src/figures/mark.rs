@@ -19,7 +19,7 @@ pub(super) fn mark<'b, Coord>(at: Coord, look: Look, hollow: bool) -> Mark<'b, C
 }
 
 /// The corners of a shape around the origin, the first one again at the end.
-fn corners(marker: Marker) -> &'static [(i32, i32)] {
+pub(super) fn corners(marker: Marker) -> &'static [(i32, i32)] {
     match marker {
         // The whole numbers that lie on a circle of radius 5.
         Marker::Circle => &[

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use loadgen::load::Direction;
 
 use super::chart::{Point, PointMark, Series};
+use super::measure::Measure;
 use super::style::Look;
 use crate::comparison::least_spoiled;
 use crate::outcome::Outcome;
 use crate::size::ByteSize;
-use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
 use crate::sweep::Cell;
 
@@ -53,7 +53,7 @@ pub(super) fn series(
     summary: &Summary,
     wanted: impl Fn(&Line) -> bool,
     x: impl Fn(&Line) -> f64,
-    y: impl Fn(&Line) -> Option<Estimate>,
+    measure: Measure,
 ) -> Vec<Series> {
     let targets = summary.targets();
     targets
@@ -61,10 +61,14 @@ pub(super) fn series(
         .map(|target| {
             let lines = summary.lines.iter().filter(|line| line.target == *target && wanted(line));
             let mut points: Vec<_> = lines
-                .filter_map(|line| Some(Point { x: x(line), y: y(line)?, mark: mark_of(line) }))
+                .filter_map(|line| {
+                    let (y, rounds) = (measure.of(line)?, measure.rounds(line));
+                    Some(Point { x: x(line), y, rounds, mark: mark_of(line) })
+                })
                 .collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            Series { name: (*target).to_owned(), look: Look::of(target, &targets), points }
+            let look = Look::of(target, &targets);
+            Series { name: (*target).to_owned(), look, measure, points }
         })
         .collect()
 }
@@ -84,14 +88,15 @@ pub(super) fn xs(series: &[Series]) -> Vec<f64> {
     values
 }
 
-/// Every y value of some series, ends of intervals included.
+/// Every y value of some series, ends of intervals and single rounds included.
 pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
     series
         .into_iter()
         .flat_map(|series| &series.points)
         .flat_map(|point| {
             let ends = point.y.interval.map(|interval| [interval.low, interval.high]);
-            std::iter::once(point.y.median).chain(ends.into_iter().flatten())
+            let rounds = point.rounds.iter().copied();
+            std::iter::once(point.y.median).chain(ends.into_iter().flatten()).chain(rounds)
         })
         .collect()
 }

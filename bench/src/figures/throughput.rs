@@ -6,6 +6,7 @@ use super::Figure;
 use super::axis::Axis;
 use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel};
+use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
 use crate::summary::Summary;
@@ -17,7 +18,7 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         summary,
         |line| line.cell.direction == direction && line.cell.size == size,
         |line| line.cell.connections as f64,
-        |line| line.requests_per_s,
+        Measure::Rate,
     );
     let connections = slice::xs(&series);
     connections.last()?;
@@ -36,14 +37,10 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let write = |value| slice::short(&units::count(value));
     let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];
-    Some(Figure {
-        file: format!(
-            "throughput-by-connections-{}{}",
-            spelling::direction::name(direction),
-            slice::ending(summary)
-        ),
-        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
-        title,
-        caption,
-    })
+    let file = format!(
+        "throughput-by-connections-{}{}",
+        spelling::direction::name(direction),
+        slice::ending(summary)
+    );
+    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

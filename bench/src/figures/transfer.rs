@@ -6,6 +6,7 @@ use super::Figure;
 use super::axis::Axis;
 use super::caption::{Best, Quantity, claim};
 use super::chart::{Chart, Panel};
+use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::spelling;
 use crate::summary::Summary;
@@ -17,7 +18,7 @@ pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Fi
         summary,
         |line| line.cell.direction == direction && line.cell.connections == connections,
         |line| line.cell.size.bytes() as f64,
-        |line| line.mb_per_s.filter(|estimate| estimate.median > 0.0),
+        Measure::Transfer,
     );
     let sizes = slice::xs(&series);
     sizes.last()?;
@@ -42,14 +43,10 @@ pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Fi
     let write = |value| slice::short(&units::three_digits(value));
     let y = Axis::log("body bytes, MB per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];
-    Some(Figure {
-        file: format!(
-            "throughput-by-size-{}{}",
-            spelling::direction::name(direction),
-            slice::ending(summary)
-        ),
-        svg: Chart { title: title.clone(), panels, hollow_means: HOLLOW_MEANS }.svg(),
-        title,
-        caption,
-    })
+    let file = format!(
+        "throughput-by-size-{}{}",
+        spelling::direction::name(direction),
+        slice::ending(summary)
+    );
+    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

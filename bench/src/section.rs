@@ -1,0 +1,184 @@
+//! A run by its experiments: of each its question, its charts, its answer, and why.
+
+use std::cmp::Reverse;
+
+use crate::comparison::may_be_compared;
+use crate::figures::{self, Figure};
+use crate::plan::Plan;
+use crate::summary::{Line, Summary};
+use crate::sweep::{Cell, Sweep};
+use crate::units;
+use crate::verdict::{Verdict, headline};
+
+/// An experiment of a run, or all of a run that has none.
+#[derive(Debug)]
+pub struct Section {
+    /// Its name.
+    pub name: String,
+    /// What it asks.
+    pub question: String,
+    /// What came of it, in a sentence.
+    pub answer: String,
+    /// What the fastest and the slowest server spend on a request, where that is known.
+    pub why: Option<String>,
+    /// The load that answer and reasons speak of.
+    pub telling: Option<Cell>,
+    /// Its charts.
+    pub figures: Vec<Figure>,
+    /// Its part of the run.
+    pub part: Summary,
+}
+
+/// The parts of a run, in the plan's order; those that were not reached are left out.
+pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
+    let of_experiment = |cell: &Cell, name: Option<&str>| {
+        let sweeps = plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
+        sweeps.flat_map(Sweep::cells).any(|other| other == *cell)
+    };
+    let mut sections: Vec<Section> = plan
+        .experiments
+        .iter()
+        .map(|one| (one, summary.part(|cell| of_experiment(cell, Some(&one.name)))))
+        .filter(|(_, part)| !part.lines.is_empty())
+        .map(|(one, part)| Section::of(&one.name, &one.question, part))
+        .collect();
+    if plan.experiments.is_empty() {
+        sections.push(Section::of(&plan.name, &plan.question, summary.clone()));
+    } else {
+        let rest = summary.part(|cell| of_experiment(cell, None));
+        if !rest.lines.is_empty() {
+            sections.push(Section::of(&plan.name, &plan.question, rest));
+        }
+        for section in &mut sections {
+            for figure in &mut section.figures {
+                // Two experiments may have charts of one kind.
+                figure.file = format!("{}-{}", section.name, figure.file);
+            }
+        }
+    }
+    sections
+}
+
+impl Section {
+    fn of(name: &str, question: &str, part: Summary) -> Self {
+        let telling = headline(&part);
+        Self {
+            name: name.to_owned(),
+            question: question.to_owned(),
+            answer: Verdict::of(&part).sentence,
+            why: telling.and_then(|cell| why(&part, cell)),
+            telling,
+            figures: figures::draw(&part),
+            part,
+        }
+    }
+}
+
+/// Of our servers, or of all where none is ours, what the fastest and the slowest spend.
+fn why(part: &Summary, cell: Cell) -> Option<String> {
+    let any_of_ours = part.under(cell).any(|line| line.kind.is_ours());
+    let mut lines: Vec<&Line> = part
+        .under(cell)
+        .filter(|line| may_be_compared(line) && (line.kind.is_ours() || !any_of_ours))
+        .collect();
+    let rate = |line: &&Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
+    lines.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
+    let (best, worst) = (lines.first()?, lines.last()?);
+    if lines.len() < 2 {
+        return None;
+    }
+    Some(format!("Why: {}; {}.", spends(best)?, spends(worst)?))
+}
+
+fn spends(line: &Line) -> Option<String> {
+    let cpu = units::microseconds(line.cpu_us_per_request?.median);
+    let mut parts = vec![format!("{cpu} of processor time")];
+    if let Some(switches) = line.switches_per_request {
+        parts.push(match switches.median {
+            few if few < 0.005 => "hardly any context switch".to_owned(),
+            count => format!("{} context switches", units::three_digits(count)),
+        });
+    }
+    let mut text = format!("{} spends {} on a request", line.target, parts.join(" and "));
+    if let (Some(threads), Some(memory)) = (line.threads, line.memory_bytes) {
+        let plural = if threads.median == 1.0 { "" } else { "s" };
+        text += &format!(
+            ", with {:.0} thread{plural} and {}",
+            threads.median,
+            units::bytes(memory.median)
+        );
+    }
+    Some(text)
+}
+
+/// The loads that stand for a run in an overview: of each experiment the telling one; of a run
+/// without experiments all, or those with the most connections where these are many.
+pub fn overview(sections: &[Section]) -> Vec<(String, Cell)> {
+    const MOST: usize = 12;
+    let heading = |cell: Cell| crate::table::heading(cell);
+    if let [only] = sections {
+        let mut cells = only.part.cells();
+        if cells.len() > MOST {
+            let kept = {
+                let mut by_rank = cells.clone();
+                by_rank.sort_by_key(|cell| Reverse((cell.manner.is_usual(), cell.connections)));
+                by_rank.truncate(MOST);
+                by_rank
+            };
+            cells.retain(|cell| kept.contains(cell));
+        }
+        return cells.into_iter().map(|cell| (heading(cell), cell)).collect();
+    }
+    let telling = |section: &Section| {
+        section.telling.map(|cell| (format!("{}: {}", section.name, heading(cell)), cell))
+    };
+    sections.iter().filter_map(telling).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mock::{MockExecutor, records, records_of};
+    use crate::plan::Experiment;
+
+    #[test]
+    fn a_run_without_experiments_is_one_section() {
+        let plan = Plan::built_in("default").unwrap();
+        let sections = sections(&plan, &Summary::of(&records()));
+        assert_eq!(sections.len(), 1);
+        let only = &sections[0];
+        assert_eq!((&only.name, &only.question), (&plan.name, &plan.question));
+        let why = only.why.as_deref().unwrap();
+        assert!(why.starts_with("Why: selector spends "), "{why}");
+        assert!(why.contains("of processor time and 0.") && why.contains("; thread"), "{why}");
+        assert_eq!(overview(&sections).len(), only.part.cells().len());
+    }
+
+    #[test]
+    fn each_experiment_answers_with_its_own_loads() {
+        let mut plan = Plan::built_in("default").unwrap();
+        for (index, name) in ["first", "second"].into_iter().enumerate() {
+            plan.sweeps[index].experiment = Some(name.to_owned());
+            plan.experiments.push(Experiment { name: name.to_owned(), question: "Q?".to_owned() });
+        }
+        let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
+        let sections = sections(&plan, &summary);
+        let names: Vec<_> = sections.iter().map(|section| section.name.as_str()).collect();
+        assert_eq!(names, ["first", "second", "default"], "what is in none comes last");
+        for (section, sweep) in sections.iter().zip(&plan.sweeps) {
+            assert!(sweep.cells().iter().all(|cell| section.part.cells().contains(cell)));
+            assert!(section.part.cells().contains(&section.telling.unwrap()));
+            assert!(!section.figures.is_empty() && !section.answer.is_empty());
+        }
+        let mut files: Vec<_> = sections
+            .iter()
+            .flat_map(|section| &section.figures)
+            .map(|figure| &figure.file)
+            .collect();
+        let all = files.len();
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), all, "no chart takes another's place");
+        assert_eq!(overview(&sections).len(), 3);
+    }
+}
