@@ -19,7 +19,7 @@ use rustix::net::{RecvFlags, Shutdown};
 use crate::gate::Ticket;
 use crate::room::Found;
 use crate::send_path::COPY_BYTES;
-use crate::sending::{STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
+use crate::sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 use crate::site::Site;
 use crate::store::Download;
 
@@ -358,20 +358,30 @@ impl Connection {
         Step::Done { bytes }
     }
 
-    /// Performs a part of [`SocketAction::SendFile`] by putting it into the output, to be sent from
-    /// there; `None` where the file does not go that way. Returns how many bytes that were.
+    /// Makes a part of [`SocketAction::SendFile`] ready to be sent together with the output; `None`
+    /// where the file does not go that way. What is behind the output is completed already.
     pub(crate) fn load_file(
         &mut self,
         site: &Site,
         io: &mut IoBuffers,
         part: (u64, u64),
         now: Now,
-    ) -> Option<u64> {
+    ) -> Option<Loaded> {
         let Local { download: Some(download), sent, .. } = &mut self.local else { return None };
-        let loaded = load_file(&mut io.output, download, part, site.send_path, sent)?;
-        let bytes = *loaded.as_ref().unwrap_or(&0);
-        self.complete(io, Completion::FileSent(loaded), now);
-        Some(bytes)
+        let done = match load_file(&mut io.output, download, part, site.send_path, sent)? {
+            Ok(Loaded::Beside(part)) => return Some(Loaded::Beside(part)),
+            Ok(Loaded::Behind(bytes)) => Ok(bytes),
+            Err(error) => Err(error),
+        };
+        let bytes = *done.as_ref().unwrap_or(&0);
+        self.complete(io, Completion::FileSent(done), now);
+        Some(Loaded::Behind(bytes))
+    }
+
+    /// Completes a part of [`SocketAction::SendFile`] of which so many bytes were sent from memory.
+    pub(crate) fn content_sent(&mut self, io: &mut IoBuffers, bytes: u64, now: Now) {
+        self.local.sent.memory += bytes;
+        self.complete(io, Completion::FileSent(Ok(bytes)), now);
     }
 
     /// Performs [`SocketAction::FinishSending`].

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use crate::send_path::{COPY_BYTES, SendPath, SentBytes};
-use crate::store::Download;
+use crate::store::{Download, Part};
 
 /// The most that one step hands to the kernel for a thread that serves others meanwhile.
 ///
@@ -133,26 +133,38 @@ fn source(download: &Download, (offset, len): (u64, u64), path: SendPath) -> Sou
     }
 }
 
-/// Puts a part of the file behind what was composed, for a driver that sends both later; `None`
-/// where its path leads through no buffer. Returns, and counts, how many bytes that were.
+/// A part of a file, ready to be sent.
+pub(crate) enum Loaded {
+    /// So many bytes of it are behind what was composed.
+    Behind(u64),
+    /// It is to follow what was composed.
+    Beside(Part),
+}
+
+/// Makes a part of the file ready for a driver that sends it later; `None` where its path leads
+/// through no memory of ours. Counts the bytes that are put behind what was composed.
 pub(crate) fn load_file(
     output: &mut Buffer,
     download: &Download,
     (offset, len): (u64, u64),
     path: SendPath,
     count: &mut SentBytes,
-) -> Option<Result<u64, StoreError>> {
-    let len = len.min(COPY_STEP_BYTES);
-    match source(download, (offset, len), path) {
+) -> Option<Result<Loaded, StoreError>> {
+    let part = (offset, len.min(COPY_STEP_BYTES));
+    match source(download, part, path) {
         Source::Memory([]) => Some(Err(StoreError::Failed)),
-        Source::Memory(part) => {
-            output.push(part);
-            count.memory += part.len() as u64;
-            Some(Ok(part.len() as u64))
+        Source::Memory(content) if content.len() <= JOINED_BYTES => {
+            output.push(content);
+            count.memory += content.len() as u64;
+            Some(Ok(Loaded::Behind(content.len() as u64)))
         }
-        Source::Copy => Some(read_behind(output, download, offset, len).inspect(|read| {
-            count.copy += read;
-        })),
+        Source::Memory(_) => download.part(path, part).map(|part| Ok(Loaded::Beside(part))),
+        Source::Copy => {
+            let (offset, len) = part;
+            let read = read_behind(output, download, offset, len);
+            count.copy += *read.as_ref().unwrap_or(&0);
+            Some(read.map(Loaded::Behind))
+        }
         Source::Kernel(_) => None,
     }
 }

@@ -27,6 +27,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 pub use download::Download;
+pub(crate) use download::Part;
 pub use error::OpenStoreError;
 pub use upload::Upload;
 

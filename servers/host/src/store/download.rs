@@ -74,6 +74,13 @@ impl Download {
         Some(file.content.get_or_init(|| content).bytes())
     }
 
+    /// A part of the content, where [`content`](Self::content) has it: as much as there is.
+    pub(crate) fn part(&self, path: SendPath, (offset, len): (u64, u64)) -> Option<Part> {
+        let end = self.content(path)?.len() as u64;
+        let (start, end) = (offset.min(end) as usize, offset.saturating_add(len).min(end) as usize);
+        Some(Part { file: Arc::clone(&self.0), start, end })
+    }
+
     /// Whether its content is in memory already.
     pub(crate) fn is_kept(&self) -> bool {
         self.0.content.get().is_some()
@@ -82,6 +89,20 @@ impl Download {
     /// The open file, for `pread` and `sendfile` with an offset of the caller's own.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
+    }
+}
+
+/// A part of a file's content in memory. It stays there, in its place, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Part {
+    file: Arc<OpenFile>,
+    start: usize,
+    end: usize,
+}
+
+impl Part {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.file.content.get().map_or(&[], |content| &content.bytes()[self.start..self.end])
     }
 }
 

@@ -15,7 +15,7 @@ use super::calls::Calls;
 use super::probe;
 use super::ring::{Event, Piece, Ring, Token};
 use super::slot::{Common, Slot, Turn};
-use crate::connection::{Connection, Leftover, contained, io_buffers};
+use crate::connection::{Connection, contained, io_buffers};
 use crate::deadlines::Deadlines;
 use crate::endpoint::Endpoint;
 use crate::gate::{Ticket, Waiter};
@@ -177,7 +177,7 @@ impl Driver {
     fn go_on(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if !slot.is_busy() && !slot.is_closing {
-            slot.leftover.restore(&mut self.common.io);
+            slot.restore(&mut self.common.io);
             self.take_turn(key, 0);
         }
     }
@@ -194,14 +194,14 @@ impl Driver {
             }
             Some(Turn::Closed) | None => return self.close(key),
         }
-        slot.leftover = Leftover::take(&mut self.common.io);
+        slot.park(&mut self.common.io);
         if let Some(at) = slot.connection.deadline() {
             self.deadlines.want(key, at);
         }
     }
 
     fn admit(&mut self, socket: OwnedFd, ticket: Ticket) {
-        let connection = Box::new(Connection::new(&self.site, socket, ticket, self.common.now));
+        let connection = Connection::new(&self.site, socket, ticket, self.common.now);
         let entry = self.slots.vacant_entry();
         let key = entry.key();
         self.generation = (self.generation + 1) % Token::GENERATIONS;
@@ -287,7 +287,7 @@ impl Driver {
                 self.deadlines.want(key, at);
                 continue;
             }
-            slot.leftover.restore(&mut self.common.io);
+            slot.restore(&mut self.common.io);
             let io = &mut self.common.io;
             match contained(&self.site, || slot.connection.handle_timeout(io, now)) {
                 Some(()) => self.take_turn(key, 0),

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags};
 
 use super::provided::Provided;
+use crate::store::Part;
 
 /// Operations submitted at once at most: a batch whose replies stay in the processor's cache.
 const SUBMISSIONS: u32 = 128;
@@ -28,11 +29,14 @@ const SUBMISSIONS: u32 = 128;
 const COMPLETIONS: u32 = 4096;
 /// `EnterFlags::GETEVENTS` of the `io-uring` crate, which does not export it.
 const ENTER_GETEVENTS: u32 = 1;
+/// How many sends' memory is kept for the next ones.
+const SPARE: usize = 256;
 /// How long the end of a ring waits for its operations to end.
 const CANCELLING: Duration = Duration::from_secs(1);
 
-/// Small pieces: heads of requests. Enough for a thousand connections that speak at once.
-const SMALL: Size = Size { group: 0, first: 0, number: 1024 };
+/// Small pieces: heads of requests. Where more connections than these
+/// speak at once, some ask again for theirs.
+const SMALL: Size = Size { group: 0, first: 0, number: 512 };
 /// Large pieces: the content of uploads.
 const LARGE: Size = Size { group: 1, first: SMALL.number, number: 16 };
 /// Room in a small buffer.
@@ -113,13 +117,38 @@ pub(super) struct Ring {
     small: ManuallyDrop<Provided>,
     large: ManuallyDrop<Provided>,
     /// What is being sent, by the connection's key.
-    lent: ManuallyDrop<Vec<Option<Buffer>>>,
+    lent: ManuallyDrop<Vec<Option<Box<Lent>>>>,
+    /// For the next sends.
+    #[expect(clippy::vec_box, reason = "they go to `lent` and back as they are")]
+    spare: Vec<Box<Lent>>,
     /// How many of them are.
     sending: usize,
     /// What did not fit into the submission queue.
     delayed: Vec<squeue::Entry>,
     /// Taken from the completion queue and not yet handed out.
     peeked: Option<cqueue::Entry>,
+}
+
+/// What a send uses.
+struct Lent {
+    buffer: Buffer,
+    content: Option<Part>,
+    /// Both, as `sendmsg` wants them.
+    pieces: [libc::iovec; 2],
+    message: libc::msghdr,
+}
+
+impl Lent {
+    fn new() -> Self {
+        let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        Self {
+            buffer: Buffer::default(),
+            content: None,
+            pieces: [nothing; 2],
+            // SAFETY: it is numbers and pointers; with all of them zero it names nothing.
+            message: unsafe { std::mem::zeroed() },
+        }
+    }
 }
 
 impl Ring {
@@ -141,6 +170,7 @@ impl Ring {
             small: ManuallyDrop::new(small),
             large: ManuallyDrop::new(large),
             lent: ManuallyDrop::new(Vec::new()),
+            spare: Vec::new(),
             sending: 0,
             delayed: Vec::new(),
             peeked: None,
@@ -155,6 +185,7 @@ impl Ring {
                 opcode::AcceptMulti::CODE,
                 opcode::RecvMulti::CODE,
                 opcode::Send::CODE,
+                opcode::SendMsg::CODE,
                 opcode::PollAdd::CODE,
                 opcode::AsyncCancel::CODE,
             ]
@@ -226,22 +257,57 @@ impl Ring {
         more: bool,
     ) {
         let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
-        let bytes = buffer.filled();
+        let lent = self.lend(token, buffer, None);
+        let bytes = lent.buffer.filled();
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let entry = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), len)
             .flags(flags.bits() as i32)
             .build()
             .user_data(Kind::Send.user_data(token));
+        // SAFETY: the bytes stay where they are while the buffer is lent: nothing touches it
+        // until this operation's completion.
+        unsafe { self.push(entry) };
+    }
+
+    /// Sends what is in the buffer and then this content, or a part of all that.
+    ///
+    /// # Panics
+    /// If this connection is sending.
+    pub(super) fn send_with(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        buffer: Buffer,
+        content: Part,
+    ) {
+        let lent = self.lend(token, buffer, Some(content));
+        let content = lent.content.as_ref().map_or(&[][..], Part::bytes);
+        lent.pieces = [lent.buffer.filled(), content].map(|bytes| libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        });
+        lent.message.msg_iov = lent.pieces.as_mut_ptr();
+        lent.message.msg_iovlen = lent.pieces.len() as _;
+        let entry = opcode::SendMsg::new(Fd(socket.as_raw_fd()), &raw const lent.message)
+            .flags(SendFlags::NOSIGNAL.bits())
+            .build()
+            .user_data(Kind::Send.user_data(token));
+        // SAFETY: message, pieces and their bytes stay where they are, in a box of their own, while
+        // they are lent: nothing touches them until this operation's completion.
+        unsafe { self.push(entry) };
+    }
+
+    /// Keeps what is sent until that is completed.
+    fn lend(&mut self, token: Token, buffer: Buffer, content: Option<Part>) -> &mut Lent {
+        let mut lent = self.spare.pop().unwrap_or_else(|| Box::new(Lent::new()));
+        (lent.buffer, lent.content) = (buffer, content);
         let key = token.key as usize;
         if key >= self.lent.len() {
             self.lent.resize_with(key + 1, || None);
         }
-        let before = self.lent[key].replace(buffer);
-        assert!(before.is_none(), "one send at a time");
+        assert!(self.lent[key].is_none(), "one send at a time");
         self.sending += 1;
-        // SAFETY: the bytes stay where they are while the buffer is in `lent`, where nothing
-        // touches it until this operation's completion takes it out.
-        unsafe { self.push(entry) };
+        self.lent[key].insert(lent)
     }
 
     /// Ends all that is in flight on a socket; the last event of each says so.
@@ -346,8 +412,13 @@ impl Ring {
         Some(if kind == Kind::Receive as u8 {
             Event::Received { token, outcome: received(entry), armed }
         } else if kind == Kind::Send as u8 {
-            let buffer = self.lent[token.key as usize].take()?;
+            let mut lent = self.lent[token.key as usize].take()?;
             self.sending -= 1;
+            lent.content = None;
+            let buffer = std::mem::take(&mut lent.buffer);
+            if self.spare.len() < SPARE {
+                self.spare.push(lent);
+            }
             Event::Sent { token, outcome: result(entry), buffer }
         } else if kind == Kind::WritablePoll as u8 {
             Event::Writable { token }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::calls::Calls;
 use super::ring::{Piece, Ring, Token};
 use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
-use crate::sending::{COPY_STEP_BYTES, STEP_BYTES};
+use crate::sending::{COPY_STEP_BYTES, Loaded, STEP_BYTES};
 use crate::site::Site;
 
 /// A connection's turn ends after this many body bytes sent without the ring,
@@ -27,12 +27,10 @@ const SPARE_BYTES: usize = 2 * COPY_STEP_BYTES as usize;
 
 /// One connection.
 pub(super) struct Slot {
-    pub(super) connection: Box<Connection>,
+    pub(super) connection: Connection,
     pub(super) token: Token,
-    /// What the session has left in the buffers.
-    pub(super) leftover: Leftover,
-    /// What has come while the session did not ask for it.
-    unheard: Vec<u8>,
+    /// Bytes that wait. Few connections have any.
+    aside: Option<Box<Aside>>,
     receiving: Receiving,
     /// How the peer's stream ended, if it has.
     ended: Option<End>,
@@ -46,6 +44,15 @@ pub(super) struct Slot {
     pub(super) is_closing: bool,
     /// How much the present upload has brought in small pieces.
     upload_bytes: usize,
+}
+
+/// Bytes of a connection that wait.
+#[derive(Default)]
+struct Aside {
+    /// What the session has left in the buffers.
+    leftover: Leftover,
+    /// What has come while the session did not ask for it.
+    unheard: Vec<u8>,
 }
 
 /// What is asked for of a connection's socket.
@@ -64,8 +71,10 @@ enum Receiving {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
     Output,
-    /// A part of a file that was put into the output, and is completed already.
+    /// Output with a part of a file in it, which is completed already.
     File,
+    /// Output, and then a part of a file from memory.
+    Content,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,13 +133,12 @@ impl Common {
 
 impl Slot {
     /// Begins to receive.
-    pub(super) fn new(connection: Box<Connection>, token: Token, ring: &mut Ring) -> Self {
+    pub(super) fn new(connection: Connection, token: Token, ring: &mut Ring) -> Self {
         ring.receive_all(token, connection.socket().as_fd());
         Self {
             connection,
             token,
-            leftover: Leftover::default(),
-            unheard: Vec::new(),
+            aside: None,
             receiving: Receiving::All,
             ended: None,
             sending: None,
@@ -151,6 +159,23 @@ impl Slot {
         self.receiving == Receiving::Nothing && self.sending.is_none() && !self.is_polling
     }
 
+    /// Puts what the session has left back into the common buffers.
+    pub(super) fn restore(&mut self, io: &mut IoBuffers) {
+        if let Some(aside) = &mut self.aside {
+            aside.leftover.restore(io);
+            if aside.unheard.is_empty() {
+                self.aside = None;
+            }
+        }
+    }
+
+    /// Takes what the session has left out of the common buffers.
+    pub(super) fn park(&mut self, io: &mut IoBuffers) {
+        if !io.is_empty() {
+            self.aside.get_or_insert_default().leftover = Leftover::take(io);
+        }
+    }
+
     /// Takes in what the ring has received. Returns how many bytes are new in the common input,
     /// if the session is to go on now.
     pub(super) fn received(
@@ -166,14 +191,15 @@ impl Slot {
                 self.ended = Some(End::Finished);
             }
             Ok(Some(piece)) if self.is_busy() => {
-                common.ring.copy_aside(&piece, &mut self.unheard);
-                if self.unheard.len() > UNHEARD_BYTES && self.receiving == Receiving::All {
+                let unheard = &mut self.aside.get_or_insert_default().unheard;
+                common.ring.copy_aside(&piece, unheard);
+                if unheard.len() > UNHEARD_BYTES && self.receiving == Receiving::All {
                     common.ring.cancel_receive(self.token);
                     self.receiving = Receiving::Ending;
                 }
             }
             Ok(Some(piece)) => {
-                self.leftover.restore(&mut common.io);
+                self.restore(&mut common.io);
                 let mut bytes = piece.len;
                 common.ring.exchange(&piece, &mut common.io.input);
                 while is_armed && let Some((piece, more)) = common.ring.next_piece(self.token) {
@@ -193,7 +219,7 @@ impl Slot {
         }
         match heard {
             None if !self.is_busy() && !self.is_closing => {
-                self.leftover.restore(&mut common.io);
+                self.restore(&mut common.io);
                 Some(0)
             }
             heard => heard,
@@ -212,16 +238,20 @@ impl Slot {
             common.keep(buffer);
             return true;
         }
-        self.leftover.restore(&mut common.io);
+        self.restore(&mut common.io);
         common.put_output(buffer);
         match outcome {
             Ok(bytes) => {
-                common.io.output.consume(bytes);
-                let done = match sending {
-                    Some(Sending::File) => Completion::FileSent(Ok(0)),
-                    Some(Sending::Output) | None => Completion::Sent,
-                };
-                self.connection.complete(&mut common.io, done, common.now);
+                let (io, now) = (&mut common.io, common.now);
+                let composed = bytes.min(io.output.len());
+                io.output.consume(composed);
+                match sending {
+                    Some(Sending::Output) => self.connection.complete(io, Completion::Sent, now),
+                    Some(Sending::File | Sending::Content) => {
+                        self.connection.content_sent(io, (bytes - composed) as u64, now);
+                    }
+                    None => {}
+                }
                 true
             }
             // Asked for again.
@@ -234,7 +264,7 @@ impl Slot {
     pub(super) fn writable(&mut self, common: &mut Common) {
         self.is_polling = false;
         if !self.is_closing {
-            self.leftover.restore(&mut common.io);
+            self.restore(&mut common.io);
         }
     }
 
@@ -251,21 +281,23 @@ impl Slot {
             let waker = || calls.waker(self.token);
             match self.connection.next_on_socket(site, io, *now, *is_draining, waker) {
                 SocketAction::Receive => {
-                    let bytes = match (std::mem::take(&mut heard), self.ended) {
-                        (0, ended) if self.unheard.is_empty() => match ended {
+                    let bytes = if heard > 0 {
+                        std::mem::take(&mut heard)
+                    } else if let Some(aside) =
+                        self.aside.take_if(|aside| !aside.unheard.is_empty())
+                    {
+                        // What was left has been restored when the turn began.
+                        io.input.push(&aside.unheard);
+                        aside.unheard.len()
+                    } else {
+                        match self.ended {
                             Some(End::Finished) => 0,
                             Some(End::Broken) => return Turn::Closed,
                             None => {
                                 self.listen(ring);
                                 return Turn::Waits;
                             }
-                        },
-                        (0, _) => {
-                            let unheard = std::mem::take(&mut self.unheard);
-                            io.input.push(&unheard);
-                            unheard.len()
                         }
-                        (heard, _) => heard,
                     };
                     self.upload_bytes += bytes;
                     self.connection.complete(io, Completion::Received { bytes }, *now);
@@ -281,9 +313,17 @@ impl Slot {
                     let part = (offset, len);
                     match self.connection.load_file(site, io, part, *now) {
                         // The last part is sent together with whatever the session adds.
-                        Some(loaded) if loaded == len => continue,
-                        Some(0) => continue,
-                        Some(_) => return self.send(common, Sending::File, false),
+                        Some(Loaded::Behind(bytes)) if bytes == len || bytes == 0 => continue,
+                        Some(Loaded::Behind(_)) => {
+                            return self.send(common, Sending::File, false);
+                        }
+                        Some(Loaded::Beside(content)) => {
+                            let output = common.take_output();
+                            let socket = self.connection.socket().as_fd();
+                            common.ring.send_with(self.token, socket, output, content);
+                            self.sending = Some(Sending::Content);
+                            return Turn::Waits;
+                        }
                         None => {}
                     }
                     match self.connection.send_file(site, io, part, *now) {
