@@ -112,10 +112,11 @@ impl OpenFiles {
         Ok(Download::new(file))
     }
 
-    /// Whether [`open`](Self::open) has the file at hand.
+    /// Whether [`open`](Self::open) has the file at hand. Where it has to ask the file system once
+    /// more, that need not wait for the disk: what is open is in the system's memory, name and all.
     pub(super) fn has(&self, name: &FileName) -> bool {
-        let (slot, now) = (self.slot(name), Instant::now());
-        (*slot.kept.load()).as_ref().is_some_and(|kept| slot.is_fresh(kept, name, now))
+        let slot = self.slot(name);
+        (*slot.kept.load()).as_ref().is_some_and(|kept| slot.is_of(kept, name))
     }
 
     /// Has the next request for this name ask the file system.
@@ -149,9 +150,11 @@ impl OpenFiles {
 
 impl Slot {
     fn is_fresh(&self, kept: &Kept, name: &FileName, now: Instant) -> bool {
-        kept.name == *name
-            && now.saturating_duration_since(kept.opened) < FRESH
-            && kept.replaced == self.replaced.load(Ordering::SeqCst)
+        now.saturating_duration_since(kept.opened) < FRESH && self.is_of(kept, name)
+    }
+
+    fn is_of(&self, kept: &Kept, name: &FileName) -> bool {
+        kept.name == *name && kept.replaced == self.replaced.load(Ordering::SeqCst)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who gets a turn, and how many threads it takes.
 
 use std::fs;
+use std::time::Duration;
 
 use fileserver::StrategyKind;
 
@@ -71,6 +72,28 @@ pub(crate) fn a_large_transfer_does_not_starve_small_ones(kind: StrategyKind) {
         }
         assert_eq!(done.join().unwrap(), 64 << 20);
     });
+}
+
+#[test]
+fn heavy_requests_that_hold_all_workers_do_not_delay_a_file_that_is_known() {
+    let server = Process::start(&["--strategy", "hybrid", "--workers", "1", "--work", "--quiet"]);
+    fs::write(server.root().join("file"), "content").unwrap();
+    let mut light = Peer::connect(server.address());
+    assert_eq!(light.get("file"), b"content");
+    let mut heavy: Vec<_> = (0..4).map(|_| Peer::connect(server.address())).collect();
+    for peer in &mut heavy {
+        peer.send("GET /.work?block=1s HTTP/1.1\r\nHost: test\r\n\r\n");
+    }
+    // So long that the file system is asked whether it is still the same.
+    assert!(light.hears_nothing_for(Duration::from_millis(600)));
+    assert_eq!(light.get("file"), b"content");
+    assert!(
+        heavy[3].hears_nothing_for(Duration::from_millis(1)),
+        "it was served after all of them"
+    );
+    for peer in &mut heavy {
+        assert_eq!(peer.reply().status, 200);
+    }
 }
 
 /// Threads before any connection, and with that many open that each had an answer.
