@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use fileserver_proto::client::{framed, http};
 use fileserver_proto::{
-    Action, Completion, FileInfo, FileName, IoBuffers, Modified, Now, Session, Settings, Stored,
+    Action, Completion, FileDescription, FileInfo, FileName, IoBuffers, Modified, Now, Session,
+    Settings, Stored,
 };
 
 const FILE_BYTES: u64 = 1024;
@@ -63,6 +64,8 @@ struct Connection {
     session: Session,
     io: IoBuffers,
     now: Now,
+    /// As a store keeps it from one request to the next.
+    file: Arc<FileDescription>,
 }
 
 impl Connection {
@@ -70,7 +73,13 @@ impl Connection {
         let settings = Arc::new(Settings::default());
         let now = Now { instant: Instant::now(), unix_s: 1_790_000_000 };
         let io = IoBuffers::with_capacity(settings.limits.input_bytes(), 4096);
-        Self { session: Session::new(settings, now), io, now }
+        let info = FileInfo {
+            len: FILE_BYTES,
+            modified: Modified { unix_s: 1_780_000_000, nanos: 0 },
+            inode: 1,
+        };
+        let file = FileDescription::new(&file_name(), info);
+        Self { session: Session::new(settings, now), io, now, file }
     }
 
     /// Feeds a request and performs nothing that the session asks for, until it wants the next.
@@ -91,11 +100,7 @@ impl Connection {
                     self.io.output.clear();
                     Completion::Sent
                 }
-                Action::OpenDownload { .. } => Completion::Opened(Ok(FileInfo {
-                    len: FILE_BYTES,
-                    modified: Modified { unix_s: 1_780_000_000, nanos: 0 },
-                    inode: 1,
-                })),
+                Action::OpenDownload { .. } => Completion::Opened(Ok(Arc::clone(&self.file))),
                 Action::SendFile { len, .. } => {
                     self.io.output.clear();
                     Completion::FileSent(Ok(len))

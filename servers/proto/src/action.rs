@@ -1,7 +1,9 @@
 //! The primitive operations a session asks for, and what can come of each.
 
-use crate::FileName;
+use std::sync::Arc;
+
 use crate::service::Notice;
+use crate::{FileDescription, FileName};
 
 /// One operation that the driver performs for the session; exactly one is outstanding at a time.
 ///
@@ -154,7 +156,7 @@ pub enum Completion {
     /// Some or all of `io.output` went out.
     Sent,
     /// The download is open, or why not.
-    Opened(Result<FileInfo, StoreError>),
+    Opened(Result<Arc<FileDescription>, StoreError>),
     /// That many bytes *of the file range* went out, or the file could not give them (it shrank,
     /// or reading failed), after which the promised length cannot be kept.
     FileSent(Result<u64, StoreError>),

@@ -9,6 +9,7 @@
 mod action;
 mod buffer;
 pub mod client;
+mod description;
 mod exchange;
 mod name;
 pub mod service;
@@ -21,6 +22,7 @@ pub use action::{
     Stored, Work,
 };
 pub use buffer::{Buffer, IoBuffers};
+pub use description::FileDescription;
 pub use name::{FileName, NameError};
 pub use service::{Notice, Service, Transform};
 pub use session::Session;

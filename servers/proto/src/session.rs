@@ -260,9 +260,9 @@ impl Session {
                 }
             }
 
-            (State::Opening, Completion::Opened(Ok(info))) => {
+            (State::Opening, Completion::Opened(Ok(file))) => {
                 let keeps = self.keeps();
-                let part = self.codec.file(&mut io.output, &self.name, &info, keeps, now);
+                let part = self.codec.file(&mut io.output, &self.name, &file, keeps, now);
                 if part.is_empty() {
                     self.proceed(State::ClosingDownload);
                 } else {

@@ -16,7 +16,7 @@ use std::ops::Range;
 pub(crate) use http::reply::CONTINUE;
 
 use crate::exchange::{Decoded, Refusal, Reply};
-use crate::{Buffer, FileInfo, FileName, Now, Service, Settings, WirePin};
+use crate::{Buffer, FileDescription, FileName, Now, Service, Settings, WirePin};
 
 /// A way to write requests and replies in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,19 +140,19 @@ impl Codec {
         &mut self,
         output: &mut Buffer,
         name: &FileName,
-        info: &FileInfo,
+        file: &FileDescription,
         keep: bool,
         now: Now,
     ) -> Range<u64> {
         match self {
             Self::Sniffing(_) => unreachable!("a request was decoded, so the wire is known"),
-            Self::Framed(framed) => framed.file(output, info),
-            Self::Http(http) => return http.file(output, name, info, keep, now),
+            Self::Framed(framed) => framed.file(output, &file.info()),
+            Self::Http(http) => return http.file(output, name, file, keep, now),
             // The content speaks for itself.
             Self::Text(_) => {}
             Self::Lines(_) => unreachable!("no line asks for a file"),
         }
-        0..info.len
+        0..file.info().len
     }
 
     /// Appends a whole reply. `keep` says that the connection

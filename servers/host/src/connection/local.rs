@@ -63,9 +63,9 @@ impl Local {
             Action::Close => return Performed::Socket(SocketAction::Close),
             Action::OpenDownload { name } => {
                 Completion::Opened(site.store.open_download(name).map(|download| {
-                    let info = download.info();
+                    let description = download.description();
                     self.download = Some(download);
-                    info
+                    description
                 }))
             }
             Action::CloseDownload => {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
-use fileserver_proto::{FileInfo, FileName, Modified, StoreError};
+use fileserver_proto::{FileDescription, FileInfo, FileName, Modified, StoreError};
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 
 use super::content::{Content, Memory};
@@ -18,7 +18,7 @@ pub struct Download(Arc<OpenFile>);
 #[derive(Debug)]
 pub(super) struct OpenFile {
     file: OwnedFd,
-    info: FileInfo,
+    description: Arc<FileDescription>,
     content: OnceLock<Content>,
     memory: Arc<Memory>,
 }
@@ -36,15 +36,16 @@ impl OpenFile {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(StoreError::NotAFile);
         }
+        let description = FileDescription::new(name, info(&stat));
         let memory = Arc::clone(memory);
-        Ok(Self { file, info: info(&stat), content: OnceLock::new(), memory })
+        Ok(Self { file, description, content: OnceLock::new(), memory })
     }
 
     /// Whether the name leads to this very file, and nobody has changed it.
     pub(super) fn is_still(&self, root: BorrowedFd<'_>, name: &FileName) -> bool {
         // The number tells it from whatever a link on the way may lead to.
         rustix::fs::statat(root, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| info(&stat) == self.info)
+            .is_ok_and(|stat| info(&stat) == self.description.info())
     }
 }
 
@@ -55,7 +56,12 @@ impl Download {
 
     /// Length and modification time when it was opened.
     pub fn info(&self) -> FileInfo {
-        self.0.info
+        self.0.description.info()
+    }
+
+    /// What replies say of it.
+    pub fn description(&self) -> Arc<FileDescription> {
+        Arc::clone(&self.0.description)
     }
 
     /// The whole content from memory, where it is small enough for this path: read once, then kept
@@ -66,11 +72,12 @@ impl Download {
         if let Some(content) = file.content.get() {
             return Some(content.bytes());
         }
-        if file.info.len > path.memory_bytes() {
+        let len = file.description.info().len;
+        if len > path.memory_bytes() {
             return None;
         }
         // Two threads may both read it, and one of them in vain: better than to wait.
-        let content = Content::read(file.file.as_fd(), file.info.len, &file.memory)?;
+        let content = Content::read(file.file.as_fd(), len, &file.memory)?;
         Some(file.content.get_or_init(|| content).bytes())
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fileserver_proto::{
-    Action, Completion, FileInfo, FileName, IoBuffers, Modified, Now, PartialInfo, Session,
+    Action, Completion, FileDescription, FileInfo, FileName, IoBuffers, Modified, Now, PartialInfo, Session,
     Settings, Wire, WirePin,
 };
 use kawa::{Block, BodySize, Kawa, Kind, ParsingPhase, SliceBuffer, StatusLine};
@@ -58,7 +58,9 @@ impl Reading {
             Action::OpenDownload { name } => {
                 reading.name = Some(name_of(Some(name)));
                 let info = FileInfo { len: 1, modified: Modified::default(), inode: 1 };
-                session.handle_completion(&mut io, Completion::Opened(Ok(info)), now);
+                let name = FileName::new("a").expect("the name is plain");
+                let file = FileDescription::new(&name, info);
+                session.handle_completion(&mut io, Completion::Opened(Ok(file)), now);
                 reading.methods = match session.poll_action(&mut io) {
                     Action::SendFile { .. } => &["GET"],
                     // A HEAD, or a GET on a condition that does not hold.

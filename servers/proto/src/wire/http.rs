@@ -33,7 +33,7 @@ use super::body::Body;
 use super::form::Form;
 use super::sniff;
 use crate::exchange::{Append, Decoded, Persist, Refusal, Reply, Request, Sink};
-use crate::{Buffer, FileInfo, FileName, Limits, Now, PartialInfo, Service, Settings};
+use crate::{Buffer, FileDescription, FileName, Limits, Now, PartialInfo, Service, Settings};
 use conditions::{Conditions, Selection};
 use fields::Fields;
 use head::Scan;
@@ -340,14 +340,15 @@ impl Http {
         &mut self,
         output: &mut Buffer,
         name: &FileName,
-        info: &FileInfo,
+        file: &FileDescription,
         keep: bool,
         now: Now,
     ) -> Range<u64> {
+        let info = file.info();
         let conditions = self.conditions.take();
         let selection =
-            conditions.map_or(Selection::Whole, |conditions| conditions.select(info, now));
-        reply::write_file(output, name, info, &selection, self.context(keep, now));
+            conditions.map_or(Selection::Whole, |conditions| conditions.select(&info, now));
+        reply::write_file(output, name, file, &selection, self.context(keep, now));
         match selection {
             _ if self.asked.is_head => 0..0,
             Selection::Whole => 0..info.len,

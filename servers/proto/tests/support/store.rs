@@ -1,9 +1,11 @@
 //! A store in memory, which fails on demand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fileserver_proto::{
-    Digest, Entry, FileInfo, FileName, Modified, PartialId, PartialInfo, StoreError, Stored,
+    Digest, Entry, FileDescription, FileInfo, FileName, Modified, PartialId, PartialInfo,
+    StoreError, Stored,
 };
 
 /// What content must be committed with, if with any digest at all: the first bytes of the hash
@@ -80,14 +82,15 @@ impl MemoryStore {
         self.files.get(&name_of(name)).map(Vec::as_slice)
     }
 
-    pub(super) fn open(&mut self, name: &FileName) -> Result<FileInfo, StoreError> {
+    pub(super) fn open(&mut self, name: &FileName) -> Result<Arc<FileDescription>, StoreError> {
         assert_eq!(self.download, None, "one download at a time");
         fail(self.faults.open)?;
         let content = self.files.get(name).ok_or(StoreError::NotFound)?;
         self.download = Some(name.clone());
         // 1994-11-06 08:48:00 UTC.
         let modified = Modified { unix_s: 784_111_680, nanos: 5 };
-        Ok(FileInfo { len: content.len() as u64, modified, inode: 7 })
+        let info = FileInfo { len: content.len() as u64, modified, inode: 7 };
+        Ok(FileDescription::new(name, info))
     }
 
     pub(super) fn read(&mut self, offset: u64, len: u64) -> Result<Vec<u8>, StoreError> {

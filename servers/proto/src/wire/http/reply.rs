@@ -1,12 +1,13 @@
 //! Replies of the http wire.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::conditions::{ETag, Selection};
 use super::listing::{self, Format};
 use super::{Asked, date, media, tus};
 use crate::exchange::{Refusal, Reply};
-use crate::{Buffer, Entry, FileInfo, FileName, NameError, Now, StoreError};
+use crate::{Buffer, Entry, FileDescription, FileInfo, FileName, NameError, Now, StoreError};
 
 /// What tells a waiting peer to send its body.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -122,13 +123,23 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
 pub(super) fn write_file(
     output: &mut Buffer,
     name: &FileName,
-    info: &FileInfo,
+    file: &FileDescription,
     selection: &Selection,
     context: Context,
 ) {
-    let (status, len) = match selection {
-        Selection::Whole => ("200 OK", info.len),
-        Selection::Part(part) => ("206 Partial Content", part.end - part.start),
+    let info = &file.info();
+    let part = match selection {
+        Selection::Whole => {
+            begin(output, "200 OK", context);
+            // A time to come must not be said (RFC 9110, 8.8.2.1), and comes nearer.
+            if is_past(info, context.now) {
+                output.push(file.fields());
+            } else {
+                push_file_fields(output, name, info, None, context.now.unix_s);
+            }
+            return end(output, None, context);
+        }
+        Selection::Part(part) => part,
         Selection::NotModified => {
             begin(output, "304 Not Modified", context);
             push_etag(output, info);
@@ -145,14 +156,38 @@ pub(super) fn write_file(
             return write_text(output, &["the file has no such bytes\n"], context);
         }
     };
-    begin(output, status, context);
+    begin(output, "206 Partial Content", context);
+    push_file_fields(output, name, info, Some(part), context.now.unix_s);
+    end(output, None, context);
+}
+
+/// The fields of a reply with a whole file that depend on the file alone, as long as its time is
+/// past.
+pub(crate) fn file_fields(name: &FileName, info: &FileInfo) -> Box<[u8]> {
+    let mut output = Buffer::default();
+    push_file_fields(&mut output, name, info, None, u64::MAX);
+    output.filled().into()
+}
+
+fn is_past(info: &FileInfo, now: Now) -> bool {
+    u64::try_from(info.modified.unix_s).is_ok_and(|modified| modified <= now.unix_s)
+}
+
+/// What is said of a file, or of a part of it, up to the length of what follows.
+fn push_file_fields(
+    output: &mut Buffer,
+    name: &FileName,
+    info: &FileInfo,
+    part: Option<&Range<u64>>,
+    now_s: u64,
+) {
     push_etag(output, info);
     // A time before 1970 can't be said; one to come must not be (RFC 9110, 8.8.2.1).
     if let Ok(modified) = u64::try_from(info.modified.unix_s) {
         output.push(b"\r\nLast-Modified: ");
-        output.push(&date::format(modified.min(context.now.unix_s)));
+        output.push(&date::format(modified.min(now_s)));
     }
-    if let Selection::Part(part) = selection {
+    if let Some(part) = part {
         output.push(b"\r\nContent-Range: bytes ");
         output.push_decimal(part.start);
         output.push(b"-");
@@ -167,7 +202,7 @@ pub(super) fn write_file(
     if media::is_active(content_type) {
         push_field(output, "Content-Security-Policy", "sandbox");
     }
-    end(output, Some(len), context);
+    push_number(output, "Content-Length", part.map_or(info.len, |part| part.end - part.start));
 }
 
 fn write_listing(output: &mut Buffer, entries: &[Entry], server_name: &str, context: Context) {
