@@ -34,10 +34,20 @@ pub(crate) const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
 /// Other members' messages are gathered up to this size before they are sent.
 const MAIL_BYTES: usize = COPY_BYTES as usize;
 
+/// The same to begin with, where a thread has them to itself.
+const LONE_INPUT_BYTES: usize = 4 << 10;
+const LONE_OUTPUT_BYTES: usize = 1 << 10;
+
 /// Buffers to lend to connections, large enough for these settings.
 pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
     let input = INPUT_BYTES.max(2 * site.settings.limits.input_bytes());
     IoBuffers::with_capacity(input, OUTPUT_BYTES)
+}
+
+/// Buffers of a thread that serves one connection: small, as it holds them while it is idle. They
+/// grow when it needs more.
+pub(crate) fn lone_io_buffers() -> IoBuffers {
+    IoBuffers::with_capacity(LONE_INPUT_BYTES, LONE_OUTPUT_BYTES)
 }
 
 /// One connection.
@@ -249,13 +259,18 @@ impl Connection {
                     Attempt::PerformNow => RecvFlags::DONTWAIT,
                     Attempt::Skip => return Step::Blocked(Wait::Inbound),
                 };
+                if self.local.upload.is_some() {
+                    io.input.reserve(INPUT_BYTES - io.input.len().min(INPUT_BYTES));
+                }
                 let room = io.input.spare();
                 let room_bytes = room.len();
                 match rustix::net::recv(socket, room, flags) {
                     Ok((bytes, _)) => {
                         pace.received(bytes, room_bytes);
                         io.input.commit(bytes);
-                        moved = bytes as u64;
+                        // An upload's bytes count when they are written: a turn that ended before
+                        // would have to keep them.
+                        moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
                         Completion::Received { bytes }
                     }
                     Err(Errno::INTR) => return Step::Done { bytes: 0 },

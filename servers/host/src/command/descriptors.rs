@@ -6,6 +6,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const RESERVED: usize = 32;
 /// Descriptors that one connection may need: its socket and a file.
 const PER_CONNECTION: usize = 2;
+/// From this many connections on, the server's own descriptors are taken from those for files.
+const MANY: usize = 100 * RESERVED;
 /// Taken for the limit where there is none.
 const UNLIMITED: usize = 1 << 20;
 
@@ -32,7 +34,11 @@ pub(super) fn max_connections(descriptors: usize, wanted: Option<usize>) -> anyh
          raise the limit, for example with: ulimit -n 1024",
         RESERVED + PER_CONNECTION
     );
-    let Some(wanted) = wanted else { return Ok(left / PER_CONNECTION) };
+    let Some(wanted) = wanted else {
+        // Open files are shared, so among many connections some are left for the server's own.
+        let half = descriptors / PER_CONNECTION;
+        return Ok(if half >= MANY { half } else { left / PER_CONNECTION });
+    };
     anyhow::ensure!(
         wanted <= left,
         "--max-connections {wanted} needs {} descriptors, but this process may have only \
@@ -49,7 +55,8 @@ mod tests {
 
     #[test]
     fn the_default_leaves_a_descriptor_for_the_file_of_each_connection() {
-        assert_eq!(max_connections(20_000, None).unwrap(), 9984);
+        assert_eq!(max_connections(20_000, None).unwrap(), 10_000);
+        assert_eq!(max_connections(1024, None).unwrap(), 496);
         assert_eq!(max_connections(34, None).unwrap(), 1);
     }
 

@@ -10,7 +10,7 @@ use super::Strategy;
 use crate::blocking::{
     Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
 };
-use crate::connection::{contained, io_buffers};
+use crate::connection::{contained, lone_io_buffers};
 use crate::endpoint::Endpoint;
 use crate::report::ServeReport;
 use crate::shutdown::Shutdown;
@@ -38,7 +38,7 @@ impl Strategy for Threaded {
             let (thread_site, roster) = (Arc::clone(site), Arc::clone(&roster));
             let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
                 let site = &thread_site;
-                let mut io = io_buffers(site);
+                let mut io = lone_io_buffers();
                 contained(site, || serve_connection(site, &roster, socket, ticket, &mut io));
             });
             // The closure that owned the socket is dropped with the error: the peer sees a close.

@@ -1,0 +1,133 @@
+//! A download in steady state costs the server no allocation, whichever the strategy.
+#![expect(
+    unsafe_code,
+    reason = "counting allocations takes an allocator, and that trait is unsafe"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
+use fileserver::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver_proto::Settings;
+
+/// Counts what every thread allocates but those that say that they are peers.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static IS_PEER: Cell<bool> = const { Cell::new(false) };
+}
+
+fn count() {
+    if !IS_PEER.get() {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator; counting allocates nothing,
+// as the thread's flag needs neither initialization nor a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps this method's contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above; `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const REQUESTS: u64 = 3000;
+
+/// Allocations of a server while a peer asks for a file of this size over and over.
+fn allocations(kind: StrategyKind, send_path: SendPath, size: usize, root: &Path) -> u64 {
+    let options = StoreOptions { durability: Durability::None, on_conflict: OnConflict::Error };
+    std::fs::write(root.join("file"), vec![b'x'; size]).unwrap();
+    let site = SiteOptions {
+        settings: Settings::default(),
+        workers: 2,
+        max_connections: 100,
+        accept: Accept::Dispatch,
+        send_path,
+        drain: Duration::from_secs(30),
+    };
+    let site = Arc::new(Site::new(Store::open(root, options).unwrap(), site));
+    let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 100).unwrap();
+    let address = endpoint.local_addr().unwrap();
+    let shutdown = Shutdown::new();
+    std::thread::scope(|scope| {
+        let serving = scope.spawn(|| kind.build().serve(&endpoint, &site, &shutdown));
+        let mut peer = TcpStream::connect(address).unwrap();
+        let mut reply = vec![0; 1 << 20];
+        IS_PEER.set(true);
+        ask(&mut peer, REQUESTS / 10, size, &mut reply);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        ask(&mut peer, REQUESTS, size, &mut reply);
+        let after = ALLOCATIONS.load(Ordering::Relaxed);
+        IS_PEER.set(false);
+        drop(peer);
+        shutdown.trigger();
+        serving.join().unwrap().unwrap();
+        after - before
+    })
+}
+
+fn ask(peer: &mut TcpStream, requests: u64, size: usize, reply: &mut [u8]) {
+    for _ in 0..requests {
+        peer.write_all(b"GET /file HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let mut received = peer.read(reply).unwrap();
+        let head = reply.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        assert!(reply.starts_with(b"HTTP/1.1 200 "));
+        while received < head + size {
+            let more = peer.read(&mut reply[received..]).unwrap();
+            assert!(more > 0);
+            received += more;
+        }
+    }
+}
+
+/// One test for all, as tests of one process would count each other's allocations.
+#[test]
+fn more_downloads_allocate_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in StrategyKind::ALL {
+        // Its processes have allocators of their own, and serve as `iterative` does.
+        if kind == StrategyKind::Prefork || kind.availability().is_err() {
+            continue;
+        }
+        for (send_path, size) in [
+            (SendPath::Auto, 1000),
+            (SendPath::Auto, 200_000),
+            (SendPath::Copy, 1000),
+            (SendPath::Splice, 200_000),
+        ] {
+            let allocated = allocations(kind, send_path, size, folder.path());
+            // Opening the file anew, twice a second, costs some.
+            let few = REQUESTS / 20;
+            // The pool allocates for each hand-over to a worker.
+            let hand_overs = if kind == StrategyKind::ThreadPool { 2 * REQUESTS } else { 0 };
+            let allowed = few + hand_overs;
+            let path = send_path.name();
+            assert!(allocated <= allowed, "{kind:?}, {path}, {size}: {allocated}");
+        }
+    }
+}
