@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::executor::Executor;
 use crate::plan::Plan;
-use crate::record::{RecordWriter, Records, TrialRow};
+use crate::record::{Distribution, LatencyRow, RecordWriter, Records, TrialRow};
 use crate::run_folder::RunFolder;
 use crate::schedule::{Trial, schedule};
 
@@ -12,8 +12,8 @@ use crate::schedule::{Trial, schedule};
 pub trait Observer {
     /// A trial begins.
     fn begins(&mut self, trial: &Trial);
-    /// It has ended and is on disk.
-    fn ended(&mut self, row: &TrialRow);
+    /// It has ended and is on disk; the 99th percentile of its response times, where it is known.
+    fn ended(&mut self, row: &TrialRow, p99_us: Option<f64>);
 }
 
 /// How a run ended.
@@ -50,9 +50,13 @@ pub fn run(
             folder.write_histograms(trial.number, load)?;
         }
         writer.append(&records)?;
+        let is_p99 = |row: &&LatencyRow| {
+            row.distribution == Distribution::Response && row.percentile == 99.0
+        };
+        let p99_us = records.latencies.iter().find(is_p99).map(|row| row.latency_us);
         for row in &records.trials {
             failures += usize::from(row.outcome.is_failure());
-            observer.ended(row);
+            observer.ended(row, p99_us);
         }
     }
     Ok(RunEnd { failures, interrupted: stop.load(Ordering::SeqCst) })
@@ -71,7 +75,7 @@ mod tests {
 
     impl Observer for Silent {
         fn begins(&mut self, _: &Trial) {}
-        fn ended(&mut self, _: &TrialRow) {}
+        fn ended(&mut self, _: &TrialRow, _: Option<f64>) {}
     }
 
     struct Finished {

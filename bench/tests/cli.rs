@@ -117,7 +117,9 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
     assert!(stdout.contains("requests/s") && stdout.contains("selector"), "{stdout}");
     assert!(stdout.contains("With 4 connections and downloads of 1 KiB"), "{stdout}");
     assert!(stdout.contains("report.html"), "{stdout}");
-    assert_eq!(stderr.matches(" round 1 ").count(), 6, "a line per trial: {stderr}");
+    for quarter in ["  0 %  6 trials", " 25 %  2/6 ", " 50 %  3/6 ", " 75 %  5/6 ", "100 %  6/6 "] {
+        assert_eq!(stderr.matches(quarter).count(), 1, "{quarter}: {stderr}");
+    }
 
     let rows = rows(&out);
     assert_eq!(rows.len(), 6);
