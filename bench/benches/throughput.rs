@@ -32,7 +32,7 @@ criterion_main!(benches);
 
 fn download(criterion: &mut Criterion) {
     let mut group = group(criterion, "download");
-    for strategy in StrategyKind::ALL {
+    for strategy in available() {
         for (label, size) in [("1KiB", KIB), ("64KiB", 64 * KIB), ("1MiB", MIB)] {
             let server = Server::start(strategy, size);
             let mut client = Client::connect(server.address, concurrent(strategy, 4));
@@ -47,7 +47,7 @@ fn download(criterion: &mut Criterion) {
 
 fn upload(criterion: &mut Criterion) {
     let mut group = group(criterion, "upload");
-    for strategy in StrategyKind::ALL {
+    for strategy in available() {
         for (label, size) in [("1KiB", KIB), ("1MiB", MIB)] {
             let server = Server::start(strategy, size);
             let mut client = Client::connect(server.address, concurrent(strategy, 4));
@@ -62,7 +62,7 @@ fn upload(criterion: &mut Criterion) {
 
 fn connections(criterion: &mut Criterion) {
     let mut group = group(criterion, "connections");
-    for strategy in StrategyKind::ALL {
+    for strategy in available() {
         for count in [1, 16, 128] {
             if concurrent(strategy, count) < count {
                 continue;
@@ -76,6 +76,17 @@ fn connections(criterion: &mut Criterion) {
         }
     }
     group.finish();
+}
+
+/// The strategies that this system can run; what is missing is said.
+fn available() -> impl Iterator<Item = StrategyKind> {
+    StrategyKind::ALL.into_iter().filter(|strategy| match strategy.availability() {
+        Ok(()) => true,
+        Err(reason) => {
+            eprintln!("{}: skipped: {reason}", strategy.name());
+            false
+        }
+    })
 }
 
 fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
