@@ -19,8 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Requests of idle connections under way at once: well below any listen backlog.
 const AT_ONCE: usize = 128;
 
-/// Connections from one source address: finding a free port stays quick.
-const PER_SOURCE: usize = 10_000;
+/// Connections from one source address. The kernel looks for a free port among those taken from
+/// this address one by one, which at ten thousand takes longer than everything else.
+const PER_SOURCE: usize = 250;
 
 /// A slow reader takes, and a slow sender sends, this much in every interval.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -57,7 +58,8 @@ impl Gathered {
         asked: Asked<'_>,
         stop: &AtomicBool,
     ) -> Self {
-        let mut doors = Doors { server, opened: 0 };
+        let (network, subnetwork) = (fastrand::u8(1..=254), fastrand::u8(..));
+        let mut doors = Doors { server, opened: 0, network, subnetwork };
         let mut gathered =
             Self { idle: Vec::new(), slow_readers: Vec::new(), slow_senders: Vec::new() };
         let mut missing = crowd.idle;
@@ -119,6 +121,9 @@ impl Gathered {
 struct Doors {
     server: SocketAddr,
     opened: usize,
+    /// The second and the third byte of the addresses that it comes from.
+    network: u8,
+    subnetwork: u8,
 }
 
 impl Doors {
@@ -138,8 +143,10 @@ impl Doors {
             socket.set_recv_buffer_size(bytes)?;
         }
         if self.server.ip().is_loopback() && self.server.is_ipv4() {
-            // Apart from the addresses that the load comes from.
-            let source = Ipv4Addr::new(127, 1, 0, 1 + (self.opened / PER_SOURCE) as u8);
+            // Apart from the addresses that the load comes from, and from those of the crowd
+            // before, whose ports are not free for a minute.
+            let block = 1 + (self.opened / PER_SOURCE) as u8;
+            let source = Ipv4Addr::new(127, self.network, self.subnetwork, block);
             socket.bind(&SocketAddrV4::new(source, 0).into())?;
         }
         socket.connect_timeout(&self.server.into(), PATIENCE)?;

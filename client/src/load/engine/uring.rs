@@ -22,7 +22,7 @@ use socket2::SockAddr;
 use super::super::clock::now_ns;
 use super::{Body, EngineSetup, Event, Piece, SEND_BYTES, Sent, Sockets, socket};
 use buffers::{Buffers, Filled};
-use ring::{Completion, Kind, MAX_SOCKETS, Ring, Tag};
+use ring::{Busy, Completion, Kind, MAX_SOCKETS, Ring, Tag};
 
 /// Memory to receive into, at most, unless that would be too few buffers.
 const RECEIVE_BYTES: usize = 1 << 20;
@@ -181,9 +181,14 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
 
     fn close(&mut self, socket: usize) {
         let slot = &mut self.slots[socket];
-        let is_busy = slot.connecting || slot.receiving || slot.sending;
+        let busy = match (slot.connecting || slot.sending, slot.receiving) {
+            (true, _) => Busy::Otherwise,
+            (false, true) => Busy::Receiving,
+            (false, false) => Busy::No,
+        };
+        let tag = Tag { socket: socket as u32, generation: slot.generation };
         if let Some(fd) = slot.fd.take() {
-            self.ring.close(fd, is_busy);
+            self.ring.close(fd, tag, busy);
         }
     }
 

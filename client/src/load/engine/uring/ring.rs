@@ -200,12 +200,19 @@ impl<'a> Ring<'a> {
     }
 
     /// Closes a socket, after having ended what is under way on it.
-    pub(super) fn close(&mut self, fd: OwnedFd, is_busy: bool) {
+    pub(super) fn close(&mut self, fd: OwnedFd, tag: Tag, busy: Busy) {
         let fd = Fd(fd.into_raw_fd());
         let quietly = squeue::Flags::SKIP_SUCCESS;
         let ignored = user_data(Kind::Ignored, Tag { socket: 0, generation: 0 }, 0);
-        if is_busy {
-            let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(fd).all()).build();
+        let by = match busy {
+            Busy::No => None,
+            // By its number an operation is found at once; by its descriptor the kernel looks
+            // through those of all sockets, which is seconds for ten thousand that are closed.
+            Busy::Receiving => Some(CancelBuilder::user_data(user_data(Kind::Receive, tag, 0))),
+            Busy::Otherwise => Some(CancelBuilder::fd(fd).all()),
+        };
+        if let Some(by) = by {
+            let entry = opcode::AsyncCancel2::new(by).build();
             self.push(&entry.flags(quietly).user_data(ignored));
         }
         self.push(&opcode::Close::new(fd).build().flags(quietly).user_data(ignored));
@@ -294,6 +301,15 @@ impl<'a> Ring<'a> {
     pub(super) fn hand_back(&mut self, filled: Filled) {
         self.buffers.hand_back(filled);
     }
+}
+
+/// What is under way on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Busy {
+    No,
+    /// Nothing but receiving.
+    Receiving,
+    Otherwise,
 }
 
 impl Drop for Ring<'_> {
