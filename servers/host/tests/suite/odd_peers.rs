@@ -1,5 +1,7 @@
 //! Peers that are slow, half gone, broken or in a hurry.
 
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use fileserver::StrategyKind;
@@ -198,6 +200,29 @@ pub(crate) fn garbage_is_refused(kind: StrategyKind) {
     }
     assert_eq!(server.on_disk(), ["file"]);
     server.stop();
+}
+
+pub(crate) fn a_peer_that_does_not_listen_is_not_listened_to(kind: StrategyKind) {
+    // More than the system's buffers of both sides take.
+    const MOST_BYTES: usize = 64 << 20;
+    let server = Server::start(kind);
+    server.store("file", bytes(11, 20_000_000));
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let requests = http_get("file").repeat(1000);
+    let mut sent = 0;
+    while sent < MOST_BYTES {
+        match stream.write(requests.as_bytes()) {
+            Ok(bytes) => sent += bytes,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+                break;
+            }
+        }
+    }
+    assert!(sent < MOST_BYTES, "a server must not take in what it cannot answer");
+    drop(stream);
+    assert_eq!(server.connect().get("file").len(), 20_000_000);
 }
 
 pub(crate) fn a_stalled_peer_holds_nobody_up(kind: StrategyKind) {

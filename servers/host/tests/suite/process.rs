@@ -131,6 +131,15 @@ impl Process {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Gives it no processor time until it is resumed.
+    pub(crate) fn suspend(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
     /// Waits until it accepts no connections any more.
     pub(crate) fn wait_until_closed(&self) {
         let begun = Instant::now();

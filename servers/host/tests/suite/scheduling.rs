@@ -144,3 +144,39 @@ fn tasks_share_a_few_threads_under_200_connections() {
     // takes over when one of them announces that it may block, and stays a while.
     assert!(before >= 5 && during <= 8, "{before}, then {during}");
 }
+
+#[test]
+fn uring_keeps_its_one_thread_under_200_connections() {
+    if let Err(reason) = StrategyKind::Uring.availability() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let (before, during) = threads(StrategyKind::Uring, 200);
+    assert_eq!((before, during), (2, 2));
+}
+
+/// More requests than the ring has buffers to receive them in, and than fit into its queues.
+#[test]
+fn uring_answers_more_requests_at_once_than_it_has_buffers() {
+    if let Err(reason) = StrategyKind::Uring.availability() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let server = Process::start(&["--strategy", "uring", "--quiet"]);
+    let content = bytes(5, 9000);
+    fs::write(server.root().join("file"), &content).unwrap();
+    let mut peers: Vec<_> = (0..1500).map(|_| Peer::connect(server.address())).collect();
+    for peer in &mut peers {
+        assert!(peer.get("file") == content);
+    }
+    for _ in 0..3 {
+        server.suspend();
+        for peer in &mut peers {
+            peer.send(http_get("file"));
+        }
+        server.resume();
+        for peer in &mut peers {
+            assert!(peer.reply().body == content);
+        }
+    }
+}
