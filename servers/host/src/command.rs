@@ -252,7 +252,8 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
         .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
     signals::survive_size_limit()?;
     let store = Store::open_beside_others(root(args), store_options(args))?;
-    let mut site = site(args, store)?;
+    // How many there may be in all is the parent's business.
+    let mut site = site(args, store, 1)?;
     if !args.quiet {
         site.console = Console::on(parent.screen()?);
     }
@@ -278,13 +279,14 @@ impl Server {
                  nobody would hear the others; choose another strategy with --strategy"
             );
         }
-        max_connections(args)?;
+        let max_connections = max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
         let wanted = args.listen.unwrap_or(args.service.service.default_address());
         let endpoint = listen(wanted, args.limits.backlog)?;
         let address = endpoint.local_addr().context("cannot tell the address bound")?;
         create_root(args.root.as_deref())?;
-        let mut site = site(args, Store::open(root(args), store_options(args))?)?;
+        let store = Store::open(root(args), store_options(args))?;
+        let mut site = site(args, store, max_connections)?;
         if !args.quiet {
             site.console = Console::on(io::stdout());
         }
@@ -307,13 +309,13 @@ impl Server {
     }
 }
 
-fn site(args: &ServerArgs, store: Store) -> anyhow::Result<Site> {
+fn site(args: &ServerArgs, store: Store, max_connections: usize) -> anyhow::Result<Site> {
     Ok(Site::new(
         store,
         SiteOptions {
             settings: settings(args, args.service.service()?),
             workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
-            max_connections: max_connections(args)?,
+            max_connections,
             accept: args.accept,
             send_path: args.send_path,
             drain: args.timeouts.drain_timeout,
