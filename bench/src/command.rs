@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fileserver::command::ServerArgs;
 use fileserver::{SendPath, StrategyKind};
+use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::load::{Direction, EngineChoice};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -40,6 +41,9 @@ use crate::survey::TargetInfo;
 /// What to do without a plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
                      be copied";
+
+/// Bytes of a line where none are given: what a person types.
+const LINE_SIZE: ByteSize = ByteSize::new(64);
 
 /// Some trial failed.
 const FAILED: u8 = 1;
@@ -131,6 +135,12 @@ struct RunArgs {
     /// Which way the files travel
     #[arg(long, value_name = "WAY")]
     direction: Option<Way>,
+    /// What the servers are asked for: files, or an echo of lines, whose sizes are those of --sizes
+    #[arg(long, value_name = "SERVICE")]
+    service: Option<LoadService>,
+    /// Which protocol is spoken: http or framed for files, text for the echo
+    #[arg(long, value_name = "WIRE", value_parser = spelling::load_wire::parse)]
+    wire: Option<Wire>,
     /// Open a new connection for every request, in every part of the plan
     #[arg(long)]
     no_keep_alive: bool,
@@ -216,6 +226,15 @@ struct DiffArgs {
     /// Exit with 1 where it became that much worse: throughput<-5%, p99>+20%, cpu_per_request>+10%
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
     fail_if: Vec<Limit>,
+}
+
+/// What the servers are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LoadService {
+    /// Files, down and up
+    Files,
+    /// Each line back as it is
+    Echo,
 }
 
 /// Which way the files travel.
@@ -327,7 +346,36 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
         ..Overrides::default()
     };
     arguments.choice.enter(&plan, &mut overrides)?;
-    Ok(plan.with(overrides))
+    overrides.wire = load_wire(arguments.service, arguments.wire)?;
+    if overrides.wire == Some(Wire::Text) {
+        ensure!(
+            overrides.direction.is_none_or(|direction| direction == Direction::Download),
+            "an echo has no direction: leave --direction out"
+        );
+        overrides.direction = Some(Direction::Download);
+        overrides.sizes.get_or_insert_with(|| vec![LINE_SIZE]);
+    }
+    let plan = plan.with(overrides);
+    let has_crowd = cells(&plan).iter().any(|cell| cell.manner.crowd.total() > 0);
+    ensure!(
+        plan.wire != Wire::Text || !has_crowd,
+        "a crowd beside the load asks for files: leave it out with an echo"
+    );
+    Ok(plan)
+}
+
+/// The wire that a service and a wire amount to, where either was asked for.
+fn load_wire(service: Option<LoadService>, wire: Option<Wire>) -> anyhow::Result<Option<Wire>> {
+    let wire = match service {
+        Some(LoadService::Echo) => Some(wire.unwrap_or(Wire::Text)),
+        Some(LoadService::Files) | None => wire,
+    };
+    let is_text = wire == Some(Wire::Text);
+    ensure!(
+        service.is_none() || is_text == (service == Some(LoadService::Echo)),
+        "an echo is carried by the wire text, and files by http or framed: change --service or --wire"
+    );
+    Ok(wire)
 }
 
 fn announce(plan: &Plan, trials: usize, environment: &Environment) {

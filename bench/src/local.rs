@@ -25,7 +25,7 @@ use crate::run_folder::RunFolder;
 use crate::schedule::{Trial, cells};
 use crate::size::ByteSize;
 use crate::start::Starter;
-use crate::survey::{Lacks, TargetInfo, look};
+use crate::survey::{Lacks, TargetInfo, for_all, lacks_of_echo, look};
 use crate::sweep::Cell;
 use crate::target::Target;
 
@@ -140,14 +140,14 @@ impl LocalExecutor {
             }
             match self.starter.start(&target, 1) {
                 Ok(standing) => {
-                    let (support, mut lacks) = look(&target, &standing, &cells);
+                    let (support, lacks) = match self.plan.wire {
+                        Wire::Text => (None, lacks_of_echo(&target, &standing, &cells)),
+                        Wire::Http => look(&target, &standing, &cells),
+                        Wire::Framed if target.kind().is_ours() => look(&target, &standing, &cells),
+                        Wire::Framed => (None, for_all(&cells, "it speaks http only")),
+                    };
                     standing.stop();
-                    if self.plan.wire != Wire::Http && !target.kind().is_ours() {
-                        let reason = "it speaks http only".to_owned();
-                        lacks =
-                            cells.iter().map(|c| ((c.direction, c.size), reason.clone())).collect();
-                    }
-                    info.supports = Some(support);
+                    info.supports = support;
                     for (_, reason) in &lacks {
                         if !info.problems.contains(reason) {
                             info.problems.push(reason.clone());

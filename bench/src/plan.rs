@@ -47,7 +47,8 @@ pub struct Plan {
     /// Seed of every random choice; chosen when the run starts where the plan names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The wire of all requests: `http` or `framed`.
+    /// The wire of all requests: `http` or `framed`, or `text`, where the servers are echo servers:
+    /// each request is a line of the given size, and its answer the same line.
     #[serde(with = "spelling::load_wire")]
     pub wire: Wire,
     /// Time before each measured window whose requests are not counted.
@@ -149,6 +150,8 @@ pub struct Overrides {
     pub slow_readers: Option<Vec<usize>>,
     /// Other numbers of slow senders, in every sweep.
     pub slow_senders: Option<Vec<usize>>,
+    /// Another wire.
+    pub wire: Option<Wire>,
     /// Another way in which our servers send files.
     pub send_path: Option<SendPath>,
     /// Another engine of the generator.
@@ -212,6 +215,7 @@ impl Plan {
         self.baseline = overrides.baseline.unwrap_or(self.baseline);
         self.against = overrides.against.unwrap_or(self.against);
         self.given = overrides.given.unwrap_or(self.given);
+        self.wire = overrides.wire.unwrap_or(self.wire);
         if let Some(direction) = overrides.direction {
             if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
                 self.sweeps.retain(|sweep| sweep.direction == direction);

@@ -53,6 +53,18 @@ pub fn answers(address: SocketAddr) -> bool {
     answer.is_ok()
 }
 
+/// Whether something sends a line back there as it is.
+pub fn echoes(address: SocketAddr) -> bool {
+    let line = b"is anybody there?\r\n";
+    let mut heard = [0; 19];
+    let answer = TcpStream::connect_timeout(&address, PATIENCE).and_then(|mut stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(line)?;
+        stream.read_exact(&mut heard)
+    });
+    answer.is_ok() && heard == *line
+}
+
 /// Asks for a file twice on one connection and compares its bytes; the second value tells
 /// whether the connection was kept, where that could be seen.
 pub fn download(address: SocketAddr, name: &str, size: u64) -> (Answer, Option<bool>) {

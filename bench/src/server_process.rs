@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use fileserver::ServeReport;
+use fileserver_proto::Wire;
 use procfs::process::{FDTarget, Process};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -51,6 +52,8 @@ pub struct Launch {
     pub command: Command,
     /// Where it is to listen.
     pub address: SocketAddr,
+    /// What it is asked in, to see whether it answers: http, or text for a line that comes back.
+    pub wire: Wire,
     /// Where what it writes to its outputs goes.
     pub log: PathBuf,
     /// Where it keeps a log of its own.
@@ -102,7 +105,7 @@ impl ServerProcess {
     /// # Errors
     /// As [`Self::start`].
     pub fn launch(launch: Launch, cores: &[usize]) -> anyhow::Result<Self> {
-        let Launch { mut command, address, log, own_log, threads } = launch;
+        let Launch { mut command, address, wire, log, own_log, threads } = launch;
         let outputs = File::create(&log)
             .with_context(|| format!("cannot create the server's log {}", log.display()))?;
         command.stdout(outputs);
@@ -114,7 +117,11 @@ impl ServerProcess {
             if server.has_ended() {
                 bail!("the server ended before it was ready: {}", server.last_words());
             }
-            if probe::answers(address) {
+            let stands = match wire {
+                Wire::Text => probe::echoes(address),
+                Wire::Framed | Wire::Http => probe::answers(address),
+            };
+            if stands {
                 let tree = process_tree::of(server.pid());
                 ensure!(
                     server.has_ended() || server.owns_its_port(),

@@ -46,20 +46,32 @@ pub mod direction {
     }
 }
 
-/// Wires that carry load: `http`, `framed`.
+/// Wires that carry load: `http`, `framed`, `text`.
 pub mod load_wire {
     use fileserver_proto::Wire;
     use serde::{Deserialize, Deserializer, Serializer};
+
+    /// The wire of a name.
+    ///
+    /// # Errors
+    /// Lists the names there are.
+    pub fn parse(name: &str) -> Result<Wire, String> {
+        [Wire::Http, Wire::Framed, Wire::Text]
+            .into_iter()
+            .find(|wire| wire.name() == name)
+            .ok_or_else(|| {
+                format!(
+                    "no load over a wire '{name}': choose http, framed, or text for --service echo"
+                )
+            })
+    }
 
     pub(crate) fn serialize<S: Serializer>(value: &Wire, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(value.name())
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Wire, D::Error> {
-        let name = String::deserialize(from)?;
-        [Wire::Http, Wire::Framed].into_iter().find(|wire| wire.name() == name).ok_or_else(|| {
-            serde::de::Error::custom(format!("no load over a wire '{name}': choose http or framed"))
-        })
+        parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }
 

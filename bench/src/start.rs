@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use fileserver::{SendPath, ServeReport, StrategyKind};
+use fileserver_proto::Wire;
 use rustix::process::{Resource, getrlimit};
 
 use crate::account::Account;
@@ -28,6 +29,7 @@ pub(crate) struct Starter {
     root: PathBuf,
     cores: Vec<usize>,
     send_path: SendPath,
+    wire: Wire,
     account: Option<Account>,
     installed: Vec<Installed>,
     /// Of those that run already, by name.
@@ -97,6 +99,7 @@ impl Starter {
             root: root.to_owned(),
             cores: cores.to_owned(),
             send_path: plan.send_path,
+            wire: plan.wire,
             account,
             installed: plan.against.iter().filter_map(|peer| peer.find()).collect(),
             addresses,
@@ -167,6 +170,9 @@ impl Starter {
         usual("--on-conflict", "overwrite");
         usual("--durability", "none");
         usual("--send-path", self.send_path.name());
+        if self.wire == Wire::Text {
+            usual("--service", "echo");
+        }
         if kind == StrategyKind::Prefork {
             // As many as Apache gets, so that the two can be compared.
             let processes = Peer::places(connections).min(MOST_PROCESSES);
@@ -214,6 +220,7 @@ impl Starter {
         Ok(Launch {
             command,
             address: loopback(port),
+            wire: Wire::Http,
             log: dir.join("output.log"),
             own_log: Some(error_log),
             threads: peer.threads_when_ready(&placement),
@@ -226,7 +233,8 @@ impl Starter {
         let mut command = self.launcher();
         command.args(words);
         let log = self.fresh_folder()?.join("output.log");
-        Ok(Launch { command, address: loopback(port), log, own_log: None, threads: 1 })
+        let (address, wire) = (loopback(port), self.wire);
+        Ok(Launch { command, address, wire, log, own_log: None, threads: 1 })
     }
 
     /// Starts others through this program, so that they end when it does.

@@ -58,7 +58,11 @@ impl TargetInfo {
 pub(crate) type Lacks = Vec<((Direction, ByteSize), String)>;
 
 /// Looks at a server that stands: what it supports, and which of the loads it can't bear.
-pub(crate) fn look(target: &Target, standing: &Standing, cells: &[Cell]) -> (Support, Lacks) {
+pub(crate) fn look(
+    target: &Target,
+    standing: &Standing,
+    cells: &[Cell],
+) -> (Option<Support>, Lacks) {
     let address = standing.address();
     let mut lacks = Lacks::new();
     let mut kept = None;
@@ -97,7 +101,23 @@ pub(crate) fn look(target: &Target, standing: &Standing, cells: &[Cell]) -> (Sup
             }
         }
     }
-    (Support { keep_alive: kept, ranges, upload }, lacks)
+    (Some(Support { keep_alive: kept, ranges, upload }), lacks)
+}
+
+/// The same where lines are to come back.
+pub(crate) fn lacks_of_echo(target: &Target, standing: &Standing, cells: &[Cell]) -> Lacks {
+    match target.kind() {
+        TargetKind::Peer => for_all(cells, "it speaks http only"),
+        _ if probe::echoes(standing.address()) => Lacks::new(),
+        TargetKind::Strategy | TargetKind::Twin | TargetKind::Command | TargetKind::Running => {
+            for_all(cells, "it does not send a line back as it is")
+        }
+    }
+}
+
+/// That none of the loads can be borne.
+pub(crate) fn for_all(cells: &[Cell], reason: &str) -> Lacks {
+    cells.iter().map(|cell| ((cell.direction, cell.size), reason.to_owned())).collect()
 }
 
 /// Why a load is not worth trying: what a server refuses, it does not do; what it gets wrong

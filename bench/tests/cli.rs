@@ -562,3 +562,88 @@ fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
     assert!(child.wait().unwrap().success(), "{stderr}");
     assert!(stderr.is_empty(), "{stderr}");
 }
+
+#[test]
+fn an_echo_is_measured_of_our_servers_and_of_a_given_one() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/labs/selector_server.py");
+    let given = format!("python=python3 '{}' {{port}}", script.display());
+    let ran = output(&[
+        "run",
+        "--plan",
+        &plan,
+        "--service",
+        "echo",
+        "--wire",
+        "text",
+        "--target",
+        &given,
+        "--strategies",
+        "selector",
+        "--connections",
+        "2",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("python"), "{stdout}");
+    let plan = fs::read_to_string(out.join("plan.toml")).unwrap();
+    assert!(plan.contains("wire = \"text\""), "{plan}");
+    for row in rows(&out) {
+        assert!(row.iter().any(|value| value == "ok"), "{row:?}");
+        assert!(row.iter().any(|value| value == "64"), "lines of 64 bytes: {row:?}");
+    }
+
+    for arguments in [
+        &["run", "--service", "echo", "--wire", "http"][..],
+        &["run", "--service", "files", "--wire", "text"],
+        &["run", "--service", "echo", "--direction", "upload"],
+        &["run", "--service", "echo", "--idle", "10"],
+    ] {
+        let said = refusal(arguments);
+        assert!(said.contains("echo"), "{arguments:?}: {said}");
+    }
+    assert!(refusal(&["run", "--wire", "smoke"]).contains("choose http, framed, or text"));
+}
+
+#[test]
+fn a_chat_is_measured_to_every_receiver() {
+    let scratch = Scratch::new();
+    let csv = scratch.path("chat.csv");
+    let ran = output(&[
+        "chat",
+        "--strategies",
+        "iterative,threaded,selector",
+        "--receivers",
+        "3,20",
+        "--rounds",
+        "1",
+        "--messages",
+        "5",
+        "--rate",
+        "100",
+        "--csv",
+        csv.to_str().unwrap(),
+    ]);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stderr.contains("skipped iterative: it serves one connection at a time"), "{stderr}");
+    assert!(stdout.contains("From one sender to 20 receivers, 5 lines of 64 bytes"), "{stdout}");
+    let mut reader = csv::Reader::from_path(&csv).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let value = |name: &str| &row[headers.iter().position(|column| column == name).unwrap()];
+        let receivers: u64 = value("receivers").parse().unwrap();
+        assert_eq!(value("deliveries"), (5 * receivers).to_string(), "{row:?}");
+        assert_eq!((value("outcome"), value("lost")), ("ok", "0"));
+        let [p50, max] = ["p50_us", "max_us"].map(|name| value(name).parse::<f64>().unwrap());
+        assert!(0.0 < p50 && p50 <= max, "{row:?}");
+    }
+    assert!(refusal(&["chat", "--strategies", "iterative"]).contains("no strategy is left"));
+    assert!(refusal(&["chat", "--rate", "0"]).contains("must be more than 0"));
+}

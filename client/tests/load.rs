@@ -67,6 +67,7 @@ of_each_engine! {
     an_upload_sends_the_content_under_the_connections_own_name
     an_upload_refused_while_it_is_sent_is_an_error_of_status
     the_framed_wire_is_measured_alike
+    lines_must_come_back_as_they_were
     what_cannot_work_is_refused_before_the_start
 }
 
@@ -580,6 +581,32 @@ fn the_framed_wire_is_measured_alike(engine: Engine) {
     assert_eq!(report.error_examples, ["\"full\""]);
 }
 
+fn lines_must_come_back_as_they_were(engine: Engine) {
+    let mut line = vec![0; 64];
+    Content::line_of_name("a.bin", 64).fill(0, &mut line);
+    let mock = Mock::start(move |peer| {
+        loop {
+            assert_eq!(peer.read_exact(64)?, line);
+            match peer.count() {
+                // In two pieces: an answer is whole where its line ends.
+                0..7 => {
+                    peer.stream.write_all(&line[..5])?;
+                    peer.stream.write_all(&line[5..])?;
+                }
+                7..9 => peer.stream.write_all(b"something else\r\n")?,
+                9..12 => peer.stream.write_all(&line.to_ascii_uppercase())?,
+                _ => return peer.wait_for_close(),
+            }
+        }
+    });
+    let files = vec![RequestFile { name: "a.bin".into(), size_bytes: 64, weight: 1.0 }];
+    let spec = LoadSpec { wire: Wire::Text, files, ..spec(engine, mock.address) };
+    let report = measure(&spec);
+    assert_eq!((report.requests, report.verified), (7, 7));
+    assert_eq!(report.body_bytes, 7 * 64);
+    assert_eq!(report.errors, ErrorCounts { length: 2, content: 3, ..no_errors() });
+}
+
 fn what_cannot_work_is_refused_before_the_start(engine: Engine) {
     let target = "127.0.0.1:1".parse().unwrap();
     let refused = |change: &dyn Fn(&mut LoadSpec)| {
@@ -601,7 +628,10 @@ fn what_cannot_work_is_refused_before_the_start(engine: Engine) {
         SpecError::Zero(_)
     ));
     assert!(matches!(refused(&|spec| spec.files.clear()), SpecError::NoFiles));
-    assert!(matches!(refused(&|spec| spec.wire = Wire::Text), SpecError::Wire("text")));
+    let upload = refused(&|spec| (spec.wire, spec.direction) = (Wire::Text, Direction::Upload));
+    assert!(matches!(upload, SpecError::TextUpload), "{upload}");
+    let line = refused(&|spec| (spec.wire, spec.files[0].size_bytes) = (Wire::Text, 1));
+    assert!(matches!(line, SpecError::Line { size_bytes: 1, least: 2, most: 4096 }), "{line}");
     let many = refused(&|spec| spec.connections = 1_000_000_000);
     assert!(matches!(many, SpecError::Descriptors { .. }), "{many}");
     let bad_name = refused(&|spec| {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args as ClapArgs, ValueEnum};
+use fileserver_proto::Wire;
 use loadgen::load::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadReport, LoadSpec, Pacing,
     RequestFile, RunError, ThinkTime, run as run_load,
@@ -28,10 +29,12 @@ use target::Target;
   client load http://127.0.0.1:8800/a.bin --rate 5000 --poisson --csv seconds.csv
   client load http://127.0.0.1:8800/a.bin --connections 1000 --think 100ms
   client load 127.0.0.1 8800 --file up.bin:65536 --upload --verify-every 0
+  client load 127.0.0.1 65432 --wire text --file line:64
 
 Files given as NAME:SIZE are expected to hold the generated content of that name, as `bench`
 writes it; give --verify-every 0 for any other. A file given in a URL is asked for once to learn
-its length, and only its length is checked.")]
+its length, and only its length is checked. Over the wire text the server is an echo server: each
+request is a line of that size (64 bytes by default), and its answer must be the same line.")]
 pub(crate) struct Args {
     /// A URL (http://HOST:PORT/NAME), or HOST followed by PORT
     target: String,
@@ -156,6 +159,9 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
             return Err(Failure::Usage(anyhow!(
                 "the URL names {path} and --file another: give one of them"
             )));
+        }
+        (None, true) if target.wire == Wire::Text => {
+            files.push(RequestFile { name: "line".to_owned(), size_bytes: 64, weight: 1.0 });
         }
         (None, true) => {
             return Err(Failure::Usage(anyhow!(

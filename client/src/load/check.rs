@@ -6,11 +6,14 @@ use fileserver_proto::Wire;
 use rustix::process::{Resource, getrlimit};
 
 use super::worker::SPIN_NS;
-use super::{Arrival, ConnectionUse, LoadSpec, SpecError, ThinkTime};
+use super::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkTime};
 
 /// Descriptors beside the connections: standard streams, the executable's own, and per thread a
 /// selector and a timer.
 const DESCRIPTORS_APART: u64 = 32;
+
+/// A line has its end at least, and no server takes longer ones whole.
+const LINE_BYTES: std::ops::RangeInclusive<u64> = 2..=4096;
 
 impl LoadSpec {
     /// Looks for what would make the load fail: zeros, no files, a wire that carries no load, and
@@ -21,11 +24,21 @@ impl LoadSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         self.check_numbers()?;
         if self.wire == Wire::Text {
-            return Err(SpecError::Wire(self.wire.name()));
+            self.check_lines()?;
         }
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         self.check_descriptors(open_descriptors(), limit)?;
         self.check_ports(local_ports())
+    }
+
+    fn check_lines(&self) -> Result<(), SpecError> {
+        if self.direction == Direction::Upload {
+            return Err(SpecError::TextUpload);
+        }
+        let sizes = self.files.iter().map(|file| file.size_bytes);
+        sizes.into_iter().find(|size| !LINE_BYTES.contains(size)).map_or(Ok(()), |size_bytes| {
+            Err(SpecError::Line { size_bytes, least: *LINE_BYTES.start(), most: *LINE_BYTES.end() })
+        })
     }
 
     fn check_numbers(&self) -> Result<(), SpecError> {
@@ -152,6 +165,15 @@ mod tests {
             timeout: Duration::from_secs(1),
             verify_every: 0,
             seed: 0,
+        }
+    }
+
+    #[test]
+    fn lines_are_neither_too_short_nor_too_long() {
+        for (size_bytes, is_right) in [(1, false), (2, true), (4096, true), (4097, false)] {
+            let mut spec = LoadSpec { wire: Wire::Text, ..spec("127.0.0.1:1", 1) };
+            spec.files[0].size_bytes = size_bytes;
+            assert_eq!(spec.check_lines().is_ok(), is_right, "{size_bytes}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
 use fileserver_proto::wire::framed::{OK, SAVED};
 
@@ -87,7 +88,7 @@ pub(super) enum Step {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(wire: fileserver_proto::Wire, heads: &'a [UploadHead]) -> Self {
+    pub(super) fn new(wire: Wire, heads: &'a [UploadHead]) -> Self {
         Self {
             is_open: false,
             phase: Phase::Closed,
@@ -110,7 +111,10 @@ impl<'a> Connection<'a> {
                 fault: None,
                 replies: 0,
             },
-            reader: ReplyReader::new(wire),
+            reader: match wire {
+                Wire::Text => ReplyReader::of_lines(),
+                Wire::Framed | Wire::Http => ReplyReader::new(wire),
+            },
             heads,
         }
     }

@@ -90,7 +90,10 @@ impl Catalogue {
     }
 
     fn prepare(&self, file: &RequestFile, prepare_body: bool) -> Result<PreparedFile, SpecError> {
-        let content = Content::of_name(&file.name);
+        let content = match self.wire {
+            Wire::Text => Content::line_of_name(&file.name, file.size_bytes),
+            Wire::Framed | Wire::Http => Content::of_name(&file.name),
+        };
         let mut request = Vec::new();
         if !self.upload {
             match self.wire {
@@ -98,7 +101,10 @@ impl Catalogue {
                 Wire::Http => {
                     http::get(&target(&file.name), &self.host, self.keep_alive, &mut request);
                 }
-                Wire::Text => return Err(SpecError::Wire(self.wire.name())),
+                Wire::Text => {
+                    request.resize(file.size_bytes as usize, 0);
+                    content.fill(0, &mut request);
+                }
             }
         }
         let body = prepare_body.then(|| {
@@ -125,7 +131,7 @@ impl Catalogue {
                 http::put(&target, &self.host, file.size_bytes, self.keep_alive, &mut bytes);
                 bytes.len()
             }
-            Wire::Text => return Err(SpecError::Wire(self.wire.name())),
+            Wire::Text => return Err(SpecError::TextUpload),
         };
         Ok(UploadHead { bytes, announced })
     }

@@ -12,7 +12,8 @@ use super::EngineChoice;
 pub struct LoadSpec {
     /// The server.
     pub target: SocketAddr,
-    /// The wire to speak: `framed` or `http`.
+    /// The wire to speak. Over `text` the server is an echo server: each request is a line of the
+    /// file's size, and its answer the same line.
     pub wire: Wire,
     /// Which way the files travel.
     pub direction: Direction,
@@ -132,9 +133,21 @@ pub enum SpecError {
         /// What is wrong with it.
         source: fileserver_proto::NameError,
     },
-    /// The wire cannot be used for load.
-    #[error("no load over the {0} wire: use http or framed")]
-    Wire(&'static str),
+    /// The text wire takes no uploads.
+    #[error("no uploads over the text wire: use http or framed")]
+    TextUpload,
+    /// A line of the text wire is too short or too long.
+    #[error(
+        "a line of {size_bytes} bytes cannot be sent: choose {least} to {most}, its end included"
+    )]
+    Line {
+        /// Its length.
+        size_bytes: u64,
+        /// The least length.
+        least: u64,
+        /// The greatest.
+        most: u64,
+    },
     /// The kernel refuses the engine.
     #[error("the kernel refuses io_uring ({0}): use the engine epoll, or auto")]
     Engine(std::io::Error),

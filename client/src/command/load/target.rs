@@ -45,10 +45,11 @@ impl Target {
                 return Err(usage("give http://HOST:PORT/NAME, or HOST and PORT"));
             }
         };
-        if path.is_some() && wire == Some(WireArg::Framed) {
-            return Err(usage(
-                "a URL is asked for over http: give HOST and PORT with --wire framed",
-            ));
+        if let (Some(_), Some(wire @ (WireArg::Framed | WireArg::Text))) = (&path, wire) {
+            let wire = Wire::from(wire).name();
+            return Err(usage(&format!(
+                "a URL is asked for over http: give HOST and PORT with --wire {wire}"
+            )));
         }
         let wire = match (wire, &path) {
             (Some(wire), _) => wire.into(),
