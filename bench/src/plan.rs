@@ -393,7 +393,7 @@ mod tests {
             ("rounds = 3", "rounds = -3", "p.toml, line 4: rounds: "),
             ("\"selector\"", "\"epoll\"", "p.toml, line 3: strategies: unknown strategy 'epoll'"),
             ("\"mirrored\"", "\"sorted\"", "p.toml, line 5: order: unknown variant `sorted`"),
-            ("\"http\"", "\"text\"", "p.toml, line 6: wire: "),
+            ("\"http\"", "\"smoke\"", "p.toml, line 6: wire: "),
             ("rounds = 3", "rounds = ", "p.toml, line 4: "),
         ] {
             assert!(good.contains(from), "{good}");
@@ -430,6 +430,7 @@ mod tests {
             idle: Some(vec![0, 9]),
             slow_readers: Some(vec![1]),
             slow_senders: Some(vec![2]),
+            wire: Some(Wire::Framed),
             send_path: Some(SendPath::Copy),
             engine: Some(EngineChoice::Only(Engine::Epoll)),
             warm_up: Some(Duration::from_millis(30)),
