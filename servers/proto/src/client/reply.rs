@@ -28,6 +28,36 @@ pub struct ReplyReader {
     is_head_only: bool,
     /// On the text wire: every line is a reply.
     by_lines: bool,
+    known: KnownHead,
+}
+
+/// The last http head that was simple, to recognise it by comparing: the replies that a client
+/// gets over one connection mostly begin alike.
+#[derive(Debug, Default)]
+struct KnownHead {
+    bytes: Vec<u8>,
+    /// What it says, where there is one. It tells no location, and the body's length.
+    head: Option<ReplyHead>,
+}
+
+impl KnownHead {
+    const MAX_BYTES: usize = 512;
+
+    /// What the head at the front says, if it is this one.
+    #[inline]
+    fn recognise(&self, input: &[u8]) -> Option<ReplyHead> {
+        let head = self.head?;
+        input.starts_with(&self.bytes).then_some(head)
+    }
+
+    fn remember(&mut self, bytes: &[u8], head: ReplyHead) {
+        self.head = None;
+        if bytes.len() <= Self::MAX_BYTES {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(bytes);
+            self.head = Some(head);
+        }
+    }
 }
 
 /// What the bytes mean.
@@ -119,6 +149,7 @@ impl ReplyReader {
             kept: None,
             is_head_only: false,
             by_lines: false,
+            known: KnownHead::default(),
         };
         reader.reset();
         reader
@@ -256,6 +287,15 @@ impl ReplyReader {
                 return Ok(ReplyEvent::NeedMore);
             }
             let before = self.head.len();
+            if before == 0
+                && let Some(head) = self.known.recognise(input)
+            {
+                self.text.clear();
+                *input = &input[self.known.bytes.len()..];
+                let is_head_only = std::mem::take(&mut self.is_head_only);
+                self.state = counted(if is_head_only { 0 } else { head.body_bytes.unwrap_or(0) });
+                return Ok(ReplyEvent::Head(head));
+            }
             if before > 0 {
                 self.head.extend_from_slice(input);
             }
@@ -273,6 +313,11 @@ impl ReplyReader {
             if let Some(kept) = &mut self.kept {
                 kept.clear();
                 kept.extend_from_slice(&bytes[..used]);
+            } else if let Some((head, State::Counted(_) | State::Ended)) = &parsed
+                && self.wire == Wire::Http
+                && self.text.is_empty()
+            {
+                self.known.remember(&bytes[..used], *head);
             }
             // A head that was incomplete before ends within the bytes that have just been added.
             *input = &input[used - before..];
@@ -337,11 +382,15 @@ fn parse_framed(bytes: &[u8], text: &mut Vec<u8>) -> Result<Option<Parsed>, Repl
             text.clear();
             let kind = ReplyKind::Data;
             let head = ReplyHead { kind, body_bytes: Some(len), keep_alive: true };
-            let state = if len == 0 { State::Ended } else { State::Counted(len) };
-            Ok(Some((1 + width, Some((head, state)))))
+            Ok(Some((1 + width, Some((head, counted(len))))))
         }
         _ => Err(ReplyError::Malformed("an unknown framed message type")),
     }
+}
+
+/// Within a body of this length.
+fn counted(len: u64) -> State {
+    if len == 0 { State::Ended } else { State::Counted(len) }
 }
 
 /// Takes up to `len` bytes off the front.

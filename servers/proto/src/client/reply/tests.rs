@@ -178,6 +178,37 @@ fn http_that_can_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
+fn a_head_like_the_one_before_means_the_same_and_another_does_not() {
+    let counted = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+    let longer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\n";
+    let created = "HTTP/1.1 201 OK\r\nContent-Length: 0\r\nLocation: /a\r\n\r\n";
+    let empty = "HTTP/1.1 204 No\r\n\r\n";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let two = status(200, Some(2), true);
+    let replies = [
+        (counted, "ab", two, ""),
+        (counted, "cd", two, ""),
+        (longer, "ef", two, ""),
+        (created, "", status(201, Some(0), true), "/a"),
+        (created, "", status(201, Some(0), true), "/a"),
+        (counted, "gh", two, ""),
+        (empty, "", status(204, Some(0), true), ""),
+        (empty, "", status(204, Some(0), true), ""),
+        (chunked, "1\r\nx\r\n0\r\n\r\n", status(200, None, true), ""),
+        (chunked, "0\r\n\r\n", status(200, None, true), ""),
+    ];
+    let bytes: String = replies.iter().flat_map(|(head, body, ..)| [*head, *body]).collect();
+    let seen = read_in_every_way(Wire::Http, bytes.as_bytes()).unwrap();
+    assert_eq!(seen.len(), replies.len());
+    for (seen, (head, body, told, text)) in seen.iter().zip(replies) {
+        assert_eq!((seen.head, seen.text.as_str(), seen.ended), (told, text, true), "{head}");
+        if told.body_bytes.is_some() {
+            assert_eq!(seen.body, body.as_bytes(), "{head}");
+        }
+    }
+}
+
+#[test]
 fn an_endless_head_is_refused() {
     let mut reply = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
     reply.resize(MAX_HEAD_BYTES + 100, b'x');
