@@ -315,15 +315,16 @@ pub(super) enum Busy {
 impl Drop for Ring<'_> {
     fn drop(&mut self) {
         self.submit();
-        for _ in 0..ENDING_STEPS {
-            // Nothing to cancel is an error of the call, and no matter.
-            let _ = self.io.submitter().register_sync_cancel(None, CancelBuilder::any());
-            let wait = (self.in_flight > 0).then_some(ENDING_STEP);
+        for step in 0..ENDING_STEPS {
+            // What ends by itself is taken first.
+            let wait = (step > 0 && self.in_flight > 0).then_some(ENDING_STEP);
             let _ = self.submit_and_wait(wait);
             self.reap(drop);
-            if self.in_flight == 0 {
+            if step > 0 && self.in_flight == 0 {
                 break;
             }
+            // Nothing to cancel is an error of the call, and no matter.
+            let _ = self.io.submitter().register_sync_cancel(None, CancelBuilder::any());
         }
         // SAFETY: nothing of this is used again. The rings go first. The rest goes only if no
         // operation that uses it is in flight.
