@@ -315,16 +315,19 @@ pub(super) enum Busy {
 impl Drop for Ring<'_> {
     fn drop(&mut self) {
         self.submit();
-        for step in 0..ENDING_STEPS {
-            // What ends by itself is taken first.
-            let wait = (step > 0 && self.in_flight > 0).then_some(ENDING_STEP);
-            let _ = self.submit_and_wait(wait);
-            self.reap(drop);
-            if step > 0 && self.in_flight == 0 {
-                break;
+        for _ in 0..ENDING_STEPS {
+            // What ends by itself is taken first, as long as anything does.
+            let mut taken = 1;
+            while self.in_flight > 0 && taken > 0 {
+                let _ = self.submit_and_wait(Some(ENDING_STEP));
+                taken = 0;
+                self.reap(|_| taken += 1);
             }
             // Nothing to cancel is an error of the call, and no matter.
             let _ = self.io.submitter().register_sync_cancel(None, CancelBuilder::any());
+            if self.in_flight == 0 {
+                break;
+            }
         }
         // SAFETY: nothing of this is used again. The rings go first. The rest goes only if no
         // operation that uses it is in flight.
