@@ -202,7 +202,7 @@ impl Pool<'_> {
         let ready: Vec<_> = watched[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
         for (worker, _) in self.workers.iter_mut().zip(&ready).filter(|(_, ready)| **ready) {
             worker.hear(self.console);
-            self.has_served |= worker.state == State::Idle;
+            self.has_served |= matches!(worker.state, State::Idle | State::Busy);
         }
         Ok(ready.contains(&true))
     }
