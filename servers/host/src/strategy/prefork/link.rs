@@ -80,6 +80,9 @@ impl Link {
                 }
             },
             Err(Errno::AGAIN) => None,
+            // It ended without having read an order. This is told once, ahead of what it had said,
+            // which is still there.
+            Err(Errno::CONNRESET) => self.hear(),
             Err(_) => Some(News::Gone),
         }
     }
@@ -182,5 +185,19 @@ mod tests {
         let (parent, theirs) = pair().unwrap();
         drop(parent);
         assert_eq!(Link::inherited(theirs).unwrap().wait_for_order(), None);
+    }
+
+    #[test]
+    fn the_last_words_of_one_that_ended_before_it_read_its_orders_are_heard() {
+        let (parent, theirs) = pair().unwrap();
+        let child = Link::inherited(theirs).unwrap();
+        let report = ServeReport { requests: 1, ..ServeReport::default() };
+        child.tell(News::Busy);
+        child.tell(News::Idle(report));
+        parent.order(Order::Drain);
+        drop(child);
+        assert_eq!(parent.hear(), Some(News::Busy));
+        assert_eq!(parent.hear(), Some(News::Idle(report)));
+        assert_eq!(parent.hear(), Some(News::Gone));
     }
 }
