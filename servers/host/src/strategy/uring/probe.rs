@@ -1,15 +1,27 @@
 //! Whether this system grants io_uring.
 
+use std::panic::resume_unwind;
+
 use rustix::io::Errno;
 
 use super::ring::Ring;
 use crate::strategy::Unavailable;
 
-/// Sets a ring up and gives it back.
+/// Sets a ring up and gives it back, on a thread of its own: some time later the kernel
+/// interrupts the thread that had a ring, and a `recv` with a timeout then fails with `EINTR`.
 pub(super) fn probe() -> Result<(), Unavailable> {
-    judge(|| match Ring::new(1)?.is_complete() {
-        true => Ok(()),
-        false => Err(Errno::OPNOTSUPP),
+    judge(|| {
+        let probed = std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .spawn_scoped(scope, || Ring::new(1).map(|ring| ring.is_complete()))
+                .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        match probed {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Errno::OPNOTSUPP),
+            Ok(Err(errno)) => Err(errno),
+            Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::AGAIN)),
+        }
     })
 }
 
@@ -41,7 +53,22 @@ fn judge(set_up: impl FnOnce() -> Result<(), Errno>) -> Result<(), Unavailable> 
 
 #[cfg(test)]
 mod tests {
+    use std::io::{ErrorKind, Read};
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn whoever_asks_is_not_interrupted_later() {
+        let (mut reader, _writer) = UnixStream::pair().unwrap();
+        reader.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        for _ in 0..20 {
+            let _ = probe();
+            let error = reader.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+    }
 
     #[test]
     fn a_refusal_names_its_cause_and_a_remedy() {
