@@ -251,7 +251,11 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
     let (endpoint, parent) = prefork::child::inherited()
         .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
     signals::survive_size_limit()?;
-    let store = Store::open_beside_others(root(args), store_options(args))?;
+    let store = if args.service.service.has_files() {
+        Store::open_beside_others(root(args), store_options(args))?
+    } else {
+        Store::without_files()?
+    };
     // How many there may be in all is the parent's business.
     let mut site = site(args, store, 1)?;
     if !args.quiet {
@@ -284,8 +288,12 @@ impl Server {
         let wanted = args.listen.unwrap_or(args.service.service.default_address());
         let endpoint = listen(wanted, args.limits.backlog)?;
         let address = endpoint.local_addr().context("cannot tell the address bound")?;
-        create_root(args.root.as_deref())?;
-        let store = Store::open(root(args), store_options(args))?;
+        let store = if args.service.service.has_files() {
+            create_root(args.root.as_deref())?;
+            Store::open(root(args), store_options(args))?
+        } else {
+            Store::without_files()?
+        };
         let mut site = site(args, store, max_connections)?;
         if !args.quiet {
             site.console = Console::on(io::stdout());

@@ -111,18 +111,21 @@ impl Store {
             .map_err(|errno| OpenStoreError::new(root, errno))?;
         // Proves that the folder may be searched and that the kernel knows openat2.
         open_beneath(&folder, ".", FOLDER).map_err(|errno| OpenStoreError::new(root, errno))?;
-        // A nameless temporary gets its name through /proc.
-        let unnamed = Path::new("/proc/self/fd").exists();
         temporary::remove_stale(folder.as_fd());
         partial::remove_abandoned(folder.as_fd());
-        let open_files = Arc::new(OpenFiles::new(Freshness::Lasts));
-        Ok(Self {
-            root: Arc::new(folder),
-            options,
-            open_files,
-            log_numbers: log::Numbers::default(),
-            unnamed,
-        })
+        Ok(Self::on(folder, options, Freshness::Lasts))
+    }
+
+    /// A store that has no folder, for services that have no files. Whatever it is asked for fails.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn without_files() -> Result<Self, OpenStoreError> {
+        // Something that no name can lie beneath.
+        let path = Path::new("/dev/null");
+        let nothing = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| OpenStoreError::new(path, errno))?;
+        Ok(Self::on(nothing, StoreOptions::default(), Freshness::Lasts))
     }
 
     /// Opens a folder that another process of the same server has opened. Nothing is tidied up.
@@ -134,19 +137,22 @@ impl Store {
     pub fn open_beside_others(root: &Path, options: StoreOptions) -> Result<Self, OpenStoreError> {
         let folder = rustix::fs::openat(CWD, root, FOLDER, Mode::empty())
             .map_err(|errno| OpenStoreError::new(root, errno))?;
-        let unnamed = Path::new("/proc/self/fd").exists();
         let freshness = match options.on_conflict {
             OnConflict::Overwrite => Freshness::IsAsked,
             OnConflict::Rename | OnConflict::Error => Freshness::Lasts,
         };
-        let open_files = Arc::new(OpenFiles::new(freshness));
-        Ok(Self {
-            root: Arc::new(folder),
+        Ok(Self::on(folder, options, freshness))
+    }
+
+    fn on(root: OwnedFd, options: StoreOptions, freshness: Freshness) -> Self {
+        Self {
+            root: Arc::new(root),
             options,
-            open_files,
+            open_files: Arc::new(OpenFiles::new(freshness)),
             log_numbers: log::Numbers::default(),
-            unnamed,
-        })
+            // A nameless temporary gets its name through /proc.
+            unnamed: Path::new("/proc/self/fd").exists(),
+        }
     }
 
     /// Opens a regular file for reading; a FIFO or device is refused, not waited for.

@@ -27,9 +27,9 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
     if service != ServiceChoice::Files {
         line("service", format!("{}: {}", service.name(), service.summary()));
     }
-    let root = args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT));
-    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    if matches!(service, ServiceChoice::Files | ServiceChoice::DateLog) {
+    if service.has_files() {
+        let root = args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT));
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         line("root", format!("{root:?}"));
     }
     if service == ServiceChoice::Files {

@@ -80,6 +80,11 @@ impl ServiceChoice {
         }
     }
 
+    /// Whether it has a folder of files.
+    pub fn has_files(self) -> bool {
+        matches!(self, Self::Files | Self::DateLog)
+    }
+
     /// Where it listens unless it is told.
     pub fn default_address(self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.default_port())

@@ -363,6 +363,17 @@ fn a_root_must_be_a_folder() {
 }
 
 #[test]
+fn a_store_without_files_refuses_everything() {
+    let store = Store::without_files().unwrap();
+    assert!(upload(&store, "a", b"").is_err());
+    assert!(upload(&store, "folder/a", b"").is_err());
+    assert!(store.create_upload(None, None).is_err());
+    assert!(store.create_partial(Some(&name("a")), 1).is_err());
+    assert!(store.open_download(&name("a")).is_err());
+    assert!(store.list().is_err());
+}
+
+#[test]
 fn the_root_is_opened_once() {
     let [(folder, store), _] = stores(StoreOptions::default());
     upload(&store, "a", b"kept").unwrap();

@@ -218,6 +218,29 @@ fn a_missing_root_is_created_and_only_a_named_one_is_mentioned() {
 }
 
 #[test]
+fn only_services_that_have_files_create_a_folder() {
+    for kind in StrategyKind::ALL.into_iter().filter(|kind| kind.availability().is_ok()) {
+        for (service, created) in [("echo", &[][..]), ("date-log", &["shared-files"])] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut child = server(&["--listen", "0", "--quiet", "--service", service])
+                .args(["--strategy", kind.name()])
+                .current_dir(folder.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+            let answer = Peer::connect(address).send("what time is it?\n").finish_sending().rest();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(!answer.is_empty(), "{kind:?} {service}");
+            assert_eq!(crate::server::on_disk(folder.path()), created, "{kind:?} {service}");
+        }
+    }
+}
+
+#[test]
 fn the_greeting_can_be_pasted() {
     for kind in StrategyKind::ALL {
         let mut server = Process::start(&["--strategy", kind.name()]);
