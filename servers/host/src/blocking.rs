@@ -318,8 +318,7 @@ pub(crate) fn drain_when_triggered(
     shutdown: &Shutdown,
 ) {
     let (endpoint, site, roster) = (endpoint.clone(), Arc::clone(site), Arc::clone(roster));
-    let request = shutdown.clone();
-    shutdown.on_trigger(move || {
+    shutdown.on_trigger(move |request| {
         endpoint.close();
         roster.begin_drain();
         site.gate.wake();

@@ -193,7 +193,7 @@ impl Reactor {
         let waker = Waker::new(poll.registry(), WAKER)?;
         let inbox = Arc::new(Inbox { arrivals: Mutex::new(Vec::new()), waker });
         let woken = Arc::clone(&inbox);
-        shutdown.on_trigger(move || woken.wake());
+        shutdown.on_trigger(move |_| woken.wake());
         let woken = Arc::clone(&inbox);
         let room = Waiter::new(move || woken.wake());
         Ok(Self {

@@ -13,8 +13,11 @@ pub struct Shutdown(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     triggered: AtomicU8,
-    callbacks: Mutex<Vec<Box<dyn Fn() + Send>>>,
+    callbacks: Mutex<Vec<Callback>>,
 }
+
+/// What is called at a trigger, with the request.
+type Callback = Box<dyn Fn(&Shutdown) + Send>;
 
 impl Shutdown {
     /// A request not yet made.
@@ -28,7 +31,7 @@ impl Shutdown {
         let before = self.0.triggered.load(Ordering::SeqCst);
         self.0.triggered.store(before.saturating_add(1), Ordering::SeqCst);
         for wake in callbacks.iter() {
-            wake();
+            wake(self);
         }
     }
 
@@ -43,11 +46,12 @@ impl Shutdown {
     }
 
     /// Has `wake` called at each trigger, and at once where it was triggered before: for waking
-    /// a thread that waits for something else.
-    pub fn on_trigger(&self, wake: impl Fn() + Send + 'static) {
+    /// a thread that waits for something else. It is called with the request, of which it must not
+    /// keep a clone: the two would keep each other, and all that `wake` holds, for ever.
+    pub fn on_trigger(&self, wake: impl Fn(&Self) + Send + 'static) {
         let mut callbacks = self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_triggered() {
-            wake();
+            wake(self);
         }
         callbacks.push(Box::new(wake));
     }
@@ -70,7 +74,7 @@ mod tests {
         let shutdown = Shutdown::new();
         let woken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&woken);
-        shutdown.on_trigger(move || {
+        shutdown.on_trigger(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
         });
         assert!(!shutdown.is_triggered());
@@ -87,7 +91,7 @@ mod tests {
         shutdown.trigger();
         let woken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&woken);
-        shutdown.on_trigger(move || {
+        shutdown.on_trigger(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
         });
         assert_eq!(woken.load(Ordering::SeqCst), 1);

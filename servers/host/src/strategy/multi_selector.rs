@@ -91,7 +91,7 @@ fn deal(
     inboxes: &[Arc<Inbox>],
 ) -> io::Result<()> {
     let closing = endpoint.clone();
-    shutdown.on_trigger(move || closing.close());
+    shutdown.on_trigger(move |_| closing.close());
     let mut next = inboxes.iter().cycle();
     accept_each(endpoint, site, shutdown, SocketFlags::NONBLOCK, |socket, ticket| {
         if let Some(inbox) = next.next() {

@@ -85,7 +85,7 @@ impl Strategy for Prefork {
         };
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (closing, woken) = (endpoint.clone(), Arc::clone(&wake));
-        shutdown.on_trigger(move || {
+        shutdown.on_trigger(move |_| {
             // Of the socket that all share: whoever waits in accept returns.
             closing.close();
             // Fails only where it is awake already.
@@ -310,6 +310,10 @@ impl Worker {
                 Some(News::Gone) => {
                     // Its connection went with it.
                     if self.state == State::Busy {
+                        tracing::error!(
+                            "process {} ended while it served a connection; the others go on",
+                            self.process.id(),
+                        );
                         self.report.connections += 1;
                         self.report.panics += 1;
                     }

@@ -310,7 +310,7 @@ impl<'s> Dispatcher<'s> {
             waker,
         });
         let woken = Arc::clone(&shared);
-        shutdown.on_trigger(move || woken.wake());
+        shutdown.on_trigger(move |_| woken.wake());
         Ok(Self {
             endpoint,
             shutdown,

@@ -61,8 +61,8 @@ impl Strategy for Tokio {
             acceptor: Arc::new(Notify::new()),
             exhausted: AtomicBool::new(false),
         });
-        let (closing, drained, request) = (endpoint.clone(), Arc::clone(&shared), shutdown.clone());
-        shutdown.on_trigger(move || {
+        let (closing, drained) = (endpoint.clone(), Arc::clone(&shared));
+        shutdown.on_trigger(move |request| {
             closing.close();
             drained.enter(if request.is_urgent() { phase::OVER } else { phase::DRAINING });
             drained.acceptor.notify_one();

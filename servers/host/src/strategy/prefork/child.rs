@@ -53,9 +53,8 @@ impl Parent {
 pub(crate) fn serve(endpoint: &Endpoint, site: &Arc<Site>, parent: Parent) -> io::Result<()> {
     let shutdown = Shutdown::new();
     let roster = Arc::new(Roster::default());
-    let (connections, request, its_site) =
-        (Arc::clone(&roster), shutdown.clone(), Arc::clone(site));
-    shutdown.on_trigger(move || {
+    let (connections, its_site) = (Arc::clone(&roster), Arc::clone(site));
+    shutdown.on_trigger(move |request| {
         connections.begin_drain();
         if request.is_urgent() {
             connections.end_all(&its_site);

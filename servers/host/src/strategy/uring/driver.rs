@@ -57,7 +57,7 @@ impl Driver {
             .map_err(|errno| io::Error::other(probe::explain(errno)))?;
         let calls = Arc::new(Calls::new()?);
         let woken = Arc::clone(&calls);
-        shutdown.on_trigger(move || woken.wake());
+        shutdown.on_trigger(move |_| woken.wake());
         let woken = Arc::clone(&calls);
         let room = Waiter::new(move || woken.wake());
         Ok(Self {
