@@ -215,6 +215,8 @@ fn nonsense_on_the_console_is_answered_and_the_next_request_works() {
 fn a_console_survives_its_connection_but_needs_a_server_to_begin() {
     let once = Mock::start(|peer| {
         peer.read_exact(3 + 2)?;
+        // Corked, so that the answer and the end of the connection arrive as one.
+        rustix::net::sockopt::set_tcp_cork(&peer.stream, true)?;
         peer.stream.write_all(b"\x01\x00\x02hi")
     });
     let local = tempfile::tempdir().unwrap();

@@ -210,27 +210,10 @@ impl Process {
             fs::read_to_string(path).is_ok_and(|function| function.contains("accept"))
         };
         // In this order: what was accepted before the first look is over at the second.
-        while self.has_connections() || !self.children().iter().all(waits) {
+        while has_connections(self.address) || !self.children().iter().all(waits) {
             assert!(begun.elapsed() < PATIENCE, "connections stay open");
             std::thread::sleep(Duration::from_millis(2));
         }
-    }
-
-    /// Whether it has connections, be they accepted or not.
-    fn has_connections(&self) -> bool {
-        const LISTEN: &str = "0A";
-        let SocketAddr::V4(address) = self.address else { panic!("tests use IPv4") };
-        let local =
-            format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
-        let table = fs::read_to_string("/proc/net/tcp").unwrap();
-        table.lines().skip(1).any(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let [_, of, _, state, queues, _, _, _, _, inode, ..] = fields[..] else { return false };
-            // Of the listening socket, this is how many wait to be accepted. A connection without
-            // an inode is one that the kernel alone still has to do with.
-            let waiting = queues.rsplit(':').next().is_some_and(|queue| queue != "00000000");
-            of == local && if state == LISTEN { waiting } else { inode != "0" }
-        })
     }
 
     fn proc(&self, what: &str) -> PathBuf {
@@ -247,4 +230,20 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a server of this process or another has connections, be they accepted or not.
+pub(crate) fn has_connections(address: SocketAddr) -> bool {
+    const LISTEN: &str = "0A";
+    let SocketAddr::V4(address) = address else { panic!("tests use IPv4") };
+    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().skip(1).any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [_, of, _, state, queues, _, _, _, _, inode, ..] = fields[..] else { return false };
+        // Of the listening socket, this is how many wait to be accepted. A connection without
+        // an inode is one that the kernel alone still has to do with.
+        let waiting = queues.rsplit(':').next().is_some_and(|queue| queue != "00000000");
+        of == local && if state == LISTEN { waiting } else { inode != "0" }
+    })
 }

@@ -1,6 +1,7 @@
 //! Who gets a turn, and how many threads it takes.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fileserver::StrategyKind;
@@ -35,13 +36,15 @@ pub(crate) fn many_keep_alive_clients_all_make_progress(kind: StrategyKind) {
         }
     }
     // and with some that never pause while another only now and then has a request.
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also when an assertion fails: the scope waits for all of them.
+        let _stopped = StopOnDrop(&stop);
         let mut occasional = peers.pop().unwrap();
         for mut peer in peers {
             let (stop, content) = (&stop, &content);
             scope.spawn(move || {
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     for _ in 0..8 {
                         peer.send(http_get("file"));
                     }
@@ -54,9 +57,16 @@ pub(crate) fn many_keep_alive_clients_all_make_progress(kind: StrategyKind) {
         for _ in 0..10 {
             assert!(occasional.get("file") == content);
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     server.stop();
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn a_large_transfer_does_not_starve_small_ones(kind: StrategyKind) {

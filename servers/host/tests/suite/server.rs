@@ -16,7 +16,7 @@ use fileserver_proto::{Service, Settings, Timeouts, Transform, Wire, WirePin};
 use tempfile::TempDir;
 
 use crate::peer::Peer;
-use crate::process::{PATIENCE, Process};
+use crate::process::{PATIENCE, Process, has_connections};
 
 /// A server on a free port with a folder of its own; ended when dropped.
 pub(crate) enum Server {
@@ -176,7 +176,8 @@ impl Server {
             StrategyKind::Prefork => unreachable!("it has processes of its own"),
         };
         let begun = Instant::now();
-        while server.site.gate.open() > places {
+        // The place of the connection to come may not be held yet: the sockets tell as well.
+        while has_connections(server.address) || server.site.gate.open() > places {
             let open = server.site.gate.open();
             assert!(begun.elapsed() < PATIENCE, "{open} connections stay open");
             std::thread::sleep(Duration::from_millis(2));
@@ -206,18 +207,19 @@ impl Server {
 
     /// Drains the server and checks that no connection ended by a panic.
     pub(crate) fn stop(self) -> ServeReport {
-        let report = match self {
+        let (report, stderr): (ServeReport, _) = match self {
             Self::Within(mut server) => {
                 server.shutdown.trigger();
-                server.serving.take().unwrap().join().unwrap().unwrap()
+                (server.serving.take().unwrap().join().unwrap().unwrap(), String::new())
             }
             Self::Beside(mut process) => {
                 process.terminate();
-                assert_eq!(process.wait().code(), Some(0));
-                process.rest_of_stdout().parse().unwrap()
+                let (status, stderr) = (process.wait(), process.stderr());
+                assert_eq!(status.code(), Some(0), "{stderr}");
+                (process.rest_of_stdout().parse().unwrap(), stderr)
             }
         };
-        assert_eq!((report.panics, report.refused), (0, 0), "{report:?}");
+        assert_eq!((report.panics, report.refused), (0, 0), "{report:?} {stderr}");
         report
     }
 }
