@@ -14,7 +14,7 @@ use rustix::net::SocketFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use slab::Slab;
 
-use crate::connection::{Attempt, Connection, Pace, Step, Wait};
+use crate::connection::{Attempt, Connection, LONE_UPLOAD_BYTES, Pace, Step, Wait};
 use crate::endpoint::{AcceptError, Endpoint};
 use crate::gate::Ticket;
 use crate::sending::LONE_STEP_BYTES;
@@ -141,6 +141,7 @@ impl<'c> BlockingPace<'c> {
 
 impl Pace for BlockingPace<'_> {
     const STEP_BYTES: u64 = LONE_STEP_BYTES;
+    const UPLOAD_BYTES: usize = LONE_UPLOAD_BYTES;
 
     fn now(&mut self) -> Now {
         self.now = now();

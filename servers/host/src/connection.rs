@@ -29,6 +29,9 @@ pub(crate) use local::SocketAction;
 
 /// Room for received bytes: larger pieces mean fewer system calls for an upload.
 const INPUT_BYTES: usize = 128 << 10;
+/// The same for an upload that a thread has to itself, and need not stop for others. With the one
+/// thread of `selector` it drives what was received out of the processor's cache.
+pub(crate) const LONE_UPLOAD_BYTES: usize = 256 << 10;
 /// Room for composed bytes: a head and a small file.
 pub(crate) const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
 /// Other members' messages are gathered up to this size before they are sent.
@@ -86,6 +89,8 @@ pub(crate) enum Wait {
 pub(crate) trait Pace {
     /// The most of a file that one step sends.
     const STEP_BYTES: u64 = STEP_BYTES;
+    /// Room for what one step receives of an upload.
+    const UPLOAD_BYTES: usize = INPUT_BYTES;
 
     /// The present, asked for when an action is done.
     fn now(&mut self) -> Now;
@@ -260,7 +265,7 @@ impl Connection {
                     Attempt::Skip => return Step::Blocked(Wait::Inbound),
                 };
                 if self.local.upload.is_some() {
-                    io.input.reserve(INPUT_BYTES - io.input.len().min(INPUT_BYTES));
+                    io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
                 }
                 let room = io.input.spare();
                 let room_bytes = room.len();

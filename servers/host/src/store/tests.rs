@@ -456,3 +456,24 @@ fn an_abandoned_resumable_upload_is_removed_at_the_next_start() {
     assert!(store.open_partial(new).is_ok());
     assert_eq!(on_disk(folder.path()).len(), 2);
 }
+
+#[test]
+fn space_is_reserved_in_pieces_and_nothing_of_it_is_seen() {
+    const MIB: u64 = 1 << 20;
+    for (folder, store) in stores(StoreOptions::default()) {
+        let mut upload = store.create_upload(Some(&name("a")), Some(40 * MIB)).unwrap();
+        let piece = vec![7; MIB as usize];
+        upload.write(&piece).unwrap();
+        let (len, space) = upload.extent();
+        assert_eq!(len, MIB);
+        // A file system that reserves nothing is none that this can be seen on.
+        assert!(space <= 17 * MIB, "{space} bytes are held for the 1 MiB that came");
+        for _ in 1..40 {
+            upload.write(&piece).unwrap();
+        }
+        upload.commit(None).unwrap();
+        let metadata = fs::metadata(folder.path().join("a")).unwrap();
+        assert_eq!(metadata.len(), 40 * MIB);
+        assert!(content(&store, "a").iter().all(|byte| *byte == 7));
+    }
+}

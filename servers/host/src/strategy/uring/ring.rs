@@ -357,9 +357,15 @@ impl Ring {
     pub(super) fn wait(&mut self, at_most: Option<Duration>) -> io::Result<()> {
         while let Some(entry) = self.delayed.pop() {
             // SAFETY: whoever delayed it has seen to its memory.
+            if unsafe { self.try_push(&entry) } {
+                continue;
+            }
+            self.submit()?;
+            // SAFETY: as above.
             if unsafe { !self.try_push(&entry) } {
+                // The kernel takes no more before its completions are taken in.
                 self.delayed.push(entry);
-                self.submit()?;
+                break;
             }
         }
         let submitter = self.ring.submitter();
