@@ -2,8 +2,8 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -58,6 +58,7 @@ of_each_engine! {
     a_dead_server_is_counted_but_not_hammered
     a_delay_of_the_server_is_in_every_latency
     latencies_agree_with_what_the_server_recorded_itself
+    long_replies_to_all_connections_at_once_arrive_whole
     a_new_connection_per_request_is_one
     think_time_separates_requests
     an_open_loop_counts_every_arrival
@@ -195,6 +196,41 @@ fn more_threads_than_connections_do_no_harm(engine: Engine) {
     let mock = answers(10, ok(&body()));
     let report = measure(&LoadSpec { connections: 2, threads: 9, ..spec(engine, mock.address) });
     assert_eq!((report.requests, report.connections_opened), (10, 2));
+}
+
+/// More than an engine has memory to receive into.
+fn long_replies_to_all_connections_at_once_arrive_whole(engine: Engine) {
+    const CONNECTIONS: usize = 40;
+    const LONG: usize = 300_000;
+    let mut body = vec![0; LONG];
+    Content::of_name("a.bin").fill(0, &mut body);
+    let (reply, all_asked) = (ok(&body), Barrier::new(CONNECTIONS));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (done, asked_again) = (stop.clone(), AtomicUsize::new(0));
+    let mock = Mock::start(move |peer| {
+        peer.read_http_head()?;
+        all_asked.wait();
+        peer.stream.write_all(&reply)?;
+        peer.read_http_head()?;
+        if asked_again.fetch_add(1, Ordering::Relaxed) + 1 == CONNECTIONS {
+            done.store(true, Ordering::Relaxed);
+        }
+        peer.wait_for_close()
+    });
+    let file = RequestFile { name: "a.bin".into(), size_bytes: LONG as u64, weight: 1.0 };
+    let report = run(
+        &LoadSpec {
+            files: vec![file],
+            connections: CONNECTIONS,
+            duration: Duration::from_secs(60),
+            ..spec(engine, mock.address)
+        },
+        &stop,
+        None,
+    )
+    .unwrap();
+    assert_eq!((report.requests, report.verified), (CONNECTIONS as u64, CONNECTIONS as u64));
+    assert_eq!(report.errors, no_errors());
 }
 
 fn wrong_lengths_are_errors_of_length(engine: Engine) {

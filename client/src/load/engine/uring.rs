@@ -24,10 +24,11 @@ use super::{Body, EngineSetup, Event, Piece, SEND_BYTES, Sent, Sockets, socket};
 use buffers::{Buffers, Filled};
 use ring::{Busy, Completion, Kind, MAX_SOCKETS, Ring, Tag};
 
-/// Memory to receive into, at most, unless that would be too few buffers.
-const RECEIVE_BYTES: usize = 1 << 20;
-const FEWEST_BUFFERS: usize = 16;
-const BUFFER_BYTES: std::ops::RangeInclusive<usize> = 2 << 10..=64 << 10;
+/// Memory to receive into, about. The kernel fills the buffers in turn, so all of them are in use:
+/// together they should stay in the core's own cache, which is mostly of 1 MiB.
+const RECEIVE_BYTES: usize = 512 << 10;
+const FEWEST_BUFFERS: usize = 4;
+const BUFFER_BYTES: std::ops::RangeInclusive<usize> = 2 << 10..=128 << 10;
 /// Memory for content that is made while it is sent, at most, unless blocks would be too small.
 const BLOCKS_BYTES: usize = 64 << 20;
 const SMALLEST_BLOCK_BYTES: usize = 4 << 10;
@@ -60,6 +61,10 @@ pub(in super::super) struct UringSockets<'a> {
     lent: Option<Filled>,
     /// The socket that the last event left without an operation that receives.
     to_receive: Option<Tag>,
+    /// Sockets that had something to be received when no buffer was left, in order.
+    starved: VecDeque<Tag>,
+    /// How many buffers there are.
+    buffers: usize,
     reaped_ns: u64,
 }
 
@@ -69,6 +74,7 @@ struct Slot {
     /// Counts the descriptors, so that a completion of an earlier one is recognised.
     generation: u16,
     connecting: bool,
+    /// An operation receives, or will as soon as there is a buffer.
     receiving: bool,
     /// A send is under way whose completion is awaited.
     sending: bool,
@@ -85,12 +91,7 @@ impl UringSockets<'_> {
         }
         // A wait ends when its time has come, not when it suits the kernel.
         rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
-        let reply_bytes = usize::try_from(setup.reply_bytes).unwrap_or(usize::MAX);
-        let bytes_each = reply_bytes
-            .clamp(*BUFFER_BYTES.start(), *BUFFER_BYTES.end())
-            .next_multiple_of(*BUFFER_BYTES.start());
-        let fitting = (RECEIVE_BYTES / bytes_each).max(FEWEST_BUFFERS);
-        let number = fitting.min(2 * setup.sockets).max(FEWEST_BUFFERS).next_power_of_two();
+        let (number, bytes_each) = buffers_for(setup.reply_bytes, setup.sockets);
         let completions = (2 * setup.sockets).clamp(FEWEST_COMPLETIONS, MOST_COMPLETIONS);
         let block_bytes = if setup.makes_content {
             (BLOCKS_BYTES / setup.sockets).clamp(SMALLEST_BLOCK_BYTES, SEND_BYTES)
@@ -108,6 +109,8 @@ impl UringSockets<'_> {
             received: VecDeque::with_capacity(completions),
             lent: None,
             to_receive: None,
+            starved: VecDeque::with_capacity(setup.sockets),
+            buffers: number,
             reaped_ns: now_ns(),
         })
     }
@@ -125,6 +128,18 @@ impl UringSockets<'_> {
             self.ring.receive_repeatedly(fd.as_raw_fd(), tag);
         } else {
             self.ring.receive_once(fd.as_raw_fd(), tag);
+        }
+    }
+
+    /// Lets sockets receive that found no buffer; fewer than there are buffers, as one may take
+    /// several. If all tried, most would fail again.
+    fn feed(&mut self) {
+        for _ in 0..self.starved.len().min(self.buffers / 2) {
+            if let Some(tag) = self.starved.pop_front()
+                && self.is_current(tag)
+            {
+                self.receive(tag);
+            }
         }
     }
 
@@ -156,6 +171,16 @@ impl UringSockets<'_> {
             Kind::Receive | Kind::Ignored => None,
         }
     }
+}
+
+/// How many buffers to receive into, and of which size: few that are large for long replies, one
+/// for each reply at least for short ones.
+fn buffers_for(reply_bytes: u64, sockets: usize) -> (usize, usize) {
+    let (smallest, largest) = (*BUFFER_BYTES.start(), *BUFFER_BYTES.end());
+    let bytes_each = usize::try_from(reply_bytes)
+        .map_or(largest, |bytes| bytes.clamp(smallest, largest).next_multiple_of(smallest));
+    let useful = (2 * sockets).max(FEWEST_BUFFERS);
+    ((RECEIVE_BYTES / bytes_each).min(useful).next_power_of_two(), bytes_each)
 }
 
 impl Drop for UringSockets<'_> {
@@ -237,8 +262,10 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
     }
 
     fn wait(&mut self, until_ns: u64) -> io::Result<()> {
-        let has_events = !self.others.is_empty() || !self.received.is_empty();
-        let left_ns = if has_events { 0 } else { until_ns.saturating_sub(now_ns()) };
+        self.feed();
+        let has_more =
+            !self.others.is_empty() || !self.received.is_empty() || !self.starved.is_empty();
+        let left_ns = if has_more { 0 } else { until_ns.saturating_sub(now_ns()) };
         let waited =
             self.ring.submit_and_wait((left_ns > 0).then_some(Duration::from_nanos(left_ns)));
         // Read once for all: every completion below was there by now.
@@ -290,7 +317,8 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
                 None => {}
             }
             if is_current && result == -rustix::io::Errno::NOBUFS.raw_os_error() {
-                self.receive(tag);
+                slot.receiving = true;
+                self.starved.push_back(tag);
             } else if is_current {
                 let end = if result == 0 {
                     Event::Closed
@@ -302,5 +330,29 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_hold_whole_replies_and_fit_a_core_s_cache() {
+        for (reply_bytes, sockets, buffers) in [
+            (0, 1, (4, 2 << 10)),
+            (2 << 10, 64, (128, 2 << 10)),
+            (2 << 10, 10_000, (256, 2 << 10)),
+            (17 << 10, 64, (32, 18 << 10)),
+            (65 << 10, 64, (8, 66 << 10)),
+            (1 << 20, 64, (4, 128 << 10)),
+            (u64::MAX, 1, (4, 128 << 10)),
+        ] {
+            assert_eq!(buffers_for(reply_bytes, sockets), buffers, "{reply_bytes} {sockets}");
+        }
+        for reply_bytes in (0..300 << 10).step_by(1000) {
+            let (number, bytes_each) = buffers_for(reply_bytes, 1_000);
+            assert!(number.is_power_of_two() && number * bytes_each < 1 << 20, "{reply_bytes}");
+        }
     }
 }
