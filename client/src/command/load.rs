@@ -126,10 +126,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
     let spec = spec(args, &target)?;
     let ran = live::watch(&spec, |progress| run_load(&spec, stop, progress));
-    let report = ran.map_err(|error| match error {
-        RunError::Spec(_) => Failure::Usage(error.into()),
-        RunError::System { .. } => Failure::Failed(error.into()),
-    })?;
+    let report = ran.map_err(failure)?;
     if let Some(file) = csv {
         write_seconds(file, &report).context("cannot write the --csv file")?;
     }
@@ -138,6 +135,14 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
     print(&table::of(&spec, &report))?;
     judge(&report)
+}
+
+/// What cannot be run as asked is another failure than what the system refuses meanwhile.
+fn failure(error: RunError) -> Failure {
+    match error {
+        RunError::Spec(_) => Failure::Usage(error.into()),
+        RunError::System { .. } => Failure::Failed(error.into()),
+    }
 }
 
 fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
@@ -302,6 +307,15 @@ mod tests {
         for text in ["", "s", "-1s", "1 s", "1x", "inf", "nan"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_engine_that_is_refused_is_a_load_that_cannot_be_run_as_asked() {
+        let refused = || std::io::Error::from_raw_os_error(1);
+        let engine = RunError::Spec(loadgen::load::SpecError::Engine(refused()));
+        assert!(matches!(failure(engine), Failure::Usage(_)));
+        let thread = RunError::System { what: "start a thread".to_owned(), source: refused() };
+        assert!(matches!(failure(thread), Failure::Failed(_)));
     }
 
     #[test]

@@ -54,13 +54,17 @@ impl EngineChoice {
     /// # Errors
     /// [`SpecError::Engine`] where the kernel refuses the only one allowed.
     pub fn resolve(self) -> Result<Engine, SpecError> {
+        self.resolve_by(uring::probe)
+    }
+
+    fn resolve_by(self, probe: impl FnOnce() -> io::Result<()>) -> Result<Engine, SpecError> {
         match self {
             Self::Only(Engine::Epoll) => Ok(Engine::Epoll),
-            Self::Only(Engine::Uring) => match uring::probe() {
+            Self::Only(Engine::Uring) => match probe() {
                 Ok(()) => Ok(Engine::Uring),
                 Err(source) => Err(SpecError::Engine(source)),
             },
-            Self::Auto => Ok(if uring::probe().is_ok() { Engine::Uring } else { Engine::Epoll }),
+            Self::Auto => Ok(if probe().is_ok() { Engine::Uring } else { Engine::Epoll }),
         }
     }
 }
@@ -172,4 +176,25 @@ fn socket(target: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<Socket> {
         socket.bind(&SocketAddr::V4(SocketAddrV4::new(source, 0)).into())?;
     }
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_to_who_insists_and_avoided_for_others() {
+        let refuse = || Err(rustix::io::Errno::PERM.into());
+        let insisting = EngineChoice::Only(Engine::Uring);
+        assert_eq!(EngineChoice::Auto.resolve_by(refuse).unwrap(), Engine::Epoll);
+        let refusal = insisting.resolve_by(refuse).unwrap_err().to_string();
+        for part in ["refuses io_uring", "not permitted", "epoll", "auto"] {
+            assert!(refusal.contains(part), "{refusal}");
+        }
+        for choice in [insisting, EngineChoice::Auto] {
+            assert_eq!(choice.resolve_by(|| Ok(())).unwrap(), Engine::Uring);
+        }
+        let unasked = || panic!("epoll needs nothing of io_uring");
+        assert_eq!(EngineChoice::Only(Engine::Epoll).resolve_by(unasked).unwrap(), Engine::Epoll);
+    }
 }
