@@ -1,20 +1,39 @@
 #!/bin/sh
-# Compares what a request costs this project's load generator and wrk: processor time (user +
-# system) per request against one and the same nginx, 1 KiB, 64 keep-alive connections.
+# Compares what a request costs this project's load generator, by each of its engines, and wrk:
+# processor time (user + system) per request against one and the same nginx, 64 keep-alive
+# connections.
 #
-#   scripts/compare-generators.sh [PAIRS] [SECONDS]
+#   scripts/compare-generators.sh [ROUNDS] [SECONDS] [BYTES] [GENERATOR...]
 #
-# nginx runs on core 0, the generators in turn (A B B A …) on core 1. Prints every run, the medians
-# and their ratio. Needs nginx, wrk, taskset and GNU time, and `cargo build --release -p loadgen`.
+# By default 5 rounds of 3 seconds, 1024 bytes, and the generators wrk, epoll and uring. nginx runs
+# on core 0, the generators in turn (A B C, C B A, …) on core 1. Prints every run (name, requests/s,
+# µs of processor time per request), the medians, and how each compares with the generator named
+# first: its requests per second of processor time, as a multiple. Only medians are compared, and
+# requests/s are the server's limit where nginx is busy all the time.
+# Needs nginx, taskset and GNU time, wrk unless it is left out, and
+# `cargo build --release -p loadgen`. PORT sets nginx's port.
 set -eu
 
-pairs=${1:-5}
+rounds=${1:-5}
 seconds=${2:-3}
+bytes=${3:-1024}
+if [ $# -gt 3 ]; then shift 3; else set -- wrk epoll uring; fi
+generators=$*
 port=${PORT:-28899}
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 client=${CARGO_TARGET_DIR:-$root/target}/release/client
 time=$(command -v time || echo /usr/bin/time)
-for tool in nginx wrk taskset "$client" "$time"; do
+tools="nginx taskset $time"
+backwards=
+for generator in $generators; do
+    case $generator in
+        wrk) tools="$tools wrk" ;;
+        epoll | uring | auto) tools="$tools $client" ;;
+        *) echo "unknown generator $generator: choose of wrk, epoll, uring, auto" >&2; exit 2 ;;
+    esac
+    backwards="$generator $backwards"
+done
+for tool in $tools; do
     command -v "$tool" >/dev/null || { echo "missing: $tool" >&2; exit 2; }
 done
 
@@ -22,7 +41,7 @@ work=$(mktemp -d)
 trap 'kill "$(cat "$work/pid")" 2>/dev/null || true; rm -rf "$work"' EXIT
 chmod 755 "$work"
 mkdir "$work/files" "$work/tmp"
-head -c 1024 /dev/zero >"$work/files/1k"
+head -c "$bytes" /dev/zero >"$work/files/file"
 cat >"$work/nginx.conf" <<CONF
 worker_processes 1;
 pid $work/pid;
@@ -36,28 +55,43 @@ http {
 }
 CONF
 taskset -c 0 nginx -e "$work/error.log" -c "$work/nginx.conf" -p "$work"
-url=http://127.0.0.1:$port/1k
+url=http://127.0.0.1:$port/file
 
-# Each prints its name, its requests, and its processor time per request in microseconds.
+# Prints its name, its requests per second, and its processor time per request in microseconds.
 run() {
-    case $1 in
-        client) set -- "$1" "$client" load "$url" --connections 64 --duration "${seconds}s" --warm-up 0s ;;
-        wrk) set -- "$1" wrk -t1 -c64 "-d${seconds}s" "$url" ;;
+    name=$1
+    case $name in
+        wrk) set -- wrk -t1 -c64 "-d${seconds}s" "$url" ;;
+        *) set -- "$client" load "$url" --engine "$name" --connections 64 \
+            --duration "${seconds}s" --warm-up 0s ;;
     esac
-    name=$1; shift
-    "$time" -f '%U %S' -o "$work/time" taskset -c 1 "$@" >"$work/out"
+    "$time" -f '%U %S' -o "$work/time" taskset -c 1 "$@" >"$work/out" || {
+        echo "$name failed:" >&2; cat "$work/out" "$work/time" >&2; exit 1; }
     requests=$(awk '$1 == "requests" { print $2 } $2 == "requests" && $3 == "in" { print $1 }' "$work/out")
-    awk -v name="$name" -v requests="$requests" \
-        '{ printf "%s %d %.3f\n", name, requests, ($1 + $2) * 1e6 / requests }' "$work/time"
+    awk -v name="$name" -v requests="$requests" -v seconds="$seconds" \
+        '{ printf "%s %.0f %.3f\n", name, requests / seconds, ($1 + $2) * 1e6 / requests }' "$work/time"
 }
 
-pair=0
-while [ "$pair" -lt "$pairs" ]; do
-    if [ $((pair % 2)) -eq 0 ]; then run client; run wrk; else run wrk; run client; fi
-    pair=$((pair + 1))
-done | tee "$work/runs"
+: >"$work/runs"
+round=0
+while [ "$round" -lt "$rounds" ]; do
+    order=$generators
+    [ $((round % 2)) -eq 0 ] || order=$backwards
+    for generator in $order; do
+        run "$generator" >"$work/run"
+        tee -a "$work/runs" <"$work/run"
+    done
+    round=$((round + 1))
+done
 
-median() { awk -v name="$1" '$1 == name { print $3 }' "$work/runs" | sort -n |
+# The median of column $2 of the runs of $1.
+median() { awk -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/runs" | sort -n |
     awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-awk -v client="$(median client)" -v wrk="$(median wrk)" 'BEGIN {
-    printf "median: client %.3f us, wrk %.3f us, ratio %.3f\n", client, wrk, client / wrk }'
+first=$1
+first_us=$(median "$first" 3)
+for generator in $generators; do
+    awk -v name="$generator" -v rate="$(median "$generator" 2)" -v us="$(median "$generator" 3)" \
+        -v first="$first" -v first_us="$first_us" 'BEGIN {
+        printf "median: %-5s %.0f requests/s, %.3f us per request, %.2f times %s\n", \
+            name, rate, us, first_us / us, first }'
+done
