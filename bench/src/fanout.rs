@@ -14,6 +14,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fileserver::StrategyKind;
+use nix::time::ClockId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
@@ -296,11 +297,11 @@ impl Bench {
     }
 }
 
-/// Processor time that a process has used, in user and kernel mode.
+/// Processor time that a process has used, in user and kernel mode, to the nanosecond (`stat`
+/// counts in ticks, of which a short trial has none).
 fn cpu_time(pid: u32) -> Option<Duration> {
-    let stat = procfs::process::Process::new(pid.cast_signed()).ok()?.stat().ok()?;
-    let seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
-    Some(Duration::from_secs_f64(seconds))
+    let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(pid.cast_signed())).ok()?;
+    Some(clock.now().ok()?.into())
 }
 
 /// Nanoseconds as microseconds with three decimals.

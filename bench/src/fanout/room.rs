@@ -17,6 +17,8 @@ const ARRIVAL_TIME: Duration = Duration::from_secs(5);
 /// Before the first line, so that nothing of the start is left over.
 const PAUSE: Duration = Duration::from_millis(50);
 const SLICE: Duration = Duration::from_millis(20);
+/// Longer latencies count as this: an hour.
+const LONGEST_NS: u64 = 3600 * 1_000_000_000;
 
 /// What is sent.
 #[derive(Debug)]
@@ -121,7 +123,7 @@ impl Room {
         stop: &AtomicBool,
     ) -> anyhow::Result<Deliveries> {
         let mut sender = self.sender.try_clone()?;
-        let mut latency_ns = Histogram::new(3)?;
+        let mut latency_ns = Histogram::new_with_bounds(1, LONGEST_NS, 3)?;
         let mut got = vec![0; pacing.messages as usize];
         let mut last_ns = vec![0; pacing.messages as usize];
         let zero = Instant::now();
@@ -273,6 +275,8 @@ fn due_of(line: &[u8]) -> Option<(u32, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -282,5 +286,37 @@ mod tests {
         assert!(line.ends_with(b".\r\n"));
         assert_eq!(due_of(&line), Some((7, 123_456)));
         assert_eq!(due_of(b"are you there?\r\n"), None);
+    }
+    /// A room that passes each line on to everyone else after a while.
+    fn slow_room(delay: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut sender = listener.accept().unwrap().0;
+            let mut others: Vec<TcpStream> = Vec::new();
+            others.push(listener.accept().unwrap().0);
+            others.push(listener.accept().unwrap().0);
+            let mut buffer = vec![0; 4096];
+            while let Ok(read @ 1..) = sender.read(&mut buffer) {
+                thread::sleep(delay);
+                for other in &mut others {
+                    other.write_all(&buffer[..read]).unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_delivery_takes_as_long_as_the_room_does() {
+        let delay = Duration::from_millis(30);
+        let stop = AtomicBool::new(false);
+        let mut room = Room::open(slow_room(delay), 2, &stop).unwrap();
+        let pacing = Pacing { messages: 3, interval: 2 * delay, size_bytes: 64 };
+        let deliveries = room.measure(&pacing, &stop).unwrap();
+        assert_eq!(deliveries.latency_ns.len(), 6);
+        // The histogram keeps three digits.
+        assert!(deliveries.latency_ns.min() >= 29_900_000, "{}", deliveries.latency_ns.min());
+        assert!(deliveries.everyone_p50_ns >= Some(30_000_000));
     }
 }
