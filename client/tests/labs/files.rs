@@ -109,6 +109,10 @@ fn row_11_a_line_that_names_a_file_gets_its_bytes() {
         let mut peer = server.connect();
         peer.send(b"turtle.jpg\r\n");
         assert!(peer.rest() == turtle, "{kind:?}");
+        // As a program sends it that knows no lines, and waits.
+        let mut peer = server.connect();
+        peer.send(b"turtle.jpg");
+        assert!(peer.rest() == turtle, "{kind:?}");
         let mut peer = server.connect();
         peer.send(b"unicorn.jpg\r\n");
         assert_eq!(peer.rest(), b"ERROR no such file: unicorn.jpg\r\n", "{kind:?}");

@@ -57,6 +57,8 @@ pub struct Session {
     uploading: bool,
     persist: Persist,
     draining: bool,
+    /// What has come of a request came in one piece, of more than one byte: no person types so.
+    one_piece: bool,
     /// The peer sends nothing more.
     peer_ended: bool,
     deadline: Option<Instant>,
@@ -180,6 +182,7 @@ impl Session {
             uploading: false,
             persist: Persist::Keep,
             draining: false,
+            one_piece: false,
             peer_ended: false,
             deadline,
             requests: 0,
@@ -389,6 +392,12 @@ impl Session {
             {
                 self.end_by_silence(io, now);
             }
+            State::Awaiting { begun: true }
+                if self.one_piece
+                    && self.codec.may_be_name(io.input.filled(), &self.settings.service) =>
+            {
+                self.decode_until(io, true, true, now);
+            }
             State::Awaiting { begun: true } => {
                 self.codec.guess(io.input.filled(), &self.settings.service);
                 self.persist = Persist::Close;
@@ -470,7 +479,21 @@ impl Session {
                     (_, true) if self.codec.may_end_by_silence(&self.settings.service) => {
                         self.wait(self.settings.timeouts.quiet, now);
                     }
-                    (false, true) => self.wait(self.settings.timeouts.head, now),
+                    (false, true) => {
+                        let input = io.input.filled();
+                        self.one_piece = input.len() > 1
+                            && self.codec.may_be_name(input, &self.settings.service);
+                        let timeouts = &self.settings.timeouts;
+                        let patience = match self.one_piece {
+                            true => timeouts.head.min(timeouts.quiet_name),
+                            false => timeouts.head,
+                        };
+                        self.wait(patience, now);
+                    }
+                    // There is more to the name than that piece.
+                    (true, true) if std::mem::take(&mut self.one_piece) => {
+                        self.wait(self.settings.timeouts.head, now);
+                    }
                     // What had come turned out to be no request: an empty line, a telnet command.
                     (true, false) => self.wait_for_request(now),
                     (false, false) | (true, true) => {}

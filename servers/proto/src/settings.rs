@@ -90,6 +90,9 @@ pub struct Timeouts {
     /// After which silence what has come of a line, without its end, counts as a message of a
     /// lab service.
     pub quiet: Duration,
+    /// After which silence a file's name that came in one piece, without its line's end, counts as
+    /// whole. Longer than it takes to send a lost segment again.
+    pub quiet_name: Duration,
     /// For the peer to close after a lingering close began.
     pub linger: Duration,
 }
@@ -101,6 +104,7 @@ impl Default for Timeouts {
             stall: Duration::from_secs(20),
             idle: Duration::from_secs(75),
             quiet: Duration::from_millis(100),
+            quiet_name: Duration::from_millis(500),
             linger: Duration::from_secs(2),
         }
     }

@@ -125,8 +125,17 @@ impl Codec {
         matches!(self, Self::Sniffing(_)) && sniff::begins_http(input)
     }
 
-    /// Whether a silence ends what has come of a line. A file's name must be whole, a message to
-    /// another service need not have an end.
+    /// Whether the bytes so far can only be a file's name as text, if they are anything.
+    pub(crate) fn may_be_name(&self, input: &[u8], service: &Service) -> bool {
+        match self {
+            Self::Sniffing(_) => service.is_files() && sniff::cannot_become_http(input),
+            Self::Text(_) => true,
+            Self::Framed(_) | Self::Http(_) | Self::Lines(_) => false,
+        }
+    }
+
+    /// Whether a silence ends what has come of a line, however it came. A file's name must be
+    /// whole, a message to another service need not have an end.
     pub(crate) fn may_end_by_silence(&self, service: &Service) -> bool {
         match self {
             Self::Sniffing(_) => !service.is_files(),

@@ -37,13 +37,53 @@ fn an_idle_connection_is_closed_in_silence() {
 }
 
 #[test]
+fn a_silence_ends_a_name_that_came_in_one_piece() {
+    const QUIET_NAME: Duration = Duration::from_millis(500);
+    for wire in [None, Some(Wire::Text)] {
+        let settings = || wire.map_or_else(Settings::default, pinned);
+        let mut conversation = Conversation::new(settings(), store());
+        conversation.deliver(b"a.txt").pass(QUIET_NAME / 2);
+        assert_eq!(conversation.take_output(), "");
+        conversation.pass(QUIET_NAME / 2);
+        assert_eq!(conversation.take_output(), "alpha");
+        assert!(conversation.finished_sending);
+
+        // What comes in pieces may have more of them: a person types, or its end was lost.
+        for pieces in [[&b"a"[..], b".txt"], [b"a.", b"txt"]] {
+            let mut conversation = Conversation::new(settings(), store());
+            conversation.deliver(pieces[0]).pass(QUIET_NAME / 2).deliver(pieces[1]);
+            conversation.pass(19 * SECOND);
+            assert_eq!(conversation.take_output(), "", "{pieces:?}");
+            conversation.deliver(b"\n");
+            assert_eq!(conversation.take_output(), "alpha", "{pieces:?}");
+        }
+        let mut settings = settings();
+        settings.timeouts.head = QUIET_NAME / 5;
+        let mut conversation = Conversation::new(settings, store());
+        conversation.deliver(b"a.txt").pass(QUIET_NAME / 5);
+        assert_eq!(conversation.take_output(), "alpha", "no longer than a head may take");
+    }
+    // What may become an http request is waited for.
+    for begin in [&b"GET"[..], b"GET /a.txt", b"GET /a.txt HTTP/1.1", b"PATCH "] {
+        let mut conversation = conversation();
+        conversation.deliver(begin).pass(19 * SECOND);
+        assert_eq!(conversation.take_output(), "", "{begin:?}");
+    }
+    for name in ["README.md", "a b", "GETTER.txt", "\u{e4}"] {
+        let mut conversation = conversation();
+        conversation.deliver(name.as_bytes()).pass(QUIET_NAME);
+        assert_eq!(conversation.take_output(), format!("ERROR no such file: {name}\r\n"));
+    }
+}
+
+#[test]
 fn a_head_has_its_time_whatever_trickles_in() {
     for (begin, trickle, wire, reply) in [
         (&b"GET /"[..], &b"x"[..], None, "HTTP/1.1 408 "),
         (b"GET /", b"x", Some(Wire::Http), "HTTP/1.1 408 "),
         (b"GET / HTTP/1.1\r\n", b"x", None, "HTTP/1.1 408 "),
-        (b"a.t", b"x", None, "ERROR timed out\r\n"),
-        (b"a.t", b"x", Some(Wire::Text), "ERROR timed out\r\n"),
+        (b"a", b"x", None, "ERROR timed out\r\n"),
+        (b"a", b"x", Some(Wire::Text), "ERROR timed out\r\n"),
         (b"\x07\x00\x50", b"x", None, "\x08\0\x09timed out"),
         (b"\x06", b"\0", Some(Wire::Framed), "\x08\0\x09timed out"),
     ] {

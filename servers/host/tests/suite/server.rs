@@ -265,7 +265,7 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions)
         WirePin::Pinned(Wire::Text) => "text",
     };
     // Those that have no flag stay as they are; no test depends on them.
-    let Timeouts { head, stall, idle, quiet: _, linger: _ } = timeouts;
+    let Timeouts { head, stall, idle, quiet: _, quiet_name: _, linger: _ } = timeouts;
     let milliseconds = |time: &Duration| format!("{}ms", time.as_millis());
     let (service, transform) = match service {
         Service::Files => ("files", None),

@@ -18,7 +18,14 @@ const NEVER: Duration = Duration::from_secs(3600);
 fn server(kind: StrategyKind, adjust: impl FnOnce(&mut Timeouts)) -> Server {
     Server::with(kind, |options| {
         let timeouts = &mut options.settings.timeouts;
-        *timeouts = Timeouts { head: NEVER, stall: NEVER, idle: NEVER, quiet: NEVER, linger: SOON };
+        *timeouts = Timeouts {
+            head: NEVER,
+            stall: NEVER,
+            idle: NEVER,
+            quiet: NEVER,
+            quiet_name: NEVER,
+            linger: SOON,
+        };
         adjust(timeouts);
     })
 }

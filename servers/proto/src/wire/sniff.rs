@@ -49,6 +49,12 @@ pub(crate) fn begins_http(line: &[u8]) -> bool {
     METHODS.iter().any(|method| line.starts_with(method))
 }
 
+/// Whether no http request begins like this: a method is capital letters, then a space.
+pub(crate) fn cannot_become_http(line: &[u8]) -> bool {
+    let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    line.get(method).is_some_and(|&byte| method == 0 || byte != b' ')
+}
+
 fn from_line(line: &[u8]) -> Wire {
     if names_http(line) { Wire::Http } else { Wire::Text }
 }
