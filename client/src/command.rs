@@ -17,6 +17,7 @@ pub(crate) mod load;
 mod memory;
 mod meter;
 pub(crate) mod say;
+mod screen;
 pub(crate) mod send;
 mod talk;
 mod transcript;

@@ -187,8 +187,7 @@ impl<'a> Console<'a> {
 fn menu() -> &'static str {
     const { assert!(MAX_TEXT_BYTES == 4096) };
     debug_assert_eq!(size_width(DATA8), Some(8));
-    "\
-  1  a text of up to 4096 bytes
+    "  1  a text of up to 4096 bytes
   2  data, its size in 1 byte   (up to 255 bytes)
   3  data, its size in 2 bytes  (up to 65535 bytes)
   4  data, its size in 3 bytes  (up to 16777215 bytes)
@@ -197,4 +196,17 @@ fn menu() -> &'static str {
   7  the name of a file to fetch
   f  a file: its name as a text, then its contents as data
 "
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_menu_stands_in_one_column() {
+        for line in menu().lines() {
+            let is_choice = line.starts_with("  ") && line[3..].starts_with("  ");
+            assert!(is_choice && !line[5..].starts_with(' '), "{line:?}");
+        }
+    }
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Failure;
 use super::link::{SLICE, is_temporary};
-use super::{Failure, print_bytes};
+use super::screen::Screen;
 
 /// So long a reply is waited for before the next line is said without it.
 pub(crate) const REPLY_TIME: Duration = Duration::from_millis(250);
@@ -69,6 +70,7 @@ impl<'a> Talk<'a> {
     pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<(), Failure> {
         self.stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
         let mut is_open = true;
+        let mut screen = Screen::stdout();
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             self.next_line();
@@ -83,14 +85,16 @@ impl<'a> Talk<'a> {
             }
             if socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
                 match self.stream.read(&mut buffer) {
-                    Ok(0) => return Ok(()),
+                    Ok(0) => return screen.finish(),
                     Ok(received) => {
-                        print_bytes(&buffer[..received])?;
+                        screen.show(&buffer[..received])?;
                         self.hear(&buffer[..received]);
                     }
                     Err(error) if is_temporary(&error) => {}
                     // The server has closed while lines were still being said to it.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                        return screen.finish();
+                    }
                     Err(error) => {
                         return Err(anyhow!("the connection broke: {error}; try again").into());
                     }

@@ -15,6 +15,7 @@ use rustyline::{Config, Editor, ExternalPrinter};
 
 use super::{Args, prefix};
 use crate::command::link::{SLICE, is_temporary};
+use crate::command::screen::harmless;
 use crate::command::{Failure, INTERRUPTED, print};
 
 /// A line of others is shown in parts where it is longer.
@@ -124,15 +125,9 @@ fn listen(stream: &mut TcpStream, mut printer: impl ExternalPrinter, stop: &Atom
 fn show(printer: &mut impl ExternalPrinter, line: &mut Vec<u8>) {
     if !line.is_empty() {
         // A terminal that is gone ends the program by its signal.
-        let _ = printer.print(harmless(line) + "\n");
+        let _ = printer.print(harmless(line.strip_suffix(b"\r").unwrap_or(line)) + "\n");
         line.clear();
     }
-}
-
-fn harmless(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = String::from_utf8_lossy(line);
-    text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
 }
 
 /// Puts the terminal back as it was and ends the program.
@@ -150,15 +145,4 @@ fn leave(why: End, before: &Termios) -> ! {
         End::Stopped => INTERRUPTED,
     };
     exit(i32::from(code))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_say_cannot_move_the_cursor() {
-        assert_eq!(harmless(b"caf\xc3\xa9\tau lait\r"), "café\tau lait");
-        assert_eq!(harmless(b"\x1b[2Jgone\x07"), "\u{fffd}[2Jgone\u{fffd}");
-    }
 }

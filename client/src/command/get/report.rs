@@ -9,6 +9,7 @@ use fileserver_proto::Wire;
 
 use crate::command::Failure;
 use crate::command::link::{Heard, Link};
+use crate::command::screen::harmless;
 
 /// As much of the answer as is shown.
 const ANSWER_BYTES: usize = 8 << 10;
@@ -71,7 +72,6 @@ impl<'a> Report<'a> {
                 "{host}:{port} closed the connection without an answer: is it the server to report to?"
             )));
         }
-        let answer = String::from_utf8_lossy(&answer);
-        Ok(format!("{}\n", answer.trim_end()))
+        Ok(format!("{}\n", harmless(&answer).trim_end()))
     }
 }
