@@ -348,11 +348,8 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
     arguments.choice.enter(&plan, &mut overrides)?;
     overrides.wire = load_wire(arguments.service, arguments.wire)?;
     if overrides.wire == Some(Wire::Text) {
-        ensure!(
-            overrides.direction.is_none_or(|direction| direction == Direction::Download),
-            "an echo has no direction: leave --direction out"
-        );
-        overrides.direction = Some(Direction::Download);
+        ensure!(overrides.direction.is_none(), "an echo has no direction: leave --direction out");
+        overrides.direction = Some(Direction::Echo);
         overrides.sizes.get_or_insert_with(|| vec![LINE_SIZE]);
     }
     let plan = plan.with(overrides);

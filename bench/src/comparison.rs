@@ -107,6 +107,7 @@ pub fn describe(cell: Cell) -> String {
     let noun = match cell.direction {
         Direction::Download => "downloads",
         Direction::Upload => "uploads",
+        Direction::Echo => "echoed lines",
     };
     let plural = if cell.connections == 1 { "" } else { "s" };
     let remarks = cell.manner.remarks();

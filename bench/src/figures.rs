@@ -55,9 +55,9 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
 }
 
 fn by_connections_and_size(part: &Summary) -> Vec<Figure> {
-    let both = [Direction::Download, Direction::Upload];
+    let ways = [Direction::Download, Direction::Upload, Direction::Echo];
     let draw_each = |figure: fn(&Summary, Direction) -> Option<Figure>| {
-        both.into_iter().filter_map(move |direction| figure(part, direction))
+        ways.into_iter().filter_map(move |direction| figure(part, direction))
     };
     draw_each(throughput::against_connections)
         .chain(draw_each(latency::against_connections))

@@ -274,7 +274,7 @@ fn unavailable(target: &Target) -> Option<String> {
 
 fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -> LoadSpec {
     let name = match cell.direction {
-        Direction::Download => download_name(cell.size),
+        Direction::Download | Direction::Echo => download_name(cell.size),
         Direction::Upload => upload_name(cell.size),
     };
     LoadSpec {

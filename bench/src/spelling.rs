@@ -13,7 +13,7 @@ pub fn grouped(count: usize) -> String {
     text
 }
 
-/// Directions: `download`, `upload`.
+/// Directions: `download`, `upload`, `echo`.
 pub mod direction {
     use loadgen::load::Direction;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -23,6 +23,7 @@ pub mod direction {
         match direction {
             Direction::Download => "download",
             Direction::Upload => "upload",
+            Direction::Echo => "echo",
         }
     }
 
@@ -31,10 +32,10 @@ pub mod direction {
     /// # Errors
     /// Lists the names there are.
     pub fn parse(name: &str) -> Result<Direction, String> {
-        [Direction::Download, Direction::Upload]
+        [Direction::Download, Direction::Upload, Direction::Echo]
             .into_iter()
             .find(|direction| self::name(*direction) == name)
-            .ok_or_else(|| format!("unknown direction '{name}': choose download or upload"))
+            .ok_or_else(|| format!("unknown direction '{name}': choose download, upload or echo"))
     }
 
     pub(crate) fn serialize<S: Serializer>(value: &Direction, to: S) -> Result<S::Ok, S::Error> {

@@ -9,9 +9,9 @@ use crate::spelling;
 /// The load of a trial: what is the same for all servers that are compared with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
-    /// Which way the files travel.
+    /// Which way the contents travel.
     pub direction: Direction,
-    /// Size of the file that every request names.
+    /// Size of the file that every request names, or of the line that is echoed.
     pub size: ByteSize,
     /// Concurrent connections that ask.
     pub connections: usize,

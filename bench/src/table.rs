@@ -119,6 +119,7 @@ pub(crate) fn heading(cell: Cell) -> String {
     let direction = match cell.direction {
         Direction::Download => "Download",
         Direction::Upload => "Upload",
+        Direction::Echo => "Echo",
     };
     let plural = if cell.connections == 1 { "" } else { "s" };
     let connections = grouped(cell.connections);

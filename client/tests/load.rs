@@ -636,7 +636,8 @@ fn lines_must_come_back_as_they_were(engine: Engine) {
         }
     });
     let files = vec![RequestFile { name: "a.bin".into(), size_bytes: 64, weight: 1.0 }];
-    let spec = LoadSpec { wire: Wire::Text, files, ..spec(engine, mock.address) };
+    let (wire, direction) = (Wire::Text, Direction::Echo);
+    let spec = LoadSpec { wire, direction, files, ..spec(engine, mock.address) };
     let report = measure(&spec);
     assert_eq!((report.requests, report.verified), (7, 7));
     assert_eq!(report.body_bytes, 7 * 64);
@@ -664,9 +665,13 @@ fn what_cannot_work_is_refused_before_the_start(engine: Engine) {
         SpecError::Zero(_)
     ));
     assert!(matches!(refused(&|spec| spec.files.clear()), SpecError::NoFiles));
-    let upload = refused(&|spec| (spec.wire, spec.direction) = (Wire::Text, Direction::Upload));
-    assert!(matches!(upload, SpecError::TextUpload), "{upload}");
-    let line = refused(&|spec| (spec.wire, spec.files[0].size_bytes) = (Wire::Text, 1));
+    for (wire, direction) in [(Wire::Text, Direction::Upload), (Wire::Http, Direction::Echo)] {
+        let no_echo = refused(&|spec| (spec.wire, spec.direction) = (wire, direction));
+        assert!(matches!(no_echo, SpecError::TextEcho), "{no_echo}");
+    }
+    let line = refused(&|spec| {
+        (spec.wire, spec.direction, spec.files[0].size_bytes) = (Wire::Text, Direction::Echo, 1);
+    });
     assert!(matches!(line, SpecError::Line { size_bytes: 1, least: 2, most: 4096 }), "{line}");
     let many = refused(&|spec| spec.connections = 1_000_000_000);
     assert!(matches!(many, SpecError::Descriptors { .. }), "{many}");

@@ -124,6 +124,7 @@ pub(super) fn noun(direction: Direction) -> &'static str {
     match direction {
         Direction::Download => "downloads",
         Direction::Upload => "uploads",
+        Direction::Echo => "echoed lines",
     }
 }
 

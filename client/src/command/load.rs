@@ -185,7 +185,11 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
     Ok(LoadSpec {
         target: target.address,
         wire: target.wire,
-        direction: if args.upload { Direction::Upload } else { Direction::Download },
+        direction: match (args.upload, target.wire) {
+            (true, _) => Direction::Upload,
+            (false, Wire::Text) => Direction::Echo,
+            (false, Wire::Framed | Wire::Http) => Direction::Download,
+        },
         files,
         connections: args.connections,
         threads: args.threads,

@@ -23,6 +23,9 @@ impl LoadSpec {
     /// Names the first obstacle found and its remedy.
     pub fn check(&self) -> Result<(), SpecError> {
         self.check_numbers()?;
+        if (self.wire == Wire::Text) != (self.direction == Direction::Echo) {
+            return Err(SpecError::TextEcho);
+        }
         if self.wire == Wire::Text {
             self.check_lines()?;
         }
@@ -32,9 +35,6 @@ impl LoadSpec {
     }
 
     fn check_lines(&self) -> Result<(), SpecError> {
-        if self.direction == Direction::Upload {
-            return Err(SpecError::TextUpload);
-        }
         let sizes = self.files.iter().map(|file| file.size_bytes);
         sizes.into_iter().find(|size| !LINE_BYTES.contains(size)).map_or(Ok(()), |size_bytes| {
             Err(SpecError::Line { size_bytes, least: *LINE_BYTES.start(), most: *LINE_BYTES.end() })

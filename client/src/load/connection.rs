@@ -155,7 +155,7 @@ impl<'a> Connection<'a> {
         exchange.keep_alive = true;
         let file = &catalogue.files[exchange.file];
         exchange.goal_bytes = match direction {
-            Direction::Download => file.request.len() as u64,
+            Direction::Download | Direction::Echo => file.request.len() as u64,
             Direction::Upload => {
                 let head = &self.heads[exchange.file];
                 if head.announced < head.bytes.len() {
@@ -199,7 +199,7 @@ impl<'a> Connection<'a> {
         }
         let file = &catalogue.files[exchange.file];
         let (from, to) = (exchange.sent_bytes, exchange.goal_bytes);
-        if direction == Direction::Download {
+        if direction != Direction::Upload {
             let head = &file.request[from as usize..];
             return Some(Piece { head, body: Body::Bytes(&[]) });
         }
@@ -247,7 +247,7 @@ impl<'a> Connection<'a> {
                 Ok(ReplyEvent::Head(head)) => self.take_in_head(head, file, direction),
                 Ok(ReplyEvent::Body(piece)) => {
                     let exchange = &mut self.exchange;
-                    if direction == Direction::Download && exchange.fault.is_none() {
+                    if direction != Direction::Upload && exchange.fault.is_none() {
                         if exchange.received_bytes + piece.len() as u64 > file.size_bytes {
                             exchange.fault = Some(ErrorKind::Length);
                         } else if exchange.verify
@@ -277,7 +277,7 @@ impl<'a> Connection<'a> {
         exchange.told_bytes = head.body_bytes.unwrap_or(0);
         exchange.fault = match (direction, head.kind) {
             (_, kind) if !kind.is_success() => Some(ErrorKind::Status),
-            (Direction::Download, ReplyKind::Status(_) | ReplyKind::Data) => {
+            (Direction::Download | Direction::Echo, ReplyKind::Status(_) | ReplyKind::Data) => {
                 let wrong = head.body_bytes.is_some_and(|len| len != file.size_bytes);
                 wrong.then_some(ErrorKind::Length)
             }
@@ -296,10 +296,10 @@ impl<'a> Connection<'a> {
             return self.answered();
         }
         match direction {
-            Direction::Download if exchange.received_bytes != file.size_bytes => {
+            Direction::Download | Direction::Echo if exchange.received_bytes != file.size_bytes => {
                 exchange.fault = Some(ErrorKind::Length);
             }
-            Direction::Download => {}
+            Direction::Download | Direction::Echo => {}
             Direction::Upload => {
                 if exchange.sent_bytes < exchange.goal_bytes {
                     return Step::Failed(ErrorKind::Protocol, "an answer before the question");

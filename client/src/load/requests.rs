@@ -131,7 +131,7 @@ impl Catalogue {
                 http::put(&target, &self.host, file.size_bytes, self.keep_alive, &mut bytes);
                 bytes.len()
             }
-            Wire::Text => return Err(SpecError::TextUpload),
+            Wire::Text => return Err(SpecError::TextEcho),
         };
         Ok(UploadHead { bytes, announced })
     }

@@ -44,13 +44,15 @@ pub struct LoadSpec {
     pub seed: u64,
 }
 
-/// Which way the files travel.
+/// Which way the contents travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Server to client.
     Download,
     /// Client to server.
     Upload,
+    /// There and back: lines of the text wire, to an echo server.
+    Echo,
 }
 
 /// One file that requests name.
@@ -133,9 +135,9 @@ pub enum SpecError {
         /// What is wrong with it.
         source: fileserver_proto::NameError,
     },
-    /// The text wire takes no uploads.
-    #[error("no uploads over the text wire: use http or framed")]
-    TextUpload,
+    /// Only lines of the text wire are echoed, and it carries nothing else.
+    #[error("the text wire carries echoes and nothing else: use http or framed for files")]
+    TextEcho,
     /// A line of the text wire is too short or too long.
     #[error(
         "a line of {size_bytes} bytes cannot be sent: choose {least} to {most}, its end included"

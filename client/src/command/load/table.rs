@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use hdrhistogram::Histogram;
-use loadgen::load::{Arrival, LoadReport, LoadSpec};
+use loadgen::load::{Arrival, Direction, LoadReport, LoadSpec};
 
 /// The table of a report.
 pub(super) fn of(spec: &LoadSpec, report: &LoadReport) -> String {
@@ -18,7 +18,11 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     writeln!(
         out,
         "{} on {} over {}, {} connections, {} {}, engine {}",
-        if spec.direction == loadgen::load::Direction::Upload { "Upload" } else { "Download" },
+        match spec.direction {
+            Direction::Upload => "Upload",
+            Direction::Download => "Download",
+            Direction::Echo => "Echo",
+        },
         spec.target,
         spec.wire.name(),
         spec.connections,

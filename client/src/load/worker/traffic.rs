@@ -203,7 +203,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                     sent_ns: exchange.sent_ns,
                     done_ns: now,
                 };
-                let verified = exchange.verify && self.shared.spec.direction == Direction::Download;
+                let verified = exchange.verify && self.shared.spec.direction != Direction::Upload;
                 let bytes = connection.file_bytes(&self.shared.catalogue);
                 connection.served |= self.tally.succeed(times, bytes, verified);
             }
