@@ -205,12 +205,20 @@ impl Server {
         }
     }
 
-    /// Drains the server and checks that no connection ended by a panic.
+    /// Drains the server and checks that no connection ended by a panic, and that nothing is left.
     pub(crate) fn stop(self) -> ServeReport {
         let (report, stderr): (ServeReport, _) = match self {
             Self::Within(mut server) => {
                 server.shutdown.trigger();
-                (server.serving.take().unwrap().join().unwrap().unwrap(), String::new())
+                let report = server.serving.take().unwrap().join().unwrap().unwrap();
+                let site = Arc::downgrade(&server.site);
+                drop(server);
+                let begun = Instant::now();
+                while site.strong_count() > 0 {
+                    assert!(begun.elapsed() < PATIENCE, "something of the server is left");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                (report, String::new())
             }
             Self::Beside(mut process) => {
                 process.terminate();
