@@ -107,7 +107,9 @@ class Browser:
         except urllib.error.HTTPError as error:
             with error:
                 value = json.load(error)["value"]
-            if value["error"] == "stale element reference":
+            # The second where the element goes while chromedriver looks at it.
+            if (value["error"] == "stale element reference"
+                    or "does not belong to the document" in value["message"]):
                 raise Stale from None
             fail(f"{method} {path}: {value['message']}")
 
