@@ -48,5 +48,6 @@ pub mod sweep;
 pub mod table;
 pub mod target;
 pub mod units;
+pub mod usl;
 pub mod variant;
 pub mod verdict;
