@@ -12,7 +12,7 @@ use crate::survey::TargetInfo;
 
 /// The version of `results/SCHEMA.md` that folders are written by. Those of version 1 say nothing
 /// of crowds, rates, connection use, send paths and engines; they can be read.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What `environment.toml` says. What could not be found out is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,6 +54,8 @@ pub struct TrialRow {
     pub arrivals: Option<u64>,
     pub requests: Option<u64>,
     pub requests_per_s: Option<f64>,
+    #[serde(default)]
+    pub response_mean_us: Option<f64>,
     pub body_bytes: Option<u64>,
     pub body_mb_per_s: Option<f64>,
     pub verified: Option<u64>,
@@ -136,7 +138,7 @@ pub const PERCENTILES: [f64; 18] = [
 pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
 
 /// The columns of `trials.csv`.
-pub const TRIAL_COLUMNS: [&str; 50] = [
+pub const TRIAL_COLUMNS: [&str; 51] = [
     "trial",
     "round",
     "started_at",
@@ -158,6 +160,7 @@ pub const TRIAL_COLUMNS: [&str; 50] = [
     "arrivals",
     "requests",
     "requests_per_s",
+    "response_mean_us",
     "body_bytes",
     "body_mb_per_s",
     "verified",
@@ -279,6 +282,9 @@ impl TrialRow {
             arrivals: load.filter(|_| manner.rate_per_s.is_some()).map(|load| load.arrivals),
             requests,
             requests_per_s: requests.and_then(per_s),
+            response_mean_us: load
+                .filter(|load| !load.response_ns.is_empty())
+                .map(|load| rounded(load.response_ns.mean() / 1e3)),
             body_bytes,
             body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
             verified: load.map(|load| load.verified),

@@ -38,6 +38,12 @@ pub struct Line {
     pub latency_us: BTreeMap<u32, Estimate>,
     /// The same, round by round.
     pub latency_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
+    /// Mean response time in microseconds, round by round.
+    pub mean_rounds: Vec<(u32, f64)>,
+    /// The server's context switches per request, round by round.
+    pub switch_rounds: Vec<(u32, f64)>,
+    /// The server's processor time per request, in microseconds, round by round.
+    pub cpu_rounds: Vec<(u32, f64)>,
     /// The server's processor time per request, in microseconds.
     pub cpu_us_per_request: Option<Estimate>,
     /// The server's context switches per request.
@@ -176,6 +182,9 @@ impl Line {
             cell,
             requests_per_s: estimate(&|row| row.requests_per_s),
             rounds: by_round(&|row| row.requests_per_s),
+            mean_rounds: by_round(&|row| row.response_mean_us),
+            switch_rounds: by_round(&TrialRow::switches_per_request),
+            cpu_rounds: by_round(&|row| row.server_cpu_us_per_request),
             mb_rounds: by_round(&|row| row.body_mb_per_s),
             thread_rounds: by_round(&|row| row.server_threads.map(|threads| threads as f64)),
             mb_per_s: estimate(&|row| row.body_mb_per_s),
