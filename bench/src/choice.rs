@@ -27,7 +27,8 @@ pub struct Choice {
     /// Servers to hold all others against, in the table: the fastest of those named
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     baseline: Option<Vec<String>>,
-    /// Real servers to compare them with, or all
+    /// Real servers to compare them with, or all (all but nginx-threaded, which is nginx as the proxy
+    /// of our threaded server)
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer())]
     against: Option<Vec<String>>,
     /// A server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
@@ -73,13 +74,16 @@ impl Choice {
 /// Takes those real servers out of the plan that are not installed, and returns them.
 pub fn without_missing(plan: &mut Plan) -> Vec<Peer> {
     let mut missing = Vec::new();
-    plan.against.retain(|peer| {
-        let found = peer.find().is_some();
-        if !found && !missing.contains(peer) {
-            missing.push(*peer);
-        }
-        found
-    });
+    let further = plan.sweeps.iter_mut().map(|sweep| &mut sweep.against);
+    for against in std::iter::once(&mut plan.against).chain(further) {
+        against.retain(|peer| {
+            let found = peer.find().is_some();
+            if !found && !missing.contains(peer) {
+                missing.push(*peer);
+            }
+            found
+        });
+    }
     missing
 }
 

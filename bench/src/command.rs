@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fileserver::command::ServerArgs;
 use fileserver::{SendPath, StrategyKind};
@@ -26,6 +26,7 @@ use crate::fanout::{self, FanoutArgs, FanoutEnd};
 use crate::files;
 use crate::lab_report::Cover;
 use crate::local::LocalExecutor;
+use crate::mix::Mix;
 use crate::peer::Peer;
 use crate::plan::{Order, Overrides, Plan};
 use crate::plans;
@@ -101,8 +102,11 @@ enum Action {
         /// The folder that it serves
         folder: PathBuf,
         /// Their sizes
-        #[arg(long, value_name = "SIZE,…", value_delimiter = ',', required = true)]
+        #[arg(long, value_name = "SIZE,…", value_delimiter = ',', required_unless_present = "mix")]
         sizes: Vec<ByteSize>,
+        /// The files of this mix
+        #[arg(long, value_name = "MIX")]
+        mix: Option<Mix>,
     },
     /// Be the server of a trial
     #[command(hide = true)]
@@ -156,6 +160,15 @@ struct RunArgs {
     /// Connections beside them that send a request in drops
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     slow_senders: Option<Vec<usize>>,
+    /// Percentages of requests that burn 20 ms of processor time in the server (our own only)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = percent())]
+    heavy_cpu_percent: Option<Vec<u8>>,
+    /// Percentages of requests that block for 20 ms in the server (our own only)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = percent())]
+    heavy_block_percent: Option<Vec<u8>>,
+    /// A set of files in place of one of each size: web, with sizes and popularity as on web servers
+    #[arg(long, value_name = "MIX", conflicts_with = "sizes")]
+    mix: Option<Mix>,
     /// The way in which our servers send files: auto, copy, memory, sendfile or splice
     #[arg(long, value_name = "PATH", value_parser = spelling::send_path::parse)]
     send_path: Option<SendPath>,
@@ -259,7 +272,7 @@ impl Cli {
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report(arguments)) => rereport(arguments),
             Some(Action::Diff(arguments)) => diff(&arguments),
-            Some(Action::Files { folder, sizes }) => write_files(&folder, &sizes),
+            Some(Action::Files { folder, sizes, mix }) => write_files(&folder, &sizes, mix),
             Some(Action::Launch { words }) => launch(&words),
             Some(Action::Serve(arguments)) => return serve(&arguments),
         };
@@ -336,6 +349,9 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
         idle: arguments.idle,
         slow_readers: arguments.slow_readers,
         slow_senders: arguments.slow_senders,
+        heavy_cpu_percent: arguments.heavy_cpu_percent,
+        heavy_block_percent: arguments.heavy_block_percent,
+        mix: arguments.mix,
         send_path: arguments.send_path,
         engine: arguments.engine,
         warm_up: arguments.warm_up,
@@ -358,7 +374,10 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
         plan.wire != Wire::Text || !has_crowd,
         "a crowd beside the load asks for files: leave it out with an echo"
     );
-    Ok(plan)
+    match plan.obstacle() {
+        Some(obstacle) => bail!("{}: {obstacle}", plan.name),
+        None => Ok(plan),
+    }
 }
 
 /// The wire that a service and a wire amount to, where either was asked for.
@@ -524,8 +543,12 @@ fn list() -> anyhow::Result<ExitCode> {
         let time = in_minutes(plan.least_time(trials));
         text += &format!("  {name:<14} {} ({trials} trials, {time} and more)\n", plan.question);
         let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();
-        let others = plan.against.iter().map(|peer| peer.name());
-        let all: Vec<_> = strategies.into_iter().chain(others).collect();
+        let mut all = strategies;
+        for peer in plan.against.iter().chain(plan.sweeps.iter().flat_map(|sweep| &sweep.against)) {
+            if !all.contains(&peer.name()) {
+                all.push(peer.name());
+            }
+        }
         text += &format!("  {:<14} {}\n", "", all.join(", "));
         if !plan.experiments.is_empty() {
             let parts: Vec<_> = plan.experiments.iter().map(|one| one.name.as_str()).collect();
@@ -561,10 +584,15 @@ fn in_minutes(time: Duration) -> String {
     }
 }
 
-fn write_files(folder: &Path, sizes: &[ByteSize]) -> anyhow::Result<ExitCode> {
+fn write_files(folder: &Path, sizes: &[ByteSize], mix: Option<Mix>) -> anyhow::Result<ExitCode> {
     for size in sizes {
         files::write(folder, *size)?;
         say(&format!("{}\n", folder.join(files::download_name(*size)).display()));
+    }
+    if let Some(mix) = mix {
+        for name in files::write_mix(folder, mix)? {
+            say(&format!("{}\n", folder.join(name).display()));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -600,6 +628,10 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn percent() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(0..=100)
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! The files that the loads ask for: their names, their content, and room for them.
 
+use std::collections::HashSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +11,7 @@ use loadgen::content::Content;
 use loadgen::load::Direction;
 use tempfile::TempDir;
 
+use crate::mix::Mix;
 use crate::plan::Plan;
 use crate::schedule::cells;
 use crate::size::ByteSize;
@@ -34,6 +36,21 @@ pub fn write(folder: &Path, size: ByteSize) -> anyhow::Result<()> {
     let path = folder.join(&name);
     write_content(&path, &name, size.bytes())
         .with_context(|| format!("cannot write the file to serve, {}", path.display()))
+}
+
+/// Writes the files of a mix into a folder, and returns their names.
+///
+/// # Errors
+/// One of them stands there already, or cannot be written.
+pub fn write_mix(folder: &Path, mix: Mix) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in mix.files() {
+        let path = folder.join(&file.name);
+        write_content(&path, &file.name, file.size.bytes())
+            .with_context(|| format!("cannot write a file to serve, {}", path.display()))?;
+        names.push(file.name);
+    }
+    Ok(names)
 }
 
 /// A folder in memory where that can be had, so that the servers are compared and not the disk.
@@ -63,7 +80,7 @@ pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
     let bytes = |cell: &Cell| match cell.direction {
         // A line is sent from memory.
         Direction::Echo => 0,
-        Direction::Download => cell.size.bytes(),
+        Direction::Download => cell.manner.mix.map_or_else(|| cell.size.bytes(), Mix::total_bytes),
         Direction::Upload => {
             cell.size.bytes().saturating_mul(cell.connections as u64).saturating_mul(2)
         }
@@ -88,9 +105,9 @@ pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Removes what uploads have left, so that no trial meets another's files or fills the disk.
-pub(crate) fn clear_uploads(folder: &Path, kept: &[String]) {
+pub(crate) fn clear_uploads(folder: &Path, kept: &HashSet<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if !kept.iter().any(|name| entry.file_name() == name.as_str()) {
+        if !entry.file_name().to_str().is_some_and(|name| kept.contains(name)) {
             // Whatever cannot be removed now goes with the whole folder at the end.
             let _ = fs::remove_file(entry.path());
         }

@@ -16,8 +16,10 @@ pub mod files;
 pub mod fonts;
 pub mod given;
 pub mod guide;
+pub mod heavy;
 pub mod lab_report;
 pub mod local;
+pub mod mix;
 #[cfg(test)]
 mod mock;
 pub mod outcome;

@@ -1,5 +1,6 @@
 //! Carries out trials on this machine: a server process here, the load generator there.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use anyhow::Context;
 use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestFile, ThinkTime, run,
+    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestClass, RequestFile,
+    ThinkTime, run,
 };
 use tempfile::TempDir;
 
@@ -19,13 +21,16 @@ use crate::cores::{Cores, Pinned};
 use crate::crowd::{Asked, Gathered};
 use crate::executor::{Ending, Executor, Measurement};
 use crate::files::{self, download_name, upload_name};
+use crate::heavy::{ANSWER_BYTES, Work};
+use crate::mix::MixFile;
+use crate::peer::Peer;
 use crate::plan::Plan;
 use crate::procstat;
 use crate::run_folder::RunFolder;
 use crate::schedule::{Trial, cells};
 use crate::size::ByteSize;
-use crate::start::Starter;
-use crate::survey::{Lacks, TargetInfo, for_all, lacks_of_echo, look};
+use crate::start::{Demand, Starter};
+use crate::survey::{Lacks, TargetInfo, Wanted, for_all, lacks_of_echo, look};
 use crate::sweep::Cell;
 use crate::target::Target;
 
@@ -41,7 +46,7 @@ pub struct LocalExecutor {
     cores: Cores,
     /// Holds the served files and the server's; gone with the executor.
     folder: TempDir,
-    served: Vec<String>,
+    served: HashSet<String>,
     starter: Starter,
     /// By name.
     versions: Vec<(String, String)>,
@@ -68,18 +73,24 @@ impl LocalExecutor {
         files::check_room(plan, folder.path())?;
         let root = folder.path().join("root");
         fs::create_dir(&root).context("cannot create the folder of served files")?;
-        let mut served = Vec::new();
+        let mut served = HashSet::new();
+        let mut mixes = Vec::new();
         for cell in cells(plan) {
+            if let Some(mix) = cell.manner.mix.filter(|mix| !mixes.contains(mix)) {
+                served.extend(files::write_mix(&root, mix)?);
+                mixes.push(mix);
+            }
             let name = download_name(cell.size);
+            let is_one = cell.direction == Direction::Download && cell.manner.mix.is_none();
             let wanted = [
-                (name, cell.size, cell.direction == Direction::Download),
+                (name, cell.size, is_one),
                 (download_name(CROWD_FILE), CROWD_FILE, cell.manner.crowd.total() > 0),
                 (download_name(SLOW_FILE), SLOW_FILE, cell.manner.crowd.slow_readers > 0),
             ];
             for (name, size, is_wanted) in wanted {
                 if is_wanted && !served.contains(&name) {
                     files::write(&root, size)?;
-                    served.push(name);
+                    served.insert(name);
                 }
             }
         }
@@ -124,9 +135,7 @@ impl LocalExecutor {
                     Target::Strategy(_) | Target::Variant(_) => {
                         Some(env!("CARGO_PKG_VERSION").to_owned())
                     }
-                    Target::Peer(peer) => {
-                        self.starter.installed(*peer).and_then(|found| found.version.clone())
-                    }
+                    Target::Peer(peer) => self.version_of(*peer),
                     Target::Given(_) => None,
                 },
                 configuration: self.keep_configuration(&target, &cells, folder)?,
@@ -138,7 +147,7 @@ impl LocalExecutor {
                 infos.push(info);
                 continue;
             }
-            match self.starter.start(&target, 1) {
+            match self.starter.start(&target, Demand { connections: 1, work: false }) {
                 Ok(standing) => {
                     let (support, lacks) = match self.plan.wire {
                         Wire::Text => (None, lacks_of_echo(&target, &standing, &cells)),
@@ -170,6 +179,18 @@ impl LocalExecutor {
         Ok(infos)
     }
 
+    fn version_of(&self, peer: Peer) -> Option<String> {
+        let version = self.starter.installed(peer)?.version.clone()?;
+        Some(match peer {
+            Peer::NginxThreaded => format!("{version} and {}", env!("CARGO_PKG_VERSION")),
+            Peer::Nginx
+            | Peer::ApachePrefork
+            | Peer::ApacheWorker
+            | Peer::ApacheEvent
+            | Peer::Lighttpd => version,
+        })
+    }
+
     fn keep_configuration(
         &self,
         target: &Target,
@@ -186,7 +207,11 @@ impl LocalExecutor {
 
     fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
         let started_at = Timestamp::now();
-        let mut server = self.starter.start(&trial.target, trial.cell.all_connections())?;
+        let demand = Demand {
+            connections: trial.cell.all_connections(),
+            work: trial.cell.manner.heavy.total_percent() > 0,
+        };
+        let mut server = self.starter.start(&trial.target, demand)?;
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
         let spec = load(&self.plan, &self.cores, trial.cell, server.address(), seed);
         let progress = Progress::default();
@@ -194,8 +219,9 @@ impl LocalExecutor {
         let extent = server.extent();
         let crowd = self.gather(trial.cell, server.address(), stop);
         let (load, watched) = thread::scope(|scope| {
-            let watcher = scope
-                .spawn(|| procstat::watch(extent?, &progress, spec.warm_up, spec.duration, &done));
+            let watcher = scope.spawn(|| {
+                procstat::watch(extent.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
+            });
             if let Some(crowd) = &crowd {
                 scope.spawn(|| {
                     // Where the system refuses, it lingers elsewhere.
@@ -242,7 +268,7 @@ impl LocalExecutor {
             return Some(Ending::NotStarted(why.clone()));
         }
         let (_, lacks) = self.lacks.iter().find(|(lacking, _)| lacking == name)?;
-        let load = (trial.cell.direction, trial.cell.size);
+        let load = Wanted::by(&trial.cell);
         let (_, reason) = lacks.iter().find(|(lacking, _)| *lacking == load)?;
         Some(Ending::Unsupported(reason.clone()))
     }
@@ -273,15 +299,11 @@ fn unavailable(target: &Target) -> Option<String> {
 }
 
 fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -> LoadSpec {
-    let name = match cell.direction {
-        Direction::Download | Direction::Echo => download_name(cell.size),
-        Direction::Upload => upload_name(cell.size),
-    };
     LoadSpec {
         target,
         wire: plan.wire,
         direction: cell.direction,
-        files: vec![RequestFile { name, size_bytes: cell.size.bytes(), weight: 1.0 }],
+        files: requested(cell),
         connections: cell.connections,
         threads: plan.generator_threads.min(cell.connections),
         engine: plan.engine,
@@ -300,4 +322,36 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
         verify_every: plan.verify_every,
         seed,
     }
+}
+
+/// What requests ask for or send, by how often.
+fn requested(cell: Cell) -> Vec<RequestFile> {
+    let heavy = cell.manner.heavy;
+    let light = f64::from(100_u32.saturating_sub(heavy.total_percent()));
+    let mut files = match cell.manner.mix {
+        Some(mix) => {
+            let files = mix.files();
+            let all: f64 = files.iter().map(|file| file.weight).sum();
+            let of_all = |file: MixFile| RequestFile {
+                weight: light * file.weight / all,
+                ..RequestFile::new(file.name, file.size.bytes())
+            };
+            files.into_iter().map(of_all).collect()
+        }
+        None => {
+            let name = match cell.direction {
+                Direction::Download | Direction::Echo => download_name(cell.size),
+                Direction::Upload => upload_name(cell.size),
+            };
+            vec![RequestFile { weight: light, ..RequestFile::new(name, cell.size.bytes()) }]
+        }
+    };
+    for work in Work::ALL.into_iter().filter(|work| heavy.percent(*work) > 0) {
+        files.push(RequestFile {
+            weight: f64::from(heavy.percent(work)),
+            class: RequestClass::Heavy,
+            ..RequestFile::new(work.target(), ANSWER_BYTES)
+        });
+    }
+    files
 }

@@ -120,6 +120,9 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
     }
     let mut connect_ns = Histogram::new(3).expect("three digits are allowed");
     connect_ns.record_n(40_000, trial.cell.connections as u64).expect("the histogram grows");
+    let mut heavy_ns = Histogram::new(3).expect("three digits are allowed");
+    let heavy = requests * u64::from(trial.cell.manner.heavy.total_percent()) / 100;
+    heavy_ns.record_n(20_500_000, heavy).expect("the histogram grows");
     let body_bytes = requests * trial.cell.size.bytes();
     LoadReport {
         window_began_at: SystemTime::UNIX_EPOCH,
@@ -132,6 +135,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         service_ns: response_ns.clone(),
         send_delay_ns: Histogram::new(3).expect("three digits are allowed"),
         connect_ns,
+        heavy_ns,
         seconds: (0..window.as_secs())
             .map(|second| Second {
                 second,

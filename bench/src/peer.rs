@@ -24,6 +24,8 @@ pub enum Peer {
     ApacheEvent,
     /// lighttpd.
     Lighttpd,
+    /// nginx as a proxy for our own server with the strategy `threaded`.
+    NginxThreaded,
 }
 
 /// A name that is no peer.
@@ -52,6 +54,8 @@ pub struct Placement {
     pub root: String,
     /// Where to listen, on the loopback interface.
     pub port: String,
+    /// Where the server behind it listens, for a proxy.
+    pub upstream: Option<String>,
     /// The account that serves where the server is started as root: user and group.
     pub account: Option<(String, String)>,
     /// Connections of the load.
@@ -68,10 +72,12 @@ struct Values<'v> {
     dir: &'v str,
     root: &'v str,
     port: &'v str,
+    upstream: Option<&'v str>,
     user: Option<&'v str>,
     group: Option<&'v str>,
     mpm: Option<&'static str>,
     modules: Option<String>,
+    places: usize,
     connections: usize,
     threads: usize,
     processes: usize,
@@ -103,9 +109,19 @@ const LIGHTTPD_MODULES: [&str; 3] =
     ["/usr/lib/lighttpd", "/usr/lib64/lighttpd", "/usr/local/lib/lighttpd"];
 
 impl Peer {
-    /// All of them.
-    pub const ALL: [Self; 5] =
+    /// Those that serve by themselves: what `all` stands for.
+    pub const ALONE: [Self; 5] =
         [Self::Nginx, Self::ApachePrefork, Self::ApacheWorker, Self::ApacheEvent, Self::Lighttpd];
+
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Nginx,
+        Self::ApachePrefork,
+        Self::ApacheWorker,
+        Self::ApacheEvent,
+        Self::Lighttpd,
+        Self::NginxThreaded,
+    ];
 
     /// The one spelling used in flags, records and charts.
     pub fn name(self) -> &'static str {
@@ -115,6 +131,7 @@ impl Peer {
             Self::ApacheWorker => "apache-worker",
             Self::ApacheEvent => "apache-event",
             Self::Lighttpd => "lighttpd",
+            Self::NginxThreaded => "nginx-threaded",
         }
     }
 
@@ -128,13 +145,14 @@ impl Peer {
                 "The real Apache httpd: threads for those connections that have work"
             }
             Self::Lighttpd => "The real lighttpd: one event loop",
+            Self::NginxThreaded => "The real nginx as a proxy for our threaded server",
         }
     }
 
     /// Looks for it on this machine.
     pub fn find(self) -> Option<Installed> {
         let names: &[&str] = match self {
-            Self::Nginx => &["nginx"],
+            Self::Nginx | Self::NginxThreaded => &["nginx"],
             Self::ApachePrefork | Self::ApacheWorker | Self::ApacheEvent => &["apache2", "httpd"],
             Self::Lighttpd => &["lighttpd"],
         };
@@ -155,7 +173,7 @@ impl Peer {
 
     fn mpm(self) -> Option<&'static str> {
         match self {
-            Self::Nginx | Self::Lighttpd => None,
+            Self::Nginx | Self::Lighttpd | Self::NginxThreaded => None,
             Self::ApachePrefork => Some("prefork"),
             Self::ApacheWorker => Some("worker"),
             Self::ApacheEvent => Some("event"),
@@ -169,6 +187,7 @@ impl Peer {
                 include_str!("../peers/apache.conf")
             }
             Self::Lighttpd => include_str!("../peers/lighttpd.conf"),
+            Self::NginxThreaded => include_str!("../peers/nginx-threaded.conf"),
         }
     }
 
@@ -188,7 +207,7 @@ impl Peer {
     pub fn threads_when_ready(self, placement: &Placement) -> usize {
         let places = Self::places(placement.connections);
         match self {
-            Self::Nginx => 1 + placement.cores,
+            Self::Nginx | Self::NginxThreaded => 1 + placement.cores,
             Self::Lighttpd => 1,
             Self::ApachePrefork => 1 + places,
             Self::ApacheWorker | Self::ApacheEvent => {
@@ -218,6 +237,7 @@ impl Installed {
             dir: "{dir}".to_owned(),
             root: "{root}".to_owned(),
             port: "{port}".to_owned(),
+            upstream: Some("{upstream}".to_owned()),
             ..placement.clone()
         };
         let modules = self.modules.as_ref().map(|_| "{modules}".to_owned());
@@ -232,7 +252,7 @@ impl Installed {
     /// The words that start it in the foreground with this configuration.
     pub fn command(&self, configuration: &Path, error_log: &Path) -> Vec<OsString> {
         let words: Vec<OsString> = match self.peer {
-            Peer::Nginx => {
+            Peer::Nginx | Peer::NginxThreaded => {
                 vec!["-c".into(), configuration.into(), "-e".into(), error_log.into()]
             }
             Peer::ApachePrefork | Peer::ApacheWorker | Peer::ApacheEvent => {
@@ -251,17 +271,21 @@ impl Installed {
         let places = Peer::places(placement.connections);
         let (processes, threads) = Peer::processes_and_threads(places);
         let account = placement.account.as_ref();
+        // A proxy has two connections for each of the load's.
+        let sides = if self.peer == Peer::NginxThreaded { 2 } else { 1 };
         let values = Values {
             dir: &placement.dir,
             root: &placement.root,
             port: &placement.port,
+            upstream: placement.upstream.as_deref(),
             user: account.map(|(user, _)| user.as_str()),
             group: account.map(|(_, group)| group.as_str()),
             mpm: self.peer.mpm(),
             webdav: self.peer == Peer::Lighttpd && modules.is_some(),
             modules,
             // Event loops count listening and internal descriptors among their connections.
-            connections: places + if self.peer.mpm().is_none() { 256 } else { 0 },
+            connections: places * sides + if self.peer.mpm().is_none() { 256 } else { 0 },
+            places,
             threads,
             processes,
             workers: placement.cores,
@@ -338,6 +362,7 @@ mod tests {
             dir: "/scratch/dir".to_owned(),
             root: "/scratch/root".to_owned(),
             port: "4711".to_owned(),
+            upstream: Some("4712".to_owned()),
             account,
             connections: 100,
             cores: 1,
@@ -352,6 +377,25 @@ mod tests {
             binary: "/opt/server".into(),
             modules: Some("/opt/modules".into()),
         }
+    }
+
+    #[test]
+    fn a_proxy_keeps_its_connections_to_the_threads() {
+        let text = installed(Peer::NginxThreaded).configuration(&placement(None)).unwrap();
+        for part in [
+            "server 127.0.0.1:4712;",
+            "keepalive 133;",
+            "worker_connections 522;",
+            "listen 127.0.0.1:4711 ",
+            "proxy_http_version 1.1;",
+            "client_max_body_size 0;",
+        ] {
+            assert!(text.contains(part), "no {part} in\n{text}");
+        }
+        assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
+        let kept = installed(Peer::NginxThreaded).kept_configuration(&placement(None)).unwrap();
+        assert!(kept.contains("127.0.0.1:{upstream};") && !kept.contains("/scratch"), "{kept}");
+        assert!(!Peer::ALONE.contains(&Peer::NginxThreaded));
     }
 
     #[test]
@@ -385,7 +429,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_names_nothing_of_this_machine() {
-        for peer in Peer::ALL {
+        for peer in Peer::ALONE {
             let text = installed(peer).kept_configuration(&placement(None)).unwrap();
             assert!(!text.contains("/scratch") && !text.contains("/opt"), "{text}");
             assert!(text.contains("{root}") && text.contains("{port}"), "{text}");

@@ -9,10 +9,11 @@ use loadgen::load::{Direction, EngineChoice};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::given::Given;
+use crate::mix::Mix;
 use crate::peer::Peer;
 use crate::size::ByteSize;
 use crate::spelling;
-use crate::sweep::Sweep;
+use crate::sweep::{Cell, Sweep};
 use crate::target::Target;
 use crate::variant::Variant;
 
@@ -150,6 +151,12 @@ pub struct Overrides {
     pub slow_readers: Option<Vec<usize>>,
     /// Other numbers of slow senders, in every sweep.
     pub slow_senders: Option<Vec<usize>>,
+    /// Other shares of requests that burn processor time, in every sweep.
+    pub heavy_cpu_percent: Option<Vec<u8>>,
+    /// Other shares of requests that block, in every sweep.
+    pub heavy_block_percent: Option<Vec<u8>>,
+    /// A set of files in place of all sizes, in every sweep.
+    pub mix: Option<Mix>,
     /// Another wire.
     pub wire: Option<Wire>,
     /// Another way in which our servers send files.
@@ -213,6 +220,7 @@ impl Plan {
         self.variants = overrides.variants.unwrap_or(self.variants);
         self.twin = overrides.twin.unwrap_or(self.twin);
         self.baseline = overrides.baseline.unwrap_or(self.baseline);
+        let names_peers = overrides.against.is_some();
         self.against = overrides.against.unwrap_or(self.against);
         self.given = overrides.given.unwrap_or(self.given);
         self.wire = overrides.wire.unwrap_or(self.wire);
@@ -226,7 +234,7 @@ impl Plan {
             if let Some(connections) = &overrides.connections {
                 sweep.connections.clone_from(connections);
             }
-            if let Some(sizes) = &overrides.sizes {
+            if let Some(sizes) = overrides.sizes.as_ref().filter(|_| sweep.mix.is_none()) {
                 sweep.sizes.clone_from(sizes);
             }
             sweep.keep_alive &= !overrides.per_request;
@@ -241,6 +249,21 @@ impl Plan {
                 if let Some(other) = other {
                     counts.clone_from(other);
                 }
+            }
+            for (percents, other) in [
+                (&mut sweep.heavy_cpu_percent, &overrides.heavy_cpu_percent),
+                (&mut sweep.heavy_block_percent, &overrides.heavy_block_percent),
+            ] {
+                if let Some(other) = other {
+                    percents.clone_from(other);
+                }
+            }
+            if overrides.mix.is_some() {
+                sweep.mix = overrides.mix;
+                sweep.sizes.clear();
+            }
+            if names_peers {
+                sweep.against.clear();
             }
         }
         self.sweeps = each_once(self.sweeps);
@@ -262,13 +285,29 @@ impl Plan {
     /// The servers to compare: ours, real ones, the user's. The same server twice under one name
     /// could not be told apart, so each is there once.
     pub fn targets(&self) -> Vec<Target> {
+        self.targets_with(self.sweeps.iter().flat_map(|sweep| &sweep.against))
+    }
+
+    /// Those of them that meet a load: some meet that of their own sweeps only.
+    pub fn targets_of(&self, cell: &Cell) -> Vec<Target> {
+        let sweeps = self.sweeps.iter().filter(|sweep| !sweep.against.is_empty());
+        let sweeps = sweeps.filter(|sweep| sweep.cells().contains(cell));
+        self.targets_with(sweeps.flat_map(|sweep| &sweep.against))
+    }
+
+    fn targets_with<'p>(&'p self, further: impl Iterator<Item = &'p Peer>) -> Vec<Target> {
         let mut names = HashSet::new();
         let all = (self.strategies.iter().copied().map(Target::Strategy))
             .chain(self.variants.iter().cloned().map(Target::Variant))
             .chain(self.twin().map(Variant::twin).map(Target::Variant))
-            .chain(self.against.iter().copied().map(Target::Peer))
+            .chain(self.against.iter().chain(further).copied().map(Target::Peer))
             .chain(self.given.iter().cloned().map(Target::Given));
         all.filter(|target| names.insert(target.name().to_owned())).collect()
+    }
+
+    /// What keeps the plan's loads from being put on, in words with the remedy.
+    pub fn obstacle(&self) -> Option<String> {
+        self.sweeps.iter().find_map(|sweep| sweep.obstacle(self.wire))
     }
 
     /// The strategy that is measured twice.
@@ -378,7 +417,7 @@ mod tests {
     fn all_real_servers_can_be_named_at_once() {
         let text =
             toml::to_string(&quick()).unwrap().replace("rounds", "against = [\"all\"]\nrounds");
-        assert_eq!(Plan::parse(&text, "p.toml").unwrap().against, Peer::ALL);
+        assert_eq!(Plan::parse(&text, "p.toml").unwrap().against, Peer::ALONE);
         let message = Plan::parse(&text.replace("\"all\"", "\"iis\""), "p.toml").unwrap_err();
         assert!(message.to_string().contains("against: unknown server 'iis'"), "{message}");
     }
@@ -430,6 +469,9 @@ mod tests {
             idle: Some(vec![0, 9]),
             slow_readers: Some(vec![1]),
             slow_senders: Some(vec![2]),
+            heavy_cpu_percent: Some(vec![3]),
+            heavy_block_percent: Some(vec![4]),
+            mix: None,
             wire: Some(Wire::Framed),
             send_path: Some(SendPath::Copy),
             engine: Some(EngineChoice::Only(Engine::Epoll)),
@@ -447,7 +489,48 @@ mod tests {
         assert_eq!(plan.warm_up_ms, 30);
         let manners: Vec<_> = plan.sweeps[0].cells().iter().map(|cell| cell.manner).collect();
         assert_eq!(manners.len(), 2);
-        assert_eq!(manners[1].slug(), "-per-request-at-50-9-idle-1-slow-readers-2-slow-senders");
+        assert_eq!(
+            manners[1].slug(),
+            "-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
+        );
+    }
+
+    #[test]
+    fn a_mix_takes_the_place_of_all_sizes() {
+        let overrides = Overrides {
+            mix: Some(Mix::Web),
+            sizes: Some(vec![ByteSize::new(5)]),
+            direction: Some(Direction::Download),
+            ..Overrides::default()
+        };
+        let plan = quick().with(overrides);
+        assert_eq!(plan.obstacle(), None);
+        assert!(plan.sweeps.iter().flat_map(Sweep::cells).all(|cell| cell.manner.mix.is_some()));
+        let written = toml::to_string(&plan).unwrap();
+        assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
+        // Another size is none for a mix.
+        let overrides = Overrides { sizes: Some(vec![ByteSize::new(5)]), ..Overrides::default() };
+        assert_eq!(plan.clone().with(overrides).sweeps, plan.sweeps);
+        let mut without = plan;
+        without.sweeps[0].mix = None;
+        assert!(without.obstacle().unwrap().contains("needs sizes"));
+    }
+
+    #[test]
+    fn a_sweep_has_real_servers_of_its_own() {
+        let mut plan = quick();
+        let load = plan.sweeps[0].cells()[0];
+        plan.sweeps[0].against = vec![Peer::NginxThreaded];
+        let names = |targets: Vec<Target>| -> Vec<_> {
+            targets.iter().map(|target| target.name().to_owned()).collect()
+        };
+        assert!(names(plan.targets()).contains(&"nginx-threaded".to_owned()));
+        assert!(names(plan.targets_of(&load)).contains(&"nginx-threaded".to_owned()));
+        let other = plan.sweeps[1].cells()[1];
+        assert!(!names(plan.targets_of(&other)).contains(&"nginx-threaded".to_owned()));
+        let overrides = Overrides { against: Some(vec![Peer::Nginx]), ..Overrides::default() };
+        let plan = plan.with(overrides);
+        assert!(!names(plan.targets()).contains(&"nginx-threaded".to_owned()));
     }
 
     #[test]

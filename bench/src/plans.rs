@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use crate::plan::{Experiment, Plan};
 
 /// Name and text of each.
-pub const ALL: [(&str, &str); 15] = [
+pub const ALL: [(&str, &str); 17] = [
     ("default", include_str!("../plans/default.toml")),
     ("quick", include_str!("../plans/quick.toml")),
     ("full", include_str!("../plans/full.toml")),
@@ -15,6 +15,8 @@ pub const ALL: [(&str, &str); 15] = [
     ("churn", include_str!("../plans/churn.toml")),
     ("idle", include_str!("../plans/idle.toml")),
     ("slow", include_str!("../plans/slow.toml")),
+    ("heavy", include_str!("../plans/heavy.toml")),
+    ("mix", include_str!("../plans/mix.toml")),
     ("scale", include_str!("../plans/scale.toml")),
     ("marks-download", include_str!("../plans/marks-download.toml")),
     ("marks-apache", include_str!("../plans/marks-apache.toml")),

@@ -55,12 +55,12 @@ pub enum MemoryKind {
 }
 
 /// Which processes are the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extent {
     /// One.
     Process(u32),
-    /// One with all its descendants.
-    Tree(u32),
+    /// Some with all their descendants.
+    Trees(Vec<u32>),
 }
 
 /// What was seen between two looks at a server.
@@ -76,7 +76,7 @@ pub struct Watched {
 /// Watches a server through the window of a load that runs meanwhile and tells its `progress`.
 /// Returns soon after `done` is set, `None` if the process or the window was never seen whole.
 pub fn watch(
-    extent: Extent,
+    extent: &Extent,
     progress: &Progress,
     warm_up: Duration,
     window: Duration,
@@ -162,13 +162,13 @@ impl Watched {
 }
 
 impl Extent {
-    fn processes(self) -> Vec<Process> {
+    fn processes(&self) -> Vec<Process> {
         match self {
             Self::Process(pid) => {
-                let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+                let process = i32::try_from(*pid).ok().and_then(|pid| Process::new(pid).ok());
                 process.into_iter().collect()
             }
-            Self::Tree(pid) => process_tree::of(pid),
+            Self::Trees(pids) => pids.iter().flat_map(|pid| process_tree::of(*pid)).collect(),
         }
     }
 }
@@ -275,7 +275,7 @@ mod tests {
         let watched = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 watch(
-                    Extent::Process(std::process::id()),
+                    &Extent::Process(std::process::id()),
                     &progress,
                     Duration::from_millis(50),
                     window,
@@ -305,19 +305,19 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let look = || Look::at(&Extent::Tree(child.id()).processes()).unwrap();
+        let look = || Look::at(&Extent::Trees(vec![child.id()]).processes()).unwrap();
         let before = look();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(b"go\n").unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let after = Look::at(&Extent::Tree(child.id()).processes()).unwrap();
+        let after = Look::at(&Extent::Trees(vec![child.id()]).processes()).unwrap();
         let used = after.cpu.saturating_sub(before.cpu);
         assert!(used >= Duration::from_millis(20), "{used:?}");
         assert!(proportional_bytes(&after.processes).is_none_or(|bytes| bytes > 10_000));
         stdin.write_all(b"end\n").unwrap();
         child.wait().unwrap();
-        assert!(Look::at(&Extent::Tree(child.id()).processes()).is_none());
+        assert!(Look::at(&Extent::Trees(vec![child.id()]).processes()).is_none());
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
         let (progress, done) = (Progress::default(), AtomicBool::new(true));
         let second = Duration::from_secs(1);
         assert!(
-            watch(Extent::Process(std::process::id()), &progress, second, second, &done).is_none()
+            watch(&Extent::Process(std::process::id()), &progress, second, second, &done).is_none()
         );
     }
 }

@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::executor::Measurement;
+use crate::heavy::Heavy;
+use crate::mix::Mix;
 use crate::outcome::{Outcome, generator_share};
 use crate::procstat::MemoryKind;
 use crate::schedule::Trial;
@@ -46,6 +48,12 @@ pub struct TrialRow {
     #[serde(default)]
     pub slow_senders: usize,
     #[serde(default)]
+    pub heavy_cpu_percent: u8,
+    #[serde(default)]
+    pub heavy_block_percent: u8,
+    #[serde(default)]
+    pub mix: Option<Mix>,
+    #[serde(default)]
     pub crowd_held: Option<usize>,
     pub outcome: Outcome,
     pub outcome_reason: String,
@@ -53,6 +61,8 @@ pub struct TrialRow {
     #[serde(default)]
     pub arrivals: Option<u64>,
     pub requests: Option<u64>,
+    #[serde(default)]
+    pub heavy_requests: Option<u64>,
     pub requests_per_s: Option<f64>,
     #[serde(default)]
     pub response_mean_us: Option<f64>,
@@ -125,6 +135,9 @@ pub enum Distribution {
     SendDelay,
     /// From when a connection was asked for until it stood.
     Connect,
+    /// Of heavy requests, which are in none of the others: from when one was due to the end of its
+    /// answer.
+    Heavy,
 }
 
 /// The percentiles that are recorded; those beyond what the number of requests can tell are left
@@ -138,7 +151,7 @@ pub const PERCENTILES: [f64; 18] = [
 pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
 
 /// The columns of `trials.csv`.
-pub const TRIAL_COLUMNS: [&str; 51] = [
+pub const TRIAL_COLUMNS: [&str; 55] = [
     "trial",
     "round",
     "started_at",
@@ -153,12 +166,16 @@ pub const TRIAL_COLUMNS: [&str; 51] = [
     "idle_connections",
     "slow_readers",
     "slow_senders",
+    "heavy_cpu_percent",
+    "heavy_block_percent",
+    "mix",
     "crowd_held",
     "outcome",
     "outcome_reason",
     "window_s",
     "arrivals",
     "requests",
+    "heavy_requests",
     "requests_per_s",
     "response_mean_us",
     "body_bytes",
@@ -222,6 +239,7 @@ impl Records {
                 (Distribution::Service, &load.service_ns, open_loop),
                 (Distribution::SendDelay, &load.send_delay_ns, open_loop),
                 (Distribution::Connect, &load.connect_ns, true),
+                (Distribution::Heavy, &load.heavy_ns, true),
             ] {
                 if is_told {
                     records.latencies.extend(percentiles(trial.number, distribution, histogram));
@@ -275,12 +293,18 @@ impl TrialRow {
             idle_connections: manner.crowd.idle,
             slow_readers: manner.crowd.slow_readers,
             slow_senders: manner.crowd.slow_senders,
+            heavy_cpu_percent: manner.heavy.cpu_percent,
+            heavy_block_percent: manner.heavy.block_percent,
+            mix: manner.mix,
             crowd_held: measured.crowd_held,
             outcome,
             outcome_reason,
             window_s: load.map(|load| precise(load.window.as_secs_f64())),
             arrivals: load.filter(|_| manner.rate_per_s.is_some()).map(|load| load.arrivals),
             requests,
+            heavy_requests: load
+                .filter(|_| manner.heavy.total_percent() > 0)
+                .map(|load| load.heavy_ns.len()),
             requests_per_s: requests.and_then(per_s),
             response_mean_us: load
                 .filter(|load| !load.response_ns.is_empty())
@@ -333,6 +357,11 @@ impl TrialRow {
                     slow_readers: self.slow_readers,
                     slow_senders: self.slow_senders,
                 },
+                heavy: Heavy {
+                    cpu_percent: self.heavy_cpu_percent,
+                    block_percent: self.heavy_block_percent,
+                },
+                mix: self.mix,
             },
         }
     }
@@ -426,7 +455,8 @@ fn percentiles(
 
 fn seconds(trial: u32, load: &LoadReport) -> impl Iterator<Item = SecondRow> {
     load.seconds.iter().map(move |second| {
-        let of_answers = |ns| (second.requests > 0).then(|| microseconds(ns));
+        // A second may have nothing but heavy answers, too.
+        let of_answers = |ns| (second.max_ns > 0).then(|| microseconds(ns));
         SecondRow {
             trial,
             second: second.second,

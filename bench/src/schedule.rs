@@ -22,10 +22,10 @@ pub struct Trial {
 pub fn schedule(plan: &Plan) -> Vec<Trial> {
     let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
     let cells = cells(plan);
-    let targets = plan.targets();
-    let mut trials = Vec::with_capacity(plan.rounds as usize * cells.len() * targets.len());
+    let targets: Vec<_> = cells.iter().map(|cell| plan.targets_of(cell)).collect();
+    let mut trials = Vec::new();
     for round in 1..=plan.rounds {
-        for cell in &cells {
+        for (cell, targets) in cells.iter().zip(&targets) {
             for target in turn(plan.order, targets.clone(), round, &mut random) {
                 let number = trials.len() as u32 + 1;
                 trials.push(Trial { number, round, target, cell: *cell });

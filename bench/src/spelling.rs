@@ -194,7 +194,7 @@ pub mod peers {
         let mut peers = Vec::new();
         for name in names {
             match name.as_str() {
-                "all" => peers.extend(Peer::ALL),
+                "all" => peers.extend(Peer::ALONE),
                 name => peers.push(name.parse()?),
             }
         }

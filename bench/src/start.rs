@@ -36,6 +36,15 @@ pub(crate) struct Starter {
     addresses: HashMap<String, SocketAddr>,
 }
 
+/// What a server is started for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demand {
+    /// So many connections.
+    pub(crate) connections: usize,
+    /// Requests for heavy work.
+    pub(crate) work: bool,
+}
+
 /// A server that a load can be put on.
 #[derive(Debug)]
 pub(crate) enum Standing {
@@ -43,6 +52,8 @@ pub(crate) enum Standing {
     Started {
         /// Its first process; it may have others.
         process: ServerProcess,
+        /// The server that it is a proxy for, if it is one.
+        behind: Option<ServerProcess>,
     },
     /// Someone else's.
     Running {
@@ -89,7 +100,14 @@ impl Starter {
                 );
             }
         }
-        let account = if plan.against.is_empty() { None } else { Account::needed()? };
+        let targets = plan.targets();
+        let peers = || {
+            targets.iter().filter_map(|target| match target {
+                Target::Peer(peer) => Some(*peer),
+                Target::Strategy(_) | Target::Variant(_) | Target::Given(_) => None,
+            })
+        };
+        let account = if peers().next().is_none() { None } else { Account::needed()? };
         if let Some(account) = &account {
             account.own(root)?;
         }
@@ -101,24 +119,34 @@ impl Starter {
             send_path: plan.send_path,
             wire: plan.wire,
             account,
-            installed: plan.against.iter().filter_map(|peer| peer.find()).collect(),
+            installed: peers().filter_map(Peer::find).collect(),
             addresses,
         })
     }
 
-    /// Starts a server for so many connections.
+    /// Starts a server for a load.
     ///
     /// # Errors
     /// Why it does not stand, with what it said last.
-    pub(crate) fn start(&self, target: &Target, connections: usize) -> anyhow::Result<Standing> {
+    pub(crate) fn start(&self, target: &Target, demand: Demand) -> anyhow::Result<Standing> {
+        let alone = |process| Standing::Started { process, behind: None };
         match target {
-            Target::Strategy(kind) => self.strategy(*kind, &[], connections),
+            Target::Strategy(kind) => self.strategy(*kind, &[], demand).map(alone),
             Target::Variant(variant) => {
-                self.strategy(variant.strategy(), variant.flags(), connections)
+                self.strategy(variant.strategy(), variant.flags(), demand).map(alone)
             }
-            Target::Peer(peer) => self.retry(|port| self.peer(*peer, connections, port)),
+            Target::Peer(Peer::NginxThreaded) => {
+                let behind = self.strategy(StrategyKind::Threaded, &[], demand)?;
+                let upstream = Some(behind.address().port());
+                let peer = Peer::NginxThreaded;
+                let process = self.retry(|port| self.peer(peer, demand, port, upstream))?;
+                Ok(Standing::Started { process, behind: Some(behind) })
+            }
+            Target::Peer(peer) => {
+                self.retry(|port| self.peer(*peer, demand, port, None)).map(alone)
+            }
             Target::Given(given) => match given.how() {
-                How::Command(_) => self.retry(|port| self.command(given, port)),
+                How::Command(_) => self.retry(|port| self.command(given, port)).map(alone),
                 How::Running { pid, .. } => {
                     let address = self.addresses.get(given.name());
                     let address = *address.context("its address was not looked up")?;
@@ -141,6 +169,7 @@ impl Starter {
             dir: dir.display().to_string(),
             root: self.root.display().to_string(),
             port: port.to_string(),
+            upstream: None,
             account: account.map(|account| (account.user.clone(), account.group.clone())),
             connections,
             cores: self.cores.len().max(1),
@@ -153,8 +182,9 @@ impl Starter {
         &self,
         kind: StrategyKind,
         flags: &[String],
-        connections: usize,
-    ) -> anyhow::Result<Standing> {
+        demand: Demand,
+    ) -> anyhow::Result<ServerProcess> {
+        let connections = demand.connections;
         let mut command = Command::new(&self.program);
         command
             .args(["serve", "--strategy", kind.name()])
@@ -184,19 +214,24 @@ impl Starter {
             let most = (connections as u64 + SPARE_CONNECTIONS).min(limit.saturating_sub(64));
             usual("--max-connections", &most.to_string());
         }
+        if demand.work && !flags.iter().any(|own| own == "--work") {
+            command.arg("--work");
+        }
         command.args(flags);
         let log = self.folder.join("server.log");
-        let process = ServerProcess::start(command, &self.cores, &log)?;
-        Ok(Standing::Started { process })
+        ServerProcess::start(command, &self.cores, &log)
     }
 
-    fn retry(&self, start: impl Fn(u16) -> anyhow::Result<Launch>) -> anyhow::Result<Standing> {
+    fn retry(
+        &self,
+        start: impl Fn(u16) -> anyhow::Result<Launch>,
+    ) -> anyhow::Result<ServerProcess> {
         let mut attempt = 1;
         loop {
             let started =
                 start(free_port()?).and_then(|launch| ServerProcess::launch(launch, &self.cores));
             match started {
-                Ok(process) => return Ok(Standing::Started { process }),
+                Ok(process) => return Ok(process),
                 Err(error) => {
                     let taken = format!("{error:#}").to_ascii_lowercase().contains("in use");
                     if !taken || attempt == ATTEMPTS {
@@ -208,10 +243,17 @@ impl Starter {
         }
     }
 
-    fn peer(&self, peer: Peer, connections: usize, port: u16) -> anyhow::Result<Launch> {
+    fn peer(
+        &self,
+        peer: Peer,
+        demand: Demand,
+        port: u16,
+        upstream: Option<u16>,
+    ) -> anyhow::Result<Launch> {
         let installed = self.installed(peer).with_context(|| peer.hint())?;
         let dir = self.fresh_folder()?;
-        let placement = self.placement(&dir, connections, port);
+        let mut placement = self.placement(&dir, demand.connections, port);
+        placement.upstream = upstream.map(|port| port.to_string());
         let configuration = dir.join("server.conf");
         let error_log = dir.join("error.log");
         fs::write(&configuration, installed.configuration(&placement)?)?;
@@ -261,7 +303,7 @@ impl Starter {
 impl Standing {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
-            Self::Started { process } => process.address(),
+            Self::Started { process, .. } => process.address(),
             Self::Running { address, .. } => *address,
         }
     }
@@ -269,23 +311,32 @@ impl Standing {
     /// What is to be watched, where that is known.
     pub(crate) fn extent(&self) -> Option<Extent> {
         match self {
-            Self::Started { process } => Some(Extent::Tree(process.pid())),
-            Self::Running { pid, .. } => pid.map(Extent::Tree),
+            Self::Started { process, behind } => {
+                let all = std::iter::once(process).chain(behind);
+                Some(Extent::Trees(all.map(ServerProcess::pid).collect()))
+            }
+            Self::Running { pid, .. } => pid.map(|pid| Extent::Trees(vec![pid])),
         }
     }
 
     /// As [`ServerProcess::death`].
     pub(crate) fn death(&mut self) -> Option<String> {
         match self {
-            Self::Started { process } => process.death(),
+            Self::Started { process, behind } => {
+                process.death().or_else(|| behind.as_mut()?.death())
+            }
             Self::Running { .. } => None,
         }
     }
 
-    /// Ends it, if it was started for this. What our own server tells at its end is returned.
+    /// Ends it, if it was started for this, a proxy before the server behind it. What our own
+    /// server tells at its end is returned.
     pub(crate) fn stop(self) -> Option<ServeReport> {
         match self {
-            Self::Started { process } => process.stop(),
+            Self::Started { process, behind } => {
+                let report = process.stop();
+                report.or_else(|| behind?.stop())
+            }
             Self::Running { .. } => None,
         }
     }

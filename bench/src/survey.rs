@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{download_name, upload_name};
 use crate::given::How;
+use crate::mix::Mix;
 use crate::probe::{self, Answer, Support};
 use crate::size::ByteSize;
 use crate::start::Standing;
@@ -55,7 +56,48 @@ impl TargetInfo {
 }
 
 /// What a server cannot do: which loads, and why.
-pub(crate) type Lacks = Vec<((Direction, ByteSize), String)>;
+pub(crate) type Lacks = Vec<(Wanted, String)>;
+
+/// What a load asks a server for: loads that differ in other things alone are borne alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    direction: Direction,
+    size: ByteSize,
+    mix: Option<Mix>,
+    /// For heavy work, too.
+    work: bool,
+}
+
+impl Wanted {
+    /// By the requests of a load.
+    pub(crate) fn by(cell: &Cell) -> Self {
+        Self {
+            direction: cell.direction,
+            size: cell.size,
+            mix: cell.manner.mix,
+            work: cell.manner.heavy.total_percent() > 0,
+        }
+    }
+
+    /// The file that is asked for most often.
+    fn file(self) -> (String, ByteSize) {
+        match self.mix.map(Mix::favourite) {
+            Some(file) => (file.name, file.size),
+            None => (download_name(self.size), self.size),
+        }
+    }
+
+    /// What writes its files.
+    fn flags(self) -> String {
+        match self.mix {
+            Some(mix) => format!("--mix {mix}"),
+            None => format!("--sizes {}", self.size),
+        }
+    }
+}
+
+/// Why other servers than ours are not asked for heavy work.
+const NO_WORK: &str = "only our own servers do heavy work that a request asks for";
 
 /// Looks at a server that stands: what it supports, and which of the loads it can't bear.
 pub(crate) fn look(
@@ -67,20 +109,24 @@ pub(crate) fn look(
     let mut lacks = Lacks::new();
     let mut kept = None;
     let mut ranges = false;
-    let mut seen: Vec<(Direction, ByteSize)> = Vec::new();
+    let mut seen: Vec<Wanted> = Vec::new();
     for cell in cells {
-        let load = (cell.direction, cell.size);
+        let load = Wanted::by(cell);
         if seen.contains(&load) || cell.direction == Direction::Upload {
             continue;
         }
         seen.push(load);
-        let name = download_name(cell.size);
-        let (answer, keeps) = probe::download(address, &name, cell.size.bytes());
+        if load.work && !target.works() {
+            lacks.push((load, NO_WORK.to_owned()));
+            continue;
+        }
+        let (name, size) = load.file();
+        let (answer, keeps) = probe::download(address, &name, size.bytes());
         kept = kept.or(keeps);
-        if let Some(reason) = refusal(target, answer, Some(cell.size)) {
+        if let Some(reason) = refusal(target, answer, Some(load)) {
             lacks.push((load, reason));
         } else {
-            ranges = ranges || probe::range(address, &name, cell.size.bytes());
+            ranges = ranges || probe::range(address, &name, size.bytes());
         }
     }
     let (answer, keeps) = probe::upload(address, &upload_name(ByteSize::new(5)));
@@ -88,14 +134,14 @@ pub(crate) fn look(
     let upload = answer == Answer::Right;
     let refused = refusal(target, answer, None);
     for cell in cells.iter().filter(|cell| cell.direction == Direction::Upload) {
-        let load = (cell.direction, cell.size);
+        let load = Wanted::by(cell);
         if let Some(reason) = refused.as_ref().filter(|_| !lacks.iter().any(|(l, _)| *l == load)) {
             lacks.push((load, reason.clone()));
         }
     }
     if kept == Some(false) {
         for cell in cells {
-            let load = (cell.direction, cell.size);
+            let load = Wanted::by(cell);
             if !lacks.iter().any(|(lacking, _)| *lacking == load) {
                 lacks.push((load, "it closes each connection after one answer".to_owned()));
             }
@@ -117,20 +163,21 @@ pub(crate) fn lacks_of_echo(target: &Target, standing: &Standing, cells: &[Cell]
 
 /// That none of the loads can be borne.
 pub(crate) fn for_all(cells: &[Cell], reason: &str) -> Lacks {
-    cells.iter().map(|cell| ((cell.direction, cell.size), reason.to_owned())).collect()
+    cells.iter().map(|cell| (Wanted::by(cell), reason.to_owned())).collect()
 }
 
 /// Why a load is not worth trying: what a server refuses, it does not do; what it gets wrong
 /// is for the trial to show. Someone else's server cannot have the files unless they were put
 /// there, and that deserves a word.
-fn refusal(target: &Target, answer: Answer, size: Option<ByteSize>) -> Option<String> {
+fn refusal(target: &Target, answer: Answer, asked: Option<Wanted>) -> Option<String> {
     let running =
         matches!(target, Target::Given(given) if matches!(given.how(), How::Running { .. }));
-    let remedy = match size {
-        Some(size) if running => {
+    let remedy = match asked {
+        Some(asked) if running => {
             format!(
-                ": place {} there, which 'cargo run --release -- files DIR --sizes {size}' writes",
-                download_name(size)
+                ": place {} there, which 'cargo run --release -- files DIR {}' writes",
+                asked.file().0,
+                asked.flags()
             )
         }
         _ => String::new(),
@@ -138,7 +185,7 @@ fn refusal(target: &Target, answer: Answer, size: Option<ByteSize>) -> Option<St
     match answer {
         Answer::Right => None,
         Answer::Refused(what) => Some(what + &remedy),
-        Answer::Wrong(what) if running && size.is_some() => Some(what + &remedy),
+        Answer::Wrong(what) if running && asked.is_some() => Some(what + &remedy),
         Answer::Wrong(_) => None,
     }
 }

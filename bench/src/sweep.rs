@@ -1,8 +1,12 @@
 //! The loads of a plan: groups that share their direction, and each load by itself.
 
+use fileserver_proto::Wire;
 use loadgen::load::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::heavy::{Heavy, Work};
+use crate::mix::Mix;
+use crate::peer::Peer;
 use crate::size::ByteSize;
 use crate::spelling;
 
@@ -11,7 +15,8 @@ use crate::spelling;
 pub struct Cell {
     /// Which way the contents travel.
     pub direction: Direction,
-    /// Size of the file that every request names, or of the line that is echoed.
+    /// Size of the file that every request names, or of the line that is echoed; of a mix, the
+    /// mean over the requests.
     pub size: ByteSize,
     /// Concurrent connections that ask.
     pub connections: usize,
@@ -29,6 +34,10 @@ pub struct Manner {
     pub rate_per_s: Option<u32>,
     /// Connections that are held open beside those that ask.
     pub crowd: Crowd,
+    /// Requests for heavy work among the others.
+    pub heavy: Heavy,
+    /// The set of files that requests draw from, where there is more than one.
+    pub mix: Option<Mix>,
 }
 
 /// Connections beside those that ask, by what they do.
@@ -55,9 +64,12 @@ pub struct Sweep {
     /// Concurrent connections.
     #[serde(deserialize_with = "all_positive")]
     pub connections: Vec<usize>,
-    /// File sizes.
-    #[serde(deserialize_with = "not_empty")]
+    /// File sizes; none with a mix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
     pub sizes: Vec<ByteSize>,
+    /// A set of files in place of one of each size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// Whether connections are kept from request to request.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub keep_alive: bool,
@@ -73,6 +85,15 @@ pub struct Sweep {
     /// Slow senders beside those that ask.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
     pub slow_senders: Vec<usize>,
+    /// Requests that burn processor time in the server, in percent of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
+    pub heavy_cpu_percent: Vec<u8>,
+    /// Requests that block in the server, in percent of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
+    pub heavy_block_percent: Vec<u8>,
+    /// Real servers that meet these loads beside those that meet all.
+    #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Peer>,
 }
 
 impl Cell {
@@ -89,7 +110,13 @@ impl Cell {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { keep_alive: true, rate_per_s: None, crowd: Crowd::default() }
+        Self {
+            keep_alive: true,
+            rate_per_s: None,
+            crowd: Crowd::default(),
+            heavy: Heavy::default(),
+            mix: None,
+        }
     }
 }
 
@@ -107,17 +134,16 @@ impl Manner {
             1 => Some(format!("beside 1 {one}")),
             _ => Some(format!("beside {} {many}", spelling::grouped(count))),
         };
-        [
+        let usual = [
+            self.mix.map(Mix::remark),
             (!self.keep_alive).then(|| "a new connection per request".to_owned()),
             self.rate_per_s
                 .map(|rate| format!("{} requests/s offered", spelling::grouped(rate as usize))),
             beside(crowd.idle, "idle connection", "idle connections"),
             beside(crowd.slow_readers, "slow reader", "slow readers"),
             beside(crowd.slow_senders, "slow sender", "slow senders"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        usual.into_iter().flatten().chain(self.heavy.remarks()).collect()
     }
 
     /// The same for file names; nothing for the usual one.
@@ -128,11 +154,14 @@ impl Manner {
         };
         let churn = if self.keep_alive { "" } else { "-per-request" };
         let rate = self.rate_per_s.map(|rate| format!("-at-{rate}")).unwrap_or_default();
+        let mix = self.mix.map(|mix| format!("-mix-{mix}")).unwrap_or_default();
         format!(
-            "{churn}{rate}{}{}{}",
+            "{mix}{churn}{rate}{}{}{}{}{}",
             part(crowd.idle, "idle"),
             part(crowd.slow_readers, "slow-readers"),
-            part(crowd.slow_senders, "slow-senders")
+            part(crowd.slow_senders, "slow-senders"),
+            part(self.heavy.cpu_percent.into(), "percent-cpu"),
+            part(self.heavy.block_percent.into(), "percent-block"),
         )
     }
 }
@@ -157,13 +186,18 @@ impl Sweep {
             idle: Vec::new(),
             slow_readers: Vec::new(),
             slow_senders: Vec::new(),
+            heavy_cpu_percent: Vec::new(),
+            heavy_block_percent: Vec::new(),
+            mix: None,
+            against: Vec::new(),
         }
     }
 
     /// Its loads.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
-        for &size in &self.sizes {
+        let sizes = self.mix.map_or_else(|| self.sizes.clone(), |mix| vec![mix.mean_size()]);
+        for size in sizes {
             for &connections in &self.connections {
                 let load = |manner| Cell { direction: self.direction, size, connections, manner };
                 cells.extend(self.manners().into_iter().map(load));
@@ -177,11 +211,12 @@ impl Sweep {
         let direction = spelling::direction::name(self.direction);
         let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
         let plural = if self.connections == [1] { "" } else { "s" };
-        let mut text = format!(
-            "{direction}: {} connection{plural}, files of {}",
-            listed(&self.connections),
-            sizes.join(", ")
-        );
+        let files = match self.mix {
+            Some(mix) => format!("{} files as on the {mix}", mix.file_count()),
+            None => format!("files of {}", sizes.join(", ")),
+        };
+        let mut text =
+            format!("{direction}: {} connection{plural}, {files}", listed(&self.connections));
         if !self.keep_alive {
             text += ", a new connection per request";
         }
@@ -198,7 +233,37 @@ impl Sweep {
                 text += &format!(", beside {} {what}", listed(counts));
             }
         }
+        for (percents, work) in
+            [(&self.heavy_cpu_percent, Work::Cpu), (&self.heavy_block_percent, Work::Block)]
+        {
+            if !percents.is_empty() {
+                let percents: Vec<_> = percents.iter().copied().map(usize::from).collect();
+                text += &format!(", {} % of requests {}", listed(&percents), work.words());
+            }
+        }
         text
+    }
+
+    /// What keeps its loads from being put on, in words with the remedy.
+    pub(crate) fn obstacle(&self, wire: Wire) -> Option<String> {
+        let heavy = self.manners().iter().map(|manner| manner.heavy.total_percent()).max();
+        let heavy = heavy.unwrap_or(0);
+        let others = "leave it out of sweeps with other loads, or choose --direction download";
+        if self.sizes.is_empty() && self.mix.is_none() {
+            return Some("a sweep needs sizes, such as sizes = [\"1KiB\"], or a mix".to_owned());
+        }
+        if self.mix.is_some() && self.direction != Direction::Download {
+            return Some(format!("the files of a mix are only downloaded: {others}"));
+        }
+        if heavy > 0 && self.direction != Direction::Download {
+            return Some(format!("heavy requests are only asked for beside downloads: {others}"));
+        }
+        if heavy > 0 && wire != Wire::Http {
+            return Some("heavy requests are asked for over http: choose that wire".to_owned());
+        }
+        (heavy >= 100).then(|| {
+            format!("{heavy} % of requests are heavy, so that no light one is left: choose less")
+        })
     }
 
     /// Without values named twice.
@@ -218,12 +283,17 @@ impl Sweep {
         for counts in [&mut self.idle, &mut self.slow_readers, &mut self.slow_senders] {
             once(counts);
         }
+        once(&mut self.heavy_cpu_percent);
+        once(&mut self.heavy_block_percent);
     }
 
-    /// Whether all of its loads are among those of another of the same experiment.
+    /// Whether all of its loads are among those of another of the same experiment, for as many
+    /// servers.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let others = other.cells();
-        self.experiment == other.experiment && self.cells().iter().all(|cell| others.contains(cell))
+        self.experiment == other.experiment
+            && self.cells().iter().all(|cell| others.contains(cell))
+            && self.against.iter().all(|peer| other.against.contains(peer))
     }
 
     fn manners(&self) -> Vec<Manner> {
@@ -231,15 +301,26 @@ impl Sweep {
             if list.is_empty() { vec![none] } else { list.to_vec() }
         }
         let rates: Vec<_> = self.rates_per_s.iter().copied().map(Some).collect();
+        let mut crowds = Vec::new();
+        for idle in or_none(&self.idle, 0) {
+            for slow_readers in or_none(&self.slow_readers, 0) {
+                for slow_senders in or_none(&self.slow_senders, 0) {
+                    crowds.push(Crowd { idle, slow_readers, slow_senders });
+                }
+            }
+        }
+        let mut shares = Vec::new();
+        for cpu_percent in or_none(&self.heavy_cpu_percent, 0) {
+            for block_percent in or_none(&self.heavy_block_percent, 0) {
+                shares.push(Heavy { cpu_percent, block_percent });
+            }
+        }
+        let (keep_alive, mix) = (self.keep_alive, self.mix);
         let mut manners = Vec::new();
         for rate_per_s in or_none(&rates, None) {
-            for idle in or_none(&self.idle, 0) {
-                for slow_readers in or_none(&self.slow_readers, 0) {
-                    for slow_senders in or_none(&self.slow_senders, 0) {
-                        let crowd = Crowd { idle, slow_readers, slow_senders };
-                        let keep_alive = self.keep_alive;
-                        manners.push(Manner { keep_alive, rate_per_s, crowd });
-                    }
+            for &crowd in &crowds {
+                for &heavy in &shares {
+                    manners.push(Manner { keep_alive, rate_per_s, crowd, heavy, mix });
                 }
             }
         }
@@ -268,6 +349,14 @@ where
     let list = Vec::deserialize(deserializer)?;
     if list.is_empty() {
         return Err(serde::de::Error::custom("needs at least one entry"));
+    }
+    Ok(list)
+}
+
+fn percents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let list: Vec<u8> = not_empty(deserializer)?;
+    if list.iter().any(|percent| *percent > 100) {
+        return Err(serde::de::Error::custom("a share is at most 100 percent"));
     }
     Ok(list)
 }
@@ -316,6 +405,50 @@ mod tests {
             "download: 1, 8 connections, files of 1KiB, a new connection per request, 100, 200 \
              requests/s offered, beside 0, 9000 idle connections"
         );
+    }
+
+    #[test]
+    fn heavy_requests_are_crossed_and_told_apart() {
+        let sweep = Sweep {
+            heavy_cpu_percent: vec![0, 10],
+            heavy_block_percent: vec![0, 1],
+            ..Sweep::usual(Direction::Download, vec![32], vec![ByteSize::new(1024)])
+        };
+        let manners: Vec<_> = sweep.cells().iter().map(|cell| cell.manner).collect();
+        assert_eq!(manners.len(), 4);
+        assert!(manners[0].is_usual());
+        assert_eq!(
+            manners[3].remarks(),
+            ["10 % of requests burn 20 ms of CPU", "1 % of requests block for 20 ms"]
+        );
+        assert_eq!(manners[3].slug(), "-10-percent-cpu-1-percent-block");
+        assert!(sweep.description().ends_with(
+            ", 0, 10 % of requests burn 20 ms of CPU, 0, 1 % of requests block for 20 ms"
+        ));
+        let obstacle = |sweep: &Sweep, wire| sweep.obstacle(wire).unwrap_or_default();
+        assert_eq!(sweep.obstacle(Wire::Http), None);
+        assert!(obstacle(&sweep, Wire::Framed).contains("over http"));
+        let upload = Sweep { direction: Direction::Upload, ..sweep.clone() };
+        assert!(obstacle(&upload, Wire::Http).contains("--direction download"));
+        let all = Sweep { heavy_cpu_percent: vec![99], ..sweep };
+        assert!(obstacle(&all, Wire::Http).contains("100 % of requests"));
+    }
+
+    #[test]
+    fn a_mix_has_one_size_the_mean() {
+        let mut sweep = Sweep {
+            mix: Some(Mix::Web),
+            ..Sweep::usual(Direction::Download, vec![16, 64], Vec::new())
+        };
+        let cells = sweep.cells();
+        assert_eq!(cells.len(), 2);
+        assert_eq!((cells[0].size, cells[0].manner.mix), (Mix::Web.mean_size(), Some(Mix::Web)));
+        assert_eq!(cells[0].manner.slug(), "-mix-web");
+        assert_eq!(cells[0].manner.remarks(), ["on average, of 720 files as on the web"]);
+        assert_eq!(sweep.description(), "download: 16, 64 connections, 720 files as on the web");
+        assert_eq!(sweep.obstacle(Wire::Framed), None);
+        sweep.mix = None;
+        assert!(sweep.obstacle(Wire::Http).unwrap().contains("needs sizes"));
     }
 
     #[test]

@@ -48,6 +48,14 @@ impl Target {
         }
     }
 
+    /// Whether it does heavy work that a request asks for: it is ours, or ours is behind it.
+    pub fn works(&self) -> bool {
+        match self {
+            Self::Strategy(_) | Self::Variant(_) | Self::Peer(Peer::NginxThreaded) => true,
+            Self::Peer(_) | Self::Given(_) => false,
+        }
+    }
+
     /// Which kind it is.
     pub fn kind(&self) -> TargetKind {
         match self {

@@ -21,5 +21,6 @@ pub use progress::Progress;
 pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
 pub use run::{RunError, run};
 pub use spec::{
-    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestFile, SpecError, ThinkTime,
+    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestClass, RequestFile, SpecError,
+    ThinkTime,
 };

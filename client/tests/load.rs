@@ -85,7 +85,7 @@ fn spec(engine: Engine, target: SocketAddr) -> LoadSpec {
         target,
         wire: Wire::Http,
         direction: Direction::Download,
-        files: vec![RequestFile { name: "a.bin".into(), size_bytes: SIZE as u64, weight: 1.0 }],
+        files: vec![RequestFile::new("a.bin", SIZE as u64)],
         connections: 2,
         threads: 1,
         engine: EngineChoice::Only(engine),
@@ -217,7 +217,7 @@ fn long_replies_to_all_connections_at_once_arrive_whole(engine: Engine) {
         }
         peer.wait_for_close()
     });
-    let file = RequestFile { name: "a.bin".into(), size_bytes: LONG as u64, weight: 1.0 };
+    let file = RequestFile::new("a.bin", LONG as u64);
     let report = run(
         &LoadSpec {
             files: vec![file],
@@ -510,7 +510,7 @@ fn files_are_drawn_by_weight(engine: Engine) {
             peer.stream.write_all(&ok(b""))?;
         }
     });
-    let file = |name: &str, weight| RequestFile { name: name.into(), size_bytes: 0, weight };
+    let file = |name: &str, weight| RequestFile { weight, ..RequestFile::new(name, 0) };
     let files = vec![file("light", 1.0), file("heavy one", 9.0)];
     let report = measure(&LoadSpec {
         files,
@@ -635,7 +635,7 @@ fn lines_must_come_back_as_they_were(engine: Engine) {
             }
         }
     });
-    let files = vec![RequestFile { name: "a.bin".into(), size_bytes: 64, weight: 1.0 }];
+    let files = vec![RequestFile::new("a.bin", 64)];
     let (wire, direction) = (Wire::Text, Direction::Echo);
     let spec = LoadSpec { wire, direction, files, ..spec(engine, mock.address) };
     let report = measure(&spec);

@@ -13,8 +13,8 @@ use std::time::Duration;
 use fileserver_proto::Wire;
 use loadgen::content::Content;
 use loadgen::load::{
-    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestFile,
-    ThinkTime, run,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestClass,
+    RequestFile, ThinkTime, run,
 };
 
 struct Counting;
@@ -78,11 +78,9 @@ fn serve(limit: u64) -> SocketAddr {
 
 /// Allocations of the whole process while this many requests are answered.
 fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
-    let files = ["a", "a"].map(|name| RequestFile {
-        name: name.into(),
-        size_bytes: SIZE as u64,
-        weight: 1.0,
-    });
+    // One of them as if it were heavy.
+    let classes = [RequestClass::Light, RequestClass::Heavy];
+    let files = classes.map(|class| RequestFile { class, ..RequestFile::new("a", SIZE as u64) });
     let spec = LoadSpec {
         target: serve(requests),
         wire: Wire::Http,

@@ -44,6 +44,8 @@ pub enum Marker {
     Star,
     /// A lying bar.
     Bar,
+    /// A square with a roof.
+    House,
 }
 
 /// Text and axes. This and the two below are replaced in dark pages, which know them by value.
@@ -70,12 +72,13 @@ const OURS: [(&str, RGBColor, Marker); 9] = [
 ];
 
 /// Real servers: the colour of ours that works like it, another shape, and dashes.
-const REAL: [(&str, RGBColor, Marker); 5] = [
+const REAL: [(&str, RGBColor, Marker); 6] = [
     ("nginx", BLUE, Marker::Hourglass),
     ("apache-prefork", OCHRE, Marker::Plus),
     ("apache-worker", VERMILION, Marker::Cross),
     ("apache-event", ORANGE, Marker::Star),
     ("lighttpd", GREEN, Marker::Bar),
+    ("nginx-threaded", SKY, Marker::House),
 ];
 
 const PINK: RGBColor = RGBColor(0xcc, 0x79, 0xa7);

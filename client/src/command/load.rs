@@ -157,7 +157,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
                 )));
             }
             let size_bytes = target.ask_length(path, args.timeout)?;
-            files.push(RequestFile { name: path.clone(), size_bytes, weight: 1.0 });
+            files.push(RequestFile::new(path.clone(), size_bytes));
             verify_every = 0;
         }
         (Some(path), false) if path != "/" => {
@@ -166,7 +166,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
             )));
         }
         (None, true) if target.wire == Wire::Text => {
-            files.push(RequestFile { name: "line".to_owned(), size_bytes: 64, weight: 1.0 });
+            files.push(RequestFile::new("line", 64));
         }
         (None, true) => {
             return Err(Failure::Usage(anyhow!(
@@ -296,7 +296,7 @@ fn parse_file(text: &str) -> Result<RequestFile, String> {
     if name.is_empty() {
         return Err(bad());
     }
-    Ok(RequestFile { name: name.to_owned(), size_bytes, weight })
+    Ok(RequestFile { weight, ..RequestFile::new(name, size_bytes) })
 }
 
 #[cfg(test)]
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn files_have_a_size_and_perhaps_a_weight() {
         let file = |name: &str, size_bytes, weight| {
-            Ok(RequestFile { name: name.to_owned(), size_bytes, weight })
+            Ok(RequestFile { weight, ..RequestFile::new(name, size_bytes) })
         };
         assert_eq!(parse_file("a:5"), file("a", 5, 1.0));
         assert_eq!(parse_file("a:5:2.5"), file("a", 5, 2.5));

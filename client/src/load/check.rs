@@ -153,7 +153,7 @@ mod tests {
             target: target.parse().unwrap(),
             wire: Wire::Http,
             direction: Direction::Download,
-            files: vec![RequestFile { name: "a".into(), size_bytes: 1, weight: 1.0 }],
+            files: vec![RequestFile::new("a", 1)],
             connections,
             threads: 2,
             engine: EngineChoice::Auto,

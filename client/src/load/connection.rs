@@ -133,7 +133,7 @@ impl<'a> Connection<'a> {
         self.phase = Phase::Closed;
     }
 
-    /// Puts a request on the connection.
+    /// Puts a request on the connection; the bytes of every `verify_every`th file are compared.
     pub(super) fn assign(&mut self, file: u32, intended_ns: u64, verify_every: u32) {
         let exchange = &mut self.exchange;
         exchange.pending = true;
@@ -167,9 +167,9 @@ impl<'a> Connection<'a> {
         };
     }
 
-    /// Bytes of the file that the exchange is about.
-    pub(super) fn file_bytes(&self, catalogue: &Catalogue) -> u64 {
-        catalogue.files[self.exchange.file].size_bytes
+    /// The file that the exchange is about.
+    pub(super) fn file<'c>(&self, catalogue: &'c Catalogue) -> &'c PreparedFile {
+        &catalogue.files[self.exchange.file]
     }
 
     /// What the server said to the exchange, in words.

@@ -162,7 +162,7 @@ pub(super) struct EngineSetup {
     pub(super) sockets: usize,
     /// Whether a socket serves many requests.
     pub(super) keep_alive: bool,
-    /// How long replies are at most, about.
+    /// How long replies are on average, about.
     pub(super) reply_bytes: u64,
     /// Whether there is [`Body::Content`] to send.
     pub(super) makes_content: bool,

@@ -18,8 +18,8 @@ impl LoadReport {
     /// Writes the histograms as a log in the format of HdrHistogram's `HistogramLogWriter` (1.3,
     /// histograms in the compressed V2 encoding), so that its tools open them. Each is one
     /// interval, the measured window, with a tag: `response` (intended → done), `service` (sent →
-    /// done), and where they hold anything `send-delay` (intended → sent) and `connect`, which
-    /// alone covers the whole run.
+    /// done), and where they hold anything `send-delay` (intended → sent), `heavy` (intended → done
+    /// of heavy requests, which are in no other) and `connect`, which alone covers the whole run.
     ///
     /// # Errors
     /// Those of the writer.
@@ -38,6 +38,7 @@ impl LoadReport {
             ("service", &self.service_ns, true),
             ("send-delay", &self.send_delay_ns, false),
             ("connect", &self.connect_ns, false),
+            ("heavy", &self.heavy_ns, false),
         ] {
             if may_be_empty || !histogram.is_empty() {
                 let written =

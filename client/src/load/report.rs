@@ -18,7 +18,7 @@ pub struct LoadReport {
     pub window_began_at: SystemTime,
     /// The length of the measured window (shorter than asked for when interrupted).
     pub window: Duration,
-    /// Requests answered correctly and completely within the window.
+    /// Requests answered correctly and completely within the window, heavy ones included.
     pub requests: u64,
     /// Body bytes of those requests, received or sent.
     pub body_bytes: u64,
@@ -35,6 +35,9 @@ pub struct LoadReport {
     pub response_ns: Histogram<u64>,
     /// Intended → sent; empty for closed loops.
     pub send_delay_ns: Histogram<u64>,
+    /// Intended → done (closed loop: sent → done) of [heavy](super::RequestClass::Heavy) requests,
+    /// which none of the three above holds.
+    pub heavy_ns: Histogram<u64>,
     /// Connection set-up, from `connect` to writable, over the whole run.
     pub connect_ns: Histogram<u64>,
     /// One row per second of the window.
@@ -130,7 +133,7 @@ pub struct Second {
     pub body_bytes: u64,
     /// Requests failed in it.
     pub errors: u64,
-    /// Median response time of the requests completed in it; 0 where there were none.
+    /// Median response time of the light requests completed in it; 0 where there were none.
     pub p50_ns: u64,
     /// 99th percentile of the same.
     pub p99_ns: u64,

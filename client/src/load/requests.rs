@@ -7,7 +7,7 @@ use fileserver_proto::{FileName, Wire};
 
 use super::draw::WeightedDraw;
 use super::engine::EngineSetup;
-use super::{ConnectionUse, Direction, LoadSpec, RequestFile, SpecError};
+use super::{ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError};
 use crate::content::Content;
 
 /// Upload bodies that fit into this many bytes in all are made beforehand; others in blocks while
@@ -33,6 +33,7 @@ pub(super) struct Catalogue {
 pub(super) struct PreparedFile {
     pub(super) size_bytes: u64,
     pub(super) content: Content,
+    pub(super) class: RequestClass,
     /// The whole request for it, where it is to be downloaded.
     pub(super) request: Vec<u8>,
     /// The bytes to upload, where they are prepared.
@@ -69,6 +70,11 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// Whether some of the requests are heavy.
+    pub(super) fn has_heavy(&self) -> bool {
+        self.files.iter().any(|file| file.class == RequestClass::Heavy)
+    }
+
     /// The heads with which this connection uploads each of the files; none for downloads.
     pub(super) fn upload_heads(&self, connection: usize) -> Result<Vec<UploadHead>, SpecError> {
         if !self.upload {
@@ -79,12 +85,11 @@ impl Catalogue {
 
     /// What an engine needs to know for this many of the load's connections.
     pub(super) fn engine_setup(&self, spec: &LoadSpec, sockets: usize) -> EngineSetup {
-        let largest = self.files.iter().map(|file| file.size_bytes).max().unwrap_or(0);
         EngineSetup {
             target: spec.target,
             sockets,
             keep_alive: self.keep_alive,
-            reply_bytes: if self.upload { 0 } else { largest } + REPLY_HEAD_BYTES,
+            reply_bytes: if self.upload { 0 } else { mean_bytes(&spec.files) } + REPLY_HEAD_BYTES,
             makes_content: self.upload && self.files.iter().any(|file| file.body.is_none()),
         }
     }
@@ -113,7 +118,7 @@ impl Catalogue {
             bytes.into()
         });
         let (name, size_bytes) = (file.name.clone(), file.size_bytes);
-        Ok(PreparedFile { size_bytes, content, request, body, name })
+        Ok(PreparedFile { size_bytes, content, class: file.class, request, body, name })
     }
 
     fn upload_head(&self, file: &PreparedFile, connection: usize) -> Result<UploadHead, SpecError> {
@@ -135,6 +140,13 @@ impl Catalogue {
         };
         Ok(UploadHead { bytes, announced })
     }
+}
+
+/// Bytes of the file that is asked for on average.
+fn mean_bytes(files: &[RequestFile]) -> u64 {
+    let weights: f64 = files.iter().map(|file| file.weight).sum();
+    let bytes: f64 = files.iter().map(|file| file.weight * file.size_bytes as f64).sum();
+    (bytes / weights).ceil() as u64
 }
 
 fn file_name(name: &str) -> Result<FileName, SpecError> {

@@ -116,7 +116,7 @@ fn run_thread(
         .map(|connection| shared.catalogue.upload_heads(connection))
         .collect::<Result<Vec<_>, _>>()?;
     let open_loop = matches!(spec.arrival, Arrival::Open { .. });
-    let tally = Tally::new(open_loop, channel);
+    let tally = Tally::new(open_loop, shared.catalogue.has_heavy(), channel);
     let setup = shared.catalogue.engine_setup(spec, count);
     let ran = match engine {
         Engine::Epoll => EpollSockets::new(setup)

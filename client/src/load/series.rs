@@ -47,7 +47,7 @@ impl SecondTally {
 
     fn summary(&self) -> Second {
         let histogram = &self.response_ns;
-        let of_any = |value| if self.requests == 0 { 0 } else { value };
+        let of_any = |value| if histogram.is_empty() { 0 } else { value };
         Second {
             second: self.number,
             requests: self.requests,

@@ -67,6 +67,26 @@ pub struct RequestFile {
     pub size_bytes: u64,
     /// How often it is drawn, relative to the others; positive.
     pub weight: f64,
+    /// With which others its times are measured.
+    pub class: RequestClass,
+}
+
+/// Requests whose times are measured apart from those of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestClass {
+    /// For a file.
+    #[default]
+    Light,
+    /// For something that takes the server long. Status and length of the answer are checked; its
+    /// bytes are not those of a file.
+    Heavy,
+}
+
+impl RequestFile {
+    /// A file of this name and size that is drawn as often as others.
+    pub fn new(name: impl Into<String>, size_bytes: u64) -> Self {
+        Self { name: name.into(), size_bytes, weight: 1.0, class: RequestClass::Light }
+    }
 }
 
 /// Whether a connection serves many requests or one.

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::progress::Seen;
 use super::series::{SECOND_NS, SecondChannel, SecondTally};
-use super::{CpuTime, Engine, ErrorCounts, LoadReport, LoadSpec, Second};
+use super::{CpuTime, Engine, ErrorCounts, LoadReport, LoadSpec, RequestClass, Second};
 
 /// Longest time that is told apart, in nanoseconds; longer ones count as this.
 pub(super) const MAX_NS: u64 = 120_000_000_000;
@@ -40,6 +40,8 @@ pub(super) struct Tally {
     /// Kept for open loops only: in closed ones it equals `service_ns`.
     pub(super) response_ns: Option<Histogram<u64>>,
     pub(super) send_delay_ns: Histogram<u64>,
+    /// Kept for loads with heavy requests only.
+    pub(super) heavy_ns: Option<Histogram<u64>>,
     pub(super) connect_ns: Histogram<u64>,
     pub(super) connections_opened: u64,
     pub(super) connections_served: u64,
@@ -64,7 +66,7 @@ pub(super) struct Times {
 }
 
 impl Tally {
-    pub(super) fn new(open_loop: bool, channel: SecondChannel) -> Self {
+    pub(super) fn new(open_loop: bool, has_heavy: bool, channel: SecondChannel) -> Self {
         Self {
             requests: 0,
             body_bytes: 0,
@@ -74,6 +76,7 @@ impl Tally {
             service_ns: histogram(),
             response_ns: open_loop.then(histogram),
             send_delay_ns: histogram(),
+            heavy_ns: has_heavy.then(histogram),
             connect_ns: histogram(),
             connections_opened: 0,
             connections_served: 0,
@@ -96,7 +99,13 @@ impl Tally {
 
     /// Counts a request that was answered correctly; tells whether it belongs to the window.
     #[inline]
-    pub(super) fn succeed(&mut self, times: Times, body_bytes: u64, verified: bool) -> bool {
+    pub(super) fn succeed(
+        &mut self,
+        times: Times,
+        class: RequestClass,
+        body_bytes: u64,
+        verified: bool,
+    ) -> bool {
         let Times { intended_ns, sent_ns, done_ns } = times;
         let response_ns = done_ns.saturating_sub(intended_ns);
         self.seen.requests += 1;
@@ -108,14 +117,18 @@ impl Tally {
         self.requests += 1;
         self.body_bytes += body_bytes;
         self.verified += u64::from(verified);
+        self.roll(done_ns);
+        self.second.requests += 1;
+        self.second.body_bytes += body_bytes;
+        if let (RequestClass::Heavy, Some(heavy_ns)) = (class, &mut self.heavy_ns) {
+            heavy_ns.saturating_record(response_ns);
+            return true;
+        }
         self.service_ns.saturating_record(done_ns.saturating_sub(sent_ns));
         if let Some(histogram) = &mut self.response_ns {
             histogram.saturating_record(response_ns);
             self.send_delay_ns.saturating_record(sent_ns.saturating_sub(intended_ns));
         }
-        self.roll(done_ns);
-        self.second.requests += 1;
-        self.second.body_bytes += body_bytes;
         self.second.response_ns.saturating_record(response_ns);
         true
     }
@@ -190,6 +203,7 @@ pub(super) fn merge(
         service_ns: histogram(),
         response_ns: histogram(),
         send_delay_ns: histogram(),
+        heavy_ns: histogram(),
         connect_ns: histogram(),
         seconds,
         connections_opened: 0,
@@ -212,6 +226,9 @@ pub(super) fn merge(
         add(&mut report.service_ns, &tally.service_ns);
         add(&mut report.response_ns, tally.response_ns.as_ref().unwrap_or(&tally.service_ns));
         add(&mut report.send_delay_ns, &tally.send_delay_ns);
+        if let Some(heavy_ns) = &tally.heavy_ns {
+            add(&mut report.heavy_ns, heavy_ns);
+        }
         add(&mut report.connect_ns, &tally.connect_ns);
         report.connections_opened += tally.connections_opened;
         report.connections_served += tally.connections_served;

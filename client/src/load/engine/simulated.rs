@@ -13,6 +13,9 @@ use super::{Event, Piece, Sent, Sockets};
 /// How long one look for events takes.
 pub(in super::super) const POLL_NS: u64 = 1_000;
 
+/// What a request for heavy work names.
+pub(in super::super) const HEAVY: &str = "/.work";
+
 /// Sockets whose peer answers by a rule. Time passes only in [`Sockets::wait`].
 pub(in super::super) struct SimulatedSockets {
     now_ns: u64,
@@ -25,6 +28,7 @@ pub(in super::super) struct SimulatedSockets {
 enum Coming {
     Connected,
     Reply,
+    HeavyReply,
 }
 
 /// A server that works on one request at a time, in the order of their arrival.
@@ -35,29 +39,46 @@ pub(in super::super) struct SimulatedServer {
     pub(in super::super) service_ns: u64,
     /// How long it then holds each reply back, while it works on.
     pub(in super::super) delay_ns: u64,
+    /// What it sends to requests for [`HEAVY`] work, and how long it holds that back.
+    pub(in super::super) heavy: (Vec<u8>, u64),
     /// When it stands still: from, until.
     pub(in super::super) stall_ns: std::ops::Range<u64>,
     /// Until when it is busy.
     free_ns: u64,
     /// Its own record: when each request came and when its reply went, in order of arrival.
     pub(in super::super) record: Rc<RefCell<Vec<(u64, u64)>>>,
+    /// The same of heavy ones.
+    pub(in super::super) heavy_record: Rc<RefCell<Vec<(u64, u64)>>>,
 }
 
 impl SimulatedServer {
     pub(in super::super) fn new(reply: Vec<u8>, service_ns: u64, delay_ns: u64) -> Self {
         let stall_ns = u64::MAX..u64::MAX;
-        Self { reply, service_ns, delay_ns, stall_ns, free_ns: 0, record: Rc::default() }
+        Self {
+            reply,
+            service_ns,
+            delay_ns,
+            heavy: (Vec::new(), 0),
+            stall_ns,
+            free_ns: 0,
+            record: Rc::default(),
+            heavy_record: Rc::default(),
+        }
     }
 
     /// When the reply to a request that comes now goes out.
-    fn answer(&mut self, now_ns: u64) -> u64 {
+    fn answer(&mut self, now_ns: u64, is_heavy: bool) -> u64 {
         let mut begin_ns = now_ns.max(self.free_ns);
         if self.stall_ns.contains(&begin_ns) {
             begin_ns = self.stall_ns.end;
         }
         self.free_ns = begin_ns + self.service_ns;
-        self.record.borrow_mut().push((now_ns, self.free_ns + self.delay_ns));
-        self.free_ns + self.delay_ns
+        let (record, delay_ns) = match is_heavy {
+            true => (&self.heavy_record, self.heavy.1),
+            false => (&self.record, self.delay_ns),
+        };
+        record.borrow_mut().push((now_ns, self.free_ns + delay_ns));
+        self.free_ns + delay_ns
     }
 }
 
@@ -88,8 +109,10 @@ impl<'a> Sockets<'a> for SimulatedSockets {
     }
 
     fn send(&mut self, socket: usize, piece: Piece<'a>) -> Sent {
-        let reply_ns = self.server.answer(self.now_ns);
-        self.coming.push(Reverse((reply_ns, socket, Coming::Reply)));
+        let is_heavy = piece.head.windows(HEAVY.len()).any(|part| part == HEAVY.as_bytes());
+        let reply_ns = self.server.answer(self.now_ns, is_heavy);
+        let reply = if is_heavy { Coming::HeavyReply } else { Coming::Reply };
+        self.coming.push(Reverse((reply_ns, socket, reply)));
         Sent::Bytes(piece.head.len())
     }
 
@@ -116,6 +139,9 @@ impl<'a> Sockets<'a> for SimulatedSockets {
         let event = match coming {
             Coming::Connected => Event::Connected,
             Coming::Reply => Event::Received { bytes: &self.server.reply, peer_closed: false },
+            Coming::HeavyReply => {
+                Event::Received { bytes: &self.server.heavy.0, peer_closed: false }
+            }
         };
         Some((socket, event))
     }

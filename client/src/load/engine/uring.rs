@@ -174,7 +174,7 @@ impl UringSockets<'_> {
 }
 
 /// How many buffers to receive into, and of which size: few that are large for long replies, one
-/// for each reply at least for short ones.
+/// for each reply at least for short ones. What is longer than a buffer comes in several.
 fn buffers_for(reply_bytes: u64, sockets: usize) -> (usize, usize) {
     let (smallest, largest) = (*BUFFER_BYTES.start(), *BUFFER_BYTES.end());
     let bytes_each = usize::try_from(reply_bytes)

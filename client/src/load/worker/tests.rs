@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use fileserver_proto::Wire;
 use hdrhistogram::Histogram;
 
-use super::super::engine::simulated::{POLL_NS, SimulatedServer, SimulatedSockets};
+use super::super::engine::simulated::{HEAVY, POLL_NS, SimulatedServer, SimulatedSockets};
 use super::super::series::SecondCollector;
 use super::super::tally::{histogram, merge};
 use super::super::{
-    Direction, Engine, EngineChoice, LoadReport, Pacing, RequestFile, Second, ThinkTime,
+    Direction, Engine, EngineChoice, LoadReport, Pacing, RequestClass, RequestFile, Second,
+    ThinkTime,
 };
 use super::*;
 
@@ -24,7 +25,7 @@ fn spec(connections: usize, arrival: Arrival) -> LoadSpec {
         target: "127.0.0.1:1".parse().unwrap(),
         wire: Wire::Http,
         direction: Direction::Download,
-        files: vec![RequestFile { name: "a".into(), size_bytes: 3, weight: 1.0 }],
+        files: vec![RequestFile::new("a", 3)],
         connections,
         threads: 1,
         engine: EngineChoice::Auto,
@@ -65,7 +66,7 @@ fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport, Vec<(u64, 
             collector.finish()
         });
         let open_loop = matches!(spec.arrival, Arrival::Open { .. });
-        let tally = Tally::new(open_loop, channels.remove(0));
+        let tally = Tally::new(open_loop, shared.catalogue.has_heavy(), channels.remove(0));
         let sockets = SimulatedSockets::new(START_NS, server);
         let worker = Worker::new(&shared, sockets, 0, 0, &heads, tally);
         (worker.run().unwrap(), collecting.join().unwrap())
@@ -105,11 +106,7 @@ fn agree(reported: &Histogram<u64>, true_times: &Histogram<u64>, what: &str) {
 fn a_delay_is_reported_as_the_server_recorded_it() {
     let (report, record) =
         simulate(&closed(8), SimulatedServer::new(REPLY.into(), 20_000, 10 * MS));
-    let mut true_times = histogram();
-    let end_ns = START_NS + 10_000 * MS;
-    for (came_ns, went_ns) in record.iter().filter(|(_, went_ns)| *went_ns < end_ns) {
-        true_times.record(went_ns - came_ns).unwrap();
-    }
+    let true_times = true_times(&record);
     // To the last count: nothing comes in between the two sides in simulated time.
     assert_eq!(report.service_ns, true_times);
     assert_eq!(report.response_ns, true_times);
@@ -131,6 +128,60 @@ fn a_stall_meets_each_connection_of_a_closed_loop_once() {
     assert_eq!(stalled, record.iter().filter(|(came, went)| went - came > 500 * MS).count() as u64);
     let quiet: Vec<u64> = report.seconds.iter().map(|second| second.requests).collect();
     assert!(quiet[4] <= 8 && quiet[3] > 700, "{quiet:?}");
+}
+
+/// The times that the server recorded, of requests that were answered before the end.
+fn true_times(record: &[(u64, u64)]) -> Histogram<u64> {
+    let mut times = histogram();
+    for (came_ns, went_ns) in record.iter().filter(|(_, went)| *went < START_NS + 10_000 * MS) {
+        times.record(went_ns - came_ns).unwrap();
+    }
+    times
+}
+
+#[test]
+fn times_of_heavy_requests_are_told_apart() {
+    let mut server = SimulatedServer::new(REPLY.into(), 10_000, MS);
+    server.heavy = (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nworked\n".to_vec(), 20 * MS);
+    let heavy_record = server.heavy_record.clone();
+    let mut spec = closed(16);
+    spec.files[0].weight = 9.0;
+    let class = RequestClass::Heavy;
+    spec.files.push(RequestFile { class, ..RequestFile::new(format!("{HEAVY}?block=20ms"), 7) });
+    let (report, record) = simulate(&spec, server);
+    let (light, heavy) = (true_times(&record), true_times(&heavy_record.borrow()));
+    assert_eq!((&report.service_ns, &report.response_ns), (&light, &light));
+    assert_eq!(report.heavy_ns, heavy);
+    assert_eq!(report.requests, light.len() + heavy.len());
+    assert_eq!(report.body_bytes, light.len() * 3 + heavy.len() * 7);
+    assert!(light.max() < 2 * MS && heavy.min() >= 19 * MS, "{} {}", light.max(), heavy.min());
+    within_a_hundredth(heavy.value_at_quantile(0.5) as f64, 20e6, "median of the heavy ones");
+    let share = heavy.len() as f64 / report.requests as f64;
+    assert!((0.09..0.11).contains(&share), "{share} of the requests were heavy");
+    let second = &report.seconds[3];
+    assert!(
+        second.max_ns < 2 * MS && second.requests > 0,
+        "seconds tell of light ones: {second:?}"
+    );
+    assert_eq!(report.errors.total(), 0);
+}
+
+#[test]
+fn a_heavy_answer_of_the_wrong_length_is_an_error_and_its_bytes_are_not_compared() {
+    let mut spec = closed(1);
+    spec.verify_every = 1;
+    spec.duration = Duration::from_secs(1);
+    let name = format!("{HEAVY}?cpu=1ms");
+    spec.files = vec![RequestFile { class: RequestClass::Heavy, ..RequestFile::new(name, 3) }];
+    let run = |reply: &[u8]| {
+        let mut server = SimulatedServer::new(REPLY.into(), 10_000, MS);
+        server.heavy = (reply.to_vec(), MS);
+        simulate(&spec, server).0
+    };
+    let report = run(REPLY);
+    assert!(report.errors.total() == 0 && report.verified == 0 && report.heavy_ns.len() > 900);
+    let report = run(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert!(report.errors.length > 0 && report.heavy_ns.is_empty());
 }
 
 /// The three times of each request of an open loop by themselves: intended, sent, done.

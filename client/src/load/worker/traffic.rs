@@ -7,7 +7,7 @@ use super::super::clock::duration_ns;
 use super::super::connection::{Connection, Phase, Step};
 use super::super::engine::{Event, Sent, Sockets};
 use super::super::tally::{ErrorKind, Times};
-use super::super::{Arrival, Direction, ThinkTime};
+use super::super::{Arrival, Direction, RequestClass, ThinkTime};
 use super::{BATCH, Worker};
 
 /// Bytes of one connection sent before the next has its turn.
@@ -119,8 +119,12 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     /// Draws a file and asks for it, on a new connection where each request has its own.
     fn request(&mut self, index: usize, intended_ns: u64, now: u64) {
         let file = self.shared.catalogue.draw.draw(&mut self.rng);
+        let verify_every = match self.shared.catalogue.files[file as usize].class {
+            RequestClass::Light => self.shared.spec.verify_every,
+            RequestClass::Heavy => 0,
+        };
         let connection = &mut self.connections[index];
-        connection.assign(file, intended_ns, self.shared.spec.verify_every);
+        connection.assign(file, intended_ns, verify_every);
         if connection.is_open {
             self.begin(index, now);
         } else if self.connecting < self.connecting_limit {
@@ -204,11 +208,12 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                     done_ns: now,
                 };
                 let verified = exchange.verify && self.shared.spec.direction != Direction::Upload;
-                let bytes = connection.file_bytes(&self.shared.catalogue);
-                connection.served |= self.tally.succeed(times, bytes, verified);
+                let file = connection.file(&self.shared.catalogue);
+                let (class, bytes) = (file.class, file.size_bytes);
+                connection.served |= self.tally.succeed(times, class, bytes, verified);
             }
             Some(kind) => {
-                let expected = connection.file_bytes(&self.shared.catalogue);
+                let expected = connection.file(&self.shared.catalogue).size_bytes;
                 self.tally.fail(kind, now, || describe(kind, connection, expected));
             }
         }
