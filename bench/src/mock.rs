@@ -134,6 +134,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         error_examples: Vec::new(),
         service_ns: response_ns.clone(),
         send_delay_ns: Histogram::new(3).expect("three digits are allowed"),
+        lateness_ns: Histogram::new(3).expect("three digits are allowed"),
         connect_ns,
         heavy_ns,
         seconds: (0..window.as_secs())

@@ -38,6 +38,9 @@ pub struct LoadReport {
     /// Intended → done (closed loop: sent → done) of [heavy](super::RequestClass::Heavy) requests,
     /// which none of the three above holds.
     pub heavy_ns: Histogram<u64>,
+    /// Of each arrival, the part of its send delay that is the generator's own: from when it was
+    /// due and a connection was free until it was taken up. Empty for closed loops.
+    pub lateness_ns: Histogram<u64>,
     /// Connection set-up, from `connect` to writable, over the whole run.
     pub connect_ns: Histogram<u64>,
     /// One row per second of the window.
@@ -57,7 +60,7 @@ pub struct LoadReport {
     pub thread_cpu: Vec<CpuTime>,
     /// Whether threads polled for arrivals for half of the time or more (an open loop of 10,000
     /// arrivals per second and thread, or more). Their processor time then does not tell whether
-    /// the generator keeps up: `send_delay_ns` does.
+    /// the generator keeps up: `lateness_ns` does.
     pub busy_polling: bool,
     /// Whether it was interrupted before its time.
     pub interrupted: bool,

@@ -42,6 +42,7 @@ pub(super) struct Tally {
     pub(super) send_delay_ns: Histogram<u64>,
     /// Kept for loads with heavy requests only.
     pub(super) heavy_ns: Option<Histogram<u64>>,
+    pub(super) lateness_ns: Histogram<u64>,
     pub(super) connect_ns: Histogram<u64>,
     pub(super) connections_opened: u64,
     pub(super) connections_served: u64,
@@ -77,6 +78,7 @@ impl Tally {
             response_ns: open_loop.then(histogram),
             send_delay_ns: histogram(),
             heavy_ns: has_heavy.then(histogram),
+            lateness_ns: histogram(),
             connect_ns: histogram(),
             connections_opened: 0,
             connections_served: 0,
@@ -131,6 +133,13 @@ impl Tally {
         }
         self.second.response_ns.saturating_record(response_ns);
         true
+    }
+
+    /// Counts by how much an arrival is handed on later than it could have been: it was due and a
+    /// connection was free.
+    #[inline]
+    pub(super) fn late(&mut self, now_ns: u64, due_ns: u64, free_ns: u64) {
+        self.lateness_ns.saturating_record(now_ns.saturating_sub(due_ns.max(free_ns)));
     }
 
     /// Counts a failure; `example` words it and is called only for the first of its kind.
@@ -204,6 +213,7 @@ pub(super) fn merge(
         response_ns: histogram(),
         send_delay_ns: histogram(),
         heavy_ns: histogram(),
+        lateness_ns: histogram(),
         connect_ns: histogram(),
         seconds,
         connections_opened: 0,
@@ -229,6 +239,7 @@ pub(super) fn merge(
         if let Some(heavy_ns) = &tally.heavy_ns {
             add(&mut report.heavy_ns, heavy_ns);
         }
+        add(&mut report.lateness_ns, &tally.lateness_ns);
         add(&mut report.connect_ns, &tally.connect_ns);
         report.connections_opened += tally.connections_opened;
         report.connections_served += tally.connections_served;

@@ -233,7 +233,11 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             let end = now.min(self.window_end_ns);
             // Those that nobody was free to send have fallen due as well.
             while let Some(due) = arrivals.take_due(end.saturating_sub(1)) {
-                self.tally.arrivals += u64::from(due >= self.window_start_ns);
+                let in_window = due >= self.window_start_ns;
+                self.tally.arrivals += u64::from(in_window);
+                if let Some(index) = self.free.pop_front().filter(|_| in_window) {
+                    self.tally.late(end, due, self.connections[index as usize].progress_ns);
+                }
             }
         }
         self.tally.connections_served =

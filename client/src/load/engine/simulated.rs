@@ -43,6 +43,8 @@ pub(in super::super) struct SimulatedServer {
     pub(in super::super) heavy: (Vec<u8>, u64),
     /// When it stands still: from, until.
     pub(in super::super) stall_ns: std::ops::Range<u64>,
+    /// When not it but the generator stands still: from, until.
+    pub(in super::super) away_ns: std::ops::Range<u64>,
     /// Until when it is busy.
     free_ns: u64,
     /// Its own record: when each request came and when its reply went, in order of arrival.
@@ -53,13 +55,14 @@ pub(in super::super) struct SimulatedServer {
 
 impl SimulatedServer {
     pub(in super::super) fn new(reply: Vec<u8>, service_ns: u64, delay_ns: u64) -> Self {
-        let stall_ns = u64::MAX..u64::MAX;
+        let never = u64::MAX..u64::MAX;
         Self {
             reply,
             service_ns,
             delay_ns,
             heavy: (Vec::new(), 0),
-            stall_ns,
+            stall_ns: never.clone(),
+            away_ns: never,
             free_ns: 0,
             record: Rc::default(),
             heavy_record: Rc::default(),
@@ -127,6 +130,9 @@ impl<'a> Sockets<'a> for SimulatedSockets {
         // Polling takes time as well, or an arrival polled for would never come.
         let until_ns = until_ns.max(self.now_ns + POLL_NS);
         self.now_ns = self.now_ns.max(next_ns.min(until_ns));
+        if self.server.away_ns.contains(&self.now_ns) {
+            self.now_ns = self.server.away_ns.end;
+        }
         Ok(())
     }
 

@@ -233,8 +233,22 @@ fn a_stall_is_in_every_response_time_that_it_touched() {
     within_a_hundredth(slow(&report.response_ns) as f64, 556.0, "response times above 500 ms");
     assert_eq!(slow(&report.service_ns), 16);
     assert_eq!(report.arrivals, 10_000);
+    // None of that was the generator's own doing.
+    assert!(report.lateness_ns.max() <= 2 * POLL_NS, "{}", report.lateness_ns.max());
     let answered = record.iter().filter(|(_, went)| *went < START_NS + 10_000 * MS).count();
     assert_eq!(report.requests, answered as u64);
+}
+
+#[test]
+fn a_generator_that_stands_still_tells_that_it_was_late() {
+    let mut server = SimulatedServer::new(REPLY.into(), 100_000, 0);
+    server.away_ns = START_NS + 4_000 * MS..START_NS + 4_200 * MS;
+    let arrival = Arrival::Open { rate_per_s: 1_000.0, pacing: Pacing::Constant };
+    let (report, _) = simulate(&spec(256, arrival), server);
+    assert_eq!(report.lateness_ns.len(), report.arrivals);
+    within_a_hundredth(report.lateness_ns.max() as f64, 200e6, "latest");
+    let late = report.lateness_ns.len() - report.lateness_ns.count_between(0, MS);
+    within_a_hundredth(late as f64, 199.0, "arrivals that were late");
 }
 
 #[test]

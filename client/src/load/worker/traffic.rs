@@ -96,6 +96,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             return;
         }
         if self.arrivals.is_some() {
+            self.connections[index].progress_ns = now;
             self.free.push_back(index as u32);
             self.dispatch(now);
         } else {
@@ -109,10 +110,12 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             let Some(arrivals) = &mut self.arrivals else { return };
             let Some(intended_ns) = arrivals.take_due(now) else { return };
             self.free.pop_front();
+            let now = self.sockets.now_ns();
             if (self.window_start_ns..self.window_end_ns).contains(&intended_ns) {
                 self.tally.arrivals += 1;
+                self.tally.late(now, intended_ns, self.connections[index as usize].progress_ns);
             }
-            self.request(index as usize, intended_ns, self.sockets.now_ns());
+            self.request(index as usize, intended_ns, now);
         }
     }
 
