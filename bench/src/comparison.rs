@@ -69,9 +69,10 @@ pub fn with_interval(ratio: Estimate) -> String {
     format!("{:.2}{interval}", ratio.median)
 }
 
-/// Whether every trial says how fast the server is at the load that was asked for.
+/// Whether every trial says how fast the server is at the load that was asked for; those that were
+/// spoiled by something else do not count where enough others are left.
 pub fn may_be_compared(line: &Line) -> bool {
-    line.requests_per_s.is_some() && line.count(Outcome::Ok) == line.trials()
+    line.requests_per_s.is_some() && line.is_sound()
 }
 
 /// Whether it answered most of its connections, but in some round not all.
@@ -167,6 +168,10 @@ pub fn why_not(line: &Line) -> String {
         return format!("in {count} the load generator was the limit, at {rate} requests/s");
     }
     for (outcome, what) in [
+        (Outcome::Overloaded, "the offered rate was not held"),
+        (Outcome::TooFew, "there were too few requests"),
+        (Outcome::GeneratorLate, "the load generator was late"),
+        (Outcome::Disturbed, "the machine was disturbed"),
         (Outcome::Died, "the server died"),
         (Outcome::NotStarted, "nothing could be started"),
         (Outcome::Errors, "requests failed"),

@@ -1,5 +1,6 @@
 //! Where and how a run was made, as far as it can tell.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -7,11 +8,13 @@ use std::process::Command;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ceiling::Ceiling;
 use crate::cores::Cores;
 use crate::survey::TargetInfo;
 
 /// The version of `results/SCHEMA.md` that folders are written by. Those of version 1 say nothing
-/// of crowds, rates, connection use, send paths and engines; they can be read.
+/// of crowds, rates, connection use, send paths and engines; those of version 2 nothing of limits
+/// and what they rest on. All can be read.
 pub const SCHEMA: u32 = 3;
 
 /// What `environment.toml` says. What could not be found out is left out.
@@ -48,6 +51,9 @@ pub struct Environment {
     pub machine: Machine,
     /// Who ran where.
     pub placement: Placement,
+    /// How fast bytes could travel before the first trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Ceiling>,
     /// The servers.
     #[serde(rename = "target", default)]
     pub targets: Vec<TargetInfo>,
@@ -77,7 +83,29 @@ pub struct Machine {
     /// Open files that the process is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor_limit: Option<u64>,
+    /// How TCP decides how much to send at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub congestion_control: Option<String>,
+    /// What else the kernel is told about connections and memory, by the names of `sysctl`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, String>,
 }
+
+/// What a result may depend on: lengths of queues, sizes of socket buffers, ports of clients, and
+/// which threads the scheduler prefers.
+const SYSCTL: [&str; 11] = [
+    "net.core.default_qdisc",
+    "net.core.rmem_max",
+    "net.core.somaxconn",
+    "net.core.wmem_max",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_max_syn_backlog",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_tw_reuse",
+    "net.ipv4.tcp_wmem",
+    "kernel.sched_autogroup_enabled",
+    "vm.overcommit_memory",
+];
 
 /// Who ran where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +146,7 @@ impl Environment {
                 file_system: file_system(root),
                 upload_durability: "none".to_owned(),
             },
+            link: None,
             targets: Vec::new(),
         }
     }
@@ -143,6 +172,11 @@ impl Machine {
                 .ok()
                 .and_then(|text| Some(text.split(' ').next()?.to_owned())),
             descriptor_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+            congestion_control: sysctl("net.ipv4.tcp_congestion_control"),
+            sysctl: SYSCTL
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), sysctl(name)?)))
+                .collect(),
         }
     }
 }
@@ -206,6 +240,12 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// A setting of the kernel, numbers parted by single spaces.
+fn sysctl(name: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
@@ -241,6 +281,16 @@ mod tests {
     fn commands_can_be_typed() {
         assert_eq!(typed("bench"), "cargo run --release");
         assert_eq!(typed("bench run --quick"), "cargo run --release -- run --quick");
+    }
+
+    #[test]
+    fn settings_of_the_kernel_are_read_by_their_names() {
+        let machine = Machine::this();
+        assert!(machine.congestion_control.is_none_or(|name| !name.contains(char::is_whitespace)));
+        // Linux tells this one to everybody.
+        let ports = sysctl("net.ipv4.ip_local_port_range").unwrap();
+        assert_eq!(ports.split(' ').count(), 2, "{ports}");
+        assert_eq!(sysctl("there.is.no.such.setting"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use fileserver::SendPath;
 use jiff::Timestamp;
 use loadgen::load::LoadReport;
 
+use crate::disturbance::Disturbance;
 use crate::procstat::ServerUsage;
 use crate::schedule::Trial;
 
@@ -31,6 +32,13 @@ pub struct Measurement {
     pub crowd_held: Option<usize>,
     /// The way that most bytes of files took, as far as the server tells.
     pub send_path: Option<SendPath>,
+    /// Cores that only the server was given; 0 where it shares them with the generator.
+    pub server_cores: usize,
+    /// The most body bytes per second that the link can carry in the load's direction, where that
+    /// was measured.
+    pub ceiling_bytes_per_s: Option<u64>,
+    /// What the machine did to it; `None` where nobody looked.
+    pub disturbance: Option<Disturbance>,
     /// How it ended.
     pub ending: Ending,
 }
@@ -45,6 +53,9 @@ impl Measurement {
             server: None,
             crowd_held: None,
             send_path: None,
+            server_cores: 0,
+            ceiling_bytes_per_s: None,
+            disturbance: None,
             ending,
         }
     }

@@ -2,12 +2,14 @@
 //! records alone come statistics, charts and the report.
 
 pub mod account;
+pub mod ceiling;
 pub mod choice;
 pub mod command;
 pub mod comparison;
 pub mod cores;
 mod crowd;
 pub mod diff;
+pub mod disturbance;
 pub mod environment;
 pub mod executor;
 pub mod fanout;
@@ -18,6 +20,7 @@ pub mod given;
 pub mod guide;
 pub mod heavy;
 pub mod lab_report;
+pub mod limit;
 pub mod local;
 pub mod mix;
 #[cfg(test)]

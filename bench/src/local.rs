@@ -17,8 +17,10 @@ use loadgen::load::{
 };
 use tempfile::TempDir;
 
+use crate::ceiling::Ceiling;
 use crate::cores::{Cores, Pinned};
 use crate::crowd::{Asked, Gathered};
+use crate::disturbance::Watch;
 use crate::executor::{Ending, Executor, Measurement};
 use crate::files::{self, download_name, upload_name};
 use crate::heavy::{ANSWER_BYTES, Work};
@@ -48,6 +50,8 @@ pub struct LocalExecutor {
     folder: TempDir,
     served: HashSet<String>,
     starter: Starter,
+    /// How fast bytes can travel, once that was measured.
+    ceiling: Option<Ceiling>,
     /// By name.
     versions: Vec<(String, String)>,
     /// By name: which loads a server cannot bear.
@@ -100,6 +104,7 @@ impl LocalExecutor {
             cores,
             folder,
             served,
+            ceiling: None,
             versions: Vec::new(),
             lacks: Vec::new(),
             broken: Vec::new(),
@@ -191,6 +196,17 @@ impl LocalExecutor {
         })
     }
 
+    /// Measures how fast bytes can travel between the cores of server and generator, against which
+    /// trials are held.
+    ///
+    /// # Errors
+    /// As [`Ceiling::measure`].
+    pub fn measure_link(&mut self) -> anyhow::Result<Ceiling> {
+        let ceiling = Ceiling::measure(&self.cores).context("cannot measure the link")?;
+        self.ceiling = Some(ceiling);
+        Ok(ceiling)
+    }
+
     fn keep_configuration(
         &self,
         target: &Target,
@@ -218,6 +234,7 @@ impl LocalExecutor {
         let done = AtomicBool::new(false);
         let extent = server.extent();
         let crowd = self.gather(trial.cell, server.address(), stop);
+        let disturbance = Watch::begin(&self.cores);
         let (load, watched) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 procstat::watch(extent.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
@@ -233,6 +250,7 @@ impl LocalExecutor {
             done.store(true, Ordering::Relaxed);
             (load, watcher.join().unwrap_or(None))
         });
+        let disturbance = Some(disturbance.end());
         let crowd_held = crowd.as_ref().map(Gathered::held);
         drop(crowd);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
@@ -241,8 +259,18 @@ impl LocalExecutor {
         let server = watched.and_then(|watched| watched.within(load.window));
         let version = self.version(&trial.target);
         let send_path = report.and_then(|report| report.sent.main_path());
-        let load = Some(load);
-        Ok(Measurement { started_at, version, load, server, crowd_held, send_path, ending })
+        Ok(Measurement {
+            started_at,
+            version,
+            load: Some(load),
+            server,
+            crowd_held,
+            send_path,
+            server_cores: self.cores.server.len(),
+            ceiling_bytes_per_s: self.ceiling.and_then(|ceiling| ceiling.of(trial.cell.direction)),
+            disturbance,
+            ending,
+        })
     }
 
     /// The crowd of a load, if it has one.

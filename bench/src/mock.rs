@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use loadgen::load::{CpuTime, Engine, ErrorCounts, LoadReport, Second};
 
+use crate::disturbance::Disturbance;
 use crate::executor::{Ending, Executor, Measurement};
 use crate::plan::Plan;
 use crate::procstat::{MemoryKind, ServerUsage};
@@ -55,7 +56,7 @@ impl Executor for MockExecutor {
 }
 
 impl MockExecutor {
-    fn measure(&self, trial: &Trial) -> Measurement {
+    pub(crate) fn measure(&self, trial: &Trial) -> Measurement {
         let connections = trial.cell.connections as f64;
         let name = trial.target.name();
         let usual = match name {
@@ -95,6 +96,9 @@ impl MockExecutor {
             }),
             crowd_held: Some(trial.cell.manner.crowd.total()).filter(|total| *total > 0),
             send_path: None,
+            server_cores: 1,
+            ceiling_bytes_per_s: None,
+            disturbance: Some(Disturbance::default()),
             ending: Ending::Completed,
         }
         .with_generator_share(self.generator_share)
@@ -102,7 +106,7 @@ impl MockExecutor {
 }
 
 impl Measurement {
-    fn with_generator_share(mut self, share: f64) -> Self {
+    pub(crate) fn with_generator_share(mut self, share: f64) -> Self {
         if let Some(load) = self.load.as_mut().filter(|_| share > 0.0) {
             load.cpu = CpuTime { user: Duration::ZERO, system: load.window.mul_f64(share) };
             load.thread_cpu = vec![load.cpu];

@@ -1,13 +1,34 @@
-//! How much a trial is worth, and why.
+//! How much a trial is worth, and why: every rule for that, with its bounds.
 
-use loadgen::load::LoadReport;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::executor::{Ending, Measurement};
+use crate::limit::Evidence;
 use crate::schedule::Trial;
 
-/// The share of a core from which on a generator thread counts as the bottleneck.
-pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
+/// Fewer answers than this tell no rate: a window that ends amid a request counts one too few,
+/// which is a tenth of them and more.
+pub const LEAST_REQUESTS: u64 = 10;
+
+/// The share of the requests that fell due that must be answered, or the offered rate was not
+/// held: what is missing is as much as the least difference that is claimed.
+pub const ACHIEVED_SHARE: f64 = 0.95;
+
+/// A generator that takes one arrival in a hundred up later than this was not there in time...
+pub const LATE: Duration = Duration::from_millis(1);
+
+/// ...and this share of the 99th percentile of the response times is its own doing then.
+pub const LATE_SHARE: f64 = 0.1;
+
+/// The share of the time of the cores that may be taken away by the host: as much as the least
+/// difference that is claimed.
+pub const STEAL_SHARE: f64 = 0.05;
+
+/// The two clocks may differ by this: a clock that is kept right goes wrong by 0.5 ms per second at
+/// most (`adjtimex(2)`), so more than this is a clock that was set or a machine that slept.
+pub const CLOCK_STEP: Duration = Duration::from_millis(20);
 
 /// How much a trial is worth, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,8 +39,16 @@ pub enum Outcome {
     /// Measured, but some of the connections got no answer within the window, or those beside them
     /// were not held.
     Starved,
+    /// Measured, but the server did not hold the offered rate.
+    Overloaded,
     /// The generator had no processor time left: the server may be faster than this shows.
     GeneratorBound,
+    /// Measured, but too few requests to tell a rate.
+    TooFew,
+    /// The generator sent too late though it could have sent: the times are not the server's.
+    GeneratorLate,
+    /// The machine was taken away for part of the time, or its clock was set.
+    Disturbed,
     /// Stopped before its time.
     Interrupted,
     /// Requests failed.
@@ -33,8 +62,24 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them, from best to worst.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Starved,
+        Self::Overloaded,
+        Self::GeneratorBound,
+        Self::TooFew,
+        Self::GeneratorLate,
+        Self::Disturbed,
+        Self::Interrupted,
+        Self::Errors,
+        Self::Died,
+        Self::NotStarted,
+        Self::Unsupported,
+    ];
+
     /// Judges a trial; the text says what led to the judgement where it is not [`Outcome::Ok`].
-    pub fn of(trial: &Trial, measured: &Measurement) -> (Self, String) {
+    pub fn of(trial: &Trial, measured: &Measurement, evidence: &Evidence) -> (Self, String) {
         match &measured.ending {
             Ending::NotStarted(why) => return (Self::NotStarted, why.clone()),
             Ending::Unsupported(what) => return (Self::Unsupported, what.clone()),
@@ -51,15 +96,30 @@ impl Outcome {
             let example = load.error_examples.first().map(String::as_str).unwrap_or("unknown");
             return (Self::Errors, format!("{} failed, as in: {example}", load.errors.total()));
         }
-        let share = generator_share(measured).unwrap_or(0.0);
-        // A thread that polls for arrivals is always busy; whether it keeps up, delays tell.
-        if share >= GENERATOR_BOUND_SHARE && !load.busy_polling {
-            let percent = share * 100.0;
+        if let Some(why) = disturbed(measured) {
+            return (Self::Disturbed, why);
+        }
+        if let Some(why) = late(evidence) {
+            return (Self::GeneratorLate, why);
+        }
+        let achieved = evidence.achieved_share.filter(|share| *share < ACHIEVED_SHARE);
+        let connections = trial.cell.connections as u64;
+        let served = load.connections_served;
+        // A server that leaves connections waiting has few answers for a reason of its own, as
+        // has one that is offered too much.
+        if load.requests < LEAST_REQUESTS && served >= connections && achieved.is_none() {
+            return (Self::TooFew, format!("{} requests were answered", load.requests));
+        }
+        if evidence.generator_is_the_limit() {
+            let percent = evidence.generator_cpu_share.unwrap_or(0.0) * 100.0;
             return (Self::GeneratorBound, format!("the generator was busy for {percent:.0} %"));
         }
-        let connections = trial.cell.connections as u64;
-        if load.connections_served < connections {
-            let served = load.connections_served;
+        if let Some(share) = achieved {
+            let percent = share * 100.0;
+            let why = format!("{percent:.1} % of the requests that fell due were answered");
+            return (Self::Overloaded, why);
+        }
+        if served < connections {
             return (Self::Starved, format!("{served} of {connections} connections got an answer"));
         }
         let crowd = trial.cell.manner.crowd.total();
@@ -71,7 +131,21 @@ impl Outcome {
 
     /// Whether the trial says how fast the server was.
     pub fn is_measured(self) -> bool {
-        matches!(self, Self::Ok | Self::Starved | Self::GeneratorBound | Self::Errors)
+        matches!(
+            self,
+            Self::Ok
+                | Self::Starved
+                | Self::Overloaded
+                | Self::GeneratorBound
+                | Self::TooFew
+                | Self::Errors
+        )
+    }
+
+    /// Whether the trial says nothing, for a reason that has nothing to do with the server: those
+    /// that are left stand for themselves.
+    pub fn is_void(self) -> bool {
+        matches!(self, Self::GeneratorLate | Self::Disturbed)
     }
 
     /// Whether something went wrong that the exit code must tell.
@@ -84,7 +158,11 @@ impl Outcome {
         match self {
             Self::Ok => "ok",
             Self::Starved => "starved",
+            Self::Overloaded => "overloaded",
             Self::GeneratorBound => "generator-bound",
+            Self::TooFew => "too-few",
+            Self::GeneratorLate => "generator-late",
+            Self::Disturbed => "disturbed",
             Self::Interrupted => "interrupted",
             Self::Errors => "errors",
             Self::Died => "died",
@@ -94,7 +172,153 @@ impl Outcome {
     }
 }
 
-/// Processor time of the generator's busiest thread by its window: 1 is a core used up.
-pub fn generator_share(measured: &Measurement) -> Option<f64> {
-    measured.load.as_ref().map(LoadReport::busiest_thread_share)
+/// How the machine spoiled a trial, if it did.
+fn disturbed(measured: &Measurement) -> Option<String> {
+    let disturbance = measured.disturbance?;
+    if disturbance.clock_step > CLOCK_STEP {
+        let seconds = disturbance.clock_step.as_secs_f64();
+        return Some(format!("the clock was set, or the machine slept, by {seconds:.3} s"));
+    }
+    let stolen = disturbance.steal_share.filter(|share| *share > STEAL_SHARE)?;
+    Some(format!("the host took {:.1} % of the processor time away", stolen * 100.0))
+}
+
+/// By how much the generator was late, if that spoils the times.
+fn late(evidence: &Evidence) -> Option<String> {
+    let late_us = evidence.generator_late_us?;
+    let response_us = evidence.response_p99_us.unwrap_or(0.0);
+    let is_late = late_us > LATE.as_secs_f64() * 1e6 && late_us > LATE_SHARE * response_us;
+    is_late.then(|| {
+        format!("the generator took one request in a hundred up {:.1} ms late", late_us / 1e3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disturbance::Disturbance;
+    use crate::limit::Limit;
+    use crate::mock::MockExecutor;
+    use crate::plan::Plan;
+    use crate::schedule::schedule;
+
+    /// A trial of the selector with 64 connections, and what a mock measured.
+    fn measured() -> (Trial, Measurement) {
+        let trials = schedule(&Plan::built_in("default").unwrap());
+        let is_wanted =
+            |trial: &&Trial| trial.target.name() == "selector" && trial.cell.connections == 64;
+        let trial = trials.iter().find(is_wanted).unwrap().clone();
+        let measured = MockExecutor::default().measure(&trial);
+        (trial, measured)
+    }
+
+    fn open_loop(trial: &mut Trial, measured: &mut Measurement, requests: u64) {
+        trial.cell.manner.rate_per_s = Some(1_000);
+        let load = measured.load.as_mut().unwrap();
+        (load.arrivals, load.requests) = (1_000, requests);
+    }
+
+    fn late_by(measured: &mut Measurement, ns: u64) {
+        let load = measured.load.as_mut().unwrap();
+        load.lateness_ns.record_n(0, 900).unwrap();
+        load.lateness_ns.record_n(ns, 100).unwrap();
+    }
+
+    fn server_uses(measured: &mut Measurement, share: f64) {
+        measured.server.as_mut().unwrap().cpu = measured.load.as_ref().unwrap().window.mul_f64(share);
+    }
+
+    fn generator_uses(measured: &mut Measurement, share: f64) {
+        *measured = measured.clone().with_generator_share(share);
+    }
+
+    type Change = fn(&mut Trial, &mut Measurement);
+
+    #[test]
+    fn each_fault_and_each_limit_is_told_by_its_evidence() {
+        use Outcome::{Disturbed, Errors, GeneratorBound, GeneratorLate, Ok, Overloaded, TooFew};
+        let none: Change = |_, _| {};
+        let table: [(&str, Change, Outcome, Option<Limit>); 21] = [
+            ("as planned", none, Ok, Some(Limit::Server)),
+            ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
+            ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
+            ("just there", |_, m| server_uses(m, 0.91), Ok, Some(Limit::Server)),
+            ("unpinned", |_, m| m.server_cores = 0, Ok, None),
+            ("unwatched", |_, m| m.server = None, Ok, None),
+            ("generator", |_, m| generator_uses(m, 0.96), GeneratorBound, Some(Limit::Generator)),
+            ("not yet", |_, m| generator_uses(m, 0.94), Ok, Some(Limit::Server)),
+            ("ceiling", |_, m| m.ceiling_bytes_per_s = Some(1_000_000), Ok, Some(Limit::Memory)),
+            ("far below", |_, m| m.ceiling_bytes_per_s = Some(1 << 40), Ok, Some(Limit::Server)),
+            ("few", |_, m| m.load.as_mut().unwrap().requests = 9, TooFew, Some(Limit::Server)),
+            ("enough", |_, m| m.load.as_mut().unwrap().requests = 10, Ok, Some(Limit::Server)),
+            ("rate held", |t, m| open_loop(t, m, 950), Ok, Some(Limit::Server)),
+            ("rate not held", |t, m| open_loop(t, m, 940), Overloaded, Some(Limit::Server)),
+            (
+                "nothing of it, but it was offered",
+                |t, m| open_loop(t, m, 0),
+                Overloaded,
+                Some(Limit::Server),
+            ),
+            (
+                "rate not held, and not by the server",
+                |t, m| {
+                    open_loop(t, m, 700);
+                    server_uses(m, 0.5);
+                    generator_uses(m, 0.99);
+                    m.load.as_mut().unwrap().busy_polling = true;
+                },
+                GeneratorBound,
+                Some(Limit::Generator),
+            ),
+            (
+                "it polls, and holds the rate",
+                |t, m| {
+                    open_loop(t, m, 1_000);
+                    server_uses(m, 0.5);
+                    generator_uses(m, 0.99);
+                    m.load.as_mut().unwrap().busy_polling = true;
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            ("late", |_, m| late_by(m, 5_000_000), GeneratorLate, None),
+            ("late, a little", |_, m| late_by(m, 900_000), Ok, Some(Limit::Server)),
+            (
+                "steal",
+                |_, m| m.disturbance.as_mut().unwrap().steal_share = Some(0.06),
+                Disturbed,
+                None,
+            ),
+            ("failures", |_, m| m.load.as_mut().unwrap().errors.reset = 1, Errors, Some(Limit::Server)),
+        ];
+        for (what, change, outcome, limit) in table {
+            let (mut trial, mut measured) = measured();
+            change(&mut trial, &mut measured);
+            let evidence = Evidence::of(&trial, &measured);
+            let (judged, why) = Outcome::of(&trial, &measured, &evidence);
+            assert_eq!(judged, outcome, "{what}: {why}");
+            assert_eq!(why.is_empty(), outcome == Ok, "{what}: {why}");
+            let limit_told = evidence.limit().filter(|_| judged.is_measured());
+            assert_eq!(limit_told, limit, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_spoils_a_trial_and_one_that_drifts_does_not() {
+        let (trial, mut measured) = measured();
+        for (step_ms, outcome) in [(0, Outcome::Ok), (19, Outcome::Ok), (21, Outcome::Disturbed)] {
+            let clock_step = Duration::from_millis(step_ms);
+            measured.disturbance = Some(Disturbance { steal_share: None, clock_step });
+            let evidence = Evidence::of(&trial, &measured);
+            assert_eq!(Outcome::of(&trial, &measured, &evidence).0, outcome, "{step_ms} ms");
+        }
+    }
+
+    #[test]
+    fn what_does_not_count_is_no_failure_of_the_run() {
+        for outcome in Outcome::ALL {
+            assert!(!outcome.is_void() || !outcome.is_measured() && !outcome.is_failure());
+        }
+        assert!(Outcome::Overloaded.is_measured() && !Outcome::Overloaded.is_failure());
+    }
 }

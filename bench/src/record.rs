@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::executor::Measurement;
 use crate::heavy::Heavy;
+use crate::limit::{Evidence, Limit};
 use crate::mix::Mix;
-use crate::outcome::{Outcome, generator_share};
+use crate::outcome::Outcome;
 use crate::procstat::MemoryKind;
 use crate::schedule::Trial;
 use crate::size::ByteSize;
@@ -57,6 +58,8 @@ pub struct TrialRow {
     pub crowd_held: Option<usize>,
     pub outcome: Outcome,
     pub outcome_reason: String,
+    #[serde(default)]
+    pub limit: Option<Limit>,
     pub window_s: Option<f64>,
     #[serde(default)]
     pub arrivals: Option<u64>,
@@ -68,6 +71,8 @@ pub struct TrialRow {
     pub response_mean_us: Option<f64>,
     pub body_bytes: Option<u64>,
     pub body_mb_per_s: Option<f64>,
+    #[serde(default)]
+    pub ceiling_share: Option<f64>,
     pub verified: Option<u64>,
     pub connections_opened: Option<u64>,
     pub connections_served: Option<u64>,
@@ -83,6 +88,8 @@ pub struct TrialRow {
     pub server_cpu_user_s: Option<f64>,
     pub server_cpu_system_s: Option<f64>,
     pub server_cpu_us_per_request: Option<f64>,
+    #[serde(default)]
+    pub server_cpu_share: Option<f64>,
     pub server_memory_bytes: Option<u64>,
     pub server_memory_kind: Option<MemoryKind>,
     pub server_peak_rss_bytes: Option<u64>,
@@ -97,6 +104,12 @@ pub struct TrialRow {
     pub generator_cpu_user_s: Option<f64>,
     pub generator_cpu_system_s: Option<f64>,
     pub generator_cpu_share: Option<f64>,
+    #[serde(default)]
+    pub generator_late_us: Option<f64>,
+    #[serde(default)]
+    pub steal_share: Option<f64>,
+    #[serde(default)]
+    pub clock_step_us: Option<f64>,
 }
 
 /// A row of `latency.csv`.
@@ -151,7 +164,7 @@ pub const PERCENTILES: [f64; 18] = [
 pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
 
 /// The columns of `trials.csv`.
-pub const TRIAL_COLUMNS: [&str; 55] = [
+pub const TRIAL_COLUMNS: &[&str] = &[
     "trial",
     "round",
     "started_at",
@@ -172,6 +185,7 @@ pub const TRIAL_COLUMNS: [&str; 55] = [
     "crowd_held",
     "outcome",
     "outcome_reason",
+    "limit",
     "window_s",
     "arrivals",
     "requests",
@@ -180,6 +194,7 @@ pub const TRIAL_COLUMNS: [&str; 55] = [
     "response_mean_us",
     "body_bytes",
     "body_mb_per_s",
+    "ceiling_share",
     "verified",
     "connections_opened",
     "connections_served",
@@ -195,6 +210,7 @@ pub const TRIAL_COLUMNS: [&str; 55] = [
     "server_cpu_user_s",
     "server_cpu_system_s",
     "server_cpu_us_per_request",
+    "server_cpu_share",
     "server_memory_bytes",
     "server_memory_kind",
     "server_peak_rss_bytes",
@@ -207,6 +223,9 @@ pub const TRIAL_COLUMNS: [&str; 55] = [
     "generator_cpu_user_s",
     "generator_cpu_system_s",
     "generator_cpu_share",
+    "generator_late_us",
+    "steal_share",
+    "clock_step_us",
 ];
 
 /// The columns of `latency.csv`.
@@ -266,7 +285,8 @@ impl Records {
 
 impl TrialRow {
     fn new(trial: &Trial, measured: &Measurement) -> Self {
-        let (outcome, outcome_reason) = Outcome::of(trial, measured);
+        let evidence = Evidence::of(trial, measured);
+        let (outcome, outcome_reason) = Outcome::of(trial, measured, &evidence);
         let manner = trial.cell.manner;
         let load = measured.load.as_ref();
         let server = measured.server.as_ref();
@@ -299,6 +319,7 @@ impl TrialRow {
             crowd_held: measured.crowd_held,
             outcome,
             outcome_reason,
+            limit: evidence.limit().filter(|_| outcome.is_measured()),
             window_s: load.map(|load| precise(load.window.as_secs_f64())),
             arrivals: load.filter(|_| manner.rate_per_s.is_some()).map(|load| load.arrivals),
             requests,
@@ -311,6 +332,7 @@ impl TrialRow {
                 .map(|load| rounded(load.response_ns.mean() / 1e3)),
             body_bytes,
             body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
+            ceiling_share: evidence.ceiling_share.map(rounded),
             verified: load.map(|load| load.verified),
             connections_opened: load.map(|load| load.connections_opened),
             connections_served: load.map(|load| load.connections_served),
@@ -328,6 +350,7 @@ impl TrialRow {
             server_cpu_us_per_request: requests
                 .filter(|requests| *requests > 0)
                 .and_then(|requests| Some(rounded(cpu_s? * 1e6 / requests as f64))),
+            server_cpu_share: evidence.server_cpu_share.map(rounded),
             server_memory_bytes: server.map(|server| server.memory_bytes),
             server_memory_kind: server.map(|server| server.memory_kind),
             server_peak_rss_bytes: server.and_then(|server| server.peak_rss_bytes),
@@ -339,7 +362,15 @@ impl TrialRow {
             generator_engine: load.map(|load| load.engine.name().to_owned()),
             generator_cpu_user_s: load.map(|load| precise(load.cpu.user.as_secs_f64())),
             generator_cpu_system_s: load.map(|load| precise(load.cpu.system.as_secs_f64())),
-            generator_cpu_share: generator_share(measured).map(rounded),
+            generator_cpu_share: evidence.generator_cpu_share.map(rounded),
+            generator_late_us: evidence.generator_late_us.map(rounded),
+            steal_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.steal_share)
+                .map(rounded),
+            clock_step_us: measured
+                .disturbance
+                .map(|disturbance| rounded(disturbance.clock_step.as_secs_f64() * 1e6)),
         }
     }
 
@@ -390,7 +421,7 @@ impl RecordWriter {
     pub fn create(folder: &Path) -> anyhow::Result<Self> {
         let [trials, latencies, seconds] = FILES;
         let mut writer = Self {
-            trials: create(&folder.join(trials), &TRIAL_COLUMNS)?,
+            trials: create(&folder.join(trials), TRIAL_COLUMNS)?,
             latencies: create(&folder.join(latencies), &LATENCY_COLUMNS)?,
             seconds: create(&folder.join(seconds), &SECOND_COLUMNS)?,
         };
@@ -513,7 +544,7 @@ mod tests {
         let schema = include_str!("../../results/SCHEMA.md");
         let parts: Vec<_> = schema.split("\n## ").collect();
         for (file, columns) in
-            FILES.into_iter().zip([&TRIAL_COLUMNS[..], &LATENCY_COLUMNS, &SECOND_COLUMNS])
+            FILES.into_iter().zip([TRIAL_COLUMNS, &LATENCY_COLUMNS, &SECOND_COLUMNS])
         {
             let part = parts.iter().find(|part| part.starts_with(file)).expect(file);
             let explained: Vec<_> = part
@@ -523,18 +554,13 @@ mod tests {
                 .collect();
             assert_eq!(explained, columns, "{file}");
         }
-        for outcome in [
-            Outcome::Ok,
-            Outcome::Starved,
-            Outcome::GeneratorBound,
-            Outcome::Interrupted,
-            Outcome::Errors,
-            Outcome::Died,
-            Outcome::NotStarted,
-            Outcome::Unsupported,
-        ] {
+        for outcome in Outcome::ALL {
             assert!(schema.contains(&format!("- `{}`", outcome.name())), "{outcome:?}");
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
+        }
+        for limit in [Limit::Server, Limit::Generator, Limit::Memory, Limit::None] {
+            assert!(schema.contains(&format!("- `{}`", limit.name())), "{limit:?}");
+            assert_eq!(serde_json::to_value(limit).unwrap(), limit.name());
         }
     }
 

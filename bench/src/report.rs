@@ -219,7 +219,13 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
             let processor = machine.processor.as_deref().unwrap_or("unknown processor");
             format!("{}, {} cores, {processor}", machine.host, machine.cores)
         }),
-        ("Kernel", machine.kernel.clone()),
+        ("Kernel", {
+            let congestion = machine.congestion_control.as_ref();
+            let congestion = congestion.map(|name| format!(", TCP with {name}")).unwrap_or_default();
+            let governor = machine.frequency_governor.as_ref();
+            let governor = governor.map(|name| format!(", governor {name}")).unwrap_or_default();
+            format!("{}{congestion}{governor}", machine.kernel)
+        }),
         ("Before", {
             let load = machine.load_average.as_deref().unwrap_or("unknown");
             let busy = if machine.was_busy() { ": the machine was busy" } else { "" };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::outcome::Outcome;
 use crate::record::{Distribution, Records, TrialRow};
-use crate::stats::Estimate;
+use crate::stats::{Estimate, LEAST_ROUNDS};
 use crate::sweep::Cell;
 use crate::target::TargetKind;
 use crate::variant::original;
@@ -115,9 +115,8 @@ impl Summary {
         let of = |twin: &Line| -> Option<f64> {
             let name = original(&twin.target)?;
             let one = self.under(twin.cell).find(|line| line.target == name)?;
-            let is_whole = |line: &Line| line.count(Outcome::Ok) == line.trials();
             let ratio = Estimate::of_ratios(&rounds(twin), &rounds(one))
-                .filter(|_| is_whole(one) && is_whole(twin))?;
+                .filter(|_| one.is_sound() && twin.is_sound())?;
             let interval = ratio.interval?;
             Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
         };
@@ -238,6 +237,15 @@ impl Line {
     /// How many trials ended so.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
+    }
+
+    /// Whether all trials went as planned but those that something else than the server spoiled, and
+    /// enough are left to tell an interval, where there were as many.
+    pub fn is_sound(&self) -> bool {
+        let void = self.outcomes.iter().filter(|(outcome, _)| outcome.is_void());
+        let void: usize = void.map(|(_, count)| count).sum();
+        let (ok, trials) = (self.count(Outcome::Ok), self.trials());
+        ok + void == trials && ok >= LEAST_ROUNDS.min(trials)
     }
 
     /// All trials.

@@ -172,7 +172,11 @@ fn remark(line: &Line) -> String {
         remarks.push(format!("held {} of {crowd} further connections", grouped(held)));
     }
     for outcome in [
+        Outcome::Overloaded,
         Outcome::GeneratorBound,
+        Outcome::TooFew,
+        Outcome::GeneratorLate,
+        Outcome::Disturbed,
         Outcome::Errors,
         Outcome::Died,
         Outcome::NotStarted,

@@ -190,6 +190,18 @@ fn notes(summary: &Summary) -> Vec<String> {
              claim rests on them",
         ),
         (Outcome::Starved, "left connections without an answer (see connections served)"),
+        (
+            Outcome::Overloaded,
+            "were offered more than the server could answer: how fast it answers then is no answer \
+             at that rate",
+        ),
+        (Outcome::TooFew, "had too few requests to tell a rate, and no claim rests on them"),
+        (Outcome::GeneratorLate, "were spoiled by a load generator that was late, and do not count"),
+        (
+            Outcome::Disturbed,
+            "were spoiled by the machine (processor time taken away, or a clock that was set) and \
+             do not count",
+        ),
         (Outcome::Errors, "had failed requests: see errors in trials.csv"),
         (Outcome::Died, "ended with the death of the server and do not count"),
         (Outcome::NotStarted, "could not be started and do not count"),
