@@ -42,11 +42,12 @@ impl<'c> Watch<'c> {
             Ok(passed) => passed.abs_diff(elapsed),
             Err(backwards) => backwards.duration() + elapsed,
         };
-        let steal_share = self.steal.zip(stolen(self.cores)).and_then(|(before, (after, cores))| {
-            let available = elapsed.as_secs_f64() * cores as f64;
-            let stolen = after.saturating_sub(before).as_secs_f64();
-            (available > 0.0).then(|| (stolen / available).min(1.0))
-        });
+        let steal_share =
+            self.steal.zip(stolen(self.cores)).and_then(|(before, (after, cores))| {
+                let available = elapsed.as_secs_f64() * cores as f64;
+                let stolen = after.saturating_sub(before).as_secs_f64();
+                (available > 0.0).then(|| (stolen / available).min(1.0))
+            });
         Disturbance { steal_share, clock_step: step }
     }
 }

@@ -225,7 +225,8 @@ mod tests {
     }
 
     fn server_uses(measured: &mut Measurement, share: f64) {
-        measured.server.as_mut().unwrap().cpu = measured.load.as_ref().unwrap().window.mul_f64(share);
+        measured.server.as_mut().unwrap().cpu =
+            measured.load.as_ref().unwrap().window.mul_f64(share);
     }
 
     fn generator_uses(measured: &mut Measurement, share: f64) {
@@ -289,7 +290,12 @@ mod tests {
                 Disturbed,
                 None,
             ),
-            ("failures", |_, m| m.load.as_mut().unwrap().errors.reset = 1, Errors, Some(Limit::Server)),
+            (
+                "failures",
+                |_, m| m.load.as_mut().unwrap().errors.reset = 1,
+                Errors,
+                Some(Limit::Server),
+            ),
         ];
         for (what, change, outcome, limit) in table {
             let (mut trial, mut measured) = measured();

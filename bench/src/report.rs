@@ -221,7 +221,8 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
         }),
         ("Kernel", {
             let congestion = machine.congestion_control.as_ref();
-            let congestion = congestion.map(|name| format!(", TCP with {name}")).unwrap_or_default();
+            let congestion =
+                congestion.map(|name| format!(", TCP with {name}")).unwrap_or_default();
             let governor = machine.frequency_governor.as_ref();
             let governor = governor.map(|name| format!(", governor {name}")).unwrap_or_default();
             format!("{}{congestion}{governor}", machine.kernel)

@@ -93,11 +93,7 @@ fn squares(points: &[(f64, f64)], at: &Coefficients) -> f64 {
 
 /// Levenberg and Marquardt's way from the linearised regression to the least squares; what is
 /// given stays as it is.
-fn search(
-    points: &[(f64, f64)],
-    sigma: Option<f64>,
-    kappa: Option<f64>,
-) -> Option<Coefficients> {
+fn search(points: &[(f64, f64)], sigma: Option<f64>, kappa: Option<f64>) -> Option<Coefficients> {
     const MOST_STEPS: usize = 500;
     const HARDLY: f64 = 1e-14;
     let free = [true, sigma.is_none(), kappa.is_none()];
@@ -168,11 +164,7 @@ fn linearised(points: &[(f64, f64)]) -> Coefficients {
     }
     let most = points.iter().map(|(n, x)| x / n).fold(f64::MIN_POSITIVE, f64::max);
     let [a, b, c] = solved(matrix, right).unwrap_or([1.0 / most, 0.01 / most, 0.0]);
-    if a > 0.0 {
-        [1.0 / a, (b / a).clamp(0.0, 1.0), (c / a).max(0.0)]
-    } else {
-        [most, 0.01, 0.0]
-    }
+    if a > 0.0 { [1.0 / a, (b / a).clamp(0.0, 1.0), (c / a).max(0.0)] } else { [most, 0.01, 0.0] }
 }
 
 /// Gauss's elimination with the largest pivot; `None` where there is no single solution.

@@ -196,7 +196,10 @@ fn notes(summary: &Summary) -> Vec<String> {
              at that rate",
         ),
         (Outcome::TooFew, "had too few requests to tell a rate, and no claim rests on them"),
-        (Outcome::GeneratorLate, "were spoiled by a load generator that was late, and do not count"),
+        (
+            Outcome::GeneratorLate,
+            "were spoiled by a load generator that was late, and do not count",
+        ),
         (
             Outcome::Disturbed,
             "were spoiled by the machine (processor time taken away, or a clock that was set) and \
