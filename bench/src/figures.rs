@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::summary::Summary;
 use crate::sweep::Manner;
 
+pub use caption::Best;
 pub use data::Data;
 pub use style::{Look, Marker};
 

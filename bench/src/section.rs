@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 
-use crate::comparison::may_be_compared;
 use crate::figures::{self, Figure};
+use crate::finding::Finding;
 use crate::plan::Plan;
 use crate::summary::{Line, Summary};
 use crate::sweep::{Cell, Sweep};
+use crate::topic::Topic;
 use crate::units;
-use crate::verdict::{Verdict, headline};
+use crate::verdict::headline;
 
 /// An experiment of a run, or all of a run that has none.
 #[derive(Debug)]
@@ -17,10 +18,14 @@ pub struct Section {
     pub name: String,
     /// What it asks.
     pub question: String,
-    /// What came of it, in a sentence.
+    /// What it is about.
+    pub topic: Topic,
+    /// What came of it, in words.
     pub answer: String,
-    /// What the fastest and the slowest server spend on a request, where that is known.
+    /// What the best and the last server spend on a request, where that is known.
     pub why: Option<String>,
+    /// The value that its servers are judged by.
+    pub finding: Option<Finding>,
     /// The load that answer and reasons speak of.
     pub telling: Option<Cell>,
     /// Its charts.
@@ -61,12 +66,16 @@ pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
 
 impl Section {
     fn of(name: &str, question: &str, part: Summary) -> Self {
-        let telling = headline(&part);
+        let topic = Topic::of(&part);
+        let finding = topic.finding(&part);
+        let telling = finding.as_ref().map(|finding| finding.cell).or_else(|| headline(&part));
         Self {
             name: name.to_owned(),
             question: question.to_owned(),
-            answer: Verdict::of(&part).sentence,
-            why: telling.and_then(|cell| why(&part, cell)),
+            topic,
+            answer: topic.answer(&part).unwrap_or_else(|| "Nothing was measured.".to_owned()),
+            why: finding.as_ref().and_then(|finding| why(&part, finding)),
+            finding,
             telling,
             figures: figures::draw(&part),
             part,
@@ -74,20 +83,14 @@ impl Section {
     }
 }
 
-/// Of our servers, or of all where none is ours, what the fastest and the slowest spend.
-fn why(part: &Summary, cell: Cell) -> Option<String> {
-    let any_of_ours = part.under(cell).any(|line| line.kind.is_ours());
-    let mut lines: Vec<&Line> = part
-        .under(cell)
-        .filter(|line| may_be_compared(line) && (line.kind.is_ours() || !any_of_ours))
-        .collect();
-    let rate = |line: &&Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
-    lines.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
-    let (best, worst) = (lines.first()?, lines.last()?);
-    if lines.len() < 2 {
-        return None;
-    }
-    Some(format!("Why: {}; {}.", spends(best)?, spends(worst)?))
+/// Of our servers, or of all where none is ours, what the best and the last spend.
+fn why(part: &Summary, finding: &Finding) -> Option<String> {
+    let any_of_ours = finding.scores.iter().any(|score| score.kind.is_ours());
+    let ranked = finding.ranked(|score| score.kind.is_ours() || !any_of_ours);
+    let line = |target: &str| part.under(finding.cell).find(|line| line.target == target);
+    let (best, others) = ranked.split_first()?;
+    let (best, last) = (line(&best.target)?, line(&others.last()?.target)?);
+    Some(format!("Why: {}; {}.", spends(best)?, spends(last)?))
 }
 
 fn spends(line: &Line) -> Option<String> {

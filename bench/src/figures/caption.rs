@@ -17,10 +17,12 @@ pub(super) struct Quantity<'q> {
     pub(super) write: &'q dyn Fn(f64) -> String,
 }
 
-/// Which value a caption begins with.
+/// Which value is the best, and so the one that a comparison begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Best {
+pub enum Best {
+    /// The highest, as of a rate.
     Highest,
+    /// The lowest, as of a time.
     Lowest,
 }
 

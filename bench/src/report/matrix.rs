@@ -3,17 +3,29 @@
 use serde::Serialize;
 
 use crate::comparison::{may_be_compared, why_not};
+use crate::figures::Best;
+use crate::finding::Finding;
 use crate::publish::Published;
-use crate::section::overview;
+use crate::section::{Section, overview};
 use crate::summary::{Line, Summary};
 use crate::sweep::Cell;
 use crate::units;
 
-/// Of each server under each load that stands for an experiment, how fast it is.
+/// Of each server what an experiment judges it by; of a run without experiments, how fast it is
+/// under each load.
 #[derive(Debug, Serialize)]
 pub(super) struct Matrix {
-    columns: Vec<String>,
+    columns: Vec<Column>,
     rows: Vec<MatrixRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct Column {
+    name: String,
+    /// What its values are, and under which load; empty where the name says all.
+    explained: String,
+    /// The section that it leads to.
+    section: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,19 +48,93 @@ struct MatrixCell {
 
 impl Matrix {
     pub(super) fn of(published: &Published) -> Self {
+        match &published.sections[..] {
+            [] | [_] => Self::of_loads(published),
+            several => Self::of_experiments(&published.summary, several),
+        }
+    }
+
+    fn of_experiments(summary: &Summary, sections: &[Section]) -> Self {
+        let told: Vec<(&Section, &Finding)> = sections
+            .iter()
+            .filter_map(|section| Some((section, section.finding.as_ref()?)))
+            .collect();
+        let column = |(section, finding): &(&Section, &Finding)| Column {
+            name: section.name.clone(),
+            explained: format!("{}. {}", capitalised(&finding.quantity), finding.load),
+            section: Some(section.name.clone()),
+        };
+        let rows = summary.targets().into_iter().map(|target| MatrixRow {
+            server: target.to_owned(),
+            name: named(summary, target),
+            cells: told.iter().map(|(_, finding)| found(finding, target)).collect(),
+        });
+        Self { columns: told.iter().map(column).collect(), rows: rows.collect() }
+    }
+
+    fn of_loads(published: &Published) -> Self {
         let summary = &published.summary;
         let (columns, cells): (Vec<_>, Vec<_>) = overview(&published.sections).into_iter().unzip();
-        let rows = summary.targets().into_iter().map(|target| {
-            let kind =
-                summary.lines.iter().find(|line| line.target == target).map(|line| line.kind);
-            MatrixRow {
-                server: target.to_owned(),
-                name: format!("{target}{}", kind.map_or("", |kind| kind.remark())),
-                cells: cells.iter().map(|load| cell(summary, *load, target)).collect(),
-            }
+        let column = |name| Column { name, explained: String::new(), section: None };
+        let columns = columns.into_iter().map(column).collect();
+        let rows = summary.targets().into_iter().map(|target| MatrixRow {
+            server: target.to_owned(),
+            name: named(summary, target),
+            cells: cells.iter().map(|load| cell(summary, *load, target)).collect(),
         });
         Self { columns, rows: rows.collect() }
     }
+}
+
+/// With a remark on its kind.
+fn named(summary: &Summary, target: &str) -> String {
+    let line = summary.lines.iter().find(|line| line.target == target);
+    format!("{target}{}", line.map_or("", |line| line.kind.remark()))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A server's value, and how far it is from the best.
+fn found(finding: &Finding, target: &str) -> MatrixCell {
+    let nothing = || MatrixCell { value: "–".to_owned(), ..MatrixCell::default() };
+    let Some(score) = finding.scores.iter().find(|score| score.target == target) else {
+        return nothing();
+    };
+    let doubt = score.doubt.clone();
+    let Some(value) = score.value.map(|value| value.median) else {
+        return MatrixCell { doubt, ..nothing() };
+    };
+    let best = finding.ranked(|_| true).first().and_then(|best| best.value);
+    let share = best.map(|best| match finding.best {
+        Best::Highest => value / best.median,
+        // A value of nothing is as good as it gets.
+        Best::Lowest if value <= 0.0 => 1.0,
+        Best::Lowest => best.median / value,
+    });
+    let percent = share.filter(|share| share.is_finite()).map(|share| (share * 100.0).round());
+    let part = match (finding.best, share) {
+        (_, None) => String::new(),
+        (Best::Highest, Some(share)) => format!("{:.0} %", share * 100.0),
+        (Best::Lowest, Some(share)) if share > 0.0 => format!("× {}", times(1.0 / share)),
+        (Best::Lowest, Some(_)) => String::new(),
+    };
+    // The unit stands in the head of the column.
+    let value = (finding.write)(value);
+    let value = value.trim_end_matches(" requests/s").trim_end_matches(" connections/s");
+    MatrixCell {
+        value: value.to_owned(),
+        part,
+        percent: percent.map(|percent| percent.min(100.0)),
+        doubt,
+    }
+}
+
+/// A factor in few letters.
+fn times(factor: f64) -> String {
+    if factor >= 9.95 { format!("{factor:.0}") } else { format!("{factor:.1}") }
 }
 
 fn cell(summary: &Summary, load: Cell, target: &str) -> MatrixCell {
@@ -90,7 +176,7 @@ mod tests {
         for (index, column) in matrix.columns.iter().enumerate() {
             let cells: Vec<_> = matrix.rows.iter().map(|row| &row.cells[index]).collect();
             let whole = cells.iter().filter(|cell| cell.percent == Some(100.0));
-            assert!(whole.count() >= 1, "{column}");
+            assert!(whole.count() >= 1, "{column:?}");
         }
         let iterative = matrix.rows.iter().find(|row| row.server == "iterative").unwrap();
         let waiting = iterative.cells.iter().filter(|cell| cell.doubt.contains("it served 1 of"));

@@ -1,0 +1,72 @@
+//! What an experiment is about: which value its servers are judged by, and the answer in words.
+
+mod idle;
+mod slow;
+mod throughput;
+
+use loadgen::load::Direction;
+
+use crate::finding::Finding;
+use crate::summary::Summary;
+
+/// What an experiment is about, by the loads that it puts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// Requests per second, over connections.
+    Throughput,
+    /// Bytes per second, over file sizes; up or down.
+    Transfer(Direction),
+    /// Connections per second.
+    Churn,
+    /// What idle connections cost.
+    Idle,
+    /// Who still answers beside slow clients.
+    Slow,
+}
+
+impl Topic {
+    /// The topic of a part of a run.
+    pub fn of(part: &Summary) -> Self {
+        let cells = part.cells();
+        let any = |is: &dyn Fn(&crate::sweep::Cell) -> bool| cells.iter().any(is);
+        if any(&|cell| cell.manner.crowd.idle > 0) {
+            return Self::Idle;
+        }
+        if any(&|cell| cell.manner.crowd.total() > 0) {
+            return Self::Slow;
+        }
+        if !cells.is_empty() && cells.iter().all(|cell| !cell.manner.keep_alive) {
+            return Self::Churn;
+        }
+        if let Some(first) = cells.first() {
+            let one_way = cells.iter().all(|cell| cell.direction == first.direction);
+            let one_count = cells.iter().all(|cell| cell.connections == first.connections);
+            if one_way && one_count && any(&|cell| cell.size != first.size) {
+                return Self::Transfer(first.direction);
+            }
+        }
+        Self::Throughput
+    }
+
+    /// The value by which the servers are judged; `None` where nothing was measured.
+    pub fn finding(self, part: &Summary) -> Option<Finding> {
+        match self {
+            Self::Throughput => throughput::requests(part),
+            Self::Transfer(_) => throughput::largest(part),
+            Self::Churn => throughput::connections(part),
+            Self::Idle => idle::memory(part),
+            Self::Slow => slow::kept(part),
+        }
+    }
+
+    /// The answer in words.
+    pub fn answer(self, part: &Summary) -> Option<String> {
+        match self {
+            Self::Throughput => throughput::answer(part),
+            Self::Transfer(_) => throughput::answer_by_size(part),
+            Self::Churn => Some(throughput::connections(part)?.sentence()),
+            Self::Idle => idle::answer(part),
+            Self::Slow => slow::answer(part),
+        }
+    }
+}
