@@ -21,20 +21,23 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
 use crate::diff::{Diff, Judgement, Limit};
-use crate::environment::{Environment, command_line};
+use crate::environment::{Environment, Resumption, SCHEMA, command_line};
 use crate::fanout::{self, FanoutArgs, FanoutEnd};
 use crate::files;
 use crate::lab_report::Cover;
 use crate::local::LocalExecutor;
 use crate::mix::Mix;
+use crate::objective::Objective;
 use crate::peer::Peer;
 use crate::plan::{Order, Overrides, Plan};
 use crate::plans;
 use crate::progress::Display;
 use crate::publish::{Published, plot, print_charts, print_paper, publish};
-use crate::run::{RunEnd, run};
+use crate::record::Records;
+use crate::resume;
+use crate::run::{Known, RunEnd, run};
 use crate::run_folder::RunFolder;
-use crate::schedule::{cells, schedule};
+use crate::schedule::{cells, check, expected_trials, searches};
 use crate::size::ByteSize;
 use crate::spelling;
 use crate::survey::TargetInfo;
@@ -151,6 +154,9 @@ struct RunArgs {
     /// Requests per second that arrive whatever the server does (open loop)
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<Vec<u32>>,
+    /// Look for the highest rate that meets an objective, such as p99=5ms,errors=0.1%
+    #[arg(long, value_name = "OBJECTIVE", value_parser = Objective::parse, conflicts_with = "rate")]
+    slo: Option<Objective>,
     /// Idle connections beside those that ask
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     idle: Option<Vec<usize>>,
@@ -193,6 +199,12 @@ struct RunArgs {
     /// Folder for the results, new or empty [default: results/<time>-<host>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Continue a run that was interrupted, in its folder, and as it was asked for
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    resume: Option<PathBuf>,
+    /// Only tell which trials there would be, and how long they would take
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// What to make of a results folder.
@@ -284,7 +296,10 @@ impl Cli {
 }
 
 fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
-    let out = arguments.out.clone();
+    if let Some(folder) = &arguments.resume {
+        return resume_run(folder);
+    }
+    let (out, dry_run) = (arguments.out.clone(), arguments.dry_run);
     let mut plan = chosen_plan(names, arguments)?;
     let missing = without_missing(&mut plan);
     for peer in &missing {
@@ -294,7 +309,11 @@ fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
         !plan.targets().is_empty(),
         "there is no server to measure: name some with --strategies, --against or --target"
     );
-    let trials = schedule(&plan).len();
+    let trials = expected_trials(&plan);
+    if dry_run {
+        say(&outlook(&plan, trials));
+        return Ok(ExitCode::SUCCESS);
+    }
     let cores = Cores::apart(plan.generator_threads);
     let stop = stop_on_signals()?;
     let mut executor = LocalExecutor::new(&plan, cores.clone())?;
@@ -309,16 +328,68 @@ fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
     environment.targets = executor.survey(&folder, &stop)?;
     introduce(&environment);
     folder.write_environment(&environment)?;
+    carry_out(&plan, &Known::default(), trials, executor, environment, &folder, &stop)
+}
 
+/// Goes on with a run that was interrupted.
+fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
+    let folder = RunFolder::open(path)?;
+    let (plan, mut environment) = (folder.plan()?, folder.environment()?);
+    let shown = path.display();
+    ensure!(
+        environment.schema == SCHEMA,
+        "{shown} was written by version {} of the format of results, and this is {SCHEMA}: begin a \
+         new run, such as with --plan {shown}/plan.toml",
+        environment.schema
+    );
+    let removed = resume::mend(path)?;
+    if removed > 0 {
+        let _ = writeln!(io::stderr(), "{shown}: {removed} lines of an unfinished trial removed");
+    }
+    let known = Known::of(Records::read(path)?);
+    let trials = known.to_come(&plan);
+    if trials == 0 && environment.finished_at.is_some() {
+        say(&format!("{shown} is complete: nothing left to do\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cores = Cores::apart(plan.generator_threads);
+    let stop = stop_on_signals()?;
+    let mut executor = LocalExecutor::new(&plan, cores.clone())?;
+    let planned = environment.trials_planned;
+    let now = Environment::survey(command_line(), planned, &cores, &executor.root());
+    resume::check_same(&environment, &now)?;
+    announce(&plan, trials, &now);
+    let targets = executor.survey(&folder, &stop)?;
+    resume::check_same_servers(&environment.targets, &targets)?;
+    environment.targets = targets;
+    environment.resumed.push(Resumption {
+        at: now.started_at,
+        trials_to_come: trials,
+        load_average: now.machine.load_average,
+    });
+    folder.write_environment(&environment)?;
+    carry_out(&plan, &known, trials, executor, environment, &folder, &stop)
+}
+
+/// Runs what is not known yet, and makes of it what people read.
+fn carry_out(
+    plan: &Plan,
+    known: &Known,
+    trials: usize,
+    mut executor: LocalExecutor,
+    mut environment: Environment,
+    folder: &RunFolder,
+    stop: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
     let mut display = Display::new(trials);
-    let end = run(&plan, &mut executor, &folder, &mut display, &stop)?;
+    let end = run(plan, known, &mut executor, folder, &mut display, stop)?;
     display.finish();
     environment.finished_at = Some(Timestamp::now());
     environment.interrupted = end.interrupted;
     folder.write_environment(&environment)?;
 
-    let published = publish(&folder)?;
-    say(&conclusion(&published, &folder, end));
+    let published = publish(folder)?;
+    say(&conclusion(&published, folder, end));
     Ok(match end {
         RunEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
         RunEnd { failures: 0, .. } => ExitCode::SUCCESS,
@@ -347,6 +418,7 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
         }),
         per_request: arguments.no_keep_alive,
         rates_per_s: arguments.rate,
+        objective: arguments.slo,
         idle: arguments.idle,
         slow_readers: arguments.slow_readers,
         slow_senders: arguments.slow_senders,
@@ -370,6 +442,7 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
         overrides.sizes.get_or_insert_with(|| vec![LINE_SIZE]);
     }
     let plan = plan.with(overrides);
+    check(&plan)?;
     let has_crowd = cells(&plan).iter().any(|cell| cell.manner.crowd.total() > 0);
     ensure!(
         plan.wire != Wire::Text || !has_crowd,
@@ -393,6 +466,31 @@ fn load_wire(service: Option<LoadService>, wire: Option<Wire>) -> anyhow::Result
         "an echo is carried by the wire text, and files by http or framed: change --service or --wire"
     );
     Ok(wire)
+}
+
+/// How many trials there would be, and about how long they would take.
+fn outlook(plan: &Plan, trials: usize) -> String {
+    let mut text = format!("{}: {}\n", plan.name, plan.question);
+    let targets: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
+    text += &format!("servers  {}\n", targets.join(", "));
+    for sweep in &plan.sweeps {
+        let experiment = sweep.experiment.as_deref().unwrap_or(&plan.name);
+        text += &format!("{experiment:<12} {}\n", sweep.description());
+    }
+    let searches = match searches(plan).len() {
+        0 => String::new(),
+        count => format!(", and {count} searches of about 5 trials each per server and round"),
+    };
+    text += &format!(
+        "{} loads x {} servers x {} rounds{searches}: about {trials} trials, {} ({} of windows and \
+         warm-ups)\n",
+        cells(plan).len(),
+        targets.len(),
+        plan.rounds,
+        in_minutes(plan.expected_time(trials)),
+        in_minutes(plan.least_time(trials)),
+    );
+    text
 }
 
 fn announce(plan: &Plan, trials: usize, environment: &Environment) {
@@ -441,7 +539,11 @@ fn conclusion(published: &Published, folder: &RunFolder, end: RunEnd) -> String 
         text += &format!("  note: {note}\n");
     }
     if end.interrupted {
-        text += "\nInterrupted: what was measured until then is kept.\n";
+        let path = folder.path().display();
+        text += &format!(
+            "\nInterrupted: what was measured until then is kept. Continue with\n  cargo run \
+             --release -- run --resume {path}\n"
+        );
     }
     let path = folder.path().display();
     text += &format!(
@@ -540,7 +642,7 @@ fn list() -> anyhow::Result<ExitCode> {
     let mut text = "Plans (bench run NAME…):\n".to_owned();
     for (name, _) in plans::ALL {
         let plan = Plan::built_in(name).expect("it is in the program");
-        let trials = schedule(&plan).len();
+        let trials = expected_trials(&plan);
         let time = in_minutes(plan.least_time(trials));
         text += &format!("  {name:<14} {} ({trials} trials, {time} and more)\n", plan.question);
         let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();

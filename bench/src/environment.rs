@@ -54,9 +54,24 @@ pub struct Environment {
     /// How fast bytes could travel before the first trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Ceiling>,
+    /// When it was continued after it had been interrupted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumption>,
     /// The servers.
     #[serde(rename = "target", default)]
     pub targets: Vec<TargetInfo>,
+}
+
+/// That a run was continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumption {
+    /// When.
+    pub at: Timestamp,
+    /// Trials that were still to come, as far as that was known.
+    pub trials_to_come: usize,
+    /// Processes that ran or wanted to, on average over the minute before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_average: Option<String>,
 }
 
 /// The machine.
@@ -147,6 +162,7 @@ impl Environment {
                 upload_durability: "none".to_owned(),
             },
             link: None,
+            resumed: Vec::new(),
             targets: Vec::new(),
         }
     }

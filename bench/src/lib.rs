@@ -2,6 +2,7 @@
 //! records alone come statistics, charts and the report.
 
 pub mod account;
+pub mod capacity;
 pub mod ceiling;
 pub mod choice;
 pub mod command;
@@ -26,6 +27,7 @@ pub mod local;
 pub mod mix;
 #[cfg(test)]
 mod mock;
+pub mod objective;
 pub mod outcome;
 pub mod paper;
 pub mod peer;
@@ -39,6 +41,7 @@ pub mod progress;
 pub mod publish;
 pub mod record;
 pub mod report;
+pub mod resume;
 pub mod run;
 pub mod run_folder;
 pub mod schedule;

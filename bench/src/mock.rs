@@ -13,7 +13,7 @@ use crate::executor::{Ending, Executor, Measurement};
 use crate::plan::Plan;
 use crate::procstat::{MemoryKind, ServerUsage};
 use crate::record::Records;
-use crate::schedule::{Trial, schedule};
+use crate::schedule::{Course, Trial};
 
 /// Answers every trial at once with figures that follow from its load and its server.
 #[derive(Debug, Default)]
@@ -28,6 +28,9 @@ pub(crate) struct MockExecutor {
     pub(crate) interrupted_in: Option<u32>,
     /// How fast a server is in place of its usual speed, in requests per second.
     pub(crate) speed: HashMap<String, f64>,
+    /// The highest rate of open arrivals that a server bears, in requests per second, in place of
+    /// nine tenths of its speed.
+    pub(crate) capacity: HashMap<String, f64>,
     /// Share of its core that the generator uses.
     pub(crate) generator_share: f64,
 }
@@ -75,12 +78,26 @@ impl MockExecutor {
         let rate = drift * noise / (1.0 / speed + size / 4e9);
         let served = if name == "iterative" { 1.0 } else { connections };
         let window = Duration::from_secs(2);
-        let requests = (rate * window.as_secs_f64()) as u64;
+        let offered = trial.cell.manner.rate_per_s.map(f64::from);
+        let capacity = self.capacity.get(name).copied().unwrap_or(0.9 * rate);
+        let most = if self.capacity.contains_key(name) { 1.1 * capacity } else { rate };
+        let arrivals = offered.map_or(0, |offered| (offered * window.as_secs_f64()) as u64);
+        let achieved = offered.map_or(rate, |offered| offered.min(most));
+        let requests = (achieved * window.as_secs_f64()) as u64;
+        // Waiting in line as in M/M/1, and far too long from the capacity on.
+        let mean_ns = match offered {
+            None => served / rate * 1e9,
+            Some(offered) if offered > capacity => 50e6,
+            Some(offered) => 100e3 / (1.05 - offered / capacity),
+        };
         Measurement {
             started_at: Timestamp::from_second(1_790_000_000 + i64::from(trial.number))
                 .expect("a time within range"),
             version: None,
-            load: Some(report(requests, served as u64, served / rate * 1e9, trial, window)),
+            load: Some(LoadReport {
+                arrivals,
+                ..report(requests, served as u64, mean_ns, trial, window)
+            }),
             server: Some(ServerUsage {
                 cpu: window.mul_f64(0.95),
                 cpu_user: window.mul_f64(0.25),
@@ -159,6 +176,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         engine: Engine::Epoll,
         cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },
         thread_cpu: vec![CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) }],
+        thread_polled: vec![Duration::ZERO],
         busy_polling: false,
         interrupted: false,
     }
@@ -173,12 +191,12 @@ pub(crate) fn records() -> Records {
 pub(crate) fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
     let stop = AtomicBool::new(false);
     let mut all = Records::default();
-    for trial in schedule(plan) {
+    let mut course = Course::new(plan);
+    while let Some(trial) = course.next() {
         let measured = executor.execute(&trial, &stop);
         let records = Records::of_trial(&trial, &measured);
-        all.trials.extend(records.trials);
-        all.latencies.extend(records.latencies);
-        all.seconds.extend(records.seconds);
+        course.learn(&trial, &records);
+        all.extend(records);
     }
     all
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::given::Given;
 use crate::mix::Mix;
+use crate::objective::{CapacitySearch, Objective};
 use crate::peer::Peer;
 use crate::size::ByteSize;
 use crate::spelling;
@@ -110,6 +111,11 @@ pub enum Order {
     Shuffled,
 }
 
+/// What a trial takes beside its warm-up and window: its server started and ended.
+const START_S: f64 = 0.12;
+/// And each connection opened and closed.
+const CONNECTION_S: f64 = 100e-6;
+
 /// A part of a plan with a question of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +151,8 @@ pub struct Overrides {
     pub per_request: bool,
     /// Other rates of open loops, in every sweep.
     pub rates_per_s: Option<Vec<u32>>,
+    /// Another objective of every search; where the plan has none, all its loads become searches.
+    pub objective: Option<Objective>,
     /// Other numbers of idle connections, in every sweep.
     pub idle: Option<Vec<usize>>,
     /// Other numbers of slow readers, in every sweep.
@@ -238,7 +246,7 @@ impl Plan {
                 sweep.sizes.clone_from(sizes);
             }
             sweep.keep_alive &= !overrides.per_request;
-            if let Some(rates) = &overrides.rates_per_s {
+            if let Some(rates) = overrides.rates_per_s.as_ref().filter(|_| sweep.has_own_rates()) {
                 sweep.rates_per_s.clone_from(rates);
             }
             for (counts, other) in [
@@ -266,6 +274,9 @@ impl Plan {
                 sweep.against.clear();
             }
         }
+        if let Some(objective) = overrides.objective {
+            self.look_for(objective);
+        }
         self.sweeps = each_once(self.sweeps);
         if let Some(window) = overrides.window {
             self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -280,6 +291,19 @@ impl Plan {
         let seed = overrides.seed.or(self.seed);
         self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
         self
+    }
+
+    /// Lets its searches look for another objective; without any, its loads become searches.
+    fn look_for(&mut self, objective: Objective) {
+        let has_searches = self.sweeps.iter().any(|sweep| sweep.capacity.is_some());
+        for sweep in &mut self.sweeps {
+            if let Some(search) = &mut sweep.capacity {
+                search.objective = objective;
+            } else if !has_searches {
+                sweep.rates_per_s.clear();
+                sweep.capacity = Some(CapacitySearch::usual(objective));
+            }
+        }
     }
 
     /// The servers to compare: ours, real ones, the user's. The same server twice under one name
@@ -326,6 +350,16 @@ impl Plan {
     pub fn least_time(&self, trials: usize) -> Duration {
         let each = Duration::from_millis(self.warm_up_ms + self.window_ms);
         each.saturating_mul(u32::try_from(trials).unwrap_or(u32::MAX))
+    }
+
+    /// Time that the trials will take about, with servers started and ended, and connections and
+    /// a crowd opened. Searches and twins are in the number of trials.
+    pub fn expected_time(&self, trials: usize) -> Duration {
+        let cells = crate::schedule::cells(self);
+        let connections: usize = cells.iter().map(crate::sweep::Cell::all_connections).sum();
+        let mean = connections as f64 / cells.len().max(1) as f64;
+        let each = START_S + mean * CONNECTION_S;
+        self.least_time(trials) + Duration::from_secs_f64(each * trials as f64)
     }
 
     /// The measured window.
@@ -466,6 +500,7 @@ mod tests {
             baseline: Some(vec!["nginx".to_owned()]),
             per_request: true,
             rates_per_s: Some(vec![50]),
+            objective: None,
             idle: Some(vec![0, 9]),
             slow_readers: Some(vec![1]),
             slow_senders: Some(vec![2]),

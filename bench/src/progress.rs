@@ -35,6 +35,7 @@ pub struct Live {
 #[derive(Debug)]
 pub struct Quarters {
     trials: usize,
+    done: usize,
     told: usize,
     began: Instant,
 }
@@ -51,7 +52,7 @@ impl Display {
     /// For a run of so many trials.
     pub fn new(trials: usize) -> Self {
         if !io::stderr().is_terminal() {
-            return Self::Quarters(Quarters { trials, told: 0, began: Instant::now() });
+            return Self::Quarters(Quarters::new(trials));
         }
         let bar = ProgressBar::new(trials as u64);
         let style = "{bar:40} {pos}/{len} trials, {elapsed} so far, about {eta} left\n{msg}";
@@ -69,17 +70,20 @@ impl Display {
 }
 
 impl Observer for Display {
-    fn begins(&mut self, trial: &Trial) {
+    fn begins(&mut self, trial: &Trial, to_come: usize) {
         match self {
             Self::Live(live) => {
+                live.bar.set_length(live.ended.len() as u64 + to_come as u64);
                 live.running =
                     format!("round {}: {}, {}", trial.round, trial.target, heading(trial.cell));
                 live.show();
             }
-            Self::Quarters(quarters) if trial.number == 1 => {
-                say(&format!("  0 %  {} trials", quarters.trials));
+            Self::Quarters(quarters) => {
+                quarters.trials = quarters.done + to_come;
+                if quarters.done == 0 {
+                    say(&format!("  0 %  {to_come} trials"));
+                }
             }
-            Self::Quarters(_) => {}
         }
     }
 
@@ -99,7 +103,7 @@ impl Observer for Display {
             }
             Self::Quarters(quarters) => {
                 failure.iter().for_each(|failure| say(failure));
-                if let Some(line) = quarters.line(row.trial as usize, &ended) {
+                if let Some(line) = quarters.line(&ended) {
                     say(&line);
                 }
             }
@@ -130,8 +134,15 @@ impl Live {
 }
 
 impl Quarters {
-    /// The line to print after so many trials, if a quarter is full.
-    fn line(&mut self, done: usize, ended: &Ended) -> Option<String> {
+    fn new(trials: usize) -> Self {
+        Self { trials, done: 0, told: 0, began: Instant::now() }
+    }
+
+    /// The line to print after one more trial, if a quarter is full. How many there are may change
+    /// while searches find what they look for: a quarter is told once.
+    fn line(&mut self, ended: &Ended) -> Option<String> {
+        self.done += 1;
+        let done = self.done;
         let quarter = done * 4 / self.trials.max(1);
         if quarter <= self.told {
             return None;
@@ -193,9 +204,8 @@ mod tests {
         let ended =
             Ended { server: "selector".to_owned(), rate_per_s: Some(131e3), p99_us: Some(85.0) };
         for trials in [1, 2, 3, 4, 7, 100] {
-            let mut quarters = Quarters { trials, told: 0, began: Instant::now() };
-            let lines: Vec<_> =
-                (1..=trials).filter_map(|done| quarters.line(done, &ended)).collect();
+            let mut quarters = Quarters::new(trials);
+            let lines: Vec<_> = (1..=trials).filter_map(|_| quarters.line(&ended)).collect();
             assert_eq!(lines.len(), trials.min(4), "{lines:?}");
             let last = lines.last().unwrap();
             let begin = format!("100 %  {trials}/{trials} trials, ");

@@ -15,6 +15,7 @@ use crate::executor::Measurement;
 use crate::heavy::Heavy;
 use crate::limit::{Evidence, Limit};
 use crate::mix::Mix;
+use crate::objective::{self, Objective};
 use crate::outcome::Outcome;
 use crate::procstat::MemoryKind;
 use crate::schedule::Trial;
@@ -42,6 +43,10 @@ pub struct TrialRow {
     pub keep_alive: bool,
     #[serde(default)]
     pub offered_per_s: Option<u32>,
+    #[serde(default)]
+    pub of_weakest_percent: Option<u32>,
+    #[serde(default, with = "objective::spelled")]
+    pub search: Option<Objective>,
     #[serde(default)]
     pub idle_connections: usize,
     #[serde(default)]
@@ -176,6 +181,8 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "connections",
     "keep_alive",
     "offered_per_s",
+    "of_weakest_percent",
+    "search",
     "idle_connections",
     "slow_readers",
     "slow_senders",
@@ -269,6 +276,13 @@ impl Records {
         records
     }
 
+    /// Adds the rows of others.
+    pub fn extend(&mut self, others: Self) {
+        self.trials.extend(others.trials);
+        self.latencies.extend(others.latencies);
+        self.seconds.extend(others.seconds);
+    }
+
     /// Reads the rows of a results folder.
     ///
     /// # Errors
@@ -310,6 +324,8 @@ impl TrialRow {
             connections: trial.cell.connections,
             keep_alive: manner.keep_alive,
             offered_per_s: manner.rate_per_s,
+            of_weakest_percent: manner.of_weakest_percent,
+            search: trial.search,
             idle_connections: manner.crowd.idle,
             slow_readers: manner.crowd.slow_readers,
             slow_senders: manner.crowd.slow_senders,
@@ -383,6 +399,7 @@ impl TrialRow {
             manner: Manner {
                 keep_alive: self.keep_alive,
                 rate_per_s: self.offered_per_s,
+                of_weakest_percent: self.of_weakest_percent,
                 crowd: Crowd {
                     idle: self.idle_connections,
                     slow_readers: self.slow_readers,
@@ -414,16 +431,16 @@ pub struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// Creates the files, with their headers.
+    /// Creates the files, with their headers; goes on behind what is in those that are there.
     ///
     /// # Errors
-    /// A file that cannot be created.
-    pub fn create(folder: &Path) -> anyhow::Result<Self> {
+    /// A file that cannot be created or written to.
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let [trials, latencies, seconds] = FILES;
         let mut writer = Self {
-            trials: create(&folder.join(trials), TRIAL_COLUMNS)?,
-            latencies: create(&folder.join(latencies), &LATENCY_COLUMNS)?,
-            seconds: create(&folder.join(seconds), &SECOND_COLUMNS)?,
+            trials: open(&folder.join(trials), TRIAL_COLUMNS)?,
+            latencies: open(&folder.join(latencies), &LATENCY_COLUMNS)?,
+            seconds: open(&folder.join(seconds), &SECOND_COLUMNS)?,
         };
         writer.flush()?;
         Ok(writer)
@@ -453,11 +470,14 @@ impl RecordWriter {
     }
 }
 
-fn create(path: &Path, columns: &[&str]) -> anyhow::Result<csv::Writer<File>> {
-    let file =
-        File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
+fn open(path: &Path, columns: &[&str]) -> anyhow::Result<csv::Writer<File>> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("cannot create or write {}", path.display()))?;
+    let is_new = file.metadata()?.len() == 0;
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
-    writer.write_record(columns)?;
+    if is_new {
+        writer.write_record(columns)?;
+    }
     Ok(writer)
 }
 
@@ -568,7 +588,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let records = crate::mock::records();
-        let mut writer = RecordWriter::create(folder.path()).unwrap();
+        let mut writer = RecordWriter::open(folder.path()).unwrap();
         assert_eq!(Records::read(folder.path()).unwrap(), Records::default());
         writer.append(&records).unwrap();
         assert_eq!(Records::read(folder.path()).unwrap(), records);

@@ -112,14 +112,30 @@ impl RunFolder {
     /// # Errors
     /// A file that is missing or not as `results/SCHEMA.md` says.
     pub fn read(&self) -> anyhow::Result<Contents> {
-        let plan = self.path.join(PLAN);
-        let environment = self.path.join(ENVIRONMENT);
         Ok(Contents {
-            plan: Plan::parse(&read(&plan)?, &plan.display().to_string())?,
-            environment: toml::from_str(&read(&environment)?)
-                .with_context(|| format!("{} cannot be understood", environment.display()))?,
+            plan: self.plan()?,
+            environment: self.environment()?,
             records: Records::read(&self.path)?,
         })
+    }
+
+    /// The plan as it ran.
+    ///
+    /// # Errors
+    /// The file is missing or is no plan.
+    pub fn plan(&self) -> anyhow::Result<Plan> {
+        let plan = self.path.join(PLAN);
+        Ok(Plan::parse(&read(&plan)?, &plan.display().to_string())?)
+    }
+
+    /// What is known of where and how.
+    ///
+    /// # Errors
+    /// The file is missing or not as `results/SCHEMA.md` says.
+    pub fn environment(&self) -> anyhow::Result<Environment> {
+        let environment = self.path.join(ENVIRONMENT);
+        toml::from_str(&read(&environment)?)
+            .with_context(|| format!("{} cannot be understood", environment.display()))
     }
 
     /// Writes the plan as it runs.

@@ -1,8 +1,18 @@
 //! The trials of a plan, in the order they run.
 
+use std::collections::{HashMap, VecDeque};
+
+use anyhow::{bail, ensure};
+
+use crate::capacity::{Capacity, Probe, lowest_per_s, weakest};
+use crate::objective::{CapacitySearch, Objective};
 use crate::plan::{Order, Plan};
+use crate::record::Records;
 use crate::sweep::{Cell, Sweep};
 use crate::target::Target;
+
+/// Trials that a search takes as a rule, for telling how long a run will take.
+const USUAL_PROBES: usize = 5;
 
 /// One server process, one load, one measured window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,35 +25,229 @@ pub struct Trial {
     pub target: Target,
     /// The load.
     pub cell: Cell,
+    /// What the search that it belongs to looks for, where it belongs to one.
+    pub search: Option<Objective>,
 }
 
-/// All trials of a plan: round by round, load by load, and on each load the servers directly
-/// after each other, so that drift of the machine meets them alike.
-pub fn schedule(plan: &Plan) -> Vec<Trial> {
-    let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
-    let cells = cells(plan);
-    let targets: Vec<_> = cells.iter().map(|cell| plan.targets_of(cell)).collect();
-    let mut trials = Vec::new();
-    for round in 1..=plan.rounds {
-        for (cell, targets) in cells.iter().zip(&targets) {
-            for target in turn(plan.order, targets.clone(), round, &mut random) {
-                let number = trials.len() as u32 + 1;
-                trials.push(Trial { number, round, target, cell: *cell });
+/// The way through a plan: which trial comes next, given what was measured so far.
+///
+/// Round by round, load by load, and on each load the servers directly after each other, so that
+/// drift of the machine meets them alike. A search asks for one trial of each server in turn, and
+/// so on until it is over for all of them. Loads at a share of the weakest server's capacity come
+/// after the searches of all rounds. The same plan and the same measurements give the same trials:
+/// an interrupted run is continued by going the same way again.
+#[derive(Debug)]
+pub struct Course {
+    steps: VecDeque<Step>,
+    searches: Vec<(Cell, CapacitySearch)>,
+    window_s: f64,
+    /// The trials of searches so far: of each search, round and server by itself, and all.
+    probes: HashMap<(usize, u32, String), Vec<Probe>>,
+    found: Records,
+    numbered: u32,
+}
+
+/// A part of the way.
+#[derive(Debug)]
+enum Step {
+    Trial {
+        round: u32,
+        target: Target,
+        cell: Cell,
+    },
+    Search {
+        round: u32,
+        /// Which one.
+        search: usize,
+        /// The servers that have yet to be asked in this turn.
+        turn: VecDeque<Target>,
+        /// Those that were, and will be again.
+        again: VecDeque<Target>,
+    },
+}
+
+impl Course {
+    /// The way through a plan, from its beginning.
+    pub fn new(plan: &Plan) -> Self {
+        let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
+        let mut turn = |round, cell| turn(plan.order, plan.targets_of(cell), round, &mut random);
+        let searches = searches(plan);
+        let (waiting, at_once): (Vec<_>, Vec<_>) =
+            fixed(plan).into_iter().partition(|cell| cell.manner.of_weakest_percent.is_some());
+        let mut steps = VecDeque::new();
+        for round in 1..=plan.rounds {
+            for cell in &at_once {
+                let trial = |target| Step::Trial { round, target, cell: *cell };
+                steps.extend(turn(round, cell).into_iter().map(trial));
+            }
+            for (search, (cell, _)) in searches.iter().enumerate() {
+                let (turn, again) = (turn(round, cell).into(), VecDeque::new());
+                steps.push_back(Step::Search { round, search, turn, again });
+            }
+        }
+        for round in 1..=plan.rounds {
+            for cell in &waiting {
+                let trial = |target| Step::Trial { round, target, cell: *cell };
+                steps.extend(turn(round, cell).into_iter().map(trial));
+            }
+        }
+        Self {
+            steps,
+            searches,
+            window_s: plan.window().as_secs_f64(),
+            probes: HashMap::new(),
+            found: Records::default(),
+            numbered: 0,
+        }
+    }
+
+    /// The next trial. What it measures must be told by [`Course::learn`] before the next call.
+    pub fn next(&mut self) -> Option<Trial> {
+        loop {
+            let (round, target, cell, search) = match self.steps.pop_front()? {
+                Step::Trial { round, target, cell } => {
+                    // Where no server has a capacity, there is no share of it.
+                    let Some(cell) = self.resolved(cell) else { continue };
+                    (round, target, cell, None)
+                }
+                Step::Search { round, search, turn, again } => {
+                    let Some((target, cell)) = self.ask(round, search, turn, again) else {
+                        continue;
+                    };
+                    (round, target, cell, Some(self.searches[search].1.objective))
+                }
+            };
+            self.numbered += 1;
+            return Some(Trial { number: self.numbered, round, target, cell, search });
+        }
+    }
+
+    /// Takes in what a trial left behind. One that was interrupted counts for nothing.
+    pub fn learn(&mut self, trial: &Trial, records: &Records) {
+        let (Some(objective), [row]) = (trial.search, records.trials.as_slice()) else { return };
+        let base = trial.cell.without_rate();
+        let is_its = |(cell, search): &(Cell, CapacitySearch)| {
+            *cell == base && search.objective == objective
+        };
+        let Some(search) = self.searches.iter().position(is_its) else { return };
+        let probe = Probe::of(row, objective, records.latencies.iter());
+        let key = (search, trial.round, trial.target.name().to_owned());
+        self.probes.entry(key).or_default().push(probe);
+        self.found.trials.push(row.clone());
+        self.found.latencies.extend(records.latencies.iter().cloned());
+    }
+
+    /// Trials that are still to come: of searches, as many as they take as a rule.
+    pub fn expected(&self) -> usize {
+        let of_search = |round: u32, search: usize, target: &Target| {
+            let key = (search, round, target.name().to_owned());
+            let done = self.probes.get(&key).map_or(0, Vec::len);
+            USUAL_PROBES.saturating_sub(done).max(1)
+        };
+        let each = self.steps.iter().map(|step| match step {
+            Step::Trial { .. } => 1,
+            Step::Search { round, search, turn, again } => {
+                turn.iter().chain(again).map(|target| of_search(*round, *search, target)).sum()
+            }
+        });
+        each.sum()
+    }
+
+    fn ask(
+        &mut self,
+        round: u32,
+        search: usize,
+        mut turn: VecDeque<Target>,
+        mut again: VecDeque<Target>,
+    ) -> Option<(Target, Cell)> {
+        let (mut cell, how) = self.searches[search];
+        if turn.is_empty() {
+            std::mem::swap(&mut turn, &mut again);
+        }
+        let target = turn.pop_front()?;
+        let key = (search, round, target.name().to_owned());
+        let probes = self.probes.get(&key).map_or(&[][..], Vec::as_slice);
+        let rate = how.next(probes, lowest_per_s(cell.connections, self.window_s));
+        if rate.is_some() {
+            again.push_back(target.clone());
+        }
+        self.steps.push_front(Step::Search { round, search, turn, again });
+        cell.manner.rate_per_s = Some(rate?);
+        Some((target, cell))
+    }
+
+    /// The load with its rate, where that is a share of a capacity that the searches have found.
+    fn resolved(&self, mut cell: Cell) -> Option<Cell> {
+        if let Some(percent) = cell.manner.of_weakest_percent {
+            let capacities = Capacity::of(&self.found);
+            let (_, least_per_s) = weakest(&capacities, cell.without_rate())?;
+            let rate = (least_per_s * f64::from(percent) / 100.0).round().max(1.0);
+            cell.manner.rate_per_s = Some(rate as u32);
+        }
+        Some(cell)
+    }
+}
+
+/// The loads of a plan, each once even where sweeps cross; those of searches as closed loops, and
+/// those at a share of a capacity without their rate, as a plan knows neither.
+pub fn cells(plan: &Plan) -> Vec<Cell> {
+    once(plan.sweeps.iter().flat_map(Sweep::cells))
+}
+
+/// The searches of a plan: under which load, and for what.
+pub fn searches(plan: &Plan) -> Vec<(Cell, CapacitySearch)> {
+    once(plan.sweeps.iter().flat_map(|sweep| {
+        sweep.cells().into_iter().filter_map(|cell| Some((cell, sweep.capacity?)))
+    }))
+}
+
+/// How many trials a plan takes: of searches, as many as they take as a rule.
+pub fn expected_trials(plan: &Plan) -> usize {
+    Course::new(plan).expected()
+}
+
+/// Makes sure that the plan's loads can be made out.
+///
+/// # Errors
+/// A search beside given rates, or a share of a capacity that nothing looks for.
+pub fn check(plan: &Plan) -> anyhow::Result<()> {
+    for sweep in &plan.sweeps {
+        ensure!(
+            sweep.capacity.is_none()
+                || (sweep.rates_per_s.is_empty() && sweep.of_weakest_capacity.is_empty()),
+            "capacity: a search finds its rates: give it a [[sweep]] without rates_per_s and \
+             of_weakest_capacity"
+        );
+        ensure!(
+            sweep.rates_per_s.is_empty() || sweep.of_weakest_capacity.is_empty(),
+            "of_weakest_capacity: rates cannot be given and found: leave out rates_per_s"
+        );
+        let searched = searches(plan);
+        for cell in sweep.cells().iter().filter(|cell| cell.manner.of_weakest_percent.is_some()) {
+            if !searched.iter().any(|(base, _)| *base == cell.without_rate()) {
+                bail!(
+                    "of_weakest_capacity: nothing looks for the capacity under that load: add a \
+                     [[sweep]] like it with capacity = {{ p99_ms = 5 }} in its place"
+                );
             }
         }
     }
-    trials
+    Ok(())
 }
 
-/// The loads of a plan, each once even where sweeps cross.
-pub fn cells(plan: &Plan) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for cell in plan.sweeps.iter().flat_map(Sweep::cells) {
-        if !cells.contains(&cell) {
-            cells.push(cell);
+/// The loads that are put on as they are, or at a share of a capacity.
+fn fixed(plan: &Plan) -> Vec<Cell> {
+    once(plan.sweeps.iter().filter(|sweep| sweep.capacity.is_none()).flat_map(Sweep::cells))
+}
+
+fn once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for one in all {
+        if !kept.contains(&one) {
+            kept.push(one);
         }
     }
-    cells
+    kept
 }
 
 fn turn(
@@ -58,6 +262,14 @@ fn turn(
         Order::Shuffled => random.shuffle(&mut targets),
     }
     targets
+}
+
+/// All trials of a plan that searches nothing.
+#[cfg(test)]
+pub(crate) fn schedule(plan: &Plan) -> Vec<Trial> {
+    assert!(searches(plan).is_empty(), "what a search asks for depends on what it finds");
+    let mut course = Course::new(plan);
+    std::iter::from_fn(|| course.next()).collect()
 }
 
 #[cfg(test)]

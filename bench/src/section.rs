@@ -38,7 +38,7 @@ pub struct Section {
 pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
     let of_experiment = |cell: &Cell, name: Option<&str>| {
         let sweeps = plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
-        sweeps.flat_map(Sweep::cells).any(|other| other == *cell)
+        sweeps.flat_map(Sweep::cells).any(|other| other == cell.as_planned())
     };
     let mut sections: Vec<Section> = plan
         .experiments

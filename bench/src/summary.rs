@@ -82,7 +82,8 @@ impl Summary {
     /// Condenses records. Medians are over the trials that were measured to their end.
     pub fn of(records: &Records) -> Self {
         let mut groups: Vec<(Cell, &str, Vec<&TrialRow>)> = Vec::new();
-        for row in &records.trials {
+        // What a search tries is no load that servers are compared under.
+        for row in records.trials.iter().filter(|row| row.search.is_none()) {
             let (cell, target) = (row.cell(), row.target.as_str());
             match groups.iter_mut().find(|(c, t, _)| *c == cell && *t == target) {
                 Some((_, _, rows)) => rows.push(row),

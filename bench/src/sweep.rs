@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::heavy::{Heavy, Work};
 use crate::mix::Mix;
+use crate::objective::CapacitySearch;
 use crate::peer::Peer;
 use crate::size::ByteSize;
 use crate::spelling;
@@ -32,6 +33,9 @@ pub struct Manner {
     pub keep_alive: bool,
     /// Requests per second that arrive whatever the server does; `None` for closed loops.
     pub rate_per_s: Option<u32>,
+    /// What share of the weakest server's capacity that is, in percent, where it was chosen so. In
+    /// a plan the rate itself is not known yet.
+    pub of_weakest_percent: Option<u32>,
     /// Connections that are held open beside those that ask.
     pub crowd: Crowd,
     /// Requests for heavy work among the others.
@@ -94,12 +98,36 @@ pub struct Sweep {
     /// Real servers that meet these loads beside those that meet all.
     #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<Peer>,
+    /// Shares of the capacity of the weakest server under the same load that are offered to all;
+    /// the capacities are those that the run's own searches find.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "shares")]
+    pub of_weakest_capacity: Vec<f64>,
+    /// The loads are not put on as they are: instead the highest rate that each server bears
+    /// under them is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacitySearch>,
 }
 
 impl Cell {
     /// The usual load: a closed loop over kept connections.
     pub fn usual(direction: Direction, size: ByteSize, connections: usize) -> Self {
         Self { direction, size, connections, manner: Manner::default() }
+    }
+
+    /// The same load as a closed loop.
+    #[must_use]
+    pub fn without_rate(mut self) -> Self {
+        (self.manner.rate_per_s, self.manner.of_weakest_percent) = (None, None);
+        self
+    }
+
+    /// As a plan names it, which does not know rates that a run finds.
+    #[must_use]
+    pub fn as_planned(mut self) -> Self {
+        if self.manner.of_weakest_percent.is_some() {
+            self.manner.rate_per_s = None;
+        }
+        self
     }
 
     /// All connections to the server, those that ask and the crowd.
@@ -113,6 +141,7 @@ impl Default for Manner {
         Self {
             keep_alive: true,
             rate_per_s: None,
+            of_weakest_percent: None,
             crowd: Crowd::default(),
             heavy: Heavy::default(),
             mix: None,
@@ -139,6 +168,8 @@ impl Manner {
             (!self.keep_alive).then(|| "a new connection per request".to_owned()),
             self.rate_per_s
                 .map(|rate| format!("{} requests/s offered", spelling::grouped(rate as usize))),
+            self.of_weakest_percent
+                .map(|percent| format!("{percent} % of the weakest server's capacity")),
             beside(crowd.idle, "idle connection", "idle connections"),
             beside(crowd.slow_readers, "slow reader", "slow readers"),
             beside(crowd.slow_senders, "slow sender", "slow senders"),
@@ -153,7 +184,11 @@ impl Manner {
             if count > 0 { format!("-{count}-{name}") } else { String::new() }
         };
         let churn = if self.keep_alive { "" } else { "-per-request" };
-        let rate = self.rate_per_s.map(|rate| format!("-at-{rate}")).unwrap_or_default();
+        let rate = match (self.of_weakest_percent, self.rate_per_s) {
+            (Some(percent), _) => format!("-at-{percent}-percent"),
+            (None, Some(rate)) => format!("-at-{rate}"),
+            (None, None) => String::new(),
+        };
         let mix = self.mix.map(|mix| format!("-mix-{mix}")).unwrap_or_default();
         format!(
             "{mix}{churn}{rate}{}{}{}{}{}",
@@ -190,10 +225,12 @@ impl Sweep {
             heavy_block_percent: Vec::new(),
             mix: None,
             against: Vec::new(),
+            of_weakest_capacity: Vec::new(),
+            capacity: None,
         }
     }
 
-    /// Its loads.
+    /// Its loads. Those of a search are closed loops here, as their rates are yet to be found.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
         let sizes = self.mix.map_or_else(|| self.sizes.clone(), |mix| vec![mix.mean_size()]);
@@ -204,6 +241,12 @@ impl Sweep {
             }
         }
         cells
+    }
+
+    /// Whether its rates are given, or may be: neither found by a search nor a share of what one
+    /// finds.
+    pub(crate) fn has_own_rates(&self) -> bool {
+        self.capacity.is_none() && self.of_weakest_capacity.is_empty()
     }
 
     /// Its loads in words.
@@ -223,6 +266,14 @@ impl Sweep {
         if !self.rates_per_s.is_empty() {
             let rates: Vec<_> = self.rates_per_s.iter().map(|rate| *rate as usize).collect();
             text += &format!(", {} requests/s offered", listed(&rates));
+        }
+        if !self.of_weakest_capacity.is_empty() {
+            let percents: Vec<_> =
+                self.shares_in_percent().map(|percent| percent as usize).collect();
+            text += &format!(", {} % of the weakest server's capacity offered", listed(&percents));
+        }
+        if let Some(search) = self.capacity {
+            text += &format!(", the highest rate with {}", search.objective.in_words());
         }
         for (counts, what) in [
             (&self.idle, "idle connections"),
@@ -280,6 +331,7 @@ impl Sweep {
         once(&mut self.connections);
         once(&mut self.sizes);
         once(&mut self.rates_per_s);
+        once(&mut self.of_weakest_capacity);
         for counts in [&mut self.idle, &mut self.slow_readers, &mut self.slow_senders] {
             once(counts);
         }
@@ -292,15 +344,22 @@ impl Sweep {
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let others = other.cells();
         self.experiment == other.experiment
+            && self.capacity == other.capacity
             && self.cells().iter().all(|cell| others.contains(cell))
             && self.against.iter().all(|peer| other.against.contains(peer))
+    }
+
+    fn shares_in_percent(&self) -> impl Iterator<Item = u32> {
+        self.of_weakest_capacity.iter().map(|share| (share * 100.0).round() as u32)
     }
 
     fn manners(&self) -> Vec<Manner> {
         fn or_none<T: Copy>(list: &[T], none: T) -> Vec<T> {
             if list.is_empty() { vec![none] } else { list.to_vec() }
         }
-        let rates: Vec<_> = self.rates_per_s.iter().copied().map(Some).collect();
+        let given = self.rates_per_s.iter().map(|rate| (Some(*rate), None));
+        let found = self.shares_in_percent().map(|percent| (None, Some(percent)));
+        let rates: Vec<_> = given.chain(found).collect();
         let mut crowds = Vec::new();
         for idle in or_none(&self.idle, 0) {
             for slow_readers in or_none(&self.slow_readers, 0) {
@@ -317,10 +376,17 @@ impl Sweep {
         }
         let (keep_alive, mix) = (self.keep_alive, self.mix);
         let mut manners = Vec::new();
-        for rate_per_s in or_none(&rates, None) {
+        for (rate_per_s, of_weakest_percent) in or_none(&rates, (None, None)) {
             for &crowd in &crowds {
                 for &heavy in &shares {
-                    manners.push(Manner { keep_alive, rate_per_s, crowd, heavy, mix });
+                    manners.push(Manner {
+                        keep_alive,
+                        rate_per_s,
+                        of_weakest_percent,
+                        crowd,
+                        heavy,
+                        mix,
+                    });
                 }
             }
         }
@@ -357,6 +423,14 @@ fn percents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Er
     let list: Vec<u8> = not_empty(deserializer)?;
     if list.iter().any(|percent| *percent > 100) {
         return Err(serde::de::Error::custom("a share is at most 100 percent"));
+    }
+    Ok(list)
+}
+
+fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let list: Vec<f64> = not_empty(deserializer)?;
+    if list.iter().any(|share| !(0.01..=2.0).contains(share)) {
+        return Err(serde::de::Error::custom("each must be a share from 0.01 to 2, such as 0.5"));
     }
     Ok(list)
 }

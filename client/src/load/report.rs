@@ -58,6 +58,8 @@ pub struct LoadReport {
     pub cpu: CpuTime,
     /// The same of each thread.
     pub thread_cpu: Vec<CpuTime>,
+    /// Of that, what each thread spent polling for arrivals and answers in vain.
+    pub thread_polled: Vec<Duration>,
     /// Whether threads polled for arrivals for half of the time or more (an open loop of 10,000
     /// arrivals per second and thread, or more). Their processor time then does not tell whether
     /// the generator keeps up: `lateness_ns` does.
@@ -67,10 +69,12 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    /// Processor time of the busiest thread as a part of the window: near 1 the generator, not
-    /// the server, may be what limits a closed loop. 0 for an empty window.
+    /// Processor time of the busiest thread, without what it polled in vain, as a part of the
+    /// window: near 1 the generator, not the server, may be the limit. 0 for an empty window.
     pub fn busiest_thread_share(&self) -> f64 {
-        let busiest = self.thread_cpu.iter().map(|cpu| cpu.total()).max().unwrap_or_default();
+        let worked = self.thread_cpu.iter().zip(&self.thread_polled);
+        let worked = worked.map(|(cpu, polled)| cpu.total().saturating_sub(*polled));
+        let busiest = worked.max().unwrap_or_default();
         if self.window.is_zero() { 0.0 } else { busiest.as_secs_f64() / self.window.as_secs_f64() }
     }
 

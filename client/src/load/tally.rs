@@ -48,6 +48,8 @@ pub(super) struct Tally {
     pub(super) connections_served: u64,
     pub(super) arrivals: u64,
     pub(super) cpu: CpuTime,
+    /// Spent polling in vain within the window.
+    pub(super) polled_ns: u64,
     /// Until when it measured.
     pub(super) end_ns: u64,
     pub(super) seen: Seen,
@@ -84,6 +86,7 @@ impl Tally {
             connections_served: 0,
             arrivals: 0,
             cpu: CpuTime::default(),
+            polled_ns: 0,
             end_ns: 0,
             seen: Seen::default(),
             window: u64::MAX..u64::MAX,
@@ -222,6 +225,7 @@ pub(super) fn merge(
         engine,
         cpu: CpuTime::default(),
         thread_cpu: Vec::with_capacity(tallies.len()),
+        thread_polled: Vec::with_capacity(tallies.len()),
         busy_polling: spec.busy_polling(tallies.len()),
         interrupted: tallies.iter().any(Tally::is_cut_short),
     };
@@ -246,6 +250,7 @@ pub(super) fn merge(
         report.arrivals += tally.arrivals;
         report.cpu = report.cpu.plus(tally.cpu);
         report.thread_cpu.push(tally.cpu);
+        report.thread_polled.push(Duration::from_nanos(tally.polled_ns));
         for (example, other) in examples.iter_mut().zip(tally.examples) {
             *example = example.take().or(other);
         }

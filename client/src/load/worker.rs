@@ -86,6 +86,8 @@ pub(super) struct Worker<'a, S> {
     /// When a connection ends its pause or its back-off.
     wakes: BinaryHeap<Reverse<(u64, u32)>>,
     tally: Tally,
+    /// Events taken and requests made, which tells loops that did nothing but poll.
+    acts: u64,
     rng: Rng,
     keep_alive: bool,
     timeout_ns: u64,
@@ -123,6 +125,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             unsubmitted: Vec::with_capacity(count),
             wakes: BinaryHeap::with_capacity(count),
             tally,
+            acts: 0,
             rng: Rng::with_seed(spec.seed.wrapping_add(thread as u64)),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
             timeout_ns: duration_ns(spec.timeout),
@@ -192,14 +195,18 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 return Ok(());
             }
             self.tally.roll(now);
+            let acts = self.acts;
             self.wake(now);
             self.open_some(now);
             self.dispatch(now);
             self.resume_unfinished();
             let edge_ns =
                 if cpu_at_start.is_none() { self.window_start_ns } else { self.window_end_ns };
-            self.wait_for_work(housekeeping_ns.min(edge_ns))?;
+            let polled = self.wait_for_work(housekeeping_ns.min(edge_ns), now)?;
             self.handle();
+            if polled && self.acts == acts && cpu_at_start.is_some() {
+                self.tally.polled_ns += self.sockets.now_ns().saturating_sub(now);
+            }
         }
     }
 
@@ -246,17 +253,19 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         self.tell(now);
     }
 
-    /// Waits for events, until the next arrival or wake-up, or `latest_ns`.
-    fn wait_for_work(&mut self, latest_ns: u64) -> io::Result<()> {
+    /// Waits for events, until the next arrival or wake-up, or `latest_ns`; tells whether that
+    /// was past, so that nothing was slept.
+    fn wait_for_work(&mut self, latest_ns: u64, now: u64) -> io::Result<bool> {
         if !self.unfinished.is_empty() {
-            return self.wait(0);
+            return self.wait(0).map(|()| false);
         }
         let arrival_ns = match &self.arrivals {
             Some(arrivals) if !self.free.is_empty() => arrivals.next_ns().saturating_sub(SPIN_NS),
             _ => u64::MAX,
         };
         let wake_ns = self.wakes.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
-        self.wait(latest_ns.min(arrival_ns).min(wake_ns))
+        let until_ns = latest_ns.min(arrival_ns).min(wake_ns);
+        self.wait(until_ns).map(|()| until_ns <= now)
     }
 
     fn wait(&mut self, until_ns: u64) -> io::Result<()> {

@@ -19,6 +19,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     /// Sees to the next event; false where there is none.
     pub(super) fn take_event(&mut self) -> bool {
         let Some((index, event)) = self.sockets.next() else { return false };
+        self.acts += 1;
         match event {
             Event::Received { bytes, peer_closed } => {
                 let connection = &mut self.connections[index];
@@ -121,6 +122,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
 
     /// Draws a file and asks for it, on a new connection where each request has its own.
     fn request(&mut self, index: usize, intended_ns: u64, now: u64) {
+        self.acts += 1;
         let file = self.shared.catalogue.draw.draw(&mut self.rng);
         let verify_every = match self.shared.catalogue.files[file as usize].class {
             RequestClass::Light => self.shared.spec.verify_every,
