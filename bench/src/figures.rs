@@ -7,6 +7,7 @@ mod crowd;
 mod data;
 mod distribution;
 mod footprint;
+mod heavy;
 mod latency;
 mod mark;
 mod measure;
@@ -18,6 +19,7 @@ mod transfer;
 use loadgen::load::Direction;
 use serde::Serialize;
 
+use crate::heavy::Work;
 use crate::summary::Summary;
 use crate::sweep::Manner;
 
@@ -44,13 +46,19 @@ pub struct Figure {
 pub fn draw(summary: &Summary) -> Vec<Figure> {
     let mut figures = Vec::new();
     for manner in manners(summary) {
-        // Crowds and rates are axes of charts of their own.
-        if manner.crowd.total() == 0 && manner.rate_per_s.is_none() {
+        // Crowds, rates and heavy requests are axes of charts of their own.
+        if manner.heavy.total_percent() == 0
+            && manner.crowd.total() == 0
+            && manner.rate_per_s.is_none()
+        {
             figures.extend(by_connections_and_size(&summary.part(|cell| cell.manner == manner)));
         }
     }
     for crowd in crowd::Kind::ALL {
         figures.extend(crowd::against_crowd(summary, crowd));
+    }
+    for work in Work::ALL {
+        figures.extend(heavy::beside(summary, work));
     }
     figures
 }

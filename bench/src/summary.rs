@@ -38,6 +38,10 @@ pub struct Line {
     pub latency_us: BTreeMap<u32, Estimate>,
     /// The same, round by round.
     pub latency_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
+    /// Median response time of heavy requests, in microseconds.
+    pub heavy_us: Option<Estimate>,
+    /// The same, round by round.
+    pub heavy_rounds: Vec<(u32, f64)>,
     /// Mean response time in microseconds, round by round.
     pub mean_rounds: Vec<(u32, f64)>,
     /// The server's context switches per request, round by round.
@@ -90,10 +94,11 @@ impl Summary {
                 None => groups.push((cell, target, vec![row])),
             }
         }
-        let latencies = latencies_by_trial(records);
+        let latencies = latencies_by_trial(records, Distribution::Response);
+        let heavy = latencies_by_trial(records, Distribution::Heavy);
         let lines = groups
             .into_iter()
-            .map(|(cell, target, rows)| Line::of(target, cell, &rows, &latencies));
+            .map(|(cell, target, rows)| Line::of(target, cell, &rows, [&latencies, &heavy]));
         let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
         Self { lines, twins }
     }
@@ -154,7 +159,7 @@ impl Summary {
 }
 
 impl Line {
-    fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: &Latencies) -> Self {
+    fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: [&Latencies; 2]) -> Self {
         let measured: Vec<_> =
             rows.iter().copied().filter(|row| row.outcome.is_measured()).collect();
         let estimate = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
@@ -166,7 +171,8 @@ impl Line {
         let served_all = |row: &TrialRow| {
             row.connections_served.is_none_or(|served| served >= cell.connections as u64)
         };
-        let latency_rounds = latency(&measured, latencies);
+        let [latency_rounds, mut heavy] = latencies.map(|times| latency(&measured, times));
+        let heavy_rounds = heavy.remove(&key(50.0)).unwrap_or_default();
         let mut outcomes = BTreeMap::new();
         let mut reasons = Vec::new();
         for row in rows {
@@ -193,6 +199,8 @@ impl Line {
                 .filter_map(|(key, rounds)| Some((*key, Estimate::of(&values(rounds))?)))
                 .collect(),
             latency_rounds,
+            heavy_us: Estimate::of(&values(&heavy_rounds)),
+            heavy_rounds,
             cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
             switches_per_request: estimate(&TrialRow::switches_per_request),
             memory_bytes: estimate(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
@@ -262,10 +270,10 @@ impl Line {
 
 type Latencies = BTreeMap<u32, Vec<(u32, f64)>>;
 
-fn latencies_by_trial(records: &Records) -> Latencies {
+fn latencies_by_trial(records: &Records, distribution: Distribution) -> Latencies {
     let mut by_trial = Latencies::new();
     for row in &records.latencies {
-        if row.distribution == Distribution::Response {
+        if row.distribution == distribution {
             by_trial.entry(row.trial).or_default().push((key(row.percentile), row.latency_us));
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Measure {
     Transfer,
     /// Response time at a percentile.
     Latency(f64),
+    /// Median response time of heavy requests.
+    Heavy,
     /// What the server holds.
     Memory,
     /// Threads of the server.
@@ -38,6 +40,7 @@ impl Measure {
             Self::Rate => line.requests_per_s,
             Self::Transfer => positive(line.mb_per_s),
             Self::Latency(percentile) => line.latency_us(percentile),
+            Self::Heavy => line.heavy_us,
             Self::Memory => positive(line.memory_bytes),
             Self::Threads => line.threads,
         }
@@ -49,6 +52,7 @@ impl Measure {
             Self::Rate => &line.rounds,
             Self::Transfer => &line.mb_rounds,
             Self::Latency(percentile) => line.latency_rounds(percentile),
+            Self::Heavy => &line.heavy_rounds,
             Self::Memory => &line.memory_rounds,
             Self::Threads => &line.thread_rounds,
         };
@@ -60,7 +64,7 @@ impl Measure {
         match self {
             Self::Rate | Self::Threads => Unit::Count,
             Self::Transfer => Unit::MegabytesPerS,
-            Self::Latency(_) => Unit::Microseconds,
+            Self::Latency(_) | Self::Heavy => Unit::Microseconds,
             Self::Memory => Unit::Bytes,
         }
     }
