@@ -167,6 +167,35 @@ mod tests {
     }
 
     #[test]
+    fn heavy_requests_and_mixes_have_charts_of_their_own() {
+        let records = |name: &str| {
+            let plan = Plan::built_in(name).unwrap();
+            Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()))
+        };
+        let figures = draw(&records("heavy"));
+        let files: Vec<_> = figures.iter().map(|figure| figure.file.as_str()).collect();
+        for file in [
+            "waits-beside-heavy-cpu.svg",
+            "throughput-beside-heavy-cpu.svg",
+            "waits-beside-heavy-block.svg",
+            "throughput-beside-heavy-block.svg",
+        ] {
+            assert!(files.contains(&file), "no {file} among {files:?}");
+        }
+        for figure in figures.iter().filter(|figure| figure.file.contains("heavy")) {
+            assert_eq!(figure.svg.matches("\nnone\n</text>").count(), 2, "{}", figure.file);
+            assert!(figure.caption.contains("10 % of requests "), "{}", figure.caption);
+        }
+        let figures = draw(&records("mix"));
+        let throughput = figures
+            .iter()
+            .find(|figure| figure.file == "throughput-by-connections-download-mix-web.svg");
+        let svg = &throughput.unwrap().svg;
+        assert!(svg.contains("requests per second") && svg.contains("MB per second"));
+        assert!(figures.iter().any(|figure| figure.file.starts_with("latency-by-connections")));
+    }
+
+    #[test]
     fn one_connection_count_gives_no_chart_over_connections() {
         let plan = Plan::built_in("quick").unwrap();
         let plan = plan.with(Overrides { connections: Some(vec![8]), ..Overrides::default() });

@@ -543,6 +543,7 @@ fn precise(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
 
     fn header(row: impl Serialize) -> Vec<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -582,6 +583,27 @@ mod tests {
             assert!(schema.contains(&format!("- `{}`", limit.name())), "{limit:?}");
             assert_eq!(serde_json::to_value(limit).unwrap(), limit.name());
         }
+    }
+
+    #[test]
+    fn heavy_requests_are_counted_and_have_a_distribution() {
+        let plan = Plan::built_in("heavy").unwrap();
+        let records = crate::mock::records_of(&plan, crate::mock::MockExecutor::default());
+        let heavy = records.trials.iter().find(|row| row.heavy_block_percent == 10).unwrap();
+        let share = heavy.heavy_requests.unwrap() as f64 / heavy.requests.unwrap() as f64;
+        assert!((0.09..=0.1).contains(&share), "{share}");
+        assert_eq!(heavy.cell().manner.heavy, Heavy { cpu_percent: 0, block_percent: 10 });
+        let of_heavy = |trial| {
+            let rows = records.latencies.iter().filter(move |row| row.trial == trial);
+            rows.filter(|row| row.distribution == Distribution::Heavy).count()
+        };
+        assert!(of_heavy(heavy.trial) > 0);
+        let light = records.trials.iter().find(|row| row.cell().manner.is_usual()).unwrap();
+        assert_eq!((light.heavy_requests, of_heavy(light.trial)), (None, 0));
+        let plan = Plan::built_in("mix").unwrap();
+        let records = crate::mock::records_of(&plan, crate::mock::MockExecutor::default());
+        let cells = crate::schedule::cells(&plan);
+        assert!(records.trials.iter().all(|row| row.mix.is_some() && cells.contains(&row.cell())));
     }
 
     #[test]

@@ -204,6 +204,116 @@ fn other_manners_of_load_are_put_on_and_recorded() {
     assert!(stdout.contains("requests/s ÷ threaded: selector "), "{stdout}");
 }
 
+const HEAVY: &str = r#"
+name = "heavy"
+question = "Who waits?"
+strategies = ["threaded", "selector"]
+twin = "none"
+against = ["nginx"]
+rounds = 1
+order = "mirrored"
+wire = "http"
+warm_up_ms = 50
+window_ms = 400
+
+[[sweep]]
+direction = "download"
+connections = [4]
+sizes = ["1KiB"]
+heavy_block_percent = [5]
+against = ["nginx-threaded"]
+
+[[sweep]]
+direction = "download"
+connections = [4]
+mix = "web"
+"#;
+
+#[test]
+fn heavy_requests_are_told_apart_and_a_mix_is_served() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("plan.toml", HEAVY);
+    let folder = scratch.path("out");
+    let output = output(&["run", "--plan", &plan, "--out", &folder.display().to_string()]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let all = rows(&folder);
+    let value = |row: &csv::StringRecord, name: &str| {
+        let header = csv::Reader::from_path(folder.join("trials.csv")).unwrap().headers().cloned();
+        let at = header.unwrap().iter().position(|column| column == name).unwrap();
+        row[at].to_owned()
+    };
+    let latency = fs::read_to_string(folder.join("latency.csv")).unwrap();
+    let mut servers = Vec::new();
+    for row in &all {
+        let (target, outcome) = (value(row, "target"), value(row, "outcome"));
+        servers.push(target.clone());
+        if value(row, "heavy_block_percent") == "0" {
+            assert_eq!(value(row, "mix"), "web");
+            assert_ne!(target, "nginx-threaded", "it meets the loads of its own sweep alone");
+            assert_eq!(value(row, "errors"), "0", "{target}: {row:?}");
+            assert!(value(row, "verified").parse::<u64>().unwrap() > 0, "{target}: {row:?}");
+            continue;
+        }
+        if target == "nginx" {
+            assert_eq!(outcome, "unsupported");
+            assert!(value(row, "outcome_reason").contains("only our own servers"), "{row:?}");
+            continue;
+        }
+        assert_eq!(value(row, "errors"), "0", "{target}: {row:?}");
+        let number = |name: &str| value(row, name).parse::<u64>().unwrap();
+        let (requests, heavy) = (number("requests"), number("heavy_requests"));
+        assert!(heavy > 0 && heavy < requests / 5, "{target}: {heavy} of {requests}");
+        let median = |distribution: &str| {
+            let start = format!("{},{distribution},50.0,", value(row, "trial"));
+            let line = latency.lines().find_map(|line| line.strip_prefix(&start));
+            line.map(|us| us.parse::<f64>().unwrap())
+        };
+        assert!(median("heavy").is_some_and(|us| us >= 20_000.0), "{target}");
+        if target == "nginx-threaded" {
+            // Both of them: nginx alone has a process without and one with a part in it.
+            assert!(number("server_processes") >= 3, "{row:?}");
+            assert!(number("server_threads") >= 2 + 4, "{row:?}");
+            let kept = fs::read_to_string(folder.join("peers/nginx-threaded.conf")).unwrap();
+            assert!(kept.contains("proxy_pass") && kept.contains("{upstream}"), "{kept}");
+        }
+    }
+    let installed = !said.contains("nginx: not installed");
+    assert_eq!(servers.contains(&"nginx-threaded".to_owned()), installed, "{said}");
+    assert!(folder.join("plots/waits-beside-heavy-block.svg").is_file() || !installed);
+}
+
+#[test]
+fn the_files_of_a_mix_are_written_for_other_servers() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("files");
+    fs::create_dir(&folder).unwrap();
+    let output = output(&["files", &folder.display().to_string(), "--mix", "web"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 720);
+    let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    assert!(bytes > 90 << 20 && bytes <= 100 << 20, "{bytes}");
+}
+
+#[test]
+fn loads_that_cannot_be_put_on_are_refused_with_the_remedy() {
+    for (flags, expected) in [
+        (&["--heavy-cpu-percent", "101"][..], "101"),
+        (&["--heavy-cpu-percent", "50", "--heavy-block-percent", "50"], "100 % of requests"),
+        (&["--heavy-cpu-percent", "1", "--wire", "framed"], "over http"),
+        (&["--mix", "web", "--sizes", "1KiB"], "cannot be used with"),
+        (&["--mix", "everything"], "web"),
+    ] {
+        let mut arguments = vec!["run", "--quick", "--direction", "download"];
+        arguments.extend(flags);
+        let said = refusal(&arguments);
+        assert!(said.contains(expected), "{flags:?}: {said}");
+    }
+    let said = refusal(&["run", "--quick", "--mix", "web"]);
+    assert!(said.contains("only downloaded"), "{said}");
+}
+
 #[test]
 fn runs_of_the_first_schema_are_reported_again() {
     for old in ["2026-11-21T113905-vm", "2026-11-21T115843-vm"] {

@@ -36,11 +36,31 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let x = Axis::log_at("connections", slice::write_connections, &connections);
     let write = |value| slice::short(&units::count(value));
     let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
-    let panels = vec![Panel { x, y, series }];
+    let mut panels = vec![Panel { x, y, series }];
+    if cell.manner.mix.is_some() {
+        // Requests of a mix are of all sizes: what they carry is worth a look of its own.
+        panels.push(bytes_against_connections(summary, direction));
+    }
     let file = format!(
         "throughput-by-connections-{}{}",
         spelling::direction::name(direction),
         slice::ending(summary)
     );
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+}
+
+fn bytes_against_connections(summary: &Summary, direction: Direction) -> Panel {
+    let series = slice::series(
+        summary,
+        |line| line.cell.direction == direction,
+        |line| line.cell.connections as f64,
+        Measure::Transfer,
+    );
+    let connections = slice::xs(&series);
+    let write = |value| slice::short(&units::three_digits(value));
+    Panel {
+        x: Axis::log_at("connections", slice::write_connections, &connections),
+        y: Axis::from_zero("body bytes, MB per second", write, &slice::ys(&series)),
+        series,
+    }
 }
