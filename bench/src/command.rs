@@ -37,7 +37,7 @@ use crate::record::Records;
 use crate::resume;
 use crate::run::{Known, RunEnd, run};
 use crate::run_folder::RunFolder;
-use crate::schedule::{cells, check, expected_trials, searches};
+use crate::schedule::{cells, check, expected, searches};
 use crate::size::ByteSize;
 use crate::spelling;
 use crate::survey::TargetInfo;
@@ -309,9 +309,9 @@ fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
         !plan.targets().is_empty(),
         "there is no server to measure: name some with --strategies, --against or --target"
     );
-    let trials = expected_trials(&plan);
+    let trials = expected(&plan).trials;
     if dry_run {
-        say(&outlook(&plan, trials));
+        say(&outlook(&plan));
         return Ok(ExitCode::SUCCESS);
     }
     let cores = Cores::apart(plan.generator_threads);
@@ -469,7 +469,7 @@ fn load_wire(service: Option<LoadService>, wire: Option<Wire>) -> anyhow::Result
 }
 
 /// How many trials there would be, and about how long they would take.
-fn outlook(plan: &Plan, trials: usize) -> String {
+fn outlook(plan: &Plan) -> String {
     let mut text = format!("{}: {}\n", plan.name, plan.question);
     let targets: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
     text += &format!("servers  {}\n", targets.join(", "));
@@ -481,20 +481,21 @@ fn outlook(plan: &Plan, trials: usize) -> String {
         0 => String::new(),
         count => format!(", and {count} searches of about 5 trials each per server and round"),
     };
+    let expected = expected(plan);
     text += &format!(
-        "{} loads x {} servers x {} rounds{searches}: about {trials} trials, {} ({} of windows and \
-         warm-ups)\n",
+        "{} loads, {} servers, {} rounds{searches}: about {} trials in {}\n",
         cells(plan).len(),
         targets.len(),
         plan.rounds,
-        in_minutes(plan.expected_time(trials)),
-        in_minutes(plan.least_time(trials)),
+        expected.trials,
+        in_minutes(expected.time),
     );
     text
 }
 
 fn announce(plan: &Plan, trials: usize, environment: &Environment) {
-    let least = plan.least_time(trials).as_secs_f64();
+    let whole = expected(plan);
+    let time = in_minutes(whole.time.mul_f64(trials as f64 / whole.trials.max(1) as f64));
     let placement = &environment.placement;
     let pinned = match (placement.server_cores.as_slice(), placement.generator_cores.as_slice()) {
         ([], _) | (_, []) => "nothing is pinned: there is one core only".to_owned(),
@@ -502,7 +503,7 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
     };
     let _ = writeln!(
         io::stderr(),
-        "{}: {} servers x {} loads x {} rounds = {trials} trials, at least {least:.0} s; {pinned}",
+        "{}: {} servers, {} loads, {} rounds: about {trials} trials in {time}; {pinned}",
         plan.name,
         plan.targets().len(),
         cells(plan).len(),
@@ -642,9 +643,9 @@ fn list() -> anyhow::Result<ExitCode> {
     let mut text = "Plans (bench run NAME…):\n".to_owned();
     for (name, _) in plans::ALL {
         let plan = Plan::built_in(name).expect("it is in the program");
-        let trials = expected_trials(&plan);
-        let time = in_minutes(plan.least_time(trials));
-        text += &format!("  {name:<14} {} ({trials} trials, {time} and more)\n", plan.question);
+        let expected = expected(&plan);
+        let (trials, time) = (expected.trials, in_minutes(expected.time));
+        text += &format!("  {name:<14} {} (about {trials} trials, {time})\n", plan.question);
         let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();
         let mut all = strategies;
         for peer in plan.against.iter().chain(plan.sweeps.iter().flat_map(|sweep| &sweep.against)) {

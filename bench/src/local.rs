@@ -345,7 +345,7 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
             None => Arrival::Closed { think: ThinkTime::None },
         },
         warm_up: plan.warm_up(),
-        duration: plan.window(),
+        duration: plan.window_of(&cell),
         timeout: Duration::from_millis(plan.timeout_ms),
         verify_every: plan.verify_every,
         seed,

@@ -111,11 +111,6 @@ pub enum Order {
     Shuffled,
 }
 
-/// What a trial takes beside its warm-up and window: its server started and ended.
-const START_S: f64 = 0.12;
-/// And each connection opened and closed.
-const CONNECTION_S: f64 = 100e-6;
-
 /// A part of a plan with a question of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -279,6 +274,7 @@ impl Plan {
         }
         self.sweeps = each_once(self.sweeps);
         if let Some(window) = overrides.window {
+            self.sweeps.iter_mut().for_each(|sweep| sweep.window_ms = None);
             self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
         }
         self.send_path = overrides.send_path.unwrap_or(self.send_path);
@@ -346,25 +342,16 @@ impl Plan {
         }
     }
 
-    /// Time that the trials take at least: warm-ups and windows.
-    pub fn least_time(&self, trials: usize) -> Duration {
-        let each = Duration::from_millis(self.warm_up_ms + self.window_ms);
-        each.saturating_mul(u32::try_from(trials).unwrap_or(u32::MAX))
-    }
-
-    /// Time that the trials will take about, with servers started and ended, and connections and
-    /// a crowd opened. Searches and twins are in the number of trials.
-    pub fn expected_time(&self, trials: usize) -> Duration {
-        let cells = crate::schedule::cells(self);
-        let connections: usize = cells.iter().map(crate::sweep::Cell::all_connections).sum();
-        let mean = connections as f64 / cells.len().max(1) as f64;
-        let each = START_S + mean * CONNECTION_S;
-        self.least_time(trials) + Duration::from_secs_f64(each * trials as f64)
-    }
-
-    /// The measured window.
-    pub fn window(&self) -> Duration {
-        Duration::from_millis(self.window_ms)
+    /// The measured window of a load: its sweep's own, the longest of several, or the plan's.
+    pub fn window_of(&self, cell: &Cell) -> Duration {
+        let names = |sweep: &&Sweep| {
+            let planned =
+                if sweep.capacity.is_some() { cell.without_rate() } else { cell.as_planned() };
+            sweep.cells().contains(&planned)
+        };
+        let own = self.sweeps.iter().filter(|sweep| sweep.window_ms.is_some()).filter(names);
+        let own = own.filter_map(|sweep| sweep.window_ms).max();
+        Duration::from_millis(own.unwrap_or(self.window_ms).max(1))
     }
 
     /// The warm-up before it.

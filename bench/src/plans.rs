@@ -5,11 +5,13 @@ use anyhow::{Context, ensure};
 use crate::plan::{Experiment, Plan};
 
 /// Name and text of each.
-pub const ALL: [(&str, &str); 17] = [
+pub const ALL: [(&str, &str); 19] = [
     ("default", include_str!("../plans/default.toml")),
     ("quick", include_str!("../plans/quick.toml")),
     ("full", include_str!("../plans/full.toml")),
     ("concurrency", include_str!("../plans/concurrency.toml")),
+    ("load", include_str!("../plans/load.toml")),
+    ("latency", include_str!("../plans/latency.toml")),
     ("size", include_str!("../plans/size.toml")),
     ("upload", include_str!("../plans/upload.toml")),
     ("churn", include_str!("../plans/churn.toml")),
@@ -114,7 +116,7 @@ fn unknown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{cells, schedule};
+    use crate::schedule::{cells, expected};
 
     #[test]
     fn the_plans_in_the_program_are_read_and_written_back() {
@@ -132,9 +134,7 @@ mod tests {
     fn the_short_plans_are_short() {
         for (name, most_s) in [("quick", 30), ("default", 180)] {
             let plan = Plan::built_in(name).unwrap();
-            let trials = schedule(&plan).len();
-            // Starting and ending a server takes about 60 ms.
-            let seconds = plan.least_time(trials).as_secs_f64() + 0.06 * trials as f64;
+            let seconds = expected(&plan).time.as_secs_f64();
             assert!(seconds < f64::from(most_s), "{name}: {seconds}");
         }
     }

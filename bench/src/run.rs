@@ -131,7 +131,7 @@ mod tests {
     use crate::mock::MockExecutor;
     use crate::outcome::Outcome;
     use crate::publish::publish;
-    use crate::schedule::{expected_trials, schedule};
+    use crate::schedule::{expected, schedule};
 
     struct Silent;
 
@@ -156,7 +156,7 @@ mod tests {
         let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
         let stop = AtomicBool::new(false);
         folder.write_plan(plan).unwrap();
-        let trials = expected_trials(plan) as u32;
+        let trials = expected(plan).trials as u32;
         let survey = Environment::survey("bench".into(), trials, &Cores::default(), scratch.path());
         folder.write_environment(&survey).unwrap();
         let known = Known::default();
@@ -259,7 +259,7 @@ mod tests {
         let plan = searching();
         let whole = finish_plan(&plan, with_capacities());
         let trials = whole.executor.seen.len() as u32;
-        let expected = measured(&whole.folder);
+        let all_measured = measured(&whole.folder);
         for stop_at in [1, 16, trials / 2, trials] {
             let interrupted_in = Some(stop_at);
             let run = finish_plan(&plan, MockExecutor { interrupted_in, ..with_capacities() });
@@ -278,7 +278,7 @@ mod tests {
                 super::run(&plan, &known, &mut executor, &run.folder, &mut Silent, &stop).unwrap();
             assert_eq!(end, RunEnd { failures: 0, interrupted: false });
             assert_eq!(executor.seen.len() as u32, trials - (stop_at - 1), "each once");
-            assert_eq!(measured(&run.folder), expected, "interrupted in {stop_at}");
+            assert_eq!(measured(&run.folder), all_measured, "interrupted in {stop_at}");
             let rows = run.folder.read().unwrap().records.trials;
             let mut numbers: Vec<_> = rows.iter().map(|row| row.trial).collect();
             assert_eq!(rows.len() as u32, trials + 1);
@@ -304,7 +304,7 @@ mod tests {
         let stop = AtomicBool::new(false);
         run(&plan, &Known::default(), &mut with_capacities(), &folder, &mut told, &stop).unwrap();
         assert_eq!(told.0.last(), Some(&1));
-        assert_eq!(told.0[0], expected_trials(&plan));
+        assert_eq!(told.0[0], expected(&plan).trials);
     }
 
     #[test]

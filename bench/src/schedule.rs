@@ -1,6 +1,7 @@
 //! The trials of a plan, in the order they run.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use anyhow::{bail, ensure};
 
@@ -13,6 +14,10 @@ use crate::target::Target;
 
 /// Trials that a search takes as a rule, for telling how long a run will take.
 const USUAL_PROBES: usize = 5;
+/// What a trial takes beside its warm-up and window: its server started and ended.
+const START_S: f64 = 0.12;
+/// And each connection opened and closed.
+const CONNECTION_S: f64 = 150e-6;
 
 /// One server process, one load, one measured window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +45,8 @@ pub struct Trial {
 pub struct Course {
     steps: VecDeque<Step>,
     searches: Vec<(Cell, CapacitySearch)>,
-    window_s: f64,
+    /// The window of each, in seconds.
+    windows_s: Vec<f64>,
     /// The trials of searches so far: of each search, round and server by itself, and all.
     probes: HashMap<(usize, u32, String), Vec<Probe>>,
     found: Records,
@@ -93,8 +99,11 @@ impl Course {
         }
         Self {
             steps,
+            windows_s: searches
+                .iter()
+                .map(|(cell, _)| plan.window_of(cell).as_secs_f64())
+                .collect(),
             searches,
-            window_s: plan.window().as_secs_f64(),
             probes: HashMap::new(),
             found: Records::default(),
             numbered: 0,
@@ -167,7 +176,7 @@ impl Course {
         let target = turn.pop_front()?;
         let key = (search, round, target.name().to_owned());
         let probes = self.probes.get(&key).map_or(&[][..], Vec::as_slice);
-        let rate = how.next(probes, lowest_per_s(cell.connections, self.window_s));
+        let rate = how.next(probes, lowest_per_s(cell.connections, self.windows_s[search]));
         if rate.is_some() {
             again.push_back(target.clone());
         }
@@ -201,9 +210,33 @@ pub fn searches(plan: &Plan) -> Vec<(Cell, CapacitySearch)> {
     }))
 }
 
-/// How many trials a plan takes: of searches, as many as they take as a rule.
-pub fn expected_trials(plan: &Plan) -> usize {
-    Course::new(plan).expected()
+/// How much a plan takes: of searches, as much as they take as a rule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// Trials.
+    pub trials: usize,
+    /// Time, with servers started and ended, and connections and a crowd opened and closed.
+    pub time: Duration,
+}
+
+/// What a plan takes.
+pub fn expected(plan: &Plan) -> Expected {
+    let mut expected = Expected { trials: 0, time: Duration::ZERO };
+    let mut add = |cell: &Cell, trials: usize| {
+        let beside_s = START_S + cell.all_connections() as f64 * CONNECTION_S;
+        let each = plan.warm_up() + plan.window_of(cell) + Duration::from_secs_f64(beside_s);
+        expected.trials += trials;
+        expected.time += each * trials as u32;
+    };
+    for step in Course::new(plan).steps {
+        match step {
+            Step::Trial { cell, .. } => add(&cell, 1),
+            Step::Search { search, turn, .. } => {
+                add(&searches(plan)[search].0, turn.len() * USUAL_PROBES);
+            }
+        }
+    }
+    expected
 }
 
 /// Makes sure that the plan's loads can be made out.
