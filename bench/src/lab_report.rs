@@ -11,6 +11,7 @@ use crate::picture;
 use crate::publish::Published;
 use crate::report::{servers, setup};
 use crate::run_folder::Contents;
+use crate::scalability;
 use crate::table;
 
 /// What the reader gives, beside the run.
@@ -59,6 +60,25 @@ pub fn paper(contents: &Contents, published: &Published, cover: &Cover) -> anyho
                 title: figure.title.clone(),
                 caption: format!("{}. {}", figure.title, figure.caption),
             });
+        }
+        if let Some(scalability) = &section.scalability {
+            blocks.push(Block::Table {
+                caption: format!("The Universal Scalability Law: {}.", scalability.heading),
+                columns: scalability::COLUMNS.map(str::to_owned).to_vec(),
+                rows: scalability.rows.clone(),
+                notes: vec![scalability.refusals(), scalability.reading.clone()],
+            });
+        }
+    }
+    if !published.claims.is_empty() {
+        blocks.push(Block::Heading("Published claims".to_owned()));
+        for one in &published.claims {
+            blocks.push(Block::Subheading(one.claim.to_owned()));
+            let judgement = capitalised(one.judgement.name());
+            blocks.push(Block::Paragraph(format!(
+                "{}. {judgement}: {} {}",
+                one.source, one.measured, one.test
+            )));
         }
     }
     blocks.push(Block::Heading("Tables".to_owned()));

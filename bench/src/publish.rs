@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::claims::{Claim, claims};
 use crate::figures::Figure;
 use crate::lab_report::{self, Cover};
+use crate::overall;
 use crate::picture;
 use crate::report;
 use crate::run_folder::{Contents, RunFolder};
@@ -21,6 +23,8 @@ pub struct Published {
     pub verdict: Verdict,
     /// The experiments, with their charts.
     pub sections: Vec<Section>,
+    /// What has been published, beside what the run measured.
+    pub claims: Vec<Claim>,
     /// Servers that all others are held against.
     pub baseline: Vec<String>,
 }
@@ -89,8 +93,13 @@ fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
     let mut verdict = Verdict::of(&summary);
     verdict.notes.extend(contents.environment.machine.warning());
     let sections = sections(&contents.plan, &summary);
+    if let Some(paragraph) = overall::paragraph(&sections) {
+        verdict.sentence = paragraph;
+    }
+    verdict.notes.extend(overall::without_claim(&sections));
+    let claims = claims(&contents, &summary, &sections);
     let baseline = contents.plan.baseline.clone();
-    let published = Published { summary, verdict, sections, baseline };
+    let published = Published { summary, verdict, sections, claims, baseline };
     folder.write_figures(published.figures())?;
     Ok((contents, published))
 }

@@ -6,11 +6,13 @@ use minijinja::Environment as Templates;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use crate::claims::Claim;
 use crate::environment::typed;
 use crate::figures::{Data, Figure};
 use crate::guide;
 use crate::publish::Published;
 use crate::run_folder::Contents;
+use crate::scalability::{self, Scalability};
 use crate::section::Section;
 use crate::summary::Line;
 use crate::table::{self, Table};
@@ -31,7 +33,9 @@ struct Page<'p> {
     servers: Vec<Server>,
     matrix: Matrix,
     sections: Vec<Part<'p>>,
+    claims: &'p [Claim],
     columns: [&'static str; table::COLUMNS.len()],
+    scalability_columns: [&'static str; scalability::COLUMNS.len()],
     methods: Vec<String>,
     glossary: &'static [(&'static str, &'static str)],
     data: String,
@@ -45,6 +49,8 @@ struct Part<'p> {
     question: &'p str,
     answer: &'p str,
     why: Option<&'p str>,
+    scalability: Option<&'p Scalability>,
+    refusals: String,
     figures: Vec<Still<'p>>,
     tables: Vec<Rows>,
 }
@@ -104,7 +110,9 @@ pub fn html(contents: &Contents, published: &Published) -> anyhow::Result<String
         servers: servers(contents),
         matrix: Matrix::of(published),
         sections: published.sections.iter().map(|section| part(section, published)).collect(),
+        claims: &published.claims,
         columns: table::COLUMNS,
+        scalability_columns: scalability::COLUMNS,
         methods: guide::methods(&contents.plan),
         glossary: &guide::GLOSSARY,
         data: data(published)?,
@@ -134,6 +142,8 @@ fn part<'p>(section: &'p Section, published: &Published) -> Part<'p> {
         question: &section.question,
         answer: &section.answer,
         why: section.why.as_deref(),
+        scalability: section.scalability.as_ref(),
+        refusals: section.scalability.as_ref().map(Scalability::refusals).unwrap_or_default(),
         figures: section
             .figures
             .iter()
@@ -355,6 +365,7 @@ mod tests {
             verdict: crate::verdict::Verdict::of(&summary),
             sections: crate::section::sections(&plan, &summary),
             summary,
+            claims: Vec::new(),
             baseline: Vec::new(),
         };
         let data = data(&published).unwrap();

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::figures::{self, Figure};
 use crate::finding::Finding;
 use crate::plan::Plan;
+use crate::scalability::Scalability;
 use crate::summary::{Line, Summary};
 use crate::sweep::{Cell, Sweep};
 use crate::topic::Topic;
@@ -28,6 +29,8 @@ pub struct Section {
     pub finding: Option<Finding>,
     /// The load that answer and reasons speak of.
     pub telling: Option<Cell>,
+    /// The Universal Scalability Law, where enough connection counts were measured.
+    pub scalability: Option<Scalability>,
     /// Its charts.
     pub figures: Vec<Figure>,
     /// Its part of the run.
@@ -77,6 +80,7 @@ impl Section {
             why: finding.as_ref().and_then(|finding| why(&part, finding)),
             finding,
             telling,
+            scalability: Scalability::of(&part),
             figures: figures::draw(&part),
             part,
         }

@@ -1,5 +1,6 @@
 //! What an experiment is about: which value its servers are judged by, and the answer in words.
 
+mod heavy;
 mod idle;
 mod slow;
 mod throughput;
@@ -18,6 +19,8 @@ pub enum Topic {
     Transfer(Direction),
     /// Connections per second.
     Churn,
+    /// Who waits while a few requests take long.
+    Heavy,
     /// What idle connections cost.
     Idle,
     /// Who still answers beside slow clients.
@@ -29,6 +32,9 @@ impl Topic {
     pub fn of(part: &Summary) -> Self {
         let cells = part.cells();
         let any = |is: &dyn Fn(&crate::sweep::Cell) -> bool| cells.iter().any(is);
+        if any(&|cell| cell.manner.heavy.total_percent() > 0) {
+            return Self::Heavy;
+        }
         if any(&|cell| cell.manner.crowd.idle > 0) {
             return Self::Idle;
         }
@@ -48,12 +54,25 @@ impl Topic {
         Self::Throughput
     }
 
+    /// What it is called within a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput over connections",
+            Self::Transfer(_) => "file sizes",
+            Self::Churn => "new connections",
+            Self::Heavy => "heavy requests",
+            Self::Idle => "idle connections",
+            Self::Slow => "slow clients",
+        }
+    }
+
     /// The value by which the servers are judged; `None` where nothing was measured.
     pub fn finding(self, part: &Summary) -> Option<Finding> {
         match self {
             Self::Throughput => throughput::requests(part),
             Self::Transfer(_) => throughput::largest(part),
             Self::Churn => throughput::connections(part),
+            Self::Heavy => heavy::light_waits(part),
             Self::Idle => idle::memory(part),
             Self::Slow => slow::kept(part),
         }
@@ -65,6 +84,7 @@ impl Topic {
             Self::Throughput => throughput::answer(part),
             Self::Transfer(_) => throughput::answer_by_size(part),
             Self::Churn => Some(throughput::connections(part)?.sentence()),
+            Self::Heavy => heavy::answer(part),
             Self::Idle => idle::answer(part),
             Self::Slow => slow::answer(part),
         }

@@ -169,6 +169,7 @@ mod tests {
             verdict: Verdict::of(&summary),
             sections: sections(&plan, &summary),
             summary,
+            claims: Vec::new(),
             baseline: Vec::new(),
         };
         let matrix = Matrix::of(&published);
