@@ -86,7 +86,7 @@ impl Probe {
     ) -> Self {
         Self {
             rate_per_s: row.offered_per_s.unwrap_or(0),
-            achieved_per_s: row.requests_per_s.unwrap_or(0.0),
+            achieved_per_s: row.answered_per_s.unwrap_or(0.0),
             finding: finding(row, objective, latencies),
         }
     }

@@ -149,6 +149,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         window_began_at: SystemTime::UNIX_EPOCH,
         window,
         requests,
+        answered: requests,
         body_bytes,
         verified: requests / 64,
         errors: ErrorCounts::default(),

@@ -73,6 +73,8 @@ pub struct TrialRow {
     pub heavy_requests: Option<u64>,
     pub requests_per_s: Option<f64>,
     #[serde(default)]
+    pub answered_per_s: Option<f64>,
+    #[serde(default)]
     pub response_mean_us: Option<f64>,
     pub body_bytes: Option<u64>,
     pub body_mb_per_s: Option<f64>,
@@ -198,6 +200,7 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "requests",
     "heavy_requests",
     "requests_per_s",
+    "answered_per_s",
     "response_mean_us",
     "body_bytes",
     "body_mb_per_s",
@@ -343,6 +346,7 @@ impl TrialRow {
                 .filter(|_| manner.heavy.total_percent() > 0)
                 .map(|load| load.heavy_ns.len()),
             requests_per_s: requests.and_then(per_s),
+            answered_per_s: load.and_then(|load| per_s(load.answered)),
             response_mean_us: load
                 .filter(|load| !load.response_ns.is_empty())
                 .map(|load| rounded(load.response_ns.mean() / 1e3)),

@@ -20,6 +20,10 @@ pub struct LoadReport {
     pub window: Duration,
     /// Requests answered correctly and completely within the window, heavy ones included.
     pub requests: u64,
+    /// Requests answered correctly and completely within the window, whenever they were due. An open
+    /// loop that offers more than the server can do answers requests of long ago, and soon none
+    /// that was due in the window; this tells how much it can do.
+    pub answered: u64,
     /// Body bytes of those requests, received or sent.
     pub body_bytes: u64,
     /// Requests whose body was compared byte for byte.

@@ -32,6 +32,8 @@ pub(super) enum ErrorKind {
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) requests: u64,
+    /// Answered within the window, whenever they were due.
+    pub(super) answered: u64,
     pub(super) body_bytes: u64,
     pub(super) verified: u64,
     pub(super) errors: ErrorCounts,
@@ -72,6 +74,7 @@ impl Tally {
     pub(super) fn new(open_loop: bool, has_heavy: bool, channel: SecondChannel) -> Self {
         Self {
             requests: 0,
+            answered: 0,
             body_bytes: 0,
             verified: 0,
             errors: ErrorCounts::default(),
@@ -116,6 +119,7 @@ impl Tally {
         self.seen.requests += 1;
         self.seen.body_bytes += body_bytes;
         self.seen.max_ns = self.seen.max_ns.max(response_ns);
+        self.answered += u64::from(self.window.contains(&done_ns));
         if intended_ns < self.window.start || done_ns >= self.window.end {
             return false;
         }
@@ -208,6 +212,7 @@ pub(super) fn merge(
         window_began_at,
         window: Duration::ZERO,
         requests: 0,
+        answered: 0,
         body_bytes: 0,
         verified: 0,
         errors: ErrorCounts::default(),
@@ -234,6 +239,7 @@ pub(super) fn merge(
         let window_ns = tally.end_ns.saturating_sub(tally.window.start);
         report.window = report.window.max(Duration::from_nanos(window_ns));
         report.requests += tally.requests;
+        report.answered += tally.answered;
         report.body_bytes += tally.body_bytes;
         report.verified += tally.verified;
         report.errors.add(&tally.errors);

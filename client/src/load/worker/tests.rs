@@ -240,6 +240,17 @@ fn a_stall_is_in_every_response_time_that_it_touched() {
 }
 
 #[test]
+fn what_a_server_that_is_offered_too_much_can_do_is_told() {
+    // 1 ms each, one after the other, and twice as many are due.
+    let server = SimulatedServer::new(REPLY.into(), MS, 0);
+    let arrival = Arrival::Open { rate_per_s: 2_000.0, pacing: Pacing::Constant };
+    let warmed = LoadSpec { warm_up: Duration::from_secs(20), ..spec(16, arrival) };
+    let (report, _) = simulate(&warmed, server);
+    assert_eq!(report.requests, 0, "none of those that were due in the window");
+    within_a_hundredth(report.answered as f64, 10_000.0, "answers within ten seconds");
+}
+
+#[test]
 fn a_generator_that_stands_still_tells_that_it_was_late() {
     let mut server = SimulatedServer::new(REPLY.into(), 100_000, 0);
     server.away_ns = START_NS + 4_000 * MS..START_NS + 4_200 * MS;
