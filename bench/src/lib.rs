@@ -30,6 +30,7 @@ pub mod mix;
 mod mock;
 pub mod objective;
 pub mod outcome;
+pub mod outliers;
 pub mod overall;
 pub mod paper;
 pub mod peer;
