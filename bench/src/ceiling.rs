@@ -1,7 +1,7 @@
-//! How fast bytes can travel here at all: over loopback the link is the kernel's copying.
+//! How fast bytes can travel here at all: over loopback the link is the kernel, which copies them.
 
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::hint::black_box;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,81 +12,71 @@ use crate::cores::{Cores, Pinned};
 
 /// Each part of a measurement; the fastest part counts, since whatever disturbs can only slow down.
 const PART: Duration = Duration::from_millis(50);
-/// Parts of a measurement, the first of which warms up.
-const PARTS: u32 = 5;
-/// Bytes of one call: many enough that calls cost next to nothing, few enough to stay in a core's
-/// cache.
-const CALL_BYTES: usize = 256 << 10;
+/// Parts of a measurement.
+const PARTS: u32 = 4;
+/// What is copied: more than stays in a cache, as what another core has written is not in this one's.
+const FROM_BYTES: usize = 128 << 20;
+/// Where to: what does stay there, as a buffer that is used again and again.
+const TO_BYTES: usize = 256 << 10;
 
-/// The most body bytes per second that one sender and one receiver can move, with nothing to do but
-/// send and receive.
+/// The most bytes per second that one core can copy: every byte of a body is copied at least once by a core
+/// that receives it, whatever the server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceiling {
-    /// From the server's cores to the generator's.
-    pub down_bytes_per_s: u64,
-    /// The other way.
-    pub up_bytes_per_s: u64,
+    /// By a core of the server.
+    pub server_bytes_per_s: u64,
+    /// By a core of the generator.
+    pub generator_bytes_per_s: u64,
 }
 
 impl Ceiling {
-    /// Measures both ways, each for a quarter of a second.
+    /// Measures both, each for a fifth of a second.
     ///
     /// # Errors
-    /// No loopback connection, or a thread that cannot be moved to its cores.
+    /// A thread cannot be moved to its cores.
     pub fn measure(cores: &Cores) -> io::Result<Self> {
         Ok(Self {
-            down_bytes_per_s: between(&cores.server, &cores.generator)?,
-            up_bytes_per_s: between(&cores.generator, &cores.server)?,
+            server_bytes_per_s: copying(&cores.server)?,
+            generator_bytes_per_s: copying(&cores.generator)?,
         })
     }
 
-    /// That of a load; an echo's lines are no bulk that it could limit.
+    /// That of whoever receives the bodies; an echo's lines are no bulk that it could limit.
     pub fn of(self, direction: Direction) -> Option<u64> {
         match direction {
-            Direction::Download => Some(self.down_bytes_per_s),
-            Direction::Upload => Some(self.up_bytes_per_s),
+            Direction::Download => Some(self.generator_bytes_per_s),
+            Direction::Upload => Some(self.server_bytes_per_s),
             Direction::Echo => None,
         }
     }
 }
 
-/// Bytes per second from a thread on some cores to one on others.
-fn between(senders: &[usize], receivers: &[usize]) -> io::Result<u64> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = listener.local_addr()?;
-    thread::scope(|scope| {
-        let sending = scope.spawn(|| -> io::Result<()> {
-            let _pinned = Pinned::to(senders)?;
-            let mut stream = TcpStream::connect(address)?;
-            let bytes = vec![0; CALL_BYTES];
-            // Until the receiver has seen enough and closes.
-            while stream.write_all(&bytes).is_ok() {}
-            Ok(())
+/// Bytes per second that a thread on some cores copies.
+fn copying(cores: &[usize]) -> io::Result<u64> {
+    let measured = thread::scope(|scope| {
+        let copying = scope.spawn(|| {
+            let _pinned = Pinned::to(cores)?;
+            let from = vec![1_u8; FROM_BYTES];
+            let mut to = vec![0_u8; TO_BYTES];
+            let parts = (0..PARTS).map(|_| copy_for_a_part(&from, &mut to));
+            Ok(parts.fold(0.0, f64::max) as u64)
         });
-        let received = scope.spawn(|| receive(&listener, receivers)).join();
-        // Dropping the connection has ended the sender, too.
-        let sent = sending.join();
-        let broken = || io::Error::other("a thread that measured the link broke off");
-        sent.map_err(|_| broken())??;
-        received.map_err(|_| broken())?
-    })
+        copying.join()
+    });
+    measured.map_err(|_| io::Error::other("the thread that measured copying broke off"))?
 }
 
-fn receive(listener: &TcpListener, cores: &[usize]) -> io::Result<u64> {
-    let _pinned = Pinned::to(cores)?;
-    let (mut stream, _) = listener.accept()?;
-    let mut buffer = vec![0; CALL_BYTES];
-    let mut fastest = 0.0_f64;
-    for part in 0..PARTS {
-        let (begun, mut bytes) = (Instant::now(), 0);
-        while begun.elapsed() < PART {
-            bytes += stream.read(&mut buffer)?;
-        }
-        if part > 0 {
-            fastest = fastest.max(bytes as f64 / begun.elapsed().as_secs_f64());
+fn copy_for_a_part(from: &[u8], to: &mut [u8]) -> f64 {
+    let (begun, mut bytes) = (Instant::now(), 0);
+    for piece in from.chunks_exact(to.len()).cycle() {
+        to.copy_from_slice(piece);
+        black_box(&mut *to);
+        bytes += piece.len();
+        if begun.elapsed() >= PART {
+            break;
         }
     }
-    Ok(fastest as u64)
+    bytes as f64 / begun.elapsed().as_secs_f64()
 }
 
 #[cfg(test)]
@@ -94,11 +84,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_travel_both_ways() {
-        let ceiling = Ceiling::measure(&Cores::default()).unwrap();
-        for direction in [Direction::Download, Direction::Upload] {
-            assert!(ceiling.of(direction).unwrap() > 1_000_000, "{ceiling:?}");
-        }
+    fn the_receiving_side_copies() {
+        let ceiling = Ceiling { server_bytes_per_s: 1, generator_bytes_per_s: 2 };
+        assert_eq!(ceiling.of(Direction::Download), Some(2));
+        assert_eq!(ceiling.of(Direction::Upload), Some(1));
         assert_eq!(ceiling.of(Direction::Echo), None);
+        let measured = Ceiling::measure(&Cores::default()).unwrap();
+        assert!(measured.server_bytes_per_s > 1_000_000, "{measured:?}");
     }
 }

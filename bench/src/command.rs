@@ -324,7 +324,7 @@ fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
     folder.write_environment(&environment)?;
     environment.not_installed = missing.iter().map(|peer| peer.name().to_owned()).collect();
     announce(&plan, trials, &environment);
-    environment.link = Some(executor.measure_link()?);
+    environment.ceiling = Some(executor.measure_ceiling()?);
     environment.targets = executor.survey(&folder, &stop)?;
     introduce(&environment);
     folder.write_environment(&environment)?;

@@ -51,9 +51,9 @@ pub struct Environment {
     pub machine: Machine,
     /// Who ran where.
     pub placement: Placement,
-    /// How fast bytes could travel before the first trial.
+    /// How fast cores could copy before the first trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<Ceiling>,
+    pub ceiling: Option<Ceiling>,
     /// When it was continued after it had been interrupted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumption>,
@@ -161,8 +161,8 @@ impl Environment {
                 file_system: file_system(root),
                 upload_durability: "none".to_owned(),
             },
-            link: None,
             resumed: Vec::new(),
+            ceiling: None,
             targets: Vec::new(),
         }
     }

@@ -34,8 +34,7 @@ pub struct Measurement {
     pub send_path: Option<SendPath>,
     /// Cores that only the server was given; 0 where it shares them with the generator.
     pub server_cores: usize,
-    /// The most body bytes per second that the link can carry in the load's direction, where that
-    /// was measured.
+    /// The most body bytes per second that the receiving side can copy, where that was measured.
     pub ceiling_bytes_per_s: Option<u64>,
     /// What the machine did to it; `None` where nobody looked.
     pub disturbance: Option<Disturbance>,

@@ -14,9 +14,9 @@ pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
 /// that wait now and then stay below 0.7, and little is seen in between.
 pub const SERVER_BOUND_SHARE: f64 = 0.9;
 
-/// The share of the ceiling of the link from which on bytes count as the bottleneck. Not more,
-/// since the ceiling itself is met only as exactly as that.
-pub const MEMORY_BOUND_SHARE: f64 = 0.8;
+/// The share of what one core can copy from which on copying counts as the bottleneck: from there on
+/// the receiving core spends more of its time on that alone than on all else together.
+pub const MEMORY_BOUND_SHARE: f64 = 0.5;
 
 /// What kept a trial from being faster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub enum Limit {
     Server,
     /// The generator had none left.
     Generator,
-    /// Bytes could hardly travel faster: over loopback, the copying of the kernel.
+    /// Copying bodies, which over loopback is all that the link does.
     Memory,
     /// None of them: waiting, such as for the next request of few connections, or of an open loop.
     None,
@@ -39,7 +39,7 @@ pub struct Evidence {
     pub server_cpu_share: Option<f64>,
     /// Processor time of the generator's busiest thread by its window: 1 is a core used up.
     pub generator_cpu_share: Option<f64>,
-    /// Body bytes per second by what the link can carry.
+    /// Body bytes per second by what a core can copy.
     pub ceiling_share: Option<f64>,
     /// Of the requests that fell due, the share that was answered or failed; `None` for closed loops.
     pub achieved_share: Option<f64>,

@@ -50,7 +50,7 @@ pub struct LocalExecutor {
     folder: TempDir,
     served: HashSet<String>,
     starter: Starter,
-    /// How fast bytes can travel, once that was measured.
+    /// How fast bytes can be copied, once that was measured.
     ceiling: Option<Ceiling>,
     /// By name.
     versions: Vec<(String, String)>,
@@ -196,13 +196,12 @@ impl LocalExecutor {
         })
     }
 
-    /// Measures how fast bytes can travel between the cores of server and generator, against which
-    /// trials are held.
+    /// Measures how fast the cores of server and generator can copy, against which trials are held.
     ///
     /// # Errors
     /// As [`Ceiling::measure`].
-    pub fn measure_link(&mut self) -> anyhow::Result<Ceiling> {
-        let ceiling = Ceiling::measure(&self.cores).context("cannot measure the link")?;
+    pub fn measure_ceiling(&mut self) -> anyhow::Result<Ceiling> {
+        let ceiling = Ceiling::measure(&self.cores).context("cannot measure how cores copy")?;
         self.ceiling = Some(ceiling);
         Ok(ceiling)
     }

@@ -201,6 +201,7 @@ mod tests {
     fn a_round_far_off_is_listed_with_what_was_unusual_and_still_counts() {
         let mut records = records();
         let mut rows = of_selector(&mut records);
+        rows.iter_mut().for_each(|row| row.steal_share = Some(0.0));
         let row = &mut rows[2];
         row.requests_per_s = row.requests_per_s.map(|rate| rate / 2.0);
         row.steal_share = Some(0.04);
