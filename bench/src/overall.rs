@@ -77,7 +77,7 @@ pub fn without_claim(sections: &[Section]) -> Vec<String> {
 fn values(finding: &Finding, events: &Score, threads: &Score) -> String {
     let ratio = finding.lead(events, threads).map(with_interval).unwrap_or_default();
     format!(
-        "{}: {} against {}, a factor of {ratio}",
+        "{} {} against {}, {ratio} times",
         finding.quantity,
         finding.written(events),
         finding.written(threads)
@@ -122,7 +122,7 @@ mod tests {
     fn who_wins_where_is_told_with_values() {
         let text = paragraph(&of(MockExecutor::default())).unwrap();
         assert!(text.starts_with("Threads or events? selector"), "{text}");
-        assert!(text.contains("events win in first (throughput: "), "{text}");
+        assert!(text.contains("events win in first (throughput "), "{text}");
         assert!(!text.contains("threads win"), "{text}");
         let speed =
             [("selector", 50_000.0), ("threaded", 90_000.0)].map(|(n, v)| (n.to_owned(), v)).into();

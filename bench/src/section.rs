@@ -39,22 +39,31 @@ pub struct Section {
 
 /// The parts of a run, in the plan's order; those that were not reached are left out.
 pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
-    let of_experiment = |cell: &Cell, name: Option<&str>| {
-        let sweeps = plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
-        sweeps.flat_map(Sweep::cells).any(|other| other == cell.as_planned())
+    let part = |name: Option<&str>| {
+        let sweeps = || plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
+        let has = |sweep: &Sweep, cell: &Cell| sweep.cells().contains(&cell.as_planned());
+        // What a search has for a load is no load of its own.
+        let own = |cell: &Cell| sweeps().any(|sweep| sweep.capacity.is_none() && has(sweep, cell));
+        let searched =
+            |cell: &Cell| sweeps().any(|sweep| sweep.capacity.is_some() && has(sweep, cell));
+        let mut part = summary.part(own);
+        part.capacities =
+            summary.capacities.iter().filter(|one| searched(&one.cell)).cloned().collect();
+        part
     };
+    let is_empty = |part: &Summary| part.lines.is_empty() && part.capacities.is_empty();
     let mut sections: Vec<Section> = plan
         .experiments
         .iter()
-        .map(|one| (one, summary.part(|cell| of_experiment(cell, Some(&one.name)))))
-        .filter(|(_, part)| !part.lines.is_empty())
+        .map(|one| (one, part(Some(&one.name))))
+        .filter(|(_, part)| !is_empty(part))
         .map(|(one, part)| Section::of(&one.name, &one.question, part))
         .collect();
     if plan.experiments.is_empty() {
         sections.push(Section::of(&plan.name, &plan.question, summary.clone()));
     } else {
-        let rest = summary.part(|cell| of_experiment(cell, None));
-        if !rest.lines.is_empty() {
+        let rest = part(None);
+        if !is_empty(&rest) {
             sections.push(Section::of(&plan.name, &plan.question, rest));
         }
         for section in &mut sections {

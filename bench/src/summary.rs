@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::capacity::Capacity;
 use crate::outcome::Outcome;
 use crate::record::{Distribution, Records, TrialRow};
 use crate::stats::{Estimate, LEAST_ROUNDS};
@@ -17,6 +18,8 @@ pub struct Summary {
     /// Those of a strategy that was measured a second time: no competitors, but a measure of
     /// chance.
     pub twins: Vec<Line>,
+    /// What the searches for a capacity found, twins included.
+    pub capacities: Vec<Capacity>,
 }
 
 /// One server under one load.
@@ -100,14 +103,15 @@ impl Summary {
             .into_iter()
             .map(|(cell, target, rows)| Line::of(target, cell, &rows, [&latencies, &heavy]));
         let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
-        Self { lines, twins }
+        Self { lines, twins, capacities: Capacity::of(records) }
     }
 
     /// The part of the run whose loads are wanted.
     pub fn part(&self, wanted: impl Fn(&Cell) -> bool) -> Self {
         let kept =
             |lines: &[Line]| lines.iter().filter(|line| wanted(&line.cell)).cloned().collect();
-        Self { lines: kept(&self.lines), twins: kept(&self.twins) }
+        let searched = self.capacities.iter().filter(|one| wanted(&one.cell)).cloned();
+        Self { lines: kept(&self.lines), twins: kept(&self.twins), capacities: searched.collect() }
     }
 
     /// By which factor, at least 1, a strategy and itself differ under a load, at the worse end of

@@ -2,6 +2,7 @@
 
 mod heavy;
 mod idle;
+mod load;
 mod slow;
 mod throughput;
 
@@ -19,6 +20,10 @@ pub enum Topic {
     Transfer(Direction),
     /// Connections per second.
     Churn,
+    /// The highest rate of arrivals that is borne well.
+    Load,
+    /// What answers take and cost at the same rate of arrivals.
+    Latency,
     /// Who waits while a few requests take long.
     Heavy,
     /// What idle connections cost.
@@ -32,6 +37,15 @@ impl Topic {
     pub fn of(part: &Summary) -> Self {
         let cells = part.cells();
         let any = |is: &dyn Fn(&crate::sweep::Cell) -> bool| cells.iter().any(is);
+        if any(&|cell| cell.manner.of_weakest_percent.is_some()) {
+            return Self::Latency;
+        }
+        if !part.capacities.is_empty() {
+            return Self::Load;
+        }
+        if !cells.is_empty() && cells.iter().all(|cell| cell.manner.rate_per_s.is_some()) {
+            return Self::Latency;
+        }
         if any(&|cell| cell.manner.heavy.total_percent() > 0) {
             return Self::Heavy;
         }
@@ -60,6 +74,8 @@ impl Topic {
             Self::Throughput => "throughput over connections",
             Self::Transfer(_) => "file sizes",
             Self::Churn => "new connections",
+            Self::Load => "capacity",
+            Self::Latency => "latency at equal load",
             Self::Heavy => "heavy requests",
             Self::Idle => "idle connections",
             Self::Slow => "slow clients",
@@ -72,6 +88,8 @@ impl Topic {
             Self::Throughput => throughput::requests(part),
             Self::Transfer(_) => throughput::largest(part),
             Self::Churn => throughput::connections(part),
+            Self::Load => load::capacity(part),
+            Self::Latency => load::waits(part),
             Self::Heavy => heavy::light_waits(part),
             Self::Idle => idle::memory(part),
             Self::Slow => slow::kept(part),
@@ -84,6 +102,8 @@ impl Topic {
             Self::Throughput => throughput::answer(part),
             Self::Transfer(_) => throughput::answer_by_size(part),
             Self::Churn => Some(throughput::connections(part)?.sentence()),
+            Self::Load => Some(load::capacity(part)?.sentence()),
+            Self::Latency => load::answer_at_equal_load(part),
             Self::Heavy => heavy::answer(part),
             Self::Idle => idle::answer(part),
             Self::Slow => slow::answer(part),
