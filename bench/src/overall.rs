@@ -127,7 +127,7 @@ mod tests {
         let speed =
             [("selector", 50_000.0), ("threaded", 90_000.0)].map(|(n, v)| (n.to_owned(), v)).into();
         let text = paragraph(&of(MockExecutor { speed, ..MockExecutor::default() })).unwrap();
-        assert!(text.contains("threads win in first"), "{text}");
+        assert!(text.contains("threads win in second (throughput "), "{text}");
     }
 
     #[test]
