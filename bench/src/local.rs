@@ -196,6 +196,11 @@ impl LocalExecutor {
         })
     }
 
+    /// Holds trials against what the cores could copy when a run began that is continued.
+    pub fn hold_against(&mut self, ceiling: Option<Ceiling>) {
+        self.ceiling = ceiling;
+    }
+
     /// Measures how fast the cores of server and generator can copy, against which trials are held.
     ///
     /// # Errors
