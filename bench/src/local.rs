@@ -348,7 +348,7 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
             Some(rate) => Arrival::Open { rate_per_s: f64::from(rate), pacing: Pacing::Poisson },
             None => Arrival::Closed { think: ThinkTime::None },
         },
-        warm_up: plan.warm_up(),
+        warm_up: plan.warm_up_of(&cell),
         duration: plan.window_of(&cell),
         timeout: Duration::from_millis(plan.timeout_ms),
         verify_every: plan.verify_every,

@@ -280,6 +280,7 @@ impl Plan {
         self.send_path = overrides.send_path.unwrap_or(self.send_path);
         self.engine = overrides.engine.unwrap_or(self.engine);
         if let Some(warm_up) = overrides.warm_up {
+            self.sweeps.iter_mut().for_each(|sweep| sweep.warm_up_ms = None);
             self.warm_up_ms = u64::try_from(warm_up.as_millis()).unwrap_or(u64::MAX);
         }
         self.rounds = overrides.rounds.unwrap_or(self.rounds);
@@ -344,19 +345,24 @@ impl Plan {
 
     /// The measured window of a load: its sweep's own, the longest of several, or the plan's.
     pub fn window_of(&self, cell: &Cell) -> Duration {
-        let names = |sweep: &&Sweep| {
+        let own = self.own_time_ms(cell, |sweep| sweep.window_ms);
+        Duration::from_millis(own.unwrap_or(self.window_ms).max(1))
+    }
+
+    /// The warm-up before it, likewise.
+    pub fn warm_up_of(&self, cell: &Cell) -> Duration {
+        let own = self.own_time_ms(cell, |sweep| sweep.warm_up_ms);
+        Duration::from_millis(own.unwrap_or(self.warm_up_ms))
+    }
+
+    fn own_time_ms(&self, cell: &Cell, time_ms: impl Fn(&Sweep) -> Option<u64>) -> Option<u64> {
+        let names = |sweep: &Sweep| {
             let planned =
                 if sweep.capacity.is_some() { cell.without_rate() } else { cell.as_planned() };
             sweep.cells().contains(&planned)
         };
-        let own = self.sweeps.iter().filter(|sweep| sweep.window_ms.is_some()).filter(names);
-        let own = own.filter_map(|sweep| sweep.window_ms).max();
-        Duration::from_millis(own.unwrap_or(self.window_ms).max(1))
-    }
-
-    /// The warm-up before it.
-    pub fn warm_up(&self) -> Duration {
-        Duration::from_millis(self.warm_up_ms)
+        let own = |sweep: &Sweep| time_ms(sweep).filter(|_| names(sweep));
+        self.sweeps.iter().filter_map(own).max()
     }
 }
 

@@ -224,7 +224,7 @@ pub fn expected(plan: &Plan) -> Expected {
     let mut expected = Expected { trials: 0, time: Duration::ZERO };
     let mut add = |cell: &Cell, trials: usize| {
         let beside_s = START_S + cell.all_connections() as f64 * CONNECTION_S;
-        let each = plan.warm_up() + plan.window_of(cell) + Duration::from_secs_f64(beside_s);
+        let each = plan.warm_up_of(cell) + plan.window_of(cell) + Duration::from_secs_f64(beside_s);
         expected.trials += trials;
         expected.time += each * trials as u32;
     };

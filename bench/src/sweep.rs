@@ -102,6 +102,9 @@ pub struct Sweep {
     /// the capacities are those that the run's own searches find.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "shares")]
     pub of_weakest_capacity: Vec<f64>,
+    /// Time before each measured window, where it is not that of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up_ms: Option<u64>,
     /// Length of each measured window, where it is not that of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_ms: Option<u64>,
@@ -229,6 +232,7 @@ impl Sweep {
             mix: None,
             against: Vec::new(),
             of_weakest_capacity: Vec::new(),
+            warm_up_ms: None,
             window_ms: None,
             capacity: None,
         }
@@ -349,6 +353,7 @@ impl Sweep {
         let others = other.cells();
         self.experiment == other.experiment
             && self.capacity == other.capacity
+            && self.warm_up_ms == other.warm_up_ms
             && self.window_ms == other.window_ms
             && self.cells().iter().all(|cell| others.contains(cell))
             && self.against.iter().all(|peer| other.against.contains(peer))
