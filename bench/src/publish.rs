@@ -12,6 +12,7 @@ use crate::run_folder::{Contents, RunFolder};
 use crate::section::{Section, sections};
 use crate::summary::Summary;
 use crate::table;
+use crate::topic::Topic;
 use crate::verdict::Verdict;
 
 /// What a run says.
@@ -93,9 +94,10 @@ fn draw(folder: &RunFolder) -> anyhow::Result<(Contents, Published)> {
     let mut verdict = Verdict::of(&summary);
     verdict.notes.extend(contents.environment.machine.warning());
     let sections = sections(&contents.plan, &summary);
-    if let Some(paragraph) = overall::paragraph(&sections) {
-        verdict.sentence = paragraph;
-    }
+    verdict.sentence = match &sections[..] {
+        [only] if only.topic != Topic::Throughput => only.answer.clone(),
+        several => overall::paragraph(several).unwrap_or(verdict.sentence),
+    };
     verdict.notes.extend(overall::without_claim(&sections));
     let claims = claims(&contents, &summary, &sections);
     let baseline = contents.plan.baseline.clone();
