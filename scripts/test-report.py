@@ -56,9 +56,21 @@ def with_script(browser, url, screenshots):
     expect(len(browser.elements("svg.live")), charts, "charts that the script drew")
     expect(len(browser.elements(".still")), 0, "charts that it replaced")
     order = browser.run("""
-        return [...document.querySelectorAll(".verdict, #setup, #overview, #experiments, #tables, #methods")]
+        return [...document.querySelectorAll(".verdict, #setup, #overview, #experiments, #claims, #tables, #outliers, #methods")]
           .map(e => e.id || e.className)""")
-    expect(order, ["verdict", "setup", "overview", "experiments", "tables", "methods"], "the order")
+    expect(order, ["verdict", "setup", "overview", "experiments", "claims", "tables", "outliers", "methods"], "the order")
+    judged = texts_of(browser, ".claims article strong")
+    judgements = {"Confirmed.", "Refuted.", "Undecided.", "Not testable here."}
+    expect((len(judged), set(judged) - judgements), (8, set()), "claims, each with what follows")
+    wide = browser.run("""
+        const table = document.querySelector(".matrix"), box = table.closest(".scroll");
+        return [table.rows.length > 1, box.scrollWidth - box.clientWidth]""")
+    expect(wide, [True, 0], "the matrix has rows and fits without scrolling")
+    broken = browser.run("""return [...document.querySelectorAll("nav a, .matrix a")]
+      .filter(a => !document.getElementById(a.getAttribute("href").slice(1))).length""")
+    expect(broken, 0, "links that lead nowhere")
+    fits_of = browser.run("return [...document.querySelectorAll('table.usl tbody td:nth-child(5)')].map(e => +e.textContent)")
+    expect(all(0.9 <= r_squared <= 1 for r_squared in fits_of), True, f"only good fits are shown: {fits_of}")
     print(f"  ok    {charts} charts, drawn by the script, and no request to anywhere")
 
     server = browser.run("return document.querySelector('[data-toggle]').dataset.toggle")

@@ -9,7 +9,7 @@ use crate::guide;
 use crate::paper::{Block, Paper};
 use crate::picture;
 use crate::publish::Published;
-use crate::report::{servers, setup};
+use crate::report::{outliers_in_words, servers, setup};
 use crate::run_folder::Contents;
 use crate::scalability;
 use crate::table;
@@ -90,6 +90,15 @@ pub fn paper(contents: &Contents, published: &Published, cover: &Cover) -> anyho
             notes: remarks.map(|(values, remark)| format!("{}: {remark}", values[0])).collect(),
             rows: table.rows.into_iter().map(|(values, _)| values).collect(),
         });
+    }
+    let outliers = outliers_in_words(contents);
+    if !outliers.is_empty() {
+        blocks.push(Block::Heading("Outliers".to_owned()));
+        blocks.push(Block::Paragraph(
+            "Trials far from the others of their server and load. They are listed and not dropped."
+                .to_owned(),
+        ));
+        blocks.push(Block::Items(outliers));
     }
     blocks.push(Block::Heading("Methods".to_owned()));
     blocks.push(Block::Items(guide::methods(&contents.plan)));

@@ -7,9 +7,11 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::claims::Claim;
+use crate::comparison::describe;
 use crate::environment::typed;
 use crate::figures::{Data, Figure};
 use crate::guide;
+use crate::outliers::{Metric, outliers};
 use crate::publish::Published;
 use crate::run_folder::Contents;
 use crate::scalability::{self, Scalability};
@@ -34,6 +36,7 @@ struct Page<'p> {
     matrix: Matrix,
     sections: Vec<Part<'p>>,
     claims: &'p [Claim],
+    outliers: Vec<String>,
     columns: [&'static str; table::COLUMNS.len()],
     scalability_columns: [&'static str; scalability::COLUMNS.len()],
     methods: Vec<String>,
@@ -111,6 +114,7 @@ pub fn html(contents: &Contents, published: &Published) -> anyhow::Result<String
         matrix: Matrix::of(published),
         sections: published.sections.iter().map(|section| part(section, published)).collect(),
         claims: &published.claims,
+        outliers: outliers_in_words(contents),
         columns: table::COLUMNS,
         scalability_columns: scalability::COLUMNS,
         methods: guide::methods(&contents.plan),
@@ -172,6 +176,33 @@ fn data(published: &Published) -> anyhow::Result<String> {
 
 fn id(figure: &Figure) -> String {
     figure.file.trim_end_matches(".svg").to_owned()
+}
+
+/// Trials far from the others of their server and load, each in a sentence.
+pub(crate) fn outliers_in_words(contents: &Contents) -> Vec<String> {
+    outliers(&contents.records)
+        .into_iter()
+        .map(|one| {
+            let (what, write): (_, fn(f64) -> String) = match one.metric {
+                Metric::Throughput => ("requests/s", units::count),
+                Metric::P99 => ("99th percentile", units::microseconds),
+            };
+            let unusual = if one.unusual.is_empty() {
+                "nothing else was unusual".to_owned()
+            } else {
+                one.unusual.join(", ")
+            };
+            format!(
+                "Trial {} (round {}), {} with {}: {what} {}, the median is {}; {unusual}.",
+                one.trial,
+                one.round,
+                one.target,
+                describe(one.cell),
+                write(one.value),
+                write(one.median)
+            )
+        })
+        .collect()
 }
 
 /// The page for those who come to the folder first.
