@@ -6,11 +6,13 @@ mod chart;
 mod crowd;
 mod data;
 mod distribution;
+mod equal;
 mod footprint;
 mod heavy;
 mod latency;
 mod mark;
 mod measure;
+mod offered;
 mod slice;
 mod style;
 mod throughput;
@@ -57,6 +59,9 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
     for crowd in crowd::Kind::ALL {
         figures.extend(crowd::against_crowd(summary, crowd));
     }
+    figures.extend(offered::against_rate(summary));
+    figures.extend(offered::capacities(summary));
+    figures.extend(equal::at_equal_load(summary));
     for work in Work::ALL {
         figures.extend(heavy::beside(summary, work));
     }

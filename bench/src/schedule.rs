@@ -15,9 +15,9 @@ use crate::target::Target;
 /// Trials that a search takes as a rule, for telling how long a run will take.
 const USUAL_PROBES: usize = 5;
 /// What a trial takes beside its warm-up and window: its server started and ended.
-const START_S: f64 = 0.12;
+const START_S: f64 = 0.06;
 /// And each connection opened and closed.
-const CONNECTION_S: f64 = 150e-6;
+const CONNECTION_S: f64 = 300e-6;
 
 /// One server process, one load, one measured window.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,6 +41,12 @@ pub struct Line {
     pub latency_us: BTreeMap<u32, Estimate>,
     /// The same, round by round.
     pub latency_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
+    /// Of open loops, the times from when requests were sent, in microseconds, likewise.
+    pub service_us: BTreeMap<u32, Estimate>,
+    /// The same, round by round.
+    pub service_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
+    /// Answers per second within the window, whenever their requests were due, round by round.
+    pub answered_rounds: Vec<(u32, f64)>,
     /// Median response time of heavy requests, in microseconds.
     pub heavy_us: Option<Estimate>,
     /// The same, round by round.
@@ -99,9 +105,10 @@ impl Summary {
         }
         let latencies = latencies_by_trial(records, Distribution::Response);
         let heavy = latencies_by_trial(records, Distribution::Heavy);
+        let service = latencies_by_trial(records, Distribution::Service);
         let lines = groups
             .into_iter()
-            .map(|(cell, target, rows)| Line::of(target, cell, &rows, [&latencies, &heavy]));
+            .map(|(cell, target, rows)| Line::of(target, cell, &rows, [&latencies, &heavy, &service]));
         let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
         Self { lines, twins, capacities: Capacity::of(records) }
     }
@@ -163,7 +170,7 @@ impl Summary {
 }
 
 impl Line {
-    fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: [&Latencies; 2]) -> Self {
+    fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: [&Latencies; 3]) -> Self {
         let measured: Vec<_> =
             rows.iter().copied().filter(|row| row.outcome.is_measured()).collect();
         let estimate = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
@@ -175,7 +182,7 @@ impl Line {
         let served_all = |row: &TrialRow| {
             row.connections_served.is_none_or(|served| served >= cell.connections as u64)
         };
-        let [latency_rounds, mut heavy] = latencies.map(|times| latency(&measured, times));
+        let [latency_rounds, mut heavy, service_rounds] = latencies.map(|times| latency(&measured, times));
         let heavy_rounds = heavy.remove(&key(50.0)).unwrap_or_default();
         let mut outcomes = BTreeMap::new();
         let mut reasons = Vec::new();
@@ -186,6 +193,10 @@ impl Line {
                 reasons.push(row.outcome_reason.clone());
             }
         }
+        let estimates = |rounds: &BTreeMap<u32, Vec<(u32, f64)>>| {
+            let each = rounds.iter();
+            each.filter_map(|(key, rounds)| Some((*key, Estimate::of(&values(rounds))?))).collect()
+        };
         Self {
             target: target.to_owned(),
             kind: rows.first().map_or(TargetKind::Strategy, |row| row.target_kind),
@@ -198,11 +209,11 @@ impl Line {
             mb_rounds: by_round(&|row| row.body_mb_per_s),
             thread_rounds: by_round(&|row| row.server_threads.map(|threads| threads as f64)),
             mb_per_s: estimate(&|row| row.body_mb_per_s),
-            latency_us: latency_rounds
-                .iter()
-                .filter_map(|(key, rounds)| Some((*key, Estimate::of(&values(rounds))?)))
-                .collect(),
+            latency_us: estimates(&latency_rounds),
             latency_rounds,
+            service_us: estimates(&service_rounds),
+            service_rounds,
+            answered_rounds: by_round(&|row| row.answered_per_s.or(row.requests_per_s)),
             heavy_us: Estimate::of(&values(&heavy_rounds)),
             heavy_rounds,
             cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
@@ -230,6 +241,28 @@ impl Line {
     /// The same, round by round.
     pub fn latency_rounds(&self, percentile: f64) -> &[(u32, f64)] {
         self.latency_rounds.get(&key(percentile)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Time from sending at a percentile, in microseconds: in closed loops the response time.
+    pub fn service_us(&self, percentile: f64) -> Option<Estimate> {
+        let estimates =
+            if self.service_us.is_empty() { &self.latency_us } else { &self.service_us };
+        estimates.get(&key(percentile)).copied()
+    }
+
+    /// The same, round by round.
+    pub fn service_rounds(&self, percentile: f64) -> &[(u32, f64)] {
+        let rounds = if self.service_rounds.is_empty() {
+            &self.latency_rounds
+        } else {
+            &self.service_rounds
+        };
+        rounds.get(&key(percentile)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The recorded percentiles of the times from sending with their estimates, from low to high.
+    pub fn service_spectrum(&self) -> impl Iterator<Item = (f64, Estimate)> {
+        self.service_us.iter().map(|(key, estimate)| (f64::from(*key) / 1e4, *estimate))
     }
 
     /// Whether connections starved: fewer than all got an answer.
@@ -311,7 +344,7 @@ fn distinct<'t>(texts: impl Iterator<Item = &'t String>) -> Vec<String> {
     kept
 }
 
-fn values(rounds: &[(u32, f64)]) -> Vec<f64> {
+pub(crate) fn values(rounds: &[(u32, f64)]) -> Vec<f64> {
     rounds.iter().map(|(_, value)| *value).collect()
 }
 

@@ -94,6 +94,23 @@ impl Axis {
         }
     }
 
+    /// The same, so far up that a value is on it.
+    pub(super) fn reaching(mut self, most: f64) -> Self {
+        self.range.end = self.range.end.max(most);
+        self
+    }
+
+    /// Places side by side for so many things that have no order, from 1 on, without ticks.
+    pub(super) fn places(label: &str, count: usize) -> Self {
+        Self {
+            label: label.to_owned(),
+            write: |_| String::new(),
+            scale: Scale::Linear,
+            range: 0.0..count as f64 + 1.0,
+            ticks: Vec::new(),
+        }
+    }
+
     /// An axis of percentiles up to `most` (less than 100).
     pub(super) fn percentiles(label: &str, most: f64) -> Self {
         let ticks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99];

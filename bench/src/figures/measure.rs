@@ -3,17 +3,25 @@
 use serde::Serialize;
 
 use crate::stats::Estimate;
-use crate::summary::Line;
+use crate::summary::{Line, values};
 
 /// A value that a chart has on its vertical axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Measure {
     /// Requests per second.
     Rate,
+    /// Answers per second, whenever their requests were due.
+    Answered,
     /// Body bytes, in millions per second.
     Transfer,
     /// Response time at a percentile.
     Latency(f64),
+    /// Time from sending at a percentile.
+    Service(f64),
+    /// The server's processor time per request, in microseconds.
+    Cpu,
+    /// The server's context switches per request.
+    Switches,
     /// Median response time of heavy requests.
     Heavy,
     /// What the server holds.
@@ -38,6 +46,10 @@ impl Measure {
         let positive = |estimate: Option<Estimate>| estimate.filter(|value| value.median > 0.0);
         match self {
             Self::Rate => line.requests_per_s,
+            Self::Answered => Estimate::of(&values(&line.answered_rounds)),
+            Self::Service(percentile) => line.service_us(percentile),
+            Self::Cpu => line.cpu_us_per_request,
+            Self::Switches => positive(line.switches_per_request),
             Self::Transfer => positive(line.mb_per_s),
             Self::Latency(percentile) => line.latency_us(percentile),
             Self::Heavy => line.heavy_us,
@@ -50,6 +62,10 @@ impl Measure {
     pub(super) fn rounds(self, line: &Line) -> Vec<f64> {
         let rounds = match self {
             Self::Rate => &line.rounds,
+            Self::Answered => &line.answered_rounds,
+            Self::Service(percentile) => line.service_rounds(percentile),
+            Self::Cpu => &line.cpu_rounds,
+            Self::Switches => &line.switch_rounds,
             Self::Transfer => &line.mb_rounds,
             Self::Latency(percentile) => line.latency_rounds(percentile),
             Self::Heavy => &line.heavy_rounds,
@@ -62,9 +78,9 @@ impl Measure {
     /// How its values are written.
     pub(super) fn unit(self) -> Unit {
         match self {
-            Self::Rate | Self::Threads => Unit::Count,
+            Self::Rate | Self::Answered | Self::Threads | Self::Switches => Unit::Count,
             Self::Transfer => Unit::MegabytesPerS,
-            Self::Latency(_) | Self::Heavy => Unit::Microseconds,
+            Self::Latency(_) | Self::Service(_) | Self::Heavy | Self::Cpu => Unit::Microseconds,
             Self::Memory => Unit::Bytes,
         }
     }
