@@ -106,9 +106,9 @@ impl Summary {
         let latencies = latencies_by_trial(records, Distribution::Response);
         let heavy = latencies_by_trial(records, Distribution::Heavy);
         let service = latencies_by_trial(records, Distribution::Service);
-        let lines = groups
-            .into_iter()
-            .map(|(cell, target, rows)| Line::of(target, cell, &rows, [&latencies, &heavy, &service]));
+        let lines = groups.into_iter().map(|(cell, target, rows)| {
+            Line::of(target, cell, &rows, [&latencies, &heavy, &service])
+        });
         let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
         Self { lines, twins, capacities: Capacity::of(records) }
     }
@@ -182,7 +182,8 @@ impl Line {
         let served_all = |row: &TrialRow| {
             row.connections_served.is_none_or(|served| served >= cell.connections as u64)
         };
-        let [latency_rounds, mut heavy, service_rounds] = latencies.map(|times| latency(&measured, times));
+        let [latency_rounds, mut heavy, service_rounds] =
+            latencies.map(|times| latency(&measured, times));
         let heavy_rounds = heavy.remove(&key(50.0)).unwrap_or_default();
         let mut outcomes = BTreeMap::new();
         let mut reasons = Vec::new();
