@@ -22,6 +22,7 @@ use crate::choice::{Choice, without_missing};
 use crate::cores::Cores;
 use crate::diff::{Diff, Judgement, Limit};
 use crate::environment::{Environment, Resumption, SCHEMA, command_line};
+use crate::false_alarms;
 use crate::fanout::{self, FanoutArgs, FanoutEnd};
 use crate::files;
 use crate::lab_report::Cover;
@@ -100,6 +101,14 @@ enum Action {
     Report(ReportArgs),
     /// Show what changed between two results folders: the same servers under the same loads
     Diff(DiffArgs),
+    /// Count in how many runs a difference is claimed between a and b, two copies of one server: see
+    /// scripts/check-noise.sh
+    #[command(hide = true)]
+    FalseAlarms {
+        /// Folders that bench has made, each with the variants a and b
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+    },
     /// Write the files that loads ask for, for a server that runs already
     Files {
         /// The folder that it serves
@@ -284,6 +293,7 @@ impl Cli {
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report(arguments)) => rereport(arguments),
             Some(Action::Diff(arguments)) => diff(&arguments),
+            Some(Action::FalseAlarms { folders }) => false_alarms(&folders),
             Some(Action::Files { folder, sizes, mix }) => write_files(&folder, &sizes, mix),
             Some(Action::Launch { words }) => launch(&words),
             Some(Action::Serve(arguments)) => return serve(&arguments),
@@ -680,6 +690,30 @@ fn list() -> anyhow::Result<ExitCode> {
     }
     say(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+fn false_alarms(folders: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let (mut alarms, mut compared) = ([0; 2], [0; 2]);
+    let mut text = String::new();
+    for path in folders {
+        let records = RunFolder::open(path)?.read()?.records;
+        for comparison in false_alarms::comparisons(&records) {
+            let index = usize::from(comparison.quantity != "throughput");
+            alarms[index] += usize::from(comparison.is_claimed);
+            compared[index] += usize::from(comparison.ratio.is_some());
+            text += &format!("{}: {}\n", path.display(), comparison.text());
+        }
+    }
+    for (quantity, index) in [("throughput", 0), ("p99", 1)] {
+        let (alarms, compared) = (alarms[index], compared[index]);
+        text +=
+            &format!("{quantity}: no difference claimed in {} of {compared}\n", compared - alarms);
+    }
+    say(&text);
+    ensure!(compared[0] > 0, "there is nothing to compare: run scripts/check-noise.sh");
+    // One in twenty is what intervals of 95 % promise.
+    let keeps_its_promise = alarms[0] * 20 <= compared[0];
+    Ok(if keeps_its_promise { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 fn in_minutes(time: Duration) -> String {

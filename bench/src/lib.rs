@@ -14,6 +14,7 @@ pub mod diff;
 pub mod disturbance;
 pub mod environment;
 pub mod executor;
+pub mod false_alarms;
 pub mod fanout;
 pub mod figures;
 pub mod files;

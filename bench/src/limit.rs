@@ -14,9 +14,9 @@ pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
 /// that wait now and then stay below 0.7, and little is seen in between.
 pub const SERVER_BOUND_SHARE: f64 = 0.9;
 
-/// The share of what one core can copy from which on copying counts as the bottleneck: from there on
-/// the receiving core spends more of its time on that alone than on all else together.
-pub const MEMORY_BOUND_SHARE: f64 = 0.5;
+/// The share of what one core can copy from which on copying counts as the bottleneck: a core that did
+/// nothing but copy could receive a quarter more at most.
+pub const MEMORY_BOUND_SHARE: f64 = 0.8;
 
 /// What kept a trial from being faster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
