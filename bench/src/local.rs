@@ -41,6 +41,9 @@ const CROWD_FILE: ByteSize = ByteSize::new(1 << 10);
 /// What slow readers ask for: more than fits into all buffers between them and the file.
 const SLOW_FILE: ByteSize = ByteSize::new(64 << 20);
 
+/// For a server to have filled all buffers between it and slow readers, before the load begins.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// Carries out trials with a server process of their own each.
 #[derive(Debug)]
 pub struct LocalExecutor {
@@ -238,6 +241,10 @@ impl LocalExecutor {
         let done = AtomicBool::new(false);
         let extent = server.extent();
         let crowd = self.gather(trial.cell, server.address(), stop);
+        if let Some(extent) = extent.as_ref().filter(|_| trial.cell.manner.crowd.slow_readers > 0) {
+            // First the buffers between it and those that take nothing from them are filled.
+            procstat::rests(extent, SETTLING, stop);
+        }
         let disturbance = Watch::begin(&self.cores);
         let (load, watched) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {

@@ -131,6 +131,23 @@ pub fn watch(
     (seen >= window / 3).then_some(Watched { from, to, memory_bytes, memory_kind, threads })
 }
 
+/// Waits until a server rests: until it used less than a fifth of a core for a while. False if that
+/// did not come about before `patience` was over or `stop` was set, or it cannot be seen.
+pub fn rests(extent: &Extent, patience: Duration, stop: &AtomicBool) -> bool {
+    let deadline = Instant::now() + patience;
+    let mut before = Look::at(&extent.processes());
+    while Instant::now() < deadline && !stop.load(Relaxed) {
+        thread::sleep(INTERVAL * 5);
+        let now = Look::at(&extent.processes());
+        let (Some(from), Some(to)) = (&before, &now) else { return false };
+        if to.cpu.saturating_sub(from.cpu) < to.at.duration_since(from.at) / 5 {
+            return true;
+        }
+        before = now;
+    }
+    false
+}
+
 impl Watched {
     /// What was used within a window of this length at the rate that was seen.
     pub fn within(&self, window: Duration) -> Option<ServerUsage> {
@@ -318,6 +335,20 @@ mod tests {
         stdin.write_all(b"end\n").unwrap();
         child.wait().unwrap();
         assert!(Look::at(&Extent::Trees(vec![child.id()]).processes()).is_none());
+    }
+
+    #[test]
+    fn a_server_that_waits_rests() {
+        let mut child =
+            Command::new("sh").args(["-c", "read end"]).stdin(Stdio::piped()).spawn().unwrap();
+        let extent = Extent::Trees(vec![child.id()]);
+        let patience = Duration::from_secs(30);
+        let is_seen = rests(&extent, patience, &AtomicBool::new(false));
+        let is_told_to_stop = !rests(&extent, patience, &AtomicBool::new(true));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(is_seen && is_told_to_stop);
+        assert!(!rests(&extent, patience, &AtomicBool::new(false)), "it has ended");
     }
 
     #[test]
