@@ -248,7 +248,8 @@ struct ReportArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Changes are of medians, with 95 % intervals; a star marks those beyond doubt \
-                        (the interval excludes 0, and it is 5 % or more).
+                        (the interval excludes 0, and it is 5 % or more, and more than a server differed from itself in \
+                        either run).
 
 Exit codes: 0 no limit broken, 1 a limit broken with the whole interval beyond it, 2 wrong usage"
 )]

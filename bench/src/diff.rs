@@ -38,6 +38,9 @@ pub struct Change {
     pub new: f64,
     /// New by old.
     pub ratio: Estimate,
+    /// The factor by which a server differed from itself within either run, the larger of both, where
+    /// that is known.
+    pub noise_floor: Option<f64>,
 }
 
 /// What changed.
@@ -95,16 +98,19 @@ impl Metric {
         }
     }
 
-    /// Its values, one for each round.
-    fn rounds(self, line: &Line, records: &Records) -> Vec<f64> {
-        let of = |rounds: &[(u32, f64)]| rounds.iter().map(|(_, value)| *value).collect();
+    /// Its values, round by round.
+    fn rounds(self, line: &Line, records: &Records) -> Vec<(u32, f64)> {
         match self {
-            Self::Throughput => of(&line.rounds),
-            Self::P99 => of(line.latency_rounds(99.0)),
+            Self::Throughput => line.rounds.clone(),
+            Self::P99 => line.latency_rounds(99.0).to_vec(),
             Self::CpuPerRequest => {
-                let is_of = |row: &&TrialRow| row.target == line.target && row.cell() == line.cell;
+                let is_of = |row: &&TrialRow| {
+                    row.target == line.target
+                        && row.cell() == line.cell
+                        && row.outcome.is_measured()
+                };
                 let rows = records.trials.iter().filter(is_of);
-                rows.filter_map(|row| row.server_cpu_us_per_request).collect()
+                rows.filter_map(|row| Some((row.round, row.server_cpu_us_per_request?))).collect()
             }
         }
     }
@@ -133,7 +139,12 @@ impl Diff {
             for metric in Metric::ALL {
                 let values = metric.rounds(line, &new.records);
                 let earlier = metric.rounds(before, &old.records);
-                match Change::of(line, metric, &earlier, &values) {
+                let floor_of = |summary: &Summary, records: &Records| {
+                    summary.noise_floor(line.cell, |line| metric.rounds(line, records))
+                };
+                let floors = [floor_of(then, &old.records), floor_of(now, &new.records)];
+                let floor = floors.into_iter().flatten().max_by(f64::total_cmp);
+                match Change::of(line, metric, &earlier, &values, floor) {
                     Some(change) => diff.changes.push(change),
                     None => {
                         diff.incomparable.push(format!("{load}: {} is not known", metric.name()));
@@ -216,20 +227,30 @@ impl Diff {
 }
 
 impl Change {
-    fn of(line: &Line, metric: Metric, old: &[f64], new: &[f64]) -> Option<Self> {
+    fn of(
+        line: &Line,
+        metric: Metric,
+        old: &[(u32, f64)],
+        new: &[(u32, f64)],
+        noise_floor: Option<f64>,
+    ) -> Option<Self> {
+        let [old, new] =
+            [old, new].map(|rounds| rounds.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         Some(Self {
             target: line.target.clone(),
             cell: line.cell,
             metric,
-            old: crate::stats::median(old)?,
-            new: crate::stats::median(new)?,
-            ratio: Estimate::of_quotient(new, old)?,
+            old: crate::stats::median(&old)?,
+            new: crate::stats::median(&new)?,
+            ratio: Estimate::of_quotient(&new, &old)?,
+            noise_floor,
         })
     }
 
     /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star where it is beyond doubt.
     fn cell_text(&self) -> String {
-        let clear = is_clear(&self.ratio, None) || is_clearly_less(&self.ratio, None);
+        let floor = self.noise_floor;
+        let clear = is_clear(&self.ratio, floor) || is_clearly_less(&self.ratio, floor);
         let (old, new) = (self.metric.write(self.old), self.metric.write(self.new));
         format!("{old} → {new}  {}{}", percent(&self.ratio), if clear { " *" } else { "" })
     }
@@ -367,6 +388,7 @@ mod tests {
             old: 100.0,
             new: 100.0 * median,
             ratio,
+            noise_floor: None,
         }
     }
 
@@ -410,6 +432,9 @@ mod tests {
     fn changes_are_written_as_percentages_with_their_interval() {
         let text = change(Metric::Throughput, 1.07, Some((1.02, 1.113))).cell_text();
         assert_eq!(text, "100 → 107  +7.0 % (+2.0 to +11.3) *");
+        let mut noisy = change(Metric::Throughput, 1.07, Some((1.02, 1.113)));
+        noisy.noise_floor = Some(1.1);
+        assert_eq!(noisy.cell_text(), "100 → 107  +7.0 % (+2.0 to +11.3)");
         let text = change(Metric::P99, 0.98, None).cell_text();
         assert_eq!(text, "100 µs → 98.0 µs  -2.0 % (no interval)");
     }
