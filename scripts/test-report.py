@@ -62,6 +62,7 @@ def with_script(browser, url, screenshots):
     judged = texts_of(browser, ".claims article strong")
     judgements = {"Confirmed.", "Refuted.", "Undecided.", "Not testable here."}
     expect((len(judged), set(judged) - judgements), (8, set()), "claims, each with what follows")
+    look(browser, WIDE, "light")
     wide = browser.run("""
         const table = document.querySelector(".matrix"), box = table.closest(".scroll");
         return [table.rows.length > 1, box.scrollWidth - box.clientWidth]""")
