@@ -65,6 +65,9 @@ const INTERRUPTED: u8 = 130;
   cargo run --release -- run --quick         a first impression, in under 30
   cargo run --release -- run --strategies all the same with every strategy
   cargo run --release -- run concurrency idle some experiments, by name: see `list`
+  cargo run --release -- run full --dry-run  how long every experiment would take
+  cargo run --release -- run --resume DIR    go on with a run that was interrupted
+  cargo run --release -- run --slo p99=5ms   the highest rate that each server bears so well
   cargo run --release -- run --strategies threaded,selector --connections 1,64 --rounds 7
   cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'

@@ -208,4 +208,26 @@ mod tests {
         assert!(draw(&summary).iter().all(|figure| !figure.file.contains("by-connections")));
         assert!(draw(&Summary::default()).is_empty());
     }
+
+    #[test]
+    fn open_loops_have_charts_over_their_rates_and_at_equal_load() {
+        let names = |plan: &str| -> Vec<_> {
+            let plan = Plan::built_in(plan).unwrap();
+            let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
+            draw(&summary).into_iter().map(|figure| (figure.file, figure.caption)).collect()
+        };
+        let load = names("load");
+        let files: Vec<_> = load.iter().map(|(file, _)| file.as_str()).collect();
+        assert_eq!(
+            files,
+            ["achieved-by-offered-rate.svg", "latency-by-offered-rate.svg", "capacity.svg",]
+        );
+        let (_, capacity) = load.last().unwrap();
+        assert!(capacity.contains("None meets it of iterative (1 of 64 connections"), "{capacity}");
+        let files: Vec<_> = names("latency").into_iter().map(|(file, _)| file).collect();
+        for expected in ["capacity.svg", "spectrum-at-50-percent.svg", "spectrum-at-80-percent.svg"]
+        {
+            assert!(files.iter().any(|file| file == expected), "{files:?}");
+        }
+    }
 }

@@ -100,6 +100,21 @@ impl Axis {
         self
     }
 
+    /// The same with no two ticks nearer to each other than a share of it, so that their texts stay
+    /// apart where panels are narrow.
+    pub(super) fn spaced(mut self, share: f64) -> Self {
+        let length = self.position(self.range.end) - self.position(self.range.start);
+        let mut kept: Vec<f64> = Vec::new();
+        for tick in std::mem::take(&mut self.ticks) {
+            let is_apart = |last: &f64| self.position(tick) - self.position(*last) > share * length;
+            if kept.last().is_none_or(is_apart) {
+                kept.push(tick);
+            }
+        }
+        self.ticks = kept;
+        self
+    }
+
     /// Places side by side for so many things that have no order, from 1 on, without ticks.
     pub(super) fn places(label: &str, count: usize) -> Self {
         Self {
@@ -233,5 +248,19 @@ mod tests {
         assert_eq!(at(99.0) - at(90.0), at(99.9) - at(99.0));
         assert_eq!(axis.ticks.last(), Some(&99.99));
         assert_eq!(Axis::percentiles("", 99.5).ticks.last(), Some(&99.0));
+    }
+
+    #[test]
+    fn ticks_that_would_touch_are_left_out() {
+        let values = [5e3, 10e3, 20e3, 40e3, 60e3, 80e3, 120e3];
+        let axis = Axis::log_at("", plain, &values).spaced(0.18);
+        assert_eq!(axis.ticks, [5e3, 10e3, 20e3, 40e3, 80e3]);
+    }
+
+    #[test]
+    fn an_axis_can_be_made_to_reach_a_value() {
+        let axis = Axis::log("", plain, &[10.0, 80.0]);
+        assert_eq!(axis.clone().reaching(500.0).ends().1, 500.0);
+        assert_eq!(axis.clone().reaching(1.0).ends(), axis.ends());
     }
 }

@@ -8,6 +8,7 @@ use super::chart::{Chart, Panel, Point, PointMark, Series};
 use super::measure::Measure;
 use super::slice;
 use super::style::Look;
+use crate::outcome::Outcome;
 use crate::spelling::grouped;
 use crate::stats::Estimate;
 use crate::summary::{Line, Summary};
@@ -90,8 +91,10 @@ fn point(x: f64, estimate: Estimate) -> Point {
 
 fn cost(part: &Summary) -> Option<Figure> {
     let percent = |line: &Line| line.cell.manner.of_weakest_percent.map_or(0.0, f64::from);
-    let cpu = slice::series(part, |_| true, percent, Measure::Cpu);
-    let switches = slice::series(part, |_| true, percent, Measure::Switches);
+    // Of one that cannot hold the rate, few answers belong to what it did.
+    let holds = |line: &Line| line.count(Outcome::Overloaded) == 0;
+    let cpu = slice::series(part, holds, percent, Measure::Cpu);
+    let switches = slice::series(part, holds, percent, Measure::Switches);
     slice::xs(&cpu).last()?;
     let cell = part.cells().into_iter().max_by_key(|cell| cell.manner.of_weakest_percent)?;
     let quantity = Quantity {

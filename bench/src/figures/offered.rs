@@ -131,7 +131,7 @@ fn highest(part: &Summary) -> String {
 
 fn panel(label: &str, series: Vec<Series>, range: &[f64]) -> Panel {
     let write = |value| slice::short(&units::microseconds(value));
-    Panel { x: x(&series), y: Axis::log(label, write, range), series }
+    Panel { x: x(&series).spaced(0.18), y: Axis::log(label, write, range), series }
 }
 
 fn response_times(part: &Summary, telling: Cell, load: &str) -> Option<Figure> {
