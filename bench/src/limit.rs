@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::executor::Measurement;
 use crate::outcome::ACHIEVED_SHARE;
+use crate::record::TrialRow;
 use crate::schedule::Trial;
 
 /// The share of a core from which on a generator thread counts as the bottleneck.
@@ -102,6 +103,24 @@ impl Evidence {
     }
 }
 
+/// What limited how many of these trials, in words; nothing where none of them tells.
+pub fn counted(rows: &[TrialRow]) -> String {
+    let each = [
+        (Limit::Server, "the server"),
+        (Limit::Generator, "the generator"),
+        (Limit::Memory, "copying"),
+        (Limit::None, "none of them"),
+    ];
+    let counts = each
+        .map(|(limit, name)| (rows.iter().filter(|row| row.limit == Some(limit)).count(), name));
+    let said: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{name} in {count}"))
+        .collect();
+    if said.is_empty() { String::new() } else { format!("{} trials", said.join(", ")) }
+}
+
 impl Limit {
     /// The one spelling used in records and reports.
     pub fn name(self) -> &'static str {
@@ -111,5 +130,24 @@ impl Limit {
             Self::Memory => "memory",
             Self::None => "none",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_counted_where_they_are_known() {
+        let mut rows = crate::mock::records().trials;
+        rows.truncate(5);
+        let limits = [Limit::Server, Limit::Server, Limit::Memory, Limit::None];
+        for (row, limit) in rows.iter_mut().zip(limits.map(Some).into_iter().chain([None])) {
+            row.limit = limit;
+        }
+        let said = counted(&rows);
+        assert_eq!(said, "the server in 2, copying in 1, none of them in 1 trials");
+        rows.iter_mut().for_each(|row| row.limit = None);
+        assert_eq!(counted(&rows), "");
     }
 }

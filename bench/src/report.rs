@@ -11,6 +11,7 @@ use crate::comparison::describe;
 use crate::environment::typed;
 use crate::figures::{Data, Figure};
 use crate::guide;
+use crate::limit::counted;
 use crate::outliers::{Metric, outliers};
 use crate::publish::Published;
 use crate::run_folder::Contents;
@@ -255,6 +256,13 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
                 plan.warm_up_ms,
                 plan.wire.name()
             ),
+        ),
+        (
+            "Limited by",
+            match counted(&contents.records.trials) {
+                none if none.is_empty() => "not recorded".to_owned(),
+                some => some,
+            },
         ),
         ("Machine", {
             let processor = machine.processor.as_deref().unwrap_or("unknown processor");
