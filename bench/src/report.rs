@@ -240,7 +240,7 @@ pub(crate) fn setup(contents: &Contents, published: &Published) -> Vec<(&'static
             format!("core {}", cores.join(", "))
         }
     };
-    let done: usize = published.summary.lines.iter().map(Line::trials).sum();
+    let done = contents.records.trials.len();
     let planned = environment.trials_planned;
     let stopped = if environment.interrupted { ", then interrupted" } else { "" };
     let mut lines = vec![
