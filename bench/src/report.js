@@ -67,6 +67,13 @@
       return { scale, low: 0, high: count * step, ticks, write };
     }
     const ladder = [];
+    if (unit === "bytes") {
+      // Powers of two, few enough to be read.
+      const first = Math.floor(Math.log2(least)), last = Math.max(Math.ceil(Math.log2(most)), first + 1);
+      const step = Math.floor((last - first) / 8) + 1;
+      for (let power = first; power < last + step; power += step) ladder.push(2 ** power);
+      return { scale, low: ladder[0], high: ladder.at(-1), ticks: ladder, write };
+    }
     for (let decade = Math.floor(Math.log10(least)) - 1; decade <= Math.log10(most) + 1; decade++) {
       for (const n of [1, 2, 5]) ladder.push(n * 10 ** decade);
     }

@@ -74,6 +74,20 @@ impl Axis {
         Self { label: label.to_owned(), write, scale: Scale::Log, range: low..high, ticks }
     }
 
+    /// A logarithmic axis around every (positive) value with ticks at powers of two, as amounts of
+    /// memory have them: at every one, or at every second, and so on, so that there are few.
+    pub(super) fn log_of_two(label: &str, write: fn(f64) -> String, values: &[f64]) -> Self {
+        const MOST_TICKS: i32 = 8;
+        let mut axis = Self::log(label, write, values);
+        let low = (axis.range.start / 0.97).log2().floor() as i32;
+        let high = (axis.range.end * 0.97).log2().ceil() as i32;
+        let step = ((high - low) / MOST_TICKS + 1).max(1);
+        let high = low + (high - low + step - 1) / step * step;
+        axis.ticks = (low..=high).step_by(step as usize).map(|power| 2f64.powi(power)).collect();
+        axis.range = 2f64.powi(low)..2f64.powi(high);
+        axis
+    }
+
     /// A logarithmic axis whose ticks are the values themselves.
     pub(super) fn log_at(label: &str, write: fn(f64) -> String, values: &[f64]) -> Self {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);

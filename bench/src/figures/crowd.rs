@@ -103,7 +103,11 @@ fn holdings(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
     let panels = vec![
         Panel {
             x: axis(kind, &memory),
-            y: Axis::log("memory", |value| slice::short(&units::bytes(value)), &slice::ys(&memory)),
+            y: Axis::log_of_two(
+                "memory",
+                |value| slice::short(&units::bytes(value)),
+                &slice::ys(&memory),
+            ),
             series: memory,
         },
         Panel {

@@ -128,8 +128,11 @@ pub(super) fn noun(direction: Direction) -> &'static str {
     }
 }
 
-/// A connection count at its tick.
+/// A connection count at its tick: `64`, `10k`.
 pub(super) fn write_connections(connections: f64) -> String {
+    if connections >= 1e4 && connections % 1e3 == 0.0 {
+        return format!("{:.0}k", connections / 1e3);
+    }
     format!("{connections:.0}")
 }
 
