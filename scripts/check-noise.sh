@@ -6,8 +6,9 @@
 #   scripts/check-noise.sh [REPETITIONS [ROWS.csv]]
 #
 # Each asks for 16 KiB over 64 connections: with smaller files the generator is now and then the
-# limit, and such a round supports no claim anyway. 20 repetitions (the default) take under five minutes on an idle machine. All rows go to ROWS.csv,
-# behind the number of their repetition. Exit code 1: claimed more often than once in twenty.
+# limit, and such a round supports no claim anyway. 20 repetitions (the default) take under five
+# minutes on an idle machine. All rows go to ROWS.csv, behind the number of their repetition. Exit
+# code 1: throughput is claimed to differ more often than once in twenty.
 # Needs the programs built by: cargo build --release
 set -euo pipefail
 cd "$(dirname "$0")/.."
