@@ -757,3 +757,35 @@ fn a_chat_is_measured_to_every_receiver() {
     assert!(refusal(&["chat", "--strategies", "iterative"]).contains("no strategy is left"));
     assert!(refusal(&["chat", "--rate", "0"]).contains("must be more than 0"));
 }
+
+#[test]
+fn an_interrupted_run_is_continued_and_a_complete_one_left_alone() {
+    let scratch = Scratch::new();
+    let message = refusal(&["run", "--resume", recorded(&scratch).to_str().unwrap()]);
+    assert!(message.contains("was written by version 1 "), "{message}");
+
+    let folder = scratch.path("run");
+    let shown = folder.to_str().unwrap();
+    let plan = scratch.file("tiny.toml", TINY);
+    assert_eq!(output(&["run", "--plan", &plan, "--out", shown]).status.code(), Some(0));
+    let before = rows(&folder);
+    let done = output(&["run", "--resume", shown]);
+    assert_eq!(done.status.code(), Some(0));
+    assert!(text(&done.stdout).contains("nothing left to do"), "{}", text(&done.stdout));
+    assert_eq!(rows(&folder), before);
+
+    // As if it had been killed while it wrote its last trial.
+    let trials = folder.join("trials.csv");
+    let whole = fs::read_to_string(&trials).unwrap();
+    let last = whole.trim_end().rfind('\n').unwrap();
+    fs::write(&trials, &whole[..last + 9]).unwrap();
+    let done = output(&["run", "--resume", shown]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let after = rows(&folder);
+    assert_eq!(after.len(), before.len());
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!((&before[0], &before[1], &before[3]), (&after[0], &after[1], &after[3]));
+    }
+    let message = refusal(&["run", "--resume", scratch.path("none").to_str().unwrap()]);
+    assert!(message.contains("is not a folder"), "{message}");
+}
