@@ -64,6 +64,9 @@ pub struct Capacity {
     pub rounds: Vec<RoundCapacity>,
 }
 
+/// The trials of a search, round by round.
+type Rounds = Vec<(u32, Vec<Probe>)>;
+
 /// What one search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundCapacity {
@@ -82,7 +85,7 @@ impl Probe {
     pub fn of<'l>(
         row: &TrialRow,
         objective: Objective,
-        latencies: impl Iterator<Item = &'l LatencyRow> + Clone,
+        latencies: &(impl Iterator<Item = &'l LatencyRow> + Clone),
     ) -> Self {
         Self {
             rate_per_s: row.offered_per_s.unwrap_or(0),
@@ -95,7 +98,7 @@ impl Probe {
 fn finding<'l>(
     row: &TrialRow,
     objective: Objective,
-    latencies: impl Iterator<Item = &'l LatencyRow> + Clone,
+    latencies: &(impl Iterator<Item = &'l LatencyRow> + Clone),
 ) -> Finding {
     if matches!(row.outcome, Outcome::Unsupported | Outcome::NotStarted) {
         return Finding::Impossible(row.outcome_reason.clone());
@@ -272,14 +275,14 @@ impl Capacity {
     /// The capacities that the trials of a run's searches tell, in the order in which the servers
     /// first ran.
     pub fn of(records: &Records) -> Vec<Self> {
-        let mut searches: Vec<(Self, Vec<(u32, Vec<Probe>)>)> = Vec::new();
+        let mut searches: Vec<(Self, Rounds)> = Vec::new();
         for row in &records.trials {
             let Some(objective) = row.search.filter(|_| row.outcome != Outcome::Interrupted) else {
                 continue;
             };
             let cell = row.cell().without_rate();
             let latencies = records.latencies.iter().filter(|latency| latency.trial == row.trial);
-            let probe = Probe::of(row, objective, latencies);
+            let probe = Probe::of(row, objective, &latencies);
             let is_its = |(one, _): &(Self, _)| {
                 one.target == row.target && one.cell == cell && one.objective == objective
             };
@@ -400,7 +403,7 @@ mod tests {
     fn one_that_only_suffers_from_too_much_is_looked_at_further() {
         let bears = |rate, _| match rate {
             ..=30_000 => Finding::Met,
-            ..=100_000 => missed(),
+            30_001..=100_000 => missed(),
             _ => Finding::Starved("63 of 64 connections got an answer".to_owned()),
         };
         let met = RoundCapacity::of(1, &probes(bears, 31_000.0)).met_per_s.unwrap();

@@ -193,7 +193,7 @@ pub(crate) fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
     let stop = AtomicBool::new(false);
     let mut all = Records::default();
     let mut course = Course::new(plan);
-    while let Some(trial) = course.next() {
+    while let Some(trial) = course.next_trial() {
         let measured = executor.execute(&trial, &stop);
         let records = Records::of_trial(&trial, &measured);
         course.learn(&trial, &records);

@@ -63,7 +63,7 @@ impl Known {
     pub fn to_come(&self, plan: &Plan) -> usize {
         let mut course = Course::new(plan);
         let mut missing = 0;
-        while let Some(trial) = course.next() {
+        while let Some(trial) = course.next_trial() {
             match self.take(&trial) {
                 Some(records) => course.learn(&trial, &records),
                 // What comes of a search is not known from here on.
@@ -92,7 +92,7 @@ pub fn run(
     let mut failures = 0;
     let mut number = known.last_number();
     let mut course = Course::new(plan);
-    while let Some(mut trial) = course.next() {
+    while let Some(mut trial) = course.next_trial() {
         if let Some(records) = known.take(&trial) {
             course.learn(&trial, &records);
             continue;

@@ -111,7 +111,7 @@ impl Course {
     }
 
     /// The next trial. What it measures must be told by [`Course::learn`] before the next call.
-    pub fn next(&mut self) -> Option<Trial> {
+    pub fn next_trial(&mut self) -> Option<Trial> {
         loop {
             let (round, target, cell, search) = match self.steps.pop_front()? {
                 Step::Trial { round, target, cell } => {
@@ -139,7 +139,7 @@ impl Course {
             *cell == base && search.objective == objective
         };
         let Some(search) = self.searches.iter().position(is_its) else { return };
-        let probe = Probe::of(row, objective, records.latencies.iter());
+        let probe = Probe::of(row, objective, &records.latencies.iter());
         let key = (search, trial.round, trial.target.name().to_owned());
         self.probes.entry(key).or_default().push(probe);
         self.found.trials.push(row.clone());
@@ -302,7 +302,7 @@ fn turn(
 pub(crate) fn schedule(plan: &Plan) -> Vec<Trial> {
     assert!(searches(plan).is_empty(), "what a search asks for depends on what it finds");
     let mut course = Course::new(plan);
-    std::iter::from_fn(|| course.next()).collect()
+    std::iter::from_fn(|| course.next_trial()).collect()
 }
 
 #[cfg(test)]
