@@ -64,7 +64,7 @@ pub struct LoadReport {
     pub thread_cpu: Vec<CpuTime>,
     /// Of that, what each thread spent polling for arrivals and answers in vain.
     pub thread_polled: Vec<Duration>,
-    /// Whether threads polled for arrivals for half of the time or more (an open loop of 10,000
+    /// Whether threads polled for arrivals for half of the time or more (an open loop of 125
     /// arrivals per second and thread, or more). Their processor time then does not tell whether
     /// the generator keeps up: `lateness_ns` does.
     pub busy_polling: bool,
