@@ -12,6 +12,7 @@ import argparse
 import base64
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,15 @@ from browser import NARROW, WIDE, Browser, driver, expect, fail, installed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = ("trials.csv", "latency.csv", "timeseries.csv", "plan.toml", "environment.toml")
+WHERE_COUNTED = "system-calls.csv"
 
 
 def newest_with_peers():
-    return max(os.path.dirname(path) for path in glob.glob(f"{HERE}/../results/2*/peers"))
+    def begun(folder):
+        with open(f"{folder}/environment.toml") as environment:
+            return re.search(r'^started_at = "(.*)"', environment.read(), re.MULTILINE)[1]
+
+    return max((os.path.dirname(path) for path in glob.glob(f"{HERE}/../results/2*/peers")), key=begun)
 
 
 def drawn(browser, server):
@@ -190,6 +196,8 @@ def main():
         os.mkdir(run)
         for name in SOURCES:
             shutil.copy(os.path.join(arguments.folder, name), run)
+        if os.path.exists(os.path.join(arguments.folder, WHERE_COUNTED)):
+            shutil.copy(os.path.join(arguments.folder, WHERE_COUNTED), run)
         made = subprocess.run([bench, "report", run], capture_output=True, text=True)
         if made.returncode:
             fail(f"no report: {made.stderr}")

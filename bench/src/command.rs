@@ -1,4 +1,4 @@
-//! The command line: `bench run`, `list`, `plot`, `report`, `diff`.
+//! The command line: `bench run`, `list`, `plot`, `report`, `calls`, `diff`.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -39,9 +39,13 @@ use crate::resume;
 use crate::run::{Known, RunEnd, run};
 use crate::run_folder::RunFolder;
 use crate::schedule::{cells, check, expected, searches};
+use crate::section::sections;
 use crate::size::ByteSize;
 use crate::spelling;
+use crate::summary::Summary;
 use crate::survey::TargetInfo;
+use crate::system_calls;
+use crate::table::heading;
 
 /// What to do without a plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
@@ -102,6 +106,12 @@ enum Action {
     },
     /// Make the report of a results folder again, with its charts, from its CSV files alone
     Report(ReportArgs),
+    /// Count the system calls per request of the servers of a results folder, apart from what was
+    /// measured, and make its report again; needs perf and the rights to use it
+    Calls {
+        /// A folder that bench has made
+        folder: PathBuf,
+    },
     /// Show what changed between two results folders: the same servers under the same loads
     Diff(DiffArgs),
     /// Count in how many runs a difference is claimed between a and b, two copies of one server: see
@@ -296,6 +306,7 @@ impl Cli {
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report(arguments)) => rereport(arguments),
+            Some(Action::Calls { folder }) => count_calls(&folder),
             Some(Action::Diff(arguments)) => diff(&arguments),
             Some(Action::FalseAlarms { folders }) => false_alarms(&folders),
             Some(Action::Files { folder, sizes, mix }) => write_files(&folder, &sizes, mix),
@@ -567,6 +578,47 @@ fn conclusion(published: &Published, folder: &RunFolder, end: RunEnd) -> String 
         folder.report().display()
     );
     text
+}
+
+/// Counts system calls under the load that each experiment is judged by.
+fn count_calls(path: &Path) -> anyhow::Result<ExitCode> {
+    system_calls::check_perf()?;
+    let folder = RunFolder::open(path)?;
+    let contents = folder.read()?;
+    let (plan, summary) = (contents.plan, Summary::of(&contents.records));
+    let mut loads = Vec::new();
+    for load in sections(&plan, &summary).iter().filter_map(|section| section.telling) {
+        if !loads.contains(&load) {
+            loads.push(load);
+        }
+    }
+    let stop = stop_on_signals()?;
+    let mut executor = LocalExecutor::new(&plan, Cores::apart(plan.generator_threads))?;
+    executor.survey(&folder, &stop)?;
+    let mut rows = Vec::new();
+    for load in loads {
+        let meets = |name: &str| summary.under(load).any(|line| line.target == name);
+        for target in plan.targets().iter().filter(|target| meets(target.name())) {
+            if stop.load(Ordering::SeqCst) {
+                say("Interrupted: nothing was written.\n");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            let what = format!("{}, {}", target.name(), heading(load));
+            match executor.count_calls(target, load, &stop) {
+                Ok(Some(row)) => {
+                    say(&format!("{what}: {} per request\n", row.calls_per_request));
+                    rows.push(row);
+                }
+                Ok(None) => {}
+                Err(error) => say(&format!("{what}: not counted, {error:#}\n")),
+            }
+        }
+    }
+    system_calls::write(folder.path(), &rows)?;
+    publish(&folder)?;
+    let path = folder.path().display();
+    say(&format!("\nreport  {path}/report.html\nrecords {path}/{}\n", system_calls::FILE));
+    Ok(if rows.is_empty() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {

@@ -62,11 +62,12 @@ pub fn least_factor(noise_floor: Option<f64>) -> f64 {
 
 /// A ratio in words: `1.31 (1.20 to 1.42)`.
 pub fn with_interval(ratio: Estimate) -> String {
+    let write = units::three_digits;
     let interval = ratio
         .interval
-        .map(|interval| format!(" ({:.2} to {:.2})", interval.low, interval.high))
+        .map(|interval| format!(" ({} to {})", write(interval.low), write(interval.high)))
         .unwrap_or_default();
-    format!("{:.2}{interval}", ratio.median)
+    format!("{}{interval}", write(ratio.median))
 }
 
 /// Whether every trial says how fast the server is at the load that was asked for; those that were
@@ -127,9 +128,10 @@ pub fn listed(names: &[&str]) -> String {
     }
 }
 
-/// Whether it cannot be compared, and not because it leaves most connections waiting by design.
+/// Whether it cannot be compared, and not because it leaves connections waiting in every round:
+/// that is the server and no chance.
 fn is_spoiled(line: &Line) -> bool {
-    !may_be_compared(line) && !waits_by_design(line)
+    !may_be_compared(line) && !line.starved_in_every_round()
 }
 
 /// Whether it left at least half of its connections without an answer in every round.

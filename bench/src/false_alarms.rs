@@ -11,6 +11,9 @@ use crate::sweep::Cell;
 /// strategy and its twin, so nothing is held against itself.
 pub const COPIES: [&str; 2] = ["a", "b"];
 
+/// A quantity of a line, round by round.
+type Values = fn(&Line) -> Vec<(u32, f64)>;
+
 /// Two copies of one server under one load, in one quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
@@ -29,7 +32,7 @@ pub struct Comparison {
 /// Compares the copies in throughput and in the 99th percentile of the response time, under every load.
 pub fn comparisons(records: &Records) -> Vec<Comparison> {
     let summary = Summary::of(records);
-    let quantities: [(&'static str, fn(&Line) -> Vec<(u32, f64)>); 2] = [
+    let quantities: [(&'static str, Values); 2] = [
         ("throughput", |line| line.rounds.clone()),
         ("p99", |line| line.latency_rounds(99.0).to_vec()),
     ];

@@ -47,13 +47,18 @@ pub struct Figure {
 /// Every chart that the run has data for.
 pub fn draw(summary: &Summary) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for manner in manners(summary) {
-        // Crowds, rates and heavy requests are axes of charts of their own.
-        if manner.heavy.total_percent() == 0
+    // Crowds, rates and heavy requests are axes of charts of their own.
+    let (plain, others): (Vec<_>, Vec<_>) = manners(summary).into_iter().partition(|manner| {
+        manner.heavy.total_percent() == 0
             && manner.crowd.total() == 0
             && manner.rate_per_s.is_none()
-        {
-            figures.extend(by_connections_and_size(&summary.part(|cell| cell.manner == manner)));
+    });
+    for manner in plain {
+        let part = summary.part(|cell| cell.manner == manner);
+        figures.extend(by_connections_and_size(&part));
+        // Beside those a plain load is there to compare with: how it is distributed says nothing.
+        if others.is_empty() {
+            figures.extend(draw_each(&part, distribution::of_latency));
         }
     }
     for crowd in crowd::Kind::ALL {
@@ -69,16 +74,20 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
 }
 
 fn by_connections_and_size(part: &Summary) -> Vec<Figure> {
-    let ways = [Direction::Download, Direction::Upload, Direction::Echo];
-    let draw_each = |figure: fn(&Summary, Direction) -> Option<Figure>| {
-        ways.into_iter().filter_map(move |direction| figure(part, direction))
-    };
-    draw_each(throughput::against_connections)
-        .chain(draw_each(latency::against_connections))
-        .chain(draw_each(distribution::of_latency))
-        .chain(draw_each(transfer::against_size))
-        .chain(draw_each(footprint::against_connections))
+    draw_each(part, throughput::against_connections)
+        .chain(draw_each(part, latency::against_connections))
+        .chain(draw_each(part, transfer::against_size))
+        .chain(draw_each(part, footprint::against_connections))
         .collect()
+}
+
+/// A chart of each direction that the run has data for.
+fn draw_each(
+    part: &Summary,
+    figure: fn(&Summary, Direction) -> Option<Figure>,
+) -> impl Iterator<Item = Figure> {
+    let ways = [Direction::Download, Direction::Upload, Direction::Echo];
+    ways.into_iter().filter_map(move |direction| figure(part, direction))
 }
 
 /// What sets loads apart, the usual ones first.
@@ -107,11 +116,11 @@ mod tests {
             [
                 "throughput-by-connections-download.svg",
                 "latency-by-connections-download.svg",
-                "latency-distribution-download.svg",
-                "latency-distribution-upload.svg",
                 "throughput-by-size-download.svg",
                 "throughput-by-size-upload.svg",
                 "footprint-by-connections-download.svg",
+                "latency-distribution-download.svg",
+                "latency-distribution-upload.svg",
             ]
         );
     }
@@ -220,7 +229,12 @@ mod tests {
         let files: Vec<_> = load.iter().map(|(file, _)| file.as_str()).collect();
         assert_eq!(
             files,
-            ["achieved-by-offered-rate.svg", "latency-by-offered-rate.svg", "capacity.svg",]
+            [
+                "achieved-by-offered-rate.svg",
+                "latency-by-offered-rate.svg",
+                "service-time-by-offered-rate.svg",
+                "capacity.svg",
+            ]
         );
         let (_, capacity) = load.last().unwrap();
         assert!(capacity.contains("None meets it of iterative (1 of 64 connections"), "{capacity}");

@@ -125,7 +125,8 @@ pub fn methods(plan: &Plan) -> Vec<String> {
         "Verdict and captions claim a difference only where the interval of its ratio, taken round by \
          round, lies on one side of 1, and its median is 5 % or more and more than a server that is \
          measured twice under two names differs from itself (A/A). They leave out every server with a \
-         round that was starved, generator-bound or failed."
+         round that was starved or failed; rounds that the generator or the machine spoiled are set aside \
+         where three others are left."
             .to_owned(),
         "Dashed lines and names in italics are servers that are not ours: real ones, and those given by \
          the user. They serve the same bytes, verified alike, on the same core."

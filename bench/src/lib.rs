@@ -59,6 +59,7 @@ pub mod stats;
 pub mod summary;
 pub mod survey;
 pub mod sweep;
+pub mod system_calls;
 pub mod table;
 pub mod target;
 pub mod topic;

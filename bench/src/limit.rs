@@ -11,8 +11,8 @@ use crate::schedule::Trial;
 pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
 
 /// The share of its cores from which on the server counts as the bottleneck. Servers that have work
-/// all the time use more than 0.93 of a core beside the kernel's and the harness's own doings; those
-/// that wait now and then stay below 0.7, and little is seen in between.
+/// all the time were seen to use more than 0.93 of a core, beside the kernel's and the harness's own
+/// doings; those that wait now and then, any share below.
 pub const SERVER_BOUND_SHARE: f64 = 0.9;
 
 /// The share of what one core can copy from which on copying counts as the bottleneck: a core that did

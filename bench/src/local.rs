@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::load::{
@@ -34,6 +34,8 @@ use crate::size::ByteSize;
 use crate::start::{Demand, Starter};
 use crate::survey::{Lacks, TargetInfo, Wanted, for_all, lacks_of_echo, look};
 use crate::sweep::Cell;
+use crate::system_calls::{self, CallRow};
+use crate::table::heading;
 use crate::target::Target;
 
 /// What idle connections ask for once.
@@ -230,11 +232,7 @@ impl LocalExecutor {
 
     fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
         let started_at = Timestamp::now();
-        let demand = Demand {
-            connections: trial.cell.all_connections(),
-            work: trial.cell.manner.heavy.total_percent() > 0,
-        };
-        let mut server = self.starter.start(&trial.target, demand)?;
+        let mut server = self.starter.start(&trial.target, Demand::of(&trial.cell))?;
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
         let spec = load(&self.plan, &self.cores, trial.cell, server.address(), seed);
         let progress = Progress::default();
@@ -284,6 +282,48 @@ impl LocalExecutor {
         })
     }
 
+    /// Counts the system calls of a server under a load, apart from all measuring: counting slows
+    /// a server down. `None` if the server cannot bear the load.
+    ///
+    /// # Errors
+    /// As [`system_calls::count`], or the server cannot be started.
+    pub fn count_calls(
+        &mut self,
+        target: &Target,
+        cell: Cell,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Option<CallRow>> {
+        if self.obstacle(target, &cell).is_some() {
+            return Ok(None);
+        }
+        let server = self.starter.start(target, Demand::of(&cell))?;
+        let spec = LoadSpec {
+            warm_up: Duration::ZERO,
+            duration: system_calls::LOAD,
+            ..load(&self.plan, &self.cores, cell, server.address(), self.plan.seed.unwrap_or(0))
+        };
+        let extent = server.extent().context("its process is not known")?;
+        let done = AtomicBool::new(false);
+        let crowd = self.gather(cell, server.address(), stop);
+        let (load, calls) = thread::scope(|scope| {
+            if let Some(crowd) = &crowd {
+                scope.spawn(|| {
+                    let _pinned = Pinned::to(&self.cores.generator);
+                    crowd.linger(&done);
+                });
+            }
+            let counted = system_calls::count(&extent, || run(&spec, stop, None));
+            done.store(true, Ordering::Relaxed);
+            counted
+        });
+        drop(crowd);
+        server.stop();
+        self.clear_uploads();
+        let (load, calls) = (load?, calls?);
+        ensure!(load.requests > 0, "no request was answered");
+        Ok(Some(CallRow::new(target.name(), heading(cell), load.requests, calls)))
+    }
+
     /// The crowd of a load, if it has one.
     fn gather(&self, cell: Cell, server: SocketAddr, stop: &AtomicBool) -> Option<Gathered> {
         let crowd = cell.manner.crowd;
@@ -298,16 +338,16 @@ impl LocalExecutor {
     }
 
     /// Why a trial needs no trying, if it does not.
-    fn obstacle(&self, trial: &Trial) -> Option<Ending> {
-        let name = trial.target.name();
-        if let Some(reason) = unavailable(&trial.target) {
+    fn obstacle(&self, target: &Target, cell: &Cell) -> Option<Ending> {
+        let name = target.name();
+        if let Some(reason) = unavailable(target) {
             return Some(Ending::Unsupported(reason));
         }
         if let Some((_, why)) = self.broken.iter().find(|(broken, _)| broken == name) {
             return Some(Ending::NotStarted(why.clone()));
         }
         let (_, lacks) = self.lacks.iter().find(|(lacking, _)| lacking == name)?;
-        let load = Wanted::by(&trial.cell);
+        let load = Wanted::by(cell);
         let (_, reason) = lacks.iter().find(|(lacking, _)| *lacking == load)?;
         Some(Ending::Unsupported(reason.clone()))
     }
@@ -322,7 +362,7 @@ impl Executor for LocalExecutor {
         let started_at = Timestamp::now();
         let version = self.version(&trial.target);
         let without = |ending| Measurement::none(started_at, version, ending);
-        if let Some(ending) = self.obstacle(trial) {
+        if let Some(ending) = self.obstacle(&trial.target, &trial.cell) {
             return without(ending);
         }
         let measured = self.measure(trial, stop);

@@ -149,6 +149,12 @@ impl Outcome {
         matches!(self, Self::GeneratorLate | Self::Disturbed)
     }
 
+    /// Whether the trial may be set aside where enough others are left: it was spoiled by something
+    /// that is not the server's doing.
+    pub fn is_set_aside(self) -> bool {
+        self.is_void() || self == Self::GeneratorBound
+    }
+
     /// Whether something went wrong that the exit code must tell.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Errors | Self::Died | Self::NotStarted)

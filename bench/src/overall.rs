@@ -22,12 +22,12 @@ pub fn paragraph(sections: &[Section]) -> Option<String> {
             continue;
         };
         let Some(ratio) = finding.lead(one, other) else { continue };
-        let told = || format!("{} ({})", section.name, values(finding, one, other));
+        let told = |winner, loser| format!("{} ({})", section.name, values(finding, winner, loser));
         let floor = finding.noise_floor;
         if is_clear(&ratio, floor) {
-            events.push(told());
+            events.push(told(one, other));
         } else if is_clearly_less(&ratio, floor) {
-            threads.push(told());
+            threads.push(told(other, one));
         } else {
             level.push(section.name.as_str());
         }
@@ -74,13 +74,13 @@ pub fn without_claim(sections: &[Section]) -> Vec<String> {
 }
 
 /// What each of the two has.
-fn values(finding: &Finding, events: &Score, threads: &Score) -> String {
-    let ratio = finding.lead(events, threads).map(with_interval).unwrap_or_default();
+fn values(finding: &Finding, winner: &Score, loser: &Score) -> String {
+    let ratio = finding.lead(winner, loser).map(with_interval).unwrap_or_default();
     format!(
-        "{} {} against {}, {ratio} times",
+        "{} {} against {}, {ratio} times as good",
         finding.quantity,
-        finding.written(events),
-        finding.written(threads)
+        finding.written(winner),
+        finding.written(loser)
     )
 }
 

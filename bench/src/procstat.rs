@@ -179,7 +179,7 @@ impl Watched {
 }
 
 impl Extent {
-    fn processes(&self) -> Vec<Process> {
+    pub(crate) fn processes(&self) -> Vec<Process> {
         match self {
             Self::Process(pid) => {
                 let process = i32::try_from(*pid).ok().and_then(|pid| Process::new(pid).ok());

@@ -22,6 +22,7 @@ use crate::schedule::Trial;
 use crate::size::ByteSize;
 use crate::spelling;
 use crate::sweep::{Cell, Crowd, Manner};
+use crate::system_calls::{self, CallRow};
 use crate::target::TargetKind;
 
 /// A row of `trials.csv`. Columns are explained in `results/SCHEMA.md`; a value that was not
@@ -254,6 +255,8 @@ pub struct Records {
     pub latencies: Vec<LatencyRow>,
     /// One for each second of a trial's window.
     pub seconds: Vec<SecondRow>,
+    /// One for each server and load whose system calls were counted.
+    pub calls: Vec<CallRow>,
 }
 
 impl Records {
@@ -284,6 +287,7 @@ impl Records {
         self.trials.extend(others.trials);
         self.latencies.extend(others.latencies);
         self.seconds.extend(others.seconds);
+        self.calls.extend(others.calls);
     }
 
     /// Reads the rows of a results folder.
@@ -296,6 +300,7 @@ impl Records {
             trials: read(&folder.join(trials))?,
             latencies: read(&folder.join(latencies))?,
             seconds: read(&folder.join(seconds))?,
+            calls: system_calls::read(folder)?,
         })
     }
 }
@@ -568,9 +573,10 @@ mod tests {
     fn every_column_and_outcome_is_explained() {
         let schema = include_str!("../../results/SCHEMA.md");
         let parts: Vec<_> = schema.split("\n## ").collect();
-        for (file, columns) in
-            FILES.into_iter().zip([TRIAL_COLUMNS, &LATENCY_COLUMNS, &SECOND_COLUMNS])
-        {
+        let files = FILES.into_iter().chain([system_calls::FILE]);
+        let columns =
+            [TRIAL_COLUMNS, &LATENCY_COLUMNS, &SECOND_COLUMNS, &system_calls::CALL_COLUMNS];
+        for (file, columns) in files.zip(columns) {
             let part = parts.iter().find(|part| part.starts_with(file)).expect(file);
             let explained: Vec<_> = part
                 .lines()

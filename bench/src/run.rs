@@ -51,7 +51,7 @@ impl Known {
         let row = self.records.trials.iter().find(is_it)?;
         let latencies = self.records.latencies.iter().filter(|one| one.trial == row.trial);
         let latencies = latencies.cloned().collect();
-        Some(Records { trials: vec![row.clone()], latencies, seconds: Vec::new() })
+        Some(Records { trials: vec![row.clone()], latencies, ..Records::default() })
     }
 
     /// The number of the last trial that left a row, 0 without one.

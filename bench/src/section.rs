@@ -115,7 +115,14 @@ fn spends(line: &Line) -> Option<String> {
             count => format!("{} context switches", units::three_digits(count)),
         });
     }
-    let mut text = format!("{} spends {} on a request", line.target, parts.join(" and "));
+    if let Some(calls) = line.calls_per_request {
+        parts.push(format!("{} system calls", units::three_digits(calls)));
+    }
+    let told = match &parts[..] {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        few => few.join(""),
+    };
+    let mut text = format!("{} spends {told} on a request", line.target);
     if let (Some(threads), Some(memory)) = (line.threads, line.memory_bytes) {
         let plural = if threads.median == 1.0 { "" } else { "s" };
         text += &format!(

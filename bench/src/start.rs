@@ -17,6 +17,7 @@ use crate::peer::{Installed, Peer, Placement};
 use crate::plan::Plan;
 use crate::procstat::Extent;
 use crate::server_process::{Launch, ServerProcess};
+use crate::sweep::Cell;
 use crate::target::Target;
 
 /// Starts servers.
@@ -43,6 +44,14 @@ pub(crate) struct Demand {
     pub(crate) connections: usize,
     /// Requests for heavy work.
     pub(crate) work: bool,
+}
+
+impl Demand {
+    /// What a load asks for.
+    pub(crate) fn of(cell: &Cell) -> Self {
+        let work = cell.manner.heavy.total_percent() > 0;
+        Self { connections: cell.all_connections(), work }
+    }
 }
 
 /// A server that a load can be put on.

@@ -7,6 +7,7 @@ use crate::outcome::Outcome;
 use crate::record::{Distribution, Records, TrialRow};
 use crate::stats::{Estimate, LEAST_ROUNDS};
 use crate::sweep::Cell;
+use crate::table::heading;
 use crate::target::TargetKind;
 use crate::variant::original;
 
@@ -61,6 +62,8 @@ pub struct Line {
     pub cpu_us_per_request: Option<Estimate>,
     /// The server's context switches per request.
     pub switches_per_request: Option<Estimate>,
+    /// System calls per request, where they were counted.
+    pub calls_per_request: Option<f64>,
     /// The server's memory.
     pub memory_bytes: Option<Estimate>,
     /// The same, round by round.
@@ -107,7 +110,11 @@ impl Summary {
         let heavy = latencies_by_trial(records, Distribution::Heavy);
         let service = latencies_by_trial(records, Distribution::Service);
         let lines = groups.into_iter().map(|(cell, target, rows)| {
-            Line::of(target, cell, &rows, [&latencies, &heavy, &service])
+            let mut line = Line::of(target, cell, &rows, [&latencies, &heavy, &service]);
+            let load = heading(cell);
+            let calls = records.calls.iter().find(|row| row.target == target && row.load == load);
+            line.calls_per_request = calls.map(|row| row.calls_per_request);
+            line
         });
         let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
         Self { lines, twins, capacities: Capacity::of(records) }
@@ -171,8 +178,12 @@ impl Summary {
 
 impl Line {
     fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: [&Latencies; 3]) -> Self {
-        let measured: Vec<_> =
-            rows.iter().copied().filter(|row| row.outcome.is_measured()).collect();
+        let is_ok = |row: &&TrialRow| row.outcome == Outcome::Ok;
+        // Where the generator was the limit a server may have been faster, so without these rounds
+        // its values err to the low side; with them they would say nothing.
+        let is_sound = are_sound(rows.iter().map(|row| (row.outcome, 1)));
+        let counts = |row: &&TrialRow| row.outcome.is_measured() && (is_ok(row) || !is_sound);
+        let measured: Vec<_> = rows.iter().copied().filter(counts).collect();
         let estimate = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
             Estimate::of(&measured.iter().filter_map(|row| value(row)).collect::<Vec<_>>())
         };
@@ -219,6 +230,7 @@ impl Line {
             heavy_rounds,
             cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
             switches_per_request: estimate(&TrialRow::switches_per_request),
+            calls_per_request: None,
             memory_bytes: estimate(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
             memory_rounds: by_round(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
             threads: estimate(&|row| row.server_threads.map(|threads| threads as f64)),
@@ -289,10 +301,7 @@ impl Line {
     /// Whether all trials went as planned but those that something else than the server spoiled, and
     /// enough are left to tell an interval, where there were as many.
     pub fn is_sound(&self) -> bool {
-        let void = self.outcomes.iter().filter(|(outcome, _)| outcome.is_void());
-        let void: usize = void.map(|(_, count)| count).sum();
-        let (ok, trials) = (self.count(Outcome::Ok), self.trials());
-        ok + void == trials && ok >= LEAST_ROUNDS.min(trials)
+        are_sound(self.outcomes.iter().map(|(outcome, count)| (*outcome, *count)))
     }
 
     /// All trials.
@@ -304,6 +313,21 @@ impl Line {
     pub fn spectrum(&self) -> impl Iterator<Item = (f64, Estimate)> {
         self.latency_us.iter().map(|(key, estimate)| (f64::from(*key) / 1e4, *estimate))
     }
+}
+
+/// Whether trials with these outcomes, each so many times, went as planned but for those that may be
+/// set aside, and enough are left.
+fn are_sound(outcomes: impl Iterator<Item = (Outcome, usize)>) -> bool {
+    let (mut ok, mut trials, mut others) = (0, 0, 0);
+    for (outcome, count) in outcomes {
+        trials += count;
+        if outcome == Outcome::Ok {
+            ok += count;
+        } else if !outcome.is_set_aside() {
+            others += count;
+        }
+    }
+    others == 0 && ok >= LEAST_ROUNDS.min(trials)
 }
 
 type Latencies = BTreeMap<u32, Vec<(u32, f64)>>;

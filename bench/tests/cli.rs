@@ -639,6 +639,13 @@ fn wrong_flags_are_refused_with_what_would_be_right() {
 }
 
 #[test]
+fn calls_are_not_counted_without_perf() {
+    let output = bench(&["calls", "nowhere"]).env("PATH", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot start perf: install it"), "{output:?}");
+}
+
+#[test]
 fn folders_that_do_not_fit_are_refused() {
     let scratch = Scratch::new();
     scratch.file("precious.txt", "mine");

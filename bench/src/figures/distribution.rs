@@ -37,7 +37,7 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         .collect();
     let most = *slice::xs(&series).last()?;
     let quantity = Quantity {
-        name: "the 99th percentile, as a multiple of the median,",
+        name: "the 99th percentile by the median",
         best: Best::Lowest,
         rounds: &spread,
         write: &units::three_digits,

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use loadgen::load::Direction;
+
 use crate::comparison::{least_spoiled, may_be_compared, with_interval};
 use crate::figures::Best;
 use crate::finding::Finding;
@@ -65,6 +67,9 @@ pub(super) fn answer_by_size(part: &Summary) -> Option<String> {
     if smallest.size < large.cell.size {
         let small = requests(&part.part(|cell| *cell == smallest))?;
         text += &format!(" {}", small.sentence());
+    }
+    if large.cell.direction == Direction::Upload {
+        text += " An upload is answered once it stands under its name, whole; nothing is forced to disk before.";
     }
     Some(text)
 }
