@@ -286,7 +286,7 @@ impl LocalExecutor {
     /// a server down. `None` if the server cannot bear the load.
     ///
     /// # Errors
-    /// As [`system_calls::count`], or the server cannot be started.
+    /// `perf` cannot count, the server has too many threads, or it cannot be started.
     pub fn count_calls(
         &mut self,
         target: &Target,

@@ -10,7 +10,7 @@ const EVENTS: &str = "selector";
 const THREADS: &str = "threaded";
 
 /// What the experiments say together; `None` for a run of fewer than two, or without both of
-/// [`EVENTS`] and [`THREADS`].
+/// `selector` and `threaded`.
 pub fn paragraph(sections: &[Section]) -> Option<String> {
     if sections.len() < 2 {
         return None;
