@@ -69,6 +69,8 @@ fn a_chat_member_who_never_reads_is_dropped_and_nobody_else() {
         let server = Server::start(kind, "--service chat");
         let (mut sender, mut reader, mut sleeper) =
             (server.connect(), server.connect(), server.connect());
+        // Who has connected is a member only once the server has got to it, and nothing tells when.
+        std::thread::sleep(std::time::Duration::from_secs(1));
         for (peer, name) in [(&mut sleeper, "sleeper"), (&mut reader, "reader")] {
             peer.send(format!("{name}\r\n").as_bytes());
         }
