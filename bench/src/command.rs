@@ -1,12 +1,14 @@
 //! The command line: `bench run`, `list`, `plot`, `report`, `calls`, `diff`.
 
+mod calls;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -39,13 +41,9 @@ use crate::resume;
 use crate::run::{Known, RunEnd, run};
 use crate::run_folder::RunFolder;
 use crate::schedule::{cells, check, expected, searches};
-use crate::section::sections;
 use crate::size::ByteSize;
 use crate::spelling;
-use crate::summary::Summary;
 use crate::survey::TargetInfo;
-use crate::system_calls;
-use crate::table::heading;
 
 /// What to do without a plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
@@ -306,7 +304,7 @@ impl Cli {
             Some(Action::List) => list(),
             Some(Action::Plot { folder }) => replot(&folder),
             Some(Action::Report(arguments)) => rereport(arguments),
-            Some(Action::Calls { folder }) => count_calls(&folder),
+            Some(Action::Calls { folder }) => calls::count(&folder),
             Some(Action::Diff(arguments)) => diff(&arguments),
             Some(Action::FalseAlarms { folders }) => false_alarms(&folders),
             Some(Action::Files { folder, sizes, mix }) => write_files(&folder, &sizes, mix),
@@ -578,47 +576,6 @@ fn conclusion(published: &Published, folder: &RunFolder, end: RunEnd) -> String 
         folder.report().display()
     );
     text
-}
-
-/// Counts system calls under the load that each experiment is judged by.
-fn count_calls(path: &Path) -> anyhow::Result<ExitCode> {
-    system_calls::check_perf()?;
-    let folder = RunFolder::open(path)?;
-    let contents = folder.read()?;
-    let (plan, summary) = (contents.plan, Summary::of(&contents.records));
-    let mut loads = Vec::new();
-    for load in sections(&plan, &summary).iter().filter_map(|section| section.telling) {
-        if !loads.contains(&load) {
-            loads.push(load);
-        }
-    }
-    let stop = stop_on_signals()?;
-    let mut executor = LocalExecutor::new(&plan, Cores::apart(plan.generator_threads))?;
-    executor.survey(&folder, &stop)?;
-    let mut rows = Vec::new();
-    for load in loads {
-        let meets = |name: &str| summary.under(load).any(|line| line.target == name);
-        for target in plan.targets().iter().filter(|target| meets(target.name())) {
-            if stop.load(Ordering::SeqCst) {
-                say("Interrupted: nothing was written.\n");
-                return Ok(ExitCode::from(INTERRUPTED));
-            }
-            let what = format!("{}, {}", target.name(), heading(load));
-            match executor.count_calls(target, load, &stop) {
-                Ok(Some(row)) => {
-                    say(&format!("{what}: {} per request\n", row.calls_per_request));
-                    rows.push(row);
-                }
-                Ok(None) => {}
-                Err(error) => say(&format!("{what}: not counted, {error:#}\n")),
-            }
-        }
-    }
-    system_calls::write(folder.path(), &rows)?;
-    publish(&folder)?;
-    let path = folder.path().display();
-    say(&format!("\nreport  {path}/report.html\nrecords {path}/{}\n", system_calls::FILE));
-    Ok(if rows.is_empty() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {

@@ -1,0 +1,56 @@
+//! `bench calls`: system calls per request, counted into a results folder.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use super::{FAILED, INTERRUPTED, say, stop_on_signals};
+use crate::cores::Cores;
+use crate::local::LocalExecutor;
+use crate::publish::publish;
+use crate::run_folder::RunFolder;
+use crate::section::sections;
+use crate::summary::Summary;
+use crate::system_calls;
+use crate::table::heading;
+
+/// Counts system calls under the load that each experiment is judged by.
+pub(super) fn count(path: &Path) -> anyhow::Result<ExitCode> {
+    system_calls::check_perf()?;
+    let folder = RunFolder::open(path)?;
+    let contents = folder.read()?;
+    let (plan, summary) = (contents.plan, Summary::of(&contents.records));
+    let mut loads = Vec::new();
+    for load in sections(&plan, &summary).iter().filter_map(|section| section.telling) {
+        if !loads.contains(&load) {
+            loads.push(load);
+        }
+    }
+    let stop = stop_on_signals()?;
+    let mut executor = LocalExecutor::new(&plan, Cores::apart(plan.generator_threads))?;
+    executor.survey(&folder, &stop)?;
+    let mut rows = Vec::new();
+    for load in loads {
+        let meets = |name: &str| summary.under(load).any(|line| line.target == name);
+        for target in plan.targets().iter().filter(|target| meets(target.name())) {
+            if stop.load(Ordering::SeqCst) {
+                say("Interrupted: nothing was written.\n");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            let what = format!("{}, {}", target.name(), heading(load));
+            match executor.count_calls(target, load, &stop) {
+                Ok(Some(row)) => {
+                    say(&format!("{what}: {} per request\n", row.calls_per_request));
+                    rows.push(row);
+                }
+                Ok(None) => {}
+                Err(error) => say(&format!("{what}: not counted, {error:#}\n")),
+            }
+        }
+    }
+    system_calls::write(folder.path(), &rows)?;
+    publish(&folder)?;
+    let path = folder.path().display();
+    say(&format!("\nreport  {path}/report.html\nrecords {path}/{}\n", system_calls::FILE));
+    Ok(if rows.is_empty() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
