@@ -1,5 +1,8 @@
 //! The ways that a file's bytes take to a socket.
 
+use std::fmt;
+use std::str::FromStr;
+
 use clap::ValueEnum;
 
 /// A file of up to this size is sent from memory unless told otherwise. Here the ways cross: a
@@ -53,6 +56,28 @@ impl SendPath {
     }
 }
 
+impl fmt::Display for SendPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for SendPath {
+    type Err = UnknownSendPath;
+
+    fn from_str(name: &str) -> Result<Self, UnknownSendPath> {
+        Self::ALL
+            .into_iter()
+            .find(|path| path.name() == name)
+            .ok_or_else(|| UnknownSendPath(name.to_owned()))
+    }
+}
+
+/// Name of no send path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown send path '{0}': choose from {list}", list = SendPath::ALL.map(SendPath::name).join(", "))]
+pub struct UnknownSendPath(String);
+
 /// How many bytes of files went by each path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SentBytes {
@@ -77,5 +102,22 @@ impl SentBytes {
         ];
         let (most, path) = paths.into_iter().max_by_key(|(bytes, _)| *bytes)?;
         (most > 0).then_some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for path in SendPath::ALL {
+            assert_eq!(path.to_string().parse(), Ok(path));
+        }
+        let error = "fast".parse::<SendPath>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown send path 'fast': choose from auto, copy, memory, sendfile, splice"
+        );
     }
 }

@@ -10,7 +10,9 @@ mod threaded;
 mod tokio;
 mod uring;
 
+use std::fmt;
 use std::io;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -153,7 +155,47 @@ impl StrategyKind {
     }
 }
 
+impl fmt::Display for StrategyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for StrategyKind {
+    type Err = UnknownStrategy;
+
+    fn from_str(name: &str) -> Result<Self, UnknownStrategy> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| UnknownStrategy(name.to_owned()))
+    }
+}
+
+/// Name of no strategy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown strategy '{0}': choose from {list}", list = StrategyKind::ALL.map(StrategyKind::name).join(", "))]
+pub struct UnknownStrategy(String);
+
 /// Why this system cannot run a strategy: what is missing, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub(crate) String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written_and_as_the_flag_spells_them() {
+        for kind in StrategyKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+            assert_eq!(kind.to_possible_value().unwrap().get_name(), kind.name());
+        }
+        let error = "Selector".parse::<StrategyKind>().unwrap_err().to_string();
+        assert!(
+            error.starts_with("unknown strategy 'Selector': choose from iterative, "),
+            "{error}"
+        );
+    }
+}
