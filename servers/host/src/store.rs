@@ -206,7 +206,8 @@ impl Store {
     /// [`StoreError::NotFound`] where there is none of that id (any more), [`StoreError::Busy`]
     /// where it is open elsewhere, else as for [`create_upload`](Self::create_upload).
     pub fn open_partial(&self, id: PartialId) -> Result<(Upload, PartialInfo), StoreError> {
-        partial::open(self, id)
+        let (opened, info) = partial::open(self, id)?;
+        Ok((Upload::resume(self, opened), info))
     }
 
     /// The regular files that a peer can name, in all folders, sorted by name. Temporaries and

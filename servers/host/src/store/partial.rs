@@ -13,7 +13,6 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NO
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::upload::Upload;
 use super::walk::walk;
 use super::{Store, error, open_beneath, temporary};
 
@@ -64,8 +63,19 @@ pub(super) fn create(
     }
 }
 
+/// Content of a resumable upload, opened for appending and locked.
+pub(super) struct Opened {
+    pub(super) folder: Arc<OwnedFd>,
+    pub(super) file: OwnedFd,
+    /// Name of the content in the folder.
+    pub(super) name: String,
+    /// Name to publish under; `None` for a random one.
+    pub(super) target: Option<FileName>,
+    pub(super) partial: Partial,
+}
+
 /// Opens the content for appending, locked.
-pub(super) fn open(store: &Store, id: PartialId) -> Result<(Upload, PartialInfo), StoreError> {
+pub(super) fn open(store: &Store, id: PartialId) -> Result<(Opened, PartialInfo), StoreError> {
     let note = note_name(id);
     let (len, target) = read_note(store.root.as_fd(), &note)?;
     let (path, _) = target.as_ref().map_or(("", ""), FileName::split);
@@ -92,8 +102,7 @@ pub(super) fn open(store: &Store, id: PartialId) -> Result<(Upload, PartialInfo)
     rustix::fs::utimensat(&store.root, &note, &now, AtFlags::empty()).map_err(error::on_upload)?;
     let offset = u64::try_from(stat.st_size).unwrap_or(0);
     let partial = Partial { root: Arc::clone(&store.root), note };
-    let upload = Upload::resume(store, folder, file, name, target, partial);
-    Ok((upload, PartialInfo { len, offset }))
+    Ok((Opened { folder, file, name, target, partial }, PartialInfo { len, offset }))
 }
 
 /// Removes what has rested too long, beneath the whole root.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::copies::place_copy;
 use super::open_files::OpenFiles;
-use super::partial::Partial;
+use super::partial::{Opened, Partial};
 use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
 
 /// Space is reserved for so much of an upload at a time, as its bytes come: writing to reserved space
@@ -86,18 +86,12 @@ impl Upload {
     }
 
     /// A resumable upload to be continued.
-    pub(super) fn resume(
-        store: &Store,
-        folder: Arc<OwnedFd>,
-        file: OwnedFd,
-        temporary: String,
-        target: Option<FileName>,
-        partial: Partial,
-    ) -> Self {
+    pub(super) fn resume(store: &Store, opened: Opened) -> Self {
+        let Opened { folder, file, name, target, partial } = opened;
         Self {
             folder,
             file,
-            temporary: Some(temporary),
+            temporary: Some(name),
             target,
             options: store.options,
             open_files: Arc::clone(&store.open_files),
