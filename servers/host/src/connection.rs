@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use fileserver_proto::{Action, Buffer, Completion, IoBuffers, Now, Session};
+use fileserver_proto::{Action, Buffer, Completion, IoBuffers, LabAction, Now, Session};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::sockopt::set_socket_linger;
@@ -193,12 +193,13 @@ impl Connection {
             | Action::CommitUpload { .. }
             | Action::AbortUpload
             | Action::ListFiles
-            | Action::Log { .. }
             | Action::Work { .. } => true,
-            Action::Announce { .. } => site.console.is_shown(),
+            Action::Lab(action) => match action {
+                LabAction::ShowNotice { .. } => site.console.is_shown(),
+                LabAction::LogMessage { .. } => true,
+                LabAction::JoinRoom | LabAction::PostMessage { .. } => false,
+            },
             Action::Receive
-            | Action::Join
-            | Action::Post { .. }
             | Action::Send { .. }
             | Action::CloseDownload
             | Action::FinishSending

@@ -95,37 +95,10 @@ pub enum Action<'s> {
     ///
     /// Completed by [`Completion::Listed`].
     ListFiles,
-    /// Tell the operator, on the server's console, what a lab service has to show. The message it
-    /// is about is the first `len` bytes of `io.input`, which stay.
+    /// Perform an operation that only the lab services need.
     ///
-    /// Completed by [`Completion::Announced`].
-    Announce {
-        /// What happened.
-        notice: Notice,
-        /// Length of the message in bytes; 0 where the notice is about none.
-        len: usize,
-    },
-    /// Store a line about the message, which is the first `len` bytes of `io.input` and stays, in
-    /// a new numbered file; [`service::write_log_line`](crate::service::write_log_line) words it.
-    ///
-    /// Completed by [`Completion::Logged`].
-    Log {
-        /// Length of the message in bytes.
-        len: usize,
-    },
-    /// Become a member of the server's room: what other members post is handed to
-    /// [`Session::handle_mail`](crate::Session::handle_mail) from now on. Never fails or waits.
-    ///
-    /// Completed by [`Completion::Joined`].
-    Join,
-    /// Post the first `len` bytes of `io.input`, which stay, to every other member of the room.
-    /// Never fails or waits: a member whose mailbox is full is dropped.
-    ///
-    /// Completed by [`Completion::Posted`].
-    Post {
-        /// Length of the message in bytes; at least 1.
-        len: usize,
-    },
+    /// Completed by [`Completion::Lab`].
+    Lab(LabAction),
     /// Work, or block, for a while: the heavy request of the experiments.
     ///
     /// Completed by [`Completion::Worked`].
@@ -176,18 +149,61 @@ pub enum Completion {
     Aborted,
     /// The files, in the order of their names.
     Listed(Result<Vec<Entry>, StoreError>),
-    /// The operator was told, or does not want to be.
-    Announced,
-    /// The line is stored, or why not.
+    /// An operation of a lab service is done.
+    Lab(LabCompletion),
+    /// The work is done.
+    Worked,
+    /// The sending side is shut.
+    SendingFinished,
+}
+
+/// One operation of a lab service. A message it names is the first `len` bytes of `io.input`, which
+/// stay there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabAction {
+    /// Show the operator a notice on the server's console.
+    ///
+    /// Completed by [`LabCompletion::NoticeShown`].
+    ShowNotice {
+        /// The event.
+        notice: Notice,
+        /// Length of the message in bytes; 0 for a notice without one.
+        len: usize,
+    },
+    /// Store a line about the message in a new numbered file;
+    /// [`service::write_log_line`](crate::service::write_log_line) writes its text.
+    ///
+    /// Completed by [`LabCompletion::Logged`].
+    LogMessage {
+        /// Length of the message in bytes.
+        len: usize,
+    },
+    /// Become a member of the server's room. From now on, other members' messages are handed to
+    /// [`Session::handle_mail`](crate::Session::handle_mail). Never fails or waits.
+    ///
+    /// Completed by [`LabCompletion::Joined`].
+    JoinRoom,
+    /// Post the message to every other member of the room. Never fails or waits: a member whose
+    /// mailbox is full is dropped.
+    ///
+    /// Completed by [`LabCompletion::Posted`].
+    PostMessage {
+        /// Length of the message in bytes; at least 1.
+        len: usize,
+    },
+}
+
+/// Result of a [`LabAction`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabCompletion {
+    /// The notice is shown, or the console is off.
+    NoticeShown,
+    /// The line is stored, or the reason why not.
     Logged(Result<(), StoreError>),
     /// The connection has a mailbox.
     Joined,
     /// The message is in every other member's mailbox.
     Posted,
-    /// The work is done.
-    Worked,
-    /// The sending side is shut.
-    SendingFinished,
 }
 
 /// What a heavy request does, and for how long.

@@ -18,8 +18,8 @@ mod settings;
 pub mod wire;
 
 pub use action::{
-    Action, Completion, Digest, Entry, FileInfo, Modified, PartialId, PartialInfo, StoreError,
-    Stored, Work,
+    Action, Completion, Digest, Entry, FileInfo, LabAction, LabCompletion, Modified, PartialId,
+    PartialInfo, StoreError, Stored, Work,
 };
 pub use buffer::{Buffer, IoBuffers};
 pub use description::FileDescription;

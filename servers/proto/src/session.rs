@@ -12,6 +12,7 @@ use crate::wire::body::{Body, Part};
 use crate::{
     Action, Completion, Digest, FileName, IoBuffers, Notice, Now, Service, Settings, Wire, Work,
 };
+use service::LabState;
 use upload::{misfit, stored_names};
 
 /// How many bytes of a refused upload, and of a lingering close, are skipped at most.
@@ -38,8 +39,8 @@ const SKIPPED_BYTES: u64 = 1 << 20;
 /// - [`handle_timeout`](Self::handle_timeout) and [`begin_drain`](Self::begin_drain) may withdraw
 ///   the outstanding action: ask anew after either. What came of a withdrawn action isn't told.
 ///   Only actions that wait for the peer are ever withdrawn.
-/// - A member of the room, which it is after [`Action::Join`], is handed what others post
-///   ([`handle_mail`](Self::handle_mail)) while it [`takes_mail`](Self::takes_mail).
+/// - After [`LabAction::JoinRoom`](crate::LabAction::JoinRoom), other members' messages are handed
+///   to [`handle_mail`](Self::handle_mail) while the session [`takes_mail`](Self::takes_mail).
 #[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
@@ -84,12 +85,12 @@ pub struct Session {
 /// | `Committing` | CommitUpload | `Replying`; in a form the body |
 /// | `Aborting` | AbortUpload | a refusal, `Closing`, or `Replying` how far a resumable upload got |
 /// | `Discarding` | Receive | when the refused body is skipped: `Replying` |
-/// | `Replying` | Send | `Awaiting`, or the end; `Announcing` that a message was sent back |
-/// | `Announcing` | Announce | of a connection `Awaiting` or `FinishingSending`; of a message `Replying`; that it was sent back as after `Replying` |
-/// | `Logging` | Log | `Replying` |
-/// | `Joining` | Join | `Announcing` of the connection |
-/// | `Posting` | Post | `Replying`, or as after it |
-/// | `Delivering` | Send | `Awaiting` |
+/// | `Replying` | Send | `Awaiting`, or the end; `Lab(ShowingNotice)` that a message was sent back |
+/// | `Lab(ShowingNotice)` | ShowNotice | of a connection `Awaiting` or `FinishingSending`; of a message `Replying`; that it was sent back as after `Replying` |
+/// | `Lab(Logging)` | LogMessage | `Replying` |
+/// | `Lab(Joining)` | JoinRoom | `Lab(ShowingNotice)` of the connection |
+/// | `Lab(Posting)` | PostMessage | `Replying`, or as after it |
+/// | `Lab(Delivering)` | Send | `Awaiting` |
 /// | `Working` | Work | `Replying` |
 /// | `FinishingSending` | FinishSending | `Lingering` |
 /// | `Lingering` | Receive | `Closing` |
@@ -99,7 +100,7 @@ pub struct Session {
 /// faulty or was but a piece, else `ReceivingBody`; in a form `Creating` where a file begins and
 /// `Committing` where it ends, `Replying` after the end. *A refusal*: `Discarding` where a known, small rest of the body
 /// is to come, else `Replying`. A message to a lab service is gathered as a body is; then it is
-/// `Announcing`, `Logging` or `Posting` where the service does that, else `Replying`. *The end*: `FinishingSending`, or `Closing` where the peer has
+/// `Lab(ShowingNotice)`, `Lab(Logging)` or `Lab(Posting)` where the service does that, else `Replying`. *The end*: `FinishingSending`, or `Closing` where the peer has
 /// ended its stream or has promised to send nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -138,13 +139,8 @@ enum State {
         refusal: Refusal,
     },
     Replying,
-    Announcing {
-        notice: Notice,
-    },
-    Logging,
-    Joining,
-    Posting,
-    Delivering,
+    /// At something that only lab services do.
+    Lab(LabState),
     Working {
         work: Work,
     },
@@ -214,11 +210,8 @@ impl Session {
             State::Writing { len } => Action::WriteUpload { len },
             State::Committing => Action::CommitUpload { digest: self.digest.as_deref() },
             State::Aborting { .. } => Action::AbortUpload,
-            State::Inviting | State::Replying | State::Delivering => Action::Send { more: false },
-            State::Announcing { notice } => Action::Announce { notice, len: self.held() },
-            State::Logging => Action::Log { len: self.held() },
-            State::Joining => Action::Join,
-            State::Posting => Action::Post { len: self.held() },
+            State::Inviting | State::Replying => Action::Send { more: false },
+            State::Lab(state) => self.lab_action(state),
             State::Working { work } => Action::Work { work },
             State::FinishingSending => Action::FinishSending,
             State::Closing => Action::Close,
@@ -358,18 +351,19 @@ impl Session {
             | (State::Listing, Completion::Listed(Err(error))) => {
                 self.refuse(io, Refusal::Store(error), now);
             }
-            (State::Inviting | State::Replying | State::Delivering, Completion::Sent)
-                if !io.output.is_empty() =>
-            {
-                self.wait(self.settings.timeouts.stall, now);
-            }
+            (
+                State::Inviting | State::Replying | State::Lab(LabState::Delivering),
+                Completion::Sent,
+            ) if !io.output.is_empty() => self.wait(self.settings.timeouts.stall, now),
             (State::Inviting, Completion::Sent) => self.read_body(io, now),
             (State::Replying, Completion::Sent) => self.replied(io, now),
             (State::FinishingSending, Completion::SendingFinished) => {
                 self.state = State::Lingering { budget: SKIPPED_BYTES };
                 self.wait(self.settings.timeouts.linger, now);
             }
-            (state, done) => self.handle_service_completion(io, state, done, now),
+            (State::Working { .. }, Completion::Worked) => self.reply(io, &Reply::Worked, now),
+            (State::Lab(state), done) => self.handle_lab_completion(io, state, done, now),
+            (state, done) => panic!("{done:?} is no completion of {state:?}"),
         }
     }
 
@@ -416,7 +410,7 @@ impl Session {
             State::Awaiting { begun: false }
             | State::Sending { .. }
             | State::Replying
-            | State::Delivering
+            | State::Lab(LabState::Delivering)
             | State::Lingering { .. } => self.close(),
             // These wait for the store and have no deadline.
             State::Opening
@@ -428,10 +422,7 @@ impl Session {
             | State::Writing { .. }
             | State::Committing
             | State::Aborting { .. }
-            | State::Announcing { .. }
-            | State::Logging
-            | State::Joining
-            | State::Posting
+            | State::Lab(_)
             | State::Working { .. }
             | State::FinishingSending
             | State::Closing => {}
@@ -631,7 +622,7 @@ impl Session {
         if self.settings.service == Service::Hello
             && let Sink::Message { .. } = self.sink
         {
-            return self.proceed(State::Announcing { notice: Notice::SentBack });
+            return self.proceed(State::Lab(LabState::ShowingNotice(Notice::SentBack)));
         }
         self.finish_request(io, now);
     }

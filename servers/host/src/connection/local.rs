@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::task::Waker;
 
-use fileserver_proto::{Action, Completion, IoBuffers, StoreError};
+use fileserver_proto::{Action, Completion, IoBuffers, LabAction, LabCompletion, StoreError};
 
 use super::work;
 use crate::room::Membership;
@@ -106,25 +106,8 @@ impl Local {
                 Completion::Aborted
             }
             Action::ListFiles => Completion::Listed(site.store.list()),
-            Action::Announce { notice, len } => {
-                if site.console.is_shown() {
-                    site.console.show(notice, peer(socket), &io.input.filled()[..len]);
-                }
-                Completion::Announced
-            }
-            Action::Log { len } => {
-                let message = &io.input.filled()[..len];
-                Completion::Logged(site.store.log(now(), peer(socket), message))
-            }
-            Action::Join => {
-                self.membership = Some(Box::new(site.room.join(waker())));
-                Completion::Joined
-            }
-            Action::Post { len } => {
-                if let Some(membership) = &self.membership {
-                    membership.post(&io.input.filled()[..len]);
-                }
-                Completion::Posted
+            Action::Lab(action) => {
+                Completion::Lab(self.perform_lab(action, site, io, socket, waker))
             }
             Action::Work { work } => {
                 work::perform(work);
@@ -132,6 +115,39 @@ impl Local {
             }
         };
         Performed::Done(done, moved)
+    }
+
+    /// Performs a lab service's action.
+    fn perform_lab(
+        &mut self,
+        action: LabAction,
+        site: &Site,
+        io: &IoBuffers,
+        socket: BorrowedFd<'_>,
+        waker: impl FnOnce() -> Waker,
+    ) -> LabCompletion {
+        match action {
+            LabAction::ShowNotice { notice, len } => {
+                if site.console.is_shown() {
+                    site.console.show(notice, peer(socket), &io.input.filled()[..len]);
+                }
+                LabCompletion::NoticeShown
+            }
+            LabAction::LogMessage { len } => {
+                let message = &io.input.filled()[..len];
+                LabCompletion::Logged(site.store.log(now(), peer(socket), message))
+            }
+            LabAction::JoinRoom => {
+                self.membership = Some(Box::new(site.room.join(waker())));
+                LabCompletion::Joined
+            }
+            LabAction::PostMessage { len } => {
+                if let Some(membership) = &self.membership {
+                    membership.post(&io.input.filled()[..len]);
+                }
+                LabCompletion::Posted
+            }
+        }
     }
 }
 

@@ -6,13 +6,30 @@ use super::{SKIPPED_BYTES, Session, State};
 use crate::exchange::{Persist, Refusal, Reply, Sink};
 use crate::service::MESSAGE_BYTES;
 use crate::wire::body::Part;
-use crate::{Completion, IoBuffers, Notice, Now, Service, Wire};
+use crate::{Action, Completion, IoBuffers, LabAction, LabCompletion, Notice, Now, Service, Wire};
+
+/// States that only lab services reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LabState {
+    /// The operator is shown a notice.
+    ShowingNotice(Notice),
+    /// A line about the message is stored.
+    Logging,
+    /// The connection becomes a member of the room.
+    Joining,
+    /// The message goes to the other members.
+    Posting,
+    /// Another member's message is sent to the peer.
+    Delivering,
+}
 
 /// Where a session of that service begins.
 pub(super) fn first_state(service: &Service) -> State {
     match service {
-        Service::Hello | Service::GreetClose => State::Announcing { notice: Notice::Connected },
-        Service::Chat => State::Joining,
+        Service::Hello | Service::GreetClose => {
+            State::Lab(LabState::ShowingNotice(Notice::Connected))
+        }
+        Service::Chat => State::Lab(LabState::Joining),
         Service::Files
         | Service::Echo
         | Service::Message
@@ -27,7 +44,7 @@ impl Session {
     /// Whether [`handle_mail`](Self::handle_mail) may be called: the session waits for its peer, or
     /// is sending mail.
     pub fn takes_mail(&self) -> bool {
-        matches!(self.state, State::Awaiting { .. } | State::Delivering)
+        matches!(self.state, State::Awaiting { .. } | State::Lab(LabState::Delivering))
     }
 
     /// Takes another member's message, to be sent to the peer. May withdraw the outstanding
@@ -39,8 +56,8 @@ impl Session {
             return;
         }
         self.codec.reply(&mut io.output, &Reply::Mail(message), true, now);
-        if self.state != State::Delivering {
-            self.state = State::Delivering;
+        if self.state != State::Lab(LabState::Delivering) {
+            self.state = State::Lab(LabState::Delivering);
             self.wait(self.settings.timeouts.stall, now);
         }
     }
@@ -61,40 +78,62 @@ impl Session {
         self.wait(self.settings.timeouts.linger, now);
     }
 
-    /// What came of an action that only services ask for.
-    pub(super) fn handle_service_completion(
+    /// The action of a lab service's state.
+    pub(super) fn lab_action(&self, state: LabState) -> Action<'static> {
+        let len = self.held();
+        Action::Lab(match state {
+            LabState::ShowingNotice(notice) => LabAction::ShowNotice { notice, len },
+            LabState::Logging => LabAction::LogMessage { len },
+            LabState::Joining => LabAction::JoinRoom,
+            LabState::Posting => LabAction::PostMessage { len },
+            LabState::Delivering => return Action::Send { more: false },
+        })
+    }
+
+    /// Handles the completion of a lab service's action.
+    pub(super) fn handle_lab_completion(
         &mut self,
         io: &mut IoBuffers,
-        state: State,
+        state: LabState,
         done: Completion,
         now: Now,
     ) {
         match (state, done) {
-            (State::Announcing { notice: Notice::Connected }, Completion::Announced) => {
+            (
+                LabState::ShowingNotice(Notice::Connected),
+                Completion::Lab(LabCompletion::NoticeShown),
+            ) => {
                 if self.settings.service == Service::GreetClose {
                     self.proceed(State::FinishingSending);
                 } else {
                     self.await_request(io, now);
                 }
             }
-            (State::Announcing { notice: Notice::Received }, Completion::Announced)
-            | (State::Logging, Completion::Logged(Ok(()))) => self.answer(io, now),
-            (State::Announcing { notice: Notice::SentBack }, Completion::Announced) => {
+            (
+                LabState::ShowingNotice(Notice::Received),
+                Completion::Lab(LabCompletion::NoticeShown),
+            )
+            | (LabState::Logging, Completion::Lab(LabCompletion::Logged(Ok(())))) => {
+                self.answer(io, now);
+            }
+            (
+                LabState::ShowingNotice(Notice::SentBack),
+                Completion::Lab(LabCompletion::NoticeShown),
+            ) => {
                 self.drop_message(io);
                 self.finish_request(io, now);
             }
-            (State::Logging, Completion::Logged(Err(error))) => {
+            (LabState::Logging, Completion::Lab(LabCompletion::Logged(Err(error)))) => {
                 self.refuse(io, Refusal::Store(error), now);
             }
-            (State::Joining, Completion::Joined) => {
-                self.proceed(State::Announcing { notice: Notice::Connected });
+            (LabState::Joining, Completion::Lab(LabCompletion::Joined)) => {
+                self.proceed(State::Lab(LabState::ShowingNotice(Notice::Connected)));
             }
-            (State::Delivering, Completion::Sent) => self.await_request(io, now),
-            (State::Posting, Completion::Posted) => {
+            (LabState::Delivering, Completion::Sent) => self.await_request(io, now),
+            (LabState::Posting, Completion::Lab(LabCompletion::Posted)) => {
                 self.drop_message(io);
                 self.reply(io, &Reply::Posted, now);
             }
-            (State::Working { .. }, Completion::Worked) => self.reply(io, &Reply::Worked, now),
             (state, done) => panic!("{done:?} is no completion of {state:?}"),
         }
     }
@@ -172,10 +211,10 @@ impl Session {
         }
         match self.settings.service {
             Service::Message | Service::Ack => {
-                self.proceed(State::Announcing { notice: Notice::Received });
+                self.proceed(State::Lab(LabState::ShowingNotice(Notice::Received)));
             }
-            Service::DateLog => self.proceed(State::Logging),
-            Service::Chat if len > 0 => self.proceed(State::Posting),
+            Service::DateLog => self.proceed(State::Lab(LabState::Logging)),
+            Service::Chat if len > 0 => self.proceed(State::Lab(LabState::Posting)),
             Service::Chat => self.reply(io, &Reply::Posted, now),
             Service::Files
             | Service::Echo

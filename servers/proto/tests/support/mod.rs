@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::{
-    Action, Completion, IoBuffers, Notice, Now, Service, Session, Settings, StoreError, Wire,
-    WirePin, Work,
+    Action, Completion, IoBuffers, LabAction, LabCompletion, Notice, Now, Service, Session,
+    Settings, StoreError, Wire, WirePin, Work,
 };
 
 pub use store::{Faults, MemoryStore, Partial, digest_of};
@@ -310,33 +310,7 @@ impl Conversation {
                 Completion::Aborted
             }
             Action::ListFiles => Completion::Listed(self.store.list()),
-            Action::Announce { notice, len } => {
-                assert!(len == 0 || notice != Notice::Connected, "nobody has said anything yet");
-                let mut line = String::new();
-                let peer = "192.0.2.1:4711".parse().ok();
-                notice.write(&mut line, peer, &self.io.input.filled()[..len]).unwrap();
-                self.console.push(line);
-                Completion::Announced
-            }
-            Action::Log { len } => {
-                let message = String::from_utf8_lossy(&self.io.input.filled()[..len]);
-                self.logged.push(message.into_owned());
-                Completion::Logged(match self.log_fails {
-                    true => Err(StoreError::Full),
-                    false => Ok(()),
-                })
-            }
-            Action::Join => {
-                assert!(!self.joined, "a session joins once");
-                self.joined = true;
-                Completion::Joined
-            }
-            Action::Post { len } => {
-                assert!(self.joined && len > 0, "a member posts something");
-                let message = String::from_utf8_lossy(&self.io.input.filled()[..len]);
-                self.posted.push(message.into_owned());
-                Completion::Posted
-            }
+            Action::Lab(action) => Completion::Lab(self.perform_lab(action)),
             Action::Work { work } => {
                 self.worked.push(work);
                 Completion::Worked
@@ -358,6 +332,38 @@ impl Conversation {
         };
         self.session.handle_completion(&mut self.io, done, self.now);
         true
+    }
+
+    fn perform_lab(&mut self, action: LabAction) -> LabCompletion {
+        match action {
+            LabAction::ShowNotice { notice, len } => {
+                assert!(len == 0 || notice != Notice::Connected, "nobody has said anything yet");
+                let mut line = String::new();
+                let peer = "192.0.2.1:4711".parse().ok();
+                notice.write(&mut line, peer, &self.io.input.filled()[..len]).unwrap();
+                self.console.push(line);
+                LabCompletion::NoticeShown
+            }
+            LabAction::LogMessage { len } => {
+                let message = String::from_utf8_lossy(&self.io.input.filled()[..len]);
+                self.logged.push(message.into_owned());
+                LabCompletion::Logged(match self.log_fails {
+                    true => Err(StoreError::Full),
+                    false => Ok(()),
+                })
+            }
+            LabAction::JoinRoom => {
+                assert!(!self.joined, "a session joins once");
+                self.joined = true;
+                LabCompletion::Joined
+            }
+            LabAction::PostMessage { len } => {
+                assert!(self.joined && len > 0, "a member posts something");
+                let message = String::from_utf8_lossy(&self.io.input.filled()[..len]);
+                self.posted.push(message.into_owned());
+                LabCompletion::Posted
+            }
+        }
     }
 
     /// How many bytes the peer takes now.
