@@ -1,6 +1,8 @@
 //! One connection: its session, its socket and its files, and the performing of actions.
 
 mod local;
+mod parked;
+pub(crate) mod sending;
 mod work;
 
 use std::io::IoSliceMut;
@@ -10,22 +12,23 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use fileserver_proto::{Action, Buffer, Completion, IoBuffers, LabAction, Now, Session};
+use fileserver_proto::{Action, Completion, IoBuffers, LabAction, Now, Session};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, Shutdown};
 
-use crate::gate::Ticket;
-use crate::room::Found;
-use crate::send_path::COPY_BYTES;
-use crate::sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
-use crate::site::Site;
+use crate::lab::room::Found;
+use crate::server::limit::Ticket;
+use crate::server::send_path::COPY_BYTES;
+use crate::server::state::Site;
 use crate::store::Download;
+use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 
 use local::{Local, Performed};
 
 pub(crate) use local::SocketAction;
+pub(crate) use parked::Leftover;
 
 /// Room for received bytes: larger pieces mean fewer system calls for an upload.
 const INPUT_BYTES: usize = 128 << 10;
@@ -429,39 +432,6 @@ pub(crate) fn contained<T>(site: &Site, run: impl FnOnce() -> T) -> Option<T> {
         tracing::error!("a connection ended by a panic; the others go on");
     }
     result.ok()
-}
-
-/// What a parked connection keeps of its buffers: nothing, unless bytes wait in them.
-#[derive(Debug, Default)]
-pub(crate) struct Leftover {
-    input: Option<Box<[u8]>>,
-    output: Option<Box<[u8]>>,
-}
-
-impl Leftover {
-    /// Takes what is left in borrowed buffers, so that they can serve another connection.
-    pub(crate) fn take(io: &mut IoBuffers) -> Self {
-        fn rest(buffer: &mut Buffer) -> Option<Box<[u8]>> {
-            if buffer.is_empty() {
-                return None;
-            }
-            let rest = buffer.filled().into();
-            buffer.clear();
-            Some(rest)
-        }
-        Self { input: rest(&mut io.input), output: rest(&mut io.output) }
-    }
-
-    /// Puts it back into buffers, which must be empty.
-    pub(crate) fn restore(&mut self, io: &mut IoBuffers) {
-        debug_assert!(io.is_empty(), "another connection's bytes are in the buffers");
-        if let Some(bytes) = self.input.take() {
-            io.input.push(&bytes);
-        }
-        if let Some(bytes) = self.output.take() {
-            io.output.push(&bytes);
-        }
-    }
 }
 
 /// Whether the last byte of the range can be read without waiting for the disk; the system reads

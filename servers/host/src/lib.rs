@@ -1,31 +1,28 @@
 //! A file server in interchangeable concurrency architectures.
 //!
-//! What to say is decided by [`fileserver_proto::Session`]; this crate decides who waits for what,
-//! and on which thread: each [`Strategy`] is one answer.
+//! [`fileserver_proto::Session`] decides the replies; this crate decides which thread waits for
+//! which event. Each [`Strategy`] is one answer. A folder imports only those listed above it:
+//!
+//! - [`store`]: the served folder and its files
+//! - `lab`: console and chat room of the socket exercises
+//! - `server`: state shared by all connections, limits, listener, shutdown, report
+//! - `connection`: one session with its socket and files
+//! - [`strategy`]: the concurrency architectures
+//! - [`cli`]: flags, set-up and messages of the `server` program
 
-mod blocking;
-pub mod command;
+pub mod cli;
 mod connection;
-mod console;
-mod deadlines;
-mod endpoint;
-mod gate;
-mod reactor;
-mod report;
-mod room;
-mod send_path;
-mod sending;
-mod shutdown;
-mod site;
+mod lab;
+mod server;
 pub mod store;
 pub mod strategy;
-mod workers;
 
-pub use console::Console;
-pub use endpoint::{AcceptError, Endpoint};
-pub use gate::{Gate, Ticket};
-pub use report::{ReportError, ServeReport};
-pub use send_path::{SendPath, SentBytes, UnknownSendPath};
-pub use shutdown::Shutdown;
-pub use site::{Accept, Counters, EXHAUSTION_PAUSE, Site, SiteOptions};
+pub use cli as command;
+pub use lab::console::Console;
+pub use server::limit::{Gate, Ticket};
+pub use server::listener::{AcceptError, Endpoint};
+pub use server::report::{ReportError, ServeReport};
+pub use server::send_path::{SendPath, SentBytes, UnknownSendPath};
+pub use server::shutdown::Shutdown;
+pub use server::state::{Accept, Counters, EXHAUSTION_PAUSE, Site, SiteOptions};
 pub use strategy::{Strategy, StrategyKind, UnknownStrategy};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use fileserver::command::{ServerArgs, run};
+use fileserver::cli::{ServerArgs, run};
 
 /// Serves a folder of files over one port to curl, telnet and the bundled client alike
 ///

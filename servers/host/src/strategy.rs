@@ -3,6 +3,7 @@
 mod hybrid;
 mod iterative;
 mod multi_selector;
+pub(crate) mod parts;
 pub(crate) mod prefork;
 mod selector;
 mod thread_pool;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use crate::endpoint::Endpoint;
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::Site;
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::Site;
 
 pub use self::tokio::Tokio;
 pub use hybrid::Hybrid;
@@ -40,7 +41,7 @@ pub use uring::Uring;
 ///   connection breaks;
 /// - opens no more connections than the site's gate admits: further ones wait in the backlog;
 /// - pauses accepting when descriptors or memory run out, until a connection closes or
-///   [`EXHAUSTION_PAUSE`](crate::site::EXHAUSTION_PAUSE) has passed, without spinning;
+///   [`EXHAUSTION_PAUSE`](crate::server::state::EXHAUSTION_PAUSE) has passed, without spinning;
 /// - lets every connection that is admitted to service make progress, whatever the others do
 ///   (`iterative` admits one at a time: that is its point);
 /// - confines a panic to the connection it happened on, and counts it;
@@ -115,7 +116,7 @@ impl StrategyKind {
     /// The implementation. That of `prefork` can serve only where [`command::run`] has it run
     /// further processes of the program.
     ///
-    /// [`command::run`]: crate::command::run
+    /// [`command::run`]: crate::cli::run
     pub fn build(self) -> Box<dyn Strategy> {
         match self {
             Self::Iterative => Box::new(Iterative),

@@ -7,9 +7,9 @@ use std::task::Waker;
 use fileserver_proto::{Action, Completion, IoBuffers, LabAction, LabCompletion, StoreError};
 
 use super::work;
-use crate::room::Membership;
-use crate::send_path::SentBytes;
-use crate::site::{Site, now};
+use crate::lab::room::Membership;
+use crate::server::send_path::SentBytes;
+use crate::server::state::{Site, now};
 use crate::store::{Download, Upload};
 
 /// What a connection has besides its session and its socket.

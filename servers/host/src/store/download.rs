@@ -8,7 +8,6 @@ use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 
 use super::content::{Content, Memory};
 use super::{error, open_beneath};
-use crate::send_path::SendPath;
 
 /// A regular file open for reading; other downloads may share it.
 #[derive(Debug)]
@@ -64,16 +63,16 @@ impl Download {
         Arc::clone(&self.0.description)
     }
 
-    /// The whole content from memory, where it is small enough for this path: read once, then kept
-    /// as long as the file is kept open. `None` also where reading it fails, or there is no more
-    /// room; other ways will tell.
-    pub(crate) fn content(&self, path: SendPath) -> Option<&[u8]> {
+    /// Whole content from memory, for a file of at most `most_bytes`: read once, then kept as long
+    /// as the file is kept open. `None` for a larger file, if reading fails, and if the memory for
+    /// contents is full.
+    pub(crate) fn content(&self, most_bytes: u64) -> Option<&[u8]> {
         let file = &*self.0;
         if let Some(content) = file.content.get() {
             return Some(content.bytes());
         }
         let len = file.description.info().len;
-        if len > path.memory_bytes() {
+        if len > most_bytes {
             return None;
         }
         // Two threads may both read it, and one of them in vain: better than to wait.
@@ -82,8 +81,8 @@ impl Download {
     }
 
     /// A part of the content, where [`content`](Self::content) has it: as much as there is.
-    pub(crate) fn part(&self, path: SendPath, (offset, len): (u64, u64)) -> Option<Part> {
-        let end = self.content(path)?.len() as u64;
+    pub(crate) fn part(&self, most_bytes: u64, (offset, len): (u64, u64)) -> Option<Part> {
+        let end = self.content(most_bytes)?.len() as u64;
         let (start, end) = (offset.min(end) as usize, offset.saturating_add(len).min(end) as usize);
         Some(Part { file: Arc::clone(&self.0), start, end })
     }

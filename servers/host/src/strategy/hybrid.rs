@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::Strategy;
-use crate::endpoint::Endpoint;
-use crate::reactor::{Feed, Reactor};
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::Site;
-use crate::workers;
+use super::parts::reactor::{Feed, Reactor};
+use super::parts::workers;
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::Site;
 
 /// One thread waits for all sockets; storage that may block goes to a pool of workers (rayon) and
 /// comes back when it is done. Half-sync/half-async (Schmidt and Cranor, PLoP 1995); nginx with

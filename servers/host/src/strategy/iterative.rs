@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rustix::net::SocketFlags;
 
 use super::Strategy;
-use crate::blocking::{
+use super::parts::blocking::{
     Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
 };
 use crate::connection::{contained, io_buffers};
-use crate::endpoint::Endpoint;
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::Site;
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::Site;
 
 /// One thread accepts a connection, serves it to its end and accepts the next. Whoever comes
 /// meanwhile waits in the backlog: the textbook's first server, and the baseline.

@@ -7,12 +7,12 @@ use std::thread;
 use rustix::net::SocketFlags;
 
 use super::Strategy;
-use crate::blocking::accept_each;
-use crate::endpoint::Endpoint;
-use crate::reactor::{Feed, Inbox, Reactor};
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::{Accept, Site};
+use super::parts::blocking::accept_each;
+use super::parts::reactor::{Feed, Inbox, Reactor};
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{Accept, Site};
 
 /// Each thread waits for its own share of the sockets and never touches another's: nginx's worker
 /// processes, as threads. The kernel deals new connections by their addresses (`SO_REUSEPORT`),

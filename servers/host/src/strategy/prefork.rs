@@ -15,11 +15,11 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use super::Strategy;
-use crate::console::Console;
-use crate::endpoint::Endpoint;
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, Site};
+use crate::lab::console::Console;
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{EXHAUSTION_PAUSE, Site};
 
 use link::{Link, News, Order};
 
@@ -58,7 +58,7 @@ const CLEARING: Duration = Duration::from_millis(500);
 
 impl Prefork {
     /// A strategy whose processes run this very program with the arguments it was given, which
-    /// must have been those of a server: see [`command::run`](crate::command::run).
+    /// must have been those of a server: see [`command::run`](crate::cli::run).
     ///
     /// # Errors
     /// The program's file cannot be told.

@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::Strategy;
-use crate::endpoint::Endpoint;
-use crate::reactor::{Feed, Reactor};
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::Site;
+use super::parts::reactor::{Feed, Reactor};
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::Site;
 
 /// One thread waits for all sockets at once (epoll, through mio) and does for each what can be
 /// done without waiting. No thread is ever added; what blocks in it (storage) stalls all.

@@ -16,16 +16,16 @@ use rustix::net::SocketFlags;
 use slab::Slab;
 
 use super::Strategy;
-use crate::blocking::{
+use super::parts::blocking::{
     ArmedTimeouts, BlockingPace, Registration, Roster, drain_when_triggered, wait_for_drain,
 };
+use super::parts::deadlines::Deadlines;
+use super::parts::workers;
 use crate::connection::{Attempt, Connection, Leftover, Step, contained, io_buffers};
-use crate::deadlines::Deadlines;
-use crate::endpoint::{AcceptError, Endpoint};
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, Site, now};
-use crate::workers;
+use crate::server::listener::{AcceptError, Endpoint};
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
 
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each that
 /// has work for a fixed pool of workers (rayon). A worker blocks on the connection's socket until

@@ -7,14 +7,14 @@ use std::thread;
 use rustix::net::SocketFlags;
 
 use super::Strategy;
-use crate::blocking::{
+use super::parts::blocking::{
     Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
 };
 use crate::connection::{contained, lone_io_buffers};
-use crate::endpoint::Endpoint;
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::Site;
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::Site;
 
 /// Each connection gets a thread that blocks on its socket. The kernel's scheduler does the
 /// multiplexing; the price is a stack per connection and a context switch per wait.

@@ -21,13 +21,13 @@ use tokio::task::{block_in_place, yield_now};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::Strategy;
+use crate::connection::sending::STEP_BYTES;
 use crate::connection::{Attempt, Connection, Leftover, Pace, Step, Wait, contained, io_buffers};
-use crate::endpoint::{AcceptError, Endpoint};
-use crate::gate::{Ticket, Waiter};
-use crate::report::ServeReport;
-use crate::sending::STEP_BYTES;
-use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::limit::{Ticket, Waiter};
+use crate::server::listener::{AcceptError, Endpoint};
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
 
 /// Each connection is a task: code that reads as if it had a thread of its own, but gives its
 /// thread back where it would wait. The runtime keeps a queue of tasks per worker thread, and idle

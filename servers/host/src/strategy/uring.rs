@@ -12,10 +12,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Strategy, Unavailable};
-use crate::endpoint::Endpoint;
-use crate::report::ServeReport;
-use crate::shutdown::Shutdown;
-use crate::site::Site;
+use crate::server::listener::Endpoint;
+use crate::server::report::ServeReport;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::Site;
 use driver::Driver;
 
 /// One thread tells the kernel what to do instead of asking what can be done: it queues

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use assert_cmd::assert::OutputAssertExt;
 use clap::ValueEnum;
-use fileserver::command::ServiceChoice;
+use fileserver::cli::ServiceChoice;
 use fileserver::store::{Durability, OnConflict};
 use fileserver::{SentBytes, ServeReport, StrategyKind};
 

@@ -12,11 +12,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::link::{Link, News, Order, Screen};
-use crate::blocking::{Roster, serve_connection};
 use crate::connection::{contained, io_buffers};
-use crate::endpoint::{AcceptError, Endpoint};
-use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, Site};
+use crate::server::listener::{AcceptError, Endpoint};
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{EXHAUSTION_PAUSE, Site};
+use crate::strategy::parts::blocking::{Roster, serve_connection};
 
 /// The argument that has a program be such a process.
 pub(crate) const FLAG: &str = "--child";

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
 
-use crate::report::ServeReport;
+use crate::server::report::ServeReport;
 
 /// Longest message: a line for the operator with every byte of a lab service's message escaped.
 const MESSAGE_BYTES: usize = 32 << 10;

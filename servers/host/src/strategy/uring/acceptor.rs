@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use super::ring::Ring;
-use crate::endpoint::{AcceptError, Endpoint};
-use crate::gate::{Ticket, Waiter};
-use crate::site::{EXHAUSTION_PAUSE, Site};
+use crate::server::limit::{Ticket, Waiter};
+use crate::server::listener::{AcceptError, Endpoint};
+use crate::server::state::{EXHAUSTION_PAUSE, Site};
 
 /// Accepts as many connections as the gate admits.
 ///

@@ -16,11 +16,11 @@ use super::probe;
 use super::ring::{Event, Piece, Ring, Token};
 use super::slot::{Common, Slot, Turn};
 use crate::connection::{Connection, contained, io_buffers};
-use crate::deadlines::Deadlines;
-use crate::endpoint::Endpoint;
-use crate::gate::{Ticket, Waiter};
-use crate::shutdown::Shutdown;
-use crate::site::{Site, now};
+use crate::server::limit::{Ticket, Waiter};
+use crate::server::listener::Endpoint;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{Site, now};
+use crate::strategy::parts::deadlines::Deadlines;
 
 /// Connections admitted before those that are open get their turn.
 const ADMISSIONS_PER_TURN: usize = 64;

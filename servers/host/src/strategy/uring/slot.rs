@@ -8,9 +8,9 @@ use rustix::io::Errno;
 
 use super::calls::Calls;
 use super::ring::{Piece, Ring, Token};
+use crate::connection::sending::{COPY_STEP_BYTES, Loaded, STEP_BYTES};
 use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
-use crate::sending::{COPY_STEP_BYTES, Loaded, STEP_BYTES};
-use crate::site::Site;
+use crate::server::state::Site;
 
 /// A connection's turn ends after this many body bytes sent without the ring,
 const TURN_BYTES: u64 = STEP_BYTES;

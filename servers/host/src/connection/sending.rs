@@ -9,7 +9,7 @@ use fileserver_proto::{Buffer, StoreError};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
-use crate::send_path::{COPY_BYTES, SendPath, SentBytes};
+use crate::server::send_path::{COPY_BYTES, SendPath, SentBytes};
 use crate::store::{Download, Part};
 
 /// The most that one step hands to the kernel for a thread that serves others meanwhile.
@@ -120,7 +120,7 @@ enum Source<'d> {
 
 fn source(download: &Download, (offset, len): (u64, u64), path: SendPath) -> Source<'_> {
     match path {
-        SendPath::Auto | SendPath::Memory => match download.content(path) {
+        SendPath::Auto | SendPath::Memory => match download.content(path.memory_bytes()) {
             Some(content) => {
                 let end = content.len() as u64;
                 Source::Memory(&content[offset.min(end) as usize..(offset + len).min(end) as usize])
@@ -158,7 +158,9 @@ pub(crate) fn load_file(
             count.memory += content.len() as u64;
             Some(Ok(Loaded::Behind(content.len() as u64)))
         }
-        Source::Memory(_) => download.part(path, part).map(|part| Ok(Loaded::Beside(part))),
+        Source::Memory(_) => {
+            download.part(path.memory_bytes(), part).map(|part| Ok(Loaded::Beside(part)))
+        }
         Source::Copy => {
             let (offset, len) = part;
             let read = read_behind(output, download, offset, len);

@@ -4,7 +4,7 @@ use std::io;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::site::Site;
+use crate::server::state::Site;
 
 /// Stack of a worker.
 const STACK_BYTES: usize = 256 << 10;

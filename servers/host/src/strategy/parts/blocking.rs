@@ -14,12 +14,12 @@ use rustix::net::SocketFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use slab::Slab;
 
+use crate::connection::sending::LONE_STEP_BYTES;
 use crate::connection::{Attempt, Connection, LONE_UPLOAD_BYTES, Pace, Step, Wait};
-use crate::endpoint::{AcceptError, Endpoint};
-use crate::gate::Ticket;
-use crate::sending::LONE_STEP_BYTES;
-use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::limit::Ticket;
+use crate::server::listener::{AcceptError, Endpoint};
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
 
 /// Socket timeouts are rounded up to a multiple of this, so that the deadlines of successive
 /// requests, a little different each, need no system call to arm.

@@ -15,13 +15,13 @@ use rayon::ThreadPool;
 use rustix::net::SocketFlags;
 use slab::Slab;
 
+use super::deadlines::Deadlines;
+use crate::connection::sending::STEP_BYTES;
 use crate::connection::{Attempt, Connection, Leftover, Pace, Step, Wait, contained, io_buffers};
-use crate::deadlines::Deadlines;
-use crate::endpoint::{AcceptError, Endpoint};
-use crate::gate::{Ticket, Waiter};
-use crate::sending::STEP_BYTES;
-use crate::shutdown::Shutdown;
-use crate::site::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::limit::{Ticket, Waiter};
+use crate::server::listener::{AcceptError, Endpoint};
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);

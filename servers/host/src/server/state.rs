@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::ValueEnum;
 use fileserver_proto::{Now, Settings};
 
-use crate::console::Console;
-use crate::gate::Gate;
-use crate::report::ServeReport;
-use crate::room::Room;
-use crate::send_path::{SendPath, SentBytes};
+use super::limit::Gate;
+use super::report::ServeReport;
+use super::send_path::{SendPath, SentBytes};
+use crate::lab::console::Console;
+use crate::lab::room::Room;
 use crate::store::Store;
 
 /// How long accepting pauses when descriptors or memory have run out and no connection closes.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::send_path::SentBytes;
+use super::send_path::SentBytes;
 
 /// What happened while a server served.
 ///

@@ -1,0 +1,8 @@
+//! Parts that several strategies are built from.
+//!
+//! Knows connections and the server's state; a strategy knows parts, a part knows no strategy.
+
+pub(crate) mod blocking;
+pub(crate) mod deadlines;
+pub(crate) mod reactor;
+pub(crate) mod workers;
