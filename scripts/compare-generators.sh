@@ -11,7 +11,7 @@
 # first: its requests per second of processor time, as a multiple. Only medians are compared, and
 # requests/s are the server's limit where nginx is busy all the time.
 # Needs nginx, taskset and GNU time, wrk unless it is left out, and
-# `cargo build --release -p loadgen`. PORT sets nginx's port.
+# `cargo build --release -p client`. PORT sets nginx's port.
 set -eu
 
 rounds=${1:-5}

@@ -1,0 +1,50 @@
+//! The subcommands, and what they have in common.
+
+use clap::ValueEnum;
+use fileserver_proto::Wire;
+
+use crate::failure::Failure;
+
+pub(crate) mod chat;
+pub(crate) mod console;
+pub(crate) mod get;
+pub(crate) mod knock;
+pub(crate) mod load;
+pub(crate) mod say;
+pub(crate) mod send;
+
+/// A wire that carries requests and replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WireArg {
+    /// Typed, length-prefixed messages
+    Framed,
+    /// HTTP/1.1
+    Http,
+    /// Plain lines, as typed into telnet
+    Text,
+}
+
+impl From<WireArg> for Wire {
+    fn from(wire: WireArg) -> Self {
+        match wire {
+            WireArg::Framed => Self::Framed,
+            WireArg::Http => Self::Http,
+            WireArg::Text => Self::Text,
+        }
+    }
+}
+
+/// The wire of a transfer by hand: resuming takes http, and framed is the default otherwise.
+fn transfer_wire(wire: Option<WireArg>, resume: bool) -> Result<Wire, Failure> {
+    match (wire, resume) {
+        (Some(wire @ (WireArg::Framed | WireArg::Text)), true) => {
+            Err(Failure::Usage(anyhow::anyhow!(
+                "--resume speaks http: leave --wire {} out, or --resume",
+                Wire::from(wire).name()
+            )))
+        }
+        (Some(WireArg::Text), false) => Ok(Wire::Text),
+        (Some(WireArg::Http), _) | (None, true) => Ok(Wire::Http),
+        (Some(WireArg::Framed) | None, false) => Ok(Wire::Framed),
+    }
+}

@@ -1,0 +1,213 @@
+//! `client console`: composes framed messages by hand.
+
+mod message;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args as ClapArgs;
+use fileserver_proto::Wire;
+use fileserver_proto::client::framed::most_data;
+use fileserver_proto::wire::framed::{DATA1, DATA8, MAX_TEXT_BYTES, size_width};
+
+use crate::failure::Failure;
+use crate::net::link::Link;
+use crate::terminal::input::Input;
+use crate::terminal::print;
+use message::{Draft, cut, parse_count};
+
+/// Compose messages of the framed wire by hand and see the answers
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:
+  client console localhost 8800
+
+Asks what to send, sends it, prints the answer, and asks again until you leave (q, or Ctrl-D). The
+messages are those of the framed wire: docs/protocol.md describes them.")]
+pub(crate) struct Args {
+    /// The server's name or address
+    host: String,
+    /// The server's port
+    port: u16,
+    /// Open a connection for each message
+    #[arg(long)]
+    reconnect: bool,
+    /// Give up after this many seconds without any progress
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let mut console = Console { args, stop, input: Input::new(stop), link: None };
+    // A server that is not there is told before anything is asked for.
+    console.link = Some(console.connect()?);
+    print(&format!("connected to {}:{}\n{}", args.host, args.port, menu()))?;
+    loop {
+        match console.ask("\nmessage type (1-7, f, ? for the list, q to leave): ")? {
+            None => {
+                print("\n")?;
+                return Ok(());
+            }
+            Some(choice) if matches!(choice.trim(), "q" | "quit" | "exit") => return Ok(()),
+            Some(choice) => match console.choose(choice.trim()) {
+                // What went wrong with one message is no reason not to send another.
+                Err(Failure::Failed(error) | Failure::Usage(error)) => {
+                    print(&format!("failed: {error:#}\n"))?;
+                }
+                done => done?,
+            },
+        }
+    }
+}
+
+struct Console<'a> {
+    args: &'a Args,
+    stop: &'a AtomicBool,
+    input: Input<'a>,
+    /// `None` after a connection that ended or broke.
+    link: Option<Link<'a>>,
+}
+
+impl<'a> Console<'a> {
+    /// Asks for a line; `None` at the end of input.
+    fn ask(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        print(question)?;
+        loop {
+            match self.input.line()?.map(String::from_utf8) {
+                None => return Ok(None),
+                Some(Ok(line)) => return Ok(Some(line)),
+                Some(Err(_)) => print("that is no UTF-8, which a text must be; again: ")?,
+            }
+        }
+    }
+
+    /// Asks what more the choice takes, and sends the message. The end of input in between gives
+    /// the message up.
+    fn choose(&mut self, choice: &str) -> Result<(), Failure> {
+        let message_type = choice.parse::<u8>().unwrap_or(0);
+        let draft = match (choice, message_type) {
+            ("?" | "h" | "help", _) => return print(menu()),
+            ("f", _) => self.ask_file()?,
+            (_, 1) => self.ask("text: ")?.map(Draft::Text),
+            (_, DATA1..=DATA8) => self.ask_data(message_type)?,
+            (_, 7) => self.ask("name of the file to fetch: ")?.map(Draft::Get),
+            _ => {
+                return print(&format!(
+                    "{choice:?} is none of the choices: type a number from 1 to 7, f, ? or q\n"
+                ));
+            }
+        };
+        match draft {
+            Some(draft) => self.send(draft),
+            None => Ok(()),
+        }
+    }
+
+    fn ask_data(&mut self, message_type: u8) -> Result<Option<Draft>, Failure> {
+        let most = most_data(message_type).unwrap_or(0);
+        let mut question = "how many random bytes, or the path of a file: ".to_owned();
+        loop {
+            let Some(answer) = self.ask(&question)? else { return Ok(None) };
+            let draft = match parse_count(answer.trim()) {
+                Some(len) => Draft::Random { message_type, len },
+                None => match message::open(answer.trim()) {
+                    Ok((file, len)) => {
+                        Draft::File { message_type, file, len, path: answer.trim().to_owned() }
+                    }
+                    Err(error) => {
+                        question = format!("neither a number nor a file ({error:#}); again: ");
+                        continue;
+                    }
+                },
+            };
+            let len = draft.data_bytes();
+            if len <= most {
+                return Ok(Some(draft));
+            }
+            question = format!(
+                "type {message_type} can tell {most} bytes at most, not {len}; again, with fewer: "
+            );
+        }
+    }
+
+    fn ask_file(&mut self) -> Result<Option<Draft>, Failure> {
+        let mut question = "path of the file: ".to_owned();
+        loop {
+            let Some(path) = self.ask(&question)? else { return Ok(None) };
+            let path = path.trim().to_owned();
+            match message::open(&path) {
+                Ok((file, len)) => {
+                    let own = path.rsplit('/').next().unwrap_or_default();
+                    let question = format!("name on the server [{own}]: ");
+                    let Some(name) = self.ask(&question)? else { return Ok(None) };
+                    let name = if name.is_empty() { own.to_owned() } else { name };
+                    return Ok(Some(Draft::Named { name, file, len, path }));
+                }
+                Err(error) => question = format!("{error:#}; again: "),
+            }
+        }
+    }
+
+    /// Sends the message and prints what is answered.
+    fn send(&mut self, mut draft: Draft) -> Result<(), Failure> {
+        if let Draft::Text(text) | Draft::Get(text) | Draft::Named { name: text, .. } = &mut draft
+            && let Some(dropped) = cut(text)
+        {
+            print(&format!(
+                "that is too long: the last {dropped} bytes are dropped, {MAX_TEXT_BYTES} is the most\n"
+            ))?;
+        }
+        let mut link = match self.link.take().filter(|link| !link.is_spent()) {
+            Some(link) => link,
+            None => {
+                let link = self.connect()?;
+                print("(connected again)\n")?;
+                link
+            }
+        };
+        let may_stay = draft.send(&mut link)?;
+        if may_stay && !self.args.reconnect {
+            self.link = Some(link);
+        }
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<Link<'a>, Failure> {
+        if self.args.port == 0 {
+            return Err(Failure::Usage(anyhow!(
+                "port 0 is no server's: give the one it listens on"
+            )));
+        }
+        let timeout = Duration::from_secs(self.args.timeout.max(1));
+        Link::open(&self.args.host, self.args.port, Wire::Framed, timeout, self.stop)
+    }
+}
+
+/// What can be sent.
+fn menu() -> &'static str {
+    const { assert!(MAX_TEXT_BYTES == 4096) };
+    debug_assert_eq!(size_width(DATA8), Some(8));
+    "  1  a text of up to 4096 bytes
+  2  data, its size in 1 byte   (up to 255 bytes)
+  3  data, its size in 2 bytes  (up to 65535 bytes)
+  4  data, its size in 3 bytes  (up to 16777215 bytes)
+  5  data, its size in 4 bytes  (up to 4294967295 bytes)
+  6  data, its size in 8 bytes
+  7  the name of a file to fetch
+  f  a file: its name as a text, then its contents as data
+"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_menu_stands_in_one_column() {
+        for line in menu().lines() {
+            let is_choice = line.starts_with("  ") && line[3..].starts_with("  ");
+            assert!(is_choice && !line[5..].starts_with(' '), "{line:?}");
+        }
+    }
+}

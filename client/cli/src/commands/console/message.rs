@@ -1,0 +1,238 @@
+//! One message: how it is sent, and what the answer says.
+
+use std::fs::File;
+use std::io::Read;
+
+use anyhow::{Context, anyhow, ensure};
+use fileserver_proto::FileName;
+use fileserver_proto::client::{ReplyKind, framed};
+use fileserver_proto::wire::framed::{GET, MAX_TEXT_BYTES, OK, data_type};
+
+use crate::commands::get::Output;
+use crate::failure::Failure;
+use crate::net::link::{Heard, Link};
+use crate::terminal::meter::Meter;
+use crate::terminal::{bytes, print};
+
+const BLOCK_BYTES: usize = 256 << 10;
+/// Below this there is no progress to be seen.
+const METERED_BYTES: u64 = 4 << 20;
+
+/// A message that is ready to be sent.
+#[derive(Debug)]
+pub(super) enum Draft {
+    Text(String),
+    Random {
+        message_type: u8,
+        len: u64,
+    },
+    File {
+        message_type: u8,
+        file: File,
+        len: u64,
+        path: String,
+    },
+    /// A name, and when the server agrees to it the contents.
+    Named {
+        name: String,
+        file: File,
+        len: u64,
+        path: String,
+    },
+    Get(String),
+}
+
+impl Draft {
+    /// How much data it carries.
+    pub(super) fn data_bytes(&self) -> u64 {
+        match self {
+            Self::Text(_) | Self::Get(_) => 0,
+            Self::Random { len, .. } | Self::File { len, .. } | Self::Named { len, .. } => *len,
+        }
+    }
+
+    /// Sends it and prints what is answered; whether the connection can be used again.
+    pub(super) fn send(self, link: &mut Link<'_>) -> Result<bool, Failure> {
+        match self {
+            Self::Text(text) => {
+                let mut message = Vec::new();
+                framed::text(&text, &mut message);
+                link.send(&message)?;
+                hear(link)
+            }
+            Self::Random { message_type, len } => {
+                let mut random = fastrand::Rng::new();
+                let fill = |block: &mut [u8]| {
+                    random.fill(block);
+                    Ok(())
+                };
+                send_data(link, message_type, len, "random bytes", fill)
+            }
+            Self::File { message_type, file, len, path } => {
+                send_data(link, message_type, len, &path, reading(file, &path))
+            }
+            Self::Named { name, file, len, path } => {
+                let mut message = Vec::new();
+                framed::text(&name, &mut message);
+                link.send(&message)?;
+                let (may_stay, agrees) = hear_answer(link)?;
+                if !agrees {
+                    return Ok(may_stay);
+                }
+                send_data(link, data_type(len), len, &path, reading(file, &path))
+            }
+            Self::Get(name) => {
+                // Before it is asked for: what has begun to come would have to be read to its end.
+                let own = name.rsplit('/').next().unwrap_or_default();
+                if !own.is_empty() && std::path::Path::new(own).symlink_metadata().is_ok() {
+                    return print(&format!(
+                        "{own} is in this folder already: move it away first\n"
+                    ))
+                    .map(|()| true);
+                }
+                let mut message = Vec::new();
+                // As it was typed: that it is no good is for the server to say.
+                framed::text(&name, &mut message);
+                message[0] = GET;
+                link.send(&message)?;
+                fetch(link, &name)
+            }
+        }
+    }
+}
+
+fn reading<'p>(
+    mut file: File,
+    path: &'p str,
+) -> impl FnMut(&mut [u8]) -> Result<(), Failure> + use<'p> {
+    move |block| {
+        let read = file.read_exact(block);
+        Ok(read
+            .with_context(|| format!("{path} became shorter while it was sent: send it again"))?)
+    }
+}
+
+/// Sends data block by block, each filled when its turn comes.
+fn send_data(
+    link: &mut Link<'_>,
+    message_type: u8,
+    len: u64,
+    what: &str,
+    mut fill: impl FnMut(&mut [u8]) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
+    let mut head = Vec::new();
+    framed::data_as(message_type, len, &mut head);
+    let mut is_heard = link.send(&head)?;
+    let mut meter = (len >= METERED_BYTES).then(|| Meter::new(what, Some(len), 0, false));
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut left = len;
+    while left > 0 && is_heard {
+        let want = left.min(BLOCK_BYTES as u64) as usize;
+        fill(&mut block[..want])?;
+        is_heard = link.send(&block[..want])?;
+        left -= want as u64;
+        if let Some(meter) = &mut meter {
+            meter.advance(want as u64);
+        }
+    }
+    if let Some(meter) = meter {
+        meter.finish();
+    }
+    if is_heard {
+        print(&format!("sent type {message_type}, {len} bytes\n"))?;
+    }
+    // A server that speaks up before the end has not taken the rest: nothing can follow it here.
+    Ok(hear(link)? && is_heard)
+}
+
+fn hear(link: &mut Link<'_>) -> Result<bool, Failure> {
+    hear_answer(link).map(|(may_stay, _)| may_stay)
+}
+
+/// Prints the answer; whether the connection can be used again, and whether the answer was `OK`.
+fn hear_answer(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
+    let head = link.hear_head()?;
+    let said = link.text();
+    let shown = said.replace(char::is_control, " ");
+    match head.kind {
+        ReplyKind::Text => print(&format!("server: {shown}\n"))?,
+        ReplyKind::Error => print(&format!("server refused: {shown}\n"))?,
+        kind @ (ReplyKind::Data | ReplyKind::Status(_)) => {
+            return Err(Failure::Failed(anyhow!("the server answered with {kind:?}")));
+        }
+    }
+    link.hear_out()?;
+    Ok((head.keep_alive, head.kind == ReplyKind::Text && said == OK))
+}
+
+fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {
+    let head = link.hear_head()?;
+    if head.kind != ReplyKind::Data {
+        let shown = link.text().replace(char::is_control, " ");
+        print(&format!("server refused: {shown}\n"))?;
+        link.hear_out()?;
+        return Ok(head.keep_alive);
+    }
+    let len = head.body_bytes.unwrap_or(0);
+    print(&format!("server: {} of data\n", bytes(len)))?;
+    let name = FileName::new(name).context("the server took a name that is none")?;
+    let mut output = Output::new(None, false, &name)?;
+    output.begin(0, None)?;
+    while let Heard::Body(range) = link.hear()? {
+        output.write(link.bytes(range))?;
+    }
+    output.publish(len)?;
+    Ok(head.keep_alive)
+}
+
+/// Opens a regular file and tells its length.
+pub(super) fn open(path: &str) -> anyhow::Result<(File, u64)> {
+    let file = File::open(path).with_context(|| format!("cannot read {path:?}"))?;
+    let about = file.metadata().with_context(|| format!("cannot read {path:?}"))?;
+    ensure!(about.is_file(), "{path:?} is no regular file");
+    Ok((file, about.len()))
+}
+
+/// A number of bytes: `1000`, `64KiB`, `3MiB`, `1GiB`.
+pub(super) fn parse_count(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        "GiB" | "G" => 1 << 30,
+        _ => return None,
+    };
+    digits.trim_end().parse::<u64>().ok()?.checked_mul(scale)
+}
+
+/// Drops what is beyond the longest text, whole characters only; how many bytes, if any.
+pub(super) fn cut(text: &mut String) -> Option<usize> {
+    let before = text.len();
+    let keep = text.floor_char_boundary(MAX_TEXT_BYTES);
+    text.truncate(keep);
+    (keep < before).then_some(before - keep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_units() {
+        for (text, count) in [("0", 0), ("1000", 1000), ("64KiB", 65_536), ("3 MiB", 3 << 20)] {
+            assert_eq!(parse_count(text), Some(count), "{text}");
+        }
+        for text in ["", "-1", "x", "1.5", "3 lamps", "99999999999999GiB"] {
+            assert_eq!(parse_count(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        let mut text = "a".repeat(4095) + "öb";
+        assert_eq!(cut(&mut text), Some(3));
+        assert_eq!(text.len(), 4095);
+        assert_eq!(cut(&mut text), None);
+    }
+}

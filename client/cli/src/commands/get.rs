@@ -1,0 +1,181 @@
+//! `client get`: downloads a file.
+
+mod output;
+mod report;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::Args as ClapArgs;
+use fileserver_proto::client::{ReplyKind, framed, http};
+use fileserver_proto::{FileName, Wire};
+
+use crate::commands::{WireArg, transfer_wire};
+use crate::failure::Failure;
+use crate::net::link::{Heard, Link};
+use crate::terminal::meter::Meter;
+use crate::terminal::{print, resuming};
+pub(crate) use output::Output;
+use output::Resume;
+use report::{Authority, Report};
+
+/// Fetch a file from a server
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  client get meme.png localhost 8800
+  client get docs/notes.txt 127.0.0.1 8800 -o notes-of-today.txt
+  client get meme.png localhost 8800 --wire http -o - | sha256sum
+  client get film.mkv localhost 8800 --resume
+  client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
+
+The file appears under its name when it is complete; one that is there already is kept, unless
+--force is given. With --report-to, another server is connected to before the file is fetched, is then
+told its name and size, and its answer is printed.")]
+pub(crate) struct Args {
+    /// The file's name on the server
+    name: String,
+    /// The server's name or address
+    host: String,
+    /// The server's port
+    port: u16,
+    /// Where to put it (- for standard output); the last part of NAME in this folder otherwise
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Overwrite a file that is there already
+    #[arg(long)]
+    force: bool,
+    /// Which protocol to speak; http with --resume, framed otherwise
+    #[arg(long, value_enum)]
+    wire: Option<WireArg>,
+    /// Keep what arrives, as PATH.part, and go on where an earlier attempt broke off
+    #[arg(long)]
+    resume: bool,
+    /// Give up after this many seconds without any progress
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// Tell this server `The size of NAME is BYTES` afterwards, and print its answer
+    #[arg(long, value_name = "HOST:PORT")]
+    report_to: Option<Authority>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let name = FileName::new(&args.name)
+        .with_context(|| format!("no server has a file {:?}: check the name", args.name));
+    let name = name.map_err(Failure::Usage)?;
+    let wire = transfer_wire(args.wire, args.resume)?;
+    let mut output = Output::new(args.output.as_deref(), args.force, &name)?;
+    let timeout = Duration::from_secs(args.timeout.max(1));
+    let report = args.report_to.as_ref().map(|to| Report::open(to, timeout, stop)).transpose()?;
+    let is_stdout = output.is_stdout();
+    let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
+        Ok(len_bytes) => len_bytes,
+        Err(Failure::Failed(error)) if output.can_be_resumed() => {
+            return Err(Failure::Failed(anyhow!("{error:#}; the same command resumes")));
+        }
+        Err(Failure::Interrupted) if output.can_be_resumed() => {
+            eprintln!("client: interrupted; the same command resumes");
+            return Err(Failure::Interrupted);
+        }
+        Err(failure) => return Err(failure),
+    };
+    output.publish(len_bytes)?;
+    match report {
+        Some(report) => {
+            let answer = report.tell(&format!("The size of {name} is {len_bytes}"))?;
+            // Standard output may carry the file itself.
+            if is_stdout {
+                eprint!("{answer}");
+                return Ok(());
+            }
+            print(&answer)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Fetches what is not there yet; returns how much there is then.
+fn fetch(
+    args: &Args,
+    name: &FileName,
+    wire: Wire,
+    output: &mut Output,
+    stop: &AtomicBool,
+) -> Result<u64, Failure> {
+    let server = format!("{}:{}", args.host, args.port);
+    let earlier = if args.resume { output.resume(&server, name.as_str())? } else { None };
+    let timeout = Duration::from_secs(args.timeout.max(1));
+    let mut link = Link::open(&args.host, args.port, wire, timeout, stop)?;
+    if wire == Wire::Text {
+        return text::fetch(name, &mut link, output);
+    }
+
+    let mut request = Vec::new();
+    let target = http::target(name.as_str());
+    match (wire, &earlier) {
+        (Wire::Http, Some(Resume { len_bytes, etag })) => {
+            http::get_rest(&target, &server, *len_bytes, etag, &mut request);
+        }
+        (Wire::Http, None) => http::get(&target, &server, false, &mut request),
+        (Wire::Framed | Wire::Text, _) => framed::get(name, &mut request),
+    }
+    link.send(&request)?;
+    let head = link.hear_head()?;
+    let range = link.field("content-range").unwrap_or_default();
+    let offset = match (head.kind, earlier) {
+        (ReplyKind::Status(206), Some(earlier))
+            if range.starts_with(&format!("bytes {}-", earlier.len_bytes)) =>
+        {
+            earlier.len_bytes
+        }
+        // All of it was there, but for its name.
+        (ReplyKind::Status(416), Some(earlier))
+            if range == format!("bytes */{}", earlier.len_bytes) =>
+        {
+            return Ok(earlier.len_bytes);
+        }
+        (ReplyKind::Status(206 | 416), _) => {
+            output.discard();
+            return Err(Failure::Failed(anyhow!(
+                "the server sends another part of {name} than was asked for: repeat the command \
+                 to fetch it anew"
+            )));
+        }
+        (kind, _) if !kind.is_success() => {
+            if matches!(kind, ReplyKind::Status(404 | 410)) {
+                output.discard();
+            }
+            let reason = link.refusal(head)?;
+            return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
+        }
+        (_, Some(_)) => {
+            print(&format!("{name}: changed since it was fetched in part, starting anew\n"))?;
+            0
+        }
+        (_, None) => 0,
+    };
+    let total = head.body_bytes.map(|rest| offset + rest);
+    if let Some(total) = total.filter(|_| offset > 0) {
+        print(&resuming(name.as_str(), offset, total))?;
+    }
+    output.begin(offset, link.field("etag"))?;
+    let mut meter = Meter::new(name.as_str(), total, offset, output.is_stdout());
+    let mut received = offset;
+    loop {
+        match link.hear()? {
+            Heard::Body(range) => {
+                let piece = link.bytes(range);
+                output.write(piece)?;
+                received += piece.len() as u64;
+                meter.advance(piece.len() as u64);
+            }
+            Heard::Head(_) => {}
+            Heard::End => break,
+        }
+    }
+    meter.finish();
+    Ok(received)
+}

@@ -1,0 +1,214 @@
+//! Where a download goes: standard output, or a file that appears when it is complete.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use fileserver_proto::FileName;
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use crate::failure::Failure;
+use crate::net::memory::Memory;
+use crate::terminal::{bytes, print, print_bytes};
+
+/// Where the content goes.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Stdout,
+    File { path: PathBuf, force: bool, partial: Option<Partial> },
+}
+
+impl Output {
+    /// Nothing is written yet.
+    ///
+    /// # Errors
+    /// The file is there already, and is not to be overwritten.
+    pub(crate) fn new(to: Option<&Path>, force: bool, name: &FileName) -> Result<Self, Failure> {
+        let (_, last) = name.split();
+        let path = match to {
+            Some(path) if path.as_os_str() == "-" => return Ok(Self::Stdout),
+            Some(path) if path.is_dir() => path.join(last),
+            Some(path) => path.to_owned(),
+            None => last.into(),
+        };
+        if !force && path.symlink_metadata().is_ok() {
+            return Err(taken(&path));
+        }
+        Ok(Self::File { path, force, partial: None })
+    }
+
+    pub(super) fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout)
+    }
+
+    /// Opens what an earlier attempt left, or begins it: a file that outlives this attempt.
+    /// Returns what is there, if it can be resumed.
+    pub(super) fn resume(&mut self, server: &str, name: &str) -> Result<Option<Resume>, Failure> {
+        let Self::File { path, partial, .. } = self else {
+            return Err(Failure::Usage(anyhow!(
+                "what went to standard output cannot be resumed: give -o PATH, or leave --resume out"
+            )));
+        };
+        let kept = Partial::kept(path, server, name)?;
+        let len_bytes = kept.file.metadata().map_or(0, |about| about.len());
+        let etag = kept.memory.as_ref().and_then(Memory::recall);
+        *partial = Some(kept);
+        Ok(etag.filter(|_| len_bytes > 0).map(|etag| Resume { len_bytes, etag }))
+    }
+
+    /// What is there is no part of the server's file after all.
+    pub(super) fn discard(&mut self) {
+        if let Self::File { partial: Some(Partial { memory: Some(memory), .. }), .. } = self {
+            memory.forget();
+        }
+    }
+
+    /// Makes ready for content from `offset` on, which `etag` identifies.
+    pub(crate) fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
+        let Self::File { path, partial, .. } = self else { return Ok(()) };
+        let partial = match partial {
+            Some(partial) => partial,
+            None => partial.insert(Partial::beside(path)?),
+        };
+        partial.begin(offset, etag)
+    }
+
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Stdout | Self::File { partial: None, .. } => print_bytes(piece),
+            Self::File { path, partial: Some(partial), .. } => {
+                let written = partial.file.write_all(piece);
+                Ok(written.with_context(|| cannot_write(path))?)
+            }
+        }
+    }
+
+    /// Whether another attempt can go on where this one ends.
+    pub(super) fn can_be_resumed(&self) -> bool {
+        match self {
+            Self::File { partial: Some(partial), .. } => partial.is_of_use(),
+            Self::Stdout | Self::File { partial: None, .. } => false,
+        }
+    }
+
+    /// Gives the complete file its name.
+    pub(crate) fn publish(self, len_bytes: u64) -> Result<(), Failure> {
+        let Self::File { path, force, partial: Some(mut partial) } = self else { return Ok(()) };
+        match partial.rename(&path, force) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&path)),
+            renamed => renamed.with_context(|| cannot_write(&path))?,
+        }
+        print(&format!("saved {} ({})\n", path.display(), bytes(len_bytes)))
+    }
+}
+
+/// What an earlier attempt left.
+#[derive(Debug)]
+pub(super) struct Resume {
+    pub(super) len_bytes: u64,
+    /// Which state of the server's file it is a part of.
+    pub(super) etag: String,
+}
+
+/// A file beside its later place, removed unless it gets there or is kept for another attempt.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    path: PathBuf,
+    file: File,
+    /// Kept files are remembered.
+    memory: Option<Memory>,
+}
+
+impl Partial {
+    fn beside(path: &Path) -> Result<Self, Failure> {
+        let name = format!(".{}.part", std::process::id());
+        let partial = with_affixes(path, ".", &name);
+        let file = OpenOptions::new().write(true).create_new(true).open(&partial);
+        let file = file.with_context(|| cannot_write(path))?;
+        Ok(Self { file, path: partial, memory: None })
+    }
+
+    fn kept(path: &Path, server: &str, name: &str) -> Result<Self, Failure> {
+        let partial = with_affixes(path, "", ".part");
+        let shown = partial.display();
+        let is_new = partial.symlink_metadata().is_err();
+        let file = OpenOptions::new().write(true).create_new(is_new).open(&partial);
+        let file = file.with_context(|| cannot_write(path))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err(Failure::Failed(anyhow!(
+                "{shown} is being written by another client: wait until it has ended"
+            )));
+        }
+        let absolute = partial.canonicalize().with_context(|| cannot_write(path))?;
+        let memory = Memory::of("downloads", server, name, &absolute)?;
+        if !is_new && memory.recall().is_none() {
+            return Err(Failure::Failed(anyhow!(
+                "{shown} is there already, and no part of this download: move it away"
+            )));
+        }
+        Ok(Self { file, path: partial, memory: Some(memory) })
+    }
+
+    fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
+        let Some(memory) = &self.memory else { return Ok(()) };
+        if offset == 0 {
+            // Between these steps nothing must look like a part of what it is not.
+            memory.forget();
+            self.file.set_len(0).with_context(|| cannot_write(&self.path))?;
+            // A weak one does not vouch for every byte.
+            if let Some(etag) = etag.filter(|etag| etag.starts_with('"')) {
+                memory.keep(etag)?;
+            }
+        }
+        let there = self.file.seek(SeekFrom::Start(offset));
+        there.with_context(|| cannot_write(&self.path))?;
+        Ok(())
+    }
+
+    fn is_of_use(&self) -> bool {
+        self.memory.as_ref().is_some_and(|memory| memory.recall().is_some())
+    }
+
+    fn rename(&mut self, path: &Path, force: bool) -> io::Result<()> {
+        let flags = if force { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        match renameat_with(CWD, &self.path, CWD, path, flags) {
+            // A file system that cannot tell leaves a moment between looking and renaming.
+            Err(Errno::INVAL | Errno::NOSYS) if !path.exists() => {
+                std::fs::rename(&self.path, path)?;
+            }
+            renamed => renamed?,
+        }
+        self.path = PathBuf::new();
+        if let Some(memory) = self.memory.take() {
+            memory.forget();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() && !self.is_of_use() {
+            // Nothing more can be done where this fails.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn with_affixes(path: &Path, prefix: &str, suffix: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(prefix);
+    name.push(path.file_name().unwrap_or_default());
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn taken(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::Failed(anyhow!("{path} exists already: give -o PATH, or --force to overwrite it"))
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}: choose another place with -o", path.display())
+}

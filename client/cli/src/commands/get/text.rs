@@ -1,0 +1,82 @@
+//! Fetching a file by a line of text, as telnet can.
+
+use anyhow::anyhow;
+use fileserver_proto::FileName;
+
+use super::output::Output;
+use crate::failure::Failure;
+use crate::net::link::{Heard, Link};
+use crate::terminal::meter::Meter;
+
+/// What a refusal begins with.
+const ERROR: &[u8] = b"ERROR ";
+/// A refusal holds a name of at most 4096 bytes and a few words.
+const REFUSAL_BYTES: usize = 8 << 10;
+
+/// Fetches a file; returns its length. The wire tells none beforehand, and a refusal only differs
+/// from a file by being one short line that begins with `ERROR `.
+pub(super) fn fetch(
+    name: &FileName,
+    link: &mut Link<'_>,
+    output: &mut Output,
+) -> Result<u64, Failure> {
+    link.send(name.as_str().as_bytes())?;
+    // The end of what is sent ends the line, also for servers that would take its end as a part
+    // of the name.
+    link.finish_sending();
+    let mut front = Vec::new();
+    let mut has_ended = false;
+    while !has_ended && ERROR.starts_with(&front[..front.len().min(ERROR.len())]) {
+        if front.len() > REFUSAL_BYTES {
+            break;
+        }
+        match link.hear()? {
+            Heard::Body(range) => front.extend_from_slice(link.bytes(range)),
+            Heard::Head(_) => {}
+            Heard::End => has_ended = true,
+        }
+    }
+    if has_ended && let Some(reason) = refusal(&front) {
+        return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
+    }
+    output.begin(0, None)?;
+    let mut meter = Meter::new(name.as_str(), None, 0, output.is_stdout());
+    output.write(&front)?;
+    meter.advance(front.len() as u64);
+    let mut received = front.len() as u64;
+    while !has_ended {
+        match link.hear()? {
+            Heard::Body(range) => {
+                let piece = link.bytes(range);
+                output.write(piece)?;
+                received += piece.len() as u64;
+                meter.advance(piece.len() as u64);
+            }
+            Heard::Head(_) => {}
+            Heard::End => has_ended = true,
+        }
+    }
+    meter.finish();
+    Ok(received)
+}
+
+/// Why the server refused, where all that it said is one such line.
+fn refusal(said: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(said.strip_prefix(ERROR)?).ok()?;
+    let line = line.strip_suffix('\n')?;
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    (!line.contains(char::is_control)).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line_and_nothing_else() {
+        assert_eq!(refusal(b"ERROR no such file: a\r\n"), Some("no such file: a"));
+        for file in [&b"ERROR a\nb\n"[..], b"ERROR a", b"ERRORS\n", b"", b"ERROR \xff\n"] {
+            assert_eq!(refusal(file), None);
+        }
+    }
+}

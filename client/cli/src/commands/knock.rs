@@ -1,0 +1,114 @@
+//! `client knock`: connects at each Enter and tells what came of it.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use clap::Args as ClapArgs;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::failure::Failure;
+use crate::net::link::{SLICE, connect, is_temporary};
+use crate::terminal::input::Input;
+use crate::terminal::print;
+
+/// So long the server has to close the connection.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// As much as is shown of what the server says meanwhile.
+const SAID_BYTES: usize = 512;
+
+/// Connect to a server at each Enter, and print a line about each time
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:
+  client knock localhost 9000
+
+For servers that close a connection as soon as it stands, such as `server --service greet-close`.
+End of input (Ctrl-D) leaves.")]
+pub(crate) struct Args {
+    /// The server's name or address
+    host: String,
+    /// The server's port
+    port: u16,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let mut input = Input::new(stop);
+    let (mut number, mut failed) = (0, 0);
+    print(&format!("Enter connects to {}:{}, Ctrl-D leaves.\n", args.host, args.port))?;
+    while input.line()?.is_some() {
+        number += 1;
+        let status = match knock(args, stop) {
+            Ok(status) => status,
+            Err(Failure::Failed(error)) => {
+                failed += 1;
+                format!("{error:#}")
+            }
+            Err(failure) => return Err(failure),
+        };
+        print(&format!("{number}: {status}\n"))?;
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Failed(anyhow!("{failed} of {number} connections failed, see above"))),
+    }
+}
+
+/// One connection, from its beginning to its end.
+fn knock(args: &Args, stop: &AtomicBool) -> Result<String, Failure> {
+    let mut stream = connect(&args.host, args.port)?;
+    let begun = Instant::now();
+    stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
+    let mut said = Vec::new();
+    // A server that closes at once may be gone before it could be asked for its address.
+    let told = |address: std::io::Result<std::net::SocketAddr>| {
+        address.map_or_else(|_| "an address that is gone".to_owned(), |address| address.to_string())
+    };
+    let (here, there) = (told(stream.local_addr()), told(stream.peer_addr()));
+    let has_closed = await_close(&mut stream, begun, stop, &mut said)?;
+    let mut status = format!("connected from {here} to {there}, ");
+    let said = String::from_utf8_lossy(&said);
+    let said = said.trim_end();
+    if !said.is_empty() {
+        status += &format!("heard {said:?}, ");
+    }
+    let ms = begun.elapsed().as_secs_f64() * 1e3;
+    status += &match has_closed {
+        true => format!("closed by the server after {ms:.1} ms"),
+        false => format!("still open after {} s, closed from here", CLOSE_TIME.as_secs()),
+    };
+    Ok(status)
+}
+
+fn await_close(
+    stream: &mut TcpStream,
+    begun: Instant,
+    stop: &AtomicBool,
+    said: &mut Vec<u8>,
+) -> Result<bool, Failure> {
+    let mut buffer = [0; 4096];
+    while begun.elapsed() < CLOSE_TIME {
+        let mut fds = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN)];
+        let ready = poll(&mut fds, Some(&SLICE));
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::Interrupted);
+        }
+        if !matches!(ready, Ok(1..)) {
+            continue;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(read) => {
+                let room = SAID_BYTES.saturating_sub(said.len());
+                said.extend(buffer[..read].iter().take(room));
+            }
+            Err(error) if is_temporary(&error) => {}
+            // However abruptly, it has been closed.
+            Err(_) => return Ok(true),
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,349 @@
+//! `client load`: the load generator on its own.
+
+mod live;
+mod table;
+mod target;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args as ClapArgs, ValueEnum};
+use fileserver_proto::Wire;
+use loadgen::{
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadReport, LoadSpec, Pacing,
+    RequestFile, RunError, ThinkTime, run as run_load,
+};
+
+use crate::commands::WireArg;
+use crate::failure::Failure;
+use crate::terminal::print;
+use target::Target;
+
+/// Put a server under load and measure it
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  client load http://127.0.0.1:8800/meme.png
+  client load 127.0.0.1 8800 --wire framed --file meme.png:1024 --connections 64 --duration 10s
+  client load http://127.0.0.1:8800/a.bin --rate 5000 --poisson --csv seconds.csv
+  client load http://127.0.0.1:8800/a.bin --connections 1000 --think 100ms
+  client load 127.0.0.1 8800 --file up.bin:65536 --upload --verify-every 0
+  client load 127.0.0.1 65432 --wire text --file line:64
+
+Files given as NAME:SIZE are expected to hold the generated content of that name, as `bench`
+writes it; give --verify-every 0 for any other. A file given in a URL is asked for once to learn
+its length, and only its length is checked. Over the wire text the server is an echo server: each
+request is a line of that size (64 bytes by default), and its answer must be the same line.")]
+pub(crate) struct Args {
+    /// A URL (http://HOST:PORT/NAME), or HOST followed by PORT
+    target: String,
+    /// The port, where the target is a host
+    port: Option<u16>,
+    /// A file to ask for or to send, with its size in bytes and how often it is drawn
+    #[arg(long = "file", value_name = "NAME:SIZE[:WEIGHT]", value_parser = parse_file)]
+    files: Vec<RequestFile>,
+    /// Which protocol to speak; http for a URL, framed otherwise
+    #[arg(long)]
+    wire: Option<WireArg>,
+    /// Send the files instead of asking for them
+    #[arg(long)]
+    upload: bool,
+    /// Concurrent connections
+    #[arg(long, short = 'c', default_value_t = 64)]
+    connections: usize,
+    /// Threads that drive them
+    #[arg(long, short = 't', default_value_t = 1)]
+    threads: usize,
+    /// How the threads talk to the kernel
+    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
+    engine: EngineArg,
+    /// Cores to run the threads on, in turn (0,2)
+    #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
+    cores: Vec<usize>,
+    /// Open loop: requests per second, whatever the server does
+    #[arg(long, value_name = "PER_SECOND")]
+    rate: Option<f64>,
+    /// With --rate: exponentially distributed distances, as independent users make them
+    #[arg(long, requires = "rate")]
+    poisson: bool,
+    /// Closed loop: pause between an answer and the next request; TIME is the mean of an
+    /// exponential distribution, constant:TIME always the same
+    #[arg(long, value_name = "[constant:]TIME", value_parser = parse_think, conflicts_with = "rate")]
+    think: Option<ThinkTime>,
+    /// How long to measure
+    #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    duration: Duration,
+    /// How long to run before measuring
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1s")]
+    warm_up: Duration,
+    /// Without any progress for this long, a request has failed
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    timeout: Duration,
+    /// Open a connection for each request
+    #[arg(long)]
+    no_keep_alive: bool,
+    /// Compare the bytes of every how many replies on a connection; 0 compares none
+    #[arg(long, value_name = "N")]
+    verify_every: Option<u32>,
+    /// Seed of all random choices
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write a row per second to this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write the histograms to this file, as a log that HdrHistogram's tools open
+    #[arg(long, value_name = "FILE")]
+    hdr_log: Option<PathBuf>,
+}
+
+/// How the generator's threads talk to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineArg {
+    /// uring where the kernel grants it, else epoll
+    Auto,
+    /// Readiness, and a system call for each thing sent or received
+    Epoll,
+    /// io_uring: one system call for a batch of requests
+    Uring,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(engine: EngineArg) -> Self {
+        match engine {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::Epoll => Self::Only(Engine::Epoll),
+            EngineArg::Uring => Self::Only(Engine::Uring),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let target = Target::parse(&args.target, args.port, args.wire)?;
+    // What is to be written later must be writable before the load, not after it.
+    let csv = create(args.csv.as_deref(), "--csv")?;
+    let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
+    let spec = spec(args, &target)?;
+    let ran = live::watch(&spec, |progress| run_load(&spec, stop, progress));
+    let report = ran.map_err(failure)?;
+    if let Some(file) = csv {
+        write_seconds(file, &report).context("cannot write the --csv file")?;
+    }
+    if let Some(file) = hdr_log {
+        write_histograms(file, &report).context("cannot write the --hdr-log file")?;
+    }
+    print(&table::of(&spec, &report))?;
+    judge(&report)
+}
+
+/// What cannot be run as asked is another failure than what the system refuses meanwhile.
+fn failure(error: RunError) -> Failure {
+    match error {
+        RunError::Spec(_) => Failure::Usage(error.into()),
+        RunError::System { .. } => Failure::Failed(error.into()),
+    }
+}
+
+fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
+    let mut files = args.files.clone();
+    // Content is known for files that were named with their size; others have a length alone.
+    let mut verify_every = args.verify_every.unwrap_or(100);
+    match (&target.path, files.is_empty()) {
+        (Some(path), true) => {
+            if args.upload {
+                return Err(Failure::Usage(anyhow!(
+                    "--upload needs the file's size: give --file NAME:SIZE"
+                )));
+            }
+            let size_bytes = target.ask_length(path, args.timeout)?;
+            files.push(RequestFile::new(path.clone(), size_bytes));
+            verify_every = 0;
+        }
+        (Some(path), false) if path != "/" => {
+            return Err(Failure::Usage(anyhow!(
+                "the URL names {path} and --file another: give one of them"
+            )));
+        }
+        (None, true) if target.wire == Wire::Text => {
+            files.push(RequestFile::new("line", 64));
+        }
+        (None, true) => {
+            return Err(Failure::Usage(anyhow!(
+                "no file to request: give --file NAME:SIZE, or a URL with a path"
+            )));
+        }
+        _ => {}
+    }
+    let arrival = match (args.rate, args.think) {
+        (Some(rate_per_s), _) => {
+            let pacing = if args.poisson { Pacing::Poisson } else { Pacing::Constant };
+            Arrival::Open { rate_per_s, pacing }
+        }
+        (None, think) => Arrival::Closed { think: think.unwrap_or(ThinkTime::None) },
+    };
+    Ok(LoadSpec {
+        target: target.address,
+        wire: target.wire,
+        direction: match (args.upload, target.wire) {
+            (true, _) => Direction::Upload,
+            (false, Wire::Text) => Direction::Echo,
+            (false, Wire::Framed | Wire::Http) => Direction::Download,
+        },
+        files,
+        connections: args.connections,
+        threads: args.threads,
+        engine: args.engine.into(),
+        cores: args.cores.clone(),
+        connection_use: if args.no_keep_alive {
+            ConnectionUse::PerRequest
+        } else {
+            ConnectionUse::KeepAlive
+        },
+        arrival,
+        warm_up: args.warm_up,
+        duration: args.duration,
+        timeout: args.timeout,
+        verify_every,
+        seed: args.seed,
+    })
+}
+
+/// Exit code 1 where not one request succeeded, or any failed; an interrupted load has its own.
+fn judge(report: &LoadReport) -> Result<(), Failure> {
+    if report.interrupted {
+        return Ok(());
+    }
+    let errors = report.errors.total();
+    if report.requests == 0 {
+        let why = report.error_examples.first().map_or("no reply in time", String::as_str);
+        let remedy = if report.errors.content > 0 {
+            "if its files are not the generated ones, give --verify-every 0"
+        } else {
+            "check that the server runs and has the file"
+        };
+        return Err(Failure::Failed(anyhow!("no request succeeded ({why}): {remedy}")));
+    }
+    if errors > 0 {
+        return Err(Failure::Failed(anyhow!("{errors} requests failed, see the table")));
+    }
+    Ok(())
+}
+
+/// Creates the file that an option names.
+fn create(path: Option<&Path>, option: &str) -> Result<Option<File>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let file = File::create(path)
+        .with_context(|| format!("cannot write {}: choose another {option} file", path.display()));
+    file.map(Some).map_err(Failure::Usage)
+}
+
+fn write_histograms(file: File, report: &LoadReport) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    report.write_hdr_log(&mut out)?;
+    out.flush()
+}
+
+fn write_seconds(file: File, report: &LoadReport) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    writeln!(out, "second,requests,body_bytes,errors,p50_ns,p99_ns,max_ns")?;
+    for row in &report.seconds {
+        write!(out, "{},{},{},{}", row.second, row.requests, row.body_bytes, row.errors)?;
+        // A second without requests has no percentiles, which is not the same as zero.
+        if row.requests > 0 {
+            writeln!(out, ",{},{},{}", row.p50_ns, row.p99_ns, row.max_ns)?;
+        } else {
+            writeln!(out, ",,,")?;
+        }
+    }
+    out.flush()
+}
+
+/// A time with its unit: `250ms`, `10s`, `1.5m`; a bare number counts seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale = match &text[digits.len()..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        unit => return Err(format!("unknown unit {unit:?}: use us, ms, s, m or h")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is no number"))?;
+    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+}
+
+/// `TIME` or `constant:TIME`.
+fn parse_think(text: &str) -> Result<ThinkTime, String> {
+    match text.strip_prefix("constant:") {
+        Some(time) => parse_duration(time).map(ThinkTime::Constant),
+        None => parse_duration(text).map(ThinkTime::Exponential),
+    }
+}
+
+/// `NAME:SIZE[:WEIGHT]`; the name may hold colons itself.
+fn parse_file(text: &str) -> Result<RequestFile, String> {
+    let bad = || format!("{text:?} is not NAME:SIZE or NAME:SIZE:WEIGHT, with SIZE in bytes");
+    let (front, last) = text.rsplit_once(':').ok_or_else(bad)?;
+    let with_weight = front.rsplit_once(':').and_then(|(name, size)| {
+        Some((name, size.parse::<u64>().ok()?, last.parse::<f64>().ok()?))
+    });
+    let (name, size_bytes, weight) = match with_weight {
+        Some(parts) => parts,
+        None => (front, last.parse().map_err(|_| bad())?, 1.0),
+    };
+    if name.is_empty() {
+        return Err(bad());
+    }
+    Ok(RequestFile { weight, ..RequestFile::new(name, size_bytes) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, millis) in [("250ms", 250), ("10s", 10_000), ("1.5m", 90_000), ("2", 2_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1 s", "1x", "inf", "nan"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_is_refused_is_a_load_that_cannot_be_run_as_asked() {
+        let refused = || std::io::Error::from_raw_os_error(1);
+        let engine = RunError::Spec(loadgen::SpecError::Engine(refused()));
+        assert!(matches!(failure(engine), Failure::Usage(_)));
+        let thread = RunError::System { what: "start a thread".to_owned(), source: refused() };
+        assert!(matches!(failure(thread), Failure::Failed(_)));
+    }
+
+    #[test]
+    fn think_time_is_exponential_unless_said_otherwise() {
+        let millis = Duration::from_millis;
+        assert_eq!(parse_think("5ms"), Ok(ThinkTime::Exponential(millis(5))));
+        assert_eq!(parse_think("constant:1s"), Ok(ThinkTime::Constant(millis(1_000))));
+        for text in ["constant", "constant:", "constant:x", "poisson:1s", ""] {
+            assert!(parse_think(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_have_a_size_and_perhaps_a_weight() {
+        let file = |name: &str, size_bytes, weight| {
+            Ok(RequestFile { weight, ..RequestFile::new(name, size_bytes) })
+        };
+        assert_eq!(parse_file("a:5"), file("a", 5, 1.0));
+        assert_eq!(parse_file("a:5:2.5"), file("a", 5, 2.5));
+        assert_eq!(parse_file("a:b:5"), file("a:b", 5, 1.0));
+        for text in ["a", "a:", ":5", "a:x", "a:-1", "a:5:x"] {
+            assert!(parse_file(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The live line of a load: how it goes right now, on a terminal.
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use loadgen::{LoadSpec, Progress};
+
+/// From one look to the next.
+const TICK: Duration = Duration::from_millis(250);
+/// The rate shown is that of so many ticks.
+const RATE_TICKS: usize = 4;
+
+/// Shows on a terminal how the load goes that `run` puts on a server.
+pub(super) fn watch<T>(spec: &LoadSpec, run: impl FnOnce(Option<&Progress>) -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return run(None);
+    }
+    let progress = Progress::default();
+    std::thread::scope(|scope| {
+        let (running, ended) = channel();
+        let progress = &progress;
+        scope.spawn(move || draw(spec, progress, &ended));
+        let result = run(Some(progress));
+        drop(running);
+        result
+    })
+}
+
+/// Draws until the other end is dropped, and leaves nothing on the screen.
+fn draw(spec: &LoadSpec, progress: &Progress, ended: &Receiver<()>) {
+    let total = spec.warm_up + spec.duration;
+    let bar = ProgressBar::new(total.as_millis() as u64);
+    let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}");
+    bar.set_style(style.expect("the template is valid"));
+    let mut samples = VecDeque::with_capacity(RATE_TICKS + 1);
+    while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let elapsed = Duration::from_nanos(progress.elapsed_ns.load(Relaxed));
+        let now = (elapsed, progress.requests.load(Relaxed));
+        samples.push_back(now);
+        if samples.len() > RATE_TICKS + 1 {
+            samples.pop_front();
+        }
+        bar.set_prefix(if elapsed.is_zero() {
+            "connecting"
+        } else if elapsed < spec.warm_up {
+            "warming up"
+        } else {
+            "measuring"
+        });
+        bar.set_position(elapsed.min(total).as_millis() as u64);
+        bar.set_message(format!(
+            "{:.0} requests/s  {} errors  {:.0} s left",
+            rate_per_s(samples.front().copied().unwrap_or(now), now),
+            progress.errors.load(Relaxed),
+            total.saturating_sub(elapsed).as_secs_f64().ceil()
+        ));
+    }
+    bar.finish_and_clear();
+}
+
+/// Requests per second between two looks, each a time and a count.
+fn rate_per_s(earlier: (Duration, u64), now: (Duration, u64)) -> f64 {
+    let seconds = now.0.saturating_sub(earlier.0).as_secs_f64();
+    if seconds > 0.0 { now.1.saturating_sub(earlier.1) as f64 / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_that_of_the_time_between() {
+        let at = |millis, count| (Duration::from_millis(millis), count);
+        assert_eq!(rate_per_s(at(500, 100), at(1_500, 400)), 300.0);
+        assert_eq!(rate_per_s(at(0, 0), at(0, 0)), 0.0);
+    }
+}

@@ -1,0 +1,148 @@
+//! What a load measured, as a table for people.
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+use loadgen::{Arrival, Direction, LoadReport, LoadSpec};
+
+/// The table of a report.
+pub(super) fn of(spec: &LoadSpec, report: &LoadReport) -> String {
+    let mut text = String::new();
+    write_into(&mut text, spec, report).expect("writing to a String does not fail");
+    text
+}
+
+fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fmt::Result {
+    let seconds = report.window.as_secs_f64();
+    let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    writeln!(
+        out,
+        "{} on {} over {}, {} connections, {} {}, engine {}",
+        match spec.direction {
+            Direction::Upload => "Upload",
+            Direction::Download => "Download",
+            Direction::Echo => "Echo",
+        },
+        spec.target,
+        spec.wire.name(),
+        spec.connections,
+        spec.threads,
+        if spec.threads == 1 { "thread" } else { "threads" },
+        report.engine.name(),
+    )?;
+    writeln!(out)?;
+    let row = |out: &mut String, name: &str, value: String| writeln!(out, "  {name:<18}{value}");
+    let interrupted = if report.interrupted { " (interrupted)" } else { "" };
+    row(out, "measured", format!("{seconds:.2} s{interrupted}"))?;
+    row(out, "requests", report.requests.to_string())?;
+    row(out, "requests/s", format!("{:.0}", per_second(report.requests)))?;
+    row(out, "MB/s", format!("{:.1}", per_second(report.body_bytes) / 1e6))?;
+    if let Arrival::Open { rate_per_s, .. } = spec.arrival {
+        let waiting = report.arrivals.saturating_sub(report.requests + report.errors.total());
+        row(out, "offered/s", format!("{rate_per_s:.0} ({} arrivals)", report.arrivals))?;
+        row(out, "still waiting", waiting.to_string())?;
+    }
+    row(out, "bodies compared", report.verified.to_string())?;
+    let opened = report.connections_opened;
+    row(out, "connections", format!("{opened} opened, {} answered", report.connections_served))?;
+    if seconds > 0.0 {
+        let mut text = format!("{:.0} % of each thread", 100.0 * report.cpu_share());
+        if report.requests > 0 {
+            let each = report.cpu.total().as_secs_f64() * 1e6 / report.requests as f64;
+            write!(text, ", {each:.2} µs per request")?;
+        }
+        if report.busy_polling {
+            text.push_str(" (polling for arrivals)");
+        }
+        row(out, "generator CPU", text)?;
+    }
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  {:<18}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "", "mean", "p50", "p90", "p99", "p99.9", "max"
+    )?;
+    if matches!(spec.arrival, Arrival::Open { .. }) {
+        latency(out, "intended → done", &report.response_ns)?;
+        latency(out, "sent → done", &report.service_ns)?;
+        latency(out, "intended → sent", &report.send_delay_ns)?;
+    } else {
+        latency(out, "latency", &report.service_ns)?;
+    }
+    latency(out, "connecting", &report.connect_ns)?;
+    let errors = &report.errors;
+    if errors.total() > 0 {
+        writeln!(out)?;
+        for (kind, count) in [
+            ("connect", errors.connect),
+            ("reset", errors.reset),
+            ("timeout", errors.timeout),
+            ("status", errors.status),
+            ("length", errors.length),
+            ("content", errors.content),
+            ("protocol", errors.protocol),
+        ] {
+            if count > 0 {
+                row(out, &format!("{kind} errors"), count.to_string())?;
+            }
+        }
+        for example in &report.error_examples {
+            writeln!(out, "    for example: {example}")?;
+        }
+    }
+    Ok(())
+}
+
+fn latency(out: &mut String, name: &str, histogram: &Histogram<u64>) -> std::fmt::Result {
+    write!(out, "  {name:<18}")?;
+    if histogram.is_empty() {
+        return writeln!(out, "{:>10}", "–");
+    }
+    let quantile = |q| histogram.value_at_quantile(q) as f64;
+    for ns in [
+        histogram.mean(),
+        quantile(0.5),
+        quantile(0.9),
+        quantile(0.99),
+        quantile(0.999),
+        histogram.max() as f64,
+    ] {
+        write!(out, "{:>10}", time(ns))?;
+    }
+    writeln!(out)
+}
+
+/// Three significant digits and a unit.
+fn time(ns: f64) -> String {
+    let (value, unit) = match ns {
+        ns if ns < 1e3 => (ns, "ns"),
+        ns if ns < 1e6 => (ns / 1e3, "µs"),
+        ns if ns < 1e9 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    let digits = match value {
+        value if value < 9.995 => 2,
+        value if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits_and_a_unit() {
+        for (duration, text) in [
+            (Duration::from_nanos(950), "950 ns"),
+            (Duration::from_nanos(1_234), "1.23 µs"),
+            (Duration::from_micros(12_345), "12.3 ms"),
+            (Duration::from_millis(123_456), "123 s"),
+        ] {
+            assert_eq!(time(duration.as_nanos() as f64), text);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Whom to put under load.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use fileserver_proto::Wire;
+use fileserver_proto::client::{ReplyEvent, ReplyKind, ReplyReader, http};
+
+use crate::commands::WireArg;
+use crate::failure::Failure;
+use crate::net::link::{CONNECT_TIMEOUT, connect};
+
+/// A server, how to speak to it, and perhaps one of its files.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) wire: Wire,
+    /// The path of a URL, as it stands there.
+    pub(super) path: Option<String>,
+}
+
+impl Target {
+    /// Reads a URL, or a host and a port; of a host's addresses the first that can be connected
+    /// to is taken.
+    pub(super) fn parse(
+        text: &str,
+        port: Option<u16>,
+        wire: Option<WireArg>,
+    ) -> Result<Self, Failure> {
+        let (host, port, path) = match (text.strip_prefix("http://"), port) {
+            (Some(_), Some(_)) => {
+                return Err(usage("a URL holds its port itself: leave PORT out"));
+            }
+            (Some(rest), None) => {
+                let (authority, path) = match rest.find('/') {
+                    Some(slash) => rest.split_at(slash),
+                    None => (rest, "/"),
+                };
+                let (host, port) = split_port(authority)?;
+                (host, port, Some(path.to_owned()))
+            }
+            (None, Some(port)) => (text, port, None),
+            (None, None) => {
+                return Err(usage("give http://HOST:PORT/NAME, or HOST and PORT"));
+            }
+        };
+        if let (Some(_), Some(wire @ (WireArg::Framed | WireArg::Text))) = (&path, wire) {
+            let wire = Wire::from(wire).name();
+            return Err(usage(&format!(
+                "a URL is asked for over http: give HOST and PORT with --wire {wire}"
+            )));
+        }
+        let wire = match (wire, &path) {
+            (Some(wire), _) => wire.into(),
+            (None, Some(_)) => Wire::Http,
+            (None, None) => Wire::Framed,
+        };
+        let address = connect(host, port)?.peer_addr().context("the server has gone")?;
+        Ok(Self { address, wire, path })
+    }
+
+    /// Asks for a file once to learn how long it is.
+    pub(super) fn ask_length(&self, path: &str, timeout: Duration) -> Result<u64, Failure> {
+        let asked = || -> anyhow::Result<u64> {
+            let mut stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT)?;
+            stream.set_read_timeout(Some(timeout))?;
+            let mut request = Vec::new();
+            http::get(path, &self.address.to_string(), false, &mut request);
+            stream.write_all(&request)?;
+            let mut reader = ReplyReader::new(Wire::Http);
+            let mut buffer = vec![0; 64 << 10];
+            let mut length = 0;
+            loop {
+                let received = stream.read(&mut buffer)?;
+                if received == 0 {
+                    reader.close()?;
+                    return Ok(length);
+                }
+                let mut input = &buffer[..received];
+                loop {
+                    match reader.next(&mut input)? {
+                        ReplyEvent::NeedMore => break,
+                        ReplyEvent::Head(head) if !head.kind.is_success() => {
+                            return Err(match head.kind {
+                                ReplyKind::Status(status) => anyhow!("status {status}"),
+                                ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => {
+                                    anyhow!("not an http reply")
+                                }
+                            });
+                        }
+                        ReplyEvent::Head(_) => {}
+                        ReplyEvent::Body(piece) => length += piece.len() as u64,
+                        ReplyEvent::End => return Ok(length),
+                    }
+                }
+            }
+        };
+        let length = asked().with_context(|| {
+            format!("cannot learn the length of {path}: check the name, or give --file NAME:SIZE")
+        });
+        Ok(length?)
+    }
+}
+
+fn split_port(authority: &str) -> Result<(&str, u16), Failure> {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            let port = port.parse().map_err(|_| usage("the port of the URL is no number"))?;
+            Ok((host, port))
+        }
+        _ => Ok((authority, 80)),
+    }
+}
+
+fn usage(what: &str) -> Failure {
+    Failure::Usage(anyhow!("{what}"))
+}

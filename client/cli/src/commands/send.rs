@@ -1,0 +1,302 @@
+//! `client send`: uploads files.
+
+mod resume;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, anyhow};
+use clap::Args as ClapArgs;
+use fileserver_proto::client::{ReplyHead, framed, http};
+use fileserver_proto::wire::framed::{OK, SAVED};
+use fileserver_proto::{FileName, Wire};
+
+use crate::commands::WireArg;
+use crate::failure::Failure;
+use crate::net::link::Link;
+use crate::terminal::bytes;
+use crate::terminal::meter::Meter;
+use crate::terminal::transcript::Transcript;
+
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Send files to a server, all over one connection
+#[derive(Debug, ClapArgs)]
+#[command(
+    override_usage = "client send [OPTIONS] <FILE>... <HOST> <PORT>",
+    after_help = "Examples:
+  client send meme.png localhost 8800
+  client send a.png b.png c.png 127.0.0.1 8800 --wire http
+  client send notes.txt localhost 8800 --as 'notes of today.txt'
+  client send film.mkv localhost 8800 --resume
+  client send meme.png localhost 8800 --transcript progress.txt
+
+Shows a progress bar on a terminal, and lines at 0, 25, 50, 75 and 100 % elsewhere; then prints
+the name under which the server stored the file.
+
+With --resume, what has arrived of a file when the transfer breaks off is not lost: the same command
+sends the rest, also after a restart of either side, and the server checks the whole by its SHA-256
+hash. It works with servers that take resumable uploads by tus 1.0.0 at /, such as ours, which keeps
+an unfinished upload for a day."
+)]
+pub(crate) struct Args {
+    /// The files, then the server's host and port
+    #[arg(value_name = "FILE… HOST PORT", required = true, num_args = 1..)]
+    operands: Vec<String>,
+    /// Which protocol to speak; http with --resume, framed otherwise
+    #[arg(long, value_enum)]
+    wire: Option<WireArg>,
+    /// Go on where an earlier attempt broke off, and let the server check the whole
+    #[arg(long)]
+    resume: bool,
+    /// The name to store the file under (one FILE only); its own otherwise
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Give up after this many seconds without any progress
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// Keep what the console shows, progress included, in this file as plain text
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let mut operands = args.operands;
+    let (Some(port), Some(host)) = (operands.pop(), operands.pop()) else {
+        return Err(usage("give at least one FILE, then HOST and PORT".to_owned()));
+    };
+    let port: u16 = port.parse().map_err(|_| {
+        usage(format!("{port:?} is no port: the last two arguments are HOST and PORT"))
+    })?;
+    if operands.is_empty() {
+        return Err(usage(format!("no file to send: name one before {host} {port}")));
+    }
+    if args.name.is_some() && operands.len() > 1 {
+        return Err(usage("--as names one file: send the others by themselves".to_owned()));
+    }
+    let wire = crate::commands::transfer_wire(args.wire, args.resume)?;
+    if wire == Wire::Text {
+        return Err(usage("the text wire only fetches files: send over framed or http".to_owned()));
+    }
+    let files = operands
+        .iter()
+        .map(|path| Upload::open(path.into(), args.name.as_deref()))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let opened: Vec<&File> = files.iter().map(|upload| &upload.file).collect();
+    let transcript = Transcript::create(args.transcript.as_deref(), &opened)?;
+    let timeout = Duration::from_secs(args.timeout.max(1));
+    let server = Server { host, port, wire, timeout, stop, transcript: &transcript };
+    let resumed =
+        args.resume.then_some(Resumed { operands: &operands, name: args.name.as_deref() });
+    let done = send_all(files, &server, resumed.as_ref());
+    if let Err(failure) = &done {
+        transcript.keep(&failure.line());
+    }
+    done
+}
+
+/// Sends the files one after the other.
+fn send_all(
+    files: Vec<Upload>,
+    server: &Server<'_>,
+    resumed: Option<&Resumed<'_>>,
+) -> Result<(), Failure> {
+    let mut spare = None;
+    for (at, mut file) in files.into_iter().enumerate() {
+        // An empty file is sent at once or not at all.
+        spare = match resumed.filter(|_| file.len > 0) {
+            Some(resumed) => {
+                let command = resumed.command(at, server);
+                resume::send(&mut file, server, spare, &command)?
+            }
+            None => send(file, server.link(spare)?, server)?,
+        };
+    }
+    Ok(())
+}
+
+/// What the command was given that is to be resumed, should it break off.
+#[derive(Debug)]
+struct Resumed<'a> {
+    operands: &'a [String],
+    name: Option<&'a str>,
+}
+
+impl Resumed<'_> {
+    /// What sends the files from this one on.
+    fn command(&self, from: usize, server: &Server<'_>) -> String {
+        let mut words: Vec<&str> = self.operands[from..].iter().map(String::as_str).collect();
+        let port = server.port.to_string();
+        words.extend([&server.host, port.as_str(), "--resume"]);
+        words.extend(self.name.iter().flat_map(|name| ["--as", name]));
+        resume::command_line(words)
+    }
+}
+
+/// Whom to send to, and how.
+#[derive(Debug)]
+struct Server<'a> {
+    host: String,
+    port: u16,
+    wire: Wire,
+    timeout: Duration,
+    stop: &'a AtomicBool,
+    transcript: &'a Transcript,
+}
+
+impl<'a> Server<'a> {
+    fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn open(&self) -> Result<Link<'a>, Failure> {
+        Link::open(&self.host, self.port, self.wire, self.timeout, self.stop)
+    }
+
+    /// The connection that is left from before, or a new one.
+    fn link(&self, spare: Option<Link<'a>>) -> Result<Link<'a>, Failure> {
+        spare.map_or_else(|| self.open(), Ok)
+    }
+}
+
+/// A file to be sent.
+#[derive(Debug)]
+struct Upload {
+    path: PathBuf,
+    name: FileName,
+    file: File,
+    len: u64,
+    modified: SystemTime,
+}
+
+impl Upload {
+    fn open(path: PathBuf, name: Option<&str>) -> Result<Self, Failure> {
+        let shown = path.display();
+        let file = File::open(&path)
+            .with_context(|| format!("cannot read {shown}: check the path and permissions"))?;
+        let about = file.metadata().with_context(|| format!("cannot read {shown}"))?;
+        if about.is_dir() {
+            return Err(Failure::Failed(anyhow!(
+                "{shown} is a folder: name the files in it instead, {shown}/*"
+            )));
+        }
+        if !about.is_file() {
+            return Err(Failure::Failed(anyhow!(
+                "{shown} is no regular file, so its length is unknown: store it in a file first"
+            )));
+        }
+        let last = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.map(str::to_owned).or(last).unwrap_or_default();
+        let name = FileName::new(&name)
+            .with_context(|| format!("no server stores {name:?}: give another name with --as"));
+        let name = name.map_err(Failure::Usage)?;
+        let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Self { name, file, len: about.len(), modified, path })
+    }
+
+    /// Reads the next `len` bytes block by block.
+    fn blocks(&mut self, len: u64) -> Blocks<'_> {
+        Blocks { path: &self.path, file: &mut self.file, left: len, block: vec![0; BLOCK_BYTES] }
+    }
+}
+
+/// A part of a file, in blocks of [`BLOCK_BYTES`] at most.
+struct Blocks<'u> {
+    path: &'u Path,
+    file: &'u mut File,
+    left: u64,
+    block: Vec<u8>,
+}
+
+impl Blocks<'_> {
+    fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+        let want = usize::try_from(self.left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        let block = &mut self.block[..want];
+        self.file.read_exact(block).map_err(|error| {
+            let shown = self.path.display();
+            Failure::Failed(if error.kind() == io::ErrorKind::UnexpectedEof {
+                anyhow!("{shown} became shorter while it was sent: send it again")
+            } else {
+                anyhow::Error::new(error).context(format!("cannot read {shown}"))
+            })
+        })?;
+        self.left -= want as u64;
+        Ok((want > 0).then_some(block))
+    }
+}
+
+/// Sends one file; returns the connection if it can be used again.
+fn send<'a>(
+    mut upload: Upload,
+    mut link: Link<'a>,
+    server: &Server<'a>,
+) -> Result<Option<Link<'a>>, Failure> {
+    let wire = server.wire;
+    let mut request = Vec::new();
+    match wire {
+        Wire::Http => {
+            let target = http::target(upload.name.as_str());
+            http::put(&target, &server.authority(), upload.len, true, &mut request);
+        }
+        Wire::Framed | Wire::Text => {
+            framed::announce(&upload.name, &mut request);
+            link.send(&request)?;
+            let head = link.hear_head()?;
+            if !head.kind.is_success() || link.text() != OK {
+                return Err(refusal(&mut link, head, &upload.path));
+            }
+            link.hear_out()?;
+            request.clear();
+            framed::data(upload.len, &mut request);
+        }
+    }
+    let shown = upload.path.display().to_string();
+    let mut meter = Meter::kept(&shown, upload.len, 0, server.transcript);
+    let sent = link.send(&request)? && send_body(&mut upload, &mut link, &mut meter)?;
+    let head = link.hear_head()?;
+    meter.finish();
+    if !head.kind.is_success() || !sent {
+        return Err(refusal(&mut link, head, &upload.path));
+    }
+    let text = link.text();
+    let stored = match wire {
+        Wire::Http => http::name(&text).filter(|name| !name.is_empty()),
+        Wire::Framed | Wire::Text => text.strip_prefix(SAVED).map(str::to_owned),
+    };
+    let stored = stored.unwrap_or_else(|| upload.name.to_string());
+    link.hear_out()?;
+    server.transcript.print(&format!("saved as {stored} ({})\n", bytes(upload.len)))?;
+    Ok(head.keep_alive.then_some(link))
+}
+
+/// Sends the content; false if the server spoke up before its end.
+fn send_body(
+    upload: &mut Upload,
+    link: &mut Link<'_>,
+    meter: &mut Meter<'_>,
+) -> Result<bool, Failure> {
+    let mut blocks = upload.blocks(upload.len);
+    while let Some(block) = blocks.next()? {
+        if !link.send(block)? {
+            return Ok(false);
+        }
+        meter.advance(block.len() as u64);
+    }
+    Ok(true)
+}
+
+fn refusal(link: &mut Link<'_>, head: ReplyHead, path: &Path) -> Failure {
+    match link.refusal(head) {
+        Ok(reason) => Failure::Failed(anyhow!("the server refused {}: {reason}", path.display())),
+        Err(failure) => failure,
+    }
+}
+
+fn usage(what: String) -> Failure {
+    Failure::Usage(anyhow!(what))
+}

@@ -1,0 +1,276 @@
+//! A connection by hand: one request at a time, heard while it is being sent.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use fileserver_proto::Wire;
+use fileserver_proto::client::{ReplyError, ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::failure::Failure;
+
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait at a stretch: a signal just before it does not end it.
+pub(crate) const SLICE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const BUFFER_BYTES: usize = 128 << 10;
+/// As much of a refusal's text as is shown.
+const REASON_BYTES: usize = 512;
+
+/// Connects to the first of a host's addresses that answers: `localhost` may be `::1` to the
+/// resolver and 127.0.0.1 to the server.
+pub(crate) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let addresses: Vec<SocketAddr> =
+        (bare, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    let mut last = None;
+    for address in &addresses {
+        match TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(Failure::Failed(match last {
+        None => anyhow!("unknown host {host:?}: check the spelling, or give an IP address"),
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            anyhow!("connection to {host} port {port} refused: start the server, or check the port")
+        }
+        Some(error) => {
+            anyhow!("cannot connect to {host} port {port}: {error}; check host, port and network")
+        }
+    }))
+}
+
+/// A connection to a server, and the reply that is being read from it.
+#[derive(Debug)]
+pub(crate) struct Link<'a> {
+    stream: TcpStream,
+    reader: ReplyReader,
+    buffer: Vec<u8>,
+    unread: Range<usize>,
+    timeout: Duration,
+    stop: &'a AtomicBool,
+}
+
+/// What came from the server.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A reply began.
+    Head(ReplyHead),
+    /// A piece of its body, to be had from [`Link::bytes`].
+    Body(Range<usize>),
+    /// The reply is complete.
+    End,
+}
+
+impl<'a> Link<'a> {
+    /// Connects; without any progress for `timeout`, whatever is under way fails.
+    pub(crate) fn open(
+        host: &str,
+        port: u16,
+        wire: Wire,
+        timeout: Duration,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Failure> {
+        let stream = connect(host, port)?;
+        stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
+        let (reader, buffer) = (ReplyReader::keeping_fields(wire), vec![0; BUFFER_BYTES]);
+        Ok(Self { stream, reader, buffer, unread: 0..0, timeout, stop })
+    }
+
+    /// Sends `bytes`, unless the server says something before they are all sent, which can only
+    /// be a refusal: then false.
+    pub(crate) fn send(&mut self, mut bytes: &[u8]) -> Result<bool, Failure> {
+        while !bytes.is_empty() {
+            let ready = self.wait(PollFlags::IN | PollFlags::OUT)?;
+            if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+                return Ok(false);
+            }
+            match self.stream.write(bytes) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if is_temporary(&error) => {}
+                // What the server said before it closed is worth more than this error.
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the server that nothing more will be sent.
+    pub(crate) fn finish_sending(&self) {
+        // Fails only where the connection has gone, which reading tells.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Whether the server has closed the connection, or says something that nobody asked for:
+    /// between requests both make it useless.
+    pub(crate) fn is_spent(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+    }
+
+    /// Waits for the next part of a reply.
+    pub(crate) fn hear(&mut self) -> Result<Heard, Failure> {
+        loop {
+            let mut input = &self.buffer[self.unread.clone()];
+            let before = input.len();
+            let event = self.reader.next(&mut input).map_err(not_a_reply)?;
+            let from = self.unread.start;
+            self.unread.start += before - input.len();
+            match event {
+                ReplyEvent::Head(head) => return Ok(Heard::Head(head)),
+                ReplyEvent::Body(_) => return Ok(Heard::Body(from..self.unread.start)),
+                ReplyEvent::End => return Ok(Heard::End),
+                ReplyEvent::NeedMore => {}
+            }
+            let received = self.receive()?;
+            if received == 0 {
+                self.reader.close().map_err(not_a_reply)?;
+                return Ok(Heard::End);
+            }
+        }
+    }
+
+    /// The head of the next reply.
+    pub(crate) fn hear_head(&mut self) -> Result<ReplyHead, Failure> {
+        match self.hear()? {
+            Heard::Head(head) => Ok(head),
+            Heard::Body(_) | Heard::End => Err(not_a_reply(ReplyError::Malformed("no head"))),
+        }
+    }
+
+    /// Tells that the next reply answers a HEAD, and so has no body.
+    pub(crate) fn expect_head_only(&mut self) {
+        self.reader.expect_head_only();
+    }
+
+    /// A field of the http reply whose head came last.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.reader.field(name)
+    }
+
+    /// Waits so long for any progress from here on.
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// Passes over the rest of a reply.
+    pub(crate) fn hear_out(&mut self) -> Result<(), Failure> {
+        while !matches!(self.hear()?, Heard::End) {}
+        Ok(())
+    }
+
+    /// Why the server refused, with what can be done about it; reads the reply to its end.
+    pub(crate) fn refusal(&mut self, head: ReplyHead) -> Result<String, Failure> {
+        let mut reason = match head.kind {
+            ReplyKind::Status(status) => format!("status {status}"),
+            ReplyKind::Data => "unexpected data".to_owned(),
+            ReplyKind::Text | ReplyKind::Error => self.reader.text().into_owned(),
+        };
+        let mut said = Vec::new();
+        // A reply that breaks off still has its status.
+        while let Ok(Heard::Body(range)) = self.hear() {
+            let room = REASON_BYTES.saturating_sub(said.len());
+            said.extend(self.bytes(range).iter().take(room));
+            if said.len() >= REASON_BYTES {
+                break;
+            }
+        }
+        let said = String::from_utf8_lossy(&said);
+        // Markup (an error page) says no more than the status.
+        let line = said.lines().next().unwrap_or("").trim();
+        if !line.is_empty() && !line.starts_with('<') {
+            reason = format!("{reason}, {line}");
+        }
+        let reason = reason.replace(char::is_control, " ");
+        Ok(match remedy(head.kind, &reason) {
+            Some(remedy) => format!("{reason}: {remedy}"),
+            None => reason,
+        })
+    }
+
+    /// The bytes of a body's piece, valid until more is heard.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// The text of the reply: see [`ReplyReader::text`].
+    pub(crate) fn text(&self) -> String {
+        self.reader.text().into_owned()
+    }
+
+    fn receive(&mut self) -> Result<usize, Failure> {
+        loop {
+            self.wait(PollFlags::IN)?;
+            match self.stream.read(&mut self.buffer) {
+                Ok(received) => {
+                    self.unread = 0..received;
+                    return Ok(received);
+                }
+                Err(error) if is_temporary(&error) => {}
+                Err(error) => {
+                    return Err(anyhow!("the connection broke: {error}; try again").into());
+                }
+            }
+        }
+    }
+
+    fn wait(&self, interest: PollFlags) -> Result<PollFlags, Failure> {
+        let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), interest)];
+        let begun = Instant::now();
+        while begun.elapsed() < self.timeout {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Failure::Interrupted);
+            }
+            match poll(&mut fds, Some(&SLICE)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(fds[0].revents()),
+                Err(error) => return Err(anyhow::Error::new(error).into()),
+            }
+        }
+        let seconds = self.timeout.as_secs_f64();
+        Err(Failure::Failed(anyhow!(
+            "no answer within {seconds} s: the server may be full or stuck; try later, or a \
+             longer --timeout"
+        )))
+    }
+}
+
+pub(crate) fn is_temporary(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn not_a_reply(error: ReplyError) -> Failure {
+    let remedy = match error {
+        ReplyError::Malformed(_) => "is it a file server, and is --wire right?",
+        ReplyError::NoReply | ReplyError::Truncated => "it may be full or stopping; try again",
+    };
+    Failure::Failed(anyhow!("{error}: {remedy}"))
+}
+
+fn remedy(kind: ReplyKind, reason: &str) -> Option<&'static str> {
+    let status = match kind {
+        ReplyKind::Status(status) => status,
+        ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => 0,
+    };
+    let says = |words: &str| reason.contains(words);
+    match status {
+        507 => Some("free space on the server"),
+        423 => Some("wait until nobody else is sending it"),
+        404 => Some("check the name"),
+        413 => Some("raise the server's limit, or send less"),
+        403 => Some("check the permissions of the server's folder"),
+        503 => Some("try again later"),
+        _ if says("no space left") => Some("free space on the server"),
+        _ if says("match its digest") => {
+            Some("it changed or was damaged on the way; send it again")
+        }
+        _ if says("no such file") => Some("check the name"),
+        _ if says("overloaded") => Some("try again later"),
+        _ => None,
+    }
+}

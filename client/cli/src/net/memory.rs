@@ -1,0 +1,79 @@
+//! What outlives the program: notes on transfers that can be resumed.
+
+use std::fmt::Write;
+use std::fs::DirBuilder;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use sha2::{Digest, Sha256};
+
+use crate::failure::Failure;
+
+/// A note on one transfer, in a file of its own.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    path: PathBuf,
+}
+
+impl Memory {
+    /// The note on the transfer of `kind` between this server's file `name` and a local file.
+    ///
+    /// # Errors
+    /// There is no folder for notes.
+    pub(crate) fn of(kind: &str, server: &str, name: &str, local: &Path) -> Result<Self, Failure> {
+        let folder = state_home()?.join("threads-vs-selectors").join(kind);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
+            format!(
+                "cannot remember transfers in {}: give another folder in XDG_STATE_HOME, or leave \
+                 --resume out",
+                folder.display()
+            )
+        })?;
+        let mut hash = Sha256::new();
+        for part in [server.as_bytes(), name.as_bytes(), local.as_os_str().as_bytes()] {
+            hash.update(part);
+            // No part holds a NUL itself.
+            hash.update([0]);
+        }
+        let mut file = String::new();
+        for byte in &hash.finalize()[..16] {
+            write!(file, "{byte:02x}").expect("a string takes any text");
+        }
+        Ok(Self { path: folder.join(file) })
+    }
+
+    /// What was kept; nothing where the writing broke off.
+    pub(crate) fn recall(&self) -> Option<String> {
+        let mut text = std::fs::read_to_string(&self.path).ok()?;
+        (text.pop() == Some('\n')).then_some(text)
+    }
+
+    /// Keeps a line.
+    pub(crate) fn keep(&self, line: &str) -> Result<(), Failure> {
+        std::fs::write(&self.path, format!("{line}\n")).with_context(|| {
+            format!("cannot write {}: free space, or leave --resume out", self.path.display())
+        })?;
+        Ok(())
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) fn forget(&self) {
+        // One that stays is found out of date the next time.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The folder for what programs remember (XDG Base Directory Specification).
+fn state_home() -> Result<PathBuf, Failure> {
+    let absolute =
+        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .ok_or_else(|| {
+            Failure::Usage(anyhow!(
+                "no folder to remember transfers in: set XDG_STATE_HOME, or leave --resume out"
+            ))
+        })
+}

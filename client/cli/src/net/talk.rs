@@ -1,0 +1,194 @@
+//! Lines to a server and its answers back, as telnet has them.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::failure::Failure;
+use crate::net::link::{SLICE, is_temporary};
+use crate::terminal::screen::Screen;
+
+/// So long a reply is waited for before the next line is said without it.
+pub(crate) const REPLY_TIME: Duration = Duration::from_millis(250);
+
+/// More than the buffer of standard input, so that nothing stays behind in that, where poll does
+/// not see it.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A conversation: what is still to be said, and where more of it comes from.
+pub(crate) struct Talk<'a> {
+    stream: TcpStream,
+    /// Read, not yet handed to the socket.
+    unsaid: Vec<u8>,
+    /// On its way to the socket.
+    to_send: Vec<u8>,
+    more: Option<Box<dyn Lines + 'a>>,
+    /// Whether each line waits for the reply to the one before it.
+    takes_turns: bool,
+    /// Until when a reply is waited for.
+    reply_due: Option<Instant>,
+    /// Stands before every line.
+    prefix: String,
+}
+
+/// Where lines come from: standard input, a file.
+pub(crate) trait Lines: Read + AsFd {}
+
+impl<Source: Read + AsFd> Lines for Source {}
+
+impl<'a> Talk<'a> {
+    /// A conversation that begins with `lines` and goes on with `more`.
+    pub(crate) fn new(
+        stream: TcpStream,
+        lines: Vec<u8>,
+        more: Option<Box<dyn Lines + 'a>>,
+        takes_turns: bool,
+    ) -> Self {
+        Self {
+            stream,
+            unsaid: lines,
+            to_send: Vec::new(),
+            more,
+            takes_turns,
+            reply_due: None,
+            prefix: String::new(),
+        }
+    }
+
+    /// The same with something before every line.
+    pub(crate) fn each_line_after(self, prefix: String) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// Says everything and prints what is answered, until the server closes the connection; after
+    /// the last line it is told that none will follow.
+    pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<(), Failure> {
+        self.stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
+        let mut is_open = true;
+        let mut screen = Screen::stdout();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            self.next_line();
+            if is_open && self.has_said_all() {
+                // Fails only where the connection has gone, which reading tells.
+                let _ = self.stream.shutdown(Shutdown::Write);
+                is_open = false;
+            }
+            let (socket, input_ready) = self.wait()?;
+            if stop.load(Ordering::Relaxed) {
+                return Err(Failure::Interrupted);
+            }
+            if socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+                match self.stream.read(&mut buffer) {
+                    Ok(0) => return screen.finish(),
+                    Ok(received) => {
+                        screen.show(&buffer[..received])?;
+                        self.hear(&buffer[..received]);
+                    }
+                    Err(error) if is_temporary(&error) => {}
+                    // The server has closed while lines were still being said to it.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                        return screen.finish();
+                    }
+                    Err(error) => {
+                        return Err(anyhow!("the connection broke: {error}; try again").into());
+                    }
+                }
+            }
+            if socket.contains(PollFlags::OUT) {
+                self.send();
+            }
+            if input_ready && let Some(more) = &mut self.more {
+                let read = more.read(&mut buffer).unwrap_or(0);
+                self.unsaid.extend_from_slice(&buffer[..read]);
+                if read == 0 {
+                    self.more = None;
+                }
+            }
+        }
+    }
+
+    fn has_said_all(&self) -> bool {
+        self.to_send.is_empty() && self.unsaid.is_empty() && self.more.is_none()
+    }
+
+    /// Takes up what may be said now.
+    fn next_line(&mut self) {
+        if !self.to_send.is_empty() {
+            return;
+        }
+        if self.reply_due.is_some_and(|due| Instant::now() < due) {
+            return;
+        }
+        self.reply_due = None;
+        let is_end = |byte: &u8| *byte == b'\n';
+        let end = match self.takes_turns {
+            true => self.unsaid.iter().position(is_end),
+            false => self.unsaid.iter().rposition(is_end),
+        };
+        let end = match end {
+            Some(at) => at + 1,
+            // What is never ended by its line's end must not pile up here.
+            None if self.more.is_none() || self.unsaid.len() > BUFFER_BYTES => self.unsaid.len(),
+            None => return,
+        };
+        for line in self.unsaid[..end].split_inclusive(is_end) {
+            self.to_send.extend_from_slice(self.prefix.as_bytes());
+            self.to_send.extend_from_slice(line);
+        }
+        self.unsaid.drain(..end);
+    }
+
+    fn wait(&mut self) -> Result<(PollFlags, bool), Failure> {
+        let mut interest = PollFlags::IN;
+        if !self.to_send.is_empty() {
+            interest |= PollFlags::OUT;
+        }
+        let mut fds = vec![PollFd::from_borrowed_fd(self.stream.as_fd(), interest)];
+        // A descriptor that nothing is wanted of would still tell that it was hung up.
+        let wants_more = !self.unsaid.contains(&b'\n') && self.to_send.is_empty();
+        if let Some(more) = self.more.as_ref().filter(|_| wants_more) {
+            fds.push(PollFd::from_borrowed_fd(more.as_fd(), PollFlags::IN));
+        }
+        match poll(&mut fds, Some(&self.patience())) {
+            Err(rustix::io::Errno::INTR) => Ok((PollFlags::empty(), false)),
+            Err(error) => Err(anyhow::Error::new(error).into()),
+            Ok(_) => {
+                Ok((fds[0].revents(), fds.get(1).is_some_and(|input| !input.revents().is_empty())))
+            }
+        }
+    }
+
+    /// No longer than until the next line may be said without an answer to the last.
+    fn patience(&self) -> Timespec {
+        let Some(due) = self.reply_due else { return SLICE };
+        let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        Timespec::try_from(left).map_or(SLICE, |left| left.min(SLICE))
+    }
+
+    fn send(&mut self) {
+        match self.stream.write(&self.to_send) {
+            Ok(sent) => {
+                self.to_send.drain(..sent);
+                if self.to_send.is_empty() && self.takes_turns {
+                    self.reply_due = Some(Instant::now() + REPLY_TIME);
+                }
+            }
+            Err(error) if is_temporary(&error) => {}
+            // It does not listen any more; what it still says is read to the end.
+            Err(_) => (self.to_send, self.unsaid, self.more) = (Vec::new(), Vec::new(), None),
+        }
+    }
+
+    fn hear(&mut self, said: &[u8]) {
+        if self.reply_due.is_some() {
+            let is_whole = said.ends_with(b"\n");
+            self.reply_due = (!is_whole).then(|| Instant::now() + REPLY_TIME);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Standard input and output of the commands.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use crate::failure::Failure;
+
+pub(crate) mod input;
+pub(crate) mod meter;
+pub(crate) mod screen;
+pub(crate) mod transcript;
+
+/// Writes to standard output; a closed one ends the command quietly.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same for bytes that need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::ClosedOutput),
+        Err(error) => {
+            Err(anyhow::Error::new(error).context("cannot write to standard output").into())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// What a transfer that goes on begins with.
+pub(crate) fn resuming(name: &str, done: u64, total: u64) -> String {
+    let percent = u128::from(done) * 100 / u128::from(total.max(1));
+    format!("{name}: resuming at {percent} % ({} of {})\n", bytes(done), bytes(total))
+}
+
+/// A word as it can be pasted into a shell: harmless characters as they are, others quoted.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let is_harmless = |c: char| c.is_alphanumeric() || "-._/:=@%+,[]".contains(c);
+    if !word.is_empty() && word.chars().all(is_harmless) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
+/// Bytes as a person reads them.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}

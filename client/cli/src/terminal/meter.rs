@@ -1,0 +1,159 @@
+//! Progress of one transfer: a bar on a terminal, plain lines elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::terminal::transcript::{Progress, Transcript};
+
+/// Longest name before a bar.
+const NAME_CHARS: usize = 22;
+
+/// Shows how much of a transfer is done.
+#[derive(Debug)]
+pub(crate) struct Meter<'t> {
+    view: View,
+    kept: Option<(&'t Transcript, Progress)>,
+}
+
+/// What the console shows.
+#[derive(Debug)]
+enum View {
+    /// Percent, bytes, rate and time left, drawn on the terminal.
+    Bar(ProgressBar),
+    /// A line at each quarter.
+    Lines {
+        /// What is transferred.
+        name: String,
+        /// How much of it there is.
+        total: Option<u64>,
+        /// How much is done.
+        done: u64,
+        /// The next quarter to tell.
+        next_percent: u64,
+        /// Standard output carries the content itself.
+        to_stderr: bool,
+    },
+}
+
+impl<'t> Meter<'t> {
+    /// A meter for `name` of `total` bytes, if that is known, of which `done` are done. Plain lines go to standard output,
+    /// unless that carries the content.
+    pub(crate) fn new(name: &str, total: Option<u64>, done: u64, stdout_is_taken: bool) -> Self {
+        Self { view: View::new(name, total, done, stdout_is_taken), kept: None }
+    }
+
+    /// The same for something that is sent, with what it shows kept in a transcript.
+    pub(crate) fn kept(name: &str, total: u64, done: u64, transcript: &'t Transcript) -> Self {
+        let mut meter = Self::new(name, Some(total), done, false);
+        meter.kept = Some((transcript, Progress::new(name, total, done)));
+        meter.advance(0);
+        meter
+    }
+
+    /// Counts further bytes.
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        self.view.advance(bytes);
+        if let Some((transcript, progress)) = &mut self.kept {
+            transcript.keep_progress(progress, bytes);
+        }
+    }
+
+    /// Ends: the bar stays as it stands, so that the console keeps what was reached.
+    pub(crate) fn finish(self) {
+        self.view.finish();
+    }
+}
+
+impl View {
+    fn new(name: &str, total: Option<u64>, done: u64, stdout_is_taken: bool) -> Self {
+        let on_terminal =
+            io::stderr().is_terminal() && (stdout_is_taken || io::stdout().is_terminal());
+        if !on_terminal {
+            let mut meter = Self::Lines {
+                name: name.to_owned(),
+                total,
+                done,
+                next_percent: match done {
+                    0 => 0,
+                    done => percent(done, total).next_multiple_of(25),
+                },
+                to_stderr: stdout_is_taken,
+            };
+            meter.advance(0);
+            return meter;
+        }
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let template = if total.is_some() {
+            "{msg} {percent:>3} % [{wide_bar}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}"
+        } else {
+            "{msg} {spinner} {binary_bytes}  {binary_bytes_per_sec}"
+        };
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+        bar.set_message(shortened(name));
+        bar.set_position(done);
+        // The rate is that of what is still to be done.
+        bar.reset_eta();
+        Self::Bar(bar)
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        match self {
+            Self::Bar(bar) => bar.inc(bytes),
+            Self::Lines { name, total, done, next_percent, to_stderr } => {
+                *done += bytes;
+                while total.is_some() && *next_percent <= percent(*done, *total) {
+                    tell(*to_stderr, &format!("{name}: {next_percent} %\n"));
+                    *next_percent += 25;
+                }
+            }
+        }
+    }
+
+    fn finish(self) {
+        match self {
+            Self::Bar(bar) => bar.abandon(),
+            Self::Lines { name, total: None, to_stderr, .. } => {
+                tell(to_stderr, &format!("{name}: 100 %\n"));
+            }
+            Self::Lines { .. } => {}
+        }
+    }
+}
+
+/// A name that leaves room for a bar in 80 columns: its beginning and its end.
+fn shortened(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    if chars.len() <= NAME_CHARS {
+        return name.to_owned();
+    }
+    let (front, back) = (NAME_CHARS / 2, NAME_CHARS - NAME_CHARS / 2 - 1);
+    let tail = &chars[chars.len() - back..];
+    chars[..front].iter().chain(&['…']).chain(tail).collect()
+}
+
+/// An empty file is complete from the start.
+fn percent(done: u64, total: Option<u64>) -> u64 {
+    let percent = (u128::from(done) * 100).checked_div(u128::from(total.unwrap_or(u64::MAX)));
+    percent.unwrap_or(100).min(100) as u64
+}
+
+/// A closed output must not end a transfer that goes well.
+fn tell(to_stderr: bool, line: &str) {
+    let _ = if to_stderr {
+        io::stderr().write_all(line.as_bytes())
+    } else {
+        io::stdout().write_all(line.as_bytes())
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shortened("a name that just fits!"), "a name that just fits!");
+        assert_eq!(shortened("ein Ausflug über Österreich.mkv"), "ein Ausflug…rreich.mkv");
+    }
+}

@@ -1,0 +1,156 @@
+//! What the console showed, kept as plain text.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+
+use crate::failure::Failure;
+use crate::terminal::{bytes, print};
+
+/// Between two lines about a transfer.
+const STEP_PERCENT: u64 = 10;
+/// Width of the bars.
+const BAR_CHARS: u64 = 30;
+
+/// A file that gets what the console gets, or none.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    file: Option<RefCell<File>>,
+}
+
+/// What has been told of one transfer's progress.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    name: String,
+    total: u64,
+    done: u64,
+    begun_at: u64,
+    next_percent: u64,
+    begun: Instant,
+}
+
+impl Transcript {
+    /// Begins a transcript with the command that was given; without a path there is none.
+    ///
+    /// # Errors
+    /// The file cannot be written, or is one of those that are to be sent.
+    pub(crate) fn create(path: Option<&Path>, sent: &[&File]) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self { file: None }) };
+        let shown = path.display();
+        if let Ok(there) = path.metadata() {
+            let identity = (there.dev(), there.ino());
+            let same = |file: &&File| {
+                file.metadata().is_ok_and(|about| (about.dev(), about.ino()) == identity)
+            };
+            if sent.iter().any(same) {
+                return Err(Failure::Usage(anyhow!(
+                    "{shown} is to be sent itself: keep the transcript in another file"
+                )));
+            }
+        }
+        let file = File::create(path)
+            .with_context(|| format!("cannot write {shown}: choose another --transcript file"));
+        let transcript = Self { file: Some(RefCell::new(file.map_err(Failure::Usage)?)) };
+        transcript.keep(&format!("$ client {}\n", arguments()));
+        Ok(transcript)
+    }
+
+    /// Writes to standard output, and to the file.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        self.keep(text);
+        print(text)
+    }
+
+    /// Writes to the file alone.
+    pub(crate) fn keep(&self, text: &str) {
+        if let Some(file) = &self.file {
+            // A transcript that breaks off must not end a transfer that goes well.
+            let _ = file.borrow_mut().write_all(text.as_bytes());
+        }
+    }
+
+    /// Keeps how far a transfer has come: a line at each tenth.
+    pub(crate) fn keep_progress(&self, progress: &mut Progress, bytes: u64) {
+        if self.file.is_none() {
+            return;
+        }
+        progress.done += bytes;
+        while progress.next_percent <= progress.percent() {
+            self.keep(&progress.line());
+            progress.next_percent += STEP_PERCENT;
+        }
+    }
+}
+
+impl Progress {
+    /// Of a transfer of `total` bytes, of which `done` are done already.
+    pub(crate) fn new(name: &str, total: u64, done: u64) -> Self {
+        let mut progress = Self {
+            name: name.to_owned(),
+            total,
+            done,
+            begun_at: done,
+            next_percent: 0,
+            begun: Instant::now(),
+        };
+        progress.next_percent = progress.percent().next_multiple_of(STEP_PERCENT);
+        progress
+    }
+
+    /// An empty file is complete from the start.
+    fn percent(&self) -> u64 {
+        let percent = (u128::from(self.done) * 100).checked_div(u128::from(self.total));
+        percent.unwrap_or(100).min(100) as u64
+    }
+
+    fn line(&self) -> String {
+        let percent = self.next_percent;
+        let full = (percent * BAR_CHARS / 100) as usize;
+        let bar = format!("{}{}", "#".repeat(full), "-".repeat(BAR_CHARS as usize - full));
+        let (done, total) = (bytes(self.done), bytes(self.total));
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let sent = self.done - self.begun_at;
+        let rate = if sent > 0 && seconds > 0.0 {
+            format!("  {}/s", bytes((sent as f64 / seconds) as u64))
+        } else {
+            String::new()
+        };
+        format!("{} {percent:>3} % [{bar}] {done}/{total}{rate}\n", self.name)
+    }
+}
+
+/// The arguments of this process, as they can be pasted.
+fn arguments() -> String {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| crate::terminal::quoted(&word.to_string_lossy()).into_owned())
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_shows_how_much_is_done() {
+        let mut progress = Progress::new("a.png", 2048, 0);
+        progress.done = 1024;
+        progress.next_percent = 50;
+        let line = progress.line();
+        let bar = format!("[{}{}]", "#".repeat(15), "-".repeat(15));
+        assert!(line.starts_with(&format!("a.png  50 % {bar} 1.00 KiB/2.00 KiB")), "{line}");
+    }
+
+    #[test]
+    fn a_resumed_transfer_begins_where_it_stands() {
+        let progress = Progress::new("a.png", 1000, 333);
+        assert_eq!((progress.percent(), progress.next_percent), (33, 40));
+        assert_eq!(Progress::new("empty", 0, 0).percent(), 100);
+    }
+}

@@ -1,0 +1,380 @@
+//! The `client` program as its users run it, against the real server and against odd ones.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use mock::Mock;
+use support::{Server, arguments_of, client, content, error, interrupt, names, run, stdout};
+
+#[path = "../../../loadgen/tests/mock/mod.rs"]
+mod mock;
+mod proxy;
+mod resume;
+mod support;
+mod talking;
+
+#[test]
+fn files_are_sent_over_one_connection_and_their_stored_names_told() {
+    for wire in ["framed", "http"] {
+        let server = Server::start();
+        let local = tempfile::tempdir().unwrap();
+        for (name, len) in [("a.png", 700_001), ("empty", 0)] {
+            fs::write(local.path().join(name), content(name, len)).unwrap();
+        }
+        let arguments = format!("send a.png empty a.png HOST PORT --wire {wire}");
+        let told = stdout(&run(local.path(), server.address, &arguments));
+        let percent = |name: &str| {
+            [0, 25, 50, 75, 100].map(|percent| format!("{name}: {percent} %\n")).concat()
+        };
+        assert_eq!(
+            told,
+            format!(
+                "{0}saved as a.png (683.59 KiB)\n{1}saved as empty (0 B)\n{0}saved as a_copy1.png (683.59 KiB)\n",
+                percent("a.png"),
+                percent("empty")
+            )
+        );
+        assert_eq!(server.names(), ["a.png", "a_copy1.png", "empty"]);
+        assert_eq!(server.read("a_copy1.png"), content("a.png", 700_001));
+        assert_eq!(server.read("empty"), b"");
+    }
+}
+
+#[test]
+fn a_file_can_be_stored_under_another_name() {
+    for (wire, name) in [("framed", "-ä.b"), ("http", "100%.b")] {
+        let server = Server::start();
+        let local = tempfile::tempdir().unwrap();
+        fs::write(local.path().join("a"), "x").unwrap();
+        let arguments = format!("send a HOST PORT --wire {wire} --as={name}");
+        let told = stdout(&run(local.path(), server.address, &arguments));
+        assert!(told.ends_with(&format!("saved as {name} (1 B)\n")), "{told}");
+        assert_eq!(server.names(), [name]);
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_said_before_anything_is() {
+    let server = Server::start();
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("a"), "x").unwrap();
+    fs::create_dir(local.path().join("folder")).unwrap();
+    for (arguments, code, words) in [
+        ("send a missing HOST PORT", 1, "cannot read missing: check the path"),
+        ("send a folder HOST PORT", 1, "folder is a folder: name the files in it"),
+        ("send HOST PORT", 2, "no file to send"),
+        ("send a HOST x", 2, "\"x\" is no port"),
+        ("send a a HOST PORT --as b", 2, "--as names one file"),
+        ("send a HOST PORT --as ../b", 2, "no server stores \"../b\""),
+    ] {
+        let output = run(local.path(), server.address, arguments);
+        assert!(error(&output, code).contains(words), "{arguments}: {output:?}");
+    }
+    assert!(server.names().is_empty());
+}
+
+#[test]
+fn a_refusal_is_heard_while_the_file_is_still_being_sent() {
+    for (wire, words) in [("framed", "refused big"), ("http", "refused big: status 413")] {
+        let server = Server::with_limit(1_000);
+        let local = tempfile::tempdir().unwrap();
+        // Far more than all socket buffers hold, and no disk space.
+        fs::File::create(local.path().join("big")).unwrap().set_len(1 << 36).unwrap();
+        let output =
+            run(local.path(), server.address, &format!("send big HOST PORT --wire {wire}"));
+        assert!(error(&output, 1).contains(words), "{output:?}");
+        assert!(server.names().is_empty());
+    }
+}
+
+#[test]
+fn a_full_server_is_told_with_a_remedy() {
+    let mock = Mock::start(|peer| {
+        peer.read_http_head()?;
+        peer.stream.write_all(b"HTTP/1.1 507 Full\r\nContent-Length: 0\r\n\r\n")?;
+        peer.wait_for_close()
+    });
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("a"), "x").unwrap();
+    let output = run(local.path(), mock.address, "send a HOST PORT --wire http");
+    assert!(error(&output, 1).contains("status 507: free space on the server"), "{output:?}");
+
+    let silent = Mock::start(mock::Peer::wait_for_close);
+    let output = run(local.path(), silent.address, "send a HOST PORT --timeout 1");
+    assert!(error(&output, 1).contains("no answer within 1 s"), "{output:?}");
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_told_with_a_remedy() {
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("a"), "x").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    for arguments in [
+        "send a HOST PORT",
+        "get a HOST PORT",
+        "say HOST PORT x",
+        "load HOST PORT --file a:1",
+        "load http://HOST:PORT/a",
+    ] {
+        // `get` refuses to overwrite; there is nothing to overwrite here.
+        let folder =
+            if arguments.starts_with("get") { PathBuf::from("/") } else { local.path().into() };
+        let output = run(&folder, address, arguments);
+        assert!(error(&output, 1).contains("refused: start the server"), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn localhost_is_tried_at_all_its_addresses() {
+    let server = Server::start();
+    let expected = server.put("a", 10);
+    let local = tempfile::tempdir().unwrap();
+    let arguments = "get a localhost PORT";
+    stdout(&run(local.path(), server.address, arguments));
+    assert_eq!(fs::read(local.path().join("a")).unwrap(), expected);
+}
+
+#[test]
+fn a_file_is_fetched_whole_or_not_at_all() {
+    for wire in ["framed", "http"] {
+        let server = Server::start();
+        let expected = server.put("a.png", 700_001);
+        let local = tempfile::tempdir().unwrap();
+        let get = |arguments: &str| {
+            run(local.path(), server.address, &format!("get {arguments} --wire {wire}"))
+        };
+        let told = stdout(&get("a.png HOST PORT"));
+        assert!(told.starts_with("a.png: 0 %\n"), "{told}");
+        assert!(told.ends_with("a.png: 100 %\nsaved a.png (683.59 KiB)\n"), "{told}");
+        assert_eq!(fs::read(local.path().join("a.png")).unwrap(), expected);
+
+        fs::write(local.path().join("a.png"), "mine").unwrap();
+        assert!(error(&get("a.png HOST PORT"), 1).contains("exists already"));
+        assert_eq!(fs::read(local.path().join("a.png")).unwrap(), b"mine");
+        stdout(&get("a.png HOST PORT --force"));
+        assert_eq!(fs::read(local.path().join("a.png")).unwrap(), expected);
+
+        stdout(&get("a.png HOST PORT -o other"));
+        assert_eq!(fs::read(local.path().join("other")).unwrap(), expected);
+        let piped = get("a.png HOST PORT -o -");
+        assert_eq!((piped.status.code(), piped.stdout == expected), (Some(0), true));
+
+        assert!(error(&get("missing HOST PORT"), 1).contains("no such file"));
+        assert!(error(&get("../a HOST PORT"), 2).contains("check the name"));
+        assert!(error(&get("a.png HOST PORT -o no/such/folder"), 1).contains("cannot write"));
+        assert_eq!(names(local.path()), ["a.png", "other"]);
+    }
+}
+
+#[test]
+fn a_download_that_breaks_off_leaves_no_file() {
+    let mock = Mock::start(|peer| {
+        peer.read_http_head()?;
+        peer.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all")
+    });
+    let local = tempfile::tempdir().unwrap();
+    let output = run(local.path(), mock.address, "get a HOST PORT --wire http");
+    assert!(error(&output, 1).contains("in the middle of a reply"), "{output:?}");
+    assert!(names(local.path()).is_empty());
+}
+
+#[test]
+fn an_interrupted_download_leaves_no_file() {
+    let mock = Mock::start(|peer| {
+        peer.read_http_head()?;
+        peer.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")?;
+        peer.wait_for_close()
+    });
+    let local = tempfile::tempdir().unwrap();
+    let mut child = client(local.path())
+        .args(arguments_of(mock.address, "get a HOST PORT --wire http"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while lines.next().unwrap().unwrap() != "a: 50 %" {}
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(names(local.path()).is_empty());
+}
+
+#[test]
+fn lines_are_said_and_the_answers_printed() {
+    let server = Server::start();
+    let expected = server.put("a.txt", 5_000);
+    let local = tempfile::tempdir().unwrap();
+    let output = run(local.path(), server.address, "say HOST PORT a.txt");
+    assert_eq!((output.status.code(), output.stdout), (Some(0), expected.clone()));
+    let said = stdout(&run(local.path(), server.address, "say HOST PORT nothing"));
+    assert_eq!(said.trim_end(), "ERROR no such file: nothing");
+
+    let mut child = client(local.path())
+        .args(arguments_of(server.address, "say HOST PORT"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"a.txt\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, expected);
+}
+
+#[test]
+fn a_conversation_takes_turns() {
+    let mock = Mock::start(|peer| {
+        for answer in ["one\n", "two\n"] {
+            assert_eq!(peer.read_exact(2)?, b"x\n");
+            peer.stream.write_all(answer.as_bytes())?;
+        }
+        peer.wait_for_close()
+    });
+    let local = tempfile::tempdir().unwrap();
+    let mut child = client(local.path())
+        .args(arguments_of(mock.address, "say HOST PORT"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for answer in ["one", "two"] {
+        input.write_all(b"x\n").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), answer);
+    }
+    drop(input);
+    assert!(lines.next().is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_load_is_told_in_a_table_and_a_row_per_second() {
+    let server = Server::start();
+    server.put("a.bin", 1_000);
+    let local = tempfile::tempdir().unwrap();
+    for arguments in [
+        "load http://HOST:PORT/a.bin",
+        "load HOST PORT --file a.bin:1000 --verify-every 1 --engine epoll",
+        "load HOST PORT --wire http --file a.bin:1000:2 --rate 500 --poisson",
+        "load HOST PORT --file a.bin:1000 --think 1ms --no-keep-alive",
+        "load HOST PORT --file a.bin:1000 --think constant:1ms",
+        "load HOST PORT --file up.bin:100 --upload --threads 2",
+        "load HOST PORT --wire http --file up.bin:100 --upload",
+    ] {
+        let arguments = format!(
+            "{arguments} -d 300ms --warm-up 0s -c 3 --csv seconds.csv --hdr-log times.hlog"
+        );
+        let told = stdout(&run(local.path(), server.address, &arguments));
+        let figure = |name: &str| -> f64 {
+            let line = told.lines().find_map(|line| line.trim().strip_prefix(name));
+            let line = line.unwrap_or_else(|| panic!("no {name:?} in {told}"));
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        assert!(figure("requests ") > 0.0, "{told}");
+        assert!(told.lines().next().unwrap().contains(", engine "), "{told}");
+        assert!(!arguments.contains("--engine epoll") || told.contains("engine epoll"), "{told}");
+        assert!(!told.contains("errors"), "{told}");
+        assert_eq!(told.contains("intended → done"), arguments.contains("--rate"), "{told}");
+        let compared = figure("bodies compared");
+        assert_eq!(compared == figure("requests "), arguments.contains("--verify-every"), "{told}");
+
+        let rows = fs::read_to_string(local.path().join("seconds.csv")).unwrap();
+        let rows: Vec<Vec<&str>> = rows.lines().map(|row| row.split(',').collect()).collect();
+        assert_eq!(
+            rows[0],
+            ["second", "requests", "body_bytes", "errors", "p50_ns", "p99_ns", "max_ns"]
+        );
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1][1].parse::<f64>().unwrap(), figure("requests "));
+        let log = fs::read_to_string(local.path().join("times.hlog")).unwrap();
+        assert!(log.starts_with("#[Histogram log format version 1.3]\n"), "{log}");
+        assert_eq!(log.contains("\nTag=send-delay,"), arguments.contains("--rate"), "{log}");
+    }
+}
+
+#[test]
+fn a_load_that_fails_says_so() {
+    let server = Server::start();
+    server.put("a.bin", 1_000);
+    let local = tempfile::tempdir().unwrap();
+    let quick = "-d 200ms --warm-up 0s -c 2";
+    for (arguments, code, words) in [
+        ("load http://HOST:PORT/missing", 1, "cannot learn the length of /missing"),
+        ("load HOST PORT --file missing:5", 1, "no such file"),
+        ("load HOST PORT --file a.bin:999", 1, "1000 bytes instead of 999"),
+        ("load HOST PORT", 2, "no file to request"),
+        ("load HOST", 2, "give http://HOST:PORT/NAME"),
+        ("load http://HOST:PORT/a.bin --upload", 2, "--upload needs the file's size"),
+        ("load http://HOST:PORT/a.bin --wire framed", 2, "give HOST and PORT"),
+        ("load HOST PORT --file a.bin:1000 --connections 9999999", 2, "ulimit -n"),
+        ("load HOST PORT --file a.bin:1000 --rate 0", 2, "the rate must be more than zero"),
+        ("load HOST PORT --file ../a:5", 2, "cannot ask for"),
+        ("load HOST PORT --file a.bin:1000 --csv no/such/folder", 2, "cannot write no/such/folder"),
+    ] {
+        let mut words_of = arguments_of(server.address, arguments);
+        for pair in quick.split(" -").map(|option| format!("-{}", option.trim_start_matches('-'))) {
+            let pair = if pair.starts_with("-warm") { format!("-{pair}") } else { pair };
+            if !(arguments.contains("--connections") && pair.starts_with("-c")) {
+                words_of.extend(pair.split(' ').map(str::to_owned));
+            }
+        }
+        let output = client(local.path()).args(words_of).output().unwrap();
+        assert!(error(&output, code).contains(words), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_load_prints_what_it_measured() {
+    let server = Server::start();
+    server.put("a.bin", 1_000);
+    let local = tempfile::tempdir().unwrap();
+    let requests = Mock::http(|_| Some(mock::ok(&content("a.bin", 10))));
+    let child = client(local.path())
+        .args(arguments_of(
+            requests.address,
+            "load HOST PORT --wire http --file a.bin:10 -d 600s --warm-up 0s",
+        ))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while requests.requests.load(std::sync::atomic::Ordering::Relaxed) < 1_000 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("(interrupted)") && told.contains("requests/s"), "{told}");
+}
+
+#[test]
+fn a_closed_output_is_no_panic() {
+    let server = Server::start();
+    server.put("a.bin", 1 << 20);
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("up"), "x").unwrap();
+    for arguments in [
+        "get a.bin HOST PORT -o -",
+        "get a.bin HOST PORT",
+        "send up HOST PORT",
+        "say HOST PORT a.bin",
+        "load HOST PORT --file a.bin:1048576 -d 100ms --warm-up 0s --verify-every 0",
+    ] {
+        let mut child = client(local.path())
+            .args(arguments_of(server.address, arguments))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut told = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert!(!told.contains("panicked"), "{arguments}: {told}");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments}: {told}");
+    }
+    assert_eq!(server.names(), ["a.bin", "up"]);
+}

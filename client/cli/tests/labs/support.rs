@@ -1,0 +1,293 @@
+//! The two programs of the exercises, run as their users run them.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use assert_cmd::cargo::cargo_bin;
+use fileserver::StrategyKind;
+use loadgen::content::Content;
+use tempfile::TempDir;
+
+/// Nothing here takes so long, unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every strategy.
+pub(crate) fn all() -> impl Iterator<Item = StrategyKind> {
+    StrategyKind::ALL.into_iter()
+}
+
+/// Strategies that serve several connections at once.
+pub(crate) fn concurrent() -> impl Iterator<Item = StrategyKind> {
+    all().filter(|kind| *kind != StrategyKind::Iterative)
+}
+
+/// Strategies whose connections can reach each other.
+pub(crate) fn connected() -> impl Iterator<Item = StrategyKind> {
+    concurrent().filter(|kind| kind.name() != "prefork")
+}
+
+/// A running `server` over a folder of its own.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: Arc<TempDir>,
+    child: Child,
+    shown: Arc<(Mutex<Vec<String>>, Condvar)>,
+}
+
+impl Server {
+    /// Starts it with that strategy and further arguments, separated by spaces.
+    pub(crate) fn start(kind: StrategyKind, arguments: &str) -> Self {
+        Self::over(Arc::new(tempfile::tempdir().unwrap()), kind, arguments)
+    }
+
+    /// The same over a folder that is there already.
+    pub(crate) fn over(folder: Arc<TempDir>, kind: StrategyKind, arguments: &str) -> Self {
+        let mut child = Command::new(program())
+            .args(["--strategy", kind.name(), "--listen", "127.0.0.1:0", "--root"])
+            .arg(folder.path())
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let address = first.strip_prefix("listening on ").expect(&first).parse().unwrap();
+        let shown = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let shared = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                shared.0.lock().unwrap().push(line);
+                shared.1.notify_all();
+            }
+        });
+        Self { address, folder, child, shown }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection by hand, which waits for no answer longer than [`PATIENCE`].
+    pub(crate) fn connect(&self) -> Peer {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Peer(BufReader::new(stream))
+    }
+
+    /// Waits until the console shows such a line.
+    pub(crate) fn shows(&self, line: &str) {
+        let (lines, more) = &*self.shown;
+        let begun = Instant::now();
+        let mut lines = lines.lock().unwrap();
+        while !lines.iter().any(|shown| shown == line) {
+            assert!(begun.elapsed() < PATIENCE, "{line:?} is not in {lines:#?}");
+            lines = more.wait_timeout(lines, Duration::from_millis(100)).unwrap().0;
+        }
+    }
+
+    pub(crate) fn put(&self, name: &str, len: usize) -> Vec<u8> {
+        let content = content(name, len);
+        fs::write(self.folder.path().join(name), &content).unwrap();
+        content
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.folder.path().join(name)).unwrap()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        names(self.folder.path())
+    }
+
+    /// Runs `client` in `folder`; HOST and PORT stand for the server.
+    pub(crate) fn client(&self, folder: &Path, arguments: &[&str]) -> Output {
+        self.client_with_input(folder, arguments, "")
+    }
+
+    /// The same with these lines as its standard input.
+    pub(crate) fn client_with_input(
+        &self,
+        folder: &Path,
+        arguments: &[&str],
+        input: &str,
+    ) -> Output {
+        let mut child = self.client_process(folder, arguments);
+        // It may end before it has read everything.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// Starts `client` and leaves its input open.
+    pub(crate) fn client_process(&self, folder: &Path, arguments: &[&str]) -> Child {
+        let (host, port) = (self.address.ip().to_string(), self.address.port().to_string());
+        let arguments = arguments.iter().map(|word| match *word {
+            "HOST" => &*host,
+            "PORT" => &*port,
+            word => word,
+        });
+        Command::new(cargo_bin("client"))
+            .current_dir(folder)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Ends it as an operator does, and expects that to succeed.
+    pub(crate) fn stop(mut self) {
+        signal(&self.child, rustix::process::Signal::TERM);
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Not by force at once: it may have processes of its own to end.
+        signal(&self.child, rustix::process::Signal::TERM);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) && matches!(self.child.try_wait(), Ok(None))
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection by hand.
+pub(crate) struct Peer(BufReader<TcpStream>);
+
+impl Peer {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn finish(&self) {
+        self.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// The next line with its end.
+    pub(crate) fn line(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.0.read_until(b'\n', &mut line).unwrap();
+        line
+    }
+
+    pub(crate) fn exactly(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Everything until the server closes.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.0.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// What has come already, up to 64 KiB.
+    pub(crate) fn arrived(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 64 << 10];
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let arrived = stream.peek(&mut bytes).unwrap_or(0);
+        stream.set_nonblocking(false).unwrap();
+        bytes.truncate(arrived);
+        bytes
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.get_ref().local_addr().unwrap()
+    }
+}
+
+/// What a command that succeeded printed.
+pub(crate) fn stdout(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What a command that failed with this code said.
+pub(crate) fn error(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
+    // It can only fail to reach a child that has been waited for.
+    let _ = rustix::process::kill_process(rustix::process::Pid::from_child(child), signal);
+}
+
+pub(crate) fn content(name: &str, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    Content::of_name(name).fill(0, &mut bytes);
+    bytes
+}
+
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A number out of `/proc/<pid>/status`.
+pub(crate) fn status(pid: u32, field: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The `server` beside `client`. A test of the whole workspace has built it; a test of this package
+/// alone has not, or long ago.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let program = cargo_bin("client").with_file_name("server");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../servers");
+        let built = program.metadata().and_then(|about| about.modified()).ok();
+        if built.is_none_or(|built| built < newest(&sources)) {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "--quiet", "--package", "fileserver", "--bin", "server"]);
+            if program.parent().is_some_and(|folder| folder.ends_with("release")) {
+                build.arg("--release");
+            }
+            assert!(build.status().unwrap().success(), "the server can be built");
+        }
+        program
+    })
+}
+
+/// When the latest change to a source file was made.
+fn newest(folder: &Path) -> SystemTime {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let times = entries.map(|entry| {
+        let about = entry.metadata().unwrap();
+        match entry.path().extension() {
+            _ if about.is_dir() && entry.file_name() != "target" => newest(&entry.path()),
+            Some(extension) if extension == "rs" => about.modified().unwrap(),
+            _ => SystemTime::UNIX_EPOCH,
+        }
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}

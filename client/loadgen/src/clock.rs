@@ -1,0 +1,118 @@
+//! The clock of a load, a timer finer than epoll's milliseconds, and the threads' processor time.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
+
+use crate::CpuTime;
+
+/// Nanoseconds of the monotonic clock: the same for all threads.
+#[inline]
+pub(crate) fn now_ns() -> u64 {
+    to_ns(clock_gettime(ClockId::Monotonic))
+}
+
+/// Whole nanoseconds of a duration; those of 584 years for any longer one.
+pub(crate) fn duration_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn to_ns(time: Timespec) -> u64 {
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// A timer descriptor that ends an `epoll_wait` at a nanosecond.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    fd: OwnedFd,
+    armed_ns: u64,
+}
+
+impl Timer {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        Ok(Self { fd: timerfd_create(TimerfdClockId::Monotonic, flags)?, armed_ns: 0 })
+    }
+
+    /// Makes the descriptor readable at `at_ns`. Registered edge-triggered it needs no reading.
+    pub(crate) fn arm(&mut self, at_ns: u64) -> std::io::Result<()> {
+        if self.armed_ns == at_ns {
+            return Ok(());
+        }
+        let it_value = Timespec {
+            tv_sec: (at_ns / 1_000_000_000) as i64,
+            tv_nsec: (at_ns % 1_000_000_000) as _,
+        };
+        let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = Itimerspec { it_interval, it_value };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;
+        self.armed_ns = at_ns;
+        Ok(())
+    }
+}
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl CpuTime {
+    /// Processor time that the calling thread has used so far.
+    ///
+    /// The sum is exact; how it divides into user and system follows the kernel's own accounting,
+    /// told in ticks of 10 ms.
+    pub(crate) fn of_this_thread() -> Self {
+        let total = Duration::from_nanos(to_ns(clock_gettime(ClockId::ThreadCPUTime)));
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+        let (user, system) = parse_ticks(&stat).unwrap_or((1, 0));
+        let share = user as f64 / ((user + system) as f64).max(1.0);
+        let user = total.mul_f64(share);
+        Self { user, system: total.saturating_sub(user) }
+    }
+
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+        }
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
+    }
+}
+
+/// The 14th and 15th field of a `stat` file: ticks in user and in kernel mode. The second field,
+/// in brackets, may hold anything.
+fn parse_ticks(stat: &str) -> Option<(u64, u64)> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_found_behind_any_name() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 5 0 0 0 12 34 0 0 20 0 1 0 100 0 0";
+        assert_eq!(parse_ticks(stat), Some((12, 34)));
+        assert_eq!(parse_ticks(""), None);
+    }
+
+    #[test]
+    fn processor_time_grows_with_work() {
+        let before = CpuTime::of_this_thread();
+        let mut sum = 0_u64;
+        while CpuTime::of_this_thread() == before {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let used = CpuTime::of_this_thread().since(CpuTime::default());
+        assert!(used.user + used.system > before.user + before.system);
+    }
+}

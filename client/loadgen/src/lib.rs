@@ -1,0 +1,26 @@
+//! The load generator: many connections, chosen arrivals, everything measured.
+
+mod arrivals;
+mod clock;
+pub mod content;
+mod engine;
+mod measure;
+mod progress;
+mod report;
+mod run;
+mod spec;
+mod worker;
+
+pub use engine::{Engine, EngineChoice};
+pub use progress::Progress;
+pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
+pub use run::{RunError, run};
+pub use spec::{
+    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestClass, RequestFile, SpecError,
+    ThinkTime,
+};
+
+/// Former paths of this crate's items.
+pub mod load {
+    pub use crate::*;
+}

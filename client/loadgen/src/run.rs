@@ -1,0 +1,142 @@
+//! Runs a load: starts the threads, sets their clock, gathers what they measured.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::clock::now_ns;
+use crate::engine::epoll::EpollSockets;
+use crate::engine::uring::UringSockets;
+use crate::measure::series::{SecondChannel, SecondCollector};
+use crate::measure::tally::{Tally, merge};
+use crate::worker::requests::Catalogue;
+use crate::worker::{Shared, Worker};
+use crate::{Arrival, Engine, LoadReport, LoadSpec, Progress, SpecError};
+
+/// Why a load could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The load cannot be run as asked.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The system refused something a thread needs.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was refused.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Puts the load on the server and measures it; returns when the window has ended, or soon (within
+/// 100 ms) after `stop` was set, with what was measured until then.
+///
+/// The warm-up begins when each connection that is to be kept open has been tried once (or after
+/// the timeout), so that it need not be long enough for opening thousands of them.
+///
+/// # Errors
+/// What [`LoadSpec::check`] finds, and a thread, selector or timer that the system refuses. A
+/// server that cannot be reached is not an error: the report counts it.
+pub fn run(
+    spec: &LoadSpec,
+    stop: &AtomicBool,
+    progress: Option<&Progress>,
+) -> Result<LoadReport, RunError> {
+    spec.check()?;
+    let engine = spec.engine.resolve()?;
+    let threads = spec.threads.min(spec.connections);
+    let shared = Shared {
+        spec,
+        catalogue: Catalogue::new(spec)?,
+        stop,
+        abort: AtomicBool::new(false),
+        progress,
+        ready: AtomicUsize::new(0),
+        start_ns: AtomicU64::new(0),
+        threads,
+    };
+    let (mut collector, channels) = SecondCollector::new(threads);
+    let mut window_began_at = SystemTime::now();
+    let tallies = std::thread::scope(|scope| {
+        let mut handles = Vec::with_capacity(threads);
+        for (thread, channel) in channels.into_iter().enumerate() {
+            let shared = &shared;
+            let spawned = std::thread::Builder::new().name(format!("load-{thread}")).spawn_scoped(
+                scope,
+                move || {
+                    let ran = run_thread(shared, engine, thread, channel);
+                    if ran.is_err() {
+                        shared.abort.store(true, Ordering::Relaxed);
+                    }
+                    ran
+                },
+            );
+            match spawned {
+                Ok(handle) => handles.push(handle),
+                Err(source) => {
+                    shared.abort.store(true, Ordering::Relaxed);
+                    let what = format!("start thread {thread} of the load");
+                    return Err(RunError::System { what, source });
+                }
+            }
+        }
+        while shared.ready.load(Ordering::Relaxed) < threads && collector.collect(TICK) {}
+        window_began_at = SystemTime::now() + Duration::from_nanos(START_NS) + spec.warm_up;
+        shared.start_ns.store(now_ns() + START_NS, Ordering::Release);
+        while collector.collect(Duration::from_secs(1)) {}
+        handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(merge(spec, engine, window_began_at, tallies, collector.finish()))
+}
+
+/// How often the threads' readiness is looked at.
+const TICK: Duration = Duration::from_millis(1);
+/// From telling the threads the common start to the start itself.
+const START_NS: u64 = 2_000_000;
+
+fn run_thread(
+    shared: &Shared<'_>,
+    engine: Engine,
+    thread: usize,
+    channel: SecondChannel,
+) -> Result<Tally, RunError> {
+    let spec = shared.spec;
+    if !spec.cores.is_empty() {
+        pin(spec.cores[thread % spec.cores.len()])?;
+    }
+    let (each, rest) = (spec.connections / shared.threads, spec.connections % shared.threads);
+    let first = thread * each + thread.min(rest);
+    let count = each + usize::from(thread < rest);
+    let heads = (first..first + count)
+        .map(|connection| shared.catalogue.upload_heads(connection))
+        .collect::<Result<Vec<_>, _>>()?;
+    let open_loop = matches!(spec.arrival, Arrival::Open { .. });
+    let tally = Tally::new(open_loop, shared.catalogue.has_heavy(), channel);
+    let setup = shared.catalogue.engine_setup(spec, count);
+    let ran = match engine {
+        Engine::Epoll => EpollSockets::new(setup)
+            .and_then(|sockets| Worker::new(shared, sockets, thread, first, &heads, tally).run()),
+        Engine::Uring => UringSockets::new(setup)
+            .and_then(|sockets| Worker::new(shared, sockets, thread, first, &heads, tally).run()),
+    };
+    ran.map_err(|source| {
+        let what = format!("run thread {thread} of the load");
+        RunError::System { what, source }
+    })
+}
+
+fn pin(core: usize) -> Result<(), RunError> {
+    let mut cores = CpuSet::new();
+    let pinned = if core < CpuSet::MAX_CPU {
+        cores.set(core);
+        sched_setaffinity(None, &cores).map_err(std::io::Error::from)
+    } else {
+        Err(std::io::ErrorKind::InvalidInput.into())
+    };
+    pinned.map_err(|source| RunError::System { what: format!("run on core {core}"), source })
+}

@@ -1,0 +1,212 @@
+//! What can be known to fail before a load starts.
+
+use std::net::SocketAddr;
+
+use fileserver_proto::Wire;
+use rustix::process::{Resource, getrlimit};
+
+use crate::worker::SPIN_NS;
+use crate::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkTime};
+
+/// Descriptors beside the connections: standard streams, the executable's own, and per thread a
+/// selector and a timer.
+const DESCRIPTORS_APART: u64 = 32;
+
+/// A line has its end at least, and no server takes longer ones whole.
+const LINE_BYTES: std::ops::RangeInclusive<u64> = 2..=4096;
+
+impl LoadSpec {
+    /// Looks for what would make the load fail: zeros, no files, a wire that carries no load, and
+    /// more connections than the process or the system has descriptors or ports for.
+    ///
+    /// # Errors
+    /// Names the first obstacle found and its remedy.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.check_numbers()?;
+        if (self.wire == Wire::Text) != (self.direction == Direction::Echo) {
+            return Err(SpecError::TextEcho);
+        }
+        if self.wire == Wire::Text {
+            self.check_lines()?;
+        }
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        self.check_descriptors(open_descriptors(), limit)?;
+        self.check_ports(local_ports())
+    }
+
+    fn check_lines(&self) -> Result<(), SpecError> {
+        let sizes = self.files.iter().map(|file| file.size_bytes);
+        sizes.into_iter().find(|size| !LINE_BYTES.contains(size)).map_or(Ok(()), |size_bytes| {
+            Err(SpecError::Line { size_bytes, least: *LINE_BYTES.start(), most: *LINE_BYTES.end() })
+        })
+    }
+
+    fn check_numbers(&self) -> Result<(), SpecError> {
+        if self.files.is_empty() {
+            return Err(SpecError::NoFiles);
+        }
+        let rate_is_positive = match self.arrival {
+            Arrival::Open { rate_per_s, .. } => rate_per_s > 0.0 && rate_per_s.is_finite(),
+            Arrival::Closed { .. } => true,
+        };
+        let think_is_positive = match self.arrival {
+            Arrival::Closed { think: ThinkTime::Constant(time) | ThinkTime::Exponential(time) } => {
+                !time.is_zero()
+            }
+            Arrival::Closed { think: ThinkTime::None } | Arrival::Open { .. } => true,
+        };
+        for (is_positive, what) in [
+            (self.connections > 0, "the number of connections"),
+            (self.threads > 0, "the number of threads"),
+            (!self.duration.is_zero(), "the duration"),
+            (!self.timeout.is_zero(), "the timeout"),
+            (rate_is_positive, "the rate"),
+            (think_is_positive, "the think time"),
+            (
+                self.files.iter().all(|file| file.weight > 0.0 && file.weight.is_finite()),
+                "the weight of each file",
+            ),
+        ] {
+            if !is_positive {
+                return Err(SpecError::Zero(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_descriptors(&self, open: u64, limit: u64) -> Result<(), SpecError> {
+        let needed = self.connections as u64 + 2 * self.threads as u64 + open + DESCRIPTORS_APART;
+        if needed > limit {
+            return Err(SpecError::Descriptors { connections: self.connections, needed, limit });
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self, ports: u64) -> Result<(), SpecError> {
+        let ports = if self.spreads_sources() { ports * u64::from(SOURCES) } else { ports };
+        if self.connections as u64 > ports {
+            return Err(SpecError::Ports { connections: self.connections, ports });
+        }
+        Ok(())
+    }
+
+    /// Whether connections may come from any address of 127.0.0.0/8, each with ports of its own.
+    pub(crate) fn spreads_sources(&self) -> bool {
+        match self.target {
+            SocketAddr::V4(target) => target.ip().is_loopback(),
+            SocketAddr::V6(_) => false,
+        }
+    }
+
+    /// Over how many source addresses the connections are spread; 1 leaves the choice to the
+    /// system. At most half of an address' ports are used, so that finding a free one stays quick.
+    pub(crate) fn sources(&self) -> u32 {
+        let keep_alive = self.connection_use == ConnectionUse::KeepAlive;
+        if !self.spreads_sources() || !keep_alive {
+            return 1;
+        }
+        let per_address = (local_ports() / 2).max(1);
+        (self.connections as u64).div_ceil(per_address).min(u64::from(SOURCES)) as u32
+    }
+}
+
+impl LoadSpec {
+    /// Whether its threads poll for half of the time or more.
+    pub(crate) fn busy_polling(&self, threads: usize) -> bool {
+        match self.arrival {
+            Arrival::Open { rate_per_s, .. } => {
+                rate_per_s * 2.0 * SPIN_NS as f64 >= 1e9 * threads as f64
+            }
+            Arrival::Closed { .. } => false,
+        }
+    }
+}
+
+/// Source addresses used at most: 127.0.0.1 to 127.0.0.200.
+const SOURCES: u32 = 200;
+
+/// How many local ports the system chooses from.
+fn local_ports() -> u64 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    range.ok().and_then(|text| parse_port_range(&text)).unwrap_or(28_232)
+}
+
+fn parse_port_range(text: &str) -> Option<u64> {
+    let mut bounds = text.split_whitespace().map(str::parse::<u64>);
+    let (low, high) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+    Some((high + 1).saturating_sub(low))
+}
+
+fn open_descriptors() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(3, |entries| entries.count() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Direction, EngineChoice, RequestFile};
+
+    fn spec(target: &str, connections: usize) -> LoadSpec {
+        LoadSpec {
+            target: target.parse().unwrap(),
+            wire: Wire::Http,
+            direction: Direction::Download,
+            files: vec![RequestFile::new("a", 1)],
+            connections,
+            threads: 2,
+            engine: EngineChoice::Auto,
+            cores: Vec::new(),
+            connection_use: ConnectionUse::KeepAlive,
+            arrival: Arrival::Closed { think: ThinkTime::None },
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            verify_every: 0,
+            seed: 0,
+        }
+    }
+
+    #[test]
+    fn lines_are_neither_too_short_nor_too_long() {
+        for (size_bytes, is_right) in [(1, false), (2, true), (4096, true), (4097, false)] {
+            let mut spec = LoadSpec { wire: Wire::Text, ..spec("127.0.0.1:1", 1) };
+            spec.files[0].size_bytes = size_bytes;
+            assert_eq!(spec.check_lines().is_ok(), is_right, "{size_bytes}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_has_ports_beyond_one_address() {
+        for (target, fits) in [("127.0.0.1:1", true), ("[::1]:1", false), ("192.0.2.1:1", false)] {
+            assert_eq!(spec(target, 1_001).check_ports(1_000).is_ok(), fits, "{target}");
+            assert!(spec(target, 1_000).check_ports(1_000).is_ok(), "{target}");
+        }
+        assert!(spec("127.0.0.1:1", 200_001).check_ports(1_000).is_err());
+    }
+
+    #[test]
+    fn sources_are_spread_only_where_ports_run_short() {
+        assert_eq!(spec("127.0.0.1:1", 10).sources(), 1);
+        let many = local_ports() as usize;
+        assert_eq!(spec("127.0.0.1:1", many).sources(), 2 + (many % 2) as u32);
+        assert_eq!(spec("192.0.2.1:1", many).sources(), 1);
+    }
+
+    #[test]
+    fn descriptors_are_counted_with_what_is_open_already() {
+        let spec = spec("127.0.0.1:1", 100);
+        assert!(spec.check_descriptors(10, 146).is_ok());
+        assert!(matches!(
+            spec.check_descriptors(10, 145),
+            Err(SpecError::Descriptors { connections: 100, needed: 146, limit: 145 })
+        ));
+    }
+
+    #[test]
+    fn a_port_range_includes_both_ends() {
+        assert_eq!(parse_port_range("32768\t60999\n"), Some(28_232));
+        assert_eq!(parse_port_range("x"), None);
+    }
+}

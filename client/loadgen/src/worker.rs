@@ -1,0 +1,364 @@
+//! One thread of a load: an event loop over its connections.
+//!
+//! The loop is the same over every engine. An open loop sleeps until [`SPIN_NS`] before an arrival
+//! and polls from then on, since waking up may take as long. So in open loops of more than
+//! 125 arrivals per second and thread, the thread's processor time does not tell how busy it
+//! is: the delays of sending do.
+//!
+//! # Times
+//! A request is sent when it is handed to the kernel, and a reply is there when it was first seen
+//! to be. Where an engine works in batches, the clock is read once for all sends of a batch, just
+//! before it is submitted, and once for all replies, just after they were reaped. Both err to the
+//! same side, against the server: a latency may be told longer than it was by the time that the
+//! kernel takes for one batch ([`BATCH`] sends; the replies that had come), never shorter.
+
+pub(crate) mod connection;
+mod draw;
+pub(crate) mod requests;
+mod traffic;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use fastrand::Rng;
+
+use crate::arrivals::Arrivals;
+use crate::clock::duration_ns;
+use crate::engine::Sockets;
+use crate::measure::tally::{ErrorKind, Tally};
+use crate::progress::Seen;
+use crate::worker::connection::{Connection, Phase};
+use crate::worker::requests::{Catalogue, UploadHead};
+use crate::{Arrival, ConnectionUse, CpuTime, LoadSpec, Progress};
+
+/// How long before an arrival the thread polls instead of sleeping: longer than the processor of a
+/// virtual machine, once halted, was seen to take to come back (1 to 3 ms for one sleep in a hundred).
+pub(crate) const SPIN_NS: u64 = 4_000_000;
+/// How often stop, timeouts and the live view are seen to.
+const HOUSEKEEPING_NS: u64 = 50_000_000;
+/// From one look to the next while connections are opened before the start.
+const RAMP_UP_NS: u64 = 1_000_000;
+/// Operations that are submitted at once, where an engine gathers them.
+const BATCH: usize = 32;
+/// Connection attempts under way at once, over all threads: well below any listen backlog.
+const CONNECTING_AT_ONCE: usize = 128;
+
+/// What the threads of a load share.
+#[derive(Debug)]
+pub(crate) struct Shared<'a> {
+    pub(crate) spec: &'a LoadSpec,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) stop: &'a AtomicBool,
+    /// A thread could not be set up: the others end.
+    pub(crate) abort: AtomicBool,
+    pub(crate) progress: Option<&'a Progress>,
+    /// Threads that have tried to open each of their connections.
+    pub(crate) ready: AtomicUsize,
+    /// When warm-up begins; 0 until that is known.
+    pub(crate) start_ns: AtomicU64,
+    pub(crate) threads: usize,
+}
+
+impl Shared<'_> {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.abort.load(Ordering::Relaxed)
+    }
+}
+
+/// One thread's connections and all it needs to drive them.
+#[derive(Debug)]
+pub(crate) struct Worker<'a, S> {
+    shared: &'a Shared<'a>,
+    thread: usize,
+    sockets: S,
+    connections: Vec<Connection<'a>>,
+    first_connection: usize,
+    sources: u32,
+    arrivals: Option<Arrivals>,
+    /// Free connections of an open loop, longest free first.
+    free: VecDeque<u32>,
+    /// Connections that wait for their turn to be opened.
+    to_open: VecDeque<u32>,
+    connecting: usize,
+    connecting_limit: usize,
+    /// Connections that have more to send without a further event.
+    unfinished: VecDeque<u32>,
+    /// Connections whose request waits for being submitted.
+    unsubmitted: Vec<u32>,
+    /// When a connection ends its pause or its back-off.
+    wakes: BinaryHeap<Reverse<(u64, u32)>>,
+    tally: Tally,
+    /// Events taken and requests made, which tells loops that did nothing but poll.
+    acts: u64,
+    rng: Rng,
+    keep_alive: bool,
+    timeout_ns: u64,
+    running: bool,
+    window_start_ns: u64,
+    window_end_ns: u64,
+}
+
+impl<'a, S: Sockets<'a>> Worker<'a, S> {
+    /// A thread's part: the connections from number `first_connection` of all on, one for each
+    /// of `heads`, the heads of its uploads.
+    pub(crate) fn new(
+        shared: &'a Shared<'a>,
+        sockets: S,
+        thread: usize,
+        first_connection: usize,
+        heads: &'a [Vec<UploadHead>],
+        tally: Tally,
+    ) -> Self {
+        let spec = shared.spec;
+        let count = heads.len();
+        Self {
+            shared,
+            thread,
+            sockets,
+            connections: heads.iter().map(|heads| Connection::new(spec.wire, heads)).collect(),
+            first_connection,
+            sources: spec.sources(),
+            arrivals: None,
+            free: VecDeque::with_capacity(count),
+            to_open: VecDeque::with_capacity(count),
+            connecting: 0,
+            connecting_limit: (CONNECTING_AT_ONCE / shared.threads).max(1),
+            unfinished: VecDeque::with_capacity(count),
+            unsubmitted: Vec::with_capacity(count),
+            wakes: BinaryHeap::with_capacity(count),
+            tally,
+            acts: 0,
+            rng: Rng::with_seed(spec.seed.wrapping_add(thread as u64)),
+            keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
+            timeout_ns: duration_ns(spec.timeout),
+            running: false,
+            window_start_ns: u64::MAX,
+            window_end_ns: u64::MAX,
+        }
+    }
+
+    /// Runs to the end of the window, or until stopped.
+    pub(crate) fn run(mut self) -> io::Result<Tally> {
+        self.ramp_up()?;
+        self.measure()?;
+        Ok(self.tally)
+    }
+
+    /// Opens the connections that are to be kept open, and waits for the common start.
+    fn ramp_up(&mut self) -> io::Result<()> {
+        if self.keep_alive {
+            self.to_open.extend(0..self.connections.len() as u32);
+        }
+        let deadline_ns = self.sockets.now_ns().saturating_add(self.timeout_ns);
+        let mut told = false;
+        let mut sweep_ns = self.sockets.now_ns() + HOUSEKEEPING_NS;
+        while self.shared.start_ns.load(Ordering::Acquire) == 0 && !self.shared.stopped() {
+            let now = self.sockets.now_ns();
+            self.wake(now);
+            self.open_some(now);
+            let tried = self.to_open.is_empty() && self.connecting == 0;
+            if !told && (tried || now >= deadline_ns) {
+                self.shared.ready.fetch_add(1, Ordering::Relaxed);
+                told = true;
+            }
+            if now >= sweep_ns {
+                self.sweep(now);
+                self.tell(now);
+                sweep_ns = now + HOUSEKEEPING_NS;
+            }
+            self.wait(now + RAMP_UP_NS)?;
+            self.handle();
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self) -> io::Result<()> {
+        let start_ns = self.shared.start_ns.load(Ordering::Acquire);
+        if start_ns > 0 {
+            self.start(start_ns)?;
+        }
+        let mut cpu_at_start = None;
+        let mut housekeeping_ns = 0;
+        loop {
+            let now = self.sockets.now_ns();
+            if now >= housekeeping_ns {
+                housekeeping_ns = now + HOUSEKEEPING_NS;
+                self.sweep(now);
+                self.tell(now);
+            }
+            if now >= self.window_start_ns && cpu_at_start.is_none() {
+                cpu_at_start = Some(CpuTime::of_this_thread());
+            }
+            if now >= self.window_end_ns || self.shared.stopped() {
+                if let Some(at_start) = cpu_at_start {
+                    self.tally.cpu = CpuTime::of_this_thread().since(at_start);
+                }
+                self.finish(now);
+                return Ok(());
+            }
+            self.tally.roll(now);
+            let acts = self.acts;
+            self.wake(now);
+            self.open_some(now);
+            self.dispatch(now);
+            self.resume_unfinished();
+            let edge_ns =
+                if cpu_at_start.is_none() { self.window_start_ns } else { self.window_end_ns };
+            let polled = self.wait_for_work(housekeeping_ns.min(edge_ns), now)?;
+            self.handle();
+            if polled && self.acts == acts && cpu_at_start.is_some() {
+                self.tally.polled_ns += self.sockets.now_ns().saturating_sub(now);
+            }
+        }
+    }
+
+    /// Sets the window and the arrivals, and puts every connection to work.
+    fn start(&mut self, start_ns: u64) -> io::Result<()> {
+        let spec = self.shared.spec;
+        self.window_start_ns = start_ns.saturating_add(duration_ns(spec.warm_up));
+        self.window_end_ns = self.window_start_ns.saturating_add(duration_ns(spec.duration));
+        self.tally.begin(self.window_start_ns..self.window_end_ns);
+        if let Arrival::Open { rate_per_s, pacing } = spec.arrival {
+            let threads = self.shared.threads as f64;
+            let offset = self.thread as f64 / threads;
+            let rng = self.rng.fork();
+            self.arrivals =
+                Some(Arrivals::new(start_ns, rate_per_s / threads, pacing, offset, rng));
+        }
+        self.running = true;
+        while self.sockets.now_ns() < start_ns {
+            self.sockets.wait(start_ns)?;
+        }
+        for index in 0..self.connections.len() {
+            if !self.keep_alive || self.connections[index].phase == Phase::Free {
+                self.next(index, self.sockets.now_ns());
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, now: u64) {
+        if let Some(arrivals) = &mut self.arrivals {
+            let end = now.min(self.window_end_ns);
+            // Those that nobody was free to send have fallen due as well.
+            while let Some(due) = arrivals.take_due(end.saturating_sub(1)) {
+                let in_window = due >= self.window_start_ns;
+                self.tally.arrivals += u64::from(in_window);
+                if let Some(index) = self.free.pop_front().filter(|_| in_window) {
+                    self.tally.late(end, due, self.connections[index as usize].progress_ns);
+                }
+            }
+        }
+        self.tally.connections_served =
+            self.connections.iter().filter(|connection| connection.served).count() as u64;
+        self.tally.finish(now);
+        self.tell(now);
+    }
+
+    /// Waits for events, until the next arrival or wake-up, or `latest_ns`; tells whether that
+    /// was past, so that nothing was slept.
+    fn wait_for_work(&mut self, latest_ns: u64, now: u64) -> io::Result<bool> {
+        if !self.unfinished.is_empty() {
+            return self.wait(0).map(|()| false);
+        }
+        let arrival_ns = match &self.arrivals {
+            Some(arrivals) if !self.free.is_empty() => arrivals.next_ns().saturating_sub(SPIN_NS),
+            _ => u64::MAX,
+        };
+        let wake_ns = self.wakes.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
+        let until_ns = latest_ns.min(arrival_ns).min(wake_ns);
+        self.wait(until_ns).map(|()| until_ns <= now)
+    }
+
+    fn wait(&mut self, until_ns: u64) -> io::Result<()> {
+        self.stamp();
+        self.sockets.wait(until_ns)
+    }
+
+    /// Requests that wait for being submitted are sent now.
+    fn stamp(&mut self) {
+        if S::DEFERS_SENDS && !self.unsubmitted.is_empty() {
+            let now = self.sockets.now_ns();
+            for index in self.unsubmitted.drain(..) {
+                self.connections[index as usize].exchange.sent_ns = now;
+            }
+        }
+    }
+
+    fn handle(&mut self) {
+        while self.take_event() {
+            if self.arrivals.is_some() && !self.free.is_empty() {
+                self.dispatch(self.sockets.event_ns());
+            }
+        }
+    }
+
+    /// Ends the pauses and back-offs that are over.
+    fn wake(&mut self, now: u64) {
+        while let Some(&Reverse((at_ns, index))) = self.wakes.peek() {
+            if at_ns > now {
+                return;
+            }
+            self.wakes.pop();
+            let index = index as usize;
+            let connection = &mut self.connections[index];
+            let was_thinking = connection.phase == Phase::Thinking;
+            connection.phase = if connection.is_open { Phase::Free } else { Phase::Closed };
+            let asks = was_thinking || !self.keep_alive;
+            if self.running && asks {
+                self.next(index, self.sockets.now_ns());
+            } else if !self.connections[index].is_open {
+                self.to_open.push_back(index as u32);
+            }
+        }
+    }
+
+    fn resume_unfinished(&mut self) {
+        for _ in 0..self.unfinished.len() {
+            let Some(index) = self.unfinished.pop_front() else { return };
+            let connection = &self.connections[index as usize];
+            if connection.is_open && connection.phase == Phase::Busy {
+                self.send(index as usize);
+            }
+        }
+    }
+
+    /// Fails what has made no progress for too long.
+    fn sweep(&mut self, now: u64) {
+        for index in 0..self.connections.len() {
+            let connection = &self.connections[index];
+            let is_waiting = matches!(connection.phase, Phase::Connecting | Phase::Busy);
+            if !is_waiting || now.saturating_sub(connection.progress_ns) < self.timeout_ns {
+                continue;
+            }
+            let seconds = self.shared.spec.timeout.as_secs_f64();
+            if connection.phase == Phase::Connecting {
+                self.connecting -= 1;
+                self.fail(index, ErrorKind::Connect, now, || {
+                    format!("not connected within {seconds} s")
+                });
+            } else {
+                self.fail(index, ErrorKind::Timeout, now, || {
+                    format!("no progress for {seconds} s")
+                });
+            }
+        }
+    }
+
+    /// Tells the live view what has happened since the last time.
+    fn tell(&mut self, now: u64) {
+        let start_ns = self.shared.start_ns.load(Ordering::Relaxed);
+        if let Some(progress) = self.shared.progress {
+            let mut seen = std::mem::take(&mut self.tally.seen);
+            seen.elapsed_ns = if start_ns > 0 { now.saturating_sub(start_ns) } else { 0 };
+            progress.add(&seen);
+        } else {
+            self.tally.seen = Seen::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! One of a load's connections, and the request that is on it; without its socket, which is an
+//! engine's.
+
+use std::io;
+
+use fileserver_proto::Wire;
+use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
+use fileserver_proto::wire::framed::{OK, SAVED};
+
+use crate::Direction;
+use crate::engine::{Body, Piece, SEND_BYTES};
+use crate::measure::tally::ErrorKind;
+use crate::worker::requests::{Catalogue, PreparedFile, UploadHead};
+
+/// A connection: its socket comes and goes, the requests on it follow each other.
+#[derive(Debug)]
+pub(crate) struct Connection<'a> {
+    /// Whether it has a socket, be it connected or not.
+    pub(crate) is_open: bool,
+    pub(crate) phase: Phase,
+    /// When something last moved.
+    pub(crate) progress_ns: u64,
+    /// Failures since the last answer.
+    pub(crate) failures: u32,
+    /// The peer has finished sending: there is an end to be read behind the data.
+    pub(crate) peer_closed: bool,
+    /// Whether it had an answer within the window.
+    pub(crate) served: bool,
+    pub(crate) exchange: Exchange,
+    reader: ReplyReader,
+    /// For uploads, the head of each file's request.
+    heads: &'a [UploadHead],
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It has no socket, and waits for its turn to open one.
+    Closed,
+    /// It has no socket, and waits after a failure.
+    BackingOff,
+    Connecting,
+    /// Connected, without a request.
+    Free,
+    /// Connected, pausing between an answer and the next request.
+    Thinking,
+    /// A request is being sent or its reply awaited.
+    Busy,
+}
+
+/// A request and its reply.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// Whether there is one; it may still wait for its connection.
+    pub(crate) pending: bool,
+    pub(crate) intended_ns: u64,
+    pub(crate) sent_ns: u64,
+    pub(crate) verify: bool,
+    /// The connection can be used again after the reply.
+    pub(crate) keep_alive: bool,
+    file: usize,
+    /// Bytes of head and body that are sent.
+    pub(crate) sent_bytes: u64,
+    /// Bytes to send before the server is to be heard.
+    goal_bytes: u64,
+    received_bytes: u64,
+    told_bytes: u64,
+    status: Option<ReplyKind>,
+    fault: Option<ErrorKind>,
+    replies: u32,
+}
+
+/// How far an exchange got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Everything received so far is understood, and more must come.
+    Waiting,
+    /// The server agrees to what was announced: send on.
+    GoOn,
+    /// The reply is complete; what was wrong with it.
+    Answered(Option<ErrorKind>),
+    /// The peer has closed the connection.
+    Closed,
+    /// The connection is of no use any more.
+    Failed(ErrorKind, &'static str),
+    /// An operation of the socket failed.
+    Broken(io::ErrorKind),
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) fn new(wire: Wire, heads: &'a [UploadHead]) -> Self {
+        Self {
+            is_open: false,
+            phase: Phase::Closed,
+            progress_ns: 0,
+            failures: 0,
+            peer_closed: false,
+            served: false,
+            exchange: Exchange {
+                pending: false,
+                intended_ns: 0,
+                sent_ns: 0,
+                verify: false,
+                keep_alive: true,
+                file: 0,
+                sent_bytes: 0,
+                goal_bytes: 0,
+                received_bytes: 0,
+                told_bytes: 0,
+                status: None,
+                fault: None,
+                replies: 0,
+            },
+            reader: match wire {
+                Wire::Text => ReplyReader::of_lines(),
+                Wire::Framed | Wire::Http => ReplyReader::new(wire),
+            },
+            heads,
+        }
+    }
+
+    /// It has a socket that begins to connect.
+    pub(crate) fn opened(&mut self) {
+        self.is_open = true;
+        self.phase = Phase::Connecting;
+        self.peer_closed = false;
+        self.reader.reset();
+    }
+
+    /// It has no socket any more.
+    pub(crate) fn closed(&mut self) {
+        self.is_open = false;
+        self.phase = Phase::Closed;
+    }
+
+    /// Puts a request on the connection; the bytes of every `verify_every`th file are compared.
+    pub(crate) fn assign(&mut self, file: u32, intended_ns: u64, verify_every: u32) {
+        let exchange = &mut self.exchange;
+        exchange.pending = true;
+        exchange.intended_ns = intended_ns;
+        exchange.file = file as usize;
+        exchange.verify = verify_every > 0 && exchange.replies.is_multiple_of(verify_every);
+    }
+
+    /// Readies the request to be sent now.
+    pub(crate) fn begin(&mut self, catalogue: &Catalogue, direction: Direction, now_ns: u64) {
+        self.phase = Phase::Busy;
+        self.progress_ns = now_ns;
+        let exchange = &mut self.exchange;
+        exchange.sent_ns = now_ns;
+        exchange.sent_bytes = 0;
+        exchange.received_bytes = 0;
+        exchange.status = None;
+        exchange.fault = None;
+        exchange.keep_alive = true;
+        let file = &catalogue.files[exchange.file];
+        exchange.goal_bytes = match direction {
+            Direction::Download | Direction::Echo => file.request.len() as u64,
+            Direction::Upload => {
+                let head = &self.heads[exchange.file];
+                if head.announced < head.bytes.len() {
+                    head.announced as u64
+                } else {
+                    head.bytes.len() as u64 + file.size_bytes
+                }
+            }
+        };
+    }
+
+    /// The file that the exchange is about.
+    pub(crate) fn file<'c>(&self, catalogue: &'c Catalogue) -> &'c PreparedFile {
+        &catalogue.files[self.exchange.file]
+    }
+
+    /// What the server said to the exchange, in words.
+    pub(crate) fn reply_in_words(&self) -> String {
+        match self.exchange.status {
+            Some(ReplyKind::Status(status)) => format!("http status {status}"),
+            Some(ReplyKind::Data) => "unasked data".to_owned(),
+            Some(ReplyKind::Text | ReplyKind::Error) => format!("{:?}", self.reader.text()),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    /// The length of the body, as far as it was told or came.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.exchange.told_bytes.max(self.exchange.received_bytes)
+    }
+
+    /// The part of the request that is to be sent next; none where all that may be is sent.
+    pub(crate) fn piece(
+        &self,
+        catalogue: &'a Catalogue,
+        direction: Direction,
+    ) -> Option<Piece<'a>> {
+        let exchange = &self.exchange;
+        if exchange.sent_bytes >= exchange.goal_bytes {
+            return None;
+        }
+        let file = &catalogue.files[exchange.file];
+        let (from, to) = (exchange.sent_bytes, exchange.goal_bytes);
+        if direction != Direction::Upload {
+            let head = &file.request[from as usize..];
+            return Some(Piece { head, body: Body::Bytes(&[]) });
+        }
+        let head = &self.heads[exchange.file].bytes;
+        let head_bytes = head.len() as u64;
+        let head_end = head_bytes.min(to);
+        let offset = from.max(head_bytes) - head_bytes;
+        let body_left = to.saturating_sub(head_bytes).saturating_sub(offset);
+        let len = body_left.min(SEND_BYTES as u64) as usize;
+        let body = match &file.body {
+            Some(body) => Body::Bytes(&body[offset as usize..][..len]),
+            None => Body::Content { content: file.content, offset, len },
+        };
+        Some(Piece { head: &head[from.min(head_end) as usize..head_end as usize], body })
+    }
+
+    /// The peer has closed: the end of a reply that has no other end, or too early.
+    pub(crate) fn end(&mut self, catalogue: &Catalogue, direction: Direction) -> Step {
+        match self.reader.close() {
+            Ok(()) => {
+                self.exchange.keep_alive = false;
+                self.judge(catalogue, direction)
+            }
+            Err(fileserver_proto::client::ReplyError::NoReply) => {
+                Step::Failed(ErrorKind::Reset, "closed by the server without a reply")
+            }
+            Err(_) => Step::Failed(ErrorKind::Reset, "closed by the server within a reply"),
+        }
+    }
+
+    /// Takes in what was received.
+    pub(crate) fn take_in(
+        &mut self,
+        catalogue: &Catalogue,
+        direction: Direction,
+        mut input: &[u8],
+    ) -> Step {
+        if !self.exchange.pending || self.phase != Phase::Busy {
+            return Step::Failed(ErrorKind::Protocol, "data that nobody asked for");
+        }
+        let file = &catalogue.files[self.exchange.file];
+        loop {
+            match self.reader.next(&mut input) {
+                Ok(ReplyEvent::NeedMore) => return Step::Waiting,
+                Ok(ReplyEvent::Head(head)) => self.take_in_head(head, file, direction),
+                Ok(ReplyEvent::Body(piece)) => {
+                    let exchange = &mut self.exchange;
+                    if direction != Direction::Upload && exchange.fault.is_none() {
+                        if exchange.received_bytes + piece.len() as u64 > file.size_bytes {
+                            exchange.fault = Some(ErrorKind::Length);
+                        } else if exchange.verify
+                            && !file.content.matches(exchange.received_bytes, piece)
+                        {
+                            exchange.fault = Some(ErrorKind::Content);
+                        }
+                    }
+                    exchange.received_bytes += piece.len() as u64;
+                }
+                Ok(ReplyEvent::End) if !input.is_empty() => {
+                    return Step::Failed(ErrorKind::Protocol, "more than one reply");
+                }
+                Ok(ReplyEvent::End) => return self.judge(catalogue, direction),
+                Err(fileserver_proto::client::ReplyError::Malformed(what)) => {
+                    return Step::Failed(ErrorKind::Protocol, what);
+                }
+                Err(_) => return Step::Failed(ErrorKind::Protocol, "a reply out of place"),
+            }
+        }
+    }
+
+    fn take_in_head(&mut self, head: ReplyHead, file: &PreparedFile, direction: Direction) {
+        let exchange = &mut self.exchange;
+        exchange.status = Some(head.kind);
+        exchange.keep_alive = head.keep_alive;
+        exchange.told_bytes = head.body_bytes.unwrap_or(0);
+        exchange.fault = match (direction, head.kind) {
+            (_, kind) if !kind.is_success() => Some(ErrorKind::Status),
+            (Direction::Download | Direction::Echo, ReplyKind::Status(_) | ReplyKind::Data) => {
+                let wrong = head.body_bytes.is_some_and(|len| len != file.size_bytes);
+                wrong.then_some(ErrorKind::Length)
+            }
+            (Direction::Upload, ReplyKind::Status(_) | ReplyKind::Text) => None,
+            _ => Some(ErrorKind::Protocol),
+        };
+    }
+
+    /// What a complete reply amounts to.
+    fn judge(&mut self, catalogue: &Catalogue, direction: Direction) -> Step {
+        let exchange = &mut self.exchange;
+        let file = &catalogue.files[exchange.file];
+        if exchange.fault.is_some() {
+            // A refusal before everything was sent leaves the rest without a meaning.
+            exchange.keep_alive &= exchange.sent_bytes == exchange.goal_bytes;
+            return self.answered();
+        }
+        match direction {
+            Direction::Download | Direction::Echo if exchange.received_bytes != file.size_bytes => {
+                exchange.fault = Some(ErrorKind::Length);
+            }
+            Direction::Download | Direction::Echo => {}
+            Direction::Upload => {
+                if exchange.sent_bytes < exchange.goal_bytes {
+                    return Step::Failed(ErrorKind::Protocol, "an answer before the question");
+                }
+                let head = &self.heads[exchange.file];
+                let said = self.reader.text_bytes();
+                let announced = head.announced < head.bytes.len();
+                if announced && exchange.sent_bytes == head.announced as u64 {
+                    if said == OK.as_bytes() {
+                        exchange.goal_bytes = head.bytes.len() as u64 + file.size_bytes;
+                        return Step::GoOn;
+                    }
+                    exchange.fault = Some(ErrorKind::Protocol);
+                } else if announced && !said.starts_with(SAVED.as_bytes()) {
+                    exchange.fault = Some(ErrorKind::Protocol);
+                }
+            }
+        }
+        self.answered()
+    }
+
+    fn answered(&mut self) -> Step {
+        self.exchange.replies = self.exchange.replies.wrapping_add(1);
+        self.exchange.pending = false;
+        Step::Answered(self.exchange.fault)
+    }
+}

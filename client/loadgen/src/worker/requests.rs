@@ -1,0 +1,189 @@
+//! Requests and upload bodies, made before the load begins.
+
+use std::sync::Arc;
+
+use fileserver_proto::client::{framed, http};
+use fileserver_proto::{FileName, Wire};
+
+use crate::content::Content;
+use crate::engine::EngineSetup;
+use crate::worker::draw::WeightedDraw;
+use crate::{ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError};
+
+/// Upload bodies that fit into this many bytes in all are made beforehand; others in blocks while
+/// they are sent.
+const PREPARED_BODIES_BYTES: u64 = 256 << 20;
+
+/// Room for the head of a reply.
+const REPLY_HEAD_BYTES: u64 = 1024;
+
+/// The files of a load with all that can be prepared of their requests; shared by the threads.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    pub(crate) files: Vec<PreparedFile>,
+    pub(crate) draw: WeightedDraw,
+    wire: Wire,
+    host: String,
+    keep_alive: bool,
+    upload: bool,
+}
+
+/// One file of a load.
+#[derive(Debug)]
+pub(crate) struct PreparedFile {
+    pub(crate) size_bytes: u64,
+    pub(crate) content: Content,
+    pub(crate) class: RequestClass,
+    /// The whole request for it, where it is to be downloaded.
+    pub(crate) request: Vec<u8>,
+    /// The bytes to upload, where they are prepared.
+    pub(crate) body: Option<Arc<[u8]>>,
+    name: String,
+}
+
+/// The head of one connection's upload of one file.
+#[derive(Debug)]
+pub(crate) struct UploadHead {
+    pub(crate) bytes: Vec<u8>,
+    /// After how many of them the server's consent is awaited; all of them where it is not.
+    pub(crate) announced: usize,
+}
+
+impl Catalogue {
+    pub(crate) fn new(spec: &LoadSpec) -> Result<Self, SpecError> {
+        let weights: Vec<f64> = spec.files.iter().map(|file| file.weight).collect();
+        let mut catalogue = Self {
+            files: Vec::with_capacity(spec.files.len()),
+            draw: WeightedDraw::new(&weights),
+            wire: spec.wire,
+            host: spec.target.to_string(),
+            keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
+            upload: spec.direction == Direction::Upload,
+        };
+        let upload = catalogue.upload;
+        let body_bytes = spec.files.iter().map(|file| file.size_bytes);
+        let prepare = upload && body_bytes.fold(0, u64::saturating_add) <= PREPARED_BODIES_BYTES;
+        for file in &spec.files {
+            let prepared = catalogue.prepare(file, prepare)?;
+            catalogue.files.push(prepared);
+        }
+        Ok(catalogue)
+    }
+
+    /// Whether some of the requests are heavy.
+    pub(crate) fn has_heavy(&self) -> bool {
+        self.files.iter().any(|file| file.class == RequestClass::Heavy)
+    }
+
+    /// The heads with which this connection uploads each of the files; none for downloads.
+    pub(crate) fn upload_heads(&self, connection: usize) -> Result<Vec<UploadHead>, SpecError> {
+        if !self.upload {
+            return Ok(Vec::new());
+        }
+        self.files.iter().map(|file| self.upload_head(file, connection)).collect()
+    }
+
+    /// What an engine needs to know for this many of the load's connections.
+    pub(crate) fn engine_setup(&self, spec: &LoadSpec, sockets: usize) -> EngineSetup {
+        EngineSetup {
+            target: spec.target,
+            sockets,
+            keep_alive: self.keep_alive,
+            reply_bytes: if self.upload { 0 } else { mean_bytes(&spec.files) } + REPLY_HEAD_BYTES,
+            makes_content: self.upload && self.files.iter().any(|file| file.body.is_none()),
+        }
+    }
+
+    fn prepare(&self, file: &RequestFile, prepare_body: bool) -> Result<PreparedFile, SpecError> {
+        let content = match self.wire {
+            Wire::Text => Content::line_of_name(&file.name, file.size_bytes),
+            Wire::Framed | Wire::Http => Content::of_name(&file.name),
+        };
+        let mut request = Vec::new();
+        if !self.upload {
+            match self.wire {
+                Wire::Framed => framed::get(&file_name(&file.name)?, &mut request),
+                Wire::Http => {
+                    http::get(&target(&file.name), &self.host, self.keep_alive, &mut request);
+                }
+                Wire::Text => {
+                    request.resize(file.size_bytes as usize, 0);
+                    content.fill(0, &mut request);
+                }
+            }
+        }
+        let body = prepare_body.then(|| {
+            let mut bytes = vec![0; file.size_bytes as usize];
+            content.fill(0, &mut bytes);
+            bytes.into()
+        });
+        let (name, size_bytes) = (file.name.clone(), file.size_bytes);
+        Ok(PreparedFile { size_bytes, content, class: file.class, request, body, name })
+    }
+
+    fn upload_head(&self, file: &PreparedFile, connection: usize) -> Result<UploadHead, SpecError> {
+        let name = numbered(&file.name, connection);
+        let mut bytes = Vec::new();
+        let announced = match self.wire {
+            Wire::Framed => {
+                framed::announce(&file_name(&name)?, &mut bytes);
+                let announced = bytes.len();
+                framed::data(file.size_bytes, &mut bytes);
+                announced
+            }
+            Wire::Http => {
+                let target = target(&name);
+                http::put(&target, &self.host, file.size_bytes, self.keep_alive, &mut bytes);
+                bytes.len()
+            }
+            Wire::Text => return Err(SpecError::TextEcho),
+        };
+        Ok(UploadHead { bytes, announced })
+    }
+}
+
+/// Bytes of the file that is asked for on average.
+fn mean_bytes(files: &[RequestFile]) -> u64 {
+    let weights: f64 = files.iter().map(|file| file.weight).sum();
+    let bytes: f64 = files.iter().map(|file| file.weight * file.size_bytes as f64).sum();
+    (bytes / weights).ceil() as u64
+}
+
+fn file_name(name: &str) -> Result<FileName, SpecError> {
+    FileName::new(name).map_err(|source| SpecError::Name { name: name.to_owned(), source })
+}
+
+/// A name that begins with `/` is a request target already: files of ours cannot be called so.
+fn target(name: &str) -> String {
+    if name.starts_with('/') { name.to_owned() } else { http::target(name) }
+}
+
+/// The name with a number before the extension of its last component: `a/b.bin` → `a/b-7.bin`.
+fn numbered(name: &str, number: usize) -> String {
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    let cut = match name[last..].rfind('.') {
+        Some(dot) if dot > 0 => last + dot,
+        _ => name.len(),
+    };
+    format!("{}-{number}{}", &name[..cut], &name[cut..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_stands_before_the_extension() {
+        for (name, with) in
+            [("a.bin", "a-7.bin"), ("a", "a-7"), ("v1.2/a", "v1.2/a-7"), (".x", ".x-7")]
+        {
+            assert_eq!(numbered(name, 7), with);
+        }
+    }
+
+    #[test]
+    fn a_target_is_taken_as_it_is() {
+        assert_eq!(target("a b"), "/a%20b");
+        assert_eq!(target("/a%20b?x=1"), "/a%20b?x=1");
+    }
+}

@@ -1,0 +1,321 @@
+//! What a thread does with its connections: opens them, asks, takes the answers in.
+
+use std::cmp::Reverse;
+use std::net::Ipv4Addr;
+
+use super::{BATCH, Worker};
+use crate::clock::duration_ns;
+use crate::engine::{Event, Sent, Sockets};
+use crate::measure::tally::{ErrorKind, Times};
+use crate::worker::connection::{Connection, Phase, Step};
+use crate::{Arrival, Direction, RequestClass, ThinkTime};
+
+/// Bytes of one connection sent before the next has its turn.
+const TURN_BYTES: usize = 1 << 20;
+const FIRST_BACK_OFF_NS: u64 = 10_000_000;
+const LAST_BACK_OFF_NS: u64 = 1_000_000_000;
+
+impl<'a, S: Sockets<'a>> Worker<'a, S> {
+    /// Sees to the next event; false where there is none.
+    pub(super) fn take_event(&mut self) -> bool {
+        let Some((index, event)) = self.sockets.next() else { return false };
+        self.acts += 1;
+        match event {
+            Event::Received { bytes, peer_closed } => {
+                let connection = &mut self.connections[index];
+                connection.peer_closed |= peer_closed;
+                let direction = self.shared.spec.direction;
+                let step = connection.take_in(&self.shared.catalogue, direction, bytes);
+                self.on_step(index, step);
+            }
+            Event::Sent(bytes) => {
+                let connection = &mut self.connections[index];
+                if connection.phase == Phase::Busy {
+                    connection.exchange.sent_bytes += bytes as u64;
+                    connection.progress_ns = self.sockets.event_ns();
+                    self.send(index);
+                }
+            }
+            Event::Connected => self.on_connected(index),
+            Event::Refused(error) => {
+                self.connecting -= 1;
+                let now = self.sockets.event_ns();
+                self.fail(index, ErrorKind::Connect, now, || error.to_string());
+            }
+            Event::Closed => self.on_step(index, Step::Closed),
+            Event::Broken(kind) => self.on_step(index, Step::Broken(kind)),
+        }
+        true
+    }
+
+    /// Opens connections that wait for it, as many as may be under way at once.
+    pub(super) fn open_some(&mut self, now: u64) {
+        while self.connecting < self.connecting_limit {
+            let Some(index) = self.to_open.pop_front() else { return };
+            self.open(index as usize, now);
+        }
+    }
+
+    fn open(&mut self, index: usize, now: u64) {
+        let source = self.source_address(index);
+        let connection = &mut self.connections[index];
+        connection.progress_ns = now;
+        match self.sockets.open(index, source) {
+            Ok(()) => {
+                connection.opened();
+                self.connecting += 1;
+            }
+            Err(error) => self.fail(index, ErrorKind::Connect, now, || error.to_string()),
+        }
+    }
+
+    /// The source address of a connection, where they are spread.
+    fn source_address(&self, index: usize) -> Option<Ipv4Addr> {
+        let number = (self.first_connection + index) % self.sources as usize;
+        (self.sources > 1).then(|| Ipv4Addr::new(127, 0, 0, 1 + number as u8))
+    }
+
+    fn on_connected(&mut self, index: usize) {
+        let now = self.sockets.event_ns();
+        let connection = &mut self.connections[index];
+        self.connecting -= 1;
+        self.tally.connections_opened += 1;
+        self.tally.seen.connections_opened += 1;
+        self.tally.connect_ns.saturating_record(now.saturating_sub(connection.progress_ns));
+        connection.progress_ns = now;
+        connection.phase = Phase::Free;
+        if connection.exchange.pending {
+            self.begin(index, now);
+        } else if self.running {
+            self.next(index, now);
+        }
+    }
+
+    /// Gives a connection that has nothing to do its next request, or lets it wait for one.
+    pub(super) fn next(&mut self, index: usize, now: u64) {
+        if now >= self.window_end_ns {
+            return;
+        }
+        if self.arrivals.is_some() {
+            self.connections[index].progress_ns = now;
+            self.free.push_back(index as u32);
+            self.dispatch(now);
+        } else {
+            self.request(index, now, now);
+        }
+    }
+
+    /// Hands arrivals that are due to free connections.
+    pub(super) fn dispatch(&mut self, now: u64) {
+        while let Some(&index) = self.free.front() {
+            let Some(arrivals) = &mut self.arrivals else { return };
+            let Some(intended_ns) = arrivals.take_due(now) else { return };
+            self.free.pop_front();
+            let now = self.sockets.now_ns();
+            if (self.window_start_ns..self.window_end_ns).contains(&intended_ns) {
+                self.tally.arrivals += 1;
+                self.tally.late(now, intended_ns, self.connections[index as usize].progress_ns);
+            }
+            self.request(index as usize, intended_ns, now);
+        }
+    }
+
+    /// Draws a file and asks for it, on a new connection where each request has its own.
+    fn request(&mut self, index: usize, intended_ns: u64, now: u64) {
+        self.acts += 1;
+        let file = self.shared.catalogue.draw.draw(&mut self.rng);
+        let verify_every = match self.shared.catalogue.files[file as usize].class {
+            RequestClass::Light => self.shared.spec.verify_every,
+            RequestClass::Heavy => 0,
+        };
+        let connection = &mut self.connections[index];
+        connection.assign(file, intended_ns, verify_every);
+        if connection.is_open {
+            self.begin(index, now);
+        } else if self.connecting < self.connecting_limit {
+            self.open(index, now);
+        } else {
+            self.to_open.push_back(index as u32);
+        }
+    }
+
+    fn begin(&mut self, index: usize, now: u64) {
+        let spec = self.shared.spec;
+        self.connections[index].begin(&self.shared.catalogue, spec.direction, now);
+        self.send(index);
+        if S::DEFERS_SENDS {
+            self.unsubmitted.push(index as u32);
+            if self.sockets.queued() >= BATCH {
+                self.stamp();
+                self.sockets.submit();
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, index: usize) {
+        let direction = self.shared.spec.direction;
+        let connection = &mut self.connections[index];
+        let mut turn_bytes = 0;
+        while let Some(piece) = connection.piece(&self.shared.catalogue, direction) {
+            if turn_bytes >= TURN_BYTES {
+                self.unfinished.push_back(index as u32);
+                return;
+            }
+            match self.sockets.send(index, piece) {
+                Sent::Bytes(bytes) => {
+                    connection.exchange.sent_bytes += bytes as u64;
+                    turn_bytes += bytes;
+                    if direction == Direction::Upload {
+                        connection.progress_ns = self.sockets.now_ns();
+                    }
+                }
+                Sent::Later => return,
+            }
+        }
+    }
+
+    fn on_step(&mut self, index: usize, step: Step) {
+        let now = self.sockets.event_ns();
+        let connection = &mut self.connections[index];
+        let is_busy = connection.phase == Phase::Busy;
+        match step {
+            Step::Waiting => connection.progress_ns = now,
+            Step::GoOn => {
+                connection.progress_ns = now;
+                self.send(index);
+            }
+            Step::Answered(fault) => self.on_answer(index, fault, now),
+            Step::Closed if is_busy => {
+                let catalogue = &self.shared.catalogue;
+                let step = connection.end(catalogue, self.shared.spec.direction);
+                debug_assert_ne!(step, Step::Closed);
+                self.on_step(index, step);
+            }
+            // An idle connection that the server closes, or breaks, is opened again.
+            Step::Closed | Step::Broken(_) if !is_busy => self.reopen_idle(index),
+            Step::Closed => {}
+            Step::Failed(kind, what) => self.fail(index, kind, now, || what.to_owned()),
+            Step::Broken(kind) => self.fail(index, ErrorKind::Reset, now, || kind.to_string()),
+        }
+    }
+
+    fn on_answer(&mut self, index: usize, fault: Option<ErrorKind>, now: u64) {
+        let connection = &mut self.connections[index];
+        connection.failures = 0;
+        connection.progress_ns = now;
+        let exchange = &connection.exchange;
+        match fault {
+            None => {
+                let open_loop = self.arrivals.is_some();
+                let times = Times {
+                    intended_ns: if open_loop { exchange.intended_ns } else { exchange.sent_ns },
+                    sent_ns: exchange.sent_ns,
+                    done_ns: now,
+                };
+                let verified = exchange.verify && self.shared.spec.direction != Direction::Upload;
+                let file = connection.file(&self.shared.catalogue);
+                let (class, bytes) = (file.class, file.size_bytes);
+                connection.served |= self.tally.succeed(times, class, bytes, verified);
+            }
+            Some(kind) => {
+                let expected = connection.file(&self.shared.catalogue).size_bytes;
+                self.tally.fail(kind, now, || describe(kind, connection, expected));
+            }
+        }
+        let connection = &mut self.connections[index];
+        let is_usable =
+            self.keep_alive && connection.exchange.keep_alive && !connection.peer_closed;
+        if !is_usable {
+            self.close(index);
+        }
+        let think_ns = self.think_ns();
+        let connection = &mut self.connections[index];
+        if think_ns > 0 {
+            connection.phase = Phase::Thinking;
+            self.wakes.push(Reverse((now + think_ns, index as u32)));
+        } else if is_usable {
+            connection.phase = Phase::Free;
+            self.next(index, now);
+        } else {
+            self.reopen(index, now);
+        }
+    }
+
+    /// A connection without a socket goes on: to be opened, now or with its next request.
+    fn reopen(&mut self, index: usize, now: u64) {
+        if self.keep_alive {
+            self.to_open.push_back(index as u32);
+        } else {
+            self.next(index, now);
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        if self.connections[index].is_open {
+            self.sockets.close(index);
+        }
+        self.connections[index].closed();
+    }
+
+    fn reopen_idle(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        let was_thinking = connection.phase == Phase::Thinking;
+        self.close(index);
+        if was_thinking {
+            // Its wake-up is set: it opens when it has something to ask.
+            self.connections[index].phase = Phase::Thinking;
+            return;
+        }
+        self.free.retain(|&free| free as usize != index);
+        self.to_open.push_back(index as u32);
+    }
+
+    fn think_ns(&mut self) -> u64 {
+        match self.shared.spec.arrival {
+            Arrival::Closed { think: ThinkTime::Constant(time) } => duration_ns(time),
+            Arrival::Closed { think: ThinkTime::Exponential(mean) } => {
+                (-(1.0 - self.rng.f64()).ln() * duration_ns(mean) as f64) as u64
+            }
+            Arrival::Closed { think: ThinkTime::None } | Arrival::Open { .. } => 0,
+        }
+    }
+
+    /// Counts a failure that leaves the connection useless, and opens it again after a pause that
+    /// doubles with each failure in a row: a server that is gone is not asked in a tight loop.
+    pub(super) fn fail(
+        &mut self,
+        index: usize,
+        kind: ErrorKind,
+        now: u64,
+        example: impl FnOnce() -> String,
+    ) {
+        self.tally.fail(kind, now, example);
+        self.close(index);
+        let connection = &mut self.connections[index];
+        connection.exchange.pending = false;
+        connection.failures += 1;
+        let first = if kind == ErrorKind::Connect { 1 } else { 2 };
+        if connection.failures < first {
+            self.reopen(index, now);
+            return;
+        }
+        let doublings = (connection.failures - first).min(10);
+        let pause_ns = (FIRST_BACK_OFF_NS << doublings).min(LAST_BACK_OFF_NS);
+        connection.phase = Phase::BackingOff;
+        self.wakes.push(Reverse((now + pause_ns, index as u32)));
+    }
+}
+
+fn describe(kind: ErrorKind, connection: &Connection<'_>, expected_bytes: u64) -> String {
+    match kind {
+        ErrorKind::Length => {
+            format!("{} bytes instead of {expected_bytes}", connection.body_bytes())
+        }
+        ErrorKind::Content => format!("wrong bytes among the {expected_bytes}"),
+        ErrorKind::Connect
+        | ErrorKind::Reset
+        | ErrorKind::Timeout
+        | ErrorKind::Status
+        | ErrorKind::Protocol => connection.reply_in_words(),
+    }
+}
