@@ -1,9 +1,10 @@
 //! Requests and replies as the session sees them, whichever wire carries them.
 
+use crate::refusal::Refusal;
 use crate::service::Answer;
 use crate::wire::body::Body;
 use crate::wire::form::Form;
-use crate::{Digest, Entry, FileName, NameError, PartialId, PartialInfo, StoreError, Stored, Work};
+use crate::{Digest, Entry, FileName, PartialId, PartialInfo, Stored, Work};
 
 /// What a codec made of the bytes received so far. A name travels beside it, in the session's own
 /// [`FileName`], so that a request allocates nothing.
@@ -103,67 +104,4 @@ pub(crate) enum Reply<'a> {
     /// The request failed; `name` is what it was about, or empty. What was `stored` before that
     /// stays: a name in each line.
     Refused { refusal: Refusal, name: &'a FileName, stored: &'a str },
-}
-
-/// Why a request fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Store(StoreError),
-    #[error(transparent)]
-    Name(NameError),
-    /// The bytes break the wire's grammar.
-    #[error("{0}")]
-    Malformed(&'static str),
-    /// A well-formed message that means nothing here.
-    #[error("unexpected message type")]
-    UnexpectedMessage,
-    #[error("unknown message type")]
-    UnknownMessage,
-    #[error("the text is longer than 4096 bytes")]
-    TextTooLong,
-    #[error("the line is longer than 4096 bytes")]
-    LineTooLong,
-    #[error("the upload is larger than this server accepts")]
-    TooLarge,
-    #[error("the size of the upload is not told")]
-    LengthRequired,
-    #[error("timed out")]
-    TimedOut,
-    #[error("the request line is too long")]
-    TargetTooLong,
-    #[error("the header section is too large")]
-    HeadersTooLarge,
-    #[error("the method is not allowed")]
-    MethodNotAllowed,
-    #[error("the method is unknown")]
-    MethodUnknown,
-    #[error("the transfer coding is unknown")]
-    TransferCodingUnknown,
-    #[error("the expectation is unknown")]
-    ExpectationUnknown,
-    #[error("the HTTP version is not supported")]
-    VersionNotSupported,
-    #[error("uploads from pages of other origins are refused")]
-    CrossOrigin,
-    #[error("uploads with conditions are not supported")]
-    ConditionalUpload,
-    #[error("the content coding is not supported")]
-    CodingUnsupported,
-    #[error("a form is sent as multipart/form-data")]
-    NotAForm,
-    #[error("a piece of an upload is sent as application/offset+octet-stream")]
-    NotAPiece,
-    #[error("the version of the upload protocol is not supported")]
-    TusVersion,
-    #[error("the upload has another offset")]
-    OffsetMismatch,
-    #[error("this service takes text messages only")]
-    TextOnly,
-    #[error("the text is not UTF-8")]
-    TextNotUtf8,
-    #[error("this service answers at / only")]
-    NotServedHere,
-    #[error("you read too slowly, the room goes on without you")]
-    ReadsTooSlowly,
 }

@@ -12,6 +12,7 @@ pub mod client;
 mod description;
 mod exchange;
 mod name;
+mod refusal;
 pub mod service;
 mod session;
 mod settings;

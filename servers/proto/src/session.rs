@@ -6,7 +6,8 @@ mod upload;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::{Decoded, Persist, Refusal, Reply, Request, Sink};
+use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
+use crate::refusal::Refusal;
 use crate::wire::Codec;
 use crate::wire::body::{Body, Part};
 use crate::{

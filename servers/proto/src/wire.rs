@@ -15,7 +15,8 @@ use std::ops::Range;
 /// What tells a peer that holds an upload's body back to send it.
 pub(crate) use http::reply::CONTINUE;
 
-use crate::exchange::{Decoded, Refusal, Reply};
+use crate::exchange::{Decoded, Reply};
+use crate::refusal::Refusal;
 use crate::{Buffer, FileDescription, FileName, Now, Service, Settings, WirePin};
 
 /// A way to write requests and replies in bytes.

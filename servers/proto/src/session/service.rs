@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{SKIPPED_BYTES, Session, State};
-use crate::exchange::{Persist, Refusal, Reply, Sink};
+use crate::exchange::{Persist, Reply, Sink};
+use crate::refusal::Refusal;
 use crate::service::MESSAGE_BYTES;
 use crate::wire::body::Part;
 use crate::{Action, Completion, IoBuffers, LabAction, LabCompletion, Notice, Now, Service, Wire};

@@ -1,7 +1,8 @@
 //! How a session gets the body of an upload to where it belongs.
 
 use super::{Session, State, Then};
-use crate::exchange::{Append, Persist, Refusal, Reply, Sink};
+use crate::exchange::{Append, Persist, Reply, Sink};
+use crate::refusal::Refusal;
 use crate::wire;
 use crate::wire::body::{Body, Part};
 use crate::wire::form::Step;

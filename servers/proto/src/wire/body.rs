@@ -1,7 +1,7 @@
 //! Where a body's content lies among the bytes received, and where it ends.
 
 use crate::Buffer;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
 /// Longest chunk-size line and longest trailer section, in bytes.
 const CHUNK_LINE_BYTES: u32 = 1024;

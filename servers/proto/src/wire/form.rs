@@ -9,7 +9,7 @@ mod disposition;
 #[cfg(test)]
 mod tests;
 
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 use crate::{Buffer, FileName};
 use disposition::Disposition;
 

@@ -8,7 +8,8 @@
 //! | [`ERROR`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | from the server: why not |
 
 use super::body::Body;
-use crate::exchange::{Decoded, Persist, Refusal, Reply, Request, Sink};
+use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
+use crate::refusal::Refusal;
 use crate::{Buffer, FileInfo, FileName, NameError};
 
 /// A short string: an upload's name, or the server's answer to an upload.

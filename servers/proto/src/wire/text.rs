@@ -6,7 +6,8 @@
 use super::body::Body;
 use super::framed::MAX_TEXT_BYTES;
 use super::telnet::Telnet;
-use crate::exchange::{Decoded, Persist, Refusal, Reply, Request};
+use crate::exchange::{Decoded, Persist, Reply, Request};
+use crate::refusal::Refusal;
 use crate::{Buffer, FileName};
 
 /// Progress within the line.

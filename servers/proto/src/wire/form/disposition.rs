@@ -1,7 +1,7 @@
 //! The parameters of `Content-Type` and `Content-Disposition`, as forms use them.
 
 use super::MALFORMED;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
 /// Longest boundary, in bytes (RFC 2046, 5.1.1).
 const BOUNDARY_BYTES: usize = 70;

@@ -3,7 +3,7 @@
 use super::base64;
 use super::fields::Fields;
 use crate::Digest;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
 /// The SHA-256 hash that fields of these names agree on; other algorithms are ignored.
 ///

@@ -1,7 +1,7 @@
 //! The header fields of a request.
 
 use crate::Limits;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 use crate::wire::body::Body;
 
 /// What this server heeds of a request's header fields.

@@ -1,7 +1,7 @@
 //! Where a request's head ends, found line by line as the bytes arrive.
 
 use crate::Limits;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
 /// How far a head was looked at. Offsets count from its first byte.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::fields::Fields;
-use super::{date, reply};
+use super::{date, target};
 use crate::{Buffer, Entry};
 
 /// What a browser gets, with a mark for the server's name and one for the rows of files.
@@ -90,7 +90,7 @@ fn write_page(output: &mut Buffer, entries: &[Entry], server_name: &str) -> fmt:
             output.push(b"\n");
         }
         output.push(b"<tr><td><a href=\"/");
-        reply::push_encoded(output, &entry.name);
+        target::push_encoded(output, &entry.name);
         let (date, time) = date::iso(entry.modified.unix_s);
         let (name, size) = (Html(entry.name.as_str()), Size(entry.len));
         write!(output, "\">{name}</a><td>{size}<td>{date} {}", &time[..5])?;

@@ -1,7 +1,7 @@
 //! Whether a page of another site stands behind a request.
 
 use super::fields::Fields;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
 /// Lets a request pass that a browser did not send, or that a page of this very server sent.
 ///

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::conditions::{ETag, Selection};
 use super::listing::{self, Format};
-use super::{Asked, date, media, tus};
-use crate::exchange::{Refusal, Reply};
+use super::{Asked, date, media, target, tus};
+use crate::exchange::Reply;
+use crate::refusal::Refusal;
 use crate::{Buffer, Entry, FileDescription, FileInfo, FileName, NameError, Now, StoreError};
 
 /// What tells a waiting peer to send its body.
@@ -298,7 +299,7 @@ fn push_number(output: &mut Buffer, name: &str, value: u64) {
 fn push_path(output: &mut Buffer, name: &str, file: &FileName) {
     push_name(output, name);
     output.push(b"/");
-    push_encoded(output, file);
+    target::push_encoded(output, file);
 }
 
 fn push_etag(output: &mut Buffer, info: &FileInfo) {
@@ -353,20 +354,5 @@ fn status(refusal: Refusal) -> &'static str {
         }
         Refusal::VersionNotSupported => "505 HTTP Version Not Supported",
         Refusal::Store(StoreError::Full) => "507 Insufficient Storage",
-    }
-}
-
-/// Percent-encodes a name but for its slashes and what never needs it (RFC 3986, 2.3).
-pub(super) fn push_encoded(output: &mut Buffer, name: &FileName) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in name.as_str().bytes() {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => output.push(&[byte]),
-            byte if byte.is_ascii_alphanumeric() => output.push(&[byte]),
-            byte => {
-                let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
-                output.push(&[b'%', high, low]);
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! From a request target to what it names.
 
 use super::{fields, tus};
-use crate::FileName;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
+use crate::{Buffer, FileName};
 
 /// No valid name is longer, in bytes.
 const NAME_BYTES: usize = 4096;
@@ -104,6 +104,21 @@ pub(super) fn decode(path: &str, name: &mut FileName) -> Result<(), Refusal> {
 
 fn hex(digit: Option<u8>) -> Option<u8> {
     char::from(digit?).to_digit(16).map(|digit| digit as u8)
+}
+
+/// Percent-encodes a name but for its slashes and what never needs it (RFC 3986, 2.3).
+pub(super) fn push_encoded(output: &mut Buffer, name: &FileName) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in name.as_str().bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => output.push(&[byte]),
+            byte if byte.is_ascii_alphanumeric() => output.push(&[byte]),
+            byte => {
+                let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+                output.push(&[b'%', high, low]);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

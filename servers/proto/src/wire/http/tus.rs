@@ -21,7 +21,7 @@
 
 use super::base64;
 use super::fields::{self, Fields};
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 use crate::{FileName, PartialId, StoreError};
 
 /// The one version of the protocol.

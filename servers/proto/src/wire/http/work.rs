@@ -2,7 +2,7 @@
 
 use super::target;
 use crate::Work;
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
 /// Where work is asked for.
 const PATH: &str = ".work";
