@@ -462,7 +462,7 @@ impl Session {
     /// The same; at the `end` what has come is taken for whole.
     fn decode_until(&mut self, io: &mut IoBuffers, was_begun: bool, end: bool, now: Now) {
         let settings = &*self.settings;
-        match self.codec.decode(&mut io.input, &mut self.name, settings, end, now) {
+        match self.codec.decode(&mut io.input, &mut self.name, settings, end) {
             Decoded::Incomplete => {
                 let begun = !io.input.is_empty();
                 self.state = State::Awaiting { begun };

@@ -95,7 +95,6 @@ impl Codec {
         name: &mut FileName,
         settings: &Settings,
         end: bool,
-        now: Now,
     ) -> Decoded {
         if let Self::Sniffing(sniffer) = self {
             match sniffer.sniff(input.filled(), &settings.limits, end) {
@@ -107,7 +106,7 @@ impl Codec {
             Self::Sniffing(_) => Decoded::Incomplete,
             Self::Framed(framed) if settings.service.is_files() => framed.decode(input, name),
             Self::Framed(_) => framed::decode_message(input),
-            Self::Http(http) => http.decode(input, name, settings, now),
+            Self::Http(http) => http.decode(input, name, settings),
             Self::Text(text) => text.decode(input, name, end),
             Self::Lines(lines) => lines.decode(input, end),
         }

@@ -71,7 +71,6 @@ impl Http {
         input: &mut Buffer,
         name: &mut FileName,
         settings: &Settings,
-        now: Now,
     ) -> Decoded {
         if self.scan.is_at_start() {
             self.asked = Asked::default();
@@ -89,7 +88,7 @@ impl Http {
             Err(refusal) => return distrusted(refusal),
         };
         self.scan = Scan::default();
-        let decoded = match self.head(&input.filled()[..end], name, settings, now) {
+        let decoded = match self.head(&input.filled()[..end], name, settings) {
             Ok(decoded) => decoded,
             Err(refusal) => distrusted(refusal),
         };
@@ -103,7 +102,6 @@ impl Http {
         head: &[u8],
         name: &mut FileName,
         settings: &Settings,
-        now: Now,
     ) -> Result<Decoded, Refusal> {
         let limits = &settings.limits;
         let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -146,7 +144,7 @@ impl Http {
                 self.asked.resource = Resource::Work;
                 work::read(target).map(Request::Work)
             }
-            "GET" | "HEAD" => self.read(target, &fields, name, now),
+            "GET" | "HEAD" => self.read(target, &fields, name),
             "PUT" => self.put(target, &fields, name, upload),
             "POST" => self.post(target, &fields, name, limits, upload),
             "PATCH" => self.patch(target, &fields, upload),
@@ -220,7 +218,6 @@ impl Http {
         target: &str,
         fields: &Fields<'_>,
         name: &mut FileName,
-        now: Now,
     ) -> Result<Request, Refusal> {
         let path = target::path(target)?;
         if path.is_empty() {
@@ -237,7 +234,7 @@ impl Http {
         }
         target::decode(path, name)?;
         if fields.conditional {
-            self.conditions = Some(Box::new(Conditions::read(fields, self.asked.is_head, now)));
+            self.conditions = Some(Box::new(Conditions::read(fields, self.asked.is_head)));
         }
         Ok(Request::Download)
     }

@@ -36,8 +36,8 @@ pub(super) enum Selection {
 impl Conditions {
     /// Copies what the fields say. Dates that can't be read, and fields repeated that must not be,
     /// are ignored, as the RFC has it.
-    pub(super) fn read(fields: &Fields<'_>, is_head: bool, now: Now) -> Self {
-        let date = |name| fields.single(name).and_then(|value| date::parse(value, now.unix_s));
+    pub(super) fn read(fields: &Fields<'_>, is_head: bool) -> Self {
+        let date = |name| fields.single(name).and_then(date::parse);
         let owned = |name| fields.single(name).map(<[u8]>::to_vec);
         Self {
             if_match: fields.list("if-match"),
@@ -89,7 +89,7 @@ impl Conditions {
         }
         // A date that is not past yet may stand for two contents.
         let is_strong = u64::try_from(info.modified.unix_s).is_ok_and(|at| at < now.unix_s);
-        is_strong && date::parse(validator, now.unix_s) == Some(info.modified.unix_s)
+        is_strong && date::parse(validator) == Some(info.modified.unix_s)
     }
 }
 
