@@ -18,7 +18,9 @@ use criterion::{
     criterion_main,
 };
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{
+    AcceptDistribution, Listener, SendPath, ServerOptions, ServerState, Shutdown, StrategyKind,
+};
 use fileserver_proto::client::{ReplyEvent, ReplyReader, http};
 use fileserver_proto::{Settings, Wire};
 use loadgen::content::Content;
@@ -129,19 +131,19 @@ impl Server {
         let options =
             StoreOptions { durability: Durability::None, on_conflict: OnConflict::Overwrite };
         let store = Store::open(root.path(), options).expect("the folder is there");
-        let site = Arc::new(Site::new(
+        let site = Arc::new(ServerState::new(
             store,
-            SiteOptions {
+            ServerOptions {
                 settings: Settings::default(),
                 workers: 8,
-                accept: Accept::default(),
+                accept: AcceptDistribution::default(),
                 send_path: SendPath::default(),
                 max_connections: 1024,
                 drain: Duration::from_secs(1),
             },
         ));
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let endpoint = Endpoint::bind(loopback, 1024).expect("there is a free port");
+        let endpoint = Listener::bind(loopback, 1024).expect("there is a free port");
         let address = endpoint.local_addr().expect("it is bound");
         let shutdown = Shutdown::new();
         let stop = shutdown.clone();

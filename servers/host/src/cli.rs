@@ -24,7 +24,8 @@ pub use service::{ServiceArgs, ServiceChoice};
 use crate::store::{Durability, OnConflict, Store, StoreOptions};
 use crate::strategy::{Prefork, prefork};
 use crate::{
-    Accept, Console, Endpoint, SendPath, Shutdown, Site, SiteOptions, Strategy, StrategyKind,
+    AcceptDistribution, Console, Listener, SendPath, ServerOptions, ServerState, Shutdown,
+    Strategy, StrategyKind,
 };
 
 /// Where files are kept unless the operator names another folder.
@@ -55,8 +56,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
     /// How the selectors of `multi-selector` come by their connections
-    #[arg(long, value_enum, default_value_t = Accept::Reuseport, value_name = "WAY")]
-    pub accept: Accept,
+    #[arg(long, value_enum, default_value_t = AcceptDistribution::Reuseport, value_name = "WAY")]
+    pub accept: AcceptDistribution,
     /// Which way files are sent
     #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
     pub send_path: SendPath,
@@ -216,7 +217,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
     };
     server.greet(args);
     let outcome = strategy(args.strategy)
-        .and_then(|strategy| strategy.serve(&server.endpoint, &server.site, &server.shutdown));
+        .and_then(|strategy| strategy.serve(&server.listener, &server.state, &server.shutdown));
     match outcome {
         Ok(report) => {
             let _ = writeln!(io::stdout(), "{report}");
@@ -248,7 +249,7 @@ fn strategy(kind: StrategyKind) -> io::Result<Box<dyn Strategy>> {
 /// Runs a process of `prefork`: it has the parent's arguments, and all that they led to but the
 /// listening socket it makes anew.
 fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
-    let (endpoint, parent) = prefork::child::inherited()
+    let (listener, parent) = prefork::child::inherited()
         .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
     signals::survive_size_limit()?;
     let store = if args.service.service.has_files() {
@@ -257,18 +258,18 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
         Store::without_files()?
     };
     // How many there may be in all is the parent's business.
-    let mut site = site(args, store, 1)?;
+    let mut state = state(args, store, 1)?;
     if !args.quiet {
-        site.console = Console::on(parent.screen()?);
+        state.console = Console::on(parent.screen()?);
     }
-    Ok(prefork::child::serve(&endpoint, &Arc::new(site), parent)?)
+    Ok(prefork::child::serve(&listener, &Arc::new(state), parent)?)
 }
 
 /// All that a strategy needs, ready to serve.
 struct Server {
-    endpoint: Endpoint,
+    listener: Listener,
     address: SocketAddr,
-    site: Arc<Site>,
+    state: Arc<ServerState>,
     shutdown: Shutdown,
 }
 
@@ -286,22 +287,22 @@ impl Server {
         let max_connections = max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
         let wanted = args.listen.unwrap_or(args.service.service.default_address());
-        let endpoint = listen(wanted, args.limits.backlog)?;
-        let address = endpoint.local_addr().context("cannot tell the address bound")?;
+        let listener = listen(wanted, args.limits.backlog)?;
+        let address = listener.local_addr().context("cannot tell the address bound")?;
         let store = if args.service.service.has_files() {
             create_root(args.root.as_deref())?;
             Store::open(root(args), store_options(args))?
         } else {
             Store::without_files()?
         };
-        let mut site = site(args, store, max_connections)?;
+        let mut state = state(args, store, max_connections)?;
         if !args.quiet {
-            site.console = Console::on(io::stdout());
+            state.console = Console::on(io::stdout());
         }
         let shutdown = Shutdown::new();
         signals::watch(&shutdown, INTERRUPTED)
             .context("cannot handle signals; is a sandbox in the way?")?;
-        Ok(Self { endpoint, address, site: Arc::new(site), shutdown })
+        Ok(Self { listener, address, state: Arc::new(state), shutdown })
     }
 
     /// Tells standard output where it listens, first for machines and then for people. That
@@ -311,16 +312,17 @@ impl Server {
         let _ = writeln!(stdout, "listening on {}", self.address);
         let _ = stdout.flush();
         if !args.quiet {
-            let _ = stdout.write_all(greeting::greeting(args, self.address, &self.site).as_bytes());
+            let _ =
+                stdout.write_all(greeting::greeting(args, self.address, &self.state).as_bytes());
             let _ = stdout.flush();
         }
     }
 }
 
-fn site(args: &ServerArgs, store: Store, max_connections: usize) -> anyhow::Result<Site> {
-    Ok(Site::new(
+fn state(args: &ServerArgs, store: Store, max_connections: usize) -> anyhow::Result<ServerState> {
+    Ok(ServerState::new(
         store,
-        SiteOptions {
+        ServerOptions {
             settings: settings(args, args.service.service()?),
             workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
             max_connections,
@@ -407,8 +409,8 @@ fn create_root(named: Option<&Path>) -> anyhow::Result<()> {
     }
 }
 
-fn listen(address: SocketAddr, backlog: i32) -> anyhow::Result<Endpoint> {
-    Endpoint::bind(address, backlog).map_err(|error| {
+fn listen(address: SocketAddr, backlog: i32) -> anyhow::Result<Listener> {
+    Listener::bind(address, backlog).map_err(|error| {
         let remedy = match Errno::from_io_error(&error) {
             Some(Errno::ADDRINUSE) => format!(
                 "the port is in use; stop the program that has it (ss -ltnp sport = :{} names it) \

@@ -19,9 +19,9 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, Shutdown};
 
 use crate::lab::room::Found;
-use crate::server::limit::Ticket;
+use crate::server::limit::Permit;
 use crate::server::send_path::COPY_BYTES;
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 use crate::store::Download;
 use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 
@@ -45,8 +45,8 @@ const LONE_INPUT_BYTES: usize = 4 << 10;
 const LONE_OUTPUT_BYTES: usize = 1 << 10;
 
 /// Buffers to lend to connections, large enough for these settings.
-pub(crate) fn io_buffers(site: &Site) -> IoBuffers {
-    let input = INPUT_BYTES.max(2 * site.settings.limits.input_bytes());
+pub(crate) fn io_buffers(server: &ServerState) -> IoBuffers {
+    let input = INPUT_BYTES.max(2 * server.settings.limits.input_bytes());
     IoBuffers::with_capacity(input, OUTPUT_BYTES)
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Connection {
     session: Session,
     socket: Arc<OwnedFd>,
     local: Local,
-    _ticket: Ticket,
+    _permit: Permit,
 }
 
 /// What came of one step.
@@ -89,7 +89,7 @@ pub(crate) enum Wait {
 }
 
 /// How a strategy waits for the peer and tells the time.
-pub(crate) trait Pace {
+pub(crate) trait WaitPolicy {
     /// The most of a file that one step sends.
     const STEP_BYTES: u64 = STEP_BYTES;
     /// Room for what one step receives of an upload.
@@ -142,13 +142,13 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(site: &Site, socket: OwnedFd, ticket: Ticket, now: Now) -> Self {
-        site.counters.accepted();
+    pub(crate) fn new(server: &ServerState, socket: OwnedFd, permit: Permit, now: Now) -> Self {
+        server.counters.accepted();
         Self {
-            session: Session::new(Arc::clone(&site.settings), now),
+            session: Session::new(Arc::clone(&server.settings), now),
             socket: Arc::new(socket),
             local: Local::default(),
-            _ticket: ticket,
+            _permit: permit,
         }
     }
 
@@ -175,15 +175,15 @@ impl Connection {
     }
 
     /// Counts the connection as ended; what is dropped without this ended by a panic.
-    pub(crate) fn close(self, site: &Site) {
-        site.counters.ended(self.session.requests(), self.local.sent);
+    pub(crate) fn close(self, server: &ServerState) {
+        server.counters.ended(self.session.requests(), self.local.sent);
     }
 
     /// Whether the next action may block on storage: a thread that serves many connections had
     /// better leave it to another.
-    pub(crate) fn next_may_block(&mut self, site: &Site, io: &mut IoBuffers) -> bool {
+    pub(crate) fn next_may_block(&mut self, server: &ServerState, io: &mut IoBuffers) -> bool {
         match self.session.poll_action(io) {
-            Action::OpenDownload { name } => !site.store.is_open(name),
+            Action::OpenDownload { name } => !server.store.is_open(name),
             Action::SendFile { offset, len } => self
                 .local
                 .download
@@ -198,7 +198,7 @@ impl Connection {
             | Action::ListFiles
             | Action::Work { .. } => true,
             Action::Lab(action) => match action {
-                LabAction::ShowNotice { .. } => site.console.is_shown(),
+                LabAction::ShowNotice { .. } => server.console.is_shown(),
                 LabAction::LogMessage { .. } => true,
                 LabAction::JoinRoom | LabAction::PostMessage { .. } => false,
             },
@@ -244,85 +244,91 @@ impl Connection {
     }
 
     /// Performs the session's next action, or the part of it that can be done now.
-    pub(crate) fn step<P: Pace>(&mut self, site: &Site, io: &mut IoBuffers, pace: &mut P) -> Step {
-        if pace.is_draining() {
+    pub(crate) fn step<P: WaitPolicy>(
+        &mut self,
+        server: &ServerState,
+        io: &mut IoBuffers,
+        policy: &mut P,
+    ) -> Step {
+        if policy.is_draining() {
             self.session.begin_drain();
         }
         if self.has_joined() {
-            self.deliver_mail(io, pace.now());
+            self.deliver_mail(io, policy.now());
         }
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
         let action = self.session.poll_action(io);
-        let done = match self.local.perform(&action, site, io, self.socket.as_fd(), || pace.waker())
-        {
-            Performed::Done(done, bytes) => {
-                moved = bytes;
-                done
-            }
-            Performed::Socket(SocketAction::Receive) => {
-                let idle = self.session.is_idle();
-                let socket = self.socket.as_fd();
-                let flags = match pace.before_wait(socket, Wait::Inbound, idle, deadline) {
-                    Attempt::Perform => RecvFlags::empty(),
-                    Attempt::PerformNow => RecvFlags::DONTWAIT,
-                    Attempt::Skip => return Step::Blocked(Wait::Inbound),
-                };
-                if self.local.upload.is_some() {
-                    io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
+        let done =
+            match self.local.perform(&action, server, io, self.socket.as_fd(), || policy.waker()) {
+                Performed::Done(done, bytes) => {
+                    moved = bytes;
+                    done
                 }
-                let room = io.input.spare();
-                let room_bytes = room.len();
-                match rustix::net::recv(socket, room, flags) {
-                    Ok((bytes, _)) => {
-                        pace.received(bytes, room_bytes);
-                        io.input.commit(bytes);
-                        // An upload's bytes count when they are written: a turn that ended before
-                        // would have to keep them.
-                        moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
-                        Completion::Received { bytes }
+                Performed::Socket(SocketAction::Receive) => {
+                    let idle = self.session.is_idle();
+                    let socket = self.socket.as_fd();
+                    let flags = match policy.before_wait(socket, Wait::Inbound, idle, deadline) {
+                        Attempt::Perform => RecvFlags::empty(),
+                        Attempt::PerformNow => RecvFlags::DONTWAIT,
+                        Attempt::Skip => return Step::Blocked(Wait::Inbound),
+                    };
+                    if self.local.upload.is_some() {
+                        io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
                     }
-                    Err(Errno::INTR) => return Step::Done { bytes: 0 },
-                    Err(Errno::AGAIN) => return Step::Blocked(Wait::Inbound),
-                    Err(_) => return Step::Closed,
-                }
-            }
-            Performed::Socket(SocketAction::Send { more }) => {
-                let socket = self.socket.as_fd();
-                let sent = match pace.before_wait(socket, Wait::Outbound, false, deadline) {
-                    Attempt::Perform => send(socket, &mut io.output, more),
-                    Attempt::PerformNow => send_now(socket, &mut io.output),
-                    Attempt::Skip => return Step::Blocked(Wait::Outbound),
-                };
-                match sent {
-                    Ok(()) => Completion::Sent,
-                    Err(errno) => return not_sent(errno),
-                }
-            }
-            Performed::Socket(SocketAction::SendFile { offset, len }) => {
-                let socket = self.socket.as_fd();
-                pace.before_wait(socket, Wait::Outbound, false, deadline);
-                let part = (offset, len.min(P::STEP_BYTES));
-                let Local { download: Some(download), sent, .. } = &mut self.local else {
-                    return Step::Closed;
-                };
-                match send_file(socket, &mut io.output, download, part, site.send_path, sent) {
-                    Ok(bytes) => {
-                        moved = bytes;
-                        Completion::FileSent(Ok(bytes))
+                    let room = io.input.spare();
+                    let room_bytes = room.len();
+                    match rustix::net::recv(socket, room, flags) {
+                        Ok((bytes, _)) => {
+                            policy.received(bytes, room_bytes);
+                            io.input.commit(bytes);
+                            // An upload's bytes count when they are written: a turn that ended before
+                            // would have to keep them.
+                            moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
+                            Completion::Received { bytes }
+                        }
+                        Err(Errno::INTR) => return Step::Done { bytes: 0 },
+                        Err(Errno::AGAIN) => return Step::Blocked(Wait::Inbound),
+                        Err(_) => return Step::Closed,
                     }
-                    Err(SendFileError::Socket(errno)) => return not_sent(errno),
-                    Err(SendFileError::Store(error)) => Completion::FileSent(Err(error)),
                 }
-            }
-            Performed::Socket(SocketAction::FinishSending) => {
-                // Fails only where the peer is gone, which the next read will tell.
-                let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
-                Completion::SendingFinished
-            }
-            Performed::Socket(SocketAction::Close) => return Step::Closed,
-        };
-        self.complete(io, done, pace.now());
+                Performed::Socket(SocketAction::Send { more }) => {
+                    let socket = self.socket.as_fd();
+                    let sent = match policy.before_wait(socket, Wait::Outbound, false, deadline) {
+                        Attempt::Perform => send(socket, &mut io.output, more),
+                        Attempt::PerformNow => send_now(socket, &mut io.output),
+                        Attempt::Skip => return Step::Blocked(Wait::Outbound),
+                    };
+                    match sent {
+                        Ok(()) => Completion::Sent,
+                        Err(errno) => return not_sent(errno),
+                    }
+                }
+                Performed::Socket(SocketAction::SendFile { offset, len }) => {
+                    let socket = self.socket.as_fd();
+                    policy.before_wait(socket, Wait::Outbound, false, deadline);
+                    let part = (offset, len.min(P::STEP_BYTES));
+                    let Local { download: Some(download), sent, .. } = &mut self.local else {
+                        return Step::Closed;
+                    };
+                    match send_file(socket, &mut io.output, download, part, server.send_path, sent)
+                    {
+                        Ok(bytes) => {
+                            moved = bytes;
+                            Completion::FileSent(Ok(bytes))
+                        }
+                        Err(SendFileError::Socket(errno)) => return not_sent(errno),
+                        Err(SendFileError::Store(error)) => Completion::FileSent(Err(error)),
+                    }
+                }
+                Performed::Socket(SocketAction::FinishSending) => {
+                    // Fails only where the peer is gone, which the next read will tell.
+                    let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+                    Completion::SendingFinished
+                }
+                Performed::Socket(SocketAction::Close) => return Step::Closed,
+            };
+        self.complete(io, done, policy.now());
         Step::Done { bytes: moved }
     }
 
@@ -338,10 +344,10 @@ impl Connection {
     /// Performs what needs no socket, and returns the first action that does: for a driver that
     /// hands it to the system and [`complete`](Self::complete)s it later. Such a driver also calls
     /// [`deliver_mail`](Self::deliver_mail), when nothing is in flight and no received bytes are
-    /// untold; `waker` is that of [`Pace::waker`].
+    /// untold; `waker` is that of [`WaitPolicy::waker`].
     pub(crate) fn next_on_socket(
         &mut self,
-        site: &Site,
+        server: &ServerState,
         io: &mut IoBuffers,
         now: Now,
         is_draining: bool,
@@ -352,7 +358,7 @@ impl Connection {
         }
         loop {
             let action = self.session.poll_action(io);
-            match self.local.perform(&action, site, io, self.socket.as_fd(), &waker) {
+            match self.local.perform(&action, server, io, self.socket.as_fd(), &waker) {
                 Performed::Done(done, _) => self.complete(io, done, now),
                 Performed::Socket(action) => return action,
             }
@@ -362,7 +368,7 @@ impl Connection {
     /// Performs a part of [`SocketAction::SendFile`] by a call that does not wait.
     pub(crate) fn send_file(
         &mut self,
-        site: &Site,
+        server: &ServerState,
         io: &mut IoBuffers,
         part: (u64, u64),
         now: Now,
@@ -372,7 +378,7 @@ impl Connection {
         };
         let socket = self.socket.as_fd();
         let part = (part.0, part.1.min(STEP_BYTES));
-        let done = match send_file(socket, &mut io.output, download, part, site.send_path, sent) {
+        let done = match send_file(socket, &mut io.output, download, part, server.send_path, sent) {
             Ok(bytes) => Ok(bytes),
             Err(SendFileError::Socket(errno)) => return not_sent(errno),
             Err(SendFileError::Store(error)) => Err(error),
@@ -386,13 +392,13 @@ impl Connection {
     /// where the file does not go that way. What is behind the output is completed already.
     pub(crate) fn load_file(
         &mut self,
-        site: &Site,
+        server: &ServerState,
         io: &mut IoBuffers,
         part: (u64, u64),
         now: Now,
     ) -> Option<Loaded> {
         let Local { download: Some(download), sent, .. } = &mut self.local else { return None };
-        let done = match load_file(&mut io.output, download, part, site.send_path, sent)? {
+        let done = match load_file(&mut io.output, download, part, server.send_path, sent)? {
             Ok(Loaded::Beside(part)) => return Some(Loaded::Beside(part)),
             Ok(Loaded::Behind(bytes)) => Ok(bytes),
             Err(error) => Err(error),
@@ -425,10 +431,10 @@ impl Connection {
 ///
 /// Whatever the panicking code held is dropped with the connection, so no broken state is seen
 /// by others: hence the assertion of unwind safety.
-pub(crate) fn contained<T>(site: &Site, run: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn isolate_panic<T>(server: &ServerState, run: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(run));
     if result.is_err() {
-        site.counters.panicked();
+        server.counters.panicked();
         tracing::error!("a connection ended by a panic; the others go on");
     }
     result.ok()

@@ -19,10 +19,12 @@ pub mod strategy;
 
 pub use cli as command;
 pub use lab::console::Console;
-pub use server::limit::{Gate, Ticket};
-pub use server::listener::{AcceptError, Endpoint};
+pub use server::limit::{ConnectionLimit, Permit};
+pub use server::listener::{AcceptError, Listener};
 pub use server::report::{ReportError, ServeReport};
 pub use server::send_path::{SendPath, SentBytes, UnknownSendPath};
 pub use server::shutdown::Shutdown;
-pub use server::state::{Accept, Counters, EXHAUSTION_PAUSE, Site, SiteOptions};
+pub use server::state::{
+    AcceptDistribution, Counters, EXHAUSTION_PAUSE, ServerOptions, ServerState,
+};
 pub use strategy::{Strategy, StrategyKind, UnknownStrategy};

@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use crate::server::listener::Endpoint;
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 
 pub use self::tokio::Tokio;
 pub use hybrid::Hybrid;
@@ -55,8 +55,8 @@ pub trait Strategy: Send + Sync {
     /// The listener or the selector failed for good, or a fixed number of threads cannot be had.
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport>;
 }

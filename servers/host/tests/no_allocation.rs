@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{
+    AcceptDistribution, Listener, SendPath, ServerOptions, ServerState, Shutdown, StrategyKind,
+};
 use fileserver_proto::Settings;
 
 /// Counts what every thread allocates but those that say that they are peers.
@@ -62,20 +64,20 @@ const REQUESTS: u64 = 3000;
 fn allocations(kind: StrategyKind, send_path: SendPath, size: usize, root: &Path) -> u64 {
     let options = StoreOptions { durability: Durability::None, on_conflict: OnConflict::Error };
     std::fs::write(root.join("file"), vec![b'x'; size]).unwrap();
-    let site = SiteOptions {
+    let state = ServerOptions {
         settings: Settings::default(),
         workers: 2,
         max_connections: 100,
-        accept: Accept::Dispatch,
+        accept: AcceptDistribution::Dispatch,
         send_path,
         drain: Duration::from_secs(30),
     };
-    let site = Arc::new(Site::new(Store::open(root, options).unwrap(), site));
-    let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 100).unwrap();
+    let state = Arc::new(ServerState::new(Store::open(root, options).unwrap(), state));
+    let endpoint = Listener::bind("127.0.0.1:0".parse().unwrap(), 100).unwrap();
     let address = endpoint.local_addr().unwrap();
     let shutdown = Shutdown::new();
     std::thread::scope(|scope| {
-        let serving = scope.spawn(|| kind.build().serve(&endpoint, &site, &shutdown));
+        let serving = scope.spawn(|| kind.build().serve(&endpoint, &state, &shutdown));
         let mut peer = TcpStream::connect(address).unwrap();
         let mut reply = vec![0; 1 << 20];
         IS_PEER.set(true);

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use fileserver::store::{Store, StoreOptions};
-use fileserver::{Accept, Endpoint, SendPath, Shutdown, Site, SiteOptions, StrategyKind};
+use fileserver::{
+    AcceptDistribution, Listener, SendPath, ServerOptions, ServerState, Shutdown, StrategyKind,
+};
 use loadgen::content::Content;
 use tempfile::TempDir;
 
@@ -37,16 +39,16 @@ impl Server {
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
         let mut settings = fileserver_proto::Settings::default();
         settings.limits.upload_bytes = upload_bytes;
-        let options = SiteOptions {
+        let options = ServerOptions {
             settings,
             workers: 2,
-            accept: Accept::default(),
+            accept: AcceptDistribution::default(),
             send_path: SendPath::default(),
             max_connections: 100,
             drain: Duration::from_secs(1),
         };
-        let site = Arc::new(Site::new(store, options));
-        let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
+        let site = Arc::new(ServerState::new(store, options));
+        let endpoint = Listener::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let address = endpoint.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let stop = shutdown.clone();

@@ -7,10 +7,10 @@ use std::path::Path;
 use bytesize::ByteSize;
 
 use super::{DEFAULT_ROOT, ServerArgs, ServiceChoice, WireChoice};
-use crate::{ServeReport, Site, StrategyKind};
+use crate::{ServeReport, ServerState, StrategyKind};
 
 /// Strategy, files, limits, and lines to paste.
-pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> String {
+pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerState) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
         writeln!(text, "{label:<9} {value}").expect("a string takes any text");
@@ -21,7 +21,7 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
         strategy,
         StrategyKind::ThreadPool | StrategyKind::MultiSelector | StrategyKind::Hybrid
     ) {
-        line("workers", site.workers.to_string());
+        line("workers", server.workers.to_string());
     }
     let service = args.service.service;
     if service != ServiceChoice::Files {
@@ -48,7 +48,7 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, site: &Site) -> S
         "limits",
         format!(
             "{} connections; head {}, stall {}, idle {}, drain {}",
-            site.gate.max(),
+            server.limit.max(),
             humantime::format_duration(timeouts.head_timeout),
             humantime::format_duration(timeouts.stall_timeout),
             humantime::format_duration(timeouts.idle_timeout),

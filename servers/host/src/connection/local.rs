@@ -9,7 +9,7 @@ use fileserver_proto::{Action, Completion, IoBuffers, LabAction, LabCompletion, 
 use super::work;
 use crate::lab::room::Membership;
 use crate::server::send_path::SentBytes;
-use crate::server::state::{Site, now};
+use crate::server::state::{ServerState, now};
 use crate::store::{Download, Upload};
 
 /// What a connection has besides its session and its socket.
@@ -47,7 +47,7 @@ impl Local {
     pub(crate) fn perform(
         &mut self,
         action: &Action<'_>,
-        site: &Site,
+        server: &ServerState,
         io: &mut IoBuffers,
         socket: BorrowedFd<'_>,
         waker: impl FnOnce() -> Waker,
@@ -62,7 +62,7 @@ impl Local {
             Action::FinishSending => return Performed::Socket(SocketAction::FinishSending),
             Action::Close => return Performed::Socket(SocketAction::Close),
             Action::OpenDownload { name } => {
-                Completion::Opened(site.store.open_download(name).map(|download| {
+                Completion::Opened(server.store.open_download(name).map(|download| {
                     let description = download.description();
                     self.download = Some(download);
                     description
@@ -73,7 +73,7 @@ impl Local {
                 Completion::DownloadClosed
             }
             Action::CreateUpload { name, size_hint } => {
-                Completion::Created(site.store.create_upload(name, size_hint).map(|upload| {
+                Completion::Created(server.store.create_upload(name, size_hint).map(|upload| {
                     self.upload = Some(upload);
                 }))
             }
@@ -89,10 +89,10 @@ impl Local {
                 Completion::Written(written)
             }
             Action::CreatePartial { name, len } => {
-                Completion::PartialCreated(site.store.create_partial(name, len))
+                Completion::PartialCreated(server.store.create_partial(name, len))
             }
             Action::OpenPartial { id } => {
-                Completion::PartialOpened(site.store.open_partial(id).map(|(upload, info)| {
+                Completion::PartialOpened(server.store.open_partial(id).map(|(upload, info)| {
                     self.upload = Some(upload);
                     info
                 }))
@@ -105,9 +105,9 @@ impl Local {
                 self.upload = None;
                 Completion::Aborted
             }
-            Action::ListFiles => Completion::Listed(site.store.list()),
+            Action::ListFiles => Completion::Listed(server.store.list()),
             Action::Lab(action) => {
-                Completion::Lab(self.perform_lab(action, site, io, socket, waker))
+                Completion::Lab(self.perform_lab(action, server, io, socket, waker))
             }
             Action::Work { work } => {
                 work::perform(work);
@@ -121,24 +121,24 @@ impl Local {
     fn perform_lab(
         &mut self,
         action: LabAction,
-        site: &Site,
+        server: &ServerState,
         io: &IoBuffers,
         socket: BorrowedFd<'_>,
         waker: impl FnOnce() -> Waker,
     ) -> LabCompletion {
         match action {
             LabAction::ShowNotice { notice, len } => {
-                if site.console.is_shown() {
-                    site.console.show(notice, peer(socket), &io.input.filled()[..len]);
+                if server.console.is_shown() {
+                    server.console.show(notice, peer(socket), &io.input.filled()[..len]);
                 }
                 LabCompletion::NoticeShown
             }
             LabAction::LogMessage { len } => {
                 let message = &io.input.filled()[..len];
-                LabCompletion::Logged(site.store.log(now(), peer(socket), message))
+                LabCompletion::Logged(server.store.log(now(), peer(socket), message))
             }
             LabAction::JoinRoom => {
-                self.membership = Some(Box::new(site.room.join(waker())));
+                self.membership = Some(Box::new(server.room.join(waker())));
                 LabCompletion::Joined
             }
             LabAction::PostMessage { len } => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Counts open connections against the limit. Beyond it, connections wait in the backlog.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ConnectionLimit {
     open: Mutex<usize>,
     closed_one: Condvar,
     /// Told, once, when a place becomes free.
@@ -32,9 +32,9 @@ impl std::fmt::Debug for Waiter {
 
 /// One open connection's place; dropping it makes room for another.
 #[derive(Debug)]
-pub struct Ticket(Arc<Gate>);
+pub struct Permit(Arc<ConnectionLimit>);
 
-impl Gate {
+impl ConnectionLimit {
     /// A gate for at most `max` connections.
     pub fn new(max: usize) -> Self {
         let refused = Mutex::new(Vec::new());
@@ -42,25 +42,25 @@ impl Gate {
     }
 
     /// Takes a place, if one is free.
-    pub fn enter(self: &Arc<Self>) -> Option<Ticket> {
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut open = self.lock();
         if *open >= self.max {
             return None;
         }
         *open += 1;
-        Some(Ticket(Arc::clone(self)))
+        Some(Permit(Arc::clone(self)))
     }
 
     /// Takes a place; where none is free, the waiter is woken once one may be.
-    pub fn enter_or_wake(self: &Arc<Self>, waiter: &Waiter) -> Option<Ticket> {
-        self.enter().or_else(|| {
+    pub fn try_acquire_or_wake(self: &Arc<Self>, waiter: &Waiter) -> Option<Permit> {
+        self.try_acquire().or_else(|| {
             let mut refused = self.refused();
             if !refused.iter().any(|known| Arc::ptr_eq(&known.0, &waiter.0)) {
                 refused.push(waiter.clone());
             }
             drop(refused);
             // One may have become free before the waiter was known.
-            self.enter()
+            self.try_acquire()
         })
     }
 
@@ -129,7 +129,7 @@ impl Gate {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Permit {
     fn drop(&mut self) {
         *self.0.lock() -= 1;
         self.0.closed_one.notify_all();
@@ -145,58 +145,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_gate_admits_again_once_a_ticket_is_dropped() {
-        let gate = Arc::new(Gate::new(2));
-        let first = gate.enter();
-        let second = gate.enter();
-        assert!(first.is_some() && second.is_some() && gate.enter().is_none());
+    fn a_full_limit_admits_again_once_a_permit_is_dropped() {
+        let limit = Arc::new(ConnectionLimit::new(2));
+        let first = limit.try_acquire();
+        let second = limit.try_acquire();
+        assert!(first.is_some() && second.is_some() && limit.try_acquire().is_none());
         drop(first);
-        assert_eq!(gate.open(), 1);
-        assert!(gate.enter().is_some());
+        assert_eq!(limit.open(), 1);
+        assert!(limit.try_acquire().is_some());
     }
 
     #[test]
-    fn who_was_refused_is_woken_once_when_there_is_room() {
-        let gate = Arc::new(Gate::new(1));
+    fn a_refused_waiter_is_woken_once_when_a_permit_is_free() {
+        let limit = Arc::new(ConnectionLimit::new(1));
         let woken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = Arc::clone(&woken);
         let waiter = Waiter::new(move || {
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         });
-        let ticket = gate.enter_or_wake(&waiter);
-        assert!(ticket.is_some());
+        let permit = limit.try_acquire_or_wake(&waiter);
+        assert!(permit.is_some());
         for _ in 0..3 {
-            assert!(gate.enter_or_wake(&waiter).is_none());
+            assert!(limit.try_acquire_or_wake(&waiter).is_none());
         }
-        drop(ticket);
+        drop(permit);
         assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1);
-        drop(gate.enter());
+        drop(limit.try_acquire());
         assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1);
     }
 
     #[test]
-    fn room_made_before_the_waiting_begins_ends_it() {
-        let gate = Arc::new(Gate::new(1));
-        let ticket = gate.enter();
-        assert!(gate.enter().is_none());
-        drop(ticket);
+    fn a_permit_dropped_before_the_waiting_begins_ends_it() {
+        let limit = Arc::new(ConnectionLimit::new(1));
+        let permit = limit.try_acquire();
+        assert!(limit.try_acquire().is_none());
+        drop(permit);
         // No further connection would wake it.
         let forever = Duration::from_secs(u64::from(u32::MAX));
-        gate.wait_for_room(forever);
-        assert!(gate.enter().is_some());
+        limit.wait_for_room(forever);
+        assert!(limit.try_acquire().is_some());
     }
 
     #[test]
-    fn waiting_for_emptiness_ends_when_the_last_ticket_is_dropped() {
-        let gate = Arc::new(Gate::new(1));
-        let ticket = gate.enter();
+    fn waiting_for_emptiness_ends_when_the_last_permit_is_dropped() {
+        let limit = Arc::new(ConnectionLimit::new(1));
+        let permit = limit.try_acquire();
         let waiter = {
-            let gate = Arc::clone(&gate);
+            let limit = Arc::clone(&limit);
             std::thread::spawn(move || {
-                gate.wait_until_empty(Instant::now() + Duration::from_secs(60), || false)
+                limit.wait_until_empty(Instant::now() + Duration::from_secs(60), || false)
             })
         };
-        drop(ticket);
+        drop(permit);
         assert!(waiter.join().unwrap());
     }
 }

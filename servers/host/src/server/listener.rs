@@ -21,7 +21,7 @@ const UNSENT_BYTES: u32 = 16 << 10;
 
 /// A bound and listening socket.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct Listener {
     listener: Arc<TcpListener>,
     backlog: i32,
 }
@@ -39,7 +39,7 @@ pub enum AcceptError {
     Ended(io::Error),
 }
 
-impl Endpoint {
+impl Listener {
     /// Binds and listens; port 0 takes a free one.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ fn socket(addr: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-impl AsFd for Endpoint {
+impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::ValueEnum;
 use fileserver_proto::{Now, Settings};
 
-use super::limit::Gate;
+use super::limit::ConnectionLimit;
 use super::report::ServeReport;
 use super::send_path::{SendPath, SentBytes};
 use crate::lab::console::Console;
@@ -19,7 +19,7 @@ pub const EXHAUSTION_PAUSE: Duration = Duration::from_millis(500);
 
 /// What all connections of a server share: the files, the settings and the counts.
 #[derive(Debug)]
-pub struct Site {
+pub struct ServerState {
     /// The files.
     pub store: Store,
     /// What every session obeys.
@@ -27,13 +27,13 @@ pub struct Site {
     /// Worker threads of the strategies that have a fixed number of them.
     pub workers: usize,
     /// How several selectors come by their connections.
-    pub accept: Accept,
+    pub accept: AcceptDistribution,
     /// Which way files are sent.
     pub send_path: SendPath,
     /// How long a drain may take.
     pub drain: Duration,
     /// The count of open connections and its limit.
-    pub gate: Arc<Gate>,
+    pub limit: Arc<ConnectionLimit>,
     /// What has happened so far.
     pub counters: Counters,
     /// Where the operator is shown what lab services have to say: nowhere, unless it is set.
@@ -42,9 +42,9 @@ pub struct Site {
     pub(crate) room: Room,
 }
 
-/// How a [`Site`] is set up.
+/// How a [`ServerState`] is set up.
 #[derive(Debug, Clone)]
-pub struct SiteOptions {
+pub struct ServerOptions {
     /// What every session obeys.
     pub settings: Settings,
     /// Worker threads of the strategies that have a fixed number of them.
@@ -52,7 +52,7 @@ pub struct SiteOptions {
     /// Most connections open at once; further ones wait in the backlog.
     pub max_connections: usize,
     /// How several selectors come by their connections.
-    pub accept: Accept,
+    pub accept: AcceptDistribution,
     /// Which way files are sent.
     pub send_path: SendPath,
     /// How long a drain may take.
@@ -61,7 +61,7 @@ pub struct SiteOptions {
 
 /// How several selectors come by their connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Accept {
+pub enum AcceptDistribution {
     /// Each has its own listening socket; the kernel deals by a hash of the addresses
     #[default]
     Reuseport,
@@ -69,9 +69,9 @@ pub enum Accept {
     Dispatch,
 }
 
-impl Site {
+impl ServerState {
     /// A site over these files.
-    pub fn new(store: Store, options: SiteOptions) -> Self {
+    pub fn new(store: Store, options: ServerOptions) -> Self {
         Self {
             store,
             settings: Arc::new(options.settings),
@@ -79,7 +79,7 @@ impl Site {
             accept: options.accept,
             send_path: options.send_path,
             drain: options.drain,
-            gate: Arc::new(Gate::new(options.max_connections)),
+            limit: Arc::new(ConnectionLimit::new(options.max_connections)),
             counters: Counters::default(),
             console: Console::default(),
             room: Room::default(),

@@ -7,13 +7,13 @@ use rustix::net::SocketFlags;
 
 use super::Strategy;
 use super::parts::blocking::{
-    Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
+    ConnectionRegistry, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
 };
-use crate::connection::{contained, io_buffers};
-use crate::server::listener::Endpoint;
+use crate::connection::{io_buffers, isolate_panic};
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 
 /// One thread accepts a connection, serves it to its end and accepts the next. Whoever comes
 /// meanwhile waits in the backlog: the textbook's first server, and the baseline.
@@ -23,18 +23,18 @@ pub struct Iterative;
 impl Strategy for Iterative {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        let roster = Arc::new(Roster::default());
-        drain_when_triggered(endpoint, site, &roster, shutdown);
-        let mut io = io_buffers(site);
-        accept_each(endpoint, site, shutdown, SocketFlags::empty(), |socket, ticket| {
+        let registry = Arc::new(ConnectionRegistry::default());
+        drain_when_triggered(listener, server, &registry, shutdown);
+        let mut io = io_buffers(server);
+        accept_each(listener, server, shutdown, SocketFlags::empty(), |socket, permit| {
             io.clear();
-            contained(site, || serve_connection(site, &roster, socket, ticket, &mut io));
+            isolate_panic(server, || serve_connection(server, &registry, socket, permit, &mut io));
         })?;
-        wait_for_drain(site, shutdown);
-        Ok(site.counters.report())
+        wait_for_drain(server, shutdown);
+        Ok(server.counters.report())
     }
 }

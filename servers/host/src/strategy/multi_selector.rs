@@ -8,11 +8,11 @@ use rustix::net::SocketFlags;
 
 use super::Strategy;
 use super::parts::blocking::accept_each;
-use super::parts::reactor::{Feed, Inbox, Reactor};
-use crate::server::listener::Endpoint;
+use super::parts::reactor::{ConnectionSource, Inbox, Reactor};
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{Accept, Site};
+use crate::server::state::{AcceptDistribution, ServerState};
 
 /// Each thread waits for its own share of the sockets and never touches another's: nginx's worker
 /// processes, as threads. The kernel deals new connections by their addresses (`SO_REUSEPORT`),
@@ -23,34 +23,46 @@ pub struct MultiSelector;
 impl Strategy for MultiSelector {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        match site.accept {
-            Accept::Reuseport => {
-                let mut reactors = Vec::with_capacity(site.workers);
-                reactors.push(reactor(Feed::Listener(endpoint.clone()), site, shutdown)?);
-                for _ in 1..site.workers {
-                    reactors.push(reactor(Feed::Listener(endpoint.sibling()?), site, shutdown)?);
+        match server.accept {
+            AcceptDistribution::Reuseport => {
+                let mut reactors = Vec::with_capacity(server.workers);
+                reactors.push(reactor(
+                    ConnectionSource::Listener(listener.clone()),
+                    server,
+                    shutdown,
+                )?);
+                for _ in 1..server.workers {
+                    reactors.push(reactor(
+                        ConnectionSource::Listener(listener.sibling()?),
+                        server,
+                        shutdown,
+                    )?);
                 }
                 run_all(reactors, shutdown, || Ok(()))?;
             }
-            Accept::Dispatch => {
-                let reactors = (0..site.workers)
-                    .map(|_| reactor(Feed::Inbox, site, shutdown))
+            AcceptDistribution::Dispatch => {
+                let reactors = (0..server.workers)
+                    .map(|_| reactor(ConnectionSource::Inbox, server, shutdown))
                     .collect::<io::Result<Vec<_>>>()?;
                 let inboxes: Vec<_> =
                     reactors.iter().map(|reactor| Arc::clone(reactor.inbox())).collect();
-                run_all(reactors, shutdown, || deal(endpoint, site, shutdown, &inboxes))?;
+                run_all(reactors, shutdown, || deal(listener, server, shutdown, &inboxes))?;
             }
         }
-        Ok(site.counters.report())
+        Ok(server.counters.report())
     }
 }
 
-fn reactor(feed: Feed, site: &Arc<Site>, shutdown: &Shutdown) -> io::Result<Reactor> {
-    Reactor::new(feed, site, shutdown, None)
+fn reactor(
+    source: ConnectionSource,
+    server: &Arc<ServerState>,
+    shutdown: &Shutdown,
+) -> io::Result<Reactor> {
+    Reactor::new(source, server, shutdown, None)
 }
 
 /// Runs each reactor on a thread of its own and `accept` on this one. The first error counts, and
@@ -85,17 +97,17 @@ fn run_all(
 
 /// Accepts connections and deals them in turn.
 fn deal(
-    endpoint: &Endpoint,
-    site: &Site,
+    listener: &Listener,
+    server: &ServerState,
     shutdown: &Shutdown,
     inboxes: &[Arc<Inbox>],
 ) -> io::Result<()> {
-    let closing = endpoint.clone();
+    let closing = listener.clone();
     shutdown.on_trigger(move |_| closing.close());
     let mut next = inboxes.iter().cycle();
-    accept_each(endpoint, site, shutdown, SocketFlags::NONBLOCK, |socket, ticket| {
+    accept_each(listener, server, shutdown, SocketFlags::NONBLOCK, |socket, permit| {
         if let Some(inbox) = next.next() {
-            inbox.deal(socket, ticket);
+            inbox.deal(socket, permit);
         }
     })
 }

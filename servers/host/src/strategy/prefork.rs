@@ -16,10 +16,10 @@ use rustix::io::Errno;
 
 use super::Strategy;
 use crate::lab::console::Console;
-use crate::server::listener::Endpoint;
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, Site};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
 
 use link::{Link, News, Order};
 
@@ -72,8 +72,8 @@ impl Prefork {
 impl Strategy for Prefork {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
         let Some(program) = &self.program else {
@@ -84,7 +84,7 @@ impl Strategy for Prefork {
             ));
         };
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let (closing, woken) = (endpoint.clone(), Arc::clone(&wake));
+        let (closing, woken) = (listener.clone(), Arc::clone(&wake));
         shutdown.on_trigger(move |_| {
             // Of the socket that all share: whoever waits in accept returns.
             closing.close();
@@ -93,9 +93,9 @@ impl Strategy for Prefork {
         });
         let mut pool = Pool {
             program,
-            endpoint,
-            console: &site.console,
-            most: site.workers.min(site.gate.max()),
+            listener,
+            console: &server.console,
+            most: server.workers.min(server.limit.max()),
             wake,
             workers: Vec::new(),
             pause: None,
@@ -104,7 +104,7 @@ impl Strategy for Prefork {
             ended: ServeReport::default(),
         };
         let outcome = pool.run(shutdown);
-        pool.end(shutdown, site.drain);
+        pool.end(shutdown, server.drain);
         outcome.map(|()| pool.ended)
     }
 }
@@ -112,7 +112,7 @@ impl Strategy for Prefork {
 /// The processes and what is known of them.
 struct Pool<'p> {
     program: &'p Program,
-    endpoint: &'p Endpoint,
+    listener: &'p Listener,
     console: &'p Console,
     /// How many processes there may be.
     most: usize,
@@ -151,11 +151,12 @@ impl Pool<'_> {
     fn run(&mut self, shutdown: &Shutdown) -> io::Result<()> {
         while !shutdown.is_triggered() {
             self.replenish()?;
-            let patience = self.pause.map(|until| until.saturating_duration_since(Instant::now()));
-            if self.listen(patience)? {
+            let poll_timeout =
+                self.pause.map(|until| until.saturating_duration_since(Instant::now()));
+            if self.listen(poll_timeout)? {
                 std::thread::sleep(ROUND);
             }
-            for (status, worker) in self.bury()? {
+            for (status, worker) in self.reap()? {
                 if shutdown.is_triggered() {
                     break;
                 }
@@ -175,7 +176,7 @@ impl Pool<'_> {
         let busy = self.workers.iter().filter(|worker| worker.state == State::Busy).count();
         let wanted = self.most.min(busy + SPARE);
         while self.workers.len() < wanted {
-            match self.program.start(self.endpoint) {
+            match self.program.start(self.listener) {
                 Ok(worker) => self.workers.push(worker),
                 Err(error) if self.workers.is_empty() && !self.has_served => return Err(error),
                 Err(error) => {
@@ -190,8 +191,8 @@ impl Pool<'_> {
 
     /// Waits until a process has something to say, the shutdown is triggered, or the time is over.
     /// Tells whether anything was said.
-    fn listen(&mut self, patience: Option<Duration>) -> io::Result<bool> {
-        let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
+    fn listen(&mut self, poll_timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = poll_timeout.and_then(|poll_timeout| Timespec::try_from(poll_timeout).ok());
         let mut watched = Vec::with_capacity(1 + self.workers.len());
         watched.push(PollFd::new(&self.wake, PollFlags::IN));
         watched.extend(self.workers.iter().map(|w| PollFd::new(&w.link, PollFlags::IN)));
@@ -208,7 +209,7 @@ impl Pool<'_> {
     }
 
     /// Takes out the processes that have ended, and counts what they did.
-    fn bury(&mut self) -> io::Result<Vec<(String, Worker)>> {
+    fn reap(&mut self) -> io::Result<Vec<(String, Worker)>> {
         let mut gone = Vec::new();
         for mut worker in self.workers.extract_if(.., |worker| worker.state == State::Gone) {
             let status = worker.process.wait()?;
@@ -241,7 +242,7 @@ impl Pool<'_> {
     /// Has all processes end: those that are busy after their request, and at once when it has
     /// taken too long or the shutdown is urgent.
     fn end(&mut self, shutdown: &Shutdown, drain: Duration) {
-        self.endpoint.close();
+        self.listener.close();
         self.order(Order::Drain);
         self.wait_for_end(Instant::now() + drain, || shutdown.is_urgent());
         self.order(Order::End);
@@ -270,7 +271,7 @@ impl Pool<'_> {
             let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
             let left = deadline.saturating_duration_since(Instant::now());
             let is_over = is_over() || left.is_zero();
-            if is_over || self.listen(Some(left)).is_err() || self.bury().is_err() {
+            if is_over || self.listen(Some(left)).is_err() || self.reap().is_err() {
                 break;
             }
         }
@@ -278,9 +279,9 @@ impl Pool<'_> {
 }
 
 impl Program {
-    fn start(&self, endpoint: &Endpoint) -> io::Result<Worker> {
+    fn start(&self, listener: &Listener) -> io::Result<Worker> {
         let (ours, theirs) = link::pair()?;
-        let listener = endpoint.as_fd().try_clone_to_owned()?;
+        let listener = listener.as_fd().try_clone_to_owned()?;
         let process = Command::new(&self.path)
             .args(&self.arguments)
             .stdin(Stdio::from(listener))

@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::Strategy;
-use super::parts::reactor::{Feed, Reactor};
-use crate::server::listener::Endpoint;
+use super::parts::reactor::{ConnectionSource, Reactor};
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 
 /// One thread waits for all sockets at once (epoll, through mio) and does for each what can be
 /// done without waiting. No thread is ever added; what blocks in it (storage) stalls all.
@@ -18,11 +18,12 @@ pub struct Selector;
 impl Strategy for Selector {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        Reactor::new(Feed::Listener(endpoint.clone()), site, shutdown, None)?.run()?;
-        Ok(site.counters.report())
+        Reactor::new(ConnectionSource::Listener(listener.clone()), server, shutdown, None)?
+            .run()?;
+        Ok(server.counters.report())
     }
 }

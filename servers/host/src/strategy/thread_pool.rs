@@ -17,15 +17,15 @@ use slab::Slab;
 
 use super::Strategy;
 use super::parts::blocking::{
-    ArmedTimeouts, BlockingPace, Registration, Roster, drain_when_triggered, wait_for_drain,
+    ArmedTimeouts, BlockingPolicy, ConnectionRegistry, Guard, drain_when_triggered, wait_for_drain,
 };
 use super::parts::deadlines::Deadlines;
 use super::parts::workers;
-use crate::connection::{Attempt, Connection, Leftover, Step, contained, io_buffers};
-use crate::server::listener::{AcceptError, Endpoint};
+use crate::connection::{Attempt, Connection, Leftover, Step, io_buffers, isolate_panic};
+use crate::server::listener::{AcceptError, Listener};
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each that
 /// has work for a fixed pool of workers (rayon). A worker blocks on the connection's socket until
@@ -48,16 +48,16 @@ const TURN_STEPS: usize = 256;
 impl Strategy for ThreadPool {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        endpoint.set_nonblocking()?;
-        let roster = Arc::new(Roster::default());
-        drain_when_triggered(endpoint, site, &roster, shutdown);
-        Dispatcher::new(endpoint, site, &roster, shutdown)?.run()?;
-        wait_for_drain(site, shutdown);
-        Ok(site.counters.report())
+        listener.set_nonblocking()?;
+        let registry = Arc::new(ConnectionRegistry::default());
+        drain_when_triggered(listener, server, &registry, shutdown);
+        Dispatcher::new(listener, server, &registry, shutdown)?.run()?;
+        wait_for_drain(server, shutdown);
+        Ok(server.counters.report())
     }
 }
 
@@ -104,7 +104,7 @@ impl Wake for Call {
 
 struct Held {
     key: usize,
-    registration: Registration,
+    registration: Guard,
     connection: Connection,
     leftover: Leftover,
     armed: ArmedTimeouts,
@@ -112,7 +112,7 @@ struct Held {
 
 /// What the dispatcher and the workers share.
 struct Shared {
-    site: Arc<Site>,
+    server: Arc<ServerState>,
     pool: RayonPool,
     /// Jobs queued or running, and who waits for one to end.
     jobs: Mutex<usize>,
@@ -168,11 +168,11 @@ impl Shared {
             static IO: RefCell<Option<IoBuffers>> = const { RefCell::new(None) };
         }
         IO.with_borrow_mut(|io| {
-            let io = io.get_or_insert_with(|| io_buffers(&self.site));
+            let io = io.get_or_insert_with(|| io_buffers(&self.server));
             loop {
                 let mut held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(connection) = held.as_mut() else { return };
-                match contained(&self.site, || connection.take_turn(self, io)) {
+                match isolate_panic(&self.server, || connection.take_turn(self, io)) {
                     Some(Turn::Idle) => {
                         drop(held);
                         let parked = slot.place.compare_exchange(
@@ -195,7 +195,7 @@ impl Shared {
                         if let Some(ended) = held.take()
                             && turn.is_some()
                         {
-                            ended.close(&self.site);
+                            ended.close(&self.server);
                         }
                         drop(held);
                         return self.note_gone(slot);
@@ -216,7 +216,7 @@ impl Shared {
         if taken.is_ok() {
             let held = slot.held.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(ended) = held {
-                ended.close(&self.site);
+                ended.close(&self.server);
             }
             self.note_gone(slot);
         }
@@ -240,13 +240,14 @@ enum Turn {
 impl Held {
     fn take_turn(&mut self, shared: &Arc<Shared>, io: &mut IoBuffers) -> Turn {
         self.leftover.restore(io);
-        let (site, key) = (&shared.site, self.key);
+        let (server, key) = (&shared.server, self.key);
         let call = || Call { shared: Arc::clone(shared), key };
         let waker = || std::task::Waker::from(Arc::new(call()));
-        let mut pace = BlockingPace::new(&self.registration, &mut self.armed, Attempt::PerformNow)
-            .woken_by(&waker);
+        let mut policy =
+            BlockingPolicy::new(&self.registration, &mut self.armed, Attempt::PerformNow)
+                .woken_by(&waker);
         for _ in 0..TURN_STEPS {
-            match self.connection.step(site, io, &mut pace) {
+            match self.connection.step(server, io, &mut policy) {
                 Step::Done { .. } => {}
                 Step::Blocked(_) => {
                     self.connection.handle_timeout(io, now());
@@ -261,16 +262,16 @@ impl Held {
         Turn::Goes
     }
 
-    fn close(self, site: &Site) {
+    fn close(self, server: &ServerState) {
         drop(self.registration);
-        self.connection.close(site);
+        self.connection.close(server);
     }
 }
 
 struct Dispatcher<'s> {
-    endpoint: &'s Endpoint,
+    listener: &'s Listener,
     shutdown: &'s Shutdown,
-    roster: &'s Arc<Roster>,
+    registry: &'s Arc<ConnectionRegistry>,
     poll: Poll,
     slots: Slab<Arc<Slot>>,
     deadlines: Deadlines,
@@ -289,21 +290,21 @@ enum AcceptAgain {
 
 impl<'s> Dispatcher<'s> {
     fn new(
-        endpoint: &'s Endpoint,
-        site: &Arc<Site>,
-        roster: &'s Arc<Roster>,
+        listener: &'s Listener,
+        server: &Arc<ServerState>,
+        registry: &'s Arc<ConnectionRegistry>,
         shutdown: &'s Shutdown,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let listener = endpoint.as_fd().as_raw_fd();
-        poll.registry().register(&mut SourceFd(&listener), LISTENER, Interest::READABLE)?;
+        let descriptor = listener.as_fd().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&descriptor), LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let shared = Arc::new(Shared {
-            site: Arc::clone(site),
-            pool: workers::pool(site)?,
+            server: Arc::clone(server),
+            pool: workers::pool(server)?,
             jobs: Mutex::new(0),
             job_ended: Condvar::new(),
-            most_jobs: site.workers * (1 + QUEUE_PER_WORKER),
+            most_jobs: server.workers * (1 + QUEUE_PER_WORKER),
             gone: AtomicUsize::new(0),
             wants_room: AtomicBool::new(false),
             called: Mutex::new(Vec::new()),
@@ -312,9 +313,9 @@ impl<'s> Dispatcher<'s> {
         let woken = Arc::clone(&shared);
         shutdown.on_trigger(move |_| woken.wake());
         Ok(Self {
-            endpoint,
+            listener,
             shutdown,
-            roster,
+            registry,
             poll,
             slots: Slab::new(),
             deadlines: Deadlines::default(),
@@ -326,7 +327,7 @@ impl<'s> Dispatcher<'s> {
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.shutdown.is_triggered() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match self.poll.poll(&mut events, self.poll_timeout()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
@@ -352,7 +353,7 @@ impl<'s> Dispatcher<'s> {
         Ok(())
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn poll_timeout(&self) -> Option<Duration> {
         let resume = match self.accept_again {
             AcceptAgain::AtOnce => return Some(Duration::ZERO),
             AcceptAgain::OnEvent => None,
@@ -405,12 +406,12 @@ impl<'s> Dispatcher<'s> {
         }
         self.accept_again = AcceptAgain::AtOnce;
         for _ in 0..ACCEPTS_PER_TURN {
-            let site = &self.shared.site;
-            let Some(ticket) = site.gate.enter() else {
+            let server = &self.shared.server;
+            let Some(permit) = server.limit.try_acquire() else {
                 self.pause_accepting(None);
                 return Ok(());
             };
-            match self.endpoint.accept(SocketFlags::empty()) {
+            match self.listener.accept(SocketFlags::empty()) {
                 Ok(socket) => {
                     let raw = socket.as_raw_fd();
                     let key = self.slots.vacant_key();
@@ -419,12 +420,12 @@ impl<'s> Dispatcher<'s> {
                     if let Err(error) =
                         registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE)
                     {
-                        site.counters.refused();
+                        server.counters.refused();
                         tracing::warn!("a connection is refused, it cannot be watched: {error}");
                         continue;
                     }
-                    let connection = Connection::new(site, socket, ticket, now());
-                    let registration = self.roster.register(connection.socket());
+                    let connection = Connection::new(server, socket, permit, now());
+                    let registration = self.registry.register(connection.socket());
                     let (deadline, begins) = (connection.deadline(), connection.begins());
                     let held = Held {
                         key,
@@ -450,7 +451,7 @@ impl<'s> Dispatcher<'s> {
                 Err(AcceptError::Lost) => {}
                 Err(AcceptError::Exhausted(error)) => {
                     tracing::warn!("accepting pauses: {error}");
-                    drop(ticket);
+                    drop(permit);
                     self.pause_accepting(Some(Instant::now() + EXHAUSTION_PAUSE));
                     return Ok(());
                 }
@@ -467,7 +468,7 @@ impl<'s> Dispatcher<'s> {
         self.accept_again = AcceptAgain::WithRoom(until);
         self.shared.wants_room.store(true, Ordering::SeqCst);
         // One may have closed just before the workers were told to say so.
-        if until.is_none() && self.shared.site.gate.has_room() {
+        if until.is_none() && self.shared.server.limit.has_room() {
             self.accept_again = AcceptAgain::AtOnce;
         }
     }
@@ -498,7 +499,7 @@ impl<'s> Dispatcher<'s> {
                         self.shared.close_parked(slot);
                     }
                     // A busy connection's worker minds its deadline itself: look again later.
-                    self.deadlines.want(key, now + self.shared.site.settings.timeouts.idle);
+                    self.deadlines.want(key, now + self.shared.server.settings.timeouts.idle);
                 }
             }
         }

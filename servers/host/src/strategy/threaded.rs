@@ -8,13 +8,13 @@ use rustix::net::SocketFlags;
 
 use super::Strategy;
 use super::parts::blocking::{
-    Roster, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
+    ConnectionRegistry, accept_each, drain_when_triggered, serve_connection, wait_for_drain,
 };
-use crate::connection::{contained, lone_io_buffers};
-use crate::server::listener::Endpoint;
+use crate::connection::{isolate_panic, lone_io_buffers};
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 
 /// Each connection gets a thread that blocks on its socket. The kernel's scheduler does the
 /// multiplexing; the price is a stack per connection and a context switch per wait.
@@ -28,26 +28,28 @@ pub(crate) const STACK_BYTES: usize = 128 << 10;
 impl Strategy for Threaded {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        let roster = Arc::new(Roster::default());
-        drain_when_triggered(endpoint, site, &roster, shutdown);
-        accept_each(endpoint, site, shutdown, SocketFlags::empty(), |socket, ticket| {
-            let (thread_site, roster) = (Arc::clone(site), Arc::clone(&roster));
+        let registry = Arc::new(ConnectionRegistry::default());
+        drain_when_triggered(listener, server, &registry, shutdown);
+        accept_each(listener, server, shutdown, SocketFlags::empty(), |socket, permit| {
+            let (thread_site, registry) = (Arc::clone(server), Arc::clone(&registry));
             let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-                let site = &thread_site;
+                let server = &thread_site;
                 let mut io = lone_io_buffers();
-                contained(site, || serve_connection(site, &roster, socket, ticket, &mut io));
+                isolate_panic(server, || {
+                    serve_connection(server, &registry, socket, permit, &mut io);
+                });
             });
             // The closure that owned the socket is dropped with the error: the peer sees a close.
             if let Err(error) = spawned {
-                site.counters.refused();
+                server.counters.refused();
                 tracing::warn!("a connection is refused, no thread can be had: {error}");
             }
         })?;
-        wait_for_drain(site, shutdown);
-        Ok(site.counters.report())
+        wait_for_drain(server, shutdown);
+        Ok(server.counters.report())
     }
 }

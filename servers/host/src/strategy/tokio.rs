@@ -22,12 +22,14 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::Strategy;
 use crate::connection::sending::STEP_BYTES;
-use crate::connection::{Attempt, Connection, Leftover, Pace, Step, Wait, contained, io_buffers};
-use crate::server::limit::{Ticket, Waiter};
-use crate::server::listener::{AcceptError, Endpoint};
+use crate::connection::{
+    Attempt, Connection, Leftover, Step, Wait, WaitPolicy, io_buffers, isolate_panic,
+};
+use crate::server::limit::{Permit, Waiter};
+use crate::server::listener::{AcceptError, Listener};
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 
 /// Each connection is a task: code that reads as if it had a thread of its own, but gives its
 /// thread back where it would wait. The runtime keeps a queue of tasks per worker thread, and idle
@@ -48,46 +50,46 @@ const CLEARING: Duration = Duration::from_millis(500);
 impl Strategy for Tokio {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        endpoint.set_nonblocking()?;
-        let runtime = runtime(site)?;
+        listener.set_nonblocking()?;
+        let runtime = runtime(server)?;
         let shared = Arc::new(Shared {
-            site: Arc::clone(site),
+            server: Arc::clone(server),
             phase: AtomicU8::new(phase::SERVING),
             tasks: Mutex::new(Slab::new()),
             acceptor: Arc::new(Notify::new()),
             exhausted: AtomicBool::new(false),
         });
-        let (closing, drained) = (endpoint.clone(), Arc::clone(&shared));
+        let (closing, drained) = (listener.clone(), Arc::clone(&shared));
         shutdown.on_trigger(move |request| {
             closing.close();
             drained.enter(if request.is_urgent() { phase::OVER } else { phase::DRAINING });
             drained.acceptor.notify_one();
-            drained.site.gate.wake();
+            drained.server.limit.wake();
         });
         // A task too, so that what it spawns is at hand for the worker that runs it.
-        let acceptor = accept(endpoint.clone(), Arc::clone(&shared), shutdown.clone());
+        let acceptor = accept(listener.clone(), Arc::clone(&shared), shutdown.clone());
         let accepted = runtime.block_on(runtime.spawn(acceptor));
         let urgent = || shutdown.is_urgent();
-        if !site.gate.wait_until_empty(Instant::now() + site.drain, urgent) {
+        if !server.limit.wait_until_empty(Instant::now() + server.drain, urgent) {
             shared.enter(phase::OVER);
-            site.gate.wait_until_empty(Instant::now() + CLEARING, || false);
+            server.limit.wait_until_empty(Instant::now() + CLEARING, || false);
         }
         // A task that is stuck in storage is not waited for any longer.
         runtime.shutdown_timeout(CLEARING);
         accepted.map_err(io::Error::other)??;
-        Ok(site.counters.report())
+        Ok(server.counters.report())
     }
 }
 
 /// As many worker threads as the site has.
-fn runtime(site: &Site) -> io::Result<Runtime> {
+fn runtime(server: &ServerState) -> io::Result<Runtime> {
     let build = || {
         Builder::new_multi_thread()
-            .worker_threads(site.workers)
+            .worker_threads(server.workers)
             .thread_name("worker")
             .enable_io()
             .enable_time()
@@ -109,7 +111,7 @@ mod phase {
 
 /// What all tasks share.
 struct Shared {
-    site: Arc<Site>,
+    server: Arc<ServerState>,
     phase: AtomicU8,
     /// How to wake each connection's task, whatever it waits for.
     tasks: Mutex<Slab<Waker>>,
@@ -141,24 +143,24 @@ impl Shared {
 }
 
 /// Accepts connections until the shutdown is triggered, and spawns a task for each.
-async fn accept(endpoint: Endpoint, shared: Arc<Shared>, shutdown: Shutdown) -> io::Result<()> {
-    let listener = watch(endpoint.as_fd().as_raw_fd(), Interest::READABLE)?;
+async fn accept(listener: Listener, shared: Arc<Shared>, shutdown: Shutdown) -> io::Result<()> {
+    let watched = watch(listener.as_fd().as_raw_fd(), Interest::READABLE)?;
     let woken = Arc::clone(&shared.acceptor);
     let room = Waiter::new(move || woken.notify_one());
     loop {
         // Taken before the attempts: what comes after them is not cleared away with it.
-        let mut ready = listener.readable().await?;
+        let mut ready = watched.readable().await?;
         for _ in 0..ACCEPTS_PER_TURN {
             if shutdown.is_triggered() {
                 return Ok(());
             }
-            let Some(ticket) = shared.site.gate.enter_or_wake(&room) else {
+            let Some(permit) = shared.server.limit.try_acquire_or_wake(&room) else {
                 shared.acceptor.notified().await;
                 continue;
             };
-            match endpoint.accept(SocketFlags::NONBLOCK) {
+            match listener.accept(SocketFlags::NONBLOCK) {
                 Ok(socket) => {
-                    tokio::spawn(serve(Arc::clone(&shared), socket, ticket));
+                    tokio::spawn(serve(Arc::clone(&shared), socket, permit));
                 }
                 Err(AcceptError::WouldBlock) => {
                     ready.clear_ready();
@@ -167,7 +169,7 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>, shutdown: Shutdown) -> 
                 Err(AcceptError::Lost) => {}
                 Err(AcceptError::Exhausted(error)) => {
                     tracing::warn!("accepting pauses: {error}");
-                    drop(ticket);
+                    drop(permit);
                     shared.exhausted.store(true, Ordering::SeqCst);
                     // Either way it tries again.
                     let _ = timeout(EXHAUSTION_PAUSE, shared.acceptor.notified()).await;
@@ -192,13 +194,13 @@ fn watch<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>
 }
 
 /// Serves one connection from its first byte to its last.
-async fn serve(shared: Arc<Shared>, socket: OwnedFd, ticket: Ticket) {
-    let connection = Connection::new(&shared.site, socket, ticket, now());
+async fn serve(shared: Arc<Shared>, socket: OwnedFd, permit: Permit) {
+    let connection = Connection::new(&shared.server, socket, permit, now());
     let interest = Interest::READABLE | Interest::WRITABLE;
     let socket = match watch(Arc::clone(connection.socket()), interest) {
         Ok(socket) => socket,
         Err(error) => {
-            shared.site.counters.refused();
+            shared.server.counters.refused();
             tracing::warn!("a connection is refused, it cannot be watched: {error}");
             return;
         }
@@ -263,12 +265,12 @@ impl Task<'_> {
                 return Poll::Ready(Ended::Broken);
             }
             let turn = IO.with_borrow_mut(|io| {
-                let site = &*self.shared.site;
-                let io = io.get_or_insert_with(|| io_buffers(site));
+                let server = &*self.shared.server;
+                let io = io.get_or_insert_with(|| io_buffers(server));
                 let timed_out = timer.is_elapsed();
-                let turn = contained(site, || {
+                let turn = isolate_panic(server, || {
                     let draining = phase >= phase::DRAINING;
-                    self.take_turn(io, TaskPace::new(cx, socket, draining), timed_out)
+                    self.take_turn(io, TaskPolicy::new(cx, socket, draining), timed_out)
                 });
                 match turn {
                     Some(Turn::Waits | Turn::Goes) => self.leftover = Leftover::take(io),
@@ -298,33 +300,33 @@ impl Task<'_> {
     fn take_turn(
         &mut self,
         io: &mut IoBuffers,
-        mut pace: TaskPace<'_, '_>,
+        mut policy: TaskPolicy<'_, '_>,
         timed_out: bool,
     ) -> Turn {
         self.leftover.restore(io);
-        if timed_out && self.connection.deadline().is_some_and(|at| at <= pace.now.instant) {
-            self.connection.handle_timeout(io, pace.now);
+        if timed_out && self.connection.deadline().is_some_and(|at| at <= policy.now.instant) {
+            self.connection.handle_timeout(io, policy.now);
         }
-        let site = &*self.shared.site;
+        let server = &*self.shared.server;
         let connection = &mut self.connection;
         let mut share = Share::default();
         while !share.is_spent() {
-            if connection.next_may_block(site, io) {
-                if !connection.has_room() && pace.waits_for_room(|| connection.has_room()) {
+            if connection.next_may_block(server, io) {
+                if !connection.has_room() && policy.waits_for_room(|| connection.has_room()) {
                     return Turn::Waits;
                 }
                 // The rest of the turn: moving the worker's other tasks has its price.
                 return block_in_place(|| {
-                    pace.time_passes = true;
+                    policy.time_passes = true;
                     while !share.is_spent() {
-                        if let Some(turn) = step(connection, site, io, &mut pace, &mut share) {
+                        if let Some(turn) = step(connection, server, io, &mut policy, &mut share) {
                             return turn;
                         }
                     }
                     Turn::Goes
                 });
             }
-            if let Some(turn) = step(connection, site, io, &mut pace, &mut share) {
+            if let Some(turn) = step(connection, server, io, &mut policy, &mut share) {
                 return turn;
             }
         }
@@ -356,10 +358,10 @@ impl Task<'_> {
             self.shared.tasks().remove(key);
         }
         match ended {
-            Ended::Closed => self.connection.close(&self.shared.site),
+            Ended::Closed => self.connection.close(&self.shared.server),
             Ended::Broken => {
-                self.shared.site.counters.broken();
-                self.connection.close(&self.shared.site);
+                self.shared.server.counters.broken();
+                self.connection.close(&self.shared.server);
             }
             Ended::Panicked => {}
         }
@@ -369,17 +371,17 @@ impl Task<'_> {
 /// Performs the connection's next action; tells of the turn where that ends it.
 fn step(
     connection: &mut Connection,
-    site: &Site,
+    server: &ServerState,
     io: &mut IoBuffers,
-    pace: &mut TaskPace<'_, '_>,
+    policy: &mut TaskPolicy<'_, '_>,
     share: &mut Share,
 ) -> Option<Turn> {
-    match connection.step(site, io, pace) {
+    match connection.step(server, io, policy) {
         Step::Done { bytes } => {
             share.spend(bytes);
             None
         }
-        Step::Blocked(wait) => pace.blocked(wait).then_some(Turn::Waits),
+        Step::Blocked(wait) => policy.blocked(wait).then_some(Turn::Waits),
         Step::Closed => Some(Turn::Closed),
     }
 }
@@ -411,7 +413,7 @@ impl Share {
 ///
 /// Readiness is edge-triggered: it is cleared only by a guard that was taken before the attempt
 /// that found the socket exhausted, so that an edge that comes in between is not lost.
-struct TaskPace<'c, 'w> {
+struct TaskPolicy<'c, 'w> {
     cx: &'c mut Context<'w>,
     socket: &'c AsyncFd<Arc<OwnedFd>>,
     readable: Option<AsyncFdReadyGuard<'c, Arc<OwnedFd>>>,
@@ -424,7 +426,7 @@ struct TaskPace<'c, 'w> {
     draining: bool,
 }
 
-impl<'c, 'w> TaskPace<'c, 'w> {
+impl<'c, 'w> TaskPolicy<'c, 'w> {
     fn new(cx: &'c mut Context<'w>, socket: &'c AsyncFd<Arc<OwnedFd>>, draining: bool) -> Self {
         Self {
             cx,
@@ -478,7 +480,7 @@ impl<'c, 'w> TaskPace<'c, 'w> {
     }
 }
 
-impl Pace for TaskPace<'_, '_> {
+impl WaitPolicy for TaskPolicy<'_, '_> {
     fn now(&mut self) -> Now {
         if self.time_passes {
             self.now = now();

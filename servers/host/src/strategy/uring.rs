@@ -12,10 +12,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Strategy, Unavailable};
-use crate::server::listener::Endpoint;
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 use driver::Driver;
 
 /// One thread tells the kernel what to do instead of asking what can be done: it queues
@@ -48,11 +48,11 @@ impl Uring {
 impl Strategy for Uring {
     fn serve(
         &self,
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        Driver::new(endpoint, site, shutdown)?.run()?;
-        Ok(site.counters.report())
+        Driver::new(listener, server, shutdown)?.run()?;
+        Ok(server.counters.report())
     }
 }

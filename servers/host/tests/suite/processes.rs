@@ -126,19 +126,19 @@ fn processes_end_with_their_parent() {
 fn a_program_that_is_no_server_is_not_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = fileserver::store::Store::open(folder.path(), Default::default()).unwrap();
-    let options = fileserver::SiteOptions {
+    let options = fileserver::ServerOptions {
         settings: fileserver_proto::Settings::default(),
         workers: 1,
         max_connections: 1,
-        accept: fileserver::Accept::default(),
+        accept: fileserver::AcceptDistribution::default(),
         send_path: fileserver::SendPath::default(),
         drain: Duration::ZERO,
     };
-    let site = std::sync::Arc::new(fileserver::Site::new(store, options));
-    let endpoint = fileserver::Endpoint::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+    let state = std::sync::Arc::new(fileserver::ServerState::new(store, options));
+    let endpoint = fileserver::Listener::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
     let error = StrategyKind::Prefork
         .build()
-        .serve(&endpoint, &site, &fileserver::Shutdown::new())
+        .serve(&endpoint, &state, &fileserver::Shutdown::new())
         .unwrap_err();
     assert!(error.to_string().contains("server --strategy prefork"), "{error}");
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
-    Accept, Console, Endpoint, SendPath, ServeReport, Shutdown, Site, SiteOptions, StrategyKind,
+    AcceptDistribution, Console, Listener, SendPath, ServeReport, ServerOptions, ServerState,
+    Shutdown, StrategyKind,
 };
 use fileserver_proto::{Service, Settings, Timeouts, Transform, Wire, WirePin};
 use tempfile::TempDir;
@@ -30,8 +31,8 @@ pub(crate) struct Within {
     address: SocketAddr,
     folder: Arc<TempDir>,
     kind: StrategyKind,
-    options: SiteOptions,
-    site: Arc<Site>,
+    options: ServerOptions,
+    state: Arc<ServerState>,
     screen: Screen,
     shutdown: Shutdown,
     serving: Option<JoinHandle<io::Result<ServeReport>>>,
@@ -42,7 +43,7 @@ impl Server {
         Self::with(kind, |_| {})
     }
 
-    pub(crate) fn with(kind: StrategyKind, adjust: impl FnOnce(&mut SiteOptions)) -> Self {
+    pub(crate) fn with(kind: StrategyKind, adjust: impl FnOnce(&mut ServerOptions)) -> Self {
         Self::start_with(kind, OnConflict::default(), adjust)
     }
 
@@ -54,14 +55,14 @@ impl Server {
     fn start_with(
         kind: StrategyKind,
         on_conflict: OnConflict,
-        adjust: impl FnOnce(&mut SiteOptions),
+        adjust: impl FnOnce(&mut ServerOptions),
     ) -> Self {
-        let mut options = SiteOptions {
+        let mut options = ServerOptions {
             settings: Settings { server_name: kind.name().to_owned(), ..Settings::default() },
             workers: if kind == StrategyKind::Prefork { 64 } else { 4 },
             max_connections: 1000,
             // One backlog, so that whoever waits longest is next.
-            accept: Accept::Dispatch,
+            accept: AcceptDistribution::Dispatch,
             send_path: SendPath::default(),
             drain: PATIENCE,
         };
@@ -80,29 +81,29 @@ impl Server {
         folder: Arc<TempDir>,
         kind: StrategyKind,
         on_conflict: OnConflict,
-        options: SiteOptions,
+        options: ServerOptions,
     ) -> Self {
         // What power cuts leave is not tested here.
         let options_of_store = StoreOptions { durability: Durability::None, on_conflict };
         let store = Store::open(&folder.path().join("root"), options_of_store).unwrap();
         let site_options = options.clone();
-        let mut site = Site::new(store, options);
+        let mut state = ServerState::new(store, options);
         let screen = Screen::default();
-        site.console = Console::on(screen.clone());
-        let site = Arc::new(site);
-        let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
+        state.console = Console::on(screen.clone());
+        let state = Arc::new(state);
+        let endpoint = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
         let address = endpoint.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let serving = {
-            let (site, shutdown) = (Arc::clone(&site), shutdown.clone());
-            std::thread::spawn(move || kind.build().serve(&endpoint, &site, &shutdown))
+            let (state, shutdown) = (Arc::clone(&state), shutdown.clone());
+            std::thread::spawn(move || kind.build().serve(&endpoint, &state, &shutdown))
         };
         Self::Within(Within {
             address,
             folder,
             kind,
             options: site_options,
-            site,
+            state,
             screen,
             shutdown,
             serving: Some(serving),
@@ -177,8 +178,8 @@ impl Server {
         };
         let begun = Instant::now();
         // The place of the connection to come may not be held yet: the sockets tell as well.
-        while has_connections(server.address) || server.site.gate.open() > places {
-            let open = server.site.gate.open();
+        while has_connections(server.address) || server.state.limit.open() > places {
+            let open = server.state.limit.open();
             assert!(begun.elapsed() < PATIENCE, "{open} connections stay open");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -211,10 +212,10 @@ impl Server {
             Self::Within(mut server) => {
                 server.shutdown.trigger();
                 let report = server.serving.take().unwrap().join().unwrap().unwrap();
-                let site = Arc::downgrade(&server.site);
+                let state = Arc::downgrade(&server.state);
                 drop(server);
                 let begun = Instant::now();
-                while site.strong_count() > 0 {
+                while state.strong_count() > 0 {
                     assert!(begun.elapsed() < PATIENCE, "something of the server is left");
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -263,8 +264,8 @@ impl Drop for Within {
 }
 
 /// The same options as flags.
-fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &SiteOptions) -> Vec<String> {
-    let SiteOptions { settings, workers, max_connections, accept: _, send_path, drain } = options;
+fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOptions) -> Vec<String> {
+    let ServerOptions { settings, workers, max_connections, accept: _, send_path, drain } = options;
     let Settings { service, work, wire, limits, timeouts, server_name: _ } = settings;
     let wire = match wire {
         WirePin::Auto => "auto",

@@ -15,11 +15,11 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use slab::Slab;
 
 use crate::connection::sending::LONE_STEP_BYTES;
-use crate::connection::{Attempt, Connection, LONE_UPLOAD_BYTES, Pace, Step, Wait};
-use crate::server::limit::Ticket;
-use crate::server::listener::{AcceptError, Endpoint};
+use crate::connection::{Attempt, Connection, LONE_UPLOAD_BYTES, Step, Wait, WaitPolicy};
+use crate::server::limit::Permit;
+use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 
 /// Socket timeouts are rounded up to a multiple of this, so that the deadlines of successive
 /// requests, a little different each, need no system call to arm.
@@ -27,7 +27,7 @@ const TIMEOUT_STEP_MS: u128 = 50;
 
 /// The connections that threads may be blocked on, so that another thread can end their waiting.
 #[derive(Debug, Default)]
-pub(crate) struct Roster {
+pub(crate) struct ConnectionRegistry {
     places: Mutex<Slab<Arc<Place>>>,
     draining: AtomicBool,
 }
@@ -41,21 +41,21 @@ struct Place {
 
 /// A connection's place in the roster, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Registration {
-    roster: Arc<Roster>,
+pub(crate) struct Guard {
+    registry: Arc<ConnectionRegistry>,
     place: Arc<Place>,
     key: usize,
 }
 
-impl Roster {
-    pub(crate) fn register(self: &Arc<Self>, socket: &Arc<OwnedFd>) -> Registration {
+impl ConnectionRegistry {
+    pub(crate) fn register(self: &Arc<Self>, socket: &Arc<OwnedFd>) -> Guard {
         let place = Arc::new(Place {
             socket: Arc::clone(socket),
             idle: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         });
         let key = self.lock().insert(Arc::clone(&place));
-        Registration { roster: Arc::clone(self), place, key }
+        Guard { registry: Arc::clone(self), place, key }
     }
 
     /// Ends the waiting of idle connections and has the others close after their request.
@@ -72,10 +72,10 @@ impl Roster {
     }
 
     /// Breaks all connections, and counts each once.
-    pub(crate) fn end_all(&self, site: &Site) {
+    pub(crate) fn end_all(&self, server: &ServerState) {
         for (_, place) in self.lock().iter() {
             if !place.broken.swap(true, Ordering::SeqCst) {
-                site.counters.broken();
+                server.counters.broken();
             }
             let _ = rustix::net::shutdown(&place.socket, rustix::net::Shutdown::Both);
         }
@@ -90,15 +90,15 @@ impl Roster {
     }
 }
 
-impl Registration {
+impl Guard {
     pub(crate) fn is_draining(&self) -> bool {
-        self.roster.is_draining()
+        self.registry.is_draining()
     }
 }
 
-impl Drop for Registration {
+impl Drop for Guard {
     fn drop(&mut self) {
-        self.roster.lock().remove(self.key);
+        self.registry.lock().remove(self.key);
     }
 }
 
@@ -113,8 +113,8 @@ pub(crate) struct ArmedTimeouts {
 
 /// The pace of a thread that blocks on its connection's socket, with the session's deadline as
 /// the socket's timeout.
-pub(crate) struct BlockingPace<'c> {
-    registration: &'c Registration,
+pub(crate) struct BlockingPolicy<'c> {
+    registration: &'c Guard,
     armed: &'c mut ArmedTimeouts,
     between_requests: Attempt,
     /// Whoever sees to a connection that no thread waits for; else its thread has a bell.
@@ -122,10 +122,10 @@ pub(crate) struct BlockingPace<'c> {
     now: Now,
 }
 
-impl<'c> BlockingPace<'c> {
+impl<'c> BlockingPolicy<'c> {
     /// `between_requests` says whether the thread waits for the next request too.
     pub(crate) fn new(
-        registration: &'c Registration,
+        registration: &'c Guard,
         armed: &'c mut ArmedTimeouts,
         between_requests: Attempt,
     ) -> Self {
@@ -139,7 +139,7 @@ impl<'c> BlockingPace<'c> {
     }
 }
 
-impl Pace for BlockingPace<'_> {
+impl WaitPolicy for BlockingPolicy<'_> {
     const STEP_BYTES: u64 = LONE_STEP_BYTES;
     const UPLOAD_BYTES: usize = LONE_UPLOAD_BYTES;
 
@@ -253,25 +253,25 @@ impl Wake for Bell {
 
 /// Serves one connection from its first byte to its last.
 pub(crate) fn serve_connection(
-    site: &Site,
-    roster: &Arc<Roster>,
+    server: &ServerState,
+    registry: &Arc<ConnectionRegistry>,
     socket: OwnedFd,
-    ticket: Ticket,
+    permit: Permit,
     io: &mut IoBuffers,
 ) {
-    let mut connection = Connection::new(site, socket, ticket, now());
-    let registration = roster.register(connection.socket());
+    let mut connection = Connection::new(server, socket, permit, now());
+    let registration = registry.register(connection.socket());
     let mut armed = ArmedTimeouts::default();
-    let mut pace = BlockingPace::new(&registration, &mut armed, Attempt::Perform);
+    let mut policy = BlockingPolicy::new(&registration, &mut armed, Attempt::Perform);
     loop {
-        match connection.step(site, io, &mut pace) {
+        match connection.step(server, io, &mut policy) {
             Step::Done { .. } => {}
             Step::Blocked(_) => connection.handle_timeout(io, now()),
             Step::Closed => break,
         }
     }
     drop(registration);
-    connection.close(site);
+    connection.close(server);
 }
 
 /// Accepts connections until the shutdown is triggered and hands each to `serve`.
@@ -281,24 +281,24 @@ pub(crate) fn serve_connection(
 /// # Errors
 /// The listener failed for good.
 pub(crate) fn accept_each(
-    endpoint: &Endpoint,
-    site: &Site,
+    listener: &Listener,
+    server: &ServerState,
     shutdown: &Shutdown,
     flags: SocketFlags,
-    mut serve: impl FnMut(OwnedFd, Ticket),
+    mut serve: impl FnMut(OwnedFd, Permit),
 ) -> io::Result<()> {
     while !shutdown.is_triggered() {
-        let Some(ticket) = site.gate.enter() else {
-            site.gate.wait_for_room(EXHAUSTION_PAUSE);
+        let Some(permit) = server.limit.try_acquire() else {
+            server.limit.wait_for_room(EXHAUSTION_PAUSE);
             continue;
         };
-        match endpoint.accept(flags) {
-            Ok(socket) => serve(socket, ticket),
+        match listener.accept(flags) {
+            Ok(socket) => serve(socket, permit),
             Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
             Err(AcceptError::Exhausted(error)) => {
                 tracing::warn!("accepting pauses: {error}");
-                drop(ticket);
-                site.gate.wait_for_close(EXHAUSTION_PAUSE);
+                drop(permit);
+                server.limit.wait_for_close(EXHAUSTION_PAUSE);
             }
             Err(AcceptError::Ended(error)) => {
                 if !shutdown.is_triggered() {
@@ -313,24 +313,24 @@ pub(crate) fn accept_each(
 /// Has a triggered shutdown end the accepting and the waiting of idle connections at once, and
 /// break what is left when the drain has taken too long.
 pub(crate) fn drain_when_triggered(
-    endpoint: &Endpoint,
-    site: &Arc<Site>,
-    roster: &Arc<Roster>,
+    listener: &Listener,
+    server: &Arc<ServerState>,
+    registry: &Arc<ConnectionRegistry>,
     shutdown: &Shutdown,
 ) {
-    let (endpoint, site, roster) = (endpoint.clone(), Arc::clone(site), Arc::clone(roster));
+    let (listener, server, registry) = (listener.clone(), Arc::clone(server), Arc::clone(registry));
     shutdown.on_trigger(move |request| {
-        endpoint.close();
-        roster.begin_drain();
-        site.gate.wake();
+        listener.close();
+        registry.begin_drain();
+        server.limit.wake();
         if request.is_urgent() {
-            roster.end_all(&site);
+            registry.end_all(&server);
             return;
         }
-        let (site, roster) = (Arc::clone(&site), Arc::clone(&roster));
+        let (server, registry) = (Arc::clone(&server), Arc::clone(&registry));
         let watch = move || {
-            if !site.gate.wait_until_empty(Instant::now() + site.drain, || false) {
-                roster.end_all(&site);
+            if !server.limit.wait_until_empty(Instant::now() + server.drain, || false) {
+                registry.end_all(&server);
             }
         };
         if let Err(error) = std::thread::Builder::new().spawn(watch) {
@@ -343,10 +343,10 @@ pub(crate) fn drain_when_triggered(
 const CLEARING: Duration = Duration::from_secs(1);
 
 /// Waits for the drain to end.
-pub(crate) fn wait_for_drain(site: &Site, shutdown: &Shutdown) {
-    let deadline = Instant::now() + site.drain + CLEARING;
-    if !site.gate.wait_until_empty(deadline, || shutdown.is_urgent()) {
-        site.gate.wait_until_empty(Instant::now() + CLEARING, || false);
+pub(crate) fn wait_for_drain(server: &ServerState, shutdown: &Shutdown) {
+    let deadline = Instant::now() + server.drain + CLEARING;
+    if !server.limit.wait_until_empty(deadline, || shutdown.is_urgent()) {
+        server.limit.wait_until_empty(Instant::now() + CLEARING, || false);
     }
 }
 
@@ -360,23 +360,23 @@ mod tests {
 
     #[test]
     fn a_drain_ends_the_reading_of_idle_connections_alone() {
-        let roster = Arc::new(Roster::default());
+        let registry = Arc::new(ConnectionRegistry::default());
         let places: Vec<_> = [false, true]
             .into_iter()
             .map(|begun| {
                 let (ours, theirs) = UnixStream::pair().unwrap();
                 let socket = Arc::new(OwnedFd::from(ours));
-                let registration = roster.register(&socket);
+                let registration = registry.register(&socket);
                 let mut armed = ArmedTimeouts::default();
-                let mut pace = BlockingPace::new(&registration, &mut armed, Attempt::Perform);
-                let _ = pace.before_wait(socket.as_fd(), Wait::Inbound, true, None);
+                let mut policy = BlockingPolicy::new(&registration, &mut armed, Attempt::Perform);
+                let _ = policy.before_wait(socket.as_fd(), Wait::Inbound, true, None);
                 if begun {
-                    pace.received(1, 2);
+                    policy.received(1, 2);
                 }
                 (begun, registration, socket, theirs)
             })
             .collect();
-        roster.begin_drain();
+        registry.begin_drain();
         for (begun, _registration, socket, mut theirs) in places {
             let sent = theirs.write(b"rest");
             assert_eq!(sent.is_ok(), begun, "{sent:?}");

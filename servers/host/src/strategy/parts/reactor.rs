@@ -17,11 +17,13 @@ use slab::Slab;
 
 use super::deadlines::Deadlines;
 use crate::connection::sending::STEP_BYTES;
-use crate::connection::{Attempt, Connection, Leftover, Pace, Step, Wait, contained, io_buffers};
-use crate::server::limit::{Ticket, Waiter};
-use crate::server::listener::{AcceptError, Endpoint};
+use crate::connection::{
+    Attempt, Connection, Leftover, Step, Wait, WaitPolicy, io_buffers, isolate_panic,
+};
+use crate::server::limit::{Permit, Waiter};
+use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, Site, now};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -37,9 +39,9 @@ const TURN_BYTES: u64 = STEP_BYTES;
 const TURN_STEPS: usize = 64;
 
 /// Where a reactor's connections come from.
-pub(crate) enum Feed {
+pub(crate) enum ConnectionSource {
     /// Its own listener.
-    Listener(Endpoint),
+    Listener(Listener),
     /// Its inbox, into which another thread deals them.
     Inbox,
 }
@@ -52,7 +54,7 @@ pub(crate) struct Inbox {
 
 enum Arrival {
     /// A connection accepted elsewhere.
-    New(OwnedFd, Ticket),
+    New(OwnedFd, Permit),
     /// What became on a worker of the connection of this key, and its buffers.
     Back(usize, Worked, IoBuffers),
     /// There may be mail for the connection of this key.
@@ -87,8 +89,8 @@ enum Worked {
 
 impl Inbox {
     /// Hands over a connection accepted elsewhere; its socket does not block.
-    pub(crate) fn deal(&self, socket: OwnedFd, ticket: Ticket) {
-        self.push(Arrival::New(socket, ticket));
+    pub(crate) fn deal(&self, socket: OwnedFd, permit: Permit) {
+        self.push(Arrival::New(socket, permit));
     }
 
     fn push(&self, arrival: Arrival) {
@@ -128,8 +130,8 @@ struct Slot {
 
 /// One thread's connections, and the selector it waits with.
 pub(crate) struct Reactor {
-    feed: Feed,
-    site: Arc<Site>,
+    source: ConnectionSource,
+    server: Arc<ServerState>,
     shutdown: Shutdown,
     /// Where actions that may block are performed; inline where there is none.
     workers: Option<Arc<ThreadPool>>,
@@ -175,20 +177,24 @@ impl Reactor {
     /// # Errors
     /// The selector cannot be had: too few descriptors, most likely.
     pub(crate) fn new(
-        feed: Feed,
-        site: &Arc<Site>,
+        source: ConnectionSource,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
         workers: Option<Arc<ThreadPool>>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let accepting = match &feed {
-            Feed::Listener(endpoint) => {
-                endpoint.set_nonblocking()?;
-                let listener = endpoint.as_fd().as_raw_fd();
-                poll.registry().register(&mut SourceFd(&listener), LISTENER, Interest::READABLE)?;
+        let accepting = match &source {
+            ConnectionSource::Listener(listener) => {
+                listener.set_nonblocking()?;
+                let descriptor = listener.as_fd().as_raw_fd();
+                poll.registry().register(
+                    &mut SourceFd(&descriptor),
+                    LISTENER,
+                    Interest::READABLE,
+                )?;
                 Accepting::Ready
             }
-            Feed::Inbox => Accepting::Ended,
+            ConnectionSource::Inbox => Accepting::Ended,
         };
         let waker = Waker::new(poll.registry(), WAKER)?;
         let inbox = Arc::new(Inbox { arrivals: Mutex::new(Vec::new()), waker });
@@ -197,8 +203,8 @@ impl Reactor {
         let woken = Arc::clone(&inbox);
         let room = Waiter::new(move || woken.wake());
         Ok(Self {
-            feed,
-            site: Arc::clone(site),
+            source,
+            server: Arc::clone(server),
             shutdown: shutdown.clone(),
             workers,
             inbox,
@@ -208,7 +214,7 @@ impl Reactor {
             slots: Slab::new(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
-            io: io_buffers(site),
+            io: io_buffers(server),
             spare_io: Vec::new(),
             now: now(),
             accepting,
@@ -228,7 +234,7 @@ impl Reactor {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match self.poll.poll(&mut events, self.poll_timeout()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
@@ -271,9 +277,9 @@ impl Reactor {
             self.accept()?;
         }
         for slot in self.slots.drain() {
-            self.site.counters.broken();
+            self.server.counters.broken();
             if let Some(connection) = slot.connection {
-                connection.close(&self.site);
+                connection.close(&self.server);
             }
         }
         Ok(())
@@ -285,7 +291,7 @@ impl Reactor {
         self.inbox.take(&mut arrived);
         for arrival in arrived.drain(..) {
             match arrival {
-                Arrival::New(socket, ticket) => self.admit(socket, ticket),
+                Arrival::New(socket, permit) => self.admit(socket, permit),
                 Arrival::Back(key, Worked::Goes(connection), io) => {
                     if let Some(slot) = self.slots.get_mut(key) {
                         slot.connection = Some(connection);
@@ -315,7 +321,7 @@ impl Reactor {
     }
 
     /// How long the selector may wait for events.
-    fn patience(&self) -> Option<Duration> {
+    fn poll_timeout(&self) -> Option<Duration> {
         if !self.ready.is_empty() || self.accepting == Accepting::Ready {
             return Some(Duration::ZERO);
         }
@@ -337,10 +343,10 @@ impl Reactor {
         if self.drain_ends.is_some() {
             return;
         }
-        self.drain_ends = Some(self.now.instant + self.site.drain);
+        self.drain_ends = Some(self.now.instant + self.server.drain);
         self.accepting = Accepting::Ended;
-        if let Feed::Listener(endpoint) = &self.feed {
-            endpoint.close();
+        if let ConnectionSource::Listener(listener) = &self.source {
+            listener.close();
         }
         let waiting = self.slots.iter().filter(|(_, slot)| !slot.queued);
         let keys: Vec<usize> = waiting.map(|(key, _)| key).collect();
@@ -359,13 +365,13 @@ impl Reactor {
         }
         self.accepting = Accepting::Ready;
         for _ in 0..ACCEPTS_PER_TURN {
-            let Feed::Listener(endpoint) = &self.feed else { return Ok(()) };
-            let Some(ticket) = self.site.gate.enter_or_wake(&self.room) else {
+            let ConnectionSource::Listener(listener) = &self.source else { return Ok(()) };
+            let Some(permit) = self.server.limit.try_acquire_or_wake(&self.room) else {
                 self.accepting = Accepting::Full;
                 return Ok(());
             };
-            match endpoint.accept(SocketFlags::NONBLOCK) {
-                Ok(socket) => self.admit(socket, ticket),
+            match listener.accept(SocketFlags::NONBLOCK) {
+                Ok(socket) => self.admit(socket, permit),
                 Err(AcceptError::WouldBlock) => {
                     self.accepting = Accepting::Waiting;
                     return Ok(());
@@ -383,17 +389,17 @@ impl Reactor {
     }
 
     /// Begins to watch a new connection; an event tells at once if it has something to say.
-    fn admit(&mut self, socket: OwnedFd, ticket: Ticket) {
+    fn admit(&mut self, socket: OwnedFd, permit: Permit) {
         let raw = socket.as_raw_fd();
         let key = self.slots.vacant_key();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut SourceFd(&raw), Token(key), interest)
         {
-            self.site.counters.refused();
+            self.server.counters.refused();
             tracing::warn!("a connection is refused, it cannot be watched: {error}");
             return;
         }
-        let connection = Box::new(Connection::new(&self.site, socket, ticket, self.now));
+        let connection = Box::new(Connection::new(&self.server, socket, permit, self.now));
         if let Some(at) = connection.deadline() {
             self.deadlines.want(key, at);
         }
@@ -422,7 +428,7 @@ impl Reactor {
     /// The same, with the connection's bytes in the buffers already.
     fn take_turn_with_buffers(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
-        let (site, io) = (&*self.site, &mut self.io);
+        let (server, io) = (&*self.server, &mut self.io);
         let conditions = Conditions {
             key,
             inbox: &self.inbox,
@@ -430,7 +436,7 @@ impl Reactor {
             draining: self.drain_ends.is_some(),
             has_workers: self.workers.is_some(),
         };
-        match contained(site, || slot.take_turn(site, io, conditions)) {
+        match isolate_panic(server, || slot.take_turn(server, io, conditions)) {
             Some(Turn::Waits) => {}
             Some(Turn::Goes) => {
                 if !slot.queued {
@@ -458,13 +464,13 @@ impl Reactor {
         else {
             return;
         };
-        let spare = self.spare_io.pop().unwrap_or_else(|| io_buffers(&self.site));
+        let spare = self.spare_io.pop().unwrap_or_else(|| io_buffers(&self.server));
         let mut io = std::mem::replace(&mut self.io, spare);
-        let (site, inbox) = (Arc::clone(&self.site), Arc::clone(&self.inbox));
+        let (server, inbox) = (Arc::clone(&self.server), Arc::clone(&self.inbox));
         workers.spawn_fifo(move || {
-            let worked = contained(&site, || {
-                while connection.next_may_block(&site, &mut io) {
-                    match connection.step(&site, &mut io, &mut WorkerPace) {
+            let worked = isolate_panic(&server, || {
+                while connection.next_may_block(&server, &mut io) {
+                    match connection.step(&server, &mut io, &mut WorkerPolicy) {
                         Step::Done { .. } => {}
                         Step::Blocked(_) => break,
                         Step::Closed => return Worked::Closed(connection),
@@ -480,7 +486,7 @@ impl Reactor {
     fn close(&mut self, key: usize, ended: Option<Box<Connection>>) {
         self.slots.remove(key);
         match ended {
-            Some(connection) => connection.close(&self.site),
+            Some(connection) => connection.close(&self.server),
             None => self.io.clear(),
         }
         if let Accepting::Paused(_) = self.accepting {
@@ -503,7 +509,8 @@ impl Reactor {
                 continue;
             }
             slot.leftover.restore(&mut self.io);
-            match contained(&self.site, || connection.handle_timeout(&mut self.io, self.now)) {
+            match isolate_panic(&self.server, || connection.handle_timeout(&mut self.io, self.now))
+            {
                 Some(()) => self.take_turn_with_buffers(key),
                 None => self.close(key, None),
             }
@@ -533,22 +540,27 @@ enum Turn {
 }
 
 impl Slot {
-    fn take_turn(&mut self, site: &Site, io: &mut IoBuffers, conditions: Conditions<'_>) -> Turn {
+    fn take_turn(
+        &mut self,
+        server: &ServerState,
+        io: &mut IoBuffers,
+        conditions: Conditions<'_>,
+    ) -> Turn {
         let Some(connection) = &mut self.connection else { return Turn::Waits };
-        let mut pace = ReadinessPace {
+        let mut policy = ReadinessPolicy {
             conditions,
             readable: &mut self.readable,
             read_closed: self.read_closed,
         };
         let mut bytes_left = TURN_BYTES;
         for _ in 0..TURN_STEPS {
-            if conditions.has_workers && connection.next_may_block(site, io) {
+            if conditions.has_workers && connection.next_may_block(server, io) {
                 return match connection.has_room() {
                     true => Turn::MayBlock,
                     false => Turn::Waits,
                 };
             }
-            match connection.step(site, io, &mut pace) {
+            match connection.step(server, io, &mut policy) {
                 Step::Done { bytes } => {
                     bytes_left = bytes_left.saturating_sub(bytes);
                     if bytes_left == 0 {
@@ -557,7 +569,7 @@ impl Slot {
                 }
                 Step::Blocked(wait) => {
                     if wait == Wait::Inbound {
-                        *pace.readable = false;
+                        *policy.readable = false;
                     }
                     return Turn::Waits;
                 }
@@ -572,13 +584,13 @@ impl Slot {
 }
 
 /// The pace of a reactor: nothing waits, and time stands still during a turn.
-struct ReadinessPace<'c> {
+struct ReadinessPolicy<'c> {
     conditions: Conditions<'c>,
     readable: &'c mut bool,
     read_closed: bool,
 }
 
-impl Pace for ReadinessPace<'_> {
+impl WaitPolicy for ReadinessPolicy<'_> {
     fn now(&mut self) -> Now {
         self.conditions.now
     }
@@ -614,9 +626,9 @@ impl Pace for ReadinessPace<'_> {
 }
 
 /// The pace of a worker, which performs nothing that waits for the peer.
-struct WorkerPace;
+struct WorkerPolicy;
 
-impl Pace for WorkerPace {
+impl WaitPolicy for WorkerPolicy {
     fn now(&mut self) -> Now {
         now()
     }

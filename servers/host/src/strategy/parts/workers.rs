@@ -4,7 +4,7 @@ use std::io;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 
 /// Stack of a worker.
 const STACK_BYTES: usize = 256 << 10;
@@ -13,9 +13,9 @@ const STACK_BYTES: usize = 256 << 10;
 ///
 /// # Errors
 /// The threads cannot be had.
-pub(crate) fn pool(site: &Site) -> io::Result<ThreadPool> {
+pub(crate) fn pool(server: &ServerState) -> io::Result<ThreadPool> {
     ThreadPoolBuilder::new()
-        .num_threads(site.workers)
+        .num_threads(server.workers)
         .stack_size(STACK_BYTES)
         .thread_name(|number| format!("worker-{number}"))
         .build()

@@ -12,11 +12,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::link::{Link, News, Order, Screen};
-use crate::connection::{contained, io_buffers};
-use crate::server::listener::{AcceptError, Endpoint};
+use crate::connection::{io_buffers, isolate_panic};
+use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, Site};
-use crate::strategy::parts::blocking::{Roster, serve_connection};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
+use crate::strategy::parts::blocking::{ConnectionRegistry, serve_connection};
 
 /// The argument that has a program be such a process.
 pub(crate) const FLAG: &str = "--child";
@@ -26,10 +26,10 @@ pub(crate) const FLAG: &str = "--child";
 ///
 /// # Errors
 /// They are something else: nobody but `prefork` starts such a process.
-pub(crate) fn inherited() -> io::Result<(Endpoint, Parent)> {
+pub(crate) fn inherited() -> io::Result<(Listener, Parent)> {
     let listener = io::stdin().as_fd().try_clone_to_owned()?;
     let link = io::stdout().as_fd().try_clone_to_owned()?;
-    Ok((Endpoint::inherited(listener)?, Parent(Link::inherited(link)?)))
+    Ok((Listener::inherited(listener)?, Parent(Link::inherited(link)?)))
 }
 
 /// The parent of this process.
@@ -50,10 +50,14 @@ impl Parent {
 ///
 /// # Errors
 /// A thread cannot be had.
-pub(crate) fn serve(endpoint: &Endpoint, site: &Arc<Site>, parent: Parent) -> io::Result<()> {
+pub(crate) fn serve(
+    listener: &Listener,
+    server: &Arc<ServerState>,
+    parent: Parent,
+) -> io::Result<()> {
     let shutdown = Shutdown::new();
-    let roster = Arc::new(Roster::default());
-    let (connections, its_site) = (Arc::clone(&roster), Arc::clone(site));
+    let registry = Arc::new(ConnectionRegistry::default());
+    let (connections, its_site) = (Arc::clone(&registry), Arc::clone(server));
     shutdown.on_trigger(move |request| {
         connections.begin_drain();
         if request.is_urgent() {
@@ -68,18 +72,20 @@ pub(crate) fn serve(endpoint: &Endpoint, site: &Arc<Site>, parent: Parent) -> io
     });
     desk.watch_signals()?;
     desk.obey()?;
-    let mut io = io_buffers(site);
-    desk.link.tell(News::Idle(site.counters.report()));
+    let mut io = io_buffers(server);
+    desk.link.tell(News::Idle(server.counters.report()));
     while !shutdown.is_triggered() {
-        match endpoint.accept(SocketFlags::empty()) {
+        match listener.accept(SocketFlags::empty()) {
             Ok(socket) => {
                 desk.busy.store(true, Ordering::SeqCst);
-                let Some(ticket) = site.gate.enter() else { continue };
+                let Some(permit) = server.limit.try_acquire() else { continue };
                 desk.link.tell(News::Busy);
                 io.clear();
-                contained(site, || serve_connection(site, &roster, socket, ticket, &mut io));
+                isolate_panic(server, || {
+                    serve_connection(server, &registry, socket, permit, &mut io);
+                });
                 desk.busy.store(false, Ordering::SeqCst);
-                desk.link.tell(News::Idle(site.counters.report()));
+                desk.link.tell(News::Idle(server.counters.report()));
             }
             Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
             Err(AcceptError::Exhausted(error)) => {

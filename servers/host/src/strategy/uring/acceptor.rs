@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use super::ring::Ring;
-use crate::server::limit::{Ticket, Waiter};
-use crate::server::listener::{AcceptError, Endpoint};
-use crate::server::state::{EXHAUSTION_PAUSE, Site};
+use crate::server::limit::{Permit, Waiter};
+use crate::server::listener::{AcceptError, Listener};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
 
 /// Accepts as many connections as the gate admits.
 ///
@@ -19,7 +19,7 @@ use crate::server::state::{EXHAUSTION_PAUSE, Site};
 /// can hardly overtake the gate. Near the limit the ring only tells that connections wait, and each
 /// is accepted once it has a place.
 pub(super) struct Acceptor {
-    endpoint: Endpoint,
+    listener: Listener,
     state: State,
     /// Accepted, and no place free any more: they are the next.
     ahead: VecDeque<OwnedFd>,
@@ -46,9 +46,9 @@ enum State {
 }
 
 impl Acceptor {
-    pub(super) fn new(endpoint: &Endpoint, room: Waiter) -> io::Result<Self> {
-        endpoint.set_nonblocking()?;
-        Ok(Self { endpoint: endpoint.clone(), state: State::Ready, ahead: VecDeque::new(), room })
+    pub(super) fn new(listener: &Listener, room: Waiter) -> io::Result<Self> {
+        listener.set_nonblocking()?;
+        Ok(Self { listener: listener.clone(), state: State::Ready, ahead: VecDeque::new(), room })
     }
 
     /// A place has become free, perhaps.
@@ -71,11 +71,11 @@ impl Acceptor {
     /// The listener failed for good.
     pub(super) fn accepted(
         &mut self,
-        site: &Site,
+        server: &ServerState,
         outcome: Result<OwnedFd, Errno>,
         is_armed: bool,
         now: Instant,
-    ) -> io::Result<Option<(OwnedFd, Ticket)>> {
+    ) -> io::Result<Option<(OwnedFd, Permit)>> {
         if !is_armed && matches!(self.state, State::Multishot | State::EndingMultishot) {
             self.state = State::Ready;
         }
@@ -94,9 +94,9 @@ impl Acceptor {
             return Ok(None);
         }
         if self.ahead.is_empty()
-            && let Some(ticket) = site.gate.enter()
+            && let Some(permit) = server.limit.try_acquire()
         {
-            return Ok(Some((socket, ticket)));
+            return Ok(Some((socket, permit)));
         }
         self.ahead.push_back(socket);
         Ok(None)
@@ -109,18 +109,20 @@ impl Acceptor {
     /// The listener failed for good.
     pub(super) fn next(
         &mut self,
-        site: &Site,
+        server: &ServerState,
         ring: &mut Ring,
         now: Instant,
-    ) -> io::Result<Option<(OwnedFd, Ticket)>> {
+    ) -> io::Result<Option<(OwnedFd, Permit)>> {
         if self.state == State::Ended {
             return Ok(None);
         }
         if !self.ahead.is_empty() {
-            let Some(ticket) = site.gate.enter_or_wake(&self.room) else { return Ok(None) };
-            return Ok(self.ahead.pop_front().map(|socket| (socket, ticket)));
+            let Some(permit) = server.limit.try_acquire_or_wake(&self.room) else {
+                return Ok(None);
+            };
+            return Ok(self.ahead.pop_front().map(|socket| (socket, permit)));
         }
-        let is_roomy = site.gate.free() > self.endpoint.backlog();
+        let is_roomy = server.limit.free() > self.listener.backlog();
         match self.state {
             State::Multishot if !is_roomy => {
                 ring.cancel_accept();
@@ -137,21 +139,21 @@ impl Acceptor {
             | State::Ended => return Ok(None),
         }
         if is_roomy {
-            ring.accept_all(self.endpoint.as_fd());
+            ring.accept_all(self.listener.as_fd());
             self.state = State::Multishot;
             return Ok(None);
         }
-        let Some(ticket) = site.gate.enter_or_wake(&self.room) else {
+        let Some(permit) = server.limit.try_acquire_or_wake(&self.room) else {
             self.state = State::Full;
             return Ok(None);
         };
         self.state = State::Ready;
         loop {
-            match self.endpoint.accept(SocketFlags::NONBLOCK) {
-                Ok(socket) => return Ok(Some((socket, ticket))),
+            match self.listener.accept(SocketFlags::NONBLOCK) {
+                Ok(socket) => return Ok(Some((socket, permit))),
                 Err(AcceptError::Lost) => {}
                 Err(AcceptError::WouldBlock) => {
-                    ring.poll_listener(self.endpoint.as_fd());
+                    ring.poll_listener(self.listener.as_fd());
                     self.state = State::Polling;
                     return Ok(None);
                 }
@@ -171,7 +173,7 @@ impl Acceptor {
         }
         self.state = State::Ended;
         self.ahead.clear();
-        self.endpoint.close();
+        self.listener.close();
     }
 
     /// Whether another connection may be had without waiting.

@@ -15,11 +15,11 @@ use super::calls::Calls;
 use super::probe;
 use super::ring::{Event, Piece, Ring, Token};
 use super::slot::{Common, Slot, Turn};
-use crate::connection::{Connection, contained, io_buffers};
-use crate::server::limit::{Ticket, Waiter};
-use crate::server::listener::Endpoint;
+use crate::connection::{Connection, io_buffers, isolate_panic};
+use crate::server::limit::{Permit, Waiter};
+use crate::server::listener::Listener;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{Site, now};
+use crate::server::state::{ServerState, now};
 use crate::strategy::parts::deadlines::Deadlines;
 
 /// Connections admitted before those that are open get their turn.
@@ -27,7 +27,7 @@ const ADMISSIONS_PER_TURN: usize = 64;
 
 /// One thread's connections, and the ring it waits with.
 pub(super) struct Driver {
-    site: Arc<Site>,
+    server: Arc<ServerState>,
     shutdown: Shutdown,
     acceptor: Acceptor,
     calls: Arc<Calls>,
@@ -48,11 +48,11 @@ impl Driver {
     /// # Errors
     /// The kernel refuses a ring.
     pub(super) fn new(
-        endpoint: &Endpoint,
-        site: &Arc<Site>,
+        listener: &Listener,
+        server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<Self> {
-        let io = io_buffers(site);
+        let io = io_buffers(server);
         let ring = Ring::new(io.input.capacity())
             .map_err(|errno| io::Error::other(probe::explain(errno)))?;
         let calls = Arc::new(Calls::new()?);
@@ -61,9 +61,9 @@ impl Driver {
         let woken = Arc::clone(&calls);
         let room = Waiter::new(move || woken.wake());
         Ok(Self {
-            site: Arc::clone(site),
+            server: Arc::clone(server),
             shutdown: shutdown.clone(),
-            acceptor: Acceptor::new(endpoint, room)?,
+            acceptor: Acceptor::new(listener, room)?,
             common: Common::new(ring, io, now(), Arc::clone(&calls)),
             calls,
             slots: Slab::new(),
@@ -82,7 +82,7 @@ impl Driver {
         self.common.ring.poll_waker(self.calls.bell());
         self.accept()?;
         while !self.is_over() {
-            self.common.ring.wait(self.patience())?;
+            self.common.ring.wait(self.poll_timeout())?;
             self.common.now = now();
             if self.shutdown.is_triggered() {
                 self.drain();
@@ -101,11 +101,11 @@ impl Driver {
             self.expire();
             self.accept()?;
         }
-        let Self { common, mut slots, site, .. } = self;
+        let Self { common, mut slots, server, .. } = self;
         drop(common);
         for slot in slots.drain() {
-            site.counters.broken();
-            slot.connection.close(&site);
+            server.counters.broken();
+            slot.connection.close(&server);
         }
         Ok(())
     }
@@ -117,9 +117,9 @@ impl Driver {
             Event::Writable { token } => self.writable(token),
             Event::Accepted { outcome, armed } => {
                 let now = self.common.now.instant;
-                let admitted = self.acceptor.accepted(&self.site, outcome, armed, now)?;
-                if let Some((socket, ticket)) = admitted {
-                    self.admit(socket, ticket);
+                let admitted = self.acceptor.accepted(&self.server, outcome, armed, now)?;
+                if let Some((socket, permit)) = admitted {
+                    self.admit(socket, permit);
                 }
             }
             Event::ListenerReady => self.acceptor.is_readable(),
@@ -148,16 +148,16 @@ impl Driver {
         };
         match slot.received(&mut self.common, outcome, armed) {
             Some(heard) => self.take_turn(key, heard),
-            None => self.bury(key),
+            None => self.reap(key),
         }
     }
 
     fn sent(&mut self, token: Token, outcome: Result<usize, Errno>, buffer: Buffer) {
         let key = token.key as usize;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
-        let (site, common) = (&*self.site, &mut self.common);
-        match contained(site, || slot.sent(common, outcome, buffer)) {
-            Some(true) if slot.is_closing => self.bury(key),
+        let (server, common) = (&*self.server, &mut self.common);
+        match isolate_panic(server, || slot.sent(common, outcome, buffer)) {
+            Some(true) if slot.is_closing => self.reap(key),
             Some(true) => self.take_turn(key, 0),
             Some(false) | None => self.close(key),
         }
@@ -168,7 +168,7 @@ impl Driver {
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
         slot.writable(&mut self.common);
         match slot.is_closing {
-            true => self.bury(key),
+            true => self.reap(key),
             false => self.take_turn(key, 0),
         }
     }
@@ -185,8 +185,8 @@ impl Driver {
     /// Gives a connection a turn, with its bytes in the common buffers.
     fn take_turn(&mut self, key: usize, heard: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
-        let (site, common) = (&*self.site, &mut self.common);
-        match contained(site, || slot.take_turn(common, site, heard)) {
+        let (server, common) = (&*self.server, &mut self.common);
+        match isolate_panic(server, || slot.take_turn(common, server, heard)) {
             Some(Turn::Waits) => {}
             Some(Turn::Goes) => {
                 slot.is_queued = true;
@@ -200,8 +200,8 @@ impl Driver {
         }
     }
 
-    fn admit(&mut self, socket: OwnedFd, ticket: Ticket) {
-        let connection = Connection::new(&self.site, socket, ticket, self.common.now);
+    fn admit(&mut self, socket: OwnedFd, permit: Permit) {
+        let connection = Connection::new(&self.server, socket, permit, self.common.now);
         let entry = self.slots.vacant_entry();
         let key = entry.key();
         self.generation = (self.generation + 1) % Token::GENERATIONS;
@@ -219,8 +219,8 @@ impl Driver {
     fn accept(&mut self) -> io::Result<()> {
         for _ in 0..ADMISSIONS_PER_TURN {
             let now = self.common.now.instant;
-            match self.acceptor.next(&self.site, &mut self.common.ring, now)? {
-                Some((socket, ticket)) => self.admit(socket, ticket),
+            match self.acceptor.next(&self.server, &mut self.common.ring, now)? {
+                Some((socket, permit)) => self.admit(socket, permit),
                 None => break,
             }
         }
@@ -232,20 +232,20 @@ impl Driver {
         self.common.io.clear();
         if let Some(slot) = self.slots.get_mut(key) {
             slot.begin_close(&mut self.common.ring);
-            self.bury(key);
+            self.reap(key);
         }
     }
 
     /// Forgets a connection that is over and has nothing in flight.
-    fn bury(&mut self, key: usize) {
+    fn reap(&mut self, key: usize) {
         if self.slots.get(key).is_some_and(|slot| slot.is_closing && slot.is_at_rest()) {
-            self.slots.remove(key).connection.close(&self.site);
+            self.slots.remove(key).connection.close(&self.server);
             self.acceptor.has_room();
         }
     }
 
     /// How long to wait for events.
-    fn patience(&self) -> Option<Duration> {
+    fn poll_timeout(&self) -> Option<Duration> {
         if !self.ready.is_empty() || self.acceptor.is_ready() {
             return Some(Duration::ZERO);
         }
@@ -264,7 +264,7 @@ impl Driver {
         if self.drain_ends.is_some() {
             return;
         }
-        self.drain_ends = Some(self.common.now.instant + self.site.drain);
+        self.drain_ends = Some(self.common.now.instant + self.server.drain);
         self.common.is_draining = true;
         self.acceptor.end(&mut self.common.ring);
         let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
@@ -289,7 +289,7 @@ impl Driver {
             }
             slot.restore(&mut self.common.io);
             let io = &mut self.common.io;
-            match contained(&self.site, || slot.connection.handle_timeout(io, now)) {
+            match isolate_panic(&self.server, || slot.connection.handle_timeout(io, now)) {
                 Some(()) => self.take_turn(key, 0),
                 None => self.close(key),
             }

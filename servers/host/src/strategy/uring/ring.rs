@@ -66,7 +66,7 @@ impl Token {
 #[repr(u8)]
 enum Kind {
     Ignored,
-    Accept,
+    AcceptDistribution,
     ListenerPoll,
     WakerPoll,
     Receive,
@@ -200,12 +200,12 @@ impl Ring {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(flags.bits() as i32);
         // SAFETY: a multishot accept uses no memory of ours.
-        unsafe { self.push(entry.build().user_data(Kind::Accept.alone())) };
+        unsafe { self.push(entry.build().user_data(Kind::AcceptDistribution.alone())) };
     }
 
     /// Ends [`accept_all`](Self::accept_all); its last event says so.
     pub(super) fn cancel_accept(&mut self) {
-        self.cancel(Kind::Accept.alone());
+        self.cancel(Kind::AcceptDistribution.alone());
     }
 
     /// Tells once that the listener may have connections.
@@ -428,7 +428,7 @@ impl Ring {
             Event::Sent { token, outcome: result(entry), buffer }
         } else if kind == Kind::WritablePoll as u8 {
             Event::Writable { token }
-        } else if kind == Kind::Accept as u8 {
+        } else if kind == Kind::AcceptDistribution as u8 {
             let outcome = result(entry).map(|descriptor| {
                 // SAFETY: the kernel has opened this descriptor for us just now, and nobody else
                 // knows of it.

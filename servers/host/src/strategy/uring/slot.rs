@@ -10,7 +10,7 @@ use super::calls::Calls;
 use super::ring::{Piece, Ring, Token};
 use crate::connection::sending::{COPY_STEP_BYTES, Loaded, STEP_BYTES};
 use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
-use crate::server::state::Site;
+use crate::server::state::ServerState;
 
 /// A connection's turn ends after this many body bytes sent without the ring,
 const TURN_BYTES: u64 = STEP_BYTES;
@@ -270,7 +270,12 @@ impl Slot {
 
     /// Lets the session do what it can without waiting, up to its fair share. Its bytes are in the
     /// common buffers, `heard` of them new.
-    pub(super) fn take_turn(&mut self, common: &mut Common, site: &Site, mut heard: usize) -> Turn {
+    pub(super) fn take_turn(
+        &mut self,
+        common: &mut Common,
+        server: &ServerState,
+        mut heard: usize,
+    ) -> Turn {
         let mut bytes_left = TURN_BYTES;
         for _ in 0..TURN_STEPS {
             let Common { ring, io, now, is_draining, calls, .. } = common;
@@ -279,7 +284,7 @@ impl Slot {
                 self.connection.deliver_mail(io, *now);
             }
             let waker = || calls.waker(self.token);
-            match self.connection.next_on_socket(site, io, *now, *is_draining, waker) {
+            match self.connection.next_on_socket(server, io, *now, *is_draining, waker) {
                 SocketAction::Receive => {
                     let bytes = if heard > 0 {
                         std::mem::take(&mut heard)
@@ -311,7 +316,7 @@ impl Slot {
                 }
                 SocketAction::SendFile { offset, len } => {
                     let part = (offset, len);
-                    match self.connection.load_file(site, io, part, *now) {
+                    match self.connection.load_file(server, io, part, *now) {
                         // The last part is sent together with whatever the session adds.
                         Some(Loaded::Behind(bytes)) if bytes == len || bytes == 0 => continue,
                         Some(Loaded::Behind(_)) => {
@@ -326,7 +331,7 @@ impl Slot {
                         }
                         None => {}
                     }
-                    match self.connection.send_file(site, io, part, *now) {
+                    match self.connection.send_file(server, io, part, *now) {
                         Step::Done { bytes } => {
                             bytes_left = bytes_left.saturating_sub(bytes);
                             if bytes_left == 0 {
