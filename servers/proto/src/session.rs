@@ -63,6 +63,8 @@ pub struct Session {
     one_piece: bool,
     /// The peer sends nothing more.
     peer_ended: bool,
+    /// The input may begin with another request, and was not searched for it.
+    undecoded: bool,
     deadline: Option<Instant>,
     requests: u64,
 }
@@ -181,6 +183,7 @@ impl Session {
             draining: false,
             one_piece: false,
             peer_ended: false,
+            undecoded: false,
             deadline,
             requests: 0,
         }
@@ -228,6 +231,7 @@ impl Session {
             (State::Awaiting { begun }, Completion::Received { bytes: 0 }) => {
                 self.peer_ended = true;
                 self.decode(io, begun, now);
+                self.decode_next(io, now);
                 // What the peer asked for before its end it still gets; half a request is none.
                 if let State::Awaiting { .. } = self.state {
                     self.close();
@@ -366,6 +370,7 @@ impl Session {
             (State::Lab(state), done) => self.handle_lab_completion(io, state, done, now),
             (state, done) => panic!("{done:?} is no completion of {state:?}"),
         }
+        self.decode_next(io, now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` while the session
@@ -428,6 +433,7 @@ impl Session {
             | State::FinishingSending
             | State::Closing => {}
         }
+        self.decode_next(io, now);
     }
 
     /// Finishes the request in progress, if any, and then closes; an idle session closes at once.
@@ -452,6 +458,14 @@ impl Session {
     /// The wire in use, once it is known.
     pub fn wire(&self) -> Option<Wire> {
         self.codec.wire()
+    }
+
+    /// Searches the input as long as requests are complete without any action. This is a loop:
+    /// a peer can send so many of them at once that recursion would overflow the stack.
+    fn decode_next(&mut self, io: &mut IoBuffers, now: Now) {
+        while std::mem::take(&mut self.undecoded) {
+            self.decode(io, false, now);
+        }
     }
 
     /// Looks for the next request in the input.
@@ -633,8 +647,9 @@ impl Session {
         self.requests += 1;
         (self.sink, self.digest) = (Sink::File, None);
         if self.keeps() {
+            self.state = State::Awaiting { begun: false };
             self.wait_for_request(now);
-            self.decode(io, false, now);
+            self.undecoded = true;
         } else if self.peer_ended || (self.persist == Persist::PeerCloses && io.input.is_empty()) {
             self.close();
         } else {

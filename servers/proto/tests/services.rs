@@ -251,6 +251,22 @@ fn chat_posts_lines_and_brings_those_of_others() {
 }
 
 #[test]
+fn a_flood_of_empty_chat_messages_needs_no_stack() {
+    const MESSAGES: usize = 50_000;
+    for empty in [&b"\n"[..], b"\r\n", b"\x01\x00\x00"] {
+        let flood = empty.repeat(MESSAGES);
+        let mut conversation = Conversation::with_room(
+            settings(&Service::Chat),
+            MemoryStore::default(),
+            flood.len() + 64,
+        );
+        conversation.deliver(&flood);
+        assert_eq!(conversation.session.requests(), MESSAGES as u64);
+        assert!(!conversation.closed && conversation.output.is_empty());
+    }
+}
+
+#[test]
 fn chat_on_framed_and_http() {
     let outcome = converse(&Service::Chat, Wire::Framed, &[framed(b"one"), framed(b"")].concat());
     assert_eq!((outcome.posted, outcome.output), (vec!["one".to_owned()], vec![]));

@@ -126,6 +126,11 @@ impl Conversation {
         }
     }
 
+    /// The same with room to receive so many bytes at once.
+    pub fn with_room(settings: Settings, store: MemoryStore, bytes: usize) -> Self {
+        Self { io: IoBuffers::with_capacity(bytes, 64), ..Self::new(settings, store) }
+    }
+
     /// The whole conversation with a peer that sends these pieces and then ends its stream.
     pub fn outcome<'a>(
         settings: Settings,
