@@ -1,6 +1,7 @@
 //! How a session gets the body of an upload to where it belongs.
 
-use super::{Session, State, Then};
+use super::Session;
+use super::state::{State, Then};
 use crate::exchange::{Append, Persist, Reply, Sink};
 use crate::refusal::Refusal;
 use crate::wire;

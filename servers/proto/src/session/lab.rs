@@ -2,27 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{SKIPPED_BYTES, Session, State};
+use super::state::{LabState, State};
+use super::{SKIPPED_BYTES, Session};
 use crate::exchange::{Persist, Reply, Sink};
 use crate::refusal::Refusal;
 use crate::service::MESSAGE_BYTES;
 use crate::wire::body::Part;
 use crate::{Action, Completion, IoBuffers, LabAction, LabCompletion, Notice, Now, Service, Wire};
-
-/// States that only lab services reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LabState {
-    /// The operator is shown a notice.
-    ShowingNotice(Notice),
-    /// A line about the message is stored.
-    Logging,
-    /// The connection becomes a member of the room.
-    Joining,
-    /// The message goes to the other members.
-    Posting,
-    /// Another member's message is sent to the peer.
-    Delivering,
-}
 
 /// Where a session of that service begins.
 pub(super) fn first_state(service: &Service) -> State {

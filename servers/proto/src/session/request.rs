@@ -1,0 +1,220 @@
+//! One request from its head to the end of its answer.
+
+use super::state::{LabState, State, Then};
+use super::upload::stored_names;
+use super::{SKIPPED_BYTES, Session};
+use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
+use crate::refusal::Refusal;
+use crate::wire::body::{Body, Part};
+use crate::{IoBuffers, Notice, Now, Service};
+
+impl Session {
+    /// Searches the input as long as requests are complete without any action. This is a loop:
+    /// a peer can send so many of them at once that recursion would overflow the stack.
+    pub(super) fn decode_next(&mut self, io: &mut IoBuffers, now: Now) {
+        while std::mem::take(&mut self.undecoded) {
+            self.decode(io, false, now);
+        }
+    }
+
+    /// Looks for the next request in the input.
+    pub(super) fn decode(&mut self, io: &mut IoBuffers, was_begun: bool, now: Now) {
+        self.decode_until(io, was_begun, self.peer_ended, now);
+    }
+
+    /// The same; at the `end` what has come is taken for whole.
+    pub(super) fn decode_until(
+        &mut self,
+        io: &mut IoBuffers,
+        was_begun: bool,
+        end: bool,
+        now: Now,
+    ) {
+        let settings = &*self.settings;
+        match self.codec.decode(&mut io.input, &mut self.name, settings, end) {
+            Decoded::Incomplete => {
+                let begun = !io.input.is_empty();
+                self.state = State::Awaiting { begun };
+                match (was_begun, begun) {
+                    // Each piece of a line begins its silence anew.
+                    (_, true) if self.codec.may_end_by_silence(&self.settings.service) => {
+                        self.wait(self.settings.timeouts.quiet, now);
+                    }
+                    (false, true) => {
+                        let input = io.input.filled();
+                        self.one_piece = input.len() > 1
+                            && self.codec.may_be_name(input, &self.settings.service);
+                        let timeouts = &self.settings.timeouts;
+                        let patience = match self.one_piece {
+                            true => timeouts.head.min(timeouts.quiet_name),
+                            false => timeouts.head,
+                        };
+                        self.wait(patience, now);
+                    }
+                    // There is more to the name than that piece.
+                    (true, true) if std::mem::take(&mut self.one_piece) => {
+                        self.wait(self.settings.timeouts.head, now);
+                    }
+                    // What had come turned out to be no request: an empty line, a telnet command.
+                    (true, false) => self.wait_for_request(now),
+                    (false, false) | (true, true) => {}
+                }
+            }
+            Decoded::Request { request, persist } => {
+                self.persist = persist;
+                self.begin(io, request, now);
+            }
+            Decoded::Refused { refusal, body, persist } => {
+                self.persist = persist;
+                self.body = body;
+                self.name.clear();
+                self.refuse(io, refusal, now);
+            }
+        }
+    }
+
+    /// Starts the exchange that a request asks for.
+    pub(super) fn begin(&mut self, io: &mut IoBuffers, request: Request, now: Now) {
+        self.body = Body::EMPTY;
+        match request {
+            Request::Announce => self.reply(io, &Reply::Announced, now),
+            Request::Download => self.proceed(State::Opening),
+            Request::List => {
+                self.name.clear();
+                self.proceed(State::Listing);
+            }
+            Request::Options => {
+                let upload_bytes = self.settings.limits.upload_bytes;
+                self.reply(io, &Reply::Options { upload_bytes }, now);
+            }
+            Request::Upload { sink, body, expects_continue, digest } => {
+                (self.sink, self.body, self.digest) = (sink, body, digest);
+                if let Sink::Message { .. } = self.sink {
+                    return self.begin_message(io, expects_continue, now);
+                }
+                if body.left().is_some_and(|left| left > self.settings.limits.upload_bytes) {
+                    self.forgo_held_back_body(expects_continue);
+                    return self.refuse(io, Refusal::TooLarge, now);
+                }
+                match self.sink {
+                    Sink::File => self.proceed(State::Creating { expects_continue }),
+                    Sink::Form(_) | Sink::Message { .. } => {
+                        self.ask_for_body(io, expects_continue, now);
+                    }
+                    Sink::Partial(_) => {
+                        self.proceed(State::OpeningPartial { inspects: false, expects_continue });
+                    }
+                }
+            }
+            Request::CreatePartial { len } => self.proceed(State::CreatingPartial { len }),
+            Request::InspectPartial { append } => {
+                self.sink = Sink::Partial(append);
+                self.proceed(State::OpeningPartial { inspects: true, expects_continue: false });
+            }
+            Request::Work(work) => self.proceed(State::Working { work }),
+        }
+    }
+
+    /// Skips what is at hand of a refused body, and refuses when all of it is skipped.
+    pub(super) fn discard(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+        if let Part::Content(len) = self.body.next(&mut io.input, 0) {
+            io.input.consume(len);
+            self.body.consumed(len);
+        }
+        if self.body == Body::EMPTY {
+            let stored = stored_names(&self.sink);
+            let reply = Reply::Refused { refusal, name: &self.name, stored };
+            self.codec.reply(&mut io.output, &reply, self.keeps(), now);
+            self.send_reply(io, now);
+        } else {
+            self.state = State::Discarding { refusal };
+            self.wait(self.settings.timeouts.stall, now);
+        }
+    }
+
+    /// Answers with an error, after the rest of the request is skipped where that keeps the
+    /// connection usable at a bounded cost.
+    pub(super) fn refuse(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+        match &mut self.sink {
+            Sink::Form(form) => self.body.put_back(form.release()),
+            Sink::Message { .. } => self.drop_message(io),
+            Sink::File | Sink::Partial(_) => {}
+        }
+        if self.body.left().is_none_or(|left| left > SKIPPED_BYTES) {
+            self.persist = Persist::Close;
+        }
+        if self.persist == Persist::Close {
+            self.body = Body::EMPTY;
+        }
+        self.discard(io, refusal, now);
+    }
+
+    /// After a refusal, a peer that was to be told when to send its body may send it or not:
+    /// nobody can tell what its next bytes are.
+    pub(super) fn forgo_held_back_body(&mut self, expects_continue: bool) {
+        if expects_continue && self.body != Body::EMPTY {
+            self.persist = Persist::Close;
+        }
+    }
+
+    /// Lets go of the current upload, if there is one, before whatever comes `then`.
+    pub(super) fn abort(&mut self, io: &mut IoBuffers, then: Then, now: Now) {
+        if self.uploading {
+            return self.proceed(State::Aborting { then });
+        }
+        match then {
+            Then::Close => self.close(),
+            Then::Refuse(refusal) => self.refuse(io, refusal, now),
+            Then::Report => {
+                let info = self.append().info;
+                self.reply(io, &Reply::Partial(info), now);
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, io: &mut IoBuffers, reply: &Reply<'_>, now: Now) {
+        self.codec.reply(&mut io.output, reply, self.keeps(), now);
+        self.send_reply(io, now);
+    }
+
+    /// Sends what is left of the reply.
+    pub(super) fn send_reply(&mut self, io: &mut IoBuffers, now: Now) {
+        if io.output.is_empty() {
+            self.replied(io, now);
+        } else {
+            self.state = State::Replying;
+            self.wait(self.settings.timeouts.stall, now);
+        }
+    }
+
+    /// The request is answered: on to the next, or to the end.
+    pub(super) fn replied(&mut self, io: &mut IoBuffers, now: Now) {
+        if self.settings.service == Service::Hello
+            && let Sink::Message { .. } = self.sink
+        {
+            return self.proceed(State::Lab(LabState::ShowingNotice(Notice::SentBack)));
+        }
+        self.finish_request(io, now);
+    }
+
+    /// Nothing is left to be done about the request.
+    pub(super) fn finish_request(&mut self, io: &mut IoBuffers, now: Now) {
+        self.requests += 1;
+        (self.sink, self.digest) = (Sink::File, None);
+        if self.keeps() {
+            self.state = State::Awaiting { begun: false };
+            self.wait_for_request(now);
+            self.undecoded = true;
+        } else if self.peer_ended || (self.persist == Persist::PeerCloses && io.input.is_empty()) {
+            self.close();
+        } else {
+            io.input.clear();
+            self.proceed(State::FinishingSending);
+        }
+    }
+
+    /// Whether another request may follow the present one.
+    pub(super) fn keeps(&self) -> bool {
+        self.persist == Persist::Keep && !self.draining
+    }
+}
