@@ -6,6 +6,10 @@
 //! no file and looks at no clock, so the very same protocol runs over blocking threads, readiness
 //! selectors and completion rings, and is tested whole, in memory, with simulated time.
 
+/// The name by which the driver that tests share knows this crate.
+#[cfg(test)]
+extern crate self as fileserver_proto;
+
 mod action;
 mod buffer;
 pub mod client;

@@ -3,6 +3,7 @@
 mod lab;
 mod request;
 mod state;
+mod transitions;
 mod upload;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::wire::Codec;
 use crate::wire::body::Body;
 use crate::{Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Wire};
 use state::{LabState, State, Then};
+use transitions::{Event, Kind};
 use upload::misfit;
 
 /// How many bytes of a refused upload, and of a lingering close, are skipped at most.
@@ -119,7 +121,7 @@ impl Session {
             State::Writing { len } => Action::WriteUpload { len },
             State::Committing => Action::CommitUpload { digest: self.digest.as_deref() },
             State::Aborting { .. } => Action::AbortUpload,
-            State::Inviting | State::Replying => Action::Send { more: false },
+            State::SendingContinue | State::Replying => Action::Send { more: false },
             State::Lab(state) => self.lab_action(state),
             State::Working { work } => Action::Work { work },
             State::FinishingSending => Action::FinishSending,
@@ -132,13 +134,19 @@ impl Session {
     /// # Panics
     /// If the completion is not one of the outstanding action.
     pub fn handle_completion(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
+        let (from, event) = (Kind::of(self.state), Event::of(&done));
+        self.complete(io, done, now);
+        self.check_transition(from, event);
+        self.decode_next(io, now);
+    }
+
+    fn complete(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
         match (self.state, done) {
             (State::Awaiting { begun }, Completion::Received { bytes: 0 }) => {
                 self.peer_ended = true;
                 self.decode(io, begun, now);
-                self.decode_next(io, now);
                 // What the peer asked for before its end it still gets; half a request is none.
-                if let State::Awaiting { .. } = self.state {
+                if matches!(self.state, State::Awaiting { .. }) && !self.undecoded {
                     self.close();
                 }
             }
@@ -262,10 +270,10 @@ impl Session {
                 self.refuse(io, Refusal::Store(error), now);
             }
             (
-                State::Inviting | State::Replying | State::Lab(LabState::Delivering),
+                State::SendingContinue | State::Replying | State::Lab(LabState::Delivering),
                 Completion::Sent,
             ) if !io.output.is_empty() => self.wait(self.settings.timeouts.stall, now),
-            (State::Inviting, Completion::Sent) => self.read_body(io, now),
+            (State::SendingContinue, Completion::Sent) => self.read_body(io, now),
             (State::Replying, Completion::Sent) => self.replied(io, now),
             (State::FinishingSending, Completion::SendingFinished) => {
                 self.state = State::Lingering { budget: SKIPPED_BYTES };
@@ -275,7 +283,6 @@ impl Session {
             (State::Lab(state), done) => self.handle_lab_completion(io, state, done, now),
             (state, done) => panic!("{done:?} is no completion of {state:?}"),
         }
-        self.decode_next(io, now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` while the session
@@ -290,6 +297,7 @@ impl Session {
         if self.deadline.is_none_or(|deadline| now.instant < deadline) {
             return;
         }
+        let from = Kind::of(self.state);
         self.deadline = None;
         match self.state {
             State::Awaiting { begun: true }
@@ -317,7 +325,7 @@ impl Session {
                 self.persist = Persist::Close;
                 self.refuse(io, refusal, now);
             }
-            State::Inviting => self.abort(io, Then::Close, now),
+            State::SendingContinue => self.abort(io, Then::Close, now),
             State::Awaiting { begun: false }
             | State::Sending { .. }
             | State::Replying
@@ -338,6 +346,7 @@ impl Session {
             | State::FinishingSending
             | State::Closing => {}
         }
+        self.check_transition(from, Event::TimedOut);
         self.decode_next(io, now);
     }
 
@@ -347,6 +356,15 @@ impl Session {
         if self.is_idle() {
             self.close();
         }
+    }
+
+    /// Checks, in debug builds, that the present state may follow an event.
+    fn check_transition(&self, from: Kind, event: Event) {
+        let to = Kind::of(self.state);
+        debug_assert!(
+            transitions::is_listed(from, event, to),
+            "{from:?} leads to {to:?} when {event:?}, which the table of transitions lacks"
+        );
     }
 
     /// Whether the session waits for the first byte of a request: closing it now loses nothing.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::state::{LabState, State};
+use super::transitions::{Event, Kind};
 use super::{SKIPPED_BYTES, Session};
 use crate::exchange::{Persist, Reply, Sink};
 use crate::refusal::Refusal;
@@ -43,10 +44,12 @@ impl Session {
             return;
         }
         self.codec.reply(&mut io.output, &Reply::Mail(message), true, now);
+        let from = Kind::of(self.state);
         if self.state != State::Lab(LabState::Delivering) {
             self.state = State::Lab(LabState::Delivering);
             self.wait(self.settings.timeouts.stall, now);
         }
+        self.check_transition(from, Event::Mail);
     }
 
     /// Tells a member that its mailbox has overflowed, and ends the connection. To be called as
@@ -55,6 +58,7 @@ impl Session {
         if !self.takes_mail() || self.codec.wire() == Some(Wire::Http) {
             return;
         }
+        let from = Kind::of(self.state);
         self.persist = Persist::Close;
         self.name.clear();
         let refusal = Refusal::ReadsTooSlowly;
@@ -63,6 +67,7 @@ impl Session {
         self.state = State::Replying;
         // It had its time already.
         self.wait(self.settings.timeouts.linger, now);
+        self.check_transition(from, Event::Evicted);
     }
 
     /// The action of a lab service's state.

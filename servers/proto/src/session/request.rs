@@ -1,6 +1,7 @@
 //! One request from its head to the end of its answer.
 
 use super::state::{LabState, State, Then};
+use super::transitions::{Event, Kind};
 use super::upload::stored_names;
 use super::{SKIPPED_BYTES, Session};
 use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
@@ -13,7 +14,9 @@ impl Session {
     /// a peer can send so many of them at once that recursion would overflow the stack.
     pub(super) fn decode_next(&mut self, io: &mut IoBuffers, now: Now) {
         while std::mem::take(&mut self.undecoded) {
+            let from = Kind::of(self.state);
             self.decode(io, false, now);
+            self.check_transition(from, Event::Done);
         }
     }
 

@@ -14,7 +14,7 @@ impl Session {
     pub(super) fn ask_for_body(&mut self, io: &mut IoBuffers, expects_continue: bool, now: Now) {
         if expects_continue {
             io.output.push(wire::CONTINUE);
-            self.state = State::Inviting;
+            self.state = State::SendingContinue;
             self.wait(self.settings.timeouts.stall, now);
         } else {
             self.read_body(io, now);
