@@ -8,7 +8,12 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 
-use crate::CpuTime;
+use crate::report::CpuTime;
+
+/// Nanoseconds in a second.
+pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+/// Upper bound of all histograms of times, in nanoseconds; longer times are recorded as this.
+pub(crate) const MAX_NS: u64 = 120 * SECOND_NS;
 
 /// Nanoseconds of the monotonic clock: the same for all threads.
 #[inline]
@@ -22,7 +27,7 @@ pub(crate) fn duration_ns(duration: Duration) -> u64 {
 }
 
 fn to_ns(time: Timespec) -> u64 {
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    time.tv_sec as u64 * SECOND_NS + time.tv_nsec as u64
 }
 
 /// A timer descriptor that ends an `epoll_wait` at a nanosecond.
@@ -43,10 +48,8 @@ impl Timer {
         if self.armed_ns == at_ns {
             return Ok(());
         }
-        let it_value = Timespec {
-            tv_sec: (at_ns / 1_000_000_000) as i64,
-            tv_nsec: (at_ns % 1_000_000_000) as _,
-        };
+        let it_value =
+            Timespec { tv_sec: (at_ns / SECOND_NS) as i64, tv_nsec: (at_ns % SECOND_NS) as _ };
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
         let spec = Itimerspec { it_interval, it_value };
         timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;

@@ -13,40 +13,11 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::SpecError;
 use crate::content::Content;
+use crate::spec::{Engine, EngineChoice, SpecError};
 
 /// Most bytes of a body handed to the kernel at once.
 pub(crate) const SEND_BYTES: usize = 256 << 10;
-
-/// Which engine to use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum EngineChoice {
-    /// `uring` where the kernel grants it, else `epoll`.
-    #[default]
-    Auto,
-    /// This one; where the kernel refuses it, the load is not run.
-    Only(Engine),
-}
-
-/// A way to talk to the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// Readiness: `epoll_wait`, then a system call for each thing to send or receive.
-    Epoll,
-    /// Completions: io_uring, one system call for a batch of requests.
-    Uring,
-}
-
-impl Engine {
-    /// Its one spelling.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Epoll => "epoll",
-            Self::Uring => "uring",
-        }
-    }
-}
 
 impl EngineChoice {
     /// The engine that runs where this is chosen.

@@ -11,13 +11,12 @@ mod run;
 mod spec;
 mod worker;
 
-pub use engine::{Engine, EngineChoice};
 pub use progress::Progress;
 pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
 pub use run::{RunError, run};
 pub use spec::{
-    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestClass, RequestFile, SpecError,
-    ThinkTime,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestClass,
+    RequestFile, SpecError, ThinkTime,
 };
 
 /// Former paths of this crate's items.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use crate::Engine;
+use crate::spec::Engine;
 
 /// What a load measured within its window. All histograms hold nanoseconds and were merged from
 /// one histogram per thread.

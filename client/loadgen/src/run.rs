@@ -10,9 +10,11 @@ use crate::engine::epoll::EpollSockets;
 use crate::engine::uring::UringSockets;
 use crate::measure::series::{SecondChannel, SecondCollector};
 use crate::measure::tally::{Tally, merge};
+use crate::progress::Progress;
+use crate::report::LoadReport;
+use crate::spec::{Arrival, Engine, LoadSpec, SpecError};
 use crate::worker::requests::Catalogue;
 use crate::worker::{Shared, Worker};
-use crate::{Arrival, Engine, LoadReport, LoadSpec, Progress, SpecError};
 
 /// Why a load could not be run.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use fileserver_proto::Wire;
 
-use crate::EngineChoice;
-
 /// A load: who is asked, for what, how often and for how long.
 #[derive(Debug, Clone)]
 pub struct LoadSpec {
@@ -44,6 +42,35 @@ pub struct LoadSpec {
     pub verify_every: u32,
     /// Seed of every random choice.
     pub seed: u64,
+}
+
+/// Which engine to use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// `uring` where the kernel grants it, else `epoll`.
+    #[default]
+    Auto,
+    /// This one; where the kernel refuses it, the load is not run.
+    Only(Engine),
+}
+
+/// A way to talk to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Readiness: `epoll_wait`, then a system call for each thing to send or receive.
+    Epoll,
+    /// Completions: io_uring, one system call for a batch of requests.
+    Uring,
+}
+
+impl Engine {
+    /// Its one spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+            Self::Uring => "uring",
+        }
+    }
 }
 
 /// Which way the contents travel.

@@ -24,18 +24,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fastrand::Rng;
 
-use crate::arrivals::Arrivals;
+use crate::arrivals::{Arrivals, SPIN_NS};
 use crate::clock::duration_ns;
 use crate::engine::Sockets;
 use crate::measure::tally::{ErrorKind, Tally};
-use crate::progress::Seen;
+use crate::progress::{Progress, Seen};
+use crate::report::CpuTime;
+use crate::spec::{Arrival, ConnectionUse, LoadSpec};
 use crate::worker::connection::{Connection, Phase};
 use crate::worker::requests::{Catalogue, UploadHead};
-use crate::{Arrival, ConnectionUse, CpuTime, LoadSpec, Progress};
 
-/// How long before an arrival the thread polls instead of sleeping: longer than the processor of a
-/// virtual machine, once halted, was seen to take to come back (1 to 3 ms for one sleep in a hundred).
-pub(crate) const SPIN_NS: u64 = 4_000_000;
 /// How often stop, timeouts and the live view are seen to.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 /// From one look to the next while connections are opened before the start.

@@ -8,7 +8,7 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogWriterBuilder, IntervalLogWriterError, Tag,
 };
 
-use crate::LoadReport;
+use crate::report::LoadReport;
 
 /// Nanoseconds in the unit of the column of maxima, milliseconds: what HdrHistogram's own log
 /// processor takes it for. The histograms themselves hold nanoseconds.

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::Second;
-use crate::measure::tally::MAX_NS;
-
-pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+use crate::clock::MAX_NS;
+use crate::report::Second;
 
 /// Seconds that may travel between a thread and the collector at once.
 const SPARES: usize = 3;

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use crate::measure::series::{SECOND_NS, SecondChannel, SecondTally};
+use crate::arrivals::busy_polling;
+use crate::clock::{MAX_NS, SECOND_NS};
+use crate::measure::series::{SecondChannel, SecondTally};
 use crate::progress::Seen;
-use crate::{CpuTime, Engine, ErrorCounts, LoadReport, LoadSpec, RequestClass, Second};
-
-/// Longest time that is told apart, in nanoseconds; longer ones count as this.
-pub(crate) const MAX_NS: u64 = 120_000_000_000;
+use crate::report::{CpuTime, ErrorCounts, LoadReport, Second};
+use crate::spec::{Engine, LoadSpec, RequestClass};
 
 /// An empty histogram of nanoseconds with three significant digits, which never grows.
 pub(crate) fn histogram() -> Histogram<u64> {
@@ -231,7 +231,7 @@ pub(crate) fn merge(
         cpu: CpuTime::default(),
         thread_cpu: Vec::with_capacity(tallies.len()),
         thread_polled: Vec::with_capacity(tallies.len()),
-        busy_polling: spec.busy_polling(tallies.len()),
+        busy_polling: busy_polling(spec.arrival, tallies.len()),
         interrupted: tallies.iter().any(Tally::is_cut_short),
     };
     let mut examples: [Option<String>; 7] = Default::default();

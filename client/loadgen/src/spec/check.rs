@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use fileserver_proto::Wire;
 use rustix::process::{Resource, getrlimit};
 
-use crate::worker::SPIN_NS;
-use crate::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkTime};
+use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkTime};
 
 /// Descriptors beside the connections: standard streams, the executable's own, and per thread a
 /// selector and a timer.
@@ -110,18 +109,6 @@ impl LoadSpec {
     }
 }
 
-impl LoadSpec {
-    /// Whether its threads poll for half of the time or more.
-    pub(crate) fn busy_polling(&self, threads: usize) -> bool {
-        match self.arrival {
-            Arrival::Open { rate_per_s, .. } => {
-                rate_per_s * 2.0 * SPIN_NS as f64 >= 1e9 * threads as f64
-            }
-            Arrival::Closed { .. } => false,
-        }
-    }
-}
-
 /// Source addresses used at most: 127.0.0.1 to 127.0.0.200.
 const SOURCES: u32 = 200;
 
@@ -146,7 +133,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Direction, EngineChoice, RequestFile};
+    use crate::spec::{Direction, EngineChoice, RequestFile};
 
     fn spec(target: &str, connections: usize) -> LoadSpec {
         LoadSpec {

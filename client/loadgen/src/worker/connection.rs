@@ -7,9 +7,9 @@ use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
 use fileserver_proto::wire::framed::{OK, SAVED};
 
-use crate::Direction;
 use crate::engine::{Body, Piece, SEND_BYTES};
 use crate::measure::tally::ErrorKind;
+use crate::spec::Direction;
 use crate::worker::requests::{Catalogue, PreparedFile, UploadHead};
 
 /// A connection: its socket comes and goes, the requests on it follow each other.

@@ -7,8 +7,8 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::content::Content;
 use crate::engine::EngineSetup;
+use crate::spec::{ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError};
 use crate::worker::draw::WeightedDraw;
-use crate::{ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError};
 
 /// Upload bodies that fit into this many bytes in all are made beforehand; others in blocks while
 /// they are sent.

@@ -11,10 +11,8 @@ use super::*;
 use crate::engine::simulated::{HEAVY, POLL_NS, SimulatedServer, SimulatedSockets};
 use crate::measure::series::SecondCollector;
 use crate::measure::tally::{histogram, merge};
-use crate::{
-    Direction, Engine, EngineChoice, LoadReport, Pacing, RequestClass, RequestFile, Second,
-    ThinkTime,
-};
+use crate::report::{LoadReport, Second};
+use crate::spec::{Direction, Engine, EngineChoice, Pacing, RequestClass, RequestFile, ThinkTime};
 
 const START_NS: u64 = 5_000_000_000;
 const MS: u64 = 1_000_000;

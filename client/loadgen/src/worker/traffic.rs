@@ -7,8 +7,8 @@ use super::{BATCH, Worker};
 use crate::clock::duration_ns;
 use crate::engine::{Event, Sent, Sockets};
 use crate::measure::tally::{ErrorKind, Times};
+use crate::spec::{Arrival, Direction, RequestClass, ThinkTime};
 use crate::worker::connection::{Connection, Phase, Step};
-use crate::{Arrival, Direction, RequestClass, ThinkTime};
 
 /// Bytes of one connection sent before the next has its turn.
 const TURN_BYTES: usize = 1 << 20;
