@@ -11,7 +11,8 @@ use clap::Args as ClapArgs;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::failure::Failure;
-use crate::net::link::{SLICE, connect, is_temporary};
+use crate::interrupt::POLL_LIMIT;
+use crate::net::link::{connect, is_temporary};
 use crate::terminal::input::Input;
 use crate::terminal::print;
 
@@ -92,7 +93,7 @@ fn await_close(
     let mut buffer = [0; 4096];
     while begun.elapsed() < CLOSE_TIME {
         let mut fds = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN)];
-        let ready = poll(&mut fds, Some(&SLICE));
+        let ready = poll(&mut fds, Some(&POLL_LIMIT));
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::Interrupted);
         }

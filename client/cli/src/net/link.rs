@@ -13,10 +13,9 @@ use fileserver_proto::client::{ReplyError, ReplyEvent, ReplyHead, ReplyKind, Rep
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
+use crate::interrupt::POLL_LIMIT;
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest wait at a stretch: a signal just before it does not end it.
-pub(crate) const SLICE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 const BUFFER_BYTES: usize = 128 << 10;
 /// As much of a refusal's text as is shown.
 const REASON_BYTES: usize = 512;
@@ -226,7 +225,7 @@ impl<'a> Link<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted);
             }
-            match poll(&mut fds, Some(&SLICE)) {
+            match poll(&mut fds, Some(&POLL_LIMIT)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(fds[0].revents()),
                 Err(error) => return Err(anyhow::Error::new(error).into()),

@@ -10,7 +10,8 @@ use anyhow::anyhow;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
-use crate::net::link::{SLICE, is_temporary};
+use crate::interrupt::POLL_LIMIT;
+use crate::net::link::is_temporary;
 use crate::terminal::screen::Screen;
 
 /// So long a reply is waited for before the next line is said without it.
@@ -166,9 +167,9 @@ impl<'a> Talk<'a> {
 
     /// No longer than until the next line may be said without an answer to the last.
     fn patience(&self) -> Timespec {
-        let Some(due) = self.reply_due else { return SLICE };
+        let Some(due) = self.reply_due else { return POLL_LIMIT };
         let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        Timespec::try_from(left).map_or(SLICE, |left| left.min(SLICE))
+        Timespec::try_from(left).map_or(POLL_LIMIT, |left| left.min(POLL_LIMIT))
     }
 
     fn send(&mut self) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::failure::Failure;
-use crate::net::link::SLICE;
+use crate::interrupt::POLL_LIMIT;
 
 /// Standard input line by line; Ctrl-C ends the wait for one.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl<'a> Input<'a> {
     fn wait(&self) -> Result<(), Failure> {
         let mut fds = [PollFd::from_borrowed_fd(self.stdin.as_fd(), PollFlags::IN)];
         loop {
-            let ready = poll(&mut fds, Some(&SLICE));
+            let ready = poll(&mut fds, Some(&POLL_LIMIT));
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted);
             }

@@ -15,7 +15,8 @@ use rustyline::{Config, Editor, ExternalPrinter};
 
 use super::{Args, prefix};
 use crate::failure::{Failure, INTERRUPTED};
-use crate::net::link::{SLICE, is_temporary};
+use crate::interrupt::POLL_LIMIT;
+use crate::net::link::is_temporary;
 use crate::terminal::print;
 use crate::terminal::screen::harmless;
 
@@ -94,7 +95,7 @@ fn listen(stream: &mut TcpStream, mut printer: impl ExternalPrinter, stop: &Atom
     loop {
         let ready = {
             let mut fds = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN)];
-            poll(&mut fds, Some(&SLICE))
+            poll(&mut fds, Some(&POLL_LIMIT))
         };
         if stop.load(Ordering::Relaxed) {
             return End::Stopped;
