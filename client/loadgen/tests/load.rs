@@ -17,9 +17,7 @@ use loadgen::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, ErrorCounts, LoadReport, LoadSpec,
     Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, run,
 };
-use mock::{Mock, ok};
-
-mod mock;
+use testkit::mock::{Mock, ok};
 
 /// Makes each of these a test of each engine. Where the kernel refuses one, that is said, and what
 /// it would have shown remains open.

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use mock::Mock;
-use support::{Server, arguments_of, client, content, error, interrupt, names, run, stdout};
+use support::{Server, arguments_of, client, error, interrupt, run, stdout};
+use testkit::mock::{self, Mock};
+use testkit::{content, names};
 
-#[path = "../../../loadgen/tests/mock/mod.rs"]
-mod mock;
 mod proxy;
 mod resume;
 mod support;
@@ -38,9 +37,9 @@ fn files_are_sent_over_one_connection_and_their_stored_names_told() {
                 percent("empty")
             )
         );
-        assert_eq!(server.names(), ["a.png", "a_copy1.png", "empty"]);
-        assert_eq!(server.read("a_copy1.png"), content("a.png", 700_001));
-        assert_eq!(server.read("empty"), b"");
+        assert_eq!(server.folder.names(), ["a.png", "a_copy1.png", "empty"]);
+        assert_eq!(server.folder.read("a_copy1.png"), content("a.png", 700_001));
+        assert_eq!(server.folder.read("empty"), b"");
     }
 }
 
@@ -53,7 +52,7 @@ fn a_file_can_be_stored_under_another_name() {
         let arguments = format!("send a HOST PORT --wire {wire} --as={name}");
         let told = stdout(&run(local.path(), server.address, &arguments));
         assert!(told.ends_with(&format!("saved as {name} (1 B)\n")), "{told}");
-        assert_eq!(server.names(), [name]);
+        assert_eq!(server.folder.names(), [name]);
     }
 }
 
@@ -74,7 +73,7 @@ fn what_cannot_be_sent_is_said_before_anything_is() {
         let output = run(local.path(), server.address, arguments);
         assert!(error(&output, code).contains(words), "{arguments}: {output:?}");
     }
-    assert!(server.names().is_empty());
+    assert!(server.folder.names().is_empty());
 }
 
 #[test]
@@ -87,7 +86,7 @@ fn a_refusal_is_heard_while_the_file_is_still_being_sent() {
         let output =
             run(local.path(), server.address, &format!("send big HOST PORT --wire {wire}"));
         assert!(error(&output, 1).contains(words), "{output:?}");
-        assert!(server.names().is_empty());
+        assert!(server.folder.names().is_empty());
     }
 }
 
@@ -133,7 +132,7 @@ fn a_server_that_cannot_be_reached_is_told_with_a_remedy() {
 #[test]
 fn localhost_is_tried_at_all_its_addresses() {
     let server = Server::start();
-    let expected = server.put("a", 10);
+    let expected = server.folder.put("a", 10);
     let local = tempfile::tempdir().unwrap();
     let arguments = "get a localhost PORT";
     stdout(&run(local.path(), server.address, arguments));
@@ -144,7 +143,7 @@ fn localhost_is_tried_at_all_its_addresses() {
 fn a_file_is_fetched_whole_or_not_at_all() {
     for wire in ["framed", "http"] {
         let server = Server::start();
-        let expected = server.put("a.png", 700_001);
+        let expected = server.folder.put("a.png", 700_001);
         let local = tempfile::tempdir().unwrap();
         let get = |arguments: &str| {
             run(local.path(), server.address, &format!("get {arguments} --wire {wire}"))
@@ -207,7 +206,7 @@ fn an_interrupted_download_leaves_no_file() {
 #[test]
 fn lines_are_said_and_the_answers_printed() {
     let server = Server::start();
-    let expected = server.put("a.txt", 5_000);
+    let expected = server.folder.put("a.txt", 5_000);
     let local = tempfile::tempdir().unwrap();
     let output = run(local.path(), server.address, "say HOST PORT a.txt");
     assert_eq!((output.status.code(), output.stdout), (Some(0), expected.clone()));
@@ -254,7 +253,7 @@ fn a_conversation_takes_turns() {
 #[test]
 fn a_load_is_told_in_a_table_and_a_row_per_second() {
     let server = Server::start();
-    server.put("a.bin", 1_000);
+    server.folder.put("a.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
     for arguments in [
         "load http://HOST:PORT/a.bin",
@@ -299,7 +298,7 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
 #[test]
 fn a_load_that_fails_says_so() {
     let server = Server::start();
-    server.put("a.bin", 1_000);
+    server.folder.put("a.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
     let quick = "-d 200ms --warm-up 0s -c 2";
     for (arguments, code, words) in [
@@ -330,7 +329,7 @@ fn a_load_that_fails_says_so() {
 #[test]
 fn an_interrupted_load_prints_what_it_measured() {
     let server = Server::start();
-    server.put("a.bin", 1_000);
+    server.folder.put("a.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
     let requests = Mock::http(|_| Some(mock::ok(&content("a.bin", 10))));
     let child = client(local.path())
@@ -354,7 +353,7 @@ fn an_interrupted_load_prints_what_it_measured() {
 #[test]
 fn a_closed_output_is_no_panic() {
     let server = Server::start();
-    server.put("a.bin", 1 << 20);
+    server.folder.put("a.bin", 1 << 20);
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("up"), "x").unwrap();
     for arguments in [
@@ -376,5 +375,5 @@ fn a_closed_output_is_no_panic() {
         assert!(!told.contains("panicked"), "{arguments}: {told}");
         assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments}: {told}");
     }
-    assert_eq!(server.names(), ["a.bin", "up"]);
+    assert_eq!(server.folder.names(), ["a.bin", "up"]);
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::mock::Mock;
 use super::proxy::Proxy;
-use super::support::{Server, arguments_of, client, content, error, interrupt, names, stdout};
+use super::support::{Server, arguments_of, client, error, interrupt, stdout};
+use testkit::mock::Mock;
+use testkit::{content, names};
 
 const LEN: usize = 3_000_000;
 
@@ -70,7 +71,7 @@ fn broken_upload() -> (Server, Proxy, Place) {
     let again = format!("; to resume: client send a.bin {host} {port} --resume --as x.bin\n");
     assert!(told.ends_with(&again), "{told}");
     assert_eq!(place.notes().len(), 1);
-    assert!(!server.names().contains(&"x.bin".to_owned()));
+    assert!(!server.folder.names().contains(&"x.bin".to_owned()));
     // The server is still taking in what came before the break.
     let content = server.folder.path().join(partial_content(&server));
     while fs::metadata(&content).unwrap().len() < 1_299_000 {
@@ -84,7 +85,7 @@ const SEND: &str = "send a.bin HOST PORT --resume --as x.bin";
 /// The same for a file fetched in part.
 fn broken_download() -> (Server, Proxy, Place) {
     let server = Server::start();
-    server.put("a.bin", LEN);
+    server.folder.put("a.bin", LEN);
     let proxy = Proxy::to(server.address);
     let place = Place::empty();
     proxy.break_downward(1_300_000);
@@ -109,7 +110,7 @@ fn without_cache(server: &Server, proxy: &Proxy) -> Server {
 /// The name of what has arrived of an unfinished upload.
 fn partial_content(server: &Server) -> String {
     let is_content = |name: &String| name.contains("partial-") && !name.contains("note");
-    server.names().into_iter().find(is_content).unwrap()
+    server.folder.names().into_iter().find(is_content).unwrap()
 }
 
 #[test]
@@ -119,8 +120,8 @@ fn an_upload_goes_on_where_it_broke_off() {
     assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
     assert!(told.contains(" MiB of 2.86 MiB)\na.bin: 50 %\na.bin: 75 %\n"), "{told}");
     assert!(told.ends_with("a.bin: 100 %\nsaved as x.bin (2.86 MiB)\n"), "{told}");
-    assert_eq!(server.read("x.bin"), content("a", LEN));
-    assert_eq!((server.names(), place.notes().len()), (vec!["x.bin".to_owned()], 0));
+    assert_eq!(server.folder.read("x.bin"), content("a", LEN));
+    assert_eq!((server.folder.names(), place.notes().len()), (vec!["x.bin".to_owned()], 0));
 
     // Once it is complete, the same command is another upload.
     let told = stdout(&place.run(&proxy, SEND));
@@ -141,9 +142,9 @@ fn files_of_all_sizes_are_sent_resumably() {
     let told = stdout(&place.run(&proxy, &format!("send {} HOST PORT --resume", files.join(" "))));
     for (name, size) in files.iter().zip(sizes) {
         assert!(told.contains(&format!("saved as {name} (")), "{told}");
-        assert_eq!(server.read(name), content(name, size));
+        assert_eq!(server.folder.read(name), content(name, size));
     }
-    assert_eq!((server.names().len(), place.notes().len()), (sizes.len(), 0));
+    assert_eq!((server.folder.names().len(), place.notes().len()), (sizes.len(), 0));
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn an_upload_survives_a_restart_of_the_server() {
     proxy.lead_to(server.address);
     let told = stdout(&place.run(&proxy, SEND));
     assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
-    assert_eq!(server.read("x.bin"), content("a", LEN));
+    assert_eq!(server.folder.read("x.bin"), content("a", LEN));
 }
 
 #[test]
@@ -167,19 +168,19 @@ fn a_changed_file_is_sent_anew() {
         told.starts_with("a.bin: changed since it was sent in part, starting anew\na.bin: 0 %\n"),
         "{told}"
     );
-    assert_eq!((server.read("x.bin"), place.notes().len()), (content("b", LEN), 0));
+    assert_eq!((server.folder.read("x.bin"), place.notes().len()), (content("b", LEN), 0));
 }
 
 #[test]
 fn what_the_server_has_lost_is_sent_anew() {
     let (server, proxy, place) = broken_upload();
-    for name in server.names() {
+    for name in server.folder.names() {
         fs::remove_file(server.folder.path().join(name)).unwrap();
     }
     let told = stdout(&place.run(&proxy, SEND));
     let note = "a.bin: the server has no earlier part any more, starting anew\na.bin: 0 %\n";
     assert!(told.starts_with(note), "{told}");
-    assert_eq!((server.read("x.bin"), place.notes().len()), (content("a", LEN), 0));
+    assert_eq!((server.folder.read("x.bin"), place.notes().len()), (content("a", LEN), 0));
 }
 
 #[test]
@@ -191,9 +192,9 @@ fn what_arrived_damaged_is_refused_and_sent_anew() {
     let told = error(&place.run(&proxy, SEND), 1);
     assert!(told.contains("status 400, the content does not match its digest: "), "{told}");
     assert!(told.ends_with("send it again\n"), "{told}");
-    assert!(server.names().is_empty() && place.notes().is_empty());
+    assert!(server.folder.names().is_empty() && place.notes().is_empty());
     stdout(&place.run(&proxy, SEND));
-    assert_eq!(server.read("x.bin"), content("a", LEN));
+    assert_eq!(server.folder.read("x.bin"), content("a", LEN));
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn where_nothing_can_be_resumed_that_is_said() {
     let mut homeless = place.command(&proxy, "send a HOST PORT --resume");
     let output = homeless.env_remove("HOME").env("XDG_STATE_HOME", "not/absolute").output();
     assert!(error(&output.unwrap(), 2).contains("set XDG_STATE_HOME"));
-    assert!(server.names().is_empty());
+    assert!(server.folder.names().is_empty());
 }
 
 #[test]
@@ -337,7 +338,7 @@ fn a_download_whose_file_is_gone_leaves_nothing() {
 #[test]
 fn only_a_part_of_the_download_is_touched() {
     let server = Server::start();
-    server.put("a.bin", 10);
+    server.folder.put("a.bin", 10);
     let proxy = Proxy::to(server.address);
     let place = Place::with_file("a.bin.part", b"mine");
     assert!(error(&place.run(&proxy, GET), 1).contains("no part of this download: move it away"));

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::mock::Mock;
-use crate::support::{Server, arguments_of, client, content, error, interrupt, names, run, stdout};
+use crate::support::{Server, arguments_of, client, error, interrupt, run, stdout};
+use testkit::mock::Mock;
+use testkit::{content, names};
 
 /// Runs `client` with these lines as its standard input.
 fn typed(folder: &Path, address: SocketAddr, arguments: &str, lines: &str) -> Output {
@@ -71,7 +72,7 @@ fn a_transcript_keeps_a_failure_too_and_never_overwrites_what_is_sent() {
 fn what_was_fetched_is_reported_to_another_server() {
     for wire in ["text", "framed", "http"] {
         let files = Server::start();
-        let expected = files.put("eagle.jpg", 55_696);
+        let expected = files.folder.put("eagle.jpg", 55_696);
         let hello = Mock::start(|peer| {
             let said = peer.read_to_end()?;
             let said = String::from_utf8(said).unwrap();
@@ -100,7 +101,7 @@ fn what_was_fetched_is_reported_to_another_server() {
 #[test]
 fn a_report_that_cannot_be_made_is_told_before_anything_is_fetched() {
     let files = Server::start();
-    files.put("a", 10);
+    files.folder.put("a", 10);
     let local = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let arguments = format!("get a HOST PORT --report-to {free}");
@@ -163,7 +164,7 @@ fn a_refused_knock_is_told_and_the_next_one_tried() {
 #[test]
 fn messages_are_composed_one_after_the_other_over_one_connection() {
     let server = Server::start();
-    server.put("there.bin", 1_000);
+    server.folder.put("there.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("mine.txt"), "mine").unwrap();
     let lines = "2\n200\n1\nnamed.bin\n4\n70000\nf\nmine.txt\n\n7\nthere.bin\n7\nthere.bin\n7\nmissing\n2\nmine.txt\nq\n";
@@ -176,9 +177,9 @@ fn messages_are_composed_one_after_the_other_over_one_connection() {
     assert!(told.contains("there.bin is in this folder already: move it away first\n"), "{told}");
     assert!(told.contains("server refused: no such file: missing\n"), "{told}");
     assert!(!told.contains("connected again"), "{told}");
-    assert_eq!(server.read("named.bin").len(), 70_000);
-    assert_eq!(server.read("mine.txt"), b"mine");
-    assert_eq!(server.names().len(), 5, "and two random names: {:?}", server.names());
+    assert_eq!(server.folder.read("named.bin").len(), 70_000);
+    assert_eq!(server.folder.read("mine.txt"), b"mine");
+    assert_eq!(server.folder.names().len(), 5, "and two random names: {:?}", server.folder.names());
     assert_eq!(fs::read(local.path().join("there.bin")).unwrap(), content("there.bin", 1_000));
 }
 
@@ -207,8 +208,8 @@ fn nonsense_on_the_console_is_answered_and_the_next_request_works() {
         assert!(told.contains(words), "{words:?} is not in {told}");
     }
     assert_eq!(told.matches("server refused").count(), 3, "{told}");
-    assert_eq!(server.read("ok.bin").len(), 2);
-    assert_eq!(server.names().len(), 2);
+    assert_eq!(server.folder.read("ok.bin").len(), 2);
+    assert_eq!(server.folder.names().len(), 2);
 }
 
 #[test]

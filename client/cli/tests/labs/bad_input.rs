@@ -1,11 +1,11 @@
 //! What a service cannot use is answered clearly, and the next request works.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use fileserver::StrategyKind;
+use testkit::names;
 
-use crate::support::{Server, all, connected, error, names, stdout};
+use crate::support::{Server, all, connected, error, stdout};
 
 #[test]
 fn an_unknown_transform_or_service_is_told_at_the_start() {
@@ -14,7 +14,7 @@ fn an_unknown_transform_or_service_is_told_at_the_start() {
         (&["--service", "shout"], "echo"),
         (&["--service", "chat", "--strategy", "prefork"], "prefork"),
     ] {
-        let mut command = Command::new(crate::support::program());
+        let mut command = Command::new(testkit::server_program());
         let output = command
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--root", "no/such/folder"])
@@ -59,7 +59,7 @@ fn binary_data_for_a_text_service_is_refused_and_the_next_text_answered() {
         assert_eq!(told.matches("server refused: ").count(), 2, "{kind:?}: {told}");
         assert!(told.contains("server: Message: hello\n"), "{kind:?}: {told}");
         assert!(told.contains("\"nonsense\" is none of the choices"), "{kind:?}: {told}");
-        assert!(server.names().is_empty(), "{kind:?}");
+        assert!(server.folder.names().is_empty(), "{kind:?}");
     }
 }
 
@@ -111,8 +111,8 @@ fn a_chat_member_who_never_reads_is_dropped_and_nobody_else() {
 #[test]
 fn two_date_logs_over_one_folder_share_its_numbers() {
     let first = Server::start(StrategyKind::Selector, "--service date-log");
-    let folder = Arc::clone(&first.folder);
-    let second = Server::over(Arc::clone(&folder), StrategyKind::Threaded, "--service date-log");
+    let folder = first.folder.clone();
+    let second = Server::over(folder.clone(), StrategyKind::Threaded, "--service date-log");
     for _ in 0..20 {
         let mut peers = [first.connect(), second.connect()];
         peers.iter_mut().for_each(|peer| peer.send(b"what time is it?\r\n"));
@@ -127,7 +127,7 @@ fn two_date_logs_over_one_folder_share_its_numbers() {
 fn a_name_that_leaves_the_folder_is_refused() {
     for kind in all() {
         let server = Server::start(kind, "");
-        let file = server.put("there", 10);
+        let file = server.folder.put("there", 10);
         for line in ["../there", "/etc/passwd", "a/../../there", "."] {
             let mut peer = server.connect();
             peer.send(format!("{line}\r\n").as_bytes());
@@ -140,7 +140,7 @@ fn a_name_that_leaves_the_folder_is_refused() {
         let told = stdout(&server.client_with_input(local.path(), &console, input));
         assert_eq!(told.matches("server refused: ").count(), 2, "{kind:?}: {told}");
         assert!(told.contains("server: SAVED fine\n"), "{kind:?}: {told}");
-        assert_eq!(server.read("there"), file);
+        assert_eq!(server.folder.read("there"), file);
         let parent = server.folder.path().parent().unwrap();
         assert!(!parent.join("up").exists(), "{kind:?}");
     }

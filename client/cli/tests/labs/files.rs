@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use fileserver::StrategyKind;
+use testkit::{content, names, until};
 
-use crate::support::{Server, all, content, error, names, status, stdout, until};
+use crate::support::{Server, all, error, status, stdout};
 
 #[test]
 fn row_01_a_blocking_thread_serves_each_client() {
@@ -43,7 +44,7 @@ fn row_04_and_05_a_file_is_sent_with_its_progress() {
         let told = stdout(&server.client(local.path(), &["send", "meme.png", "HOST", "PORT"]));
         let percent = [0, 25, 50, 75, 100].map(|percent| format!("meme.png: {percent} %\n"));
         assert_eq!(told, percent.concat() + "saved as meme.png (292.97 KiB)\n", "{kind:?}");
-        assert_eq!(server.read("meme.png"), content("meme.png", 300_000));
+        assert_eq!(server.folder.read("meme.png"), content("meme.png", 300_000));
     }
 }
 
@@ -65,7 +66,7 @@ fn row_06_a_taken_name_is_numbered() {
         }
         let mut expected: Vec<String> = (1..=8).map(|n| format!("meme_copy{n}.png")).collect();
         expected.insert(0, "meme.png".to_owned());
-        assert_eq!(server.names(), expected, "{kind:?}");
+        assert_eq!(server.folder.names(), expected, "{kind:?}");
     }
 }
 
@@ -79,12 +80,12 @@ fn row_07_data_without_a_name_is_stored_under_a_random_one() {
             &["console", "HOST", "PORT"],
             "3\n5000\nq\n",
         ));
-        let names = server.names();
+        let names = server.folder.names();
         assert_eq!(names.len(), 1, "{kind:?}");
         let random = names[0].strip_suffix(".bin").unwrap();
         assert!(random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         assert!(told.contains(&format!("server: SAVED {}\n", names[0])), "{kind:?}: {told}");
-        assert_eq!(server.read(&names[0]).len(), 5000);
+        assert_eq!(server.folder.read(&names[0]).len(), 5000);
     }
 }
 
@@ -105,7 +106,7 @@ fn row_08_a_transcript_keeps_the_progress() {
 fn row_11_a_line_that_names_a_file_gets_its_bytes() {
     for kind in all() {
         let server = Server::start(kind, "");
-        let turtle = server.put("turtle.jpg", 583_163);
+        let turtle = server.folder.put("turtle.jpg", 583_163);
         let mut peer = server.connect();
         peer.send(b"turtle.jpg\r\n");
         assert!(peer.rest() == turtle, "{kind:?}");
@@ -126,7 +127,7 @@ fn row_12_the_size_of_what_was_fetched_is_reported() {
         let hello = Server::start(kind, "--service hello");
         let report_to = hello.address.to_string();
         for (name, len) in [("eagle.jpg", 55_696), ("turtle.jpg", 583_163)] {
-            let expected = files.put(name, len);
+            let expected = files.folder.put(name, len);
             let local = tempfile::tempdir().unwrap();
             let get = ["get", name, "HOST", "PORT", "--wire", "text", "--report-to", &report_to];
             let told = stdout(&files.client(local.path(), &get));
@@ -152,9 +153,9 @@ fn row_16_a_text_or_random_bytes_one_message_per_connection() {
         assert!(told.contains("server: OK\n"), "{kind:?}: {told}");
         assert_eq!(told.matches("server: SAVED ").count(), 2, "{kind:?}: {told}");
         // A name is forgotten with its connection.
-        assert!(server.names().iter().all(|name| name.ends_with(".bin")), "{kind:?}");
+        assert!(server.folder.names().iter().all(|name| name.ends_with(".bin")), "{kind:?}");
         let mut sizes: Vec<usize> =
-            server.names().iter().map(|name| server.read(name).len()).collect();
+            server.folder.names().iter().map(|name| server.folder.read(name).len()).collect();
         sizes.sort_unstable();
         assert_eq!(sizes, [200, 70_000], "{kind:?}");
     }
@@ -178,12 +179,12 @@ fn row_17_every_size_field_and_no_data_that_is_not_whole() {
             assert_eq!((head[0], &saved[..6]), (0x01, &b"SAVED "[..]), "{kind:?}");
         }
         drop(peer);
-        assert_eq!(server.names().len(), 5, "{kind:?}");
+        assert_eq!(server.folder.names().len(), 5, "{kind:?}");
         let mut peer = server.connect();
         peer.send(b"\x02\x64only a part of the hundred bytes");
         peer.finish();
         peer.rest();
-        assert_eq!(server.names().len(), 5, "{kind:?}");
+        assert_eq!(server.folder.names().len(), 5, "{kind:?}");
 
         let local = tempfile::tempdir().unwrap();
         let told = stdout(&server.client_with_input(
@@ -210,8 +211,8 @@ fn row_18_a_name_then_ok_then_the_contents_in_many_chunks() {
         ));
         let conversation = "server: OK\nsent type 4, 123456 bytes\nserver: SAVED photo.jpg\n";
         assert!(told.contains(conversation), "{kind:?}: {told}");
-        assert_eq!(server.names(), ["photo.jpg"]);
-        assert!(server.read("photo.jpg") == expected, "{kind:?}");
+        assert_eq!(server.folder.names(), ["photo.jpg"]);
+        assert!(server.folder.read("photo.jpg") == expected, "{kind:?}");
     }
 }
 
@@ -228,7 +229,7 @@ fn row_19_several_files_over_one_connection() {
             let told = stdout(&server.client(local.path(), &send));
             assert_eq!(told.matches("saved as ").count(), 3, "{kind:?}: {told}");
         }
-        assert_eq!(server.names(), ["a", "a_copy1", "b", "b_copy1", "c", "c_copy1"]);
+        assert_eq!(server.folder.names(), ["a", "a_copy1", "b", "b_copy1", "c", "c_copy1"]);
         let mut peer = server.connect();
         for name in [b'x', b'y'] {
             peer.send(&[0x01, 0, 1, name]);
@@ -252,7 +253,7 @@ fn row_20_an_upload_grows_on_disk_and_not_in_memory() {
         (0..60).for_each(|_| peer.send(&block));
         // What has come is in a file already, though under no name yet.
         until("the file to grow", || largest_open_file(&server) >= 59 * MIB as u64);
-        assert!(server.names().is_empty(), "{kind:?}");
+        assert!(server.folder.names().is_empty(), "{kind:?}");
         (60..240).for_each(|_| peer.send(&block));
         assert_eq!(peer.exactly(12), b"\x01\x00\x09SAVED big", "{kind:?}");
         let stored = fs::metadata(server.folder.path().join("big")).unwrap();
@@ -293,7 +294,7 @@ fn row_09_heavy_work_in_the_one_thread_holds_everyone_up() {
         (StrategyKind::Hybrid, false),
     ] {
         let server = Server::start(kind, "--work --workers 2");
-        let file = server.put("light", 10);
+        let file = server.folder.put("light", 10);
         let mut heavy = server.connect();
         heavy.send(heavy_request);
         if !holds_up {
@@ -335,9 +336,8 @@ fn row_05_the_progress_stands_in_percent_on_a_terminal_too() {
     let server = Server::start(StrategyKind::Selector, "");
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("meme.png"), content("meme.png", 300_000)).unwrap();
-    let client = assert_cmd::cargo::cargo_bin("client");
     let (host, port) = (server.address.ip(), server.address.port());
-    let command = format!("'{}' send meme.png {host} {port}", client.display());
+    let command = format!("'{}' send meme.png {host} {port}", env!("CARGO_BIN_EXE_client"));
     let mut shown = std::process::Command::new("/usr/bin/script")
         .args(["-qec", &command, "/dev/null"])
         .current_dir(local.path())

@@ -1,11 +1,11 @@
 //! Rows 3, 10, 13 to 15, 21 to 27: lines in, lines out.
 
 use std::io::{BufRead, BufReader, Write};
-use std::sync::Arc;
 
 use fileserver::StrategyKind;
+use testkit::names;
 
-use crate::support::{Server, all, concurrent, connected, names, stdout};
+use crate::support::{Server, all, concurrent, connected, stdout};
 
 #[test]
 fn row_03_telnet_talks_in_lines() {
@@ -119,7 +119,7 @@ fn row_22_whoever_asks_is_told_the_time() {
 fn row_23_every_request_for_the_date_leaves_a_file_of_its_own() {
     for kind in concurrent() {
         let server = Server::start(kind, "--service date-log");
-        let folder = Arc::clone(&server.folder);
+        let folder = server.folder.clone();
         let ask = |server: &Server, number: usize| {
             let mut peers: Vec<_> = (0..number).map(|_| server.connect()).collect();
             peers.iter_mut().for_each(|peer| peer.send(b"what time is it?\r\n"));
@@ -129,7 +129,7 @@ fn row_23_every_request_for_the_date_leaves_a_file_of_its_own() {
         };
         ask(&server, 100);
         server.stop();
-        let server = Server::over(Arc::clone(&folder), kind, "--service date-log");
+        let server = Server::over(folder.clone(), kind, "--service date-log");
         ask(&server, 20);
         let mut numbers: Vec<u32> = names(folder.path())
             .iter()

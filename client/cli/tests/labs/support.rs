@@ -3,18 +3,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
-use assert_cmd::cargo::cargo_bin;
 use fileserver::StrategyKind;
-use loadgen::content::Content;
-use tempfile::TempDir;
-
-/// Nothing here takes so long, unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(30);
+use testkit::{Folder, PATIENCE, ServerProcess, server_program};
 
 /// Every strategy.
 pub(crate) fn all() -> impl Iterator<Item = StrategyKind> {
@@ -34,30 +29,24 @@ pub(crate) fn connected() -> impl Iterator<Item = StrategyKind> {
 /// A running `server` over a folder of its own.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) folder: Arc<TempDir>,
-    child: Child,
+    pub(crate) folder: Folder,
+    process: ServerProcess,
     shown: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
 impl Server {
     /// Starts it with that strategy and further arguments, separated by spaces.
     pub(crate) fn start(kind: StrategyKind, arguments: &str) -> Self {
-        Self::over(Arc::new(tempfile::tempdir().unwrap()), kind, arguments)
+        Self::over(Folder::new(), kind, arguments)
     }
 
     /// The same over a folder that is there already.
-    pub(crate) fn over(folder: Arc<TempDir>, kind: StrategyKind, arguments: &str) -> Self {
-        let mut child = Command::new(program())
-            .args(["--strategy", kind.name(), "--listen", "127.0.0.1:0", "--root"])
-            .arg(folder.path())
-            .args(arguments.split_whitespace())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let address = first.strip_prefix("listening on ").expect(&first).parse().unwrap();
+    pub(crate) fn over(folder: Folder, kind: StrategyKind, arguments: &str) -> Self {
+        let mut command = Command::new(server_program());
+        command.args(["--strategy", kind.name(), "--listen", "127.0.0.1:0", "--root"]);
+        command.arg(folder.path()).args(arguments.split_whitespace());
+        let mut process = ServerProcess::start(&mut command).unwrap();
+        let lines = process.stdout.take().unwrap().lines();
         let shown = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let shared = Arc::clone(&shown);
         std::thread::spawn(move || {
@@ -66,11 +55,11 @@ impl Server {
                 shared.1.notify_all();
             }
         });
-        Self { address, folder, child, shown }
+        Self { address: process.address, folder, process, shown }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.child.id()
     }
 
     /// A connection by hand, which waits for no answer longer than [`PATIENCE`].
@@ -89,20 +78,6 @@ impl Server {
             assert!(begun.elapsed() < PATIENCE, "{line:?} is not in {lines:#?}");
             lines = more.wait_timeout(lines, Duration::from_millis(100)).unwrap().0;
         }
-    }
-
-    pub(crate) fn put(&self, name: &str, len: usize) -> Vec<u8> {
-        let content = content(name, len);
-        fs::write(self.folder.path().join(name), &content).unwrap();
-        content
-    }
-
-    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.folder.path().join(name)).unwrap()
-    }
-
-    pub(crate) fn names(&self) -> Vec<String> {
-        names(self.folder.path())
     }
 
     /// Runs `client` in `folder`; HOST and PORT stand for the server.
@@ -131,7 +106,7 @@ impl Server {
             "PORT" => &*port,
             word => word,
         });
-        Command::new(cargo_bin("client"))
+        Command::new(env!("CARGO_BIN_EXE_client"))
             .current_dir(folder)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -143,22 +118,21 @@ impl Server {
 
     /// Ends it as an operator does, and expects that to succeed.
     pub(crate) fn stop(mut self) {
-        signal(&self.child, rustix::process::Signal::TERM);
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        signal(&self.process.child, rustix::process::Signal::TERM);
+        assert_eq!(self.process.child.wait().unwrap().code(), Some(0));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // Not by force at once: it may have processes of its own to end.
-        signal(&self.child, rustix::process::Signal::TERM);
+        signal(&self.process.child, rustix::process::Signal::TERM);
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(3) && matches!(self.child.try_wait(), Ok(None))
+        while begun.elapsed() < Duration::from_secs(3)
+            && matches!(self.process.child.try_wait(), Ok(None))
         {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -228,66 +202,9 @@ pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let _ = rustix::process::kill_process(rustix::process::Pid::from_child(child), signal);
 }
 
-pub(crate) fn content(name: &str, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    Content::of_name(name).fill(0, &mut bytes);
-    bytes
-}
-
-pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// Waits until something holds.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 /// A number out of `/proc/<pid>/status`.
 pub(crate) fn status(pid: u32, field: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
-}
-
-/// The `server` beside `client`. A test of the whole workspace has built it; a test of this package
-/// alone has not, or long ago.
-pub(crate) fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let program = cargo_bin("client").with_file_name("server");
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../servers");
-        let built = program.metadata().and_then(|about| about.modified()).ok();
-        if built.is_none_or(|built| built < newest(&sources)) {
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--quiet", "--package", "fileserver", "--bin", "server"]);
-            if program.parent().is_some_and(|folder| folder.ends_with("release")) {
-                build.arg("--release");
-            }
-            assert!(build.status().unwrap().success(), "the server can be built");
-        }
-        program
-    })
-}
-
-/// When the latest change to a source file was made.
-fn newest(folder: &Path) -> SystemTime {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let times = entries.map(|entry| {
-        let about = entry.metadata().unwrap();
-        match entry.path().extension() {
-            _ if about.is_dir() && entry.file_name() != "target" => newest(&entry.path()),
-            Some(extension) if extension == "rs" => about.modified().unwrap(),
-            _ => SystemTime::UNIX_EPOCH,
-        }
-    });
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }

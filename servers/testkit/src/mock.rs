@@ -1,4 +1,4 @@
-//! A small server whose every reply a test decides.
+//! A server whose every reply is scripted by the test.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 /// A server with a thread per connection; stops when dropped.
-pub(crate) struct Mock {
-    pub(crate) address: SocketAddr,
+pub struct Mock {
+    /// Address it listens on.
+    pub address: SocketAddr,
     /// Requests read completely, over all connections.
-    pub(crate) requests: Arc<AtomicU64>,
+    pub requests: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 impl Mock {
     /// Runs `serve` for each connection.
-    pub(crate) fn start<F>(serve: F) -> Self
+    pub fn start<F>(serve: F) -> Self
     where
         F: Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
     {
@@ -42,7 +43,7 @@ impl Mock {
 
     /// Answers each GET with what `reply` makes of the request's number, counted over all
     /// connections; where that is `None`, with silence.
-    pub(crate) fn http<F>(reply: F) -> Self
+    pub fn http<F>(reply: F) -> Self
     where
         F: Fn(u64) -> Option<Vec<u8>> + Send + Sync + 'static,
     {
@@ -67,15 +68,16 @@ impl Drop for Mock {
 }
 
 /// One connection of the server.
-pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+pub struct Peer {
+    /// Its socket.
+    pub stream: TcpStream,
     requests: Arc<AtomicU64>,
     pending: Vec<u8>,
 }
 
 impl Peer {
     /// Reads a request up to its empty line: its number, and its text.
-    pub(crate) fn read_http_head(&mut self) -> io::Result<(u64, String)> {
+    pub fn read_http_head(&mut self) -> io::Result<(u64, String)> {
         let end = loop {
             if let Some(at) = self.pending.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
@@ -87,7 +89,7 @@ impl Peer {
     }
 
     /// Reads exactly so many bytes.
-    pub(crate) fn read_exact(&mut self, len: usize) -> io::Result<Vec<u8>> {
+    pub fn read_exact(&mut self, len: usize) -> io::Result<Vec<u8>> {
         while self.pending.len() < len {
             self.read_more()?;
         }
@@ -95,19 +97,19 @@ impl Peer {
     }
 
     /// Reads until the client sends no more.
-    #[allow(dead_code, reason = "not every test program has a use for it")]
-    pub(crate) fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut all = std::mem::take(&mut self.pending);
         self.stream.read_to_end(&mut all)?;
         Ok(all)
     }
 
     /// Counts a request; returns how many there were before.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn wait_for_close(&mut self) -> io::Result<()> {
+    /// Waits, without a reply, until the client closes.
+    pub fn wait_for_close(&mut self) -> io::Result<()> {
         while self.read_more().is_ok() {}
         Ok(())
     }
@@ -125,7 +127,7 @@ impl Peer {
 }
 
 /// A reply of status 200 with this body.
-pub(crate) fn ok(body: &[u8]) -> Vec<u8> {
+pub fn ok(body: &[u8]) -> Vec<u8> {
     let mut reply =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     reply.extend_from_slice(body);
