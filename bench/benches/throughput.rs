@@ -4,12 +4,11 @@
 //! For comparisons between strategies use `bench run`, which gives each a process and a core of
 //! its own; this is for seeing what a change of the code does.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
@@ -18,13 +17,10 @@ use criterion::{
     criterion_main,
 };
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
-use fileserver::{
-    AcceptDistribution, Listener, SendPath, ServerOptions, ServerState, Shutdown, StrategyKind,
-};
+use fileserver::{ServerOptions, ServerState, StrategyKind};
+use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyReader, http};
-use fileserver_proto::{Settings, Wire};
-use loadgen::content::Content;
-use tempfile::TempDir;
+use testkit::{Folder, ServerProcess, ServerThread, server_options};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -103,92 +99,51 @@ fn concurrent(strategy: StrategyKind, connections: usize) -> usize {
     if strategy == StrategyKind::Iterative { 1 } else { connections }
 }
 
-/// A server with one file; dropping it ends it.
+/// A server with one file; ends when dropped.
 struct Server {
     address: SocketAddr,
     _running: Running,
-    _root: TempDir,
+    _folder: Folder,
 }
 
-/// What runs a server.
+/// The server itself, kept for its end.
 enum Running {
-    /// A thread of this process.
-    Thread { shutdown: Shutdown, thread: Option<JoinHandle<()>> },
-    /// A process, where the strategy is one of processes.
-    Process(Child),
+    Thread {
+        _server: ServerThread,
+    },
+    /// For the strategy that has processes of its own, which end with this one.
+    Process {
+        _server: ServerProcess,
+    },
 }
 
 impl Server {
     fn start(strategy: StrategyKind, size: u64) -> Self {
-        let root = tempfile::tempdir().expect("a temporary folder can be created");
-        let mut bytes = vec![0; size as usize];
-        Content::of_name(FILE).fill(0, &mut bytes);
-        std::fs::write(root.path().join(FILE), bytes).expect("the folder is new");
-        if strategy == StrategyKind::Prefork {
-            let (process, address) = serve(strategy, root.path());
-            return Self { address, _running: Running::Process(process), _root: root };
-        }
-        let options =
-            StoreOptions { durability: Durability::None, on_conflict: OnConflict::Overwrite };
-        let store = Store::open(root.path(), options).expect("the folder is there");
-        let site = Arc::new(ServerState::new(
-            store,
-            ServerOptions {
-                settings: Settings::default(),
-                workers: 8,
-                accept: AcceptDistribution::default(),
-                send_path: SendPath::default(),
-                max_connections: 1024,
-                drain: Duration::from_secs(1),
-            },
-        ));
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let endpoint = Listener::bind(loopback, 1024).expect("there is a free port");
-        let address = endpoint.local_addr().expect("it is bound");
-        let shutdown = Shutdown::new();
-        let stop = shutdown.clone();
-        let thread = std::thread::spawn(move || {
-            strategy.build().serve(&endpoint, &site, &stop).expect("the server runs to its end");
-        });
-        let running = Running::Thread { shutdown, thread: Some(thread) };
-        Self { address, _running: running, _root: root }
+        let folder = Folder::new();
+        folder.put(FILE, size as usize);
+        let (address, running) = if strategy == StrategyKind::Prefork {
+            let server = serve(strategy, folder.path());
+            (server.address, Running::Process { _server: server })
+        } else {
+            let options =
+                StoreOptions { durability: Durability::None, on_conflict: OnConflict::Overwrite };
+            let store = Store::open(folder.path(), options).expect("the folder exists");
+            let options = ServerOptions { workers: 8, ..server_options() };
+            let server = ServerThread::start(strategy, &Arc::new(ServerState::new(store, options)));
+            (server.address, Running::Thread { _server: server })
+        };
+        Self { address, _running: running, _folder: folder }
     }
 }
 
 /// Starts the server of `bench`, as it does for a trial.
-fn serve(strategy: StrategyKind, root: &Path) -> (Child, SocketAddr) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_bench"))
+fn serve(strategy: StrategyKind, root: &Path) -> ServerProcess {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command
         .args(["serve", "--strategy", strategy.name(), "--listen", "127.0.0.1:0", "--quiet"])
         .args(["--on-conflict", "overwrite", "--durability", "none", "--root"])
-        .arg(root)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it was built with this");
-    let mut line = String::new();
-    let stdout = process.stdout.as_mut().expect("it was asked for");
-    BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-    let address = line.trim().strip_prefix("listening on ").expect("it says so first");
-    let address = address.parse().expect("that is an address");
-    (process, address)
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        match self {
-            Self::Thread { shutdown, thread } => {
-                shutdown.trigger();
-                shutdown.trigger();
-                if let Some(thread) = thread.take() {
-                    thread.join().expect("the server thread does not panic");
-                }
-            }
-            Self::Process(process) => {
-                // Those that it has started end with it.
-                process.kill().expect("it still runs");
-                process.wait().expect("it is a child of this process");
-            }
-        }
-    }
+        .arg(root);
+    ServerProcess::start(&mut command).expect("it prints its address first")
 }
 
 const FILE: &str = "file.bin";

@@ -35,11 +35,6 @@ impl ServerThread {
         Self { address, shutdown, serving: Some(serving) }
     }
 
-    /// Asks it to stop after the requests in progress.
-    pub fn trigger_shutdown(&self) {
-        self.shutdown.trigger();
-    }
-
     /// Lets it finish the requests in progress and returns its report.
     pub fn stop(mut self) -> ServeReport {
         self.shutdown.trigger();

@@ -176,7 +176,7 @@ fn a_root_that_is_no_folder_is_refused() {
     assert_says(&run("file"), &["\"file\"", "not a folder"]);
     assert_says(&run("missing/root"), &["\"missing/root\"", "parent does not exist"]);
     assert_says(&run("file/root"), &["\"file/root\"", "--root"]);
-    assert_eq!(crate::server::on_disk(folder.path()), ["file"]);
+    assert_eq!(testkit::names(folder.path()), ["file"]);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn only_services_that_have_files_create_a_folder() {
             child.kill().unwrap();
             child.wait().unwrap();
             assert!(!answer.is_empty(), "{kind:?} {service}");
-            assert_eq!(crate::server::on_disk(folder.path()), created, "{kind:?} {service}");
+            assert_eq!(testkit::names(folder.path()), created, "{kind:?} {service}");
         }
     }
 }
@@ -299,7 +299,7 @@ fn nobody_need_listen_to_what_it_says() {
         std::thread::sleep(std::time::Duration::from_millis(10));
         std::net::TcpStream::connect(free).is_ok()
     });
-    let folder_is_empty = crate::server::on_disk(&folder.path().join("shared-files")).is_empty();
+    let folder_is_empty = testkit::names(&folder.path().join("shared-files")).is_empty();
     let still_running = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     child.wait().unwrap();

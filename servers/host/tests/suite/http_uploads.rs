@@ -387,7 +387,7 @@ pub(crate) fn nothing_is_written_outside_by_any_way_to_upload(kind: StrategyKind
     drop(peer);
     server.wait_until_deserted();
     assert_eq!(server.on_disk(), ["link"]);
-    assert_eq!(crate::server::on_disk(&server.outside("elsewhere")), [""; 0]);
+    assert_eq!(testkit::names(&server.outside("elsewhere")), [""; 0]);
     server.stop();
 }
 

@@ -7,7 +7,8 @@ use fileserver::StrategyKind;
 use crate::content::bytes;
 use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http_get, http_put};
 use crate::process::Process;
-use crate::server::{Server, on_disk};
+use crate::server::Server;
+use testkit::names;
 
 pub(crate) fn an_over_long_head_is_refused(kind: StrategyKind) {
     let server = Server::start(kind);
@@ -132,7 +133,7 @@ pub(crate) fn a_disk_that_fills_up_is_told(kind: StrategyKind) {
     assert!(framed.send(framed_data(1_400_000)).send(&content).message().is_error());
     drop(framed);
     assert_eq!(Peer::connect(server.address()).put("a", b"fits"), "a");
-    assert_eq!(on_disk(&server.root()), ["a"]);
+    assert_eq!(names(&server.root()), ["a"]);
     assert!(server.is_running());
 }
 

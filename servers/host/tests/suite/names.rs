@@ -98,7 +98,7 @@ pub(crate) fn no_link_leaves_the_root(kind: StrategyKind) {
     assert!(framed.send(framed_data(1)).send("x").message().is_error());
     drop(framed);
     assert!(server.connect().send("folder/secret\n").rest().starts_with(b"ERROR "));
-    assert_eq!(crate::server::on_disk(&server.outside("elsewhere")), ["secret"]);
+    assert_eq!(testkit::names(&server.outside("elsewhere")), ["secret"]);
     server.stop();
 }
 

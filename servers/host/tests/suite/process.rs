@@ -1,30 +1,27 @@
 //! A server as a process of its own, for what concerns a process: signals, limits, threads.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
+pub(crate) use testkit::PATIENCE;
+use testkit::ServerProcess;
 
 use crate::server::Screen;
 
-/// How long a test waits for what must come: never reached unless something is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A running `server`; killed when dropped.
 pub(crate) struct Process {
-    child: Child,
-    stdout: Option<BufReader<ChildStdout>>,
+    process: ServerProcess,
     arguments: Vec<String>,
     /// Where its standard output goes once somebody has looked.
     screen: OnceLock<Screen>,
-    address: SocketAddr,
     folder: Arc<TempDir>,
 }
 
@@ -50,7 +47,8 @@ impl Process {
 
     fn on(folder: Arc<TempDir>, limits: &str, args: &[&str]) -> Self {
         let root = folder.path().join("root");
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .arg("-c")
             .arg(format!(r#"{limits}; exec "$0" "$@""#))
             .arg(env!("CARGO_BIN_EXE_server"))
@@ -58,24 +56,14 @@ impl Process {
             .arg("--root")
             .arg(&root)
             .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.path().join("stderr")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ").and_then(|line| line.trim().parse().ok());
-        let Some(address) = address else {
-            let _ = child.kill();
-            let _ = child.wait();
+            .stderr(File::create(folder.path().join("stderr")).unwrap());
+        let process = ServerProcess::start(&mut command).unwrap_or_else(|line| {
             let stderr = fs::read_to_string(folder.path().join("stderr")).unwrap();
             panic!("no address in {line:?}; standard error: {stderr}");
-        };
+        });
         let arguments = args.iter().map(|&argument| argument.to_owned()).collect();
         let screen = OnceLock::new();
-        Self { child, stdout: Some(stdout), arguments, screen, address, folder }
+        Self { process, arguments, screen, folder }
     }
 
     /// Another server like this one, on the same folder.
@@ -88,7 +76,7 @@ impl Process {
     pub(crate) fn screen(&self) -> &Screen {
         self.screen.get_or_init(|| {
             let screen = Screen::default();
-            let stdout = self.stdout.as_ref().unwrap();
+            let stdout = self.process.stdout.as_ref().unwrap();
             screen.clone().write_all(stdout.buffer()).unwrap();
             let mut rest = File::from(stdout.get_ref().as_fd().try_clone_to_owned().unwrap());
             let mut shown = screen.clone();
@@ -98,7 +86,7 @@ impl Process {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.process.address
     }
 
     /// The served folder.
@@ -114,17 +102,17 @@ impl Process {
     /// What it writes to standard output after the first line, up to its end.
     pub(crate) fn rest_of_stdout(&mut self) -> String {
         let mut rest = String::new();
-        self.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+        self.process.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
         rest
     }
 
     /// Stops reading its standard output.
     pub(crate) fn close_stdout(&mut self) {
-        self.stdout = None;
+        self.process.stdout = None;
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.process.child.try_wait().unwrap().is_none()
     }
 
     pub(crate) fn terminate(&self) {
@@ -143,7 +131,7 @@ impl Process {
     /// Waits until it accepts no connections any more.
     pub(crate) fn wait_until_closed(&self) {
         let begun = Instant::now();
-        while TcpStream::connect(self.address).is_ok() {
+        while TcpStream::connect(self.process.address).is_ok() {
             assert!(begun.elapsed() < PATIENCE, "it still listens");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -153,7 +141,7 @@ impl Process {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.process.child.try_wait().unwrap() {
                 return status;
             }
             assert!(begun.elapsed() < PATIENCE, "it does not end");
@@ -187,7 +175,7 @@ impl Process {
 
     /// The processes it has started, by their ids.
     pub(crate) fn children(&self) -> Vec<Pid> {
-        let parent = format!("PPid:\t{}", self.child.id());
+        let parent = format!("PPid:\t{}", self.process.child.id());
         let mut children = Vec::new();
         for entry in fs::read_dir("/proc").unwrap() {
             let entry = entry.unwrap();
@@ -210,25 +198,18 @@ impl Process {
             fs::read_to_string(path).is_ok_and(|function| function.contains("accept"))
         };
         // In this order: what was accepted before the first look is over at the second.
-        while has_connections(self.address) || !self.children().iter().all(waits) {
+        while has_connections(self.process.address) || !self.children().iter().all(waits) {
             assert!(begun.elapsed() < PATIENCE, "connections stay open");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
     fn proc(&self, what: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{what}", self.child.id()))
+        PathBuf::from(format!("/proc/{}/{what}", self.process.child.id()))
     }
 
     fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Pid::from_child(&self.process.child)
     }
 }
 

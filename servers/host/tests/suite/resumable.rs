@@ -7,7 +7,8 @@ use fileserver::StrategyKind;
 use crate::content::{base64, bytes, repr_digest};
 use crate::peer::{Peer, Reply, http};
 use crate::process::Process;
-use crate::server::{Server, on_disk};
+use crate::server::Server;
+use testkit::names;
 
 const TUS: &str = "Tus-Resumable: 1.0.0\r\n";
 
@@ -190,8 +191,8 @@ pub(crate) fn an_upload_survives_the_server(kind: StrategyKind) {
     let reply = patch(&mut peer, &path, at, &content[at..], &repr_digest(&content));
     assert_eq!(reply.header("content-location"), Some("/folder/sea.png"), "{}", reply.head);
     assert!(peer.get("folder/sea.png") == content);
-    assert_eq!(on_disk(&server.root()), ["folder"]);
-    assert_eq!(on_disk(&server.root().join("folder")), ["sea.png"]);
+    assert_eq!(names(&server.root()), ["folder"]);
+    assert_eq!(names(&server.root().join("folder")), ["sea.png"]);
 }
 
 pub(crate) fn what_is_kept_of_an_upload_is_no_file(kind: StrategyKind) {

@@ -3,18 +3,17 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
-    AcceptDistribution, Console, Listener, SendPath, ServeReport, ServerOptions, ServerState,
-    Shutdown, StrategyKind,
+    AcceptDistribution, Console, SendPath, ServeReport, ServerOptions, ServerState, StrategyKind,
 };
 use fileserver_proto::{Service, Settings, Timeouts, Transform, Wire, WirePin};
 use tempfile::TempDir;
+use testkit::{ServerThread, names};
 
 use crate::peer::Peer;
 use crate::process::{PATIENCE, Process, has_connections};
@@ -28,14 +27,12 @@ pub(crate) enum Server {
 
 /// A server of the test's own process.
 pub(crate) struct Within {
-    address: SocketAddr,
     folder: Arc<TempDir>,
     kind: StrategyKind,
     options: ServerOptions,
     state: Arc<ServerState>,
     screen: Screen,
-    shutdown: Shutdown,
-    serving: Option<JoinHandle<io::Result<ServeReport>>>,
+    thread: ServerThread,
 }
 
 impl Server {
@@ -86,28 +83,13 @@ impl Server {
         // What power cuts leave is not tested here.
         let options_of_store = StoreOptions { durability: Durability::None, on_conflict };
         let store = Store::open(&folder.path().join("root"), options_of_store).unwrap();
-        let site_options = options.clone();
+        let server_options = options.clone();
         let mut state = ServerState::new(store, options);
         let screen = Screen::default();
         state.console = Console::on(screen.clone());
         let state = Arc::new(state);
-        let endpoint = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
-        let address = endpoint.local_addr().unwrap();
-        let shutdown = Shutdown::new();
-        let serving = {
-            let (state, shutdown) = (Arc::clone(&state), shutdown.clone());
-            std::thread::spawn(move || kind.build().serve(&endpoint, &state, &shutdown))
-        };
-        Self::Within(Within {
-            address,
-            folder,
-            kind,
-            options: site_options,
-            state,
-            screen,
-            shutdown,
-            serving: Some(serving),
-        })
+        let thread = ServerThread::start(kind, &state);
+        Self::Within(Within { folder, kind, options: server_options, state, screen, thread })
     }
 
     /// Another server like this one, on the same folder.
@@ -123,7 +105,7 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
-            Self::Within(server) => server.address,
+            Self::Within(server) => server.thread.address,
             Self::Beside(process) => process.address(),
         }
     }
@@ -152,7 +134,7 @@ impl Server {
 
     /// Everything in the served folder, also what peers cannot see.
     pub(crate) fn on_disk(&self) -> Vec<String> {
-        on_disk(&self.root())
+        names(&self.root())
     }
 
     /// Waits until the server has noticed that all peers are gone.
@@ -178,7 +160,7 @@ impl Server {
         };
         let begun = Instant::now();
         // The place of the connection to come may not be held yet: the sockets tell as well.
-        while has_connections(server.address) || server.state.limit.open() > places {
+        while has_connections(server.thread.address) || server.state.limit.open() > places {
             let open = server.state.limit.open();
             assert!(begun.elapsed() < PATIENCE, "{open} connections stay open");
             std::thread::sleep(Duration::from_millis(2));
@@ -209,11 +191,10 @@ impl Server {
     /// Drains the server and checks that no connection ended by a panic, and that nothing is left.
     pub(crate) fn stop(self) -> ServeReport {
         let (report, stderr): (ServeReport, _) = match self {
-            Self::Within(mut server) => {
-                server.shutdown.trigger();
-                let report = server.serving.take().unwrap().join().unwrap().unwrap();
+            Self::Within(server) => {
+                let report = server.thread.stop();
                 let state = Arc::downgrade(&server.state);
-                drop(server);
+                drop(server.state);
                 let begun = Instant::now();
                 while state.strong_count() > 0 {
                     assert!(begun.elapsed() < PATIENCE, "something of the server is left");
@@ -250,16 +231,6 @@ impl Write for Screen {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Drop for Within {
-    fn drop(&mut self) {
-        if let Some(serving) = self.serving.take() {
-            self.shutdown.trigger();
-            self.shutdown.trigger();
-            let _ = serving.join();
-        }
     }
 }
 
@@ -313,14 +284,4 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
     // What else it would tell is not looked at.
     arguments.extend((service == "files").then(|| "--quiet".to_owned()));
     arguments
-}
-
-/// Everything in a folder, sorted.
-pub(crate) fn on_disk(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
