@@ -2,6 +2,7 @@
 //! checks at each step that the session keeps its side of the contract.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
 
+pub mod case;
 mod store;
 pub mod transcript;
 
