@@ -1,0 +1,24 @@
+//! The data of a measurement: what to measure, under which loads, and what was recorded.
+//!
+//! Nothing here starts a process, opens a socket or reads a clock to measure; files are read and
+//! written only as results folders.
+
+pub mod stats;
+pub mod units;
+
+pub mod spelling;
+
+pub mod servers;
+
+pub mod load;
+
+pub mod plan;
+
+pub mod trial;
+
+pub mod record;
+
+pub mod schedule;
+
+#[cfg(any(test, feature = "mock"))]
+pub mod mock;

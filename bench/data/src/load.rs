@@ -1,0 +1,55 @@
+//! The load of a trial.
+
+pub mod byte_size;
+pub mod heavy;
+pub mod mix;
+pub mod objective;
+pub mod profile;
+pub mod words;
+
+pub use loadgen::load::Direction;
+
+use crate::load::byte_size::ByteSize;
+use crate::load::profile::Manner;
+
+/// The load of a trial: what is the same for all servers that are compared with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// Which way the contents travel.
+    pub direction: Direction,
+    /// Size of the file that every request names, or of the line that is echoed; of a mix, the
+    /// mean over the requests.
+    pub size: ByteSize,
+    /// Concurrent connections that ask.
+    pub connections: usize,
+    /// What sets it apart from the usual load.
+    pub manner: Manner,
+}
+
+impl Cell {
+    /// The usual load: a closed loop over kept connections.
+    pub fn usual(direction: Direction, size: ByteSize, connections: usize) -> Self {
+        Self { direction, size, connections, manner: Manner::default() }
+    }
+
+    /// The same load as a closed loop.
+    #[must_use]
+    pub fn without_rate(mut self) -> Self {
+        (self.manner.rate_per_s, self.manner.of_weakest_percent) = (None, None);
+        self
+    }
+
+    /// As a plan names it, which does not know rates that a run finds.
+    #[must_use]
+    pub fn as_planned(mut self) -> Self {
+        if self.manner.of_weakest_percent.is_some() {
+            self.manner.rate_per_s = None;
+        }
+        self
+    }
+
+    /// All connections to the server, those that ask and the crowd.
+    pub fn all_connections(&self) -> usize {
+        self.connections + self.manner.crowd.total()
+    }
+}

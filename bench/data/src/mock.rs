@@ -1,0 +1,246 @@
+//! A made-up executor, with which everything around the real one is tested.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use jiff::Timestamp;
+use loadgen::load::{CpuTime, Engine, ErrorCounts, LoadReport, Second};
+
+use crate::plan::Plan;
+use crate::record::environment::{Environment, Machine, Placement, SCHEMA};
+use crate::record::rows::Records;
+use crate::record::run_folder::Contents;
+use crate::schedule::Course;
+use crate::trial::Disturbance;
+use crate::trial::Trial;
+use crate::trial::{Ending, Executor, Measurement};
+use crate::trial::{MemoryKind, ServerUsage};
+
+/// Answers every trial at once with figures that follow from its load and its server.
+#[derive(Debug, Default)]
+pub struct MockExecutor {
+    /// The trials so far.
+    pub seen: Vec<Trial>,
+    /// The server dies in these trials.
+    pub dies_in: Vec<u32>,
+    /// What servers of these names do not do.
+    pub lacks: HashMap<String, String>,
+    /// Ctrl-C is pressed in this trial.
+    pub interrupted_in: Option<u32>,
+    /// How fast a server is in place of its usual speed, in requests per second.
+    pub speed: HashMap<String, f64>,
+    /// The highest rate of open arrivals that a server bears, in requests per second, in place of
+    /// nine tenths of its speed.
+    pub capacity: HashMap<String, f64>,
+    /// Share of its core that the generator uses.
+    pub generator_share: f64,
+}
+
+impl Executor for MockExecutor {
+    fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement {
+        self.seen.push(trial.clone());
+        let interrupted = self.interrupted_in == Some(trial.number);
+        if interrupted {
+            stop.store(true, Ordering::SeqCst);
+        }
+        let mut measurement = self.measure(trial);
+        if self.dies_in.contains(&trial.number) {
+            measurement.ending = Ending::Died("killed by signal 9".to_owned());
+            measurement.server = None;
+        }
+        if let Some(lacking) = self.lacks.get(trial.target.name()) {
+            measurement.ending = Ending::Unsupported(lacking.clone());
+            (measurement.load, measurement.server) = (None, None);
+        }
+        if let Some(load) = &mut measurement.load {
+            load.interrupted = interrupted;
+        }
+        measurement
+    }
+}
+
+impl MockExecutor {
+    pub(crate) fn measure(&self, trial: &Trial) -> Measurement {
+        let connections = trial.cell.connections as f64;
+        let name = trial.target.name();
+        let usual = match name {
+            "iterative" => 20_000.0,
+            "threaded" => {
+                80_000.0 * connections / (connections + 8.0) / (1.0 + connections / 600.0)
+            }
+            "thread-pool" => 70_000.0 * connections / (connections + 9.0),
+            _ => 110_000.0 * connections / (connections + 7.0),
+        };
+        let speed = self.speed.get(name).copied().unwrap_or(usual);
+        let size = trial.cell.size.bytes() as f64;
+        // Drift from round to round that is the same for all, and a little that is not.
+        let drift = 1.0 + 0.05 * f64::from(trial.round % 3);
+        let noise = 1.0 + 0.01 * f64::from((trial.number * 7919) % 5);
+        let rate = drift * noise / (1.0 / speed + size / 4e9);
+        let served = if name == "iterative" { 1.0 } else { connections };
+        let window = Duration::from_secs(2);
+        let offered = trial.cell.manner.rate_per_s.map(f64::from);
+        let capacity = self.capacity.get(name).copied().unwrap_or(0.9 * rate);
+        let most = if self.capacity.contains_key(name) { 1.1 * capacity } else { rate };
+        let arrivals = offered.map_or(0, |offered| (offered * window.as_secs_f64()) as u64);
+        let achieved = offered.map_or(rate, |offered| offered.min(most));
+        let requests = (achieved * window.as_secs_f64()) as u64;
+        // Waiting in line as in M/M/1, and far too long from the capacity on.
+        let mean_ns = match offered {
+            None => served / rate * 1e9,
+            Some(offered) if offered > capacity => 50e6,
+            Some(offered) => 100e3 / (1.05 - offered / capacity),
+        };
+        Measurement {
+            started_at: Timestamp::from_second(1_790_000_000 + i64::from(trial.number))
+                .expect("a time within range"),
+            version: None,
+            load: Some(LoadReport {
+                arrivals,
+                ..report(requests, served as u64, mean_ns, trial, window)
+            }),
+            server: Some(ServerUsage {
+                cpu: window.mul_f64(0.95),
+                cpu_user: window.mul_f64(0.25),
+                cpu_system: window.mul_f64(0.7),
+                memory_bytes: 4_000_000
+                    + if name == "threaded" { served as u64 * 12_000 } else { 0 },
+                memory_kind: MemoryKind::Rss,
+                peak_rss_bytes: Some(6_000_000),
+                processes: 1,
+                threads: if name == "threaded" { served as u64 + 1 } else { 2 },
+                voluntary_switches: requests / 3,
+                involuntary_switches: 40,
+            }),
+            crowd_held: Some(trial.cell.manner.crowd.total()).filter(|total| *total > 0),
+            send_path: None,
+            server_cores: 1,
+            ceiling_bytes_per_s: None,
+            disturbance: Some(Disturbance::default()),
+            ending: Ending::Completed,
+        }
+        .with_generator_share(self.generator_share)
+    }
+}
+
+impl Measurement {
+    pub(crate) fn with_generator_share(mut self, share: f64) -> Self {
+        if let Some(load) = self.load.as_mut().filter(|_| share > 0.0) {
+            load.cpu = CpuTime { user: Duration::ZERO, system: load.window.mul_f64(share) };
+            load.thread_cpu = vec![load.cpu];
+        }
+        self
+    }
+}
+
+fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Duration) -> LoadReport {
+    let mut response_ns = Histogram::new(3).expect("three digits are allowed");
+    let mut random = fastrand::Rng::with_seed(u64::from(trial.number));
+    for _ in 0..requests.min(1_500) {
+        let ns = mean_ns * (0.4 - 0.6 * random.f64().max(1e-9).ln());
+        response_ns.record(ns as u64).expect("the histogram grows");
+    }
+    let mut connect_ns = Histogram::new(3).expect("three digits are allowed");
+    connect_ns.record_n(40_000, trial.cell.connections as u64).expect("the histogram grows");
+    let mut heavy_ns = Histogram::new(3).expect("three digits are allowed");
+    let heavy = requests * u64::from(trial.cell.manner.heavy.total_percent()) / 100;
+    heavy_ns.record_n(20_500_000, heavy).expect("the histogram grows");
+    let body_bytes = requests * trial.cell.size.bytes();
+    LoadReport {
+        window_began_at: SystemTime::UNIX_EPOCH,
+        window,
+        requests,
+        answered: requests,
+        body_bytes,
+        verified: requests / 64,
+        errors: ErrorCounts::default(),
+        error_examples: Vec::new(),
+        service_ns: response_ns.clone(),
+        send_delay_ns: Histogram::new(3).expect("three digits are allowed"),
+        lateness_ns: Histogram::new(3).expect("three digits are allowed"),
+        connect_ns,
+        heavy_ns,
+        seconds: (0..window.as_secs())
+            .map(|second| Second {
+                second,
+                requests: requests / 2,
+                body_bytes: body_bytes / 2,
+                errors: 0,
+                p50_ns: response_ns.value_at_percentile(50.0),
+                p99_ns: response_ns.value_at_percentile(99.0),
+                max_ns: response_ns.max(),
+            })
+            .collect(),
+        response_ns,
+        connections_opened: trial.cell.connections as u64,
+        connections_served: served,
+        arrivals: 0,
+        engine: Engine::Epoll,
+        cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },
+        thread_cpu: vec![CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) }],
+        thread_polled: vec![Duration::ZERO],
+        busy_polling: false,
+        interrupted: false,
+    }
+}
+
+/// The records of the default plan as the mock runs it.
+pub fn records() -> Records {
+    records_of(&Plan::built_in("default").expect("it is in the program"), MockExecutor::default())
+}
+
+/// The records of a plan as a mock runs it.
+pub fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
+    let stop = AtomicBool::new(false);
+    let mut all = Records::default();
+    let mut course = Course::new(plan);
+    while let Some(trial) = course.next_trial() {
+        let measured = executor.execute(&trial, &stop);
+        let records = Records::of_trial(&trial, &measured);
+        course.learn(&trial, &records);
+        all.extend(records);
+    }
+    all
+}
+
+/// The contents of the results folder of a plan as a mock runs it.
+pub fn contents_of(plan: &Plan, executor: MockExecutor) -> Contents {
+    let records = records_of(plan, executor);
+    let environment = Environment {
+        schema: SCHEMA,
+        command: "bench run".to_owned(),
+        started_at: Timestamp::from_second(1_790_000_000).expect("a time within range"),
+        finished_at: None,
+        trials_planned: u32::try_from(records.trials.len()).expect("few trials"),
+        interrupted: false,
+        version: "0.0.0".to_owned(),
+        revision: None,
+        optimised: true,
+        compiler: None,
+        not_installed: Vec::new(),
+        machine: Machine {
+            host: "mock".to_owned(),
+            processor: None,
+            cores: 2,
+            memory_bytes: None,
+            kernel: "Linux".to_owned(),
+            frequency_governor: None,
+            load_average: None,
+            descriptor_limit: None,
+            congestion_control: None,
+            sysctl: BTreeMap::new(),
+        },
+        placement: Placement {
+            server_cores: vec![0],
+            generator_cores: vec![1],
+            file_system: "tmpfs".to_owned(),
+            upload_durability: "none".to_owned(),
+        },
+        ceiling: None,
+        resumed: Vec::new(),
+        targets: Vec::new(),
+    };
+    Contents { plan: plan.clone(), environment, records }
+}

@@ -1,0 +1,617 @@
+//! What a run measures: read from TOML, changed by flags, checked before anything starts.
+
+pub mod built_in;
+pub mod loads;
+pub mod sweep;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use fileserver::{SendPath, StrategyKind};
+use fileserver_proto::Wire;
+use loadgen::load::{Direction, EngineChoice};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::load::Cell;
+use crate::load::byte_size::ByteSize;
+use crate::load::mix::Mix;
+use crate::load::objective::{CapacitySearch, Objective};
+use crate::plan::sweep::Sweep;
+use crate::servers::external::Given;
+use crate::servers::reference::Peer;
+use crate::servers::target::Target;
+use crate::servers::variant::Variant;
+use crate::spelling;
+
+/// A plan: which servers meet which loads, how often and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// The question it answers.
+    pub question: String,
+    /// Plans that come with the program whose loads are to be added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Our strategies to compare.
+    #[serde(default, with = "spelling::strategies")]
+    pub strategies: Vec<StrategyKind>,
+    /// The strategy that is measured twice: its name, or `none`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub twin: Twin,
+    /// Servers to hold all others against, in the table: the fastest of those named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baseline: Vec<String>,
+    /// Real servers to compare them with.
+    #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Peer>,
+    /// How often everything is measured, each time with fresh servers.
+    #[serde(deserialize_with = "positive")]
+    pub rounds: u32,
+    /// In which order the servers take their turns.
+    pub order: Order,
+    /// Seed of every random choice; chosen when the run starts where the plan names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The wire of all requests: `http` or `framed`, or `text`, where the servers are echo servers:
+    /// each request is a line of the given size, and its answer the same line.
+    #[serde(with = "spelling::load_wire")]
+    pub wire: Wire,
+    /// Time before each measured window whose requests are not counted.
+    pub warm_up_ms: u64,
+    /// Length of each measured window.
+    #[serde(deserialize_with = "positive")]
+    pub window_ms: u64,
+    /// The way in which our servers send files.
+    #[serde(default, with = "spelling::send_path", skip_serializing_if = "is_default")]
+    pub send_path: SendPath,
+    /// What the load generator waits with.
+    #[serde(default, with = "spelling::engine", skip_serializing_if = "is_default")]
+    pub engine: EngineChoice,
+    /// Event-loop threads of the load generator.
+    #[serde(default = "one", deserialize_with = "positive")]
+    pub generator_threads: usize,
+    /// Without progress for this long a request is an error.
+    #[serde(default = "ten_seconds_ms", deserialize_with = "positive")]
+    pub timeout_ms: u64,
+    /// Every how many replies of a connection the bytes are compared (0: never; lengths always).
+    #[serde(default = "sixty_four")]
+    pub verify_every: u32,
+    /// The questions of its parts, where it has several.
+    #[serde(rename = "experiment", default, skip_serializing_if = "Vec::is_empty")]
+    pub experiments: Vec<Experiment>,
+    /// The loads.
+    #[serde(rename = "sweep", default)]
+    pub sweeps: Vec<Sweep>,
+    /// Our strategies with other flags, under names of their own.
+    #[serde(rename = "variant", default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// Servers of the user's.
+    #[serde(rename = "target", default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Given>,
+}
+
+/// Which strategy is measured twice, under two names: what such a pair differs by is chance, and
+/// no difference below it is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Twin {
+    /// The selector, or the last of the plan's strategies without it.
+    #[default]
+    Usual,
+    /// This one.
+    Of(StrategyKind),
+    /// None.
+    None,
+}
+
+/// In which order the servers take their turns on a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// As listed in odd rounds, backwards in even ones: A B B A
+    Mirrored,
+    /// Drawn anew for every round and load from the recorded seed
+    Shuffled,
+}
+
+/// A part of a plan with a question of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Its name, by which its sweeps refer to it.
+    pub name: String,
+    /// The question it answers.
+    pub question: String,
+}
+
+/// What flags change in a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Other strategies.
+    pub strategies: Option<Vec<StrategyKind>>,
+    /// Other variants.
+    pub variants: Option<Vec<Variant>>,
+    /// Another strategy to measure twice.
+    pub twin: Option<Twin>,
+    /// Other servers to hold all others against.
+    pub baseline: Option<Vec<String>>,
+    /// Other real servers.
+    pub against: Option<Vec<Peer>>,
+    /// Other servers of the user's.
+    pub given: Option<Vec<Given>>,
+    /// Other connection counts, in every sweep.
+    pub connections: Option<Vec<usize>>,
+    /// Other sizes, in every sweep.
+    pub sizes: Option<Vec<ByteSize>>,
+    /// One direction only.
+    pub direction: Option<Direction>,
+    /// A new connection for every request, in every sweep.
+    pub per_request: bool,
+    /// Other rates of open loops, in every sweep.
+    pub rates_per_s: Option<Vec<u32>>,
+    /// Another objective of every search; where the plan has none, all its loads become searches.
+    pub objective: Option<Objective>,
+    /// Other numbers of idle connections, in every sweep.
+    pub idle: Option<Vec<usize>>,
+    /// Other numbers of slow readers, in every sweep.
+    pub slow_readers: Option<Vec<usize>>,
+    /// Other numbers of slow senders, in every sweep.
+    pub slow_senders: Option<Vec<usize>>,
+    /// Other shares of requests that burn processor time, in every sweep.
+    pub heavy_cpu_percent: Option<Vec<u8>>,
+    /// Other shares of requests that block, in every sweep.
+    pub heavy_block_percent: Option<Vec<u8>>,
+    /// A set of files in place of all sizes, in every sweep.
+    pub mix: Option<Mix>,
+    /// Another wire.
+    pub wire: Option<Wire>,
+    /// Another way in which our servers send files.
+    pub send_path: Option<SendPath>,
+    /// Another engine of the generator.
+    pub engine: Option<EngineChoice>,
+    /// Another warm-up.
+    pub warm_up: Option<Duration>,
+    /// Another window.
+    pub window: Option<Duration>,
+    /// Other rounds.
+    pub rounds: Option<u32>,
+    /// Another order.
+    pub order: Option<Order>,
+    /// A given seed.
+    pub seed: Option<u64>,
+}
+
+/// Why a plan cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// It does not say what a plan says.
+    #[error("{file}, line {line}: {key}{message}")]
+    Syntax {
+        /// The plan's file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The key at fault with a colon, where one is known.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl Plan {
+    /// Reads a plan; `file` is what messages call it.
+    ///
+    /// # Errors
+    /// Names file, line and key of the first fault.
+    pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text[..at].matches('\n').count();
+            let key = text.lines().nth(line).and_then(|line| line.split_once('='));
+            let key = key.map(|(key, _)| key.trim()).filter(|key| {
+                !key.starts_with('#') && !error.message().contains(&format!("`{key}`"))
+            });
+            PlanError::Syntax {
+                file: file.to_owned(),
+                line: line + 1,
+                key: key.map(|key| format!("{key}: ")).unwrap_or_default(),
+                message: error.message().trim_end().replace('\n', " "),
+            }
+        })
+    }
+
+    /// The plan with what the flags say in place of what it said, and with a seed.
+    pub fn with(mut self, overrides: Overrides) -> Self {
+        self.strategies = overrides.strategies.unwrap_or(self.strategies);
+        self.variants = overrides.variants.unwrap_or(self.variants);
+        self.twin = overrides.twin.unwrap_or(self.twin);
+        self.baseline = overrides.baseline.unwrap_or(self.baseline);
+        let names_peers = overrides.against.is_some();
+        self.against = overrides.against.unwrap_or(self.against);
+        self.given = overrides.given.unwrap_or(self.given);
+        self.wire = overrides.wire.unwrap_or(self.wire);
+        if let Some(direction) = overrides.direction {
+            if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
+                self.sweeps.retain(|sweep| sweep.direction == direction);
+            }
+            self.sweeps.iter_mut().for_each(|sweep| sweep.direction = direction);
+        }
+        for sweep in &mut self.sweeps {
+            if let Some(connections) = &overrides.connections {
+                sweep.connections.clone_from(connections);
+            }
+            if let Some(sizes) = overrides.sizes.as_ref().filter(|_| sweep.mix.is_none()) {
+                sweep.sizes.clone_from(sizes);
+            }
+            sweep.keep_alive &= !overrides.per_request;
+            if let Some(rates) = overrides.rates_per_s.as_ref().filter(|_| sweep.has_own_rates()) {
+                sweep.rates_per_s.clone_from(rates);
+            }
+            for (counts, other) in [
+                (&mut sweep.idle, &overrides.idle),
+                (&mut sweep.slow_readers, &overrides.slow_readers),
+                (&mut sweep.slow_senders, &overrides.slow_senders),
+            ] {
+                if let Some(other) = other {
+                    counts.clone_from(other);
+                }
+            }
+            for (percents, other) in [
+                (&mut sweep.heavy_cpu_percent, &overrides.heavy_cpu_percent),
+                (&mut sweep.heavy_block_percent, &overrides.heavy_block_percent),
+            ] {
+                if let Some(other) = other {
+                    percents.clone_from(other);
+                }
+            }
+            if overrides.mix.is_some() {
+                sweep.mix = overrides.mix;
+                sweep.sizes.clear();
+            }
+            if names_peers {
+                sweep.against.clear();
+            }
+        }
+        if let Some(objective) = overrides.objective {
+            self.look_for(objective);
+        }
+        self.sweeps = each_once(self.sweeps);
+        if let Some(window) = overrides.window {
+            self.sweeps.iter_mut().for_each(|sweep| sweep.window_ms = None);
+            self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
+        }
+        self.send_path = overrides.send_path.unwrap_or(self.send_path);
+        self.engine = overrides.engine.unwrap_or(self.engine);
+        if let Some(warm_up) = overrides.warm_up {
+            self.sweeps.iter_mut().for_each(|sweep| sweep.warm_up_ms = None);
+            self.warm_up_ms = u64::try_from(warm_up.as_millis()).unwrap_or(u64::MAX);
+        }
+        self.rounds = overrides.rounds.unwrap_or(self.rounds);
+        self.order = overrides.order.unwrap_or(self.order);
+        let seed = overrides.seed.or(self.seed);
+        self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
+        self
+    }
+
+    /// Lets its searches look for another objective; without any, its loads become searches.
+    fn look_for(&mut self, objective: Objective) {
+        let has_searches = self.sweeps.iter().any(|sweep| sweep.capacity.is_some());
+        for sweep in &mut self.sweeps {
+            if let Some(search) = &mut sweep.capacity {
+                search.objective = objective;
+            } else if !has_searches {
+                sweep.rates_per_s.clear();
+                sweep.capacity = Some(CapacitySearch::usual(objective));
+            }
+        }
+    }
+
+    /// The servers to compare: ours, real ones, the user's. The same server twice under one name
+    /// could not be told apart, so each is there once.
+    pub fn targets(&self) -> Vec<Target> {
+        self.targets_with(self.sweeps.iter().flat_map(|sweep| &sweep.against))
+    }
+
+    /// Those of them that meet a load: some meet that of their own sweeps only.
+    pub fn targets_of(&self, cell: &Cell) -> Vec<Target> {
+        let sweeps = self.sweeps.iter().filter(|sweep| !sweep.against.is_empty());
+        let sweeps = sweeps.filter(|sweep| sweep.cells().contains(cell));
+        self.targets_with(sweeps.flat_map(|sweep| &sweep.against))
+    }
+
+    fn targets_with<'p>(&'p self, further: impl Iterator<Item = &'p Peer>) -> Vec<Target> {
+        let mut names = HashSet::new();
+        let all = (self.strategies.iter().copied().map(Target::Strategy))
+            .chain(self.variants.iter().cloned().map(Target::Variant))
+            .chain(self.twin().map(Variant::twin).map(Target::Variant))
+            .chain(self.against.iter().chain(further).copied().map(Target::Peer))
+            .chain(self.given.iter().cloned().map(Target::Given));
+        all.filter(|target| names.insert(target.name().to_owned())).collect()
+    }
+
+    /// What keeps the plan's loads from being put on, in words with the remedy.
+    pub fn obstacle(&self) -> Option<String> {
+        self.sweeps.iter().find_map(|sweep| sweep.obstacle(self.wire))
+    }
+
+    /// The strategy that is measured twice.
+    pub fn twin(&self) -> Option<StrategyKind> {
+        match self.twin {
+            Twin::Usual => {
+                let selector = self.strategies.iter().find(|kind| **kind == StrategyKind::Selector);
+                selector.or(self.strategies.last()).copied()
+            }
+            Twin::Of(kind) => self.strategies.contains(&kind).then_some(kind),
+            Twin::None => None,
+        }
+    }
+
+    /// The measured window of a load: its sweep's own, the longest of several, or the plan's.
+    pub fn window_of(&self, cell: &Cell) -> Duration {
+        let own = self.own_time_ms(cell, |sweep| sweep.window_ms);
+        Duration::from_millis(own.unwrap_or(self.window_ms).max(1))
+    }
+
+    /// The warm-up before it, likewise.
+    pub fn warm_up_of(&self, cell: &Cell) -> Duration {
+        let own = self.own_time_ms(cell, |sweep| sweep.warm_up_ms);
+        Duration::from_millis(own.unwrap_or(self.warm_up_ms))
+    }
+
+    fn own_time_ms(&self, cell: &Cell, time_ms: impl Fn(&Sweep) -> Option<u64>) -> Option<u64> {
+        let names = |sweep: &Sweep| {
+            let planned =
+                if sweep.capacity.is_some() { cell.without_rate() } else { cell.as_planned() };
+            sweep.cells().contains(&planned)
+        };
+        let own = |sweep: &Sweep| time_ms(sweep).filter(|_| names(sweep));
+        self.sweeps.iter().filter_map(own).max()
+    }
+}
+
+impl TryFrom<String> for Twin {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.as_str() {
+            "usual" => Ok(Self::Usual),
+            "none" => Ok(Self::None),
+            name => spelling::strategies::parse(name).map(Self::Of),
+        }
+    }
+}
+
+impl From<Twin> for String {
+    fn from(twin: Twin) -> Self {
+        match twin {
+            Twin::Usual => "usual".to_owned(),
+            Twin::None => "none".to_owned(),
+            Twin::Of(kind) => kind.name().to_owned(),
+        }
+    }
+}
+
+/// Without values named twice and without loads that another sweep has anyway: where flags replaced
+/// what told sweeps apart, they would be there several times.
+fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
+    let mut kept: Vec<Sweep> = Vec::new();
+    for mut sweep in sweeps {
+        sweep.each_once();
+        if !kept.iter().any(|other| sweep.is_within(other)) {
+            kept.retain(|other| !other.is_within(&sweep));
+            kept.push(sweep);
+        }
+    }
+    kept
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ten_seconds_ms() -> u64 {
+    10_000
+}
+
+fn sixty_four() -> u32 {
+    64
+}
+
+fn positive<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default + PartialEq,
+    D: Deserializer<'de>,
+{
+    let number = T::deserialize(deserializer)?;
+    if number == T::default() {
+        return Err(serde::de::Error::custom("must be more than zero"));
+    }
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use loadgen::load::Engine;
+
+    use super::*;
+
+    fn quick() -> Plan {
+        Plan::built_in("quick").unwrap()
+    }
+
+    #[test]
+    fn all_real_servers_can_be_named_at_once() {
+        let text =
+            toml::to_string(&quick()).unwrap().replace("rounds", "against = [\"all\"]\nrounds");
+        assert_eq!(Plan::parse(&text, "p.toml").unwrap().against, Peer::ALONE);
+        let message = Plan::parse(&text.replace("\"all\"", "\"iis\""), "p.toml").unwrap_err();
+        assert!(message.to_string().contains("against: unknown server 'iis'"), "{message}");
+    }
+
+    #[test]
+    fn faults_are_named_by_file_line_and_key() {
+        let good = toml::to_string(&quick()).unwrap();
+        for (from, to, expected) in [
+            ("rounds = 3", "rounds = 0", "p.toml, line 4: rounds: must be more than zero"),
+            ("rounds = 3", "runds = 3", "p.toml, line 4: unknown field `runds`"),
+            ("window_ms = 220", "window_ms = 0", "p.toml, line 8: window_ms: must be more than"),
+            ("rounds = 3", "rounds = -3", "p.toml, line 4: rounds: "),
+            ("\"selector\"", "\"epoll\"", "p.toml, line 3: strategies: unknown strategy 'epoll'"),
+            ("\"mirrored\"", "\"sorted\"", "p.toml, line 5: order: unknown variant `sorted`"),
+            ("\"http\"", "\"smoke\"", "p.toml, line 6: wire: "),
+            ("rounds = 3", "rounds = ", "p.toml, line 4: "),
+        ] {
+            assert!(good.contains(from), "{good}");
+            let message = Plan::parse(&good.replace(from, to), "p.toml").unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{to}: {message}");
+        }
+        let sweep = "[[sweep]]\ndirection = \"download\"\nconnections = [4, 0]\nsizes = [\"1KiB\"]";
+        let text = good.split("[[sweep]]").next().unwrap().to_owned() + sweep;
+        let message = Plan::parse(&text, "p.toml").unwrap_err().to_string();
+        assert!(message.contains("connections: each must be more than zero"), "{message}");
+        let text = text.replace("[4, 0]", "[4]").replace("1KiB", "big");
+        let message = Plan::parse(&text, "p.toml").unwrap_err().to_string();
+        assert!(message.contains("sizes: 'big' is not a size"), "{message}");
+    }
+
+    #[test]
+    fn flags_replace_what_the_plan_says() {
+        let plan = quick().with(Overrides {
+            strategies: Some(vec![StrategyKind::Selector; 2]),
+            against: Some(vec![Peer::Nginx]),
+            given: Some(vec![Given::parse("mine=serve {port}").unwrap()]),
+            connections: Some(vec![2]),
+            sizes: Some(vec![ByteSize::new(5)]),
+            direction: Some(Direction::Upload),
+            window: Some(Duration::from_secs(2)),
+            rounds: Some(7),
+            order: Some(Order::Shuffled),
+            seed: Some(9),
+            variants: Some(vec![Variant::parse("two=threaded --workers 2").unwrap()]),
+            twin: Some(Twin::None),
+            baseline: Some(vec!["nginx".to_owned()]),
+            per_request: true,
+            rates_per_s: Some(vec![50]),
+            objective: None,
+            idle: Some(vec![0, 9]),
+            slow_readers: Some(vec![1]),
+            slow_senders: Some(vec![2]),
+            heavy_cpu_percent: Some(vec![3]),
+            heavy_block_percent: Some(vec![4]),
+            mix: None,
+            wire: Some(Wire::Framed),
+            send_path: Some(SendPath::Copy),
+            engine: Some(EngineChoice::Only(Engine::Epoll)),
+            warm_up: Some(Duration::from_millis(30)),
+        });
+        let names: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
+        assert_eq!(names, ["selector", "two", "nginx", "mine"]);
+        let written = toml::to_string(&plan).unwrap();
+        assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
+        assert_eq!((plan.rounds, plan.window_ms, plan.seed), (7, 2000, Some(9)));
+        assert_eq!(plan.sweeps.len(), 1);
+        assert_eq!(plan.sweeps[0].direction, Direction::Upload);
+        assert_eq!(plan.sweeps[0].connections, [2]);
+        assert_eq!(plan.sweeps[0].sizes, [ByteSize::new(5)]);
+        assert_eq!(plan.warm_up_ms, 30);
+        let manners: Vec<_> = plan.sweeps[0].cells().iter().map(|cell| cell.manner).collect();
+        assert_eq!(manners.len(), 2);
+        assert_eq!(
+            manners[1].slug(),
+            "-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
+        );
+    }
+
+    #[test]
+    fn a_mix_takes_the_place_of_all_sizes() {
+        let overrides = Overrides {
+            mix: Some(Mix::Web),
+            sizes: Some(vec![ByteSize::new(5)]),
+            direction: Some(Direction::Download),
+            ..Overrides::default()
+        };
+        let plan = quick().with(overrides);
+        assert_eq!(plan.obstacle(), None);
+        assert!(plan.sweeps.iter().flat_map(Sweep::cells).all(|cell| cell.manner.mix.is_some()));
+        let written = toml::to_string(&plan).unwrap();
+        assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
+        // Another size is none for a mix.
+        let overrides = Overrides { sizes: Some(vec![ByteSize::new(5)]), ..Overrides::default() };
+        assert_eq!(plan.clone().with(overrides).sweeps, plan.sweeps);
+        let mut without = plan;
+        without.sweeps[0].mix = None;
+        assert!(without.obstacle().unwrap().contains("needs sizes"));
+    }
+
+    #[test]
+    fn a_sweep_has_real_servers_of_its_own() {
+        let mut plan = quick();
+        let load = plan.sweeps[0].cells()[0];
+        plan.sweeps[0].against = vec![Peer::NginxThreaded];
+        let names = |targets: Vec<Target>| -> Vec<_> {
+            targets.iter().map(|target| target.name().to_owned()).collect()
+        };
+        assert!(names(plan.targets()).contains(&"nginx-threaded".to_owned()));
+        assert!(names(plan.targets_of(&load)).contains(&"nginx-threaded".to_owned()));
+        let other = plan.sweeps[1].cells()[1];
+        assert!(!names(plan.targets_of(&other)).contains(&"nginx-threaded".to_owned()));
+        let overrides = Overrides { against: Some(vec![Peer::Nginx]), ..Overrides::default() };
+        let plan = plan.with(overrides);
+        assert!(!names(plan.targets()).contains(&"nginx-threaded".to_owned()));
+    }
+
+    #[test]
+    fn a_strategy_is_measured_twice_unless_that_is_not_wanted() {
+        let names = |twin| {
+            let plan = quick().with(Overrides { twin, ..Overrides::default() });
+            plan.targets().iter().map(|target| target.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None).last().unwrap(), "selector-again");
+        let threaded = Some(Twin::Of(StrategyKind::Threaded));
+        assert_eq!(names(threaded).last().unwrap(), "threaded-again");
+        assert!(!names(Some(Twin::None)).iter().any(|name| name.contains("again")));
+        let absent = Some(Twin::Of(StrategyKind::Hybrid));
+        assert!(!names(absent).iter().any(|name| name.contains("again")));
+    }
+
+    #[test]
+    fn flags_that_make_sweeps_alike_leave_one_of_them() {
+        let plan = Plan::built_in("default").unwrap();
+        let overrides = Overrides {
+            connections: Some(vec![8, 8]),
+            sizes: Some(vec![ByteSize::new(5), ByteSize::new(6), ByteSize::new(5)]),
+            ..Overrides::default()
+        };
+        let sweeps = plan.clone().with(overrides).sweeps;
+        assert_eq!(sweeps.len(), 2, "one for each direction: {sweeps:?}");
+        assert_eq!(sweeps[0].connections, [8]);
+        assert_eq!(sweeps[0].sizes, [ByteSize::new(5), ByteSize::new(6)]);
+        let same_size = Overrides { connections: Some(vec![8]), ..Overrides::default() };
+        assert_eq!(
+            plan.clone().with(same_size).sweeps,
+            plan.clone().sweeps[1..]
+                .iter()
+                .cloned()
+                .map(|sweep| Sweep { connections: vec![8], ..sweep })
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(plan.clone().with(Overrides::default()).sweeps, plan.sweeps, "as it was");
+    }
+
+    #[test]
+    fn a_direction_that_the_plan_lacks_turns_its_loads_round() {
+        let mut plan = quick();
+        plan.sweeps.retain(|sweep| sweep.direction == Direction::Download);
+        let turned = plan
+            .clone()
+            .with(Overrides { direction: Some(Direction::Upload), ..Overrides::default() });
+        assert_eq!(turned.sweeps.len(), plan.sweeps.len());
+        assert!(turned.sweeps.iter().all(|sweep| sweep.direction == Direction::Upload));
+    }
+}

@@ -1,0 +1,171 @@
+//! The plans that come with the program: by name, and several made into one.
+
+use anyhow::{Context, ensure};
+
+use crate::plan::{Experiment, Plan};
+
+/// Name and text of each.
+pub const ALL: [(&str, &str); 19] = [
+    ("default", include_str!("../../plans/default.toml")),
+    ("quick", include_str!("../../plans/quick.toml")),
+    ("full", include_str!("../../plans/full.toml")),
+    ("concurrency", include_str!("../../plans/concurrency.toml")),
+    ("load", include_str!("../../plans/load.toml")),
+    ("latency", include_str!("../../plans/latency.toml")),
+    ("size", include_str!("../../plans/size.toml")),
+    ("upload", include_str!("../../plans/upload.toml")),
+    ("churn", include_str!("../../plans/churn.toml")),
+    ("idle", include_str!("../../plans/idle.toml")),
+    ("slow", include_str!("../../plans/slow.toml")),
+    ("heavy", include_str!("../../plans/heavy.toml")),
+    ("mix", include_str!("../../plans/mix.toml")),
+    ("scale", include_str!("../../plans/scale.toml")),
+    ("marks-download", include_str!("../../plans/marks-download.toml")),
+    ("marks-apache", include_str!("../../plans/marks-apache.toml")),
+    ("marks-idle", include_str!("../../plans/marks-idle.toml")),
+    ("marks-upload", include_str!("../../plans/marks-upload.toml")),
+    ("marks-churn", include_str!("../../plans/marks-churn.toml")),
+];
+
+impl Plan {
+    /// A plan that comes with the program, with the loads that it includes.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let (name, text) = ALL.into_iter().find(|(known, _)| *known == name)?;
+        let plan = Self::parse(text, name).expect("the plans in the program are tested");
+        Some(plan.with_included().expect("the plans in the program are tested"))
+    }
+
+    /// Several plans that come with the program made into one, each an experiment of it. Where
+    /// they differ in what is the same for a whole run, the first decides, but the most rounds
+    /// and the longest window are taken, and all their servers.
+    ///
+    /// # Errors
+    /// A name that is no plan's.
+    pub fn combined(names: &[String]) -> anyhow::Result<Self> {
+        let mut plans = Vec::new();
+        for name in names {
+            plans.push(Self::built_in(name).with_context(|| unknown(name))?);
+        }
+        let mut plans = plans.into_iter();
+        let mut all = plans.next().context("no plan was named")?;
+        for plan in plans {
+            if all.experiments.is_empty() {
+                all.become_an_experiment();
+            }
+            all.name += &format!("+{}", plan.name);
+            all.add(plan);
+        }
+        Ok(all)
+    }
+
+    /// The plan with the loads that it includes.
+    ///
+    /// # Errors
+    /// A name that is no plan's, or no load at all.
+    pub fn with_included(mut self) -> anyhow::Result<Self> {
+        for name in std::mem::take(&mut self.include) {
+            let included = Self::built_in(&name).with_context(|| unknown(&name))?;
+            let (rounds, window_ms) = (self.rounds, self.window_ms);
+            let (strategies, against) = (self.strategies.clone(), self.against.clone());
+            self.add(included);
+            // What includes decides for all that it includes.
+            (self.rounds, self.window_ms) = (rounds, window_ms);
+            (self.strategies, self.against) = (strategies, against);
+        }
+        let file = &self.name;
+        ensure!(!self.sweeps.is_empty(), "{file}: a plan needs a [[sweep]], or others to include");
+        Ok(self)
+    }
+
+    fn become_an_experiment(&mut self) {
+        let (name, question) = (self.name.clone(), self.question.clone());
+        for sweep in &mut self.sweeps {
+            sweep.experiment.get_or_insert_with(|| name.clone());
+        }
+        self.experiments.push(Experiment { name, question });
+    }
+
+    fn add(&mut self, mut other: Self) {
+        if other.experiments.is_empty() {
+            other.become_an_experiment();
+        }
+        self.experiments.append(&mut other.experiments);
+        self.sweeps.append(&mut other.sweeps);
+        self.rounds = self.rounds.max(other.rounds);
+        self.window_ms = self.window_ms.max(other.window_ms);
+        fn join<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+            for one in more {
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+        join(&mut self.strategies, other.strategies);
+        join(&mut self.against, other.against);
+        join(&mut self.variants, other.variants);
+        self.strategies
+            .sort_by_key(|kind| fileserver::StrategyKind::ALL.iter().position(|k| k == kind));
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let known: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
+    format!("there is no plan '{name}': choose from {}", known.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::loads::cells;
+    use crate::schedule::expected;
+
+    #[test]
+    fn the_plans_in_the_program_are_read_and_written_back() {
+        for (name, _) in ALL {
+            let plan = Plan::built_in(name).unwrap();
+            assert_eq!(plan.name, name);
+            assert!(plan.rounds >= 3, "{name}: fewer rounds give no interval");
+            assert!(plan.question.ends_with('?'), "{name}: {}", plan.question);
+            let written = toml::to_string(&plan).unwrap();
+            assert_eq!(Plan::parse(&written, name).unwrap(), plan);
+        }
+    }
+
+    #[test]
+    fn the_short_plans_are_short() {
+        for (name, most_s) in [("quick", 30), ("default", 180)] {
+            let plan = Plan::built_in(name).unwrap();
+            let seconds = expected(&plan).time.as_secs_f64();
+            assert!(seconds < f64::from(most_s), "{name}: {seconds}");
+        }
+    }
+
+    #[test]
+    fn what_includes_has_every_load_of_each_experiment() {
+        let full = Plan::built_in("full").unwrap();
+        assert!(full.include.is_empty() && full.experiments.len() > 3);
+        for experiment in &full.experiments {
+            let alone = Plan::built_in(&experiment.name).unwrap();
+            assert_eq!(alone.question, experiment.question);
+            let of_it = |sweep: &&crate::plan::sweep::Sweep| {
+                sweep.experiment.as_deref() == Some(experiment.name.as_str())
+            };
+            let sweeps = full.sweeps.iter().filter(of_it).cloned().collect();
+            let included = Plan { sweeps, ..full.clone() };
+            assert_eq!(cells(&included), cells(&alone), "{}", experiment.name);
+        }
+    }
+
+    #[test]
+    fn several_plans_become_one_with_an_experiment_each() {
+        let plan = Plan::combined(&["churn".to_owned(), "size".to_owned()]).unwrap();
+        assert_eq!(plan.name, "churn+size");
+        let names: Vec<_> = plan.experiments.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["churn", "size"]);
+        assert!(plan.sweeps.iter().all(|sweep| sweep.experiment.is_some()));
+        let alone = Plan::combined(&["churn".to_owned()]).unwrap();
+        assert_eq!(alone, Plan::built_in("churn").unwrap());
+        let error = Plan::combined(&["chrun".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("no plan 'chrun'") && error.contains("churn"), "{error}");
+    }
+}

@@ -1,0 +1,408 @@
+//! The loads of a plan: groups that share their direction, and each load by itself.
+
+use crate::load::Cell;
+use crate::load::profile::Crowd;
+use crate::load::profile::Manner;
+use fileserver_proto::Wire;
+use loadgen::load::Direction;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::load::byte_size::ByteSize;
+use crate::load::heavy::{Heavy, Work};
+use crate::load::mix::Mix;
+use crate::load::objective::CapacitySearch;
+use crate::servers::reference::Peer;
+use crate::spelling;
+
+/// Loads that share a direction: every value of each list with every one of the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// The experiment that it belongs to, where a plan has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    /// Which way the files travel.
+    #[serde(with = "spelling::direction")]
+    pub direction: Direction,
+    /// Concurrent connections.
+    #[serde(deserialize_with = "all_positive")]
+    pub connections: Vec<usize>,
+    /// File sizes; none with a mix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub sizes: Vec<ByteSize>,
+    /// A set of files in place of one of each size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// Whether connections are kept from request to request.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub keep_alive: bool,
+    /// Requests per second of open loops; none for a closed loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "all_positive")]
+    pub rates_per_s: Vec<u32>,
+    /// Idle connections beside those that ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub idle: Vec<usize>,
+    /// Slow readers beside those that ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub slow_readers: Vec<usize>,
+    /// Slow senders beside those that ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
+    pub slow_senders: Vec<usize>,
+    /// Requests that burn processor time in the server, in percent of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
+    pub heavy_cpu_percent: Vec<u8>,
+    /// Requests that block in the server, in percent of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
+    pub heavy_block_percent: Vec<u8>,
+    /// Real servers that meet these loads beside those that meet all.
+    #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Peer>,
+    /// Shares of the capacity of the weakest server under the same load that are offered to all;
+    /// the capacities are those that the run's own searches find.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "shares")]
+    pub of_weakest_capacity: Vec<f64>,
+    /// Time before each measured window, where it is not that of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up_ms: Option<u64>,
+    /// Length of each measured window, where it is not that of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
+    /// The loads are not put on as they are: instead the highest rate that each server bears
+    /// under them is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacitySearch>,
+}
+
+impl Sweep {
+    /// The usual loads of some connection counts and sizes.
+    pub fn usual(direction: Direction, connections: Vec<usize>, sizes: Vec<ByteSize>) -> Self {
+        Self {
+            experiment: None,
+            direction,
+            connections,
+            sizes,
+            keep_alive: true,
+            rates_per_s: Vec::new(),
+            idle: Vec::new(),
+            slow_readers: Vec::new(),
+            slow_senders: Vec::new(),
+            heavy_cpu_percent: Vec::new(),
+            heavy_block_percent: Vec::new(),
+            mix: None,
+            against: Vec::new(),
+            of_weakest_capacity: Vec::new(),
+            warm_up_ms: None,
+            window_ms: None,
+            capacity: None,
+        }
+    }
+
+    /// Its loads. Those of a search are closed loops here, as their rates are yet to be found.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        let sizes = self.mix.map_or_else(|| self.sizes.clone(), |mix| vec![mix.mean_size()]);
+        for size in sizes {
+            for &connections in &self.connections {
+                let load = |manner| Cell { direction: self.direction, size, connections, manner };
+                cells.extend(self.manners().into_iter().map(load));
+            }
+        }
+        cells
+    }
+
+    /// Whether its rates are given, or may be: neither found by a search nor a share of what one
+    /// finds.
+    pub fn has_own_rates(&self) -> bool {
+        self.capacity.is_none() && self.of_weakest_capacity.is_empty()
+    }
+
+    /// What keeps its loads from being put on, in words with the remedy.
+    pub fn obstacle(&self, wire: Wire) -> Option<String> {
+        let heavy = self.manners().iter().map(|manner| manner.heavy.total_percent()).max();
+        let heavy = heavy.unwrap_or(0);
+        let others = "leave it out of sweeps with other loads, or choose --direction download";
+        if self.sizes.is_empty() && self.mix.is_none() {
+            return Some("a sweep needs sizes, such as sizes = [\"1KiB\"], or a mix".to_owned());
+        }
+        if self.mix.is_some() && self.direction != Direction::Download {
+            return Some(format!("the files of a mix are only downloaded: {others}"));
+        }
+        if heavy > 0 && self.direction != Direction::Download {
+            return Some(format!("heavy requests are only asked for beside downloads: {others}"));
+        }
+        if heavy > 0 && wire != Wire::Http {
+            return Some("heavy requests are asked for over http: choose that wire".to_owned());
+        }
+        (heavy >= 100).then(|| {
+            format!("{heavy} % of requests are heavy, so that no light one is left: choose less")
+        })
+    }
+
+    /// Without values named twice.
+    pub fn each_once(&mut self) {
+        fn once<T: PartialEq + Copy>(list: &mut Vec<T>) {
+            let mut seen: Vec<T> = Vec::new();
+            list.retain(|value| {
+                !seen.contains(value) && {
+                    seen.push(*value);
+                    true
+                }
+            });
+        }
+        once(&mut self.connections);
+        once(&mut self.sizes);
+        once(&mut self.rates_per_s);
+        once(&mut self.of_weakest_capacity);
+        for counts in [&mut self.idle, &mut self.slow_readers, &mut self.slow_senders] {
+            once(counts);
+        }
+        once(&mut self.heavy_cpu_percent);
+        once(&mut self.heavy_block_percent);
+    }
+
+    /// Whether all of its loads are among those of another of the same experiment, for as many
+    /// servers.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let others = other.cells();
+        self.experiment == other.experiment
+            && self.capacity == other.capacity
+            && self.warm_up_ms == other.warm_up_ms
+            && self.window_ms == other.window_ms
+            && self.cells().iter().all(|cell| others.contains(cell))
+            && self.against.iter().all(|peer| other.against.contains(peer))
+    }
+
+    fn shares_in_percent(&self) -> impl Iterator<Item = u32> {
+        self.of_weakest_capacity.iter().map(|share| (share * 100.0).round() as u32)
+    }
+
+    fn manners(&self) -> Vec<Manner> {
+        fn or_none<T: Copy>(list: &[T], none: T) -> Vec<T> {
+            if list.is_empty() { vec![none] } else { list.to_vec() }
+        }
+        let given = self.rates_per_s.iter().map(|rate| (Some(*rate), None));
+        let found = self.shares_in_percent().map(|percent| (None, Some(percent)));
+        let rates: Vec<_> = given.chain(found).collect();
+        let mut crowds = Vec::new();
+        for idle in or_none(&self.idle, 0) {
+            for slow_readers in or_none(&self.slow_readers, 0) {
+                for slow_senders in or_none(&self.slow_senders, 0) {
+                    crowds.push(Crowd { idle, slow_readers, slow_senders });
+                }
+            }
+        }
+        let mut shares = Vec::new();
+        for cpu_percent in or_none(&self.heavy_cpu_percent, 0) {
+            for block_percent in or_none(&self.heavy_block_percent, 0) {
+                shares.push(Heavy { cpu_percent, block_percent });
+            }
+        }
+        let (keep_alive, mix) = (self.keep_alive, self.mix);
+        let mut manners = Vec::new();
+        for (rate_per_s, of_weakest_percent) in or_none(&rates, (None, None)) {
+            for &crowd in &crowds {
+                for &heavy in &shares {
+                    manners.push(Manner {
+                        keep_alive,
+                        rate_per_s,
+                        of_weakest_percent,
+                        crowd,
+                        heavy,
+                        mix,
+                    });
+                }
+            }
+        }
+        manners
+    }
+}
+
+impl Sweep {
+    /// Its loads in words.
+    pub fn description(&self) -> String {
+        let direction = spelling::direction::name(self.direction);
+        let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
+        let plural = if self.connections == [1] { "" } else { "s" };
+        let files = match self.mix {
+            Some(mix) => format!("{} files as on the {mix}", mix.file_count()),
+            None => format!("files of {}", sizes.join(", ")),
+        };
+        let mut text =
+            format!("{direction}: {} connection{plural}, {files}", listed(&self.connections));
+        if !self.keep_alive {
+            text += ", a new connection per request";
+        }
+        if !self.rates_per_s.is_empty() {
+            let rates: Vec<_> = self.rates_per_s.iter().map(|rate| *rate as usize).collect();
+            text += &format!(", {} requests/s offered", listed(&rates));
+        }
+        if !self.of_weakest_capacity.is_empty() {
+            let percents: Vec<_> =
+                self.shares_in_percent().map(|percent| percent as usize).collect();
+            text += &format!(", {} % of the weakest server's capacity offered", listed(&percents));
+        }
+        if let Some(search) = self.capacity {
+            text += &format!(", the highest rate with {}", search.objective.in_words());
+        }
+        for (counts, what) in [
+            (&self.idle, "idle connections"),
+            (&self.slow_readers, "slow readers"),
+            (&self.slow_senders, "slow senders"),
+        ] {
+            if !counts.is_empty() {
+                text += &format!(", beside {} {what}", listed(counts));
+            }
+        }
+        for (percents, work) in
+            [(&self.heavy_cpu_percent, Work::Cpu), (&self.heavy_block_percent, Work::Block)]
+        {
+            if !percents.is_empty() {
+                let percents: Vec<_> = percents.iter().copied().map(usize::from).collect();
+                text += &format!(", {} % of requests {}", listed(&percents), work.words());
+            }
+        }
+        text
+    }
+}
+
+fn listed(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+pub(crate) fn not_empty<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let list = Vec::deserialize(deserializer)?;
+    if list.is_empty() {
+        return Err(serde::de::Error::custom("needs at least one entry"));
+    }
+    Ok(list)
+}
+
+fn percents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let list: Vec<u8> = not_empty(deserializer)?;
+    if list.iter().any(|percent| *percent > 100) {
+        return Err(serde::de::Error::custom("a share is at most 100 percent"));
+    }
+    Ok(list)
+}
+
+fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let list: Vec<f64> = not_empty(deserializer)?;
+    if list.iter().any(|share| !(0.01..=2.0).contains(share)) {
+        return Err(serde::de::Error::custom("each must be a share from 0.01 to 2, such as 0.5"));
+    }
+    Ok(list)
+}
+
+fn all_positive<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de> + Default + PartialEq,
+    D: Deserializer<'de>,
+{
+    let list: Vec<T> = not_empty(deserializer)?;
+    if list.contains(&T::default()) {
+        return Err(serde::de::Error::custom("each must be more than zero"));
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Cell;
+
+    #[test]
+    fn a_sweep_crosses_all_its_lists() {
+        let kib = ByteSize::new(1024);
+        let sweep = Sweep {
+            keep_alive: false,
+            rates_per_s: vec![100, 200],
+            idle: vec![0, 9000],
+            ..Sweep::usual(Direction::Download, vec![1, 8], vec![kib])
+        };
+        let cells = sweep.cells();
+        assert_eq!(cells.len(), 8);
+        assert!(cells.iter().all(|cell| !cell.manner.keep_alive));
+        let last = cells.last().unwrap();
+        assert_eq!((last.connections, last.all_connections()), (8, 9008));
+        assert_eq!(
+            last.manner.remarks(),
+            [
+                "a new connection per request",
+                "200 requests/s offered",
+                "beside 9,000 idle connections"
+            ]
+        );
+        assert_eq!(last.manner.slug(), "-per-request-at-200-9000-idle");
+        assert_eq!(
+            sweep.description(),
+            "download: 1, 8 connections, files of 1KiB, a new connection per request, 100, 200 \
+             requests/s offered, beside 0, 9000 idle connections"
+        );
+    }
+
+    #[test]
+    fn heavy_requests_are_crossed_and_told_apart() {
+        let sweep = Sweep {
+            heavy_cpu_percent: vec![0, 10],
+            heavy_block_percent: vec![0, 1],
+            ..Sweep::usual(Direction::Download, vec![32], vec![ByteSize::new(1024)])
+        };
+        let manners: Vec<_> = sweep.cells().iter().map(|cell| cell.manner).collect();
+        assert_eq!(manners.len(), 4);
+        assert!(manners[0].is_usual());
+        assert_eq!(
+            manners[3].remarks(),
+            ["10 % of requests burn 20 ms of CPU", "1 % of requests block for 20 ms"]
+        );
+        assert_eq!(manners[3].slug(), "-10-percent-cpu-1-percent-block");
+        assert!(sweep.description().ends_with(
+            ", 0, 10 % of requests burn 20 ms of CPU, 0, 1 % of requests block for 20 ms"
+        ));
+        let obstacle = |sweep: &Sweep, wire| sweep.obstacle(wire).unwrap_or_default();
+        assert_eq!(sweep.obstacle(Wire::Http), None);
+        assert!(obstacle(&sweep, Wire::Framed).contains("over http"));
+        let upload = Sweep { direction: Direction::Upload, ..sweep.clone() };
+        assert!(obstacle(&upload, Wire::Http).contains("--direction download"));
+        let all = Sweep { heavy_cpu_percent: vec![99], ..sweep };
+        assert!(obstacle(&all, Wire::Http).contains("100 % of requests"));
+    }
+
+    #[test]
+    fn a_mix_has_one_size_the_mean() {
+        let mut sweep = Sweep {
+            mix: Some(Mix::Web),
+            ..Sweep::usual(Direction::Download, vec![16, 64], Vec::new())
+        };
+        let cells = sweep.cells();
+        assert_eq!(cells.len(), 2);
+        assert_eq!((cells[0].size, cells[0].manner.mix), (Mix::Web.mean_size(), Some(Mix::Web)));
+        assert_eq!(cells[0].manner.slug(), "-mix-web");
+        assert_eq!(cells[0].manner.remarks(), ["on average, of 720 files as on the web"]);
+        assert_eq!(sweep.description(), "download: 16, 64 connections, 720 files as on the web");
+        assert_eq!(sweep.obstacle(Wire::Framed), None);
+        sweep.mix = None;
+        assert!(sweep.obstacle(Wire::Http).unwrap().contains("needs sizes"));
+    }
+
+    #[test]
+    fn the_usual_load_has_nothing_that_sets_it_apart() {
+        let sweep = Sweep::usual(Direction::Upload, vec![1], vec![ByteSize::new(1)]);
+        let cells = sweep.cells();
+        assert_eq!(cells, [Cell::usual(Direction::Upload, ByteSize::new(1), 1)]);
+        assert!(cells[0].manner.is_usual() && cells[0].manner.remarks().is_empty());
+        assert_eq!(cells[0].manner.slug(), "");
+    }
+}

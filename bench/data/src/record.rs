@@ -1,0 +1,9 @@
+//! The records of a run: rows, their evidence and outcome, and the folder that holds them.
+
+pub mod capacity;
+pub mod environment;
+pub mod evidence;
+pub mod outcome;
+pub mod rows;
+pub mod run_folder;
+pub mod system_calls;

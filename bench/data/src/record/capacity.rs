@@ -1,0 +1,454 @@
+//! The highest offered rate that meets a service-level objective: looked for trial by trial, and
+//! read from the trials that looked for it.
+
+use std::cmp::Ordering;
+
+use crate::load::Cell;
+use crate::load::objective::{CapacitySearch, Objective};
+use crate::record::evidence::GENERATOR_BOUND_SHARE;
+use crate::record::outcome::Outcome;
+use crate::record::rows::{Distribution, LatencyRow, Records, TrialRow};
+use crate::servers::target::TargetKind;
+use crate::stats::Estimate;
+use crate::units;
+use crate::units::grouped;
+
+/// The first rate of a search: more than any server bears, so that what it achieves then tells
+/// where to look.
+const FIRST_PER_S: u32 = 200_000;
+/// Of what a server achieves at too high a rate, what is tried next.
+const FIRST_GUESS: f64 = 0.95;
+/// Answers that the lowest rate of a search has time for, and so many for each connection: a 99th
+/// percentile needs a hundred.
+const LEAST_ANSWERS: f64 = 200.0;
+const LEAST_ANSWERS_PER_CONNECTION: f64 = 4.0;
+
+/// What a trial of a search says about its rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Requests that were to arrive per second.
+    pub rate_per_s: u32,
+    /// Requests answered per second.
+    pub achieved_per_s: f64,
+    /// Whether the objective was met.
+    pub finding: Finding,
+}
+
+/// What a trial of a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The objective was met.
+    Met,
+    /// The server missed it: why.
+    Missed(String),
+    /// It was missed, but the server leaves connections without any answer: why.
+    Starved(String),
+    /// It was missed, but perhaps by the generator: why.
+    Unknown(String),
+    /// The server cannot be asked at all: why.
+    Impossible(String),
+}
+
+/// The capacity of one server under one load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capacity {
+    /// The server's name.
+    pub target: String,
+    /// Which kind of server it is.
+    pub kind: TargetKind,
+    /// The load, without its rate.
+    pub cell: Cell,
+    /// What had to be met.
+    pub objective: Objective,
+    /// What each round found.
+    pub rounds: Vec<RoundCapacity>,
+}
+
+/// The trials of a search, round by round.
+type Rounds = Vec<(u32, Vec<Probe>)>;
+
+/// What one search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundCapacity {
+    /// The round.
+    pub round: u32,
+    /// The highest rate that met the objective; `None` where none did.
+    pub met_per_s: Option<u32>,
+    /// Whether the server may bear more than that: the generator was the limit.
+    pub at_least: bool,
+    /// What went wrong at the lowest rate that missed it.
+    pub reason: String,
+}
+
+impl Probe {
+    /// Judges a trial of a search by what was recorded of it.
+    pub fn of<'l>(
+        row: &TrialRow,
+        objective: Objective,
+        latencies: &(impl Iterator<Item = &'l LatencyRow> + Clone),
+    ) -> Self {
+        Self {
+            rate_per_s: row.offered_per_s.unwrap_or(0),
+            achieved_per_s: row.answered_per_s.unwrap_or(0.0),
+            finding: finding(row, objective, latencies),
+        }
+    }
+}
+
+fn finding<'l>(
+    row: &TrialRow,
+    objective: Objective,
+    latencies: &(impl Iterator<Item = &'l LatencyRow> + Clone),
+) -> Finding {
+    if matches!(row.outcome, Outcome::Unsupported | Outcome::NotStarted) {
+        return Finding::Impossible(row.outcome_reason.clone());
+    }
+    if row.outcome == Outcome::Died {
+        return Finding::Missed(row.outcome_reason.clone());
+    }
+    let (Some(requests), Some(arrivals)) = (row.requests, row.arrivals) else {
+        return Finding::Missed(row.outcome_reason.clone());
+    };
+    let at = |distribution, percentile| {
+        let mut rows = latencies.clone();
+        let is_it =
+            |row: &&LatencyRow| row.distribution == distribution && row.percentile == percentile;
+        rows.find(is_it).map(|row| row.latency_us)
+    };
+    // Of fewer than a hundred answers, the longest.
+    let p99_us = at(Distribution::Response, 99.0).or_else(|| at(Distribution::Response, 100.0));
+    let Some(missed) = miss(row, objective, requests, arrivals, p99_us) else {
+        return Finding::Met;
+    };
+    if row.generator_cpu_share.is_some_and(|share| share >= GENERATOR_BOUND_SHARE) {
+        return Finding::Unknown(format!("{missed}, but the generator had no time left"));
+    }
+    let late_us = row.generator_late_us;
+    if let Some(late_us) = late_us.filter(|late_us| 2.0 * late_us > f64::from(objective.p99_us)) {
+        let late = units::microseconds(late_us);
+        return Finding::Unknown(format!("{missed}, but the generator itself was {late} late"));
+    }
+    match row.connections_served.filter(|served| *served < least_served(row, requests)) {
+        Some(served) => Finding::Starved(format!(
+            "{served} of {} connections got an answer",
+            grouped(row.connections)
+        )),
+        None => Finding::Missed(missed),
+    }
+}
+
+/// How a trial missed its objective, if it did.
+fn miss(
+    row: &TrialRow,
+    objective: Objective,
+    requests: u64,
+    arrivals: u64,
+    p99_us: Option<f64>,
+) -> Option<String> {
+    let Some(p99_us) = p99_us else { return Some("no request was answered".to_owned()) };
+    if p99_us > f64::from(objective.p99_us) {
+        return Some(format!("p99 was {}", units::microseconds(p99_us)));
+    }
+    let errors = row.errors.unwrap_or(0);
+    let failed = errors as f64 / (requests + errors) as f64;
+    if failed > f64::from(objective.errors_per_million) / 1e6 {
+        return Some(format!("{} of requests failed", percent(failed)));
+    }
+    // Those that came last and still are within their time count for nothing yet.
+    let open = f64::from(row.offered_per_s.unwrap_or(0)) * f64::from(objective.p99_us) / 1e6;
+    let least = arrivals as f64 * f64::from(objective.achieved_per_million) / 1e6 - open;
+    if (requests as f64) < least {
+        return Some(format!(
+            "{} of arrivals were answered",
+            percent(requests as f64 / arrivals as f64)
+        ));
+    }
+    let served = row.connections_served.filter(|served| *served < least_served(row, requests))?;
+    Some(format!("{served} of {} connections got an answer", grouped(row.connections)))
+}
+
+/// Connections are used in turn: with enough requests each has some. As many requests as
+/// connections may still leave some without an answer.
+fn least_served(row: &TrialRow, requests: u64) -> u64 {
+    let connections = row.connections as u64;
+    if requests >= 2 * connections { connections } else { requests / 2 }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", units::three_digits(share * 100.0))
+}
+
+impl CapacitySearch {
+    /// The rate to try next, after these trials of a search; `None` when it is over.
+    ///
+    /// The first rate is too high for anyone; what is achieved under it is about what the server
+    /// can do at all. From a little below that the search goes down or up in growing steps until
+    /// one rate meets the objective and a higher one misses it, and then between the two, to
+    /// their geometric mean. It ends when the two are as close as the resolution says, or after
+    /// as many trials as it may take; no rate is tried twice.
+    pub fn next(&self, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
+        let (Some(first), Some(last)) = (probes.first(), probes.last()) else {
+            return Some(FIRST_PER_S.max(lowest_per_s));
+        };
+        let left = self.most_probes.saturating_sub(probes.len() as u32);
+        if left == 0 || matches!(last.finding, Finding::Impossible(_)) {
+            return None;
+        }
+        let is_new = |rate: &u32| probes.iter().all(|probe| probe.rate_per_s != *rate);
+        let met = highest_met(probes);
+        // Whether any rate will do: asked last, or at once where connections are left without
+        // any answer, which a lower rate does not cure.
+        if met.is_none()
+            && (left == 1 || !is_new(&lowest_per_s) || matches!(last.finding, Finding::Starved(_)))
+        {
+            return Some(lowest_per_s).filter(is_new);
+        }
+        let step = 1.0 + self.resolution;
+        let growing = |times: usize| step.powi(3i32.pow(times.min(6) as u32));
+        let misses = probes.iter().filter(|probe| probe.finding != Finding::Met).count();
+        let guess = first.achieved_per_s.min(f64::from(first.rate_per_s)) * FIRST_GUESS;
+        let down = |bound: u32| match misses {
+            0 | 1 => guess,
+            _ => f64::from(bound) / growing(misses - 2),
+        };
+        let rate = match (met, lowest_above(probes, met)) {
+            (None, bound) => down(bound.unwrap_or(first.rate_per_s)),
+            (Some(met), None) => f64::from(met) * 2.0,
+            (Some(met), Some(bound)) => {
+                let middle = (f64::from(met) * f64::from(bound)).sqrt();
+                let met = f64::from(met);
+                // Rates are whole numbers.
+                if f64::from(bound) / met <= step + 0.001 {
+                    return None;
+                }
+                match misses {
+                    1 if guess > met => guess,
+                    1 => (met * growing(probes.len() - misses - 1)).min(middle),
+                    _ => down(bound).max(middle),
+                }
+            }
+        };
+        Some((rate.round() as u32).max(lowest_per_s)).filter(is_new)
+    }
+}
+
+/// The lowest rate that a search goes down to: in a window there is time for enough answers on
+/// every connection.
+pub fn lowest_per_s(connections: usize, window_s: f64) -> u32 {
+    let answers = LEAST_ANSWERS.max(LEAST_ANSWERS_PER_CONNECTION * connections as f64);
+    (answers / window_s.max(1e-3)).ceil().max(1.0) as u32
+}
+
+fn highest_met(probes: &[Probe]) -> Option<u32> {
+    let met = probes.iter().filter(|probe| probe.finding == Finding::Met);
+    met.map(|probe| probe.rate_per_s).max()
+}
+
+/// The lowest rate above the highest that met the objective that did not.
+fn lowest_above(probes: &[Probe], met: Option<u32>) -> Option<u32> {
+    let above = probes.iter().map(|probe| probe.rate_per_s).filter(|rate| Some(*rate) > met);
+    above.min()
+}
+
+impl RoundCapacity {
+    /// What the trials of a search say together. A rate that meets the objective above one that
+    /// missed it shows that the miss was chance: the highest counts.
+    pub fn of(round: u32, probes: &[Probe]) -> Self {
+        let met_per_s = highest_met(probes);
+        let above = probes
+            .iter()
+            .filter(|probe| Some(probe.rate_per_s) > met_per_s)
+            .min_by_key(|probe| probe.rate_per_s);
+        let (at_least, reason) = match above.map(|probe| &probe.finding) {
+            None => (met_per_s.is_some(), String::new()),
+            Some(Finding::Unknown(why)) => (met_per_s.is_some(), why.clone()),
+            Some(Finding::Missed(why) | Finding::Starved(why) | Finding::Impossible(why)) => {
+                (false, why.clone())
+            }
+            Some(Finding::Met) => unreachable!("it is above the highest that met the objective"),
+        };
+        Self { round, met_per_s, at_least, reason }
+    }
+}
+
+impl Capacity {
+    /// The capacities that the trials of a run's searches tell, in the order in which the servers
+    /// first ran.
+    pub fn of(records: &Records) -> Vec<Self> {
+        let mut searches: Vec<(Self, Rounds)> = Vec::new();
+        for row in &records.trials {
+            let Some(objective) = row.search.filter(|_| row.outcome != Outcome::Interrupted) else {
+                continue;
+            };
+            let cell = row.cell().without_rate();
+            let latencies = records.latencies.iter().filter(|latency| latency.trial == row.trial);
+            let probe = Probe::of(row, objective, &latencies);
+            let is_its = |(one, _): &(Self, _)| {
+                one.target == row.target && one.cell == cell && one.objective == objective
+            };
+            let index = searches.iter().position(is_its).unwrap_or_else(|| {
+                let (target, kind) = (row.target.clone(), row.target_kind);
+                let rounds = Vec::new();
+                searches.push((Self { target, kind, cell, objective, rounds }, Vec::new()));
+                searches.len() - 1
+            });
+            let rounds = &mut searches[index].1;
+            match rounds.iter_mut().find(|(round, _)| *round == row.round) {
+                Some((_, probes)) => probes.push(probe),
+                None => rounds.push((row.round, vec![probe])),
+            }
+        }
+        let mut capacities: Vec<Self> = Vec::new();
+        for (mut capacity, rounds) in searches {
+            let of = |(round, probes): &(u32, Vec<Probe>)| RoundCapacity::of(*round, probes);
+            capacity.rounds = rounds.iter().map(of).collect();
+            capacities.push(capacity);
+        }
+        capacities
+    }
+
+    /// Requests per second, round by round, of the rounds that have a capacity.
+    pub fn by_round(&self) -> Vec<(u32, f64)> {
+        let met = |one: &RoundCapacity| Some((one.round, f64::from(one.met_per_s?)));
+        self.rounds.iter().filter_map(met).collect()
+    }
+
+    /// Requests per second; `None` where half of the rounds or more have no capacity.
+    pub fn estimate(&self) -> Option<Estimate> {
+        let met: Vec<f64> = self.by_round().into_iter().map(|(_, rate)| rate).collect();
+        Estimate::of(&met).filter(|_| 2 * met.len() > self.rounds.len())
+    }
+
+    /// Whether the server may bear more: in half of the rounds or more the generator was the
+    /// limit.
+    pub fn is_at_least(&self) -> bool {
+        let bounded = self.rounds.iter().filter(|one| one.at_least).count();
+        bounded > 0 && 2 * bounded >= self.rounds.len()
+    }
+
+    /// What stood in the way of more, or of any capacity at all: the reason of the median round.
+    pub fn reason(&self) -> &str {
+        let mut rounds: Vec<_> = self.rounds.iter().collect();
+        rounds.sort_by_key(|one| one.met_per_s);
+        rounds.get(rounds.len().saturating_sub(1) / 2).map_or("", |one| &one.reason)
+    }
+}
+
+/// The least capacity of those under a load that have one, and whose it is. A server measured a
+/// second time is no other one.
+pub fn weakest(capacities: &[Capacity], cell: Cell) -> Option<(&str, f64)> {
+    capacities
+        .iter()
+        .filter(|one| one.cell == cell && one.kind != TargetKind::Twin)
+        .filter_map(|one| Some((one.target.as_str(), one.estimate()?.median)))
+        .min_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search() -> CapacitySearch {
+        CapacitySearch::usual(Objective::parse("p99=5ms").unwrap())
+    }
+
+    /// What a search does with a server that bears a rate or not.
+    fn probes(bears: impl Fn(u32, usize) -> Finding, most_per_s: f64) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        while let Some(rate_per_s) = search().next(&probes, 400) {
+            let finding = bears(rate_per_s, probes.len());
+            let achieved_per_s = f64::from(rate_per_s).min(most_per_s);
+            probes.push(Probe { rate_per_s, achieved_per_s, finding });
+            assert!(probes.len() <= 8, "{probes:?}");
+        }
+        probes
+    }
+
+    fn missed() -> Finding {
+        Finding::Missed("p99 was 9.00 ms".to_owned())
+    }
+
+    #[test]
+    fn the_capacity_is_found_within_the_resolution() {
+        for capacity in [900, 4_000, 12_345, 47_000, 131_000, 190_000, 500_000] {
+            // What it can do at most is more than what meets the objective.
+            for most in [1.0, 1.02, 1.15, 1.5] {
+                let bears = |rate, _| if rate <= capacity { Finding::Met } else { missed() };
+                let probes = probes(bears, f64::from(capacity) * most);
+                let found = RoundCapacity::of(1, &probes);
+                let met = found.met_per_s.unwrap();
+                let tolerance = if most > 1.2 { 1.10 } else { 1.052 };
+                assert!(met <= capacity, "{capacity} {most}: {probes:?}");
+                assert!(
+                    f64::from(met) * tolerance >= f64::from(capacity),
+                    "{capacity} {most}: {met}, {probes:?}"
+                );
+                assert!(!found.at_least && found.reason.contains("p99"), "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_leaves_connections_without_an_answer_has_none() {
+        let starved = |_, _| Finding::Starved("1 of 64 connections got an answer".to_owned());
+        let probes = probes(starved, 20_000.0);
+        let rates: Vec<_> = probes.iter().map(|probe| probe.rate_per_s).collect();
+        assert_eq!(rates, [FIRST_PER_S, 400], "at too high a rate and at the lowest");
+        let found = RoundCapacity::of(1, &probes);
+        assert_eq!((found.met_per_s, found.at_least), (None, false));
+        assert_eq!(found.reason, "1 of 64 connections got an answer");
+    }
+
+    #[test]
+    fn one_that_only_suffers_from_too_much_is_looked_at_further() {
+        let bears = |rate, _| match rate {
+            ..=30_000 => Finding::Met,
+            30_001..=100_000 => missed(),
+            _ => Finding::Starved("63 of 64 connections got an answer".to_owned()),
+        };
+        let met = RoundCapacity::of(1, &probes(bears, 31_000.0)).met_per_s.unwrap();
+        assert!((28_500..=30_000).contains(&met), "{met}");
+    }
+
+    #[test]
+    fn one_that_never_meets_it_is_asked_at_the_lowest_rate_last() {
+        let probes = probes(|_, _| missed(), 50_000.0);
+        assert_eq!(probes.last().unwrap().rate_per_s, 400);
+        assert_eq!(RoundCapacity::of(1, &probes).met_per_s, None);
+    }
+
+    #[test]
+    fn the_limit_of_the_generator_is_not_the_servers() {
+        let bears = |rate, _| match rate {
+            ..=100_000 => Finding::Met,
+            _ => Finding::Unknown("the generator had no time left".to_owned()),
+        };
+        let found = RoundCapacity::of(1, &probes(bears, 105_000.0));
+        assert!(found.at_least && found.reason.contains("generator"), "{found:?}");
+        assert!((95_000..=100_000).contains(&found.met_per_s.unwrap()), "{found:?}");
+    }
+
+    #[test]
+    fn chance_neither_keeps_a_search_going_nor_takes_the_highest_rate_away() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let findings: Vec<_> =
+                (0..20).map(|_| if random.bool() { Finding::Met } else { missed() }).collect();
+            let probes = probes(|_, index| findings[index].clone(), 80_000.0);
+            let mut rates: Vec<_> = probes.iter().map(|probe| probe.rate_per_s).collect();
+            let highest =
+                probes.iter().filter(|probe| probe.finding == Finding::Met).map(|p| p.rate_per_s);
+            assert_eq!(RoundCapacity::of(1, &probes).met_per_s, highest.max());
+            rates.sort_unstable();
+            rates.dedup();
+            assert_eq!(rates.len(), probes.len(), "no rate twice");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_asked_once() {
+        let probes = probes(|_, _| Finding::Impossible("it speaks http only".to_owned()), 1.0);
+        assert_eq!(probes.len(), 1);
+        assert_eq!(RoundCapacity::of(1, &probes).reason, "it speaks http only");
+    }
+}

@@ -1,0 +1,321 @@
+//! How much a trial is worth, and why: every rule for that, with its bounds.
+
+use crate::record::evidence::ACHIEVED_SHARE;
+use crate::record::evidence::CLOCK_STEP;
+use crate::record::evidence::LATE;
+use crate::record::evidence::LATE_SHARE;
+use crate::record::evidence::LEAST_REQUESTS;
+use crate::record::evidence::STEAL_SHARE;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::evidence::Evidence;
+use crate::trial::Trial;
+use crate::trial::{Ending, Measurement};
+
+/// How much a trial is worth, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Measured as planned.
+    Ok,
+    /// Measured, but some of the connections got no answer within the window, or those beside them
+    /// were not held.
+    Starved,
+    /// Measured, but the server did not hold the offered rate.
+    Overloaded,
+    /// The generator had no processor time left: the server may be faster than this shows.
+    GeneratorBound,
+    /// Measured, but too few requests to tell a rate.
+    TooFew,
+    /// The generator sent too late though it could have sent: the times are not the server's.
+    GeneratorLate,
+    /// The machine was taken away for part of the time, or its clock was set.
+    Disturbed,
+    /// Stopped before its time.
+    Interrupted,
+    /// Requests failed.
+    Errors,
+    /// The server ended before it was told to.
+    Died,
+    /// There was no trial: the server or the load could not be started.
+    NotStarted,
+    /// There was no trial: the server does not do what the load asks for.
+    Unsupported,
+}
+
+impl Outcome {
+    /// All of them, from best to worst.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Starved,
+        Self::Overloaded,
+        Self::GeneratorBound,
+        Self::TooFew,
+        Self::GeneratorLate,
+        Self::Disturbed,
+        Self::Interrupted,
+        Self::Errors,
+        Self::Died,
+        Self::NotStarted,
+        Self::Unsupported,
+    ];
+
+    /// Judges a trial; the text says what led to the judgement where it is not [`Outcome::Ok`].
+    pub fn of(trial: &Trial, measured: &Measurement, evidence: &Evidence) -> (Self, String) {
+        match &measured.ending {
+            Ending::NotStarted(why) => return (Self::NotStarted, why.clone()),
+            Ending::Unsupported(what) => return (Self::Unsupported, what.clone()),
+            Ending::Died(how) => return (Self::Died, how.clone()),
+            Ending::Completed => {}
+        }
+        let Some(load) = &measured.load else {
+            return (Self::NotStarted, "no load was put on".to_owned());
+        };
+        if load.interrupted {
+            return (Self::Interrupted, "stopped before its time".to_owned());
+        }
+        if load.errors.total() > 0 {
+            let example = load.error_examples.first().map(String::as_str).unwrap_or("unknown");
+            return (Self::Errors, format!("{} failed, as in: {example}", load.errors.total()));
+        }
+        if let Some(why) = disturbed(measured) {
+            return (Self::Disturbed, why);
+        }
+        if let Some(why) = late(evidence) {
+            return (Self::GeneratorLate, why);
+        }
+        let achieved = evidence.achieved_share.filter(|share| *share < ACHIEVED_SHARE);
+        let connections = trial.cell.connections as u64;
+        let served = load.connections_served;
+        // A server that leaves connections waiting has few answers for a reason of its own, as
+        // has one that is offered too much.
+        if load.requests < LEAST_REQUESTS && served >= connections && achieved.is_none() {
+            return (Self::TooFew, format!("{} requests were answered", load.requests));
+        }
+        if evidence.generator_is_the_limit() {
+            let percent = evidence.generator_cpu_share.unwrap_or(0.0) * 100.0;
+            return (Self::GeneratorBound, format!("the generator was busy for {percent:.0} %"));
+        }
+        if let Some(share) = achieved {
+            let percent = share * 100.0;
+            let why = format!("{percent:.1} % of the requests that fell due were answered");
+            return (Self::Overloaded, why);
+        }
+        if served < connections {
+            return (Self::Starved, format!("{served} of {connections} connections got an answer"));
+        }
+        let crowd = trial.cell.manner.crowd.total();
+        if let Some(held) = measured.crowd_held.filter(|held| *held < crowd) {
+            return (Self::Starved, format!("{held} of {crowd} further connections were held"));
+        }
+        (Self::Ok, String::new())
+    }
+
+    /// Whether the trial says how fast the server was.
+    pub fn is_measured(self) -> bool {
+        matches!(
+            self,
+            Self::Ok
+                | Self::Starved
+                | Self::Overloaded
+                | Self::GeneratorBound
+                | Self::TooFew
+                | Self::Errors
+        )
+    }
+
+    /// Whether the trial says nothing, for a reason that has nothing to do with the server: those
+    /// that are left stand for themselves.
+    pub fn is_void(self) -> bool {
+        matches!(self, Self::GeneratorLate | Self::Disturbed)
+    }
+
+    /// Whether the trial may be set aside where enough others are left: it was spoiled by something
+    /// that is not the server's doing.
+    pub fn is_set_aside(self) -> bool {
+        self.is_void() || self == Self::GeneratorBound
+    }
+
+    /// Whether something went wrong that the exit code must tell.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Errors | Self::Died | Self::NotStarted)
+    }
+
+    /// The one spelling used in records and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Starved => "starved",
+            Self::Overloaded => "overloaded",
+            Self::GeneratorBound => "generator-bound",
+            Self::TooFew => "too-few",
+            Self::GeneratorLate => "generator-late",
+            Self::Disturbed => "disturbed",
+            Self::Interrupted => "interrupted",
+            Self::Errors => "errors",
+            Self::Died => "died",
+            Self::NotStarted => "not-started",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// How the machine spoiled a trial, if it did.
+fn disturbed(measured: &Measurement) -> Option<String> {
+    let disturbance = measured.disturbance?;
+    if disturbance.clock_step > CLOCK_STEP {
+        let seconds = disturbance.clock_step.as_secs_f64();
+        return Some(format!("the clock was set, or the machine slept, by {seconds:.3} s"));
+    }
+    let stolen = disturbance.steal_share.filter(|share| *share > STEAL_SHARE)?;
+    Some(format!("the host took {:.1} % of the processor time away", stolen * 100.0))
+}
+
+/// By how much the generator was late, if that spoils the times.
+fn late(evidence: &Evidence) -> Option<String> {
+    let late_us = evidence.generator_late_us?;
+    let response_us = evidence.response_p99_us.unwrap_or(0.0);
+    let is_late = late_us > LATE.as_secs_f64() * 1e6 && late_us > LATE_SHARE * response_us;
+    is_late.then(|| {
+        format!("the generator took one request in a hundred up {:.1} ms late", late_us / 1e3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::mock::MockExecutor;
+    use crate::plan::Plan;
+    use crate::record::evidence::Limit;
+    use crate::schedule::schedule;
+    use crate::trial::Disturbance;
+
+    /// A trial of the selector with 64 connections, and what a mock measured.
+    fn measured() -> (Trial, Measurement) {
+        let trials = schedule(&Plan::built_in("default").unwrap());
+        let is_wanted =
+            |trial: &&Trial| trial.target.name() == "selector" && trial.cell.connections == 64;
+        let trial = trials.iter().find(is_wanted).unwrap().clone();
+        let measured = MockExecutor::default().measure(&trial);
+        (trial, measured)
+    }
+
+    fn open_loop(trial: &mut Trial, measured: &mut Measurement, requests: u64) {
+        trial.cell.manner.rate_per_s = Some(1_000);
+        let load = measured.load.as_mut().unwrap();
+        (load.arrivals, load.requests) = (1_000, requests);
+    }
+
+    fn late_by(measured: &mut Measurement, ns: u64) {
+        let load = measured.load.as_mut().unwrap();
+        load.lateness_ns.record_n(0, 900).unwrap();
+        load.lateness_ns.record_n(ns, 100).unwrap();
+    }
+
+    fn server_uses(measured: &mut Measurement, share: f64) {
+        measured.server.as_mut().unwrap().cpu =
+            measured.load.as_ref().unwrap().window.mul_f64(share);
+    }
+
+    fn generator_uses(measured: &mut Measurement, share: f64) {
+        *measured = measured.clone().with_generator_share(share);
+    }
+
+    type Change = fn(&mut Trial, &mut Measurement);
+
+    #[test]
+    fn each_fault_and_each_limit_is_told_by_its_evidence() {
+        use Outcome::{Disturbed, Errors, GeneratorBound, GeneratorLate, Ok, Overloaded, TooFew};
+        let none: Change = |_, _| {};
+        let table: [(&str, Change, Outcome, Option<Limit>); 21] = [
+            ("as planned", none, Ok, Some(Limit::Server)),
+            ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
+            ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
+            ("just there", |_, m| server_uses(m, 0.91), Ok, Some(Limit::Server)),
+            ("unpinned", |_, m| m.server_cores = 0, Ok, None),
+            ("unwatched", |_, m| m.server = None, Ok, None),
+            ("generator", |_, m| generator_uses(m, 0.96), GeneratorBound, Some(Limit::Generator)),
+            ("not yet", |_, m| generator_uses(m, 0.94), Ok, Some(Limit::Server)),
+            ("ceiling", |_, m| m.ceiling_bytes_per_s = Some(1_000_000), Ok, Some(Limit::Memory)),
+            ("far below", |_, m| m.ceiling_bytes_per_s = Some(1 << 40), Ok, Some(Limit::Server)),
+            ("few", |_, m| m.load.as_mut().unwrap().requests = 9, TooFew, Some(Limit::Server)),
+            ("enough", |_, m| m.load.as_mut().unwrap().requests = 10, Ok, Some(Limit::Server)),
+            ("rate held", |t, m| open_loop(t, m, 950), Ok, Some(Limit::Server)),
+            ("rate not held", |t, m| open_loop(t, m, 940), Overloaded, Some(Limit::Server)),
+            (
+                "nothing of it, but it was offered",
+                |t, m| open_loop(t, m, 0),
+                Overloaded,
+                Some(Limit::Server),
+            ),
+            (
+                "rate not held, and not by the server",
+                |t, m| {
+                    open_loop(t, m, 700);
+                    server_uses(m, 0.5);
+                    generator_uses(m, 0.99);
+                    m.load.as_mut().unwrap().busy_polling = true;
+                },
+                GeneratorBound,
+                Some(Limit::Generator),
+            ),
+            (
+                "it polls, and holds the rate",
+                |t, m| {
+                    open_loop(t, m, 1_000);
+                    server_uses(m, 0.5);
+                    generator_uses(m, 0.99);
+                    m.load.as_mut().unwrap().busy_polling = true;
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            ("late", |_, m| late_by(m, 5_000_000), GeneratorLate, None),
+            ("late, a little", |_, m| late_by(m, 900_000), Ok, Some(Limit::Server)),
+            (
+                "steal",
+                |_, m| m.disturbance.as_mut().unwrap().steal_share = Some(0.06),
+                Disturbed,
+                None,
+            ),
+            (
+                "failures",
+                |_, m| m.load.as_mut().unwrap().errors.reset = 1,
+                Errors,
+                Some(Limit::Server),
+            ),
+        ];
+        for (what, change, outcome, limit) in table {
+            let (mut trial, mut measured) = measured();
+            change(&mut trial, &mut measured);
+            let evidence = Evidence::of(&trial, &measured);
+            let (judged, why) = Outcome::of(&trial, &measured, &evidence);
+            assert_eq!(judged, outcome, "{what}: {why}");
+            assert_eq!(why.is_empty(), outcome == Ok, "{what}: {why}");
+            let limit_told = evidence.limit().filter(|_| judged.is_measured());
+            assert_eq!(limit_told, limit, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_spoils_a_trial_and_one_that_drifts_does_not() {
+        let (trial, mut measured) = measured();
+        for (step_ms, outcome) in [(0, Outcome::Ok), (19, Outcome::Ok), (21, Outcome::Disturbed)] {
+            let clock_step = Duration::from_millis(step_ms);
+            measured.disturbance = Some(Disturbance { steal_share: None, clock_step });
+            let evidence = Evidence::of(&trial, &measured);
+            assert_eq!(Outcome::of(&trial, &measured, &evidence).0, outcome, "{step_ms} ms");
+        }
+    }
+
+    #[test]
+    fn what_does_not_count_is_no_failure_of_the_run() {
+        for outcome in Outcome::ALL {
+            assert!(!outcome.is_void() || !outcome.is_measured() && !outcome.is_failure());
+        }
+        assert!(Outcome::Overloaded.is_measured() && !Outcome::Overloaded.is_failure());
+    }
+}

@@ -1,0 +1,644 @@
+//! The rows that a trial leaves behind, and the files they stand in.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+use hdrhistogram::Histogram;
+use jiff::Timestamp;
+use loadgen::load::{Direction, LoadReport};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::load::Cell;
+use crate::load::byte_size::ByteSize;
+use crate::load::heavy::Heavy;
+use crate::load::mix::Mix;
+use crate::load::objective;
+use crate::load::objective::Objective;
+use crate::load::profile::{Crowd, Manner};
+use crate::record::evidence::{Evidence, Limit};
+use crate::record::outcome::Outcome;
+use crate::record::system_calls;
+use crate::record::system_calls::CallRow;
+use crate::servers::target::TargetKind;
+use crate::spelling;
+use crate::trial::Measurement;
+use crate::trial::MemoryKind;
+use crate::trial::Trial;
+
+/// A row of `trials.csv`. Columns are explained in `results/SCHEMA.md`; a value that was not
+/// measured is empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
+pub struct TrialRow {
+    pub trial: u32,
+    pub round: u32,
+    pub started_at: Timestamp,
+    pub target: String,
+    pub target_kind: TargetKind,
+    pub target_version: Option<String>,
+    #[serde(with = "spelling::direction")]
+    pub direction: Direction,
+    pub size_bytes: u64,
+    pub connections: usize,
+    #[serde(default = "yes")]
+    pub keep_alive: bool,
+    #[serde(default)]
+    pub offered_per_s: Option<u32>,
+    #[serde(default)]
+    pub of_weakest_percent: Option<u32>,
+    #[serde(default, with = "objective::spelled")]
+    pub search: Option<Objective>,
+    #[serde(default)]
+    pub idle_connections: usize,
+    #[serde(default)]
+    pub slow_readers: usize,
+    #[serde(default)]
+    pub slow_senders: usize,
+    #[serde(default)]
+    pub heavy_cpu_percent: u8,
+    #[serde(default)]
+    pub heavy_block_percent: u8,
+    #[serde(default)]
+    pub mix: Option<Mix>,
+    #[serde(default)]
+    pub crowd_held: Option<usize>,
+    pub outcome: Outcome,
+    pub outcome_reason: String,
+    #[serde(default)]
+    pub limit: Option<Limit>,
+    pub window_s: Option<f64>,
+    #[serde(default)]
+    pub arrivals: Option<u64>,
+    pub requests: Option<u64>,
+    #[serde(default)]
+    pub heavy_requests: Option<u64>,
+    pub requests_per_s: Option<f64>,
+    #[serde(default)]
+    pub answered_per_s: Option<f64>,
+    #[serde(default)]
+    pub response_mean_us: Option<f64>,
+    pub body_bytes: Option<u64>,
+    pub body_mb_per_s: Option<f64>,
+    #[serde(default)]
+    pub ceiling_share: Option<f64>,
+    pub verified: Option<u64>,
+    pub connections_opened: Option<u64>,
+    pub connections_served: Option<u64>,
+    pub errors: Option<u64>,
+    pub errors_connect: Option<u64>,
+    pub errors_reset: Option<u64>,
+    pub errors_timeout: Option<u64>,
+    pub errors_status: Option<u64>,
+    pub errors_length: Option<u64>,
+    pub errors_content: Option<u64>,
+    pub errors_protocol: Option<u64>,
+    pub server_cpu_s: Option<f64>,
+    pub server_cpu_user_s: Option<f64>,
+    pub server_cpu_system_s: Option<f64>,
+    pub server_cpu_us_per_request: Option<f64>,
+    #[serde(default)]
+    pub server_cpu_share: Option<f64>,
+    pub server_memory_bytes: Option<u64>,
+    pub server_memory_kind: Option<MemoryKind>,
+    pub server_peak_rss_bytes: Option<u64>,
+    pub server_processes: Option<u64>,
+    pub server_threads: Option<u64>,
+    pub server_voluntary_switches: Option<u64>,
+    pub server_involuntary_switches: Option<u64>,
+    #[serde(default)]
+    pub server_send_path: Option<String>,
+    #[serde(default)]
+    pub generator_engine: Option<String>,
+    pub generator_cpu_user_s: Option<f64>,
+    pub generator_cpu_system_s: Option<f64>,
+    pub generator_cpu_share: Option<f64>,
+    #[serde(default)]
+    pub generator_late_us: Option<f64>,
+    #[serde(default)]
+    pub steal_share: Option<f64>,
+    #[serde(default)]
+    pub clock_step_us: Option<f64>,
+}
+
+/// A row of `latency.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
+pub struct LatencyRow {
+    pub trial: u32,
+    pub distribution: Distribution,
+    pub percentile: f64,
+    pub latency_us: f64,
+}
+
+/// A row of `timeseries.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
+pub struct SecondRow {
+    pub trial: u32,
+    pub second: u64,
+    pub requests: u64,
+    pub body_bytes: u64,
+    pub errors: u64,
+    pub p50_us: Option<f64>,
+    pub p99_us: Option<f64>,
+    pub max_us: Option<f64>,
+}
+
+/// Which times a distribution is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// From when a request was due to the end of its answer.
+    Response,
+    /// From when it was sent to the end of its answer; in closed loops the same.
+    Service,
+    /// From when it was due until it was sent: what it waited for a free connection.
+    SendDelay,
+    /// From when a connection was asked for until it stood.
+    Connect,
+    /// Of heavy requests, which are in none of the others: from when one was due to the end of its
+    /// answer.
+    Heavy,
+}
+
+/// The percentiles that are recorded; those beyond what the number of requests can tell are left
+/// out, except 100, the longest time of all.
+pub const PERCENTILES: [f64; 18] = [
+    1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.9, 99.95,
+    99.99, 100.0,
+];
+
+/// The files of records within a results folder.
+pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
+
+/// The columns of `trials.csv`.
+pub const TRIAL_COLUMNS: &[&str] = &[
+    "trial",
+    "round",
+    "started_at",
+    "target",
+    "target_kind",
+    "target_version",
+    "direction",
+    "size_bytes",
+    "connections",
+    "keep_alive",
+    "offered_per_s",
+    "of_weakest_percent",
+    "search",
+    "idle_connections",
+    "slow_readers",
+    "slow_senders",
+    "heavy_cpu_percent",
+    "heavy_block_percent",
+    "mix",
+    "crowd_held",
+    "outcome",
+    "outcome_reason",
+    "limit",
+    "window_s",
+    "arrivals",
+    "requests",
+    "heavy_requests",
+    "requests_per_s",
+    "answered_per_s",
+    "response_mean_us",
+    "body_bytes",
+    "body_mb_per_s",
+    "ceiling_share",
+    "verified",
+    "connections_opened",
+    "connections_served",
+    "errors",
+    "errors_connect",
+    "errors_reset",
+    "errors_timeout",
+    "errors_status",
+    "errors_length",
+    "errors_content",
+    "errors_protocol",
+    "server_cpu_s",
+    "server_cpu_user_s",
+    "server_cpu_system_s",
+    "server_cpu_us_per_request",
+    "server_cpu_share",
+    "server_memory_bytes",
+    "server_memory_kind",
+    "server_peak_rss_bytes",
+    "server_processes",
+    "server_threads",
+    "server_voluntary_switches",
+    "server_involuntary_switches",
+    "server_send_path",
+    "generator_engine",
+    "generator_cpu_user_s",
+    "generator_cpu_system_s",
+    "generator_cpu_share",
+    "generator_late_us",
+    "steal_share",
+    "clock_step_us",
+];
+
+/// The columns of `latency.csv`.
+pub const LATENCY_COLUMNS: [&str; 4] = ["trial", "distribution", "percentile", "latency_us"];
+
+/// The columns of `timeseries.csv`.
+pub const SECOND_COLUMNS: [&str; 8] =
+    ["trial", "second", "requests", "body_bytes", "errors", "p50_us", "p99_us", "max_us"];
+
+/// All rows of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Records {
+    /// One for each trial, in the order they ran.
+    pub trials: Vec<TrialRow>,
+    /// One for each recorded percentile of a trial.
+    pub latencies: Vec<LatencyRow>,
+    /// One for each second of a trial's window.
+    pub seconds: Vec<SecondRow>,
+    /// One for each server and load whose system calls were counted.
+    pub calls: Vec<CallRow>,
+}
+
+impl Records {
+    /// The rows that a trial leaves behind.
+    pub fn of_trial(trial: &Trial, measured: &Measurement) -> Self {
+        let mut records = Self { trials: vec![TrialRow::new(trial, measured)], ..Self::default() };
+        if let Some(load) = &measured.load {
+            // In closed loops a request is due when it is sent.
+            let open_loop = trial.cell.manner.rate_per_s.is_some();
+            for (distribution, histogram, is_told) in [
+                (Distribution::Response, &load.response_ns, true),
+                (Distribution::Service, &load.service_ns, open_loop),
+                (Distribution::SendDelay, &load.send_delay_ns, open_loop),
+                (Distribution::Connect, &load.connect_ns, true),
+                (Distribution::Heavy, &load.heavy_ns, true),
+            ] {
+                if is_told {
+                    records.latencies.extend(percentiles(trial.number, distribution, histogram));
+                }
+            }
+            records.seconds.extend(seconds(trial.number, load));
+        }
+        records
+    }
+
+    /// Adds the rows of others.
+    pub fn extend(&mut self, others: Self) {
+        self.trials.extend(others.trials);
+        self.latencies.extend(others.latencies);
+        self.seconds.extend(others.seconds);
+        self.calls.extend(others.calls);
+    }
+
+    /// Reads the rows of a results folder.
+    ///
+    /// # Errors
+    /// A file that is missing or not as `SCHEMA.md` says.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let [trials, latencies, seconds] = FILES;
+        Ok(Self {
+            trials: read(&folder.join(trials))?,
+            latencies: read(&folder.join(latencies))?,
+            seconds: read(&folder.join(seconds))?,
+            calls: system_calls::read(folder)?,
+        })
+    }
+}
+
+impl TrialRow {
+    fn new(trial: &Trial, measured: &Measurement) -> Self {
+        let evidence = Evidence::of(trial, measured);
+        let (outcome, outcome_reason) = Outcome::of(trial, measured, &evidence);
+        let manner = trial.cell.manner;
+        let load = measured.load.as_ref();
+        let server = measured.server.as_ref();
+        let per_s = |amount: u64| {
+            let window_s = load?.window.as_secs_f64();
+            (window_s > 0.0).then(|| rounded(amount as f64 / window_s))
+        };
+        let requests = load.map(|load| load.requests);
+        let body_bytes = load.map(|load| load.body_bytes);
+        let errors = load.map(|load| load.errors);
+        let cpu_s = server.map(|server| server.cpu.as_secs_f64());
+        Self {
+            trial: trial.number,
+            round: trial.round,
+            started_at: measured.started_at,
+            target: trial.target.name().to_owned(),
+            target_kind: trial.target.kind(),
+            target_version: measured.version.clone(),
+            direction: trial.cell.direction,
+            size_bytes: trial.cell.size.bytes(),
+            connections: trial.cell.connections,
+            keep_alive: manner.keep_alive,
+            offered_per_s: manner.rate_per_s,
+            of_weakest_percent: manner.of_weakest_percent,
+            search: trial.search,
+            idle_connections: manner.crowd.idle,
+            slow_readers: manner.crowd.slow_readers,
+            slow_senders: manner.crowd.slow_senders,
+            heavy_cpu_percent: manner.heavy.cpu_percent,
+            heavy_block_percent: manner.heavy.block_percent,
+            mix: manner.mix,
+            crowd_held: measured.crowd_held,
+            outcome,
+            outcome_reason,
+            limit: evidence.limit().filter(|_| outcome.is_measured()),
+            window_s: load.map(|load| precise(load.window.as_secs_f64())),
+            arrivals: load.filter(|_| manner.rate_per_s.is_some()).map(|load| load.arrivals),
+            requests,
+            heavy_requests: load
+                .filter(|_| manner.heavy.total_percent() > 0)
+                .map(|load| load.heavy_ns.len()),
+            requests_per_s: requests.and_then(per_s),
+            answered_per_s: load.and_then(|load| per_s(load.answered)),
+            response_mean_us: load
+                .filter(|load| !load.response_ns.is_empty())
+                .map(|load| rounded(load.response_ns.mean() / 1e3)),
+            body_bytes,
+            body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
+            ceiling_share: evidence.ceiling_share.map(rounded),
+            verified: load.map(|load| load.verified),
+            connections_opened: load.map(|load| load.connections_opened),
+            connections_served: load.map(|load| load.connections_served),
+            errors: errors.map(|errors| errors.total()),
+            errors_connect: errors.map(|errors| errors.connect),
+            errors_reset: errors.map(|errors| errors.reset),
+            errors_timeout: errors.map(|errors| errors.timeout),
+            errors_status: errors.map(|errors| errors.status),
+            errors_length: errors.map(|errors| errors.length),
+            errors_content: errors.map(|errors| errors.content),
+            errors_protocol: errors.map(|errors| errors.protocol),
+            server_cpu_s: cpu_s.map(precise),
+            server_cpu_user_s: server.map(|server| precise(server.cpu_user.as_secs_f64())),
+            server_cpu_system_s: server.map(|server| precise(server.cpu_system.as_secs_f64())),
+            server_cpu_us_per_request: requests
+                .filter(|requests| *requests > 0)
+                .and_then(|requests| Some(rounded(cpu_s? * 1e6 / requests as f64))),
+            server_cpu_share: evidence.server_cpu_share.map(rounded),
+            server_memory_bytes: server.map(|server| server.memory_bytes),
+            server_memory_kind: server.map(|server| server.memory_kind),
+            server_peak_rss_bytes: server.and_then(|server| server.peak_rss_bytes),
+            server_processes: server.map(|server| server.processes),
+            server_threads: server.map(|server| server.threads),
+            server_voluntary_switches: server.map(|server| server.voluntary_switches),
+            server_involuntary_switches: server.map(|server| server.involuntary_switches),
+            server_send_path: measured.send_path.map(|path| path.name().to_owned()),
+            generator_engine: load.map(|load| load.engine.name().to_owned()),
+            generator_cpu_user_s: load.map(|load| precise(load.cpu.user.as_secs_f64())),
+            generator_cpu_system_s: load.map(|load| precise(load.cpu.system.as_secs_f64())),
+            generator_cpu_share: evidence.generator_cpu_share.map(rounded),
+            generator_late_us: evidence.generator_late_us.map(rounded),
+            steal_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.steal_share)
+                .map(rounded),
+            clock_step_us: measured
+                .disturbance
+                .map(|disturbance| rounded(disturbance.clock_step.as_secs_f64() * 1e6)),
+        }
+    }
+
+    /// The load of the trial.
+    pub fn cell(&self) -> Cell {
+        Cell {
+            direction: self.direction,
+            size: ByteSize::new(self.size_bytes),
+            connections: self.connections,
+            manner: Manner {
+                keep_alive: self.keep_alive,
+                rate_per_s: self.offered_per_s,
+                of_weakest_percent: self.of_weakest_percent,
+                crowd: Crowd {
+                    idle: self.idle_connections,
+                    slow_readers: self.slow_readers,
+                    slow_senders: self.slow_senders,
+                },
+                heavy: Heavy {
+                    cpu_percent: self.heavy_cpu_percent,
+                    block_percent: self.heavy_block_percent,
+                },
+                mix: self.mix,
+            },
+        }
+    }
+
+    /// Context switches of both kinds per request.
+    pub fn switches_per_request(&self) -> Option<f64> {
+        let switches = self.server_voluntary_switches? + self.server_involuntary_switches?;
+        let requests = self.requests.filter(|requests| *requests > 0)?;
+        Some(switches as f64 / requests as f64)
+    }
+}
+
+/// Appends rows to the files of a results folder; what a trial left is on disk before the next.
+#[derive(Debug)]
+pub struct RecordWriter {
+    trials: csv::Writer<File>,
+    latencies: csv::Writer<File>,
+    seconds: csv::Writer<File>,
+}
+
+impl RecordWriter {
+    /// Creates the files, with their headers; goes on behind what is in those that are there.
+    ///
+    /// # Errors
+    /// A file that cannot be created or written to.
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+        let [trials, latencies, seconds] = FILES;
+        let mut writer = Self {
+            trials: open(&folder.join(trials), TRIAL_COLUMNS)?,
+            latencies: open(&folder.join(latencies), &LATENCY_COLUMNS)?,
+            seconds: open(&folder.join(seconds), &SECOND_COLUMNS)?,
+        };
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// Appends the rows of a trial and hands them to the system.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn append(&mut self, records: &Records) -> anyhow::Result<()> {
+        for row in &records.latencies {
+            self.latencies.serialize(row)?;
+        }
+        for row in &records.seconds {
+            self.seconds.serialize(row)?;
+        }
+        for row in &records.trials {
+            self.trials.serialize(row)?;
+        }
+        Ok(self.flush()?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.latencies.flush()?;
+        self.seconds.flush()?;
+        self.trials.flush()
+    }
+}
+
+fn open(path: &Path, columns: &[&str]) -> anyhow::Result<csv::Writer<File>> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("cannot create or write {}", path.display()))?;
+    let is_new = file.metadata()?.len() == 0;
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
+    if is_new {
+        writer.write_record(columns)?;
+    }
+    Ok(writer)
+}
+
+fn read<Row: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<Row>> {
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))?;
+    reader
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{} is not as results/SCHEMA.md says", path.display()))
+}
+
+fn percentiles(
+    trial: u32,
+    distribution: Distribution,
+    histogram: &Histogram<u64>,
+) -> impl Iterator<Item = LatencyRow> {
+    let samples = histogram.len();
+    let beyond = move |percentile: f64| samples as f64 * (1.0 - percentile / 100.0);
+    let known = move |percentile: &f64| *percentile >= 100.0 || beyond(*percentile) >= 1.0;
+    PERCENTILES.into_iter().filter(move |_| samples > 0).filter(known).map(move |percentile| {
+        let latency_us = microseconds(histogram.value_at_percentile(percentile));
+        LatencyRow { trial, distribution, percentile, latency_us }
+    })
+}
+
+fn seconds(trial: u32, load: &LoadReport) -> impl Iterator<Item = SecondRow> {
+    load.seconds.iter().map(move |second| {
+        // A second may have nothing but heavy answers, too.
+        let of_answers = |ns| (second.max_ns > 0).then(|| microseconds(ns));
+        SecondRow {
+            trial,
+            second: second.second,
+            requests: second.requests,
+            body_bytes: second.body_bytes,
+            errors: second.errors,
+            p50_us: of_answers(second.p50_ns),
+            p99_us: of_answers(second.p99_ns),
+            max_us: of_answers(second.max_ns),
+        }
+    })
+}
+
+/// Runs recorded before there were other loads kept their connections.
+fn yes() -> bool {
+    true
+}
+
+fn microseconds(ns: u64) -> f64 {
+    rounded(ns as f64 / 1e3)
+}
+
+/// To three decimals: more would only look exact.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+/// To six decimals: seconds to the microsecond.
+fn precise(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    fn header(row: impl Serialize) -> Vec<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(row).unwrap();
+        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        text.lines().next().unwrap().split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn headers_are_the_fields_of_the_rows() {
+        let records = crate::mock::records();
+        assert_eq!(header(&records.trials[0]), TRIAL_COLUMNS);
+        assert_eq!(header(&records.latencies[0]), LATENCY_COLUMNS);
+        assert_eq!(header(&records.seconds[0]), SECOND_COLUMNS);
+    }
+
+    #[test]
+    fn every_column_and_outcome_is_explained() {
+        let schema = include_str!("../../../../results/SCHEMA.md");
+        let parts: Vec<_> = schema.split("\n## ").collect();
+        let files = FILES.into_iter().chain([system_calls::FILE]);
+        let columns =
+            [TRIAL_COLUMNS, &LATENCY_COLUMNS, &SECOND_COLUMNS, &system_calls::CALL_COLUMNS];
+        for (file, columns) in files.zip(columns) {
+            let part = parts.iter().find(|part| part.starts_with(file)).expect(file);
+            let explained: Vec<_> = part
+                .lines()
+                .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+                .filter(|name| *name != "column")
+                .collect();
+            assert_eq!(explained, columns, "{file}");
+        }
+        for outcome in Outcome::ALL {
+            assert!(schema.contains(&format!("- `{}`", outcome.name())), "{outcome:?}");
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
+        }
+        for limit in [Limit::Server, Limit::Generator, Limit::Memory, Limit::None] {
+            assert!(schema.contains(&format!("- `{}`", limit.name())), "{limit:?}");
+            assert_eq!(serde_json::to_value(limit).unwrap(), limit.name());
+        }
+    }
+
+    #[test]
+    fn heavy_requests_are_counted_and_have_a_distribution() {
+        let plan = Plan::built_in("heavy").unwrap();
+        let records = crate::mock::records_of(&plan, crate::mock::MockExecutor::default());
+        let heavy = records.trials.iter().find(|row| row.heavy_block_percent == 10).unwrap();
+        let share = heavy.heavy_requests.unwrap() as f64 / heavy.requests.unwrap() as f64;
+        assert!((0.09..=0.1).contains(&share), "{share}");
+        assert_eq!(heavy.cell().manner.heavy, Heavy { cpu_percent: 0, block_percent: 10 });
+        let of_heavy = |trial| {
+            let rows = records.latencies.iter().filter(move |row| row.trial == trial);
+            rows.filter(|row| row.distribution == Distribution::Heavy).count()
+        };
+        assert!(of_heavy(heavy.trial) > 0);
+        let light = records.trials.iter().find(|row| row.cell().manner.is_usual()).unwrap();
+        assert_eq!((light.heavy_requests, of_heavy(light.trial)), (None, 0));
+        let plan = Plan::built_in("mix").unwrap();
+        let records = crate::mock::records_of(&plan, crate::mock::MockExecutor::default());
+        let cells = crate::plan::loads::cells(&plan);
+        assert!(records.trials.iter().all(|row| row.mix.is_some() && cells.contains(&row.cell())));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = crate::mock::records();
+        let mut writer = RecordWriter::open(folder.path()).unwrap();
+        assert_eq!(Records::read(folder.path()).unwrap(), Records::default());
+        writer.append(&records).unwrap();
+        assert_eq!(Records::read(folder.path()).unwrap(), records);
+    }
+
+    #[test]
+    fn percentiles_that_too_few_samples_know_are_left_out() {
+        let mut histogram = Histogram::new(3).unwrap();
+        for ns in 1..=150 {
+            histogram.record(ns * 1000).unwrap();
+        }
+        let rows: Vec<_> = percentiles(1, Distribution::Response, &histogram).collect();
+        let known: Vec<_> = rows.iter().map(|row| row.percentile).collect();
+        assert!(known.contains(&99.0) && !known.contains(&99.9) && known.contains(&100.0));
+        histogram.clear();
+        assert_eq!(percentiles(1, Distribution::Response, &histogram).count(), 0);
+    }
+}

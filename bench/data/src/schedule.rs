@@ -1,0 +1,308 @@
+//! The trials of a plan, in the order they run.
+
+use crate::plan::loads::fixed;
+use crate::plan::loads::searches;
+use crate::trial::Trial;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::load::Cell;
+use crate::load::objective::CapacitySearch;
+use crate::plan::{Order, Plan};
+use crate::record::capacity::{Capacity, Probe, lowest_per_s, weakest};
+use crate::record::rows::Records;
+use crate::servers::target::Target;
+
+/// Trials that a search takes as a rule, for telling how long a run will take.
+const USUAL_PROBES: usize = 5;
+/// What a trial takes beside its warm-up and window: its server started and ended.
+const START_S: f64 = 0.06;
+/// And each connection opened and closed.
+const CONNECTION_S: f64 = 300e-6;
+
+/// The way through a plan: which trial comes next, given what was measured so far.
+///
+/// Round by round, load by load, and on each load the servers directly after each other, so that
+/// drift of the machine meets them alike. A search asks for one trial of each server in turn, and
+/// so on until it is over for all of them. Loads at a share of the weakest server's capacity come
+/// after the searches of all rounds. The same plan and the same measurements give the same trials:
+/// an interrupted run is continued by going the same way again.
+#[derive(Debug)]
+pub struct Course {
+    steps: VecDeque<Step>,
+    searches: Vec<(Cell, CapacitySearch)>,
+    /// The window of each, in seconds.
+    windows_s: Vec<f64>,
+    /// The trials of searches so far: of each search, round and server by itself, and all.
+    probes: HashMap<(usize, u32, String), Vec<Probe>>,
+    found: Records,
+    numbered: u32,
+}
+
+/// A part of the way.
+#[derive(Debug)]
+enum Step {
+    Trial {
+        round: u32,
+        target: Target,
+        cell: Cell,
+    },
+    Search {
+        round: u32,
+        /// Which one.
+        search: usize,
+        /// The servers that have yet to be asked in this turn.
+        turn: VecDeque<Target>,
+        /// Those that were, and will be again.
+        again: VecDeque<Target>,
+    },
+}
+
+impl Course {
+    /// The way through a plan, from its beginning.
+    pub fn new(plan: &Plan) -> Self {
+        let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
+        let mut turn = |round, cell| turn(plan.order, plan.targets_of(cell), round, &mut random);
+        let searches = searches(plan);
+        let (waiting, at_once): (Vec<_>, Vec<_>) =
+            fixed(plan).into_iter().partition(|cell| cell.manner.of_weakest_percent.is_some());
+        let mut steps = VecDeque::new();
+        for round in 1..=plan.rounds {
+            for cell in &at_once {
+                let trial = |target| Step::Trial { round, target, cell: *cell };
+                steps.extend(turn(round, cell).into_iter().map(trial));
+            }
+            for (search, (cell, _)) in searches.iter().enumerate() {
+                let (turn, again) = (turn(round, cell).into(), VecDeque::new());
+                steps.push_back(Step::Search { round, search, turn, again });
+            }
+        }
+        for round in 1..=plan.rounds {
+            for cell in &waiting {
+                let trial = |target| Step::Trial { round, target, cell: *cell };
+                steps.extend(turn(round, cell).into_iter().map(trial));
+            }
+        }
+        Self {
+            steps,
+            windows_s: searches
+                .iter()
+                .map(|(cell, _)| plan.window_of(cell).as_secs_f64())
+                .collect(),
+            searches,
+            probes: HashMap::new(),
+            found: Records::default(),
+            numbered: 0,
+        }
+    }
+
+    /// The next trial. What it measures must be told by [`Course::learn`] before the next call.
+    pub fn next_trial(&mut self) -> Option<Trial> {
+        loop {
+            let (round, target, cell, search) = match self.steps.pop_front()? {
+                Step::Trial { round, target, cell } => {
+                    // Where no server has a capacity, there is no share of it.
+                    let Some(cell) = self.resolved(cell) else { continue };
+                    (round, target, cell, None)
+                }
+                Step::Search { round, search, turn, again } => {
+                    let Some((target, cell)) = self.ask(round, search, turn, again) else {
+                        continue;
+                    };
+                    (round, target, cell, Some(self.searches[search].1.objective))
+                }
+            };
+            self.numbered += 1;
+            return Some(Trial { number: self.numbered, round, target, cell, search });
+        }
+    }
+
+    /// Takes in what a trial left behind. One that was interrupted counts for nothing.
+    pub fn learn(&mut self, trial: &Trial, records: &Records) {
+        let (Some(objective), [row]) = (trial.search, records.trials.as_slice()) else { return };
+        let base = trial.cell.without_rate();
+        let is_its = |(cell, search): &(Cell, CapacitySearch)| {
+            *cell == base && search.objective == objective
+        };
+        let Some(search) = self.searches.iter().position(is_its) else { return };
+        let probe = Probe::of(row, objective, &records.latencies.iter());
+        let key = (search, trial.round, trial.target.name().to_owned());
+        self.probes.entry(key).or_default().push(probe);
+        self.found.trials.push(row.clone());
+        self.found.latencies.extend(records.latencies.iter().cloned());
+    }
+
+    /// Trials that are still to come: of searches, as many as they take as a rule.
+    pub fn expected(&self) -> usize {
+        let of_search = |round: u32, search: usize, target: &Target| {
+            let key = (search, round, target.name().to_owned());
+            let done = self.probes.get(&key).map_or(0, Vec::len);
+            USUAL_PROBES.saturating_sub(done).max(1)
+        };
+        let each = self.steps.iter().map(|step| match step {
+            Step::Trial { .. } => 1,
+            Step::Search { round, search, turn, again } => {
+                turn.iter().chain(again).map(|target| of_search(*round, *search, target)).sum()
+            }
+        });
+        each.sum()
+    }
+
+    fn ask(
+        &mut self,
+        round: u32,
+        search: usize,
+        mut turn: VecDeque<Target>,
+        mut again: VecDeque<Target>,
+    ) -> Option<(Target, Cell)> {
+        let (mut cell, how) = self.searches[search];
+        if turn.is_empty() {
+            std::mem::swap(&mut turn, &mut again);
+        }
+        let target = turn.pop_front()?;
+        let key = (search, round, target.name().to_owned());
+        let probes = self.probes.get(&key).map_or(&[][..], Vec::as_slice);
+        let rate = how.next(probes, lowest_per_s(cell.connections, self.windows_s[search]));
+        if rate.is_some() {
+            again.push_back(target.clone());
+        }
+        self.steps.push_front(Step::Search { round, search, turn, again });
+        cell.manner.rate_per_s = Some(rate?);
+        Some((target, cell))
+    }
+
+    /// The load with its rate, where that is a share of a capacity that the searches have found.
+    fn resolved(&self, mut cell: Cell) -> Option<Cell> {
+        if let Some(percent) = cell.manner.of_weakest_percent {
+            let capacities = Capacity::of(&self.found);
+            let (_, least_per_s) = weakest(&capacities, cell.without_rate())?;
+            let rate = (least_per_s * f64::from(percent) / 100.0).round().max(1.0);
+            cell.manner.rate_per_s = Some(rate as u32);
+        }
+        Some(cell)
+    }
+}
+
+/// How much a plan takes: of searches, as much as they take as a rule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// Trials.
+    pub trials: usize,
+    /// Time, with servers started and ended, and connections and a crowd opened and closed.
+    pub time: Duration,
+}
+
+/// What a plan takes.
+pub fn expected(plan: &Plan) -> Expected {
+    let mut expected = Expected { trials: 0, time: Duration::ZERO };
+    let mut add = |cell: &Cell, trials: usize| {
+        let beside_s = START_S + cell.all_connections() as f64 * CONNECTION_S;
+        let each = plan.warm_up_of(cell) + plan.window_of(cell) + Duration::from_secs_f64(beside_s);
+        expected.trials += trials;
+        expected.time += each * trials as u32;
+    };
+    for step in Course::new(plan).steps {
+        match step {
+            Step::Trial { cell, .. } => add(&cell, 1),
+            Step::Search { search, turn, .. } => {
+                add(&searches(plan)[search].0, turn.len() * USUAL_PROBES);
+            }
+        }
+    }
+    expected
+}
+
+fn turn(
+    order: Order,
+    mut targets: Vec<Target>,
+    round: u32,
+    random: &mut fastrand::Rng,
+) -> Vec<Target> {
+    match order {
+        Order::Mirrored if round.is_multiple_of(2) => targets.reverse(),
+        Order::Mirrored => {}
+        Order::Shuffled => random.shuffle(&mut targets),
+    }
+    targets
+}
+
+/// All trials of a plan that searches nothing.
+#[cfg(any(test, feature = "mock"))]
+pub fn schedule(plan: &Plan) -> Vec<Trial> {
+    assert!(searches(plan).is_empty(), "what a search asks for depends on what it finds");
+    let mut course = Course::new(plan);
+    std::iter::from_fn(|| course.next_trial()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Overrides;
+    use crate::plan::loads::cells;
+    use crate::trial::Trial;
+
+    fn plan(order: Order) -> Plan {
+        let mut plan = Plan::built_in("default").unwrap();
+        plan.order = order;
+        plan
+    }
+
+    fn names(trials: &[Trial], round: u32, cell: Cell) -> Vec<&str> {
+        let here = trials.iter().filter(|trial| trial.round == round && trial.cell == cell);
+        here.map(|trial| trial.target.name()).collect()
+    }
+
+    #[test]
+    fn every_server_meets_every_load_once_a_round() {
+        for order in [Order::Mirrored, Order::Shuffled] {
+            let plan = plan(order);
+            let trials = schedule(&plan);
+            let cells = cells(&plan);
+            assert_eq!(trials.len(), plan.rounds as usize * cells.len() * plan.targets().len());
+            for (index, trial) in trials.iter().enumerate() {
+                assert_eq!(trial.number as usize, index + 1);
+            }
+            for round in 1..=plan.rounds {
+                for cell in &cells {
+                    let mut seen = names(&trials, round, *cell);
+                    seen.sort_unstable();
+                    let targets = plan.targets();
+                    let mut all: Vec<_> = targets.iter().map(Target::name).collect();
+                    all.sort_unstable();
+                    assert_eq!(seen, all);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mirrored_order_turns_round_in_even_rounds() {
+        let plan = plan(Order::Mirrored);
+        let trials = schedule(&plan);
+        for cell in cells(&plan) {
+            let mut backwards = names(&trials, 2, cell);
+            backwards.reverse();
+            assert_eq!(names(&trials, 1, cell), backwards);
+            assert_eq!(names(&trials, 1, cell), names(&trials, 3, cell));
+        }
+    }
+
+    #[test]
+    fn a_shuffled_order_follows_from_its_seed() {
+        let seeded = |seed| {
+            schedule(
+                &plan(Order::Shuffled).with(Overrides { seed: Some(seed), ..Default::default() }),
+            )
+        };
+        assert_eq!(seeded(1), seeded(1));
+        assert_ne!(seeded(1), seeded(2));
+    }
+
+    #[test]
+    fn a_load_that_two_sweeps_name_is_measured_once() {
+        let cells = cells(&plan(Order::Mirrored));
+        for (index, cell) in cells.iter().enumerate() {
+            assert!(!cells[index + 1..].contains(cell), "{cell:?}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One of our strategies under another name: with other flags, or simply a second time.
+
+use clap::Parser;
+use fileserver::StrategyKind;
+use fileserver::command::ServerArgs;
+use serde::{Deserialize, Serialize};
+
+use crate::servers::reference::Peer;
+use crate::spelling::strategies;
+
+/// Behind the name of a strategy that is compared with itself.
+const AGAIN: &str = "-again";
+
+/// A strategy under a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Variant {
+    name: String,
+    strategy: StrategyKind,
+    flags: Vec<String>,
+    is_twin: bool,
+}
+
+/// As a plan spells it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    run: String,
+}
+
+impl Variant {
+    /// A strategy under a name, with further flags of the server: `selector --send-path copy`.
+    ///
+    /// # Errors
+    /// A name that is taken or hard to write, an unknown strategy, or flags that the server does
+    /// not understand.
+    pub fn new(name: &str, run: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(format!(
+                "'{name}' is no name for a variant: use letters, digits and . _ -"
+            ));
+        }
+        if StrategyKind::ALL.iter().any(|kind| kind.name() == name)
+            || Peer::ALL.iter().any(|peer| peer.name() == name)
+        {
+            return Err(format!(
+                "'{name}' is the name of a server that bench knows: choose another"
+            ));
+        }
+        let words = shlex::split(run).ok_or_else(|| format!("'{run}' has an open quote"))?;
+        let (strategy, flags) = words
+            .split_first()
+            .ok_or_else(|| format!("{name}: write a strategy and its flags behind the name"))?;
+        let strategy = strategies::parse(strategy)?;
+        for taken in ["--strategy", "--listen", "--root"] {
+            if flags.iter().any(|flag| flag.split('=').next() == Some(taken)) {
+                return Err(format!("{name}: {taken} is bench's to choose"));
+            }
+        }
+        understood(flags).map_err(|error| format!("{name}: {error}"))?;
+        let (name, flags) = (name.to_owned(), flags.to_vec());
+        Ok(Self { name, strategy, flags, is_twin: false })
+    }
+
+    /// Reads `name=strategy --flag…`.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and without `=`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (name, run) = text
+            .split_once('=')
+            .ok_or_else(|| format!("'{text}' is not NAME='STRATEGY --flag …'"))?;
+        Self::new(name.trim(), run.trim())
+    }
+
+    /// The same strategy again, to see how much two runs of one server differ.
+    pub fn twin(strategy: StrategyKind) -> Self {
+        let name = format!("{}{AGAIN}", strategy.name());
+        Self { name, strategy, flags: Vec::new(), is_twin: true }
+    }
+
+    /// The name it goes by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its strategy.
+    pub fn strategy(&self) -> StrategyKind {
+        self.strategy
+    }
+
+    /// The flags that the server gets beyond the usual ones.
+    pub fn flags(&self) -> &[String] {
+        &self.flags
+    }
+
+    /// Whether it is there only to be compared with the strategy itself.
+    pub fn is_twin(&self) -> bool {
+        self.is_twin
+    }
+
+    /// One line that explains it.
+    pub fn description(&self) -> String {
+        let strategy = self.strategy.name();
+        if self.is_twin {
+            format!("{strategy} a second time, which shows how much two runs of one server differ")
+        } else {
+            format!("{strategy} with {}", self.flags.join(" "))
+        }
+    }
+}
+
+/// The strategy that a name of [`Variant::twin`] stands for.
+pub fn original(twin: &str) -> Option<&str> {
+    twin.strip_suffix(AGAIN)
+}
+
+/// Whether the server takes the flags: what it would refuse in every trial is told now.
+fn understood(flags: &[String]) -> Result<(), String> {
+    #[derive(Parser)]
+    #[command(no_binary_name = true)]
+    struct Server {
+        #[command(flatten)]
+        _arguments: ServerArgs,
+    }
+    Server::try_parse_from(flags).map(drop).map_err(|error| {
+        let text = error.to_string();
+        text.lines().next().unwrap_or("flags that the server does not know").to_owned()
+    })
+}
+
+impl TryFrom<Written> for Variant {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        Self::new(&written.name, &written.run)
+    }
+}
+
+impl From<Variant> for Written {
+    fn from(variant: Variant) -> Self {
+        let words = std::iter::once(variant.strategy.name())
+            .chain(variant.flags.iter().map(String::as_str));
+        // The words were split by the same rules.
+        let run = shlex::try_join(words).unwrap_or_default();
+        Self { name: variant.name, run }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_has_a_name_a_strategy_and_flags() {
+        let variant = Variant::parse("small='x").unwrap_err();
+        assert!(variant.contains("open quote"), "{variant}");
+        let variant = Variant::parse("four=multi-selector --accept dispatch --workers 4").unwrap();
+        assert_eq!((variant.name(), variant.strategy()), ("four", StrategyKind::MultiSelector));
+        assert_eq!(variant.flags(), ["--accept", "dispatch", "--workers", "4"]);
+        let written = Written::from(variant.clone());
+        assert_eq!(Variant::try_from(written), Ok(variant));
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused_with_the_reason() {
+        for (text, expected) in [
+            ("selector", "is not NAME="),
+            ("selector=threaded", "choose another"),
+            ("a b=threaded", "is no name"),
+            ("x=epoll", "unknown strategy 'epoll'"),
+            ("x=", "write a strategy"),
+            ("x=selector --root /", "--root is bench's"),
+            ("x=selector --strategy=threaded", "--strategy is bench's"),
+            ("x=selector --fast", "'--fast'"),
+        ] {
+            let message = Variant::parse(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_twin_is_known_by_its_name() {
+        let twin = Variant::twin(StrategyKind::Selector);
+        assert!(twin.is_twin() && twin.flags().is_empty());
+        assert_eq!(original(twin.name()), Some("selector"));
+        assert_eq!(original("selector"), None);
+    }
+}

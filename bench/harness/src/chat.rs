@@ -1,0 +1,361 @@
+//! `bench chat`: how long a line takes from one sender to all receivers of a chat, under each
+//! strategy.
+
+mod room;
+mod table;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use fileserver::StrategyKind;
+use nix::time::ClockId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
+
+use crate::machine::cores::{Cores, Pinned};
+use crate::run::server_process::ServerProcess;
+use bench_data::spelling::strategies;
+use room::{Deliveries, Pacing, Room};
+
+/// Descriptors beside the receivers' sockets.
+const DESCRIPTORS_APART: u64 = 64;
+
+/// Measure how long a line of chat takes to everyone, under each strategy
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bench chat
+  bench chat --strategies threaded,selector --receivers 100 --rate 200 --csv chat.csv
+
+One member of the room sends lines at a steady rate, the others receive them. A delivery's latency
+counts from when the line was due to be sent until one receiver has it whole. The strategies take
+turns over the rounds (A B B A), each with a server started anew, on a core of its own where there
+are two.")]
+pub struct FanoutArgs {
+    /// Strategies to compare [default: all that can carry a chat]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy())]
+    strategies: Option<Vec<StrategyKind>>,
+    /// Numbers of receivers
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10,100,1000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    receivers: Vec<u32>,
+    /// Lines per trial
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    messages: u32,
+    /// Lines per second
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = rate)]
+    rate: f64,
+    /// Bytes of a line, its end included
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(48..=4096))]
+    size: u16,
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Write a row per trial to this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+/// One trial: a row of the CSV file.
+#[derive(Debug, Clone, Serialize)]
+struct FanoutRow {
+    round: u32,
+    strategy: &'static str,
+    receivers: u32,
+    /// `ok`, `lost` where deliveries are missing, or `failed`.
+    outcome: &'static str,
+    reason: String,
+    messages: u32,
+    message_bytes: u16,
+    rate_per_s: f64,
+    deliveries: u64,
+    /// Deliveries that did not come in time, or to receivers that were dropped.
+    lost: u64,
+    p50_us: Option<f64>,
+    p90_us: Option<f64>,
+    p99_us: Option<f64>,
+    p999_us: Option<f64>,
+    max_us: Option<f64>,
+    /// Median over the lines of the time until the last receiver has it.
+    everyone_p50_us: Option<f64>,
+    /// Processor time of the server per delivery.
+    server_cpu_us_per_delivery: Option<f64>,
+}
+
+/// Measures and prints; whether everything was delivered, and whether it ran to its end.
+///
+/// # Errors
+/// It could not begin as asked.
+pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
+    let (kinds, skipped) = carriers(args.strategies.as_deref());
+    for (kind, why) in &skipped {
+        say(&format!("skipped {}: {why}\n", kind.name()));
+    }
+    ensure!(!kinds.is_empty(), "no strategy is left to measure: choose others with --strategies");
+    let most = args.receivers.iter().copied().max().unwrap_or(1);
+    raise_descriptors(u64::from(most) + DESCRIPTORS_APART)?;
+    let mut csv = match &args.csv {
+        Some(path) => Some(csv::Writer::from_path(path).with_context(|| {
+            format!("cannot write {}: choose another --csv file", path.display())
+        })?),
+        None => None,
+    };
+    let bench = Bench::new()?;
+    let trials = args.rounds as usize * args.receivers.len() * kinds.len();
+    let seconds = f64::from(args.messages) / args.rate * trials as f64;
+    say(&format!(
+        "{} strategies x {} numbers of receivers x {} rounds = {trials} trials, at least {seconds:.0} s; {}\n",
+        kinds.len(),
+        args.receivers.len(),
+        args.rounds,
+        bench.placement(),
+    ));
+
+    let mut rows = Vec::new();
+    let mut interrupted = false;
+    'all: for round in 1..=args.rounds {
+        for &receivers in &args.receivers {
+            for &kind in turns(&kinds, round).iter() {
+                let row = bench.trial(args, round, kind, receivers, stop);
+                if stop.load(Ordering::SeqCst) {
+                    interrupted = true;
+                    break 'all;
+                }
+                say(&table::progress(&row));
+                if let Some(csv) = &mut csv {
+                    csv.serialize(&row)?;
+                    csv.flush()?;
+                }
+                rows.push(row);
+            }
+        }
+    }
+    let _ = io::stdout().write_all(table::text(&rows, &skipped).as_bytes());
+    Ok(FanoutEnd { interrupted, failed: rows.iter().any(|row| row.outcome != "ok") })
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy)]
+pub struct FanoutEnd {
+    /// By Ctrl-C.
+    pub interrupted: bool,
+    /// Some trial was not what it should be.
+    pub failed: bool,
+}
+
+/// The strategies that can carry a chat of those asked for, and why the others cannot.
+fn carriers(
+    asked: Option<&[StrategyKind]>,
+) -> (Vec<StrategyKind>, Vec<(StrategyKind, &'static str)>) {
+    let (mut kinds, mut skipped) = (Vec::new(), Vec::new());
+    for &kind in asked.unwrap_or(&StrategyKind::ALL) {
+        match obstacle(kind) {
+            Some(why) => skipped.push((kind, why)),
+            None => kinds.push(kind),
+        }
+    }
+    (kinds, skipped)
+}
+
+fn obstacle(kind: StrategyKind) -> Option<&'static str> {
+    match kind.name() {
+        "iterative" => Some("it serves one connection at a time, and a chat needs two"),
+        "prefork" => Some("its processes share no memory, so a line reaches nobody else"),
+        _ => None,
+    }
+}
+
+/// As listed in odd rounds, backwards in even ones.
+fn turns(kinds: &[StrategyKind], round: u32) -> Vec<StrategyKind> {
+    let mut turns = kinds.to_vec();
+    if round.is_multiple_of(2) {
+        turns.reverse();
+    }
+    turns
+}
+
+/// What the trials have in common.
+struct Bench {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    cores: Cores,
+}
+
+impl Bench {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe().context("cannot tell where this program is")?,
+            folder: tempfile::tempdir().context("cannot create a temporary folder")?,
+            cores: Cores::apart(1),
+        })
+    }
+
+    fn placement(&self) -> String {
+        match (self.cores.server.as_slice(), self.cores.generator.as_slice()) {
+            ([], _) | (_, []) => "nothing is pinned: there is one core only".to_owned(),
+            (server, clients) => format!("server on core {server:?}, clients on {clients:?}"),
+        }
+    }
+
+    fn trial(
+        &self,
+        args: &FanoutArgs,
+        round: u32,
+        kind: StrategyKind,
+        receivers: u32,
+        stop: &AtomicBool,
+    ) -> FanoutRow {
+        let measured = self.measure(args, kind, receivers, stop);
+        let expected = u64::from(args.messages) * u64::from(receivers);
+        let mut row = FanoutRow {
+            round,
+            strategy: kind.name(),
+            receivers,
+            outcome: "ok",
+            reason: String::new(),
+            messages: args.messages,
+            message_bytes: args.size,
+            rate_per_s: args.rate,
+            deliveries: 0,
+            lost: expected,
+            p50_us: None,
+            p90_us: None,
+            p99_us: None,
+            p999_us: None,
+            max_us: None,
+            everyone_p50_us: None,
+            server_cpu_us_per_delivery: None,
+        };
+        match measured {
+            Err(error) => (row.outcome, row.reason) = ("failed", format!("{error:#}")),
+            Ok((deliveries, cpu)) => {
+                let latency = &deliveries.latency_ns;
+                let count = latency.len();
+                row.deliveries = count;
+                row.lost = expected.saturating_sub(count);
+                let at = |percentile: f64| {
+                    (count > 0).then(|| micro(latency.value_at_percentile(percentile)))
+                };
+                row.p50_us = at(50.0);
+                row.p90_us = at(90.0);
+                row.p99_us = at(99.0);
+                row.p999_us = at(99.9);
+                row.max_us = at(100.0);
+                row.everyone_p50_us = deliveries.everyone_p50_ns.map(micro);
+                row.server_cpu_us_per_delivery = cpu
+                    .filter(|_| count > 0)
+                    .map(|cpu| (cpu.as_secs_f64() * 1e9 / count as f64).round() / 1e3);
+                if row.lost > 0 {
+                    (row.outcome, row.reason) = ("lost", deliveries.trouble);
+                }
+            }
+        }
+        row
+    }
+
+    fn measure(
+        &self,
+        args: &FanoutArgs,
+        kind: StrategyKind,
+        receivers: u32,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<(Deliveries, Option<Duration>)> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["serve", "--service", "chat", "--wire", "text", "--strategy", kind.name()])
+            .args(["--listen", "127.0.0.1:0", "--quiet", "--root"])
+            .arg(self.folder.path());
+        let log = self.folder.path().join("server.log");
+        let mut server = ServerProcess::start(command, &self.cores.server, &log)?;
+        let _pinned = Pinned::to(&self.cores.generator).context("cannot choose the cores")?;
+        let pacing = Pacing {
+            messages: args.messages,
+            interval: Duration::from_secs_f64(1.0 / args.rate),
+            size_bytes: usize::from(args.size),
+        };
+        let measured =
+            Room::open(server.address(), receivers as usize, stop).and_then(|mut room| {
+                let before = cpu_time(server.pid());
+                let deliveries = room.measure(&pacing, stop)?;
+                let after = cpu_time(server.pid());
+                Ok((
+                    deliveries,
+                    before.zip(after).map(|(before, after)| after.saturating_sub(before)),
+                ))
+            });
+        match server.death() {
+            Some(death) => Err(anyhow::anyhow!("the server {death}")),
+            None => {
+                server.stop();
+                measured
+            }
+        }
+    }
+}
+
+/// Processor time that a process has used, in user and kernel mode, to the nanosecond (`stat`
+/// counts in ticks, of which a short trial has none).
+fn cpu_time(pid: u32) -> Option<Duration> {
+    let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(pid.cast_signed())).ok()?;
+    Some(clock.now().ok()?.into())
+}
+
+/// Nanoseconds as microseconds with three decimals.
+fn micro(ns: u64) -> f64 {
+    ns as f64 / 1e3
+}
+
+fn raise_descriptors(needed: u64) -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    ensure!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "{needed} descriptors are needed, the limit is {}: raise it with ulimit -n, or ask for \
+         fewer receivers",
+        limit.maximum.unwrap_or(0)
+    );
+    let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).context("cannot raise the limit of descriptors")
+}
+
+fn strategy() -> impl TypedValueParser<Value = StrategyKind> {
+    PossibleValuesParser::new(StrategyKind::ALL.map(StrategyKind::name))
+        .try_map(|name| strategies::parse(&name))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number")?;
+    let is_usable = rate > 0.0 && rate <= 1e6;
+    is_usable.then_some(rate).ok_or_else(|| "must be more than 0, and at most 1000000".to_owned())
+}
+
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strategies_that_cannot_carry_a_chat_are_named() {
+        let (kinds, skipped) = carriers(None);
+        assert!(kinds.contains(&StrategyKind::Selector));
+        assert!(!kinds.contains(&StrategyKind::Iterative));
+        assert_eq!(kinds.len() + skipped.len(), StrategyKind::ALL.len());
+        assert!(skipped.iter().any(|(kind, _)| *kind == StrategyKind::Iterative));
+    }
+
+    #[test]
+    fn rounds_take_turns() {
+        let kinds = [StrategyKind::Threaded, StrategyKind::Selector];
+        assert_eq!(turns(&kinds, 1), kinds);
+        assert_eq!(turns(&kinds, 2), [StrategyKind::Selector, StrategyKind::Threaded]);
+    }
+}

@@ -1,0 +1,149 @@
+//! What the trials amount to, for a terminal.
+
+use fileserver::StrategyKind;
+
+use super::FanoutRow;
+use bench_data::stats::Estimate;
+use bench_data::units;
+
+const COLUMNS: [&str; 9] =
+    ["strategy", "p50", "95 % interval", "p90", "p99", "max", "everyone", "CPU/delivery", "lost"];
+
+/// One line about one trial.
+pub(super) fn progress(row: &FanoutRow) -> String {
+    let told = match (row.p50_us, row.p99_us) {
+        (Some(p50), Some(p99)) => {
+            format!("p50 {}, p99 {}", units::microseconds(p50), units::microseconds(p99))
+        }
+        _ => String::new(),
+    };
+    let trouble = match row.outcome {
+        "ok" => String::new(),
+        outcome => format!(" {outcome}: {}", row.reason),
+    };
+    format!(
+        "round {}  {:>5} receivers  {:<15} {told}{trouble}\n",
+        row.round, row.receivers, row.strategy
+    )
+}
+
+/// A table per number of receivers: medians over the rounds.
+pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> String {
+    let mut text = String::new();
+    let mut receivers: Vec<u32> = rows.iter().map(|row| row.receivers).collect();
+    receivers.sort_unstable();
+    receivers.dedup();
+    for receivers in receivers {
+        let of_these: Vec<&FanoutRow> =
+            rows.iter().filter(|row| row.receivers == receivers).collect();
+        let Some(first) = of_these.first() else { continue };
+        text += &format!(
+            "\nFrom one sender to {receivers} receivers, {} lines of {} bytes at {} per second\n",
+            first.messages, first.message_bytes, first.rate_per_s
+        );
+        let mut lines = vec![COLUMNS.map(str::to_owned)];
+        let listed = StrategyKind::ALL
+            .into_iter()
+            .filter(|kind| of_these.iter().any(|row| row.strategy == kind.name()));
+        for kind in listed {
+            let of_kind: Vec<&FanoutRow> =
+                of_these.iter().copied().filter(|row| row.strategy == kind.name()).collect();
+            lines.push(values(kind.name(), &of_kind));
+        }
+        for (kind, why) in skipped {
+            let mut line = [const { String::new() }; COLUMNS.len()];
+            line[0] = kind.name().to_owned();
+            line[1] = format!("skipped: {why}");
+            lines.push(line);
+        }
+        text += &aligned(&lines);
+    }
+    text + "\nA latency counts from when a line was due until one receiver has it; `everyone` is the \
+            median time\nuntil the last one has it. Values are medians over the rounds.\n"
+}
+
+fn values(name: &str, rows: &[&FanoutRow]) -> [String; COLUMNS.len()] {
+    let median = |of: fn(&FanoutRow) -> Option<f64>| {
+        Estimate::of(&rows.iter().filter_map(|row| of(row)).collect::<Vec<_>>())
+    };
+    let time = |of: fn(&FanoutRow) -> Option<f64>| {
+        median(of).map_or_else(|| "-".to_owned(), |estimate| units::microseconds(estimate.median))
+    };
+    let interval = median(|row| row.p50_us).and_then(|estimate| estimate.interval);
+    let lost: u64 = rows.iter().map(|row| row.lost).sum();
+    [
+        name.to_owned(),
+        time(|row| row.p50_us),
+        interval.map_or_else(
+            || "-".to_owned(),
+            |interval| {
+                let (low, high) = (interval.low, interval.high);
+                format!("{} – {}", units::microseconds(low), units::microseconds(high))
+            },
+        ),
+        time(|row| row.p90_us),
+        time(|row| row.p99_us),
+        time(|row| row.max_us),
+        time(|row| row.everyone_p50_us),
+        time(|row| row.server_cpu_us_per_delivery),
+        lost.to_string(),
+    ]
+}
+
+/// Columns side by side; what follows an empty cell may run on.
+fn aligned(lines: &[[String; COLUMNS.len()]]) -> String {
+    let width = |column: usize| {
+        let whole = lines.iter().filter(|line| !line[2].is_empty());
+        let widths = whole.map(|line| line[column].chars().count());
+        widths.chain(lines.iter().filter(|_| column == 0).map(|line| line[0].len())).max()
+    };
+    let mut text = String::new();
+    for line in lines {
+        let mut shown = format!("  {:<width$}", line[0], width = width(0).unwrap_or(0));
+        for (column, value) in line.iter().enumerate().skip(1) {
+            shown += &format!("  {value:>width$}", width = width(column).unwrap_or(0));
+        }
+        text += shown.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(strategy: &'static str, round: u32, p50_us: f64) -> FanoutRow {
+        FanoutRow {
+            round,
+            strategy,
+            receivers: 10,
+            outcome: "ok",
+            reason: String::new(),
+            messages: 40,
+            message_bytes: 64,
+            rate_per_s: 20.0,
+            deliveries: 400,
+            lost: 0,
+            p50_us: Some(p50_us),
+            p90_us: Some(2.0 * p50_us),
+            p99_us: Some(3.0 * p50_us),
+            p999_us: None,
+            max_us: Some(4.0 * p50_us),
+            everyone_p50_us: Some(2.5 * p50_us),
+            server_cpu_us_per_delivery: Some(5.0),
+        }
+    }
+
+    #[test]
+    fn the_table_has_medians_over_rounds_and_tells_what_was_skipped() {
+        let rows = [row("selector", 1, 10.0), row("selector", 2, 30.0), row("selector", 3, 20.0)];
+        let text = text(&rows, &[(StrategyKind::Iterative, "it cannot")]);
+        assert!(text.contains("to 10 receivers, 40 lines of 64 bytes at 20 per second"), "{text}");
+        let line = text.lines().find(|line| line.contains("selector")).unwrap();
+        let values: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(values[..3], ["selector", "20.0", "µs"], "{text}");
+        assert!(line.contains("40.0 µs  60.0 µs  80.0 µs"), "{text}");
+        assert!(text.contains("iterative  skipped: it cannot\n"), "{text}");
+    }
+}

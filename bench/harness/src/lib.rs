@@ -1,0 +1,9 @@
+//! The harness: carries out the trials of a plan, with the command line around it.
+
+pub mod machine;
+
+pub mod run;
+
+pub mod chat;
+
+pub mod cli;

@@ -1,0 +1,8 @@
+//! The machine: its cores, its processes, and what disturbs a measurement on it.
+
+pub mod copy_bandwidth;
+pub mod cores;
+pub mod disturbance;
+pub mod facts;
+pub mod process_tree;
+pub mod usage;

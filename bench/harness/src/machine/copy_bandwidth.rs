@@ -1,0 +1,74 @@
+//! How fast bytes can travel here at all: over loopback the link is the kernel, which copies them.
+
+use bench_data::record::environment::Ceiling;
+use std::hint::black_box;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::machine::cores::{Cores, Pinned};
+
+/// Each part of a measurement; the fastest part counts, since whatever disturbs can only slow down.
+const PART: Duration = Duration::from_millis(50);
+/// Parts of a measurement.
+const PARTS: u32 = 4;
+/// What is copied: more than stays in a cache, as what another core has written is not in this one's.
+const FROM_BYTES: usize = 128 << 20;
+/// Where to: what does stay there, as a buffer that is used again and again.
+const TO_BYTES: usize = 256 << 10;
+
+/// Measures both, each for a fifth of a second.
+///
+/// # Errors
+/// A thread cannot be moved to its cores.
+pub fn measure(cores: &Cores) -> io::Result<Ceiling> {
+    Ok(Ceiling {
+        server_bytes_per_s: copying(&cores.server)?,
+        generator_bytes_per_s: copying(&cores.generator)?,
+    })
+}
+
+/// Bytes per second that a thread on some cores copies.
+fn copying(cores: &[usize]) -> io::Result<u64> {
+    let measured = thread::scope(|scope| {
+        let copying = scope.spawn(|| {
+            let _pinned = Pinned::to(cores)?;
+            let from = vec![1_u8; FROM_BYTES];
+            let mut to = vec![0_u8; TO_BYTES];
+            let parts = (0..PARTS).map(|_| copy_for_a_part(&from, &mut to));
+            Ok(parts.fold(0.0, f64::max) as u64)
+        });
+        copying.join()
+    });
+    measured.map_err(|_| io::Error::other("the thread that measured copying broke off"))?
+}
+
+fn copy_for_a_part(from: &[u8], to: &mut [u8]) -> f64 {
+    let (begun, mut bytes) = (Instant::now(), 0);
+    for piece in from.chunks_exact(to.len()).cycle() {
+        to.copy_from_slice(piece);
+        black_box(&mut *to);
+        bytes += piece.len();
+        if begun.elapsed() >= PART {
+            break;
+        }
+    }
+    bytes as f64 / begun.elapsed().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bench_data::load::Direction;
+    use bench_data::record::environment::Ceiling;
+
+    #[test]
+    fn the_receiving_side_copies() {
+        let ceiling = Ceiling { server_bytes_per_s: 1, generator_bytes_per_s: 2 };
+        assert_eq!(ceiling.of(Direction::Download), Some(2));
+        assert_eq!(ceiling.of(Direction::Upload), Some(1));
+        assert_eq!(ceiling.of(Direction::Echo), None);
+        let measured = measure(&Cores::default()).unwrap();
+        assert!(measured.server_bytes_per_s > 1_000_000, "{measured:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Facts about the machine and the program, recorded with a run.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use jiff::Timestamp;
+
+use crate::machine::cores::Cores;
+use bench_data::record::environment::{Environment, Machine, Placement, SCHEMA};
+
+/// What a result may depend on: lengths of queues, sizes of socket buffers, ports of clients, and
+/// which threads the scheduler prefers.
+const SYSCTL: [&str; 11] = [
+    "net.core.default_qdisc",
+    "net.core.rmem_max",
+    "net.core.somaxconn",
+    "net.core.wmem_max",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_max_syn_backlog",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_tw_reuse",
+    "net.ipv4.tcp_wmem",
+    "kernel.sched_autogroup_enabled",
+    "vm.overcommit_memory",
+];
+
+/// What can be known before the first trial.
+pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Environment {
+    Environment {
+        schema: SCHEMA,
+        command,
+        started_at: Timestamp::now(),
+        finished_at: None,
+        trials_planned: trials,
+        interrupted: false,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: revision(),
+        optimised: !cfg!(debug_assertions),
+        compiler: option_env!("BUILT_BY").map(str::to_owned),
+        not_installed: Vec::new(),
+        machine: machine(),
+        placement: Placement {
+            server_cores: cores.server.clone(),
+            generator_cores: cores.generator.clone(),
+            file_system: file_system(root),
+            upload_durability: "none".to_owned(),
+        },
+        resumed: Vec::new(),
+        ceiling: None,
+        targets: Vec::new(),
+    }
+}
+
+/// This machine.
+pub fn machine() -> Machine {
+    let system = rustix::system::uname();
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+    Machine {
+        host: text(system.nodename()),
+        processor: field("/proc/cpuinfo", "model name"),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_bytes: field("/proc/meminfo", "MemTotal")
+            .and_then(|value| value.split(' ').next()?.parse::<u64>().ok())
+            .map(|kib| kib * 1024),
+        kernel: format!("{} {}", text(system.sysname()), text(system.release())),
+        frequency_governor: fs::read_to_string(governor).ok().map(|text| text.trim().to_owned()),
+        load_average: fs::read_to_string("/proc/loadavg")
+            .ok()
+            .and_then(|text| Some(text.split(' ').next()?.to_owned())),
+        descriptor_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+        congestion_control: sysctl("net.ipv4.tcp_congestion_control"),
+        sysctl: SYSCTL
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), sysctl(name)?)))
+            .collect(),
+    }
+}
+
+/// A setting of the kernel, numbers parted by single spaces.
+fn sysctl(name: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn revision() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
+}
+
+/// The name of the file system that a folder is on, from the mount that holds it.
+fn file_system(folder: &Path) -> String {
+    let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo());
+    let holding =
+        mounts.into_iter().flatten().filter(|mount| folder.starts_with(&mount.mount_point));
+    holding
+        .max_by_key(|mount| mount.mount_point.components().count())
+        .map_or_else(|| "unknown".to_owned(), |mount| mount.fs_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_kernel_are_read_by_their_names() {
+        let machine = machine();
+        assert!(machine.congestion_control.is_none_or(|name| !name.contains(char::is_whitespace)));
+        // Linux tells this one to everybody.
+        let ports = sysctl("net.ipv4.ip_local_port_range").unwrap();
+        assert_eq!(ports.split(' ').count(), 2, "{ports}");
+        assert_eq!(sysctl("there.is.no.such.setting"), None);
+    }
+}

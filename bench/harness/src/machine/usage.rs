@@ -1,0 +1,325 @@
+//! What a server uses while a load runs, with all its processes, read from /proc.
+
+use bench_data::trial::MemoryKind;
+use bench_data::trial::ServerUsage;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use loadgen::load::Progress;
+use nix::time::ClockId;
+use procfs::process::Process;
+
+use crate::machine::process_tree;
+
+/// How often memory and threads are looked at: often enough to see a window of 100 ms, rarely
+/// enough that looking takes no noticeable share of a core.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Which processes are the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// One.
+    Process(u32),
+    /// Some with all their descendants.
+    Trees(Vec<u32>),
+}
+
+/// What was seen between two looks at a server.
+#[derive(Debug)]
+pub struct Watched {
+    from: Look,
+    to: Look,
+    memory_bytes: u64,
+    memory_kind: MemoryKind,
+    threads: u64,
+}
+
+/// Watches a server through the window of a load that runs meanwhile and tells its `progress`.
+/// Returns soon after `done` is set, `None` if the process or the window was never seen whole.
+pub fn watch(
+    extent: &Extent,
+    progress: &Progress,
+    warm_up: Duration,
+    window: Duration,
+    done: &AtomicBool,
+) -> Option<Watched> {
+    let mut began: Option<Instant> = None;
+    // The figure lags behind, so the earliest beginning that it implies is the truest.
+    let mut begin = |now: Instant| {
+        let elapsed = Duration::from_nanos(progress.elapsed_ns.load(Relaxed));
+        if !elapsed.is_zero() {
+            let implied = now.checked_sub(elapsed)?;
+            began = Some(began.map_or(implied, |earlier| earlier.min(implied)));
+        }
+        began
+    };
+    loop {
+        let now = Instant::now();
+        let rest = begin(now).map(|begin| (begin + warm_up).saturating_duration_since(now));
+        match rest {
+            Some(Duration::ZERO) => break,
+            _ if done.load(Relaxed) => return None,
+            rest => thread::sleep(rest.unwrap_or(INTERVAL).min(INTERVAL / 4)),
+        }
+    }
+    let from = Look::at(&extent.processes())?;
+    let looking = from.at.elapsed();
+    let (mut rss_bytes, mut threads) = (from.rss_bytes, from.threads);
+    loop {
+        let now = Instant::now();
+        let end = begin(now)? + warm_up + window - (looking + INTERVAL / 4).min(window / 2);
+        let rest = end.saturating_duration_since(now);
+        if rest.is_zero() || done.load(Relaxed) {
+            break;
+        }
+        thread::sleep(rest.min(INTERVAL));
+        // To look at every process of a tree so often would disturb what is measured.
+        if let [process] = &from.processes[..] {
+            let stat = process.stat().ok()?;
+            rss_bytes = rss_bytes.max(stat.rss * procfs::page_size());
+            threads = threads.max(u64::try_from(stat.num_threads).unwrap_or(0));
+        }
+    }
+    let to = Look::at(&extent.processes())?;
+    let (memory_bytes, memory_kind) = match &to.processes[..] {
+        [_] => (rss_bytes.max(to.rss_bytes), MemoryKind::Rss),
+        several => proportional_bytes(several)
+            .map_or((to.rss_bytes, MemoryKind::Rss), |bytes| (bytes, MemoryKind::Pss)),
+    };
+    threads = threads.max(to.threads);
+    // Less would be the tail of a window that was noticed too late, or one that was cut short.
+    let seen = to.at.duration_since(from.at);
+    (seen >= window / 3).then_some(Watched { from, to, memory_bytes, memory_kind, threads })
+}
+
+/// Waits until a server rests: until it used less than a fifth of a core for a while. False if that
+/// did not come about before `patience` was over or `stop` was set, or it cannot be seen.
+pub fn rests(extent: &Extent, patience: Duration, stop: &AtomicBool) -> bool {
+    let deadline = Instant::now() + patience;
+    let mut before = Look::at(&extent.processes());
+    while Instant::now() < deadline && !stop.load(Relaxed) {
+        thread::sleep(INTERVAL * 5);
+        let now = Look::at(&extent.processes());
+        let (Some(from), Some(to)) = (&before, &now) else { return false };
+        if to.cpu.saturating_sub(from.cpu) < to.at.duration_since(from.at) / 5 {
+            return true;
+        }
+        before = now;
+    }
+    false
+}
+
+impl Watched {
+    /// What was used within a window of this length at the rate that was seen.
+    pub fn within(&self, window: Duration) -> Option<ServerUsage> {
+        let seen = self.to.at.duration_since(self.from.at).as_secs_f64();
+        let factor = window.as_secs_f64() / seen;
+        if !factor.is_finite() {
+            return None;
+        }
+        let scaled = |from: Duration, to: Duration| to.saturating_sub(from).mul_f64(factor);
+        let (mut voluntary, mut involuntary) = (0, 0);
+        for (thread, after) in &self.to.switches {
+            let before = self.from.switches.get(thread).copied().unwrap_or_default();
+            voluntary += after.0.saturating_sub(before.0);
+            involuntary += after.1.saturating_sub(before.1);
+        }
+        Some(ServerUsage {
+            cpu: scaled(self.from.cpu, self.to.cpu),
+            cpu_user: scaled(self.from.cpu_user, self.to.cpu_user),
+            cpu_system: scaled(self.from.cpu_system, self.to.cpu_system),
+            memory_bytes: self.memory_bytes,
+            memory_kind: self.memory_kind,
+            peak_rss_bytes: self.to.peak_rss_bytes,
+            processes: self.from.processes.len().max(self.to.processes.len()) as u64,
+            threads: self.threads,
+            voluntary_switches: (voluntary as f64 * factor).round() as u64,
+            involuntary_switches: (involuntary as f64 * factor).round() as u64,
+        })
+    }
+}
+
+impl Extent {
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        match self {
+            Self::Process(pid) => {
+                let process = i32::try_from(*pid).ok().and_then(|pid| Process::new(pid).ok());
+                process.into_iter().collect()
+            }
+            Self::Trees(pids) => pids.iter().flat_map(|pid| process_tree::of(*pid)).collect(),
+        }
+    }
+}
+
+/// Everything about a server at one moment.
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    processes: Vec<Process>,
+    /// Of all processes and of all children that they have seen end: so it never shrinks when
+    /// one of them ends.
+    cpu: Duration,
+    cpu_user: Duration,
+    cpu_system: Duration,
+    rss_bytes: u64,
+    peak_rss_bytes: Option<u64>,
+    threads: u64,
+    /// Voluntary and involuntary ones of each thread.
+    switches: HashMap<i32, (u64, u64)>,
+}
+
+impl Look {
+    /// `None` if there is no process, or the first one has ended.
+    fn at(processes: &[Process]) -> Option<Self> {
+        let mut look = Self {
+            at: Instant::now(),
+            processes: Vec::new(),
+            cpu: Duration::ZERO,
+            cpu_user: Duration::ZERO,
+            cpu_system: Duration::ZERO,
+            rss_bytes: 0,
+            peak_rss_bytes: None,
+            threads: 0,
+            switches: HashMap::new(),
+        };
+        for (index, process) in processes.iter().enumerate() {
+            let seen = look.add(process);
+            if index == 0 {
+                seen?;
+            }
+        }
+        if look.processes.len() > 1 {
+            // The peaks of several processes need not have come together.
+            look.peak_rss_bytes = None;
+        }
+        (!look.processes.is_empty()).then_some(look)
+    }
+
+    fn add(&mut self, process: &Process) -> Option<()> {
+        let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(process.pid)).ok()?;
+        let cpu: Duration = clock.now().ok()?.into();
+        let stat = process.stat().ok()?;
+        let status = process.status().ok()?;
+        let of_children = |ticks: i64| in_time(u64::try_from(ticks).unwrap_or(0));
+        self.cpu += cpu + of_children(stat.cutime) + of_children(stat.cstime);
+        self.cpu_user += in_time(stat.utime) + of_children(stat.cutime);
+        self.cpu_system += in_time(stat.stime) + of_children(stat.cstime);
+        self.rss_bytes += stat.rss * procfs::page_size();
+        self.peak_rss_bytes = status.vmhwm.map(|kib| kib * 1024);
+        self.threads += u64::try_from(stat.num_threads).unwrap_or(0);
+        let tasks = process.tasks().ok()?.flatten();
+        self.switches.extend(tasks.filter_map(|task| {
+            let status = task.status().ok()?;
+            Some((task.tid, (status.voluntary_ctxt_switches?, status.nonvoluntary_ctxt_switches?)))
+        }));
+        self.processes.push(Process::new(process.pid).ok()?);
+        Some(())
+    }
+}
+
+fn in_time(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+/// Memory of processes that share some of it; `None` where the kernel does not tell.
+fn proportional_bytes(processes: &[Process]) -> Option<u64> {
+    let mut bytes = 0;
+    for process in processes {
+        let Ok(rollup) = process.smaps_rollup() else {
+            if process.stat().is_ok() {
+                return None;
+            }
+            continue;
+        };
+        let pss = rollup.memory_map_rollup.iter().find_map(|map| map.extension.map.get("Pss"));
+        bytes += pss.copied()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_busy_process_is_seen_to_be_busy() {
+        let progress = Progress::default();
+        let done = AtomicBool::new(false);
+        let started = Instant::now();
+        let window = Duration::from_millis(200);
+        let watched = thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                watch(
+                    &Extent::Process(std::process::id()),
+                    &progress,
+                    Duration::from_millis(50),
+                    window,
+                    &done,
+                )
+            });
+            while !watcher.is_finished() {
+                progress.elapsed_ns.store(started.elapsed().as_nanos() as u64, Relaxed);
+            }
+            watcher.join().unwrap()
+        });
+        let usage = watched.unwrap().within(window).unwrap();
+        assert!(usage.cpu > Duration::ZERO);
+        assert!(
+            usage.memory_bytes > 100_000 && usage.peak_rss_bytes.unwrap() >= usage.memory_bytes / 2
+        );
+        assert!(usage.threads >= 2);
+    }
+
+    #[test]
+    fn processor_time_stays_when_the_process_that_used_it_ends() {
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let script = format!("read go; sh -c '{busy}; :'; echo done; read end");
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let look = || Look::at(&Extent::Trees(vec![child.id()]).processes()).unwrap();
+        let before = look();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"go\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let after = Look::at(&Extent::Trees(vec![child.id()]).processes()).unwrap();
+        let used = after.cpu.saturating_sub(before.cpu);
+        assert!(used >= Duration::from_millis(20), "{used:?}");
+        assert!(proportional_bytes(&after.processes).is_none_or(|bytes| bytes > 10_000));
+        stdin.write_all(b"end\n").unwrap();
+        child.wait().unwrap();
+        assert!(Look::at(&Extent::Trees(vec![child.id()]).processes()).is_none());
+    }
+
+    #[test]
+    fn a_server_that_waits_rests() {
+        let mut child =
+            Command::new("sh").args(["-c", "read end"]).stdin(Stdio::piped()).spawn().unwrap();
+        let extent = Extent::Trees(vec![child.id()]);
+        let patience = Duration::from_secs(30);
+        let is_seen = rests(&extent, patience, &AtomicBool::new(false));
+        let is_told_to_stop = !rests(&extent, patience, &AtomicBool::new(true));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(is_seen && is_told_to_stop);
+        assert!(!rests(&extent, patience, &AtomicBool::new(false)), "it has ended");
+    }
+
+    #[test]
+    fn a_load_that_never_began_leaves_nothing() {
+        let (progress, done) = (Progress::default(), AtomicBool::new(true));
+        let second = Duration::from_secs(1);
+        assert!(
+            watch(&Extent::Process(std::process::id()), &progress, second, second, &done).is_none()
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! Runs a plan: trial after trial, each on disk before the next begins. A run that was interrupted
+//! goes the same way again, and takes from its records what it has measured already.
+
+mod account;
+mod background;
+pub mod count_calls;
+pub mod files;
+mod launcher;
+pub mod local;
+pub mod probe;
+pub mod reference_config;
+pub mod resume;
+pub mod server_process;
+pub mod survey;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bench_data::plan::Plan;
+use bench_data::record::outcome::Outcome;
+use bench_data::record::rows::{Distribution, LatencyRow, RecordWriter, Records, TrialRow};
+use bench_data::record::run_folder::RunFolder;
+use bench_data::schedule::Course;
+use bench_data::trial::Executor;
+use bench_data::trial::Trial;
+
+/// Is told how a run proceeds.
+pub trait Observer {
+    /// A trial begins; so many are still to come with it, as far as that is known.
+    fn begins(&mut self, trial: &Trial, to_come: usize);
+    /// It has ended and is on disk; the 99th percentile of its response times, where it is known.
+    fn ended(&mut self, row: &TrialRow, p99_us: Option<f64>);
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunEnd {
+    /// Trials that failed; they are in the records like all others.
+    pub failures: usize,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+}
+
+/// What the records of an interrupted run know already.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    records: Records,
+}
+
+impl Known {
+    /// What these records know. A trial that was interrupted is to be carried out again.
+    pub fn of(records: Records) -> Self {
+        Self { records }
+    }
+
+    /// What a trial has left behind, if it was carried out.
+    fn take(&self, trial: &Trial) -> Option<Records> {
+        let is_it = |row: &&TrialRow| {
+            row.outcome != Outcome::Interrupted
+                && row.round == trial.round
+                && row.target == trial.target.name()
+                && row.search == trial.search
+                && row.cell() == trial.cell
+        };
+        let row = self.records.trials.iter().find(is_it)?;
+        let latencies = self.records.latencies.iter().filter(|one| one.trial == row.trial);
+        let latencies = latencies.cloned().collect();
+        Some(Records { trials: vec![row.clone()], latencies, ..Records::default() })
+    }
+
+    /// The number of the last trial that left a row, 0 without one.
+    fn last_number(&self) -> u32 {
+        self.records.trials.iter().map(|row| row.trial).max().unwrap_or(0)
+    }
+
+    /// How many trials of a plan are still to be carried out, as far as that is known.
+    pub fn to_come(&self, plan: &Plan) -> usize {
+        let mut course = Course::new(plan);
+        let mut missing = 0;
+        while let Some(trial) = course.next_trial() {
+            match self.take(&trial) {
+                Some(records) => course.learn(&trial, &records),
+                // What comes of a search is not known from here on.
+                None if trial.search.is_some() => return missing + 1 + course.expected(),
+                None => missing += 1,
+            }
+        }
+        missing
+    }
+}
+
+/// Carries out every trial of the plan that is not known yet, until `stop` is set. A trial that
+/// fails is recorded and the next one begins.
+///
+/// # Errors
+/// Rows cannot be written.
+pub fn run(
+    plan: &Plan,
+    known: &Known,
+    executor: &mut dyn Executor,
+    folder: &RunFolder,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> anyhow::Result<RunEnd> {
+    let mut writer = RecordWriter::open(folder.path())?;
+    let mut failures = 0;
+    let mut number = known.last_number();
+    let mut course = Course::new(plan);
+    while let Some(mut trial) = course.next_trial() {
+        if let Some(records) = known.take(&trial) {
+            course.learn(&trial, &records);
+            continue;
+        }
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        number += 1;
+        trial.number = number;
+        observer.begins(&trial, 1 + course.expected());
+        let measured = executor.execute(&trial, stop);
+        let records = Records::of_trial(&trial, &measured);
+        if let Some(load) = &measured.load {
+            folder.write_histograms(trial.number, load)?;
+        }
+        writer.append(&records)?;
+        course.learn(&trial, &records);
+        let is_p99 = |row: &&LatencyRow| {
+            row.distribution == Distribution::Response && row.percentile == 99.0
+        };
+        let p99_us = records.latencies.iter().find(is_p99).map(|row| row.latency_us);
+        for row in &records.trials {
+            failures += usize::from(row.outcome.is_failure());
+            observer.ended(row, p99_us);
+        }
+    }
+    Ok(RunEnd { failures, interrupted: stop.load(Ordering::SeqCst) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::cores::Cores;
+    use bench_data::mock::MockExecutor;
+    use bench_data::record::capacity::Capacity;
+    use bench_data::record::outcome::Outcome;
+    use bench_data::schedule::{expected, schedule};
+    use bench_report::report::export::publish;
+
+    struct Silent;
+
+    impl Observer for Silent {
+        fn begins(&mut self, _: &Trial, _: usize) {}
+        fn ended(&mut self, _: &TrialRow, _: Option<f64>) {}
+    }
+
+    struct Finished {
+        end: RunEnd,
+        executor: MockExecutor,
+        folder: RunFolder,
+        _scratch: tempfile::TempDir,
+    }
+
+    fn finish(executor: MockExecutor) -> Finished {
+        finish_plan(&Plan::built_in("quick").unwrap(), executor)
+    }
+
+    fn finish_plan(plan: &Plan, mut executor: MockExecutor) -> Finished {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
+        let stop = AtomicBool::new(false);
+        folder.write_plan(plan).unwrap();
+        let trials = expected(plan).trials as u32;
+        let survey = crate::machine::facts::survey(
+            "bench".into(),
+            trials,
+            &Cores::default(),
+            scratch.path(),
+        );
+        folder.write_environment(&survey).unwrap();
+        let known = Known::default();
+        let end = run(plan, &known, &mut executor, &folder, &mut Silent, &stop).unwrap();
+        Finished { end, executor, folder, _scratch: scratch }
+    }
+
+    /// A plan with a load, a search, and loads at a share of what it finds.
+    fn searching() -> Plan {
+        let text = r#"
+            name = "searching"
+            question = "How much?"
+            strategies = ["iterative", "threaded", "selector"]
+            rounds = 3
+            order = "shuffled"
+            seed = 7
+            wire = "http"
+            warm_up_ms = 10
+            window_ms = 2000
+            [[sweep]]
+            direction = "download"
+            connections = [8]
+            sizes = ["1KiB"]
+            rates_per_s = [1000]
+            [[sweep]]
+            direction = "download"
+            connections = [64]
+            sizes = ["1KiB"]
+            capacity = { p99_ms = 5 }
+            [[sweep]]
+            direction = "download"
+            connections = [64]
+            sizes = ["1KiB"]
+            of_weakest_capacity = [0.5, 0.8]
+        "#;
+        let plan = Plan::parse(text, "searching").unwrap();
+        bench_data::plan::loads::check(&plan).unwrap();
+        plan
+    }
+
+    fn with_capacities() -> MockExecutor {
+        let capacity =
+            [("threaded", 40_000.0), ("selector", 90_000.0), ("selector-again", 90_000.0)];
+        let capacity = capacity.map(|(name, rate)| (name.to_owned(), rate)).into();
+        MockExecutor { capacity, ..MockExecutor::default() }
+    }
+
+    /// Everything that tells one trial from another, but its number.
+    fn measured(folder: &RunFolder) -> Vec<(u32, String, String, Option<u32>)> {
+        let rows = folder.read().unwrap().records.trials;
+        let counted = rows.iter().filter(|row| row.outcome != Outcome::Interrupted);
+        let mut all: Vec<_> = counted
+            .map(|row| {
+                let load = format!("{:?} {:?}", row.cell(), row.search);
+                (row.round, row.target.clone(), load, row.offered_per_s)
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn a_search_finds_every_servers_capacity_and_the_rest_runs_at_a_share_of_the_weakest() {
+        let run = finish_plan(&searching(), with_capacities());
+        let records = run.folder.read().unwrap().records;
+        let capacities = Capacity::of(&records);
+        let of = |name: &str| capacities.iter().find(|one| one.target == name).unwrap();
+        for (name, capacity) in [("threaded", 40_000.0), ("selector", 90_000.0)] {
+            assert_eq!(of(name).rounds.len(), 3);
+            let found = of(name).estimate().unwrap();
+            assert!(found.interval.is_some());
+            assert!(found.median <= capacity && found.median * 1.3 > capacity, "{found:?}");
+            assert!(!of(name).is_at_least());
+        }
+        assert_eq!(of("iterative").estimate(), None);
+        assert_eq!(of("iterative").reason(), "1 of 64 connections got an answer");
+        let weakest = of("threaded").estimate().unwrap().median;
+        let shared: Vec<_> =
+            records.trials.iter().filter(|row| row.of_weakest_percent.is_some()).collect();
+        assert_eq!(shared.len(), 2 * 3 * 4, "loads, rounds, servers");
+        for row in shared {
+            let share = f64::from(row.of_weakest_percent.unwrap()) / 100.0;
+            assert_eq!(row.offered_per_s, Some((weakest * share).round() as u32));
+        }
+    }
+
+    #[test]
+    fn probes_of_the_servers_take_turns() {
+        let run = finish_plan(&searching(), with_capacities());
+        let probes = run.executor.seen.iter().filter(|trial| trial.search.is_some());
+        let first: Vec<_> = probes.take(4).map(|trial| trial.target.name()).collect();
+        let mut distinct = first.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 4, "{first:?}");
+    }
+
+    #[test]
+    fn an_interrupted_run_that_is_continued_measures_what_a_whole_one_does() {
+        let plan = searching();
+        let whole = finish_plan(&plan, with_capacities());
+        let trials = whole.executor.seen.len() as u32;
+        let all_measured = measured(&whole.folder);
+        for stop_at in [1, 16, trials / 2, trials] {
+            let interrupted_in = Some(stop_at);
+            let run = finish_plan(&plan, MockExecutor { interrupted_in, ..with_capacities() });
+            assert!(run.end.interrupted);
+            // Killed while it wrote the next trial.
+            let torn = run.folder.path().join("latency.csv");
+            let mut text = std::fs::read_to_string(&torn).unwrap();
+            text += "9000,response,50,1.0\n9000,resp";
+            std::fs::write(&torn, text).unwrap();
+            crate::run::resume::mend(run.folder.path()).unwrap();
+            let known = Known::of(Records::read(run.folder.path()).unwrap());
+            assert!(known.to_come(&plan) > 0);
+            let stop = AtomicBool::new(false);
+            let mut executor = with_capacities();
+            let end =
+                super::run(&plan, &known, &mut executor, &run.folder, &mut Silent, &stop).unwrap();
+            assert_eq!(end, RunEnd { failures: 0, interrupted: false });
+            assert_eq!(executor.seen.len() as u32, trials - (stop_at - 1), "each once");
+            assert_eq!(measured(&run.folder), all_measured, "interrupted in {stop_at}");
+            let rows = run.folder.read().unwrap().records.trials;
+            let mut numbers: Vec<_> = rows.iter().map(|row| row.trial).collect();
+            assert_eq!(rows.len() as u32, trials + 1);
+            numbers.dedup();
+            assert_eq!(numbers, (1..=trials + 1).collect::<Vec<_>>());
+            let all = Known::of(Records::read(run.folder.path()).unwrap());
+            assert_eq!(all.to_come(&plan), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_to_come_is_told_on_the_way() {
+        struct ToCome(Vec<usize>);
+        impl Observer for ToCome {
+            fn begins(&mut self, _: &Trial, to_come: usize) {
+                self.0.push(to_come);
+            }
+            fn ended(&mut self, _: &TrialRow, _: Option<f64>) {}
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
+        let (plan, mut told) = (searching(), ToCome(Vec::new()));
+        let stop = AtomicBool::new(false);
+        run(&plan, &Known::default(), &mut with_capacities(), &folder, &mut told, &stop).unwrap();
+        assert_eq!(told.0.last(), Some(&1));
+        assert_eq!(told.0[0], expected(&plan).trials);
+    }
+
+    #[test]
+    fn every_trial_runs_in_the_order_of_the_schedule_and_leaves_a_row() {
+        let run = finish(MockExecutor::default());
+        let plan = Plan::built_in("quick").unwrap();
+        assert_eq!(run.executor.seen, schedule(&plan));
+        assert_eq!(run.end, RunEnd { failures: 0, interrupted: false });
+        let rows = run.folder.read().unwrap().records.trials;
+        let numbers: Vec<_> = rows.iter().map(|row| row.trial).collect();
+        assert_eq!(numbers, (1..=run.executor.seen.len() as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_server_that_dies_leaves_an_invalid_row_and_the_run_goes_on() {
+        let run = finish(MockExecutor { dies_in: vec![3], ..MockExecutor::default() });
+        assert_eq!(run.end, RunEnd { failures: 1, interrupted: false });
+        let rows = run.folder.read().unwrap().records.trials;
+        assert_eq!(rows.len(), run.executor.seen.len());
+        assert_eq!(rows[2].outcome, Outcome::Died);
+        assert_eq!(rows[2].outcome_reason, "killed by signal 9");
+        assert_eq!(rows[2].server_cpu_s, None);
+        assert_eq!(rows[3].outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn an_interrupted_run_keeps_its_rows_and_can_be_reported() {
+        let run = finish(MockExecutor { interrupted_in: Some(9), ..MockExecutor::default() });
+        assert_eq!(run.end, RunEnd { failures: 0, interrupted: true });
+        assert_eq!(run.executor.seen.len(), 9);
+        let rows = run.folder.read().unwrap().records.trials;
+        assert_eq!(rows.len(), 9);
+        assert_eq!(rows[8].outcome, Outcome::Interrupted);
+        let published = publish(&run.folder).unwrap();
+        assert!(!published.table().is_empty());
+        assert!(run.folder.report().is_file());
+    }
+
+    #[test]
+    fn charts_and_report_follow_from_the_files_alone() {
+        let run = finish(MockExecutor::default());
+        let everything = || {
+            publish(&run.folder).unwrap();
+            let mut files: Vec<_> = std::fs::read_dir(run.folder.path().join("plots"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
+            files.sort();
+            files.push(run.folder.report());
+            files.push(run.folder.path().join("README.md"));
+            files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+        };
+        let first: Vec<_> = everything();
+        for (path, _) in &first {
+            std::fs::remove_file(path).unwrap();
+        }
+        assert_eq!(everything(), first);
+        assert!(first.len() > 5);
+    }
+}

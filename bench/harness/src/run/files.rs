@@ -1,0 +1,129 @@
+//! The files that the loads ask for: their names, their content, and room for them.
+
+use std::collections::HashSet;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use loadgen::content::Content;
+use loadgen::load::Direction;
+use tempfile::TempDir;
+
+use bench_data::load::Cell;
+use bench_data::load::byte_size::ByteSize;
+use bench_data::load::mix::Mix;
+use bench_data::plan::Plan;
+use bench_data::plan::loads::cells;
+
+/// The name under which a load asks for a file of this size; its content follows from it.
+pub fn download_name(size: ByteSize) -> String {
+    format!("{size}.bin")
+}
+
+/// The name under which a load sends a file of this size.
+pub fn upload_name(size: ByteSize) -> String {
+    format!("upload-{size}.bin")
+}
+
+/// Writes the file of this size that loads ask for into a folder.
+///
+/// # Errors
+/// It stands there already, or cannot be written.
+pub fn write(folder: &Path, size: ByteSize) -> anyhow::Result<()> {
+    let name = download_name(size);
+    let path = folder.join(&name);
+    write_content(&path, &name, size.bytes())
+        .with_context(|| format!("cannot write the file to serve, {}", path.display()))
+}
+
+/// Writes the files of a mix into a folder, and returns their names.
+///
+/// # Errors
+/// One of them stands there already, or cannot be written.
+pub fn write_mix(folder: &Path, mix: Mix) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in mix.files() {
+        let path = folder.join(&file.name);
+        write_content(&path, &file.name, file.size.bytes())
+            .with_context(|| format!("cannot write a file to serve, {}", path.display()))?;
+        names.push(file.name);
+    }
+    Ok(names)
+}
+
+/// A folder in memory where that can be had, so that the servers are compared and not the disk.
+/// Servers under another account can pass through it, without seeing what is in it.
+///
+/// # Errors
+/// It cannot be created.
+pub(crate) fn scratch_folder() -> anyhow::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("bench-").permissions(Permissions::from_mode(0o711));
+    if std::env::var_os("TMPDIR").is_none()
+        && let Ok(folder) = builder.tempdir_in(memory)
+    {
+        return Ok(folder);
+    }
+    let folder = builder.tempdir();
+    folder.context("cannot create a temporary folder; set TMPDIR to one that can be written to")
+}
+
+/// Files of all sizes, and the largest upload of every connection twice over: as it is written
+/// and as it stands.
+///
+/// # Errors
+/// There is too little room for them.
+pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
+    let bytes = |cell: &Cell| match cell.direction {
+        // A line is sent from memory.
+        Direction::Echo => 0,
+        Direction::Download => cell.manner.mix.map_or_else(|| cell.size.bytes(), Mix::total_bytes),
+        Direction::Upload => {
+            cell.size.bytes().saturating_mul(cell.connections as u64).saturating_mul(2)
+        }
+    };
+    let of =
+        |direction| cells(plan).into_iter().filter(move |cell: &Cell| cell.direction == direction);
+    let downloads: u64 = of(Direction::Download).map(|cell| bytes(&cell)).sum();
+    let uploads = of(Direction::Upload).map(|cell| bytes(&cell)).max().unwrap_or(0);
+    let needed = downloads.saturating_add(uploads);
+    let room = rustix::fs::statvfs(folder)?;
+    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    if needed > free / 2 {
+        bail!(
+            "the plan's files need {}, {} are free in {}: choose smaller sizes, fewer \
+             connections, or another folder by TMPDIR",
+            bench_data::units::bytes(needed as f64),
+            bench_data::units::bytes(free as f64),
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+/// Removes what uploads have left, so that no trial meets another's files or fills the disk.
+pub(crate) fn clear_uploads(folder: &Path, kept: &HashSet<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_name().to_str().is_some_and(|name| kept.contains(name)) {
+            // Whatever cannot be removed now goes with the whole folder at the end.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn write_content(path: &Path, name: &str, size: u64) -> io::Result<()> {
+    let content = Content::of_name(name);
+    let mut file = BufWriter::new(File::create_new(path)?);
+    let mut piece = vec![0; 64 << 10];
+    let mut at = 0;
+    while at < size {
+        let len = piece.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
+        content.fill(at, &mut piece[..len]);
+        file.write_all(&piece[..len])?;
+        at += len as u64;
+    }
+    file.flush()
+}

@@ -1,0 +1,377 @@
+//! How each kind of server is started for a trial.
+
+use crate::run::reference_config::places;
+use crate::run::reference_config::threads_when_ready;
+use std::collections::HashMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use fileserver::{SendPath, ServeReport, StrategyKind};
+use fileserver_proto::Wire;
+use rustix::process::{Resource, getrlimit};
+
+use crate::machine::usage::Extent;
+use crate::run::account::Account;
+use crate::run::reference_config::{Installed, Placement};
+use crate::run::server_process::{Launch, ServerProcess};
+use bench_data::load::Cell;
+use bench_data::plan::Plan;
+use bench_data::servers::external::{Given, How};
+use bench_data::servers::reference::Peer;
+use bench_data::servers::target::Target;
+
+/// Starts servers.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    /// This program, which is our server, too.
+    program: PathBuf,
+    /// Everything but the served files.
+    folder: PathBuf,
+    root: PathBuf,
+    cores: Vec<usize>,
+    send_path: SendPath,
+    wire: Wire,
+    account: Option<Account>,
+    installed: Vec<Installed>,
+    /// Of those that run already, by name.
+    addresses: HashMap<String, SocketAddr>,
+}
+
+/// What a server is started for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demand {
+    /// So many connections.
+    pub(crate) connections: usize,
+    /// Requests for heavy work.
+    pub(crate) work: bool,
+}
+
+impl Demand {
+    /// What a load asks for.
+    pub(crate) fn of(cell: &Cell) -> Self {
+        let work = cell.manner.heavy.total_percent() > 0;
+        Self { connections: cell.all_connections(), work }
+    }
+}
+
+/// A server that a load can be put on.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// Started for this.
+    Started {
+        /// Its first process; it may have others.
+        process: ServerProcess,
+        /// The server that it is a proxy for, if it is one.
+        behind: Option<ServerProcess>,
+    },
+    /// Someone else's.
+    Running {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Its process, where that is known.
+        pid: Option<u32>,
+    },
+}
+
+/// How often a server is started again that finds its port taken: between finding a free one and
+/// using it another program may be faster.
+const ATTEMPTS: u32 = 3;
+
+/// From here on our own server is told how many connections there will be; below, its defaults
+/// are what is measured.
+const USUAL_CONNECTIONS: usize = 8000;
+/// A process for each connection, but no more than these.
+const MOST_PROCESSES: usize = 1000;
+/// Beyond those of the load.
+const SPARE_CONNECTIONS: u64 = 200;
+
+impl Starter {
+    /// For the servers of a plan; `folder` is for all that they write beside uploads, which go
+    /// to `root`.
+    ///
+    /// # Errors
+    /// An address that is not known, a process that is not there, no account to serve under.
+    pub(crate) fn new(
+        plan: &Plan,
+        folder: &Path,
+        root: &Path,
+        cores: &[usize],
+    ) -> anyhow::Result<Self> {
+        let mut addresses = HashMap::new();
+        for given in &plan.given {
+            let How::Running { authority, pid } = given.how() else { continue };
+            addresses.insert(given.name().to_owned(), resolve(authority)?);
+            if let Some(pid) = pid {
+                let name = given.name();
+                ensure!(
+                    Path::new(&format!("/proc/{pid}")).is_dir(),
+                    "--pid {name}={pid}: there is no such process"
+                );
+            }
+        }
+        let targets = plan.targets();
+        let peers = || {
+            targets.iter().filter_map(|target| match target {
+                Target::Peer(peer) => Some(*peer),
+                Target::Strategy(_) | Target::Variant(_) | Target::Given(_) => None,
+            })
+        };
+        let account = if peers().next().is_none() { None } else { Account::needed()? };
+        if let Some(account) = &account {
+            account.own(root)?;
+        }
+        Ok(Self {
+            program: std::env::current_exe().context("cannot tell where this program is")?,
+            folder: folder.to_owned(),
+            root: root.to_owned(),
+            cores: cores.to_owned(),
+            send_path: plan.send_path,
+            wire: plan.wire,
+            account,
+            installed: peers().filter_map(Installed::find).collect(),
+            addresses,
+        })
+    }
+
+    /// Starts a server for a load.
+    ///
+    /// # Errors
+    /// Why it does not stand, with what it said last.
+    pub(crate) fn start(&self, target: &Target, demand: Demand) -> anyhow::Result<Standing> {
+        let alone = |process| Standing::Started { process, behind: None };
+        match target {
+            Target::Strategy(kind) => self.strategy(*kind, &[], demand).map(alone),
+            Target::Variant(variant) => {
+                self.strategy(variant.strategy(), variant.flags(), demand).map(alone)
+            }
+            Target::Peer(Peer::NginxThreaded) => {
+                let behind = self.strategy(StrategyKind::Threaded, &[], demand)?;
+                let upstream = Some(behind.address().port());
+                let peer = Peer::NginxThreaded;
+                let process = self.retry(|port| self.peer(peer, demand, port, upstream))?;
+                Ok(Standing::Started { process, behind: Some(behind) })
+            }
+            Target::Peer(peer) => {
+                self.retry(|port| self.peer(*peer, demand, port, None)).map(alone)
+            }
+            Target::Given(given) => match given.how() {
+                How::Command(_) => self.retry(|port| self.command(given, port)).map(alone),
+                How::Running { pid, .. } => {
+                    let address = self.addresses.get(given.name());
+                    let address = *address.context("its address was not looked up")?;
+                    Ok(Standing::Running { address, pid: *pid })
+                }
+            },
+        }
+    }
+
+    /// The real server that was found under this name.
+    pub(crate) fn installed(&self, peer: Peer) -> Option<&Installed> {
+        self.installed.iter().find(|installed| installed.peer == peer)
+    }
+
+    /// What the configuration of a real server depends on.
+    pub(crate) fn placement(&self, dir: &Path, connections: usize, port: u16) -> Placement {
+        let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        let account = self.account.as_ref();
+        Placement {
+            dir: dir.display().to_string(),
+            root: self.root.display().to_string(),
+            port: port.to_string(),
+            upstream: None,
+            account: account.map(|account| (account.user.clone(), account.group.clone())),
+            connections,
+            cores: self.cores.len().max(1),
+            // A connection with its file, and as much again for what is kept open.
+            descriptors: (connections as u64 * 4 + 2048).min(limit),
+        }
+    }
+
+    fn strategy(
+        &self,
+        kind: StrategyKind,
+        flags: &[String],
+        demand: Demand,
+    ) -> anyhow::Result<ServerProcess> {
+        let connections = demand.connections;
+        let mut command = Command::new(&self.program);
+        command
+            .args(["serve", "--strategy", kind.name()])
+            .args(["--listen", "127.0.0.1:0", "--quiet"])
+            .arg("--root")
+            .arg(&self.root);
+        // The server refuses what is said twice: flags of the target's own come in place of these.
+        let mut usual = |flag: &str, value: &str| {
+            if !flags.iter().any(|own| own.split('=').next() == Some(flag)) {
+                command.args([flag, value]);
+            }
+        };
+        usual("--on-conflict", "overwrite");
+        usual("--durability", "none");
+        usual("--send-path", self.send_path.name());
+        if self.wire == Wire::Text {
+            usual("--service", "echo");
+        }
+        if kind == StrategyKind::Prefork {
+            // As many as Apache gets, so that the two can be compared.
+            let processes = places(connections).min(MOST_PROCESSES);
+            usual("--workers", &processes.to_string());
+        }
+        if connections > USUAL_CONNECTIONS {
+            // The files that they ask for are open once for all.
+            let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+            let most = (connections as u64 + SPARE_CONNECTIONS).min(limit.saturating_sub(64));
+            usual("--max-connections", &most.to_string());
+        }
+        if demand.work && !flags.iter().any(|own| own == "--work") {
+            command.arg("--work");
+        }
+        command.args(flags);
+        let log = self.folder.join("server.log");
+        ServerProcess::start(command, &self.cores, &log)
+    }
+
+    fn retry(
+        &self,
+        start: impl Fn(u16) -> anyhow::Result<Launch>,
+    ) -> anyhow::Result<ServerProcess> {
+        let mut attempt = 1;
+        loop {
+            let started =
+                start(free_port()?).and_then(|launch| ServerProcess::launch(launch, &self.cores));
+            match started {
+                Ok(process) => return Ok(process),
+                Err(error) => {
+                    let taken = format!("{error:#}").to_ascii_lowercase().contains("in use");
+                    if !taken || attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    fn peer(
+        &self,
+        peer: Peer,
+        demand: Demand,
+        port: u16,
+        upstream: Option<u16>,
+    ) -> anyhow::Result<Launch> {
+        let installed = self.installed(peer).with_context(|| peer.hint())?;
+        let dir = self.fresh_folder()?;
+        let mut placement = self.placement(&dir, demand.connections, port);
+        placement.upstream = upstream.map(|port| port.to_string());
+        let configuration = dir.join("server.conf");
+        let error_log = dir.join("error.log");
+        fs::write(&configuration, installed.configuration(&placement)?)?;
+        let mut command = self.launcher();
+        command.args(installed.command(&configuration, &error_log));
+        Ok(Launch {
+            command,
+            address: loopback(port),
+            wire: Wire::Http,
+            log: dir.join("output.log"),
+            own_log: Some(error_log),
+            threads: threads_when_ready(peer, &placement),
+        })
+    }
+
+    fn command(&self, given: &Given, port: u16) -> anyhow::Result<Launch> {
+        let root = self.root.display().to_string();
+        let words = given.how().words(port, &root).context("it is not started by a command")?;
+        let mut command = self.launcher();
+        command.args(words);
+        let log = self.fresh_folder()?.join("output.log");
+        let (address, wire) = (loopback(port), self.wire);
+        Ok(Launch { command, address, wire, log, own_log: None, threads: 1 })
+    }
+
+    /// Starts others through this program, so that they end when it does.
+    fn launcher(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["launch", "--"]);
+        command
+    }
+
+    /// An empty folder for a server's own files, in place of that of the one before.
+    fn fresh_folder(&self) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join("server");
+        if path.exists() {
+            fs::remove_dir_all(&path).context("cannot remove the last server's files")?;
+        }
+        fs::create_dir(&path).context("cannot create a folder for the server")?;
+        if let Some(account) = &self.account {
+            account.own(&path)?;
+        }
+        Ok(path)
+    }
+}
+
+impl Standing {
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Started { process, .. } => process.address(),
+            Self::Running { address, .. } => *address,
+        }
+    }
+
+    /// What is to be watched, where that is known.
+    pub(crate) fn extent(&self) -> Option<Extent> {
+        match self {
+            Self::Started { process, behind } => {
+                let all = std::iter::once(process).chain(behind);
+                Some(Extent::Trees(all.map(ServerProcess::pid).collect()))
+            }
+            Self::Running { pid, .. } => pid.map(|pid| Extent::Trees(vec![pid])),
+        }
+    }
+
+    /// As [`ServerProcess::death`].
+    pub(crate) fn death(&mut self) -> Option<String> {
+        match self {
+            Self::Started { process, behind } => {
+                process.death().or_else(|| behind.as_mut()?.death())
+            }
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// Ends it, if it was started for this, a proxy before the server behind it. What our own
+    /// server tells at its end is returned.
+    pub(crate) fn stop(self) -> Option<ServeReport> {
+        match self {
+            Self::Started { process, behind } => {
+                let report = process.stop();
+                report.or_else(|| behind?.stop())
+            }
+            Self::Running { .. } => None,
+        }
+    }
+}
+
+/// The address of a host and port: the first one of the older kind, if there are both.
+///
+/// # Errors
+/// The host is not known.
+fn resolve(authority: &str) -> anyhow::Result<SocketAddr> {
+    let addresses: Vec<SocketAddr> = authority
+        .to_socket_addrs()
+        .with_context(|| format!("cannot find the address of {authority}"))?
+        .collect();
+    let found = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    found.copied().with_context(|| format!("{authority} has no address"))
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(loopback(0)).context("no port is free")?;
+    Ok(listener.local_addr()?.port())
+}

@@ -1,0 +1,439 @@
+//! Carries out trials on this machine: a server process here, the load generator there.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use fileserver_proto::Wire;
+use jiff::Timestamp;
+use loadgen::load::{
+    Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestClass, RequestFile,
+    ThinkTime, run,
+};
+use tempfile::TempDir;
+
+use crate::machine::cores::{Cores, Pinned};
+use crate::machine::disturbance::Watch;
+use crate::machine::{copy_bandwidth, usage};
+use crate::run::background::{Asked, Gathered};
+use crate::run::count_calls;
+use crate::run::files;
+use crate::run::files::{download_name, upload_name};
+use crate::run::launcher::{Demand, Starter};
+use crate::run::survey::{Lacks, Wanted, for_all, lacks_of_echo, look};
+use bench_data::load::Cell;
+use bench_data::load::byte_size::ByteSize;
+use bench_data::load::heavy::{ANSWER_BYTES, Work};
+use bench_data::load::mix::MixFile;
+use bench_data::plan::Plan;
+use bench_data::plan::loads::cells;
+use bench_data::record::environment::Ceiling;
+use bench_data::record::environment::TargetInfo;
+use bench_data::record::run_folder::RunFolder;
+use bench_data::servers::reference::Peer;
+use bench_data::servers::target::Target;
+use bench_data::trial::Trial;
+use bench_data::trial::{Ending, Executor, Measurement};
+
+/// What idle connections ask for once.
+const CROWD_FILE: ByteSize = ByteSize::new(1 << 10);
+/// What slow readers ask for: more than fits into all buffers between them and the file.
+const SLOW_FILE: ByteSize = ByteSize::new(64 << 20);
+
+/// For a server to have filled all buffers between it and slow readers, before the load begins.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// Carries out trials with a server process of their own each.
+#[derive(Debug)]
+pub struct LocalExecutor {
+    plan: Plan,
+    cores: Cores,
+    /// Holds the served files and the server's; gone with the executor.
+    folder: TempDir,
+    served: HashSet<String>,
+    starter: Starter,
+    /// How fast bytes can be copied, once that was measured.
+    ceiling: Option<Ceiling>,
+    /// By name.
+    versions: Vec<(String, String)>,
+    /// By name: which loads a server cannot bear.
+    lacks: Vec<(String, Lacks)>,
+    /// By name: why a server does not stand.
+    broken: Vec<(String, String)>,
+}
+
+impl LocalExecutor {
+    /// Prepares the files to serve and makes sure that the plan can run here.
+    ///
+    /// # Errors
+    /// More connections than descriptors or ports, no room for the files, or servers that cannot
+    /// be had.
+    pub fn new(plan: &Plan, cores: Cores) -> anyhow::Result<Self> {
+        for cell in cells(plan) {
+            let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+            // The crowd needs descriptors and ports like those that ask.
+            let connections = cell.all_connections();
+            load(plan, &cores, Cell { connections, ..cell }, nobody, 0).check()?;
+        }
+        let folder = files::scratch_folder()?;
+        files::check_room(plan, folder.path())?;
+        let root = folder.path().join("root");
+        fs::create_dir(&root).context("cannot create the folder of served files")?;
+        let mut served = HashSet::new();
+        let mut mixes = Vec::new();
+        for cell in cells(plan) {
+            if let Some(mix) = cell.manner.mix.filter(|mix| !mixes.contains(mix)) {
+                served.extend(files::write_mix(&root, mix)?);
+                mixes.push(mix);
+            }
+            let name = download_name(cell.size);
+            let is_one = cell.direction == Direction::Download && cell.manner.mix.is_none();
+            let wanted = [
+                (name, cell.size, is_one),
+                (download_name(CROWD_FILE), CROWD_FILE, cell.manner.crowd.total() > 0),
+                (download_name(SLOW_FILE), SLOW_FILE, cell.manner.crowd.slow_readers > 0),
+            ];
+            for (name, size, is_wanted) in wanted {
+                if is_wanted && !served.contains(&name) {
+                    files::write(&root, size)?;
+                    served.insert(name);
+                }
+            }
+        }
+        Ok(Self {
+            starter: Starter::new(plan, folder.path(), &root, &cores.server)?,
+            plan: plan.clone(),
+            cores,
+            folder,
+            served,
+            ceiling: None,
+            versions: Vec::new(),
+            lacks: Vec::new(),
+            broken: Vec::new(),
+        })
+    }
+
+    /// The folder of the served files.
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Takes a first look at every server, so that none is asked for what it cannot do, and
+    /// keeps the configurations of real ones in the results folder. Ends early after `stop` is
+    /// set.
+    ///
+    /// # Errors
+    /// A configuration cannot be kept.
+    pub fn survey(
+        &mut self,
+        folder: &RunFolder,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Vec<TargetInfo>> {
+        let cells = cells(&self.plan);
+        let mut infos = Vec::new();
+        for target in self.plan.targets() {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let mut info = TargetInfo {
+                name: target.name().to_owned(),
+                kind: target.kind(),
+                version: match &target {
+                    Target::Strategy(_) | Target::Variant(_) => {
+                        Some(env!("CARGO_PKG_VERSION").to_owned())
+                    }
+                    Target::Peer(peer) => self.version_of(*peer),
+                    Target::Given(_) => None,
+                },
+                configuration: self.keep_configuration(&target, &cells, folder)?,
+                problems: Vec::new(),
+                supports: None,
+            };
+            if let Some(reason) = unavailable(&target) {
+                info.problems.push(reason);
+                infos.push(info);
+                continue;
+            }
+            match self.starter.start(&target, Demand { connections: 1, work: false }) {
+                Ok(standing) => {
+                    let (support, lacks) = match self.plan.wire {
+                        Wire::Text => (None, lacks_of_echo(&target, &standing, &cells)),
+                        Wire::Http => look(&target, &standing, &cells),
+                        Wire::Framed if target.kind().is_ours() => look(&target, &standing, &cells),
+                        Wire::Framed => (None, for_all(&cells, "it speaks http only")),
+                    };
+                    standing.stop();
+                    info.supports = support;
+                    for (_, reason) in &lacks {
+                        if !info.problems.contains(reason) {
+                            info.problems.push(reason.clone());
+                        }
+                    }
+                    self.lacks.push((info.name.clone(), lacks));
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    info.problems.push(error.clone());
+                    self.broken.push((info.name.clone(), error));
+                }
+            }
+            self.clear_uploads();
+            if let Some(version) = &info.version {
+                self.versions.push((info.name.clone(), version.clone()));
+            }
+            infos.push(info);
+        }
+        Ok(infos)
+    }
+
+    fn version_of(&self, peer: Peer) -> Option<String> {
+        let version = self.starter.installed(peer)?.version.clone()?;
+        Some(match peer {
+            Peer::NginxThreaded => format!("{version} and {}", env!("CARGO_PKG_VERSION")),
+            Peer::Nginx
+            | Peer::ApachePrefork
+            | Peer::ApacheWorker
+            | Peer::ApacheEvent
+            | Peer::Lighttpd => version,
+        })
+    }
+
+    /// Holds trials against what the cores could copy when a run began that is continued.
+    pub fn hold_against(&mut self, ceiling: Option<Ceiling>) {
+        self.ceiling = ceiling;
+    }
+
+    /// Measures how fast the cores of server and generator can copy, against which trials are held.
+    ///
+    /// # Errors
+    /// As [`Ceiling::measure`].
+    pub fn measure_ceiling(&mut self) -> anyhow::Result<Ceiling> {
+        let ceiling =
+            copy_bandwidth::measure(&self.cores).context("cannot measure how cores copy")?;
+        self.ceiling = Some(ceiling);
+        Ok(ceiling)
+    }
+
+    fn keep_configuration(
+        &self,
+        target: &Target,
+        cells: &[Cell],
+        folder: &RunFolder,
+    ) -> anyhow::Result<Option<String>> {
+        let Target::Peer(peer) = target else { return Ok(None) };
+        let Some(installed) = self.starter.installed(*peer) else { return Ok(None) };
+        let most = cells.iter().map(Cell::all_connections).max().unwrap_or(1);
+        let placement = self.starter.placement(self.folder.path(), most, 0);
+        let text = installed.kept_configuration(&placement)?;
+        folder.write_configuration(peer.name(), &text).map(Some)
+    }
+
+    fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
+        let started_at = Timestamp::now();
+        let mut server = self.starter.start(&trial.target, Demand::of(&trial.cell))?;
+        let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
+        let spec = load(&self.plan, &self.cores, trial.cell, server.address(), seed);
+        let progress = Progress::default();
+        let done = AtomicBool::new(false);
+        let extent = server.extent();
+        let crowd = self.gather(trial.cell, server.address(), stop);
+        if let Some(extent) = extent.as_ref().filter(|_| trial.cell.manner.crowd.slow_readers > 0) {
+            // First the buffers between it and those that take nothing from them are filled.
+            usage::rests(extent, SETTLING, stop);
+        }
+        let disturbance = Watch::begin(&self.cores);
+        let (load, watched) = thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                usage::watch(extent.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
+            });
+            if let Some(crowd) = &crowd {
+                scope.spawn(|| {
+                    // Where the system refuses, it lingers elsewhere.
+                    let _pinned = Pinned::to(&self.cores.generator);
+                    crowd.linger(&done);
+                });
+            }
+            let load = run(&spec, stop, Some(&progress));
+            done.store(true, Ordering::Relaxed);
+            (load, watcher.join().unwrap_or(None))
+        });
+        let disturbance = Some(disturbance.end());
+        let crowd_held = crowd.as_ref().map(Gathered::held);
+        drop(crowd);
+        let ending = server.death().map_or(Ending::Completed, Ending::Died);
+        let report = server.stop();
+        let load = load?;
+        let server = watched.and_then(|watched| watched.within(load.window));
+        let version = self.version(&trial.target);
+        let send_path = report.and_then(|report| report.sent.main_path());
+        Ok(Measurement {
+            started_at,
+            version,
+            load: Some(load),
+            server,
+            crowd_held,
+            send_path,
+            server_cores: self.cores.server.len(),
+            ceiling_bytes_per_s: self.ceiling.and_then(|ceiling| ceiling.of(trial.cell.direction)),
+            disturbance,
+            ending,
+        })
+    }
+
+    /// Counts the system calls of a server under a load, apart from all measuring: counting slows
+    /// a server down. `None` if the server cannot bear the load.
+    ///
+    /// # Errors
+    /// `perf` cannot count, the server has too many threads, or it cannot be started.
+    pub fn count_calls(
+        &mut self,
+        target: &Target,
+        cell: Cell,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Option<(u64, f64)>> {
+        if self.obstacle(target, &cell).is_some() {
+            return Ok(None);
+        }
+        let server = self.starter.start(target, Demand::of(&cell))?;
+        let spec = LoadSpec {
+            warm_up: Duration::ZERO,
+            duration: count_calls::LOAD,
+            ..load(&self.plan, &self.cores, cell, server.address(), self.plan.seed.unwrap_or(0))
+        };
+        let extent = server.extent().context("its process is not known")?;
+        let done = AtomicBool::new(false);
+        let crowd = self.gather(cell, server.address(), stop);
+        let (load, calls) = thread::scope(|scope| {
+            if let Some(crowd) = &crowd {
+                scope.spawn(|| {
+                    let _pinned = Pinned::to(&self.cores.generator);
+                    crowd.linger(&done);
+                });
+            }
+            let counted = count_calls::count(&extent, || run(&spec, stop, None));
+            done.store(true, Ordering::Relaxed);
+            counted
+        });
+        drop(crowd);
+        server.stop();
+        self.clear_uploads();
+        let (load, calls) = (load?, calls?);
+        ensure!(load.requests > 0, "no request was answered");
+        Ok(Some((load.requests, calls)))
+    }
+
+    /// The crowd of a load, if it has one.
+    fn gather(&self, cell: Cell, server: SocketAddr, stop: &AtomicBool) -> Option<Gathered> {
+        let crowd = cell.manner.crowd;
+        let (small, large) = (download_name(CROWD_FILE), download_name(SLOW_FILE));
+        let asked = Asked { small: &small, large: &large };
+        (crowd.total() > 0).then(|| Gathered::around(server, crowd, asked, stop))
+    }
+
+    fn version(&self, target: &Target) -> Option<String> {
+        let known = self.versions.iter().find(|(name, _)| name == target.name());
+        known.map(|(_, version)| version.clone())
+    }
+
+    /// Why a trial needs no trying, if it does not.
+    fn obstacle(&self, target: &Target, cell: &Cell) -> Option<Ending> {
+        let name = target.name();
+        if let Some(reason) = unavailable(target) {
+            return Some(Ending::Unsupported(reason));
+        }
+        if let Some((_, why)) = self.broken.iter().find(|(broken, _)| broken == name) {
+            return Some(Ending::NotStarted(why.clone()));
+        }
+        let (_, lacks) = self.lacks.iter().find(|(lacking, _)| lacking == name)?;
+        let load = Wanted::by(cell);
+        let (_, reason) = lacks.iter().find(|(lacking, _)| *lacking == load)?;
+        Some(Ending::Unsupported(reason.clone()))
+    }
+
+    fn clear_uploads(&self) {
+        files::clear_uploads(&self.root(), &self.served);
+    }
+}
+
+impl Executor for LocalExecutor {
+    fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement {
+        let started_at = Timestamp::now();
+        let version = self.version(&trial.target);
+        let without = |ending| Measurement::none(started_at, version, ending);
+        if let Some(ending) = self.obstacle(&trial.target, &trial.cell) {
+            return without(ending);
+        }
+        let measured = self.measure(trial, stop);
+        self.clear_uploads();
+        measured.unwrap_or_else(|error| without(Ending::NotStarted(format!("{error:#}"))))
+    }
+}
+
+/// Why this system cannot run one of our strategies at all.
+fn unavailable(target: &Target) -> Option<String> {
+    let (kind, _) = target.strategy()?;
+    kind.availability().err().map(|reason| reason.to_string())
+}
+
+fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -> LoadSpec {
+    LoadSpec {
+        target,
+        wire: plan.wire,
+        direction: cell.direction,
+        files: requested(cell),
+        connections: cell.connections,
+        threads: plan.generator_threads.min(cell.connections),
+        engine: plan.engine,
+        cores: cores.generator.clone(),
+        connection_use: match cell.manner.keep_alive {
+            true => ConnectionUse::KeepAlive,
+            false => ConnectionUse::PerRequest,
+        },
+        arrival: match cell.manner.rate_per_s {
+            Some(rate) => Arrival::Open { rate_per_s: f64::from(rate), pacing: Pacing::Poisson },
+            None => Arrival::Closed { think: ThinkTime::None },
+        },
+        warm_up: plan.warm_up_of(&cell),
+        duration: plan.window_of(&cell),
+        timeout: Duration::from_millis(plan.timeout_ms),
+        verify_every: plan.verify_every,
+        seed,
+    }
+}
+
+/// What requests ask for or send, by how often.
+fn requested(cell: Cell) -> Vec<RequestFile> {
+    let heavy = cell.manner.heavy;
+    let light = f64::from(100_u32.saturating_sub(heavy.total_percent()));
+    let mut files = match cell.manner.mix {
+        Some(mix) => {
+            let files = mix.files();
+            let all: f64 = files.iter().map(|file| file.weight).sum();
+            let of_all = |file: MixFile| RequestFile {
+                weight: light * file.weight / all,
+                ..RequestFile::new(file.name, file.size.bytes())
+            };
+            files.into_iter().map(of_all).collect()
+        }
+        None => {
+            let name = match cell.direction {
+                Direction::Download | Direction::Echo => download_name(cell.size),
+                Direction::Upload => upload_name(cell.size),
+            };
+            vec![RequestFile { weight: light, ..RequestFile::new(name, cell.size.bytes()) }]
+        }
+    };
+    for work in Work::ALL.into_iter().filter(|work| heavy.percent(*work) > 0) {
+        files.push(RequestFile {
+            weight: f64::from(heavy.percent(work)),
+            class: RequestClass::Heavy,
+            ..RequestFile::new(work.target(), ANSWER_BYTES)
+        });
+    }
+    files
+}

@@ -1,0 +1,175 @@
+//! Throughput against connections by the Universal Scalability Law, where it fits.
+
+use serde::Serialize;
+
+use crate::analysis::summary::{Line, Summary};
+use crate::analysis::usl::{Fit, LEAST_POINTS, LEAST_R_SQUARED};
+use bench_data::load::Cell;
+use bench_data::units;
+use bench_data::units::grouped;
+
+/// The heads of the table.
+pub const COLUMNS: [&str; 7] = [
+    "server",
+    "λ, one alone",
+    "σ, contention",
+    "κ, coherence",
+    "R²",
+    "peak at N*",
+    "highest measured",
+];
+
+/// What the law says of the servers of a part of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scalability {
+    /// Of which loads, in words.
+    pub heading: String,
+    /// For each server that it fits the values of [`COLUMNS`].
+    pub rows: Vec<Vec<String>>,
+    /// Of which servers it tells nothing, and why.
+    pub refused: Vec<String>,
+    /// How to read it.
+    pub reading: String,
+}
+
+impl Scalability {
+    /// Of the loads that differ in nothing but their connections, those with the most counts.
+    /// `None` where there are fewer counts than a fit needs.
+    pub fn of(part: &Summary) -> Option<Self> {
+        let base = richest(part)?;
+        let alike = |line: &&Line| Cell { connections: base.connections, ..line.cell } == base;
+        let counts = part.lines.iter().filter(alike).map(|line| line.cell.connections);
+        let most = counts.max().unwrap_or(0) as f64;
+        let (mut rows, mut refused) = (Vec::new(), Vec::new());
+        for target in part.targets() {
+            let lines: Vec<&Line> =
+                part.lines.iter().filter(alike).filter(|line| line.target == target).collect();
+            match fitted(&lines) {
+                Ok((fit, highest)) => rows.push(row(target, &fit, highest, most)),
+                Err(why) => refused.push(format!("{target}: {why}")),
+            }
+        }
+        let shown = Cell { connections: 1, ..base };
+        let heading = format!("{} over connections", bench_data::load::words::heading(shown))
+            .replace(", 1 connection", "");
+        let reading = format!(
+            "X(N) = λN / (1 + σ(N − 1) + κN(N − 1)), fitted by least squares to the medians of those \
+             loads whose every round is sound. λ is the rate of one connection alone. σ is \
+             contention: the share of the work that waits for something that only one can use at a \
+             time; it bounds throughput at λ/σ. Here that is above all the server's core: closed \
+             loops of a few connections keep it busy, so that σ tells how soon it is full, not how \
+             long locks are held. κ is coherence: what each further connection costs all others; \
+             with it throughput falls beyond N* = √((1 − σ)/κ). Fits of fewer than {LEAST_POINTS} \
+             counts or with R² below {LEAST_R_SQUARED} are not shown."
+        );
+        Some(Self { heading, rows, refused, reading })
+    }
+
+    /// What it refuses, as a sentence; nothing where it refuses none.
+    pub fn refusals(&self) -> String {
+        if self.refused.is_empty() {
+            return String::new();
+        }
+        format!("Not fitted: {}.", self.refused.join("; "))
+    }
+}
+
+/// The fit of a server and its line with the highest rate.
+fn fitted<'l>(lines: &[&'l Line]) -> Result<(Fit, &'l Line), String> {
+    let rate = |line: &Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
+    let sound: Vec<&Line> = lines.iter().copied().filter(|line| line.is_comparable()).collect();
+    let points: Vec<(f64, f64)> =
+        sound.iter().map(|line| (line.cell.connections as f64, rate(line))).collect();
+    let highest = sound.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)));
+    let (Some(fit), Some(highest)) = (Fit::of(&points), highest) else {
+        return Err(format!("{} of {} loads are sound", points.len(), lines.len()));
+    };
+    if fit.is_good() {
+        Ok((fit, highest))
+    } else {
+        Err(format!("R² is only {:.2}", fit.r_squared.max(0.0)))
+    }
+}
+
+fn row(target: &str, fit: &Fit, highest: &Line, sweep: f64) -> Vec<String> {
+    let peak = match fit.peak() {
+        Some(peak) if peak <= 2.0 * sweep => format!("{} connections", grouped(peak as usize)),
+        Some(_) => "beyond what was measured".to_owned(),
+        None => fit.limit().map_or_else(
+            || "none".to_owned(),
+            |limit| format!("none, below {}", units::count(limit)),
+        ),
+    };
+    let rate = highest.requests_per_s.map_or(0.0, |estimate| estimate.median);
+    vec![
+        target.to_owned(),
+        format!("{}/s", units::count(fit.lambda)),
+        format!("{:.3}", fit.sigma),
+        if fit.kappa > 0.0 { format!("{:.1e}", fit.kappa) } else { "0".to_owned() },
+        format!("{:.3}", fit.r_squared),
+        peak,
+        format!("{}/s at {}", units::count(rate), grouped(highest.cell.connections)),
+    ]
+}
+
+/// A load of those that differ in nothing but their connections and have the most counts of them;
+/// `None` where there are too few.
+fn richest(part: &Summary) -> Option<Cell> {
+    let mut groups: Vec<(Cell, usize)> = Vec::new();
+    for cell in part.cells().into_iter().filter(|cell| cell.manner.rate_per_s.is_none()) {
+        let alike = |(base, _): &&mut (Cell, usize)| {
+            Cell { connections: base.connections, ..cell } == *base
+        };
+        match groups.iter_mut().find(alike) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((cell, 1)),
+        }
+    }
+    let most = groups.iter().map(|(_, count)| *count).max()?;
+    let richest = groups.into_iter().find(|(_, count)| *count == most)?;
+    (most >= LEAST_POINTS).then_some(richest.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bench_data::mock::{MockExecutor, records_of};
+    use bench_data::plan::{Overrides, Plan};
+    use bench_data::record::outcome::Outcome;
+    use bench_data::record::rows::Records;
+
+    fn records() -> Records {
+        let overrides = Overrides {
+            connections: Some(vec![1, 2, 4, 16, 64, 256, 1024]),
+            ..Overrides::default()
+        };
+        records_of(&Plan::built_in("concurrency").unwrap().with(overrides), MockExecutor::default())
+    }
+
+    #[test]
+    fn servers_that_follow_the_law_are_fitted_and_those_that_starve_others_are_not() {
+        let scalability = Scalability::of(&Summary::of(&records())).unwrap();
+        let named = |name: &str| scalability.rows.iter().find(|row| row[0] == name);
+        // The mock's threaded server falls off, the selector comes closer and closer to a bound.
+        let threaded = named("threaded").unwrap();
+        assert_eq!(threaded.len(), COLUMNS.len());
+        let peak: f64 = threaded[5].trim_end_matches(" connections").parse().unwrap();
+        assert!((20.0..200.0).contains(&peak), "{threaded:?}");
+        let selector = named("selector").unwrap();
+        assert!(selector[4].parse::<f64>().unwrap() > 0.99, "{selector:?}");
+        assert!(!selector[5].contains("connections"), "it has no peak: {selector:?}");
+        assert!(named("iterative").is_none());
+        assert!(scalability.refusals().contains("iterative: 1 of 7 loads are sound"));
+    }
+
+    #[test]
+    fn too_few_sound_loads_give_no_fit() {
+        let mut records = records();
+        for row in records.trials.iter_mut().filter(|row| row.connections >= 64) {
+            row.outcome = Outcome::GeneratorBound;
+        }
+        let scalability = Scalability::of(&Summary::of(&records)).unwrap();
+        assert!(scalability.rows.is_empty(), "{scalability:?}");
+        assert_eq!(Scalability::of(&Summary::of(&bench_data::mock::records())), None);
+    }
+}

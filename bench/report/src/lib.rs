@@ -1,0 +1,7 @@
+//! From records to answers, charts and reports. Reads only what a run has recorded.
+
+pub mod analysis;
+
+pub mod figures;
+
+pub mod report;

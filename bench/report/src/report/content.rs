@@ -1,0 +1,81 @@
+//! The content of a report: records, conclusions and charts.
+
+use bench_data::record::run_folder::Contents;
+
+use crate::analysis::Analysis;
+use crate::analysis::section::Section;
+use crate::figures::{self, Figure};
+use crate::report::table;
+
+/// Everything that a report shows.
+#[derive(Debug)]
+pub struct Report {
+    /// The records, with plan and environment.
+    pub contents: Contents,
+    /// The conclusions.
+    pub analysis: Analysis,
+    /// The charts of each section, in the order of the sections.
+    figures: Vec<Vec<Figure>>,
+}
+
+impl Report {
+    /// Report of the contents of a results folder.
+    pub fn of(contents: Contents) -> Self {
+        let analysis = Analysis::of(&contents);
+        Self::with(contents, analysis)
+    }
+
+    /// Report of an analysis.
+    pub fn with(contents: Contents, analysis: Analysis) -> Self {
+        let mut figures: Vec<_> =
+            analysis.sections.iter().map(|section| figures::draw(&section.part)).collect();
+        if !contents.plan.experiments.is_empty() {
+            for (section, figures) in analysis.sections.iter().zip(&mut figures) {
+                for figure in figures {
+                    // Two experiments may have charts of one kind.
+                    figure.file = format!("{}-{}", section.name, figure.file);
+                }
+            }
+        }
+        Self { contents, analysis, figures }
+    }
+
+    /// Sections with their charts.
+    pub fn sections(&self) -> impl Iterator<Item = (&Section, &[Figure])> {
+        self.analysis.sections.iter().zip(self.figures.iter().map(Vec::as_slice))
+    }
+
+    /// All charts.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().flatten()
+    }
+
+    /// The results as a table for the terminal.
+    pub fn table(&self) -> String {
+        table::text(&self.analysis.summary, &self.analysis.baseline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bench_data::mock::{MockExecutor, contents_of};
+    use bench_data::plan::{Experiment, Plan};
+
+    #[test]
+    fn charts_of_several_experiments_have_files_of_their_own() {
+        let mut plan = Plan::built_in("default").unwrap();
+        for (index, name) in ["first", "second"].into_iter().enumerate() {
+            plan.sweeps[index].experiment = Some(name.to_owned());
+            plan.experiments.push(Experiment { name: name.to_owned(), question: "Q?".to_owned() });
+        }
+        let report = Report::of(contents_of(&plan, MockExecutor::default()));
+        assert_eq!(report.sections().count(), 3);
+        assert!(report.sections().all(|(_, figures)| !figures.is_empty()));
+        let mut files: Vec<_> = report.figures().map(|figure| &figure.file).collect();
+        let all = files.len();
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), all, "no chart takes another's place");
+    }
+}

@@ -1,0 +1,54 @@
+//! The files of a report.
+
+use std::path::PathBuf;
+
+use bench_data::record::run_folder::RunFolder;
+
+use crate::figures::Figure;
+use crate::report::content::Report;
+use crate::report::lab_report::{self, Cover};
+use crate::report::{page, picture, table};
+
+/// Reads a folder's records and writes its charts.
+///
+/// # Errors
+/// The folder cannot be read or written.
+pub fn plot(folder: &RunFolder) -> anyhow::Result<Report> {
+    let report = Report::of(folder.read()?);
+    folder.write_plots(report.figures().map(|figure| (&*figure.file, &*figure.svg)))?;
+    Ok(report)
+}
+
+/// Reads a folder's records and writes its charts, its report and its tables.
+///
+/// # Errors
+/// The folder cannot be read or written.
+pub fn publish(folder: &RunFolder) -> anyhow::Result<Report> {
+    let report = plot(folder)?;
+    folder.write_report(&page::html(&report)?, &page::readme(&report))?;
+    let tables = table::tables(&report.analysis.summary, &report.analysis.baseline);
+    folder.write_tables(&table::markdown(&tables), &table::latex(&tables))?;
+    Ok(report)
+}
+
+/// Writes each chart as PNG, for programs that take no SVG, and returns the paths.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn print_charts(folder: &RunFolder, report: &Report) -> anyhow::Result<Vec<PathBuf>> {
+    let print = |figure: &Figure| folder.write_png(&figure.file, &picture::png(&figure.svg)?);
+    report.figures().map(print).collect()
+}
+
+/// Writes the paper and returns its path, with the letters that its fonts lack.
+///
+/// # Errors
+/// A chart cannot be set, or the file cannot be written.
+pub fn print_paper(
+    folder: &RunFolder,
+    report: &Report,
+    cover: &Cover,
+) -> anyhow::Result<(PathBuf, Vec<char>)> {
+    let paper = lab_report::paper(report, cover)?;
+    Ok((folder.write_paper(&paper.pdf()?)?, paper.lacking_letters()))
+}

@@ -1,0 +1,214 @@
+//! The report: one page that needs nothing else.
+
+use crate::report::setup::Server;
+use crate::report::setup::outliers_in_words;
+use crate::report::setup::servers;
+use crate::report::setup::setup;
+use minijinja::Environment as Templates;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use super::matrix::Matrix;
+use crate::analysis::claims::Claim;
+use crate::analysis::scalability;
+use crate::analysis::scalability::Scalability;
+use crate::analysis::section::Section;
+use crate::figures::{Data, Figure};
+use crate::report::content::Report;
+use crate::report::glossary;
+use crate::report::table;
+use crate::report::table::Table;
+use bench_data::record::environment::typed;
+
+const TEMPLATE: &str = include_str!("page.html");
+const SCRIPT: &str = include_str!("page.js");
+
+/// What the page shows.
+#[derive(Debug, Serialize)]
+struct Page<'p> {
+    question: &'p str,
+    verdict: &'p str,
+    notes: &'p [String],
+    setup: Vec<(&'static str, String)>,
+    servers: Vec<Server>,
+    matrix: Matrix,
+    sections: Vec<Part<'p>>,
+    claims: &'p [Claim],
+    outliers: Vec<String>,
+    columns: [&'static str; table::COLUMNS.len()],
+    scalability_columns: [&'static str; scalability::COLUMNS.len()],
+    methods: Vec<String>,
+    glossary: &'static [(&'static str, &'static str)],
+    data: String,
+    script: &'static str,
+}
+
+/// A section as the page shows it.
+#[derive(Debug, Serialize)]
+struct Part<'p> {
+    name: &'p str,
+    question: &'p str,
+    answer: &'p str,
+    why: Option<&'p str>,
+    scalability: Option<&'p Scalability>,
+    refusals: String,
+    figures: Vec<Still<'p>>,
+    tables: Vec<Table>,
+}
+
+/// A chart as it stands in the page, until a script draws it again.
+#[derive(Debug, Serialize)]
+struct Still<'p> {
+    id: String,
+    file: &'p str,
+    caption: &'p str,
+    svg: &'p str,
+}
+
+/// What the script draws.
+#[derive(Debug, Serialize)]
+struct Live<'p> {
+    servers: Vec<&'p str>,
+    figures: Vec<LiveFigure<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LiveFigure<'p> {
+    id: String,
+    title: &'p str,
+    #[serde(flatten)]
+    data: &'p Data,
+}
+
+/// The page.
+///
+/// # Errors
+/// The template does not fit its data.
+pub fn html(report: &Report) -> anyhow::Result<String> {
+    let Report { contents, analysis, .. } = report;
+    let mut templates = Templates::new();
+    // The name decides that values are escaped as HTML wants it.
+    templates.add_template("report.html", TEMPLATE)?;
+    let page = Page {
+        question: &contents.plan.question,
+        verdict: &analysis.verdict.sentence,
+        notes: &analysis.verdict.notes,
+        setup: setup(report),
+        servers: servers(contents),
+        matrix: Matrix::of(analysis),
+        sections: report
+            .sections()
+            .map(|(section, figures)| part(section, figures, &analysis.baseline))
+            .collect(),
+        claims: &analysis.claims,
+        outliers: outliers_in_words(contents),
+        columns: table::COLUMNS,
+        scalability_columns: scalability::COLUMNS,
+        methods: glossary::methods(&contents.plan),
+        glossary: &glossary::GLOSSARY,
+        data: data(report)?,
+        script: SCRIPT,
+    };
+    Ok(templates.get_template("report.html")?.render(Serde(&page))?)
+}
+
+fn part<'p>(section: &'p Section, figures: &'p [Figure], baseline: &[String]) -> Part<'p> {
+    Part {
+        name: &section.name,
+        question: &section.question,
+        answer: &section.answer,
+        why: section.why.as_deref(),
+        scalability: section.scalability.as_ref(),
+        refusals: section.scalability.as_ref().map(Scalability::refusals).unwrap_or_default(),
+        figures: figures
+            .iter()
+            .map(|figure| Still {
+                id: id(figure),
+                file: &figure.file,
+                caption: &figure.caption,
+                svg: &figure.svg,
+            })
+            .collect(),
+        tables: table::tables(&section.part, baseline),
+    }
+}
+
+/// What the script draws, so written that it cannot end its element.
+fn data(report: &Report) -> anyhow::Result<String> {
+    let figures = report.figures();
+    let live = Live {
+        servers: report.analysis.summary.targets(),
+        figures: figures
+            .map(|figure| LiveFigure { id: id(figure), title: &figure.title, data: &figure.data })
+            .collect(),
+    };
+    Ok(serde_json::to_string(&live)?.replace('<', "\\u003c"))
+}
+
+fn id(figure: &Figure) -> String {
+    figure.file.trim_end_matches(".svg").to_owned()
+}
+
+/// The page for those who come to the folder first.
+pub fn readme(report: &Report) -> String {
+    let Report { contents, analysis, .. } = report;
+    let environment = &contents.environment;
+    let mut text = format!(
+        "# {}\n\n{}\n\n```sh\n{}\n```\n\nBegun {}, on {}. `report.html` has everything on one \
+         page; `cargo run --release -- report DIR` makes it again from the CSV files, whose columns \
+         `results/SCHEMA.md` explains.\n",
+        contents.plan.question,
+        analysis.verdict.sentence,
+        typed(&environment.command),
+        environment.started_at.strftime("%Y-%m-%d %H:%M UTC"),
+        environment.machine.host,
+    );
+    for note in &analysis.verdict.notes {
+        text += &format!("\n- {note}");
+    }
+    for figure in report.figures() {
+        text += &format!("\n\n![{}](plots/{})", figure.title, figure.file);
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bench_data::mock::MockExecutor;
+    use bench_data::plan::Plan;
+    use bench_data::servers::target::TargetKind;
+
+    #[test]
+    fn the_page_needs_nothing_else() {
+        for part in [TEMPLATE, SCRIPT] {
+            for outside in ["http://", "https://", "src=", "@import", "url(", "fetch(", "import("] {
+                // The name of a namespace is no address.
+                let names = part.matches("http://www.w3.org/2000/svg").count();
+                let allowed = if outside == "http://" { names } else { 0 };
+                assert!(part.matches(outside).count() <= allowed, "{outside}");
+            }
+        }
+        assert!(!SCRIPT.contains("</script"), "it would end its element");
+    }
+
+    #[test]
+    fn no_text_of_a_run_ends_the_element_that_holds_the_data() {
+        let plan = Plan::built_in("quick").unwrap();
+        let mut records = bench_data::mock::records_of(&plan, MockExecutor::default());
+        let hostile = "</script><script>alert(1)</script>";
+        for row in records.trials.iter_mut().filter(|row| row.target == "selector") {
+            row.target = hostile.to_owned();
+            row.target_kind = TargetKind::Command;
+        }
+        let mut contents = bench_data::mock::contents_of(&plan, MockExecutor::default());
+        contents.records = records;
+        let data = data(&Report::of(contents)).unwrap();
+        assert!(!data.contains('<') && data.contains("\\u003c/script>"), "{data}");
+        let read: serde_json::Value = serde_json::from_str(&data).unwrap();
+        let servers = read["servers"].as_array().unwrap();
+        assert!(servers.iter().any(|name| name == hostile), "{servers:?}");
+        assert!(!read["figures"].as_array().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! Breaks text into lines.
+
+use crate::report::fonts::Face;
+
+/// A piece of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Piece {
+    pub(super) face: Face,
+    pub(super) text: String,
+    /// From the beginning of the line.
+    pub(super) x: f32,
+}
+
+/// Fills lines of a width with words, as many as each holds. A word that is too long for any line
+/// is broken wherever the line ends.
+pub(super) fn lines(runs: &[(Face, &str)], size: f32, width: f32) -> Vec<Vec<Piece>> {
+    let mut lines = vec![Vec::new()];
+    let mut x = 0.0;
+    for (face, text) in runs {
+        for (index, word) in text.split(' ').enumerate() {
+            let space = if index > 0 && x > 0.0 { " " } else { "" };
+            let wide = face.width(word, size);
+            if x > 0.0 && x + face.width(space, size) + wide > width {
+                lines.push(Vec::new());
+                x = 0.0;
+            } else if !space.is_empty() {
+                x = append(&mut lines, *face, space, x, size);
+            }
+            let mut rest = word;
+            while face.width(rest, size) > width {
+                let end = fitting(*face, rest, size, width);
+                append(&mut lines, *face, &rest[..end], x, size);
+                rest = &rest[end..];
+                lines.push(Vec::new());
+                x = 0.0;
+            }
+            x = append(&mut lines, *face, rest, x, size);
+        }
+    }
+    lines
+}
+
+/// Lines of a transcript as they are; one of more letters than fit goes on in the next line.
+pub(super) fn verbatim_lines(text: &str, letters: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let shown: Vec<char> = visible(line).chars().collect();
+        if shown.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(shown.chunks(letters.max(1)).map(|chunk| chunk.iter().collect::<String>()));
+    }
+    lines
+}
+
+/// Without what cannot be seen: tabs as spaces, colours of terminals left out, other control
+/// characters as `^X`.
+fn visible(line: &str) -> String {
+    let mut shown = String::new();
+    let mut letters = line.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\t' => {
+                let column = shown.chars().count();
+                shown.extend(std::iter::repeat_n(' ', 8 - column % 8));
+            }
+            '\r' => {}
+            '\u{1b}' if letters.next_if_eq(&'[').is_some() => {
+                while letters.next().is_some_and(|letter| !('@'..='~').contains(&letter)) {}
+            }
+            '\0'..='\u{1f}' => shown.extend(['^', (letter as u8 + 0x40) as char]),
+            '\u{7f}' => shown.push_str("^?"),
+            letter if letter.is_control() => shown.push('\u{fffd}'),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// Adds text to the last line and returns where it ends.
+fn append(lines: &mut [Vec<Piece>], face: Face, text: &str, x: f32, size: f32) -> f32 {
+    let line = lines.last_mut().expect("there is always a line");
+    match line.last_mut() {
+        Some(last) if last.face == face => last.text.push_str(text),
+        _ => line.push(Piece { face, text: text.to_owned(), x }),
+    }
+    let last = line.last().expect("it was just added");
+    // Of the whole piece, as it will be drawn: letters move closer to some neighbours.
+    last.x + face.width(&last.text, size)
+}
+
+/// How many bytes of a word fit into a line, at least those of one letter.
+fn fitting(face: Face, word: &str, size: f32, width: f32) -> usize {
+    let ends: Vec<_> = word.char_indices().map(|(at, letter)| at + letter.len_utf8()).collect();
+    let count = ends.partition_point(|end| face.width(&word[..*end], size) <= width);
+    ends[count.saturating_sub(1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(lines: &[Vec<Piece>]) -> Vec<String> {
+        let text = |line: &Vec<Piece>| line.iter().map(|piece| piece.text.as_str()).collect();
+        lines.iter().map(text).collect()
+    }
+
+    #[test]
+    fn lines_hold_as_many_words_as_fit() {
+        let text = "The quick brown fox jumps over the lazy dog, again and again.";
+        let broken = lines(&[(Face::Regular, text)], 10.0, 100.0);
+        assert!(broken.len() > 2);
+        for line in &broken {
+            let last = line.last().unwrap();
+            assert!(last.x + last.face.width(&last.text, 10.0) <= 100.0, "{line:?}");
+        }
+        assert_eq!(texts(&broken).join(" "), text);
+        assert_eq!(texts(&lines(&[(Face::Regular, "")], 10.0, 100.0)), [""]);
+    }
+
+    #[test]
+    fn a_word_too_long_for_a_line_is_broken() {
+        let word = "a".repeat(60);
+        let broken = lines(&[(Face::Regular, &format!("see {word} there"))], 10.0, 100.0);
+        assert_eq!(texts(&broken).concat().replace(' ', ""), format!("see{word}there"));
+        assert!(broken.len() >= 4, "{broken:?}");
+        assert!(lines(&[(Face::Regular, "mm")], 10.0, 1.0).len() >= 2, "it ends at all");
+    }
+
+    #[test]
+    fn faces_may_change_within_a_line() {
+        let broken =
+            lines(&[(Face::Bold, "Figure 1."), (Face::Regular, " What it shows")], 9.0, 300.0);
+        assert_eq!(texts(&broken), ["Figure 1. What it shows"]);
+        assert_eq!(broken[0].len(), 2);
+        assert!(broken[0][1].x > 30.0);
+    }
+
+    #[test]
+    fn transcripts_keep_their_lines_and_show_what_cannot_be_seen() {
+        let text = "a\tb\r\n\n\u{1b}[1;32mgreen\u{1b}[0m \u{7}\n123456789";
+        assert_eq!(verbatim_lines(text, 8), ["a       ", "b", "", "green ^G", "12345678", "9"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! The tables as LaTeX.
+
+use super::{COLUMNS, Table};
+
+/// All tables, each a float with a caption and a label, for `\input` in a document that loads the
+/// packages named at its top. What must be known of a row stands in the caption.
+pub fn latex(tables: &[Table]) -> String {
+    let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n".to_owned();
+    let columns: Vec<_> = COLUMNS.iter().map(|column| escaped(column)).collect();
+    for (index, table) in tables.iter().enumerate() {
+        let mut caption = format!("{}.", escaped(&table.heading));
+        for row in table.rows.iter().filter(|row| !row.remark.is_empty()) {
+            caption += &format!(" {}: {}.", escaped(&row.values[0]), escaped(&row.remark));
+        }
+        if !table.ratios.is_empty() {
+            caption += &format!(" {}.", escaped(&table.ratios));
+        }
+        text += &format!(
+            "\n\\begin{{table}}[htbp]\n  \\centering\n  \\caption{{{caption}}}\n  \
+             \\label{{tab:bench-{}}}\n  \\resizebox{{\\textwidth}}{{!}}{{%\n    \
+             \\begin{{tabular}}{{l{}}}\n      \\toprule\n      {} \\\\\n      \\midrule\n",
+            index + 1,
+            "r".repeat(COLUMNS.len() - 1),
+            columns.join(" & "),
+        );
+        for row in &table.rows {
+            let values: Vec<_> = row.values.iter().map(|value| escaped(value)).collect();
+            text += &format!("      {} \\\\\n", values.join(" & "));
+        }
+        text += "      \\bottomrule\n    \\end{tabular}%\n  }\n\\end{table}\n";
+    }
+    text
+}
+
+/// Letters that mean something to LaTeX, or that its usual fonts do not have, by their commands.
+fn escaped(text: &str) -> String {
+    let mut safe = String::new();
+    for letter in text.chars() {
+        match letter {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => safe.extend(['\\', letter]),
+            '\\' => safe += "\\textbackslash{}",
+            '~' => safe += "\\textasciitilde{}",
+            '^' => safe += "\\textasciicircum{}",
+            '<' => safe += "\\textless{}",
+            '>' => safe += "\\textgreater{}",
+            '|' => safe += "\\textbar{}",
+            '"' => safe += "''",
+            '–' => safe += "--",
+            '—' => safe += "---",
+            '…' => safe += "\\ldots{}",
+            'µ' | 'μ' => safe += "$\\mu$",
+            '×' => safe += "$\\times$",
+            '÷' => safe += "$\\div$",
+            '±' => safe += "$\\pm$",
+            '≥' => safe += "$\\geq$",
+            '≤' => safe += "$\\leq$",
+            letter if letter.is_control() => safe.push(' '),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Row;
+    use super::*;
+
+    fn table(name: &str, remark: &str) -> Table {
+        let mut values = COLUMNS.map(|_| "85.0 µs".to_owned());
+        values[0] = name.to_owned();
+        Table {
+            heading: "Download".to_owned(),
+            rows: vec![Row {
+                server: name.to_owned(),
+                values: values.to_vec(),
+                remark: remark.to_owned(),
+            }],
+            ratios: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_means_something_to_latex_is_escaped() {
+        let text = latex(&[table("a_b & 5 %", "\\input{x} <y> ~ ^ #1 $2")]);
+        assert!(text.contains("a\\_b \\& 5 \\% & 85.0 $\\mu$s & "), "{text}");
+        let escaped = "\\textbackslash{}input\\{x\\} \\textless{}y\\textgreater{} \
+                       \\textasciitilde{} \\textasciicircum{} \\#1 \\$2.";
+        assert!(text.contains(escaped), "{text}");
+        assert!(text.contains("95 \\% interval"), "{text}");
+        assert!(text.is_ascii(), "{text}");
+    }
+
+    #[test]
+    fn each_row_has_a_value_for_each_column() {
+        let text = latex(&[table("a", ""), table("b", "")]);
+        let rows: Vec<_> = text.lines().filter(|line| line.ends_with("\\\\")).collect();
+        assert_eq!(rows.len(), 4);
+        assert!(rows.iter().all(|row| row.matches(" & ").count() == COLUMNS.len() - 1), "{text}");
+        for part in ["toprule", "midrule", "bottomrule", "end{tabular}", "end{table}"] {
+            assert_eq!(text.matches(part).count(), 2, "{part}");
+        }
+        assert!(text.contains("tab:bench-1") && text.contains("tab:bench-2"));
+    }
+}

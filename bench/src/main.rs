@@ -1,9 +1,0 @@
-//! The `bench` program.
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-fn main() -> ExitCode {
-    bench::command::Cli::parse().execute()
-}
