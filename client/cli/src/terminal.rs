@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::failure::Failure;
+use units::bytes;
 
 pub(crate) mod input;
 pub(crate) mod meter;
 pub(crate) mod screen;
 pub(crate) mod transcript;
+pub(crate) mod units;
 
 /// Writes to standard output; a closed one ends the command quietly.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -40,9 +42,4 @@ pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
         return word.into();
     }
     format!("'{}'", word.replace('\'', r"'\''")).into()
-}
-
-/// Bytes as a person reads them.
-pub(crate) fn bytes(count: u64) -> String {
-    indicatif::BinaryBytes(count).to_string()
 }

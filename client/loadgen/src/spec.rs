@@ -173,7 +173,10 @@ pub enum SpecError {
     /// A number that must be positive is zero (or not a number).
     #[error("{0} must be more than zero")]
     Zero(&'static str),
-    /// No file to ask for.
+    /// A time that cannot be added to the clock.
+    #[error("{0} is longer than a century: choose a shorter time")]
+    TooLong(&'static str),
+    /// No file to request.
     #[error("no file to request")]
     NoFiles,
     /// A name that the framed wire cannot carry.

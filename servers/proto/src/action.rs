@@ -316,3 +316,43 @@ pub enum StoreError {
     #[error("storage failure")]
     Failed,
 }
+
+impl StoreError {
+    const ALL: [Self; 11] = [
+        Self::NotFound,
+        Self::NotAFile,
+        Self::Denied,
+        Self::NoFolder,
+        Self::NameTaken,
+        Self::NameTooLong,
+        Self::Full,
+        Self::Overloaded,
+        Self::DigestMismatch,
+        Self::Busy,
+        Self::Failed,
+    ];
+
+    /// The error in the text of a refusal: the error's own text, and perhaps a colon and a name.
+    /// `None` for any other reason.
+    pub fn from_reason(reason: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| {
+            let rest = reason.strip_prefix(&error.to_string());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_recognised_in_the_text_of_its_refusal() {
+        for error in StoreError::ALL {
+            assert_eq!(StoreError::from_reason(&error.to_string()), Some(error));
+            assert_eq!(StoreError::from_reason(&format!("{error}: a: b")), Some(error));
+            assert_eq!(StoreError::from_reason(&format!("{error}s")), None);
+        }
+        assert_eq!(StoreError::from_reason(""), None);
+    }
+}

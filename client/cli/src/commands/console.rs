@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use bytesize::ByteSize;
 use clap::Args as ClapArgs;
 use fileserver_proto::Wire;
 use fileserver_proto::client::framed::most_data;
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::net::link::Link;
 use crate::terminal::input::Input;
 use crate::terminal::print;
-use message::{Draft, cut, parse_count};
+use message::{Draft, cut};
 
 /// Compose messages of the framed wire by hand and see the answers
 #[derive(Debug, ClapArgs)]
@@ -32,9 +33,9 @@ pub(crate) struct Args {
     /// Open a connection for each message
     #[arg(long)]
     reconnect: bool,
-    /// Give up after this many seconds without any progress
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u64,
+    /// Longest wait without progress
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    timeout: Duration,
 }
 
 /// Runs the command.
@@ -109,9 +110,9 @@ impl<'a> Console<'a> {
         let mut question = "how many random bytes, or the path of a file: ".to_owned();
         loop {
             let Some(answer) = self.ask(&question)? else { return Ok(None) };
-            let draft = match parse_count(answer.trim()) {
-                Some(len) => Draft::Random { message_type, len },
-                None => match message::open(answer.trim()) {
+            let draft = match answer.trim().parse() {
+                Ok(ByteSize(len)) => Draft::Random { message_type, len },
+                Err(_) => match message::open(answer.trim()) {
                     Ok((file, len)) => {
                         Draft::File { message_type, file, len, path: answer.trim().to_owned() }
                     }
@@ -179,8 +180,7 @@ impl<'a> Console<'a> {
                 "port 0 is no server's: give the one it listens on"
             )));
         }
-        let timeout = Duration::from_secs(self.args.timeout.max(1));
-        Link::open(&self.args.host, self.args.port, Wire::Framed, timeout, self.stop)
+        Link::open(&self.args.host, self.args.port, Wire::Framed, self.args.timeout, self.stop)
     }
 }
 

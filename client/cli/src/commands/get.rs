@@ -53,9 +53,9 @@ pub(crate) struct Args {
     /// Keep what arrives, as PATH.part, and go on where an earlier attempt broke off
     #[arg(long)]
     resume: bool,
-    /// Give up after this many seconds without any progress
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u64,
+    /// Longest wait without progress
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    timeout: Duration,
     /// Tell this server `The size of NAME is BYTES` afterwards, and print its answer
     #[arg(long, value_name = "HOST:PORT")]
     report_to: Option<Authority>,
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let name = name.map_err(Failure::Usage)?;
     let wire = transfer_wire(args.wire, args.resume)?;
     let mut output = Output::new(args.output.as_deref(), args.force, &name)?;
-    let timeout = Duration::from_secs(args.timeout.max(1));
-    let report = args.report_to.as_ref().map(|to| Report::open(to, timeout, stop)).transpose()?;
+    let report =
+        args.report_to.as_ref().map(|to| Report::open(to, args.timeout, stop)).transpose()?;
     let is_stdout = output.is_stdout();
     let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
         Ok(len_bytes) => len_bytes,
@@ -107,8 +107,7 @@ fn fetch(
 ) -> Result<u64, Failure> {
     let server = format!("{}:{}", args.host, args.port);
     let earlier = if args.resume { output.resume(&server, name.as_str())? } else { None };
-    let timeout = Duration::from_secs(args.timeout.max(1));
-    let mut link = Link::open(&args.host, args.port, wire, timeout, stop)?;
+    let mut link = Link::open(&args.host, args.port, wire, args.timeout, stop)?;
     if wire == Wire::Text {
         return text::fetch(name, &mut link, output);
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use bytesize::ByteSize;
 use clap::{Args as ClapArgs, ValueEnum};
 use fileserver_proto::Wire;
 use loadgen::{
@@ -27,10 +28,10 @@ use target::Target;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   client load http://127.0.0.1:8800/meme.png
-  client load 127.0.0.1 8800 --wire framed --file meme.png:1024 --connections 64 --duration 10s
+  client load 127.0.0.1 8800 --wire framed --file meme.png:1KiB --connections 64 --duration 10s
   client load http://127.0.0.1:8800/a.bin --rate 5000 --poisson --csv seconds.csv
   client load http://127.0.0.1:8800/a.bin --connections 1000 --think 100ms
-  client load 127.0.0.1 8800 --file up.bin:65536 --upload --verify-every 0
+  client load 127.0.0.1 8800 --file up.bin:64KiB --upload --verify-every 0
   client load 127.0.0.1 65432 --wire text --file line:64
 
 Files given as NAME:SIZE are expected to hold the generated content of that name, as `bench`
@@ -74,13 +75,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "[constant:]TIME", value_parser = parse_think, conflicts_with = "rate")]
     think: Option<ThinkTime>,
     /// How long to measure
-    #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    #[arg(long, short = 'd', value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     duration: Duration,
     /// How long to run before measuring
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1s")]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1s")]
     warm_up: Duration,
     /// Without any progress for this long, a request has failed
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     timeout: Duration,
     /// Open a connection for each request
     #[arg(long)]
@@ -261,59 +262,34 @@ fn write_seconds(file: File, report: &LoadReport) -> io::Result<()> {
     out.flush()
 }
 
-/// A time with its unit: `250ms`, `10s`, `1.5m`; a bare number counts seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let scale = match &text[digits.len()..] {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        unit => return Err(format!("unknown unit {unit:?}: use us, ms, s, m or h")),
-    };
-    let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is no number"))?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
-}
-
 /// `TIME` or `constant:TIME`.
-fn parse_think(text: &str) -> Result<ThinkTime, String> {
+fn parse_think(text: &str) -> Result<ThinkTime, humantime::DurationError> {
     match text.strip_prefix("constant:") {
-        Some(time) => parse_duration(time).map(ThinkTime::Constant),
-        None => parse_duration(text).map(ThinkTime::Exponential),
+        Some(time) => humantime::parse_duration(time).map(ThinkTime::Constant),
+        None => humantime::parse_duration(text).map(ThinkTime::Exponential),
     }
 }
 
-/// `NAME:SIZE[:WEIGHT]`; the name may hold colons itself.
+/// `NAME:SIZE[:WEIGHT]`; the name may contain colons.
 fn parse_file(text: &str) -> Result<RequestFile, String> {
-    let bad = || format!("{text:?} is not NAME:SIZE or NAME:SIZE:WEIGHT, with SIZE in bytes");
+    let bad = || format!("{text:?} is not NAME:SIZE or NAME:SIZE:WEIGHT, for example a.bin:64KiB");
     let (front, last) = text.rsplit_once(':').ok_or_else(bad)?;
     let with_weight = front.rsplit_once(':').and_then(|(name, size)| {
-        Some((name, size.parse::<u64>().ok()?, last.parse::<f64>().ok()?))
+        Some((name, size.parse::<ByteSize>().ok()?, last.parse::<f64>().ok()?))
     });
-    let (name, size_bytes, weight) = match with_weight {
+    let (name, size, weight) = match with_weight {
         Some(parts) => parts,
         None => (front, last.parse().map_err(|_| bad())?, 1.0),
     };
     if name.is_empty() {
         return Err(bad());
     }
-    Ok(RequestFile { weight, ..RequestFile::new(name, size_bytes) })
+    Ok(RequestFile { weight, ..RequestFile::new(name, size.as_u64()) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_units() {
-        for (text, millis) in [("250ms", 250), ("10s", 10_000), ("1.5m", 90_000), ("2", 2_000)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "s", "-1s", "1 s", "1x", "inf", "nan"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn an_engine_that_is_refused_is_a_load_that_cannot_be_run_as_asked() {
@@ -329,7 +305,7 @@ mod tests {
         let millis = Duration::from_millis;
         assert_eq!(parse_think("5ms"), Ok(ThinkTime::Exponential(millis(5))));
         assert_eq!(parse_think("constant:1s"), Ok(ThinkTime::Constant(millis(1_000))));
-        for text in ["constant", "constant:", "constant:x", "poisson:1s", ""] {
+        for text in ["constant", "constant:", "constant:x", "poisson:1s", "", "20"] {
             assert!(parse_think(text).is_err(), "{text}");
         }
     }
@@ -341,6 +317,8 @@ mod tests {
         };
         assert_eq!(parse_file("a:5"), file("a", 5, 1.0));
         assert_eq!(parse_file("a:5:2.5"), file("a", 5, 2.5));
+        assert_eq!(parse_file("a:64KiB"), file("a", 65_536, 1.0));
+        assert_eq!(parse_file("a:1.5MB:2"), file("a", 1_500_000, 2.0));
         assert_eq!(parse_file("a:b:5"), file("a:b", 5, 1.0));
         for text in ["a", "a:", ":5", "a:x", "a:-1", "a:5:x"] {
             assert!(parse_file(text).is_err(), "{text}");

@@ -17,9 +17,9 @@ use fileserver_proto::{FileName, Wire};
 use crate::commands::WireArg;
 use crate::failure::Failure;
 use crate::net::link::Link;
-use crate::terminal::bytes;
 use crate::terminal::meter::Meter;
 use crate::terminal::transcript::Transcript;
+use crate::terminal::units::bytes;
 
 const BLOCK_BYTES: usize = 256 << 10;
 
@@ -55,9 +55,9 @@ pub(crate) struct Args {
     /// The name to store the file under (one FILE only); its own otherwise
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Give up after this many seconds without any progress
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u64,
+    /// Longest wait without progress
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    timeout: Duration,
     /// Keep what the console shows, progress included, in this file as plain text
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
@@ -89,8 +89,7 @@ pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
 
     let opened: Vec<&File> = files.iter().map(|upload| &upload.file).collect();
     let transcript = Transcript::create(args.transcript.as_deref(), &opened)?;
-    let timeout = Duration::from_secs(args.timeout.max(1));
-    let server = Server { host, port, wire, timeout, stop, transcript: &transcript };
+    let server = Server { host, port, wire, timeout: args.timeout, stop, transcript: &transcript };
     let resumed =
         args.resume.then_some(Resumed { operands: &operands, name: args.name.as_deref() });
     let done = send_all(files, &server, resumed.as_ref());

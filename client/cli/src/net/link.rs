@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyError, ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
+use fileserver_proto::{StoreError, Wire};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
@@ -163,32 +163,36 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Why the server refused, with what can be done about it; reads the reply to its end.
+    /// Reason of a refusal, with a remedy where there is one; reads the reply to its end.
     pub(crate) fn refusal(&mut self, head: ReplyHead) -> Result<String, Failure> {
-        let mut reason = match head.kind {
-            ReplyKind::Status(status) => format!("status {status}"),
-            ReplyKind::Data => "unexpected data".to_owned(),
-            ReplyKind::Text | ReplyKind::Error => self.reader.text().into_owned(),
-        };
-        let mut said = Vec::new();
+        let mut body = Vec::new();
         // A reply that breaks off still has its status.
         while let Ok(Heard::Body(range)) = self.hear() {
-            let room = REASON_BYTES.saturating_sub(said.len());
-            said.extend(self.bytes(range).iter().take(room));
-            if said.len() >= REASON_BYTES {
+            let room = REASON_BYTES.saturating_sub(body.len());
+            body.extend(self.bytes(range).iter().take(room));
+            if body.len() >= REASON_BYTES {
                 break;
             }
         }
-        let said = String::from_utf8_lossy(&said);
-        // Markup (an error page) says no more than the status.
-        let line = said.lines().next().unwrap_or("").trim();
-        if !line.is_empty() && !line.starts_with('<') {
-            reason = format!("{reason}, {line}");
-        }
-        let reason = reason.replace(char::is_control, " ");
-        Ok(match remedy(head.kind, &reason) {
-            Some(remedy) => format!("{reason}: {remedy}"),
-            None => reason,
+        let body = String::from_utf8_lossy(&body);
+        // Markup (an error page) adds nothing to the status.
+        let line = body.lines().next().unwrap_or("").trim();
+        let line = if line.starts_with('<') { "" } else { line };
+        let (shown, reason) = match head.kind {
+            ReplyKind::Status(status) if line.is_empty() => (format!("status {status}"), None),
+            ReplyKind::Status(status) => {
+                (format!("status {status}, {line}"), StoreError::from_reason(line))
+            }
+            ReplyKind::Data => ("unexpected data".to_owned(), None),
+            ReplyKind::Text | ReplyKind::Error => {
+                let text = self.reader.text();
+                (text.to_string(), StoreError::from_reason(&text))
+            }
+        };
+        let shown = shown.replace(char::is_control, " ");
+        Ok(match remedy(head.kind, reason) {
+            Some(remedy) => format!("{shown}: {remedy}"),
+            None => shown,
         })
     }
 
@@ -231,10 +235,10 @@ impl<'a> Link<'a> {
                 Err(error) => return Err(anyhow::Error::new(error).into()),
             }
         }
-        let seconds = self.timeout.as_secs_f64();
         Err(Failure::Failed(anyhow!(
-            "no answer within {seconds} s: the server may be full or stuck; try later, or a \
-             longer --timeout"
+            "no answer within {}: the server may be full or stuck; try later, or with a longer \
+             --timeout",
+            humantime::format_duration(self.timeout)
         )))
     }
 }
@@ -251,25 +255,21 @@ fn not_a_reply(error: ReplyError) -> Failure {
     Failure::Failed(anyhow!("{error}: {remedy}"))
 }
 
-fn remedy(kind: ReplyKind, reason: &str) -> Option<&'static str> {
-    let status = match kind {
-        ReplyKind::Status(status) => status,
-        ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => 0,
-    };
-    let says = |words: &str| reason.contains(words);
-    match status {
-        507 => Some("free space on the server"),
-        423 => Some("wait until nobody else is sending it"),
-        404 => Some("check the name"),
-        413 => Some("raise the server's limit, or send less"),
-        403 => Some("check the permissions of the server's folder"),
-        503 => Some("try again later"),
-        _ if says("no space left") => Some("free space on the server"),
-        _ if says("match its digest") => {
+/// What the user can do about a refusal.
+fn remedy(kind: ReplyKind, reason: Option<StoreError>) -> Option<&'static str> {
+    use StoreError as Store;
+    match (reason, kind) {
+        (Some(Store::Full), _) | (_, ReplyKind::Status(507)) => Some("free space on the server"),
+        (Some(Store::Busy), _) | (_, ReplyKind::Status(423)) => {
+            Some("wait until the other transfer of this upload has ended")
+        }
+        (Some(Store::NotFound), _) | (_, ReplyKind::Status(404)) => Some("check the name"),
+        (Some(Store::Overloaded), _) | (_, ReplyKind::Status(503)) => Some("try again later"),
+        (Some(Store::DigestMismatch), _) => {
             Some("it changed or was damaged on the way; send it again")
         }
-        _ if says("no such file") => Some("check the name"),
-        _ if says("overloaded") => Some("try again later"),
+        (_, ReplyKind::Status(403)) => Some("check the permissions of the server's folder"),
+        (_, ReplyKind::Status(413)) => Some("raise the server's limit, or send less"),
         _ => None,
     }
 }

@@ -10,7 +10,8 @@ use std::time::Instant;
 use anyhow::{Context, anyhow};
 
 use crate::failure::Failure;
-use crate::terminal::{bytes, print};
+use crate::terminal::print;
+use crate::terminal::units::bytes;
 
 /// Between two lines about a transfer.
 const STEP_PERCENT: u64 = 10;

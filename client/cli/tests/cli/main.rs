@@ -103,8 +103,8 @@ fn a_full_server_is_told_with_a_remedy() {
     assert!(error(&output, 1).contains("status 507: free space on the server"), "{output:?}");
 
     let silent = Mock::start(mock::Peer::wait_for_close);
-    let output = run(local.path(), silent.address, "send a HOST PORT --timeout 1");
-    assert!(error(&output, 1).contains("no answer within 1 s"), "{output:?}");
+    let output = run(local.path(), silent.address, "send a HOST PORT --timeout 1s");
+    assert!(error(&output, 1).contains("no answer within 1s"), "{output:?}");
 }
 
 #[test]
@@ -164,7 +164,8 @@ fn a_file_is_fetched_whole_or_not_at_all() {
         let piped = get("a.png HOST PORT -o -");
         assert_eq!((piped.status.code(), piped.stdout == expected), (Some(0), true));
 
-        assert!(error(&get("missing HOST PORT"), 1).contains("no such file"));
+        let refusal = error(&get("missing HOST PORT"), 1);
+        assert!(refusal.contains("no such file") && refusal.ends_with(": check the name\n"));
         assert!(error(&get("../a HOST PORT"), 2).contains("check the name"));
         assert!(error(&get("a.png HOST PORT -o no/such/folder"), 1).contains("cannot write"));
         assert_eq!(names(local.path()), ["a.png", "other"]);
@@ -376,4 +377,25 @@ fn a_closed_output_is_no_panic() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments}: {told}");
     }
     assert_eq!(server.folder.names(), ["a.bin", "up"]);
+}
+
+#[test]
+fn times_have_units_and_sizes_may_have_them() {
+    let local = tempfile::tempdir().unwrap();
+    let address = "127.0.0.1:1".parse().unwrap();
+    let unit = "time unit needed, for example 20sec or 20ms";
+    for (arguments, words) in [
+        ("send a HOST PORT --timeout 20", unit),
+        ("get a HOST PORT --timeout 20", unit),
+        ("console HOST PORT --timeout 20", unit),
+        ("load HOST PORT --file a:1 --timeout 20", unit),
+        ("load HOST PORT --file a:1 --duration 20", unit),
+        ("load HOST PORT --file a:1 --warm-up 20", unit),
+        ("load HOST PORT --file a:1 --think constant:20", unit),
+        ("load HOST PORT --file a:many", "is not NAME:SIZE"),
+    ] {
+        let output = run(local.path(), address, arguments);
+        let told = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(output.status.code() == Some(2) && told.contains(words), "{arguments}: {told}");
+    }
 }

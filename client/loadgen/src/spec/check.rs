@@ -1,6 +1,7 @@
 //! What can be known to fail before a load starts.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use fileserver_proto::Wire;
 use rustix::process::{Resource, getrlimit};
@@ -10,6 +11,9 @@ use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkT
 /// Descriptors beside the connections: standard streams, the executable's own, and per thread a
 /// selector and a timer.
 const DESCRIPTORS_APART: u64 = 32;
+
+/// Upper bound of every time: sums of times and the clock must not overflow.
+const LONGEST: Duration = Duration::from_secs(1 << 32);
 
 /// A line has its end at least, and no server takes longer ones whole.
 const LINE_BYTES: std::ops::RangeInclusive<u64> = 2..=4096;
@@ -68,6 +72,15 @@ impl LoadSpec {
         ] {
             if !is_positive {
                 return Err(SpecError::Zero(what));
+            }
+        }
+        for (time, what) in [
+            (self.warm_up, "the warm-up"),
+            (self.duration, "the duration"),
+            (self.timeout, "the timeout"),
+        ] {
+            if time > LONGEST {
+                return Err(SpecError::TooLong(what));
             }
         }
         Ok(())
@@ -130,8 +143,6 @@ fn open_descriptors() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::spec::{Direction, EngineChoice, RequestFile};
 
@@ -161,6 +172,19 @@ mod tests {
             let mut spec = LoadSpec { wire: Wire::Text, ..spec("127.0.0.1:1", 1) };
             spec.files[0].size_bytes = size_bytes;
             assert_eq!(spec.check_lines().is_ok(), is_right, "{size_bytes}");
+        }
+    }
+
+    #[test]
+    fn times_that_no_clock_can_reach_are_refused() {
+        for time in [Duration::MAX, Duration::from_secs(u64::MAX), LONGEST * 2] {
+            for spec in [
+                LoadSpec { warm_up: time, ..spec("127.0.0.1:1", 1) },
+                LoadSpec { duration: time, ..spec("127.0.0.1:1", 1) },
+                LoadSpec { timeout: time, ..spec("127.0.0.1:1", 1) },
+            ] {
+                assert!(matches!(spec.check(), Err(SpecError::TooLong(_))), "{spec:?}");
+            }
         }
     }
 

@@ -12,7 +12,8 @@ use crate::commands::get::Output;
 use crate::failure::Failure;
 use crate::net::link::{Heard, Link};
 use crate::terminal::meter::Meter;
-use crate::terminal::{bytes, print};
+use crate::terminal::print;
+use crate::terminal::units::bytes;
 
 const BLOCK_BYTES: usize = 256 << 10;
 /// Below this there is no progress to be seen.
@@ -193,19 +194,6 @@ pub(super) fn open(path: &str) -> anyhow::Result<(File, u64)> {
     Ok((file, about.len()))
 }
 
-/// A number of bytes: `1000`, `64KiB`, `3MiB`, `1GiB`.
-pub(super) fn parse_count(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let scale: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" | "K" | "k" => 1 << 10,
-        "MiB" | "M" => 1 << 20,
-        "GiB" | "G" => 1 << 30,
-        _ => return None,
-    };
-    digits.trim_end().parse::<u64>().ok()?.checked_mul(scale)
-}
-
 /// Drops what is beyond the longest text, whole characters only; how many bytes, if any.
 pub(super) fn cut(text: &mut String) -> Option<usize> {
     let before = text.len();
@@ -217,16 +205,6 @@ pub(super) fn cut(text: &mut String) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_have_units() {
-        for (text, count) in [("0", 0), ("1000", 1000), ("64KiB", 65_536), ("3 MiB", 3 << 20)] {
-            assert_eq!(parse_count(text), Some(count), "{text}");
-        }
-        for text in ["", "-1", "x", "1.5", "3 lamps", "99999999999999GiB"] {
-            assert_eq!(parse_count(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn a_text_is_cut_between_characters() {

@@ -11,7 +11,8 @@ use rustix::io::Errno;
 
 use crate::failure::Failure;
 use crate::net::memory::Memory;
-use crate::terminal::{bytes, print, print_bytes};
+use crate::terminal::units::bytes;
+use crate::terminal::{print, print_bytes};
 
 /// Where the content goes.
 #[derive(Debug)]

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 use loadgen::{Arrival, Direction, LoadReport, LoadSpec};
 
+use crate::terminal::units::time;
+
 /// The table of a report.
 pub(super) fn of(spec: &LoadSpec, report: &LoadReport) -> String {
     let mut text = String::new();
@@ -110,39 +112,4 @@ fn latency(out: &mut String, name: &str, histogram: &Histogram<u64>) -> std::fmt
         write!(out, "{:>10}", time(ns))?;
     }
     writeln!(out)
-}
-
-/// Three significant digits and a unit.
-fn time(ns: f64) -> String {
-    let (value, unit) = match ns {
-        ns if ns < 1e3 => (ns, "ns"),
-        ns if ns < 1e6 => (ns / 1e3, "µs"),
-        ns if ns < 1e9 => (ns / 1e6, "ms"),
-        ns => (ns / 1e9, "s"),
-    };
-    let digits = match value {
-        value if value < 9.995 => 2,
-        value if value < 99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.digits$} {unit}")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn times_have_three_digits_and_a_unit() {
-        for (duration, text) in [
-            (Duration::from_nanos(950), "950 ns"),
-            (Duration::from_nanos(1_234), "1.23 µs"),
-            (Duration::from_micros(12_345), "12.3 ms"),
-            (Duration::from_millis(123_456), "123 s"),
-        ] {
-            assert_eq!(time(duration.as_nanos() as f64), text);
-        }
-    }
 }

@@ -15,7 +15,8 @@ use crate::failure::Failure;
 use crate::net::link::Link;
 use crate::net::memory::Memory;
 use crate::terminal::meter::Meter;
-use crate::terminal::{bytes, quoted, resuming};
+use crate::terminal::units::bytes;
+use crate::terminal::{quoted, resuming};
 
 /// From one question whether an upload is free to the next.
 const RETRY: Duration = Duration::from_millis(200);
