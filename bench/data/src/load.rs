@@ -7,7 +7,7 @@ pub mod objective;
 pub mod profile;
 pub mod words;
 
-pub use loadgen::load::Direction;
+pub use loadgen::Direction;
 
 use crate::load::byte_size::ByteSize;
 use crate::load::profile::Manner;

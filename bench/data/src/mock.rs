@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use loadgen::load::{CpuTime, Engine, ErrorCounts, LoadReport, Second};
+use loadgen::{CpuTime, Engine, ErrorCounts, LoadReport, Second};
 
 use crate::plan::Plan;
 use crate::record::environment::{Environment, Machine, Placement, SCHEMA};

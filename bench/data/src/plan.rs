@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fileserver::{SendPath, StrategyKind};
 use fileserver_proto::Wire;
-use loadgen::load::{Direction, EngineChoice};
+use loadgen::{Direction, EngineChoice};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::Cell;
@@ -437,7 +437,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use loadgen::load::Engine;
+    use loadgen::Engine;
 
     use super::*;
 

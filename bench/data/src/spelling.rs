@@ -2,7 +2,7 @@
 
 /// Directions: `download`, `upload`, `echo`.
 pub mod direction {
-    use loadgen::load::Direction;
+    use loadgen::Direction;
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// The name of a direction.
@@ -90,7 +90,7 @@ pub mod send_path {
 
 /// The generator's engines: `auto`, `epoll`, `uring`.
 pub mod engine {
-    use loadgen::load::{Engine, EngineChoice};
+    use loadgen::{Engine, EngineChoice};
     use serde::{Deserialize, Deserializer, Serializer};
 
     const AUTO: &str = "auto";

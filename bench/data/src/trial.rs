@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fileserver::SendPath;
 use jiff::Timestamp;
-use loadgen::load::LoadReport;
+use loadgen::LoadReport;
 use serde::{Deserialize, Serialize};
 
 use crate::load::Cell;

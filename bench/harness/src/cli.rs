@@ -23,7 +23,7 @@ use fileserver::command::ServerArgs;
 use fileserver::{SendPath, StrategyKind};
 use fileserver_proto::Wire;
 use jiff::Timestamp;
-use loadgen::load::{Direction, EngineChoice};
+use loadgen::{Direction, EngineChoice};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::chat;

@@ -18,8 +18,3 @@ pub use spec::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestClass,
     RequestFile, SpecError, ThinkTime,
 };
-
-/// Former paths of this crate's items.
-pub mod load {
-    pub use crate::*;
-}

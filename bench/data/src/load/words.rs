@@ -4,7 +4,7 @@ use crate::load::Cell;
 use crate::load::mix::Mix;
 use crate::load::profile::Manner;
 use crate::units::grouped;
-use loadgen::load::Direction;
+use loadgen::Direction;
 
 /// A load as the heading of its table.
 pub fn heading(cell: Cell) -> String {

@@ -4,7 +4,7 @@ use crate::load::Cell;
 use crate::load::profile::Crowd;
 use crate::load::profile::Manner;
 use fileserver_proto::Wire;
-use loadgen::load::Direction;
+use loadgen::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::byte_size::ByteSize;

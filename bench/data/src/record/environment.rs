@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use loadgen::load::Direction;
+use loadgen::Direction;
 
 use crate::servers::target::TargetKind;
 

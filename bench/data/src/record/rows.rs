@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use loadgen::load::{Direction, LoadReport};
+use loadgen::{Direction, LoadReport};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use jiff::Zoned;
-use loadgen::load::LoadReport;
+use loadgen::LoadReport;
 
 use crate::plan::Plan;
 use crate::record::environment::Environment;

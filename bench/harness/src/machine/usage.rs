@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loadgen::load::Progress;
+use loadgen::Progress;
 use nix::time::ClockId;
 use procfs::process::Process;
 

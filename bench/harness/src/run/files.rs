@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use loadgen::Direction;
 use loadgen::content::Content;
-use loadgen::load::Direction;
 use tempfile::TempDir;
 
 use bench_data::load::Cell;

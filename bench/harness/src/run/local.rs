@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use fileserver_proto::Wire;
 use jiff::Timestamp;
-use loadgen::load::{
+use loadgen::{
     Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestClass, RequestFile,
     ThinkTime, run,
 };

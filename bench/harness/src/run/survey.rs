@@ -1,6 +1,6 @@
 //! What is known of each server before the first trial.
 
-use loadgen::load::Direction;
+use loadgen::Direction;
 
 use crate::run::files::{download_name, upload_name};
 use crate::run::launcher::Standing;
