@@ -1,40 +1,40 @@
-//! The primitive operations a session asks for, and what can come of each.
+//! Primitive operations that a session requests, and their results.
 
 use std::sync::Arc;
 
 use crate::service::Notice;
 use crate::{FileDescription, FileName};
 
-/// One operation that the driver performs for the session; exactly one is outstanding at a time.
+/// One operation for the driver to perform; exactly one is outstanding at a time.
 ///
 /// [`Session::poll_action`](crate::Session::poll_action) returns the same action until its
-/// completion is handed in, so a readiness driver may forget an action that would block and ask
-/// again on the next event.
+/// completion is handed in. A readiness driver may therefore forget an action that would block, and
+/// poll again on the next event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action<'s> {
-    /// Read from the socket into the spare room of `io.input` (there is always some).
+    /// Read from the socket into the spare room of `io.input`, which is never empty.
     ///
     /// Completed by [`Completion::Received`].
     Receive,
-    /// Write `io.output` to the socket. `more` says that further output follows at once, so that
-    /// the driver may hold a partial segment back.
+    /// Write `io.output` to the socket.
     ///
-    /// Completed by [`Completion::Sent`] after any progress; asked again while output is left.
+    /// Completed by [`Completion::Sent`] after any progress; requested again while output is left.
     Send {
-        /// Further output follows without waiting for the peer.
+        /// Further output follows without waiting for the peer, so the driver may hold back a
+        /// partial segment.
         more: bool,
     },
-    /// Open the file of this name for reading and keep it as the session's current download.
+    /// Open a file for reading and keep it as the session's current download.
     ///
     /// Completed by [`Completion::Opened`].
     OpenDownload {
-        /// What to open.
+        /// Name of the file.
         name: &'s FileName,
     },
-    /// Send what is left in `io.output`, then this range of the current download. A driver may
-    /// send any part of the range: it is asked again for the rest.
+    /// Send the rest of `io.output`, then a range of the current download. A driver may send any
+    /// part of the range; the rest is requested again.
     ///
-    /// Completed by [`Completion::FileSent`] after any progress of the *file range*; progress
+    /// Completed by [`Completion::FileSent`] after any progress of the *file range*. Progress
     /// within `io.output` alone may be completed by `FileSent(Ok(0))`.
     SendFile {
         /// First byte of the range.
@@ -42,7 +42,7 @@ pub enum Action<'s> {
         /// Length of the range; at least 1.
         len: u64,
     },
-    /// Let go of the current download: it is finished or abandoned. Never fails or waits.
+    /// Close the current download, which is finished or abandoned. Never fails or waits.
     ///
     /// Completed by [`Completion::DownloadClosed`].
     CloseDownload,
@@ -50,44 +50,44 @@ pub enum Action<'s> {
     ///
     /// Completed by [`Completion::Created`].
     CreateUpload {
-        /// The name the upload is to get; `None` asks for a random one.
+        /// Name for the upload; `None` requests a random one.
         name: Option<&'s FileName>,
-        /// The size in bytes, where the peer declared one.
+        /// Size in bytes, if the peer has declared one.
         size_hint: Option<u64>,
     },
     /// Append the first `len` bytes of `io.input` to the current upload and consume them.
     ///
     /// Completed by [`Completion::Written`].
     WriteUpload {
-        /// How many bytes; at least 1.
+        /// Number of bytes; at least 1.
         len: usize,
     },
-    /// Create a resumable upload, empty: a temporary that outlives connections. It does not become
-    /// the session's current upload.
+    /// Create an empty resumable upload: a temporary file that outlives connections. The session's
+    /// current upload stays as it is.
     ///
     /// Completed by [`Completion::PartialCreated`].
     CreatePartial {
-        /// The name the upload is to get; `None` asks for a random one.
+        /// Name for the upload; `None` requests a random one.
         name: Option<&'s FileName>,
-        /// The size of the whole in bytes.
+        /// Size of the complete upload in bytes.
         len: u64,
     },
-    /// Make a resumable upload the session's current upload, to be appended to.
+    /// Open a resumable upload for appending, as the session's current upload.
     ///
     /// Completed by [`Completion::PartialOpened`].
     OpenPartial {
-        /// Which.
+        /// Identifier of the upload.
         id: PartialId,
     },
-    /// Publish the current upload under its name, all or nothing.
+    /// Publish the current upload under its name, completely or not at all.
     ///
     /// Completed by [`Completion::Committed`].
     CommitUpload {
-        /// What its whole content must hash to, where the peer said so.
+        /// Hash of the complete content, if the peer has declared one.
         digest: Option<&'s Digest>,
     },
-    /// Let go of the current upload, also after its commit failed: one that is resumable keeps
-    /// what it has got, any other leaves no trace. Never fails or waits.
+    /// Release the current upload, also after a failed commit. A resumable upload keeps its
+    /// content; any other is removed without a trace. Never fails or waits.
     ///
     /// Completed by [`Completion::Aborted`].
     AbortUpload,
@@ -95,77 +95,78 @@ pub enum Action<'s> {
     ///
     /// Completed by [`Completion::Listed`].
     ListFiles,
-    /// Perform an operation that only the lab services need.
+    /// Perform an operation of a lab service.
     ///
     /// Completed by [`Completion::Lab`].
     Lab(LabAction),
-    /// Work, or block, for a while: the heavy request of the experiments.
+    /// Compute or block for some time: the heavy request of the experiments.
     ///
     /// Completed by [`Completion::Worked`].
     Work {
-        /// How, and for how long.
+        /// Kind and duration.
         work: Work,
     },
-    /// Shut the sending side of the socket down; the peer is still read for a while, so that the
-    /// last reply is not destroyed by a reset (a lingering close). Never waits.
+    /// Shut down the sending side of the socket. The session reads on for a while (lingering
+    /// close), because a reset could destroy the last reply. Never waits.
     ///
     /// Completed by [`Completion::SendingFinished`].
     FinishSending,
-    /// The conversation is over: close the socket and drop the session. Has no completion.
+    /// Close the socket and drop the session: the conversation is over. Has no completion.
     Close,
 }
 
-/// What came of an [`Action`].
+/// Result of an [`Action`].
 ///
-/// A connection that breaks (reset, broken pipe) has no completion: the driver drops the session
-/// and whatever file it held for it; an unfinished upload vanishes with its temporary.
+/// A broken connection (reset, broken pipe) has no completion. The driver drops the session and the
+/// files it holds for it; an unfinished upload vanishes with its temporary file.
 #[derive(Debug)]
 pub enum Completion {
-    /// That many bytes were added to `io.input`; 0 means the peer has finished sending.
+    /// Bytes were added to `io.input`; 0 means that the peer has ended its stream.
     Received {
-        /// Bytes added.
+        /// Number of bytes added.
         bytes: usize,
     },
-    /// Some or all of `io.output` went out.
+    /// Some or all of `io.output` was sent.
     Sent,
-    /// The download is open, or why not.
+    /// The download is open, or the reason why it is not.
     Opened(Result<Arc<FileDescription>, StoreError>),
-    /// That many bytes *of the file range* went out, or the file could not give them (it shrank,
-    /// or reading failed), after which the promised length cannot be kept.
+    /// Number of bytes *of the file range* that were sent, or the reason why the file could not be
+    /// read (it has shrunk, or reading failed). After a failure the promised length cannot be kept.
     FileSent(Result<u64, StoreError>),
     /// The download is closed.
     DownloadClosed,
-    /// The temporary exists, or why not.
+    /// The temporary file exists, or the reason why it does not.
     Created(Result<(), StoreError>),
-    /// The bytes are written and consumed from `io.input`, or why not; a failure consumes nothing.
+    /// The bytes are written and consumed from `io.input`, or the reason why not. A failure
+    /// consumes nothing.
     Written(Result<(), StoreError>),
-    /// The resumable upload exists, or why it does not.
+    /// Identifier of the new resumable upload, or the reason why there is none.
     PartialCreated(Result<PartialId, StoreError>),
-    /// The resumable upload is open, or why not.
+    /// State of the opened resumable upload, or the reason why it is not open.
     PartialOpened(Result<PartialInfo, StoreError>),
-    /// Where the upload now exists, or why it does not.
+    /// Place of the published upload, or the reason why it is not published.
     Committed(Result<Stored, StoreError>),
-    /// The upload is let go of.
+    /// The upload is released.
     Aborted,
-    /// The files, in the order of their names.
+    /// Files in the order of their names, or the reason why they cannot be listed.
     Listed(Result<Vec<Entry>, StoreError>),
     /// An operation of a lab service is done.
     Lab(LabCompletion),
     /// The work is done.
     Worked,
-    /// The sending side is shut.
+    /// The sending side is shut down.
     SendingFinished,
 }
 
-/// One operation of a lab service. A message it names is the first `len` bytes of `io.input`, which
-/// stay there.
+/// One operation of a lab service. Its message, if any, is the first `len` bytes of `io.input`,
+/// which stay there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabAction {
     /// Show the operator a notice on the server's console.
     ///
     /// Completed by [`LabCompletion::NoticeShown`].
     ShowNotice {
-        /// The event.
+        /// Event to show.
         notice: Notice,
         /// Length of the message in bytes; 0 for a notice without one.
         len: usize,
@@ -178,7 +179,7 @@ pub enum LabAction {
         /// Length of the message in bytes.
         len: usize,
     },
-    /// Become a member of the server's room. From now on, other members' messages are handed to
+    /// Join the server's room. From then on, other members' messages are handed to
     /// [`Session::handle_mail`](crate::Session::handle_mail). Never fails or waits.
     ///
     /// Completed by [`LabCompletion::Joined`].
@@ -206,40 +207,41 @@ pub enum LabCompletion {
     Posted,
 }
 
-/// What a heavy request does, and for how long.
+/// Kind and duration of a heavy request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Keeps a processor busy for so many microseconds of its time.
+    /// Keeps a processor busy.
     Compute {
         /// Microseconds of processor time.
         us: u32,
     },
-    /// Blocks the thread, as a slow disk or a database would, for so many microseconds.
+    /// Blocks the thread, as a slow disk or a database would.
     Block {
-        /// Microseconds by the clock.
+        /// Microseconds of wall-clock time.
         us: u32,
     },
 }
 
-/// Where an upload now exists.
+/// Place of a published upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its name, perhaps another than was asked for.
+    /// Name of the file, which may differ from the requested one.
     pub name: FileName,
-    /// Whether it took the place of a file of that name.
+    /// The upload has replaced a file of that name.
     pub replaced: bool,
 }
 
-/// Names a resumable upload. Whoever knows it may append to it, so it is hard to guess.
+/// Identifier of a resumable upload. Knowing it is the permission to append, so it is hard to
+/// guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PartialId(pub u128);
 
-/// What a session needs to know of a resumable upload.
+/// State of a resumable upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartialInfo {
-    /// The size of the whole in bytes.
+    /// Size of the complete upload in bytes.
     pub len: u64,
-    /// How many bytes of it are there.
+    /// Number of bytes stored so far.
     pub offset: u64,
 }
 
@@ -247,15 +249,15 @@ pub struct PartialInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub [u8; 32]);
 
-/// What a session needs to know of an open file.
+/// Attributes of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileInfo {
     /// Length in bytes.
     pub len: u64,
-    /// When the content last changed.
+    /// Time of the last change of the content.
     pub modified: Modified,
-    /// The file's number (inode): clocks of file systems tick slowly, so a file and the one that
-    /// replaced it may have the same time and length, but never the same number.
+    /// Inode number. File system clocks are coarse: a file and its replacement may have the same
+    /// time and length, but never the same inode.
     pub inode: u64,
 }
 
@@ -271,30 +273,30 @@ pub struct Modified {
 /// One file of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name, relative to the root.
+    /// Name relative to the root.
     pub name: FileName,
     /// Length in bytes.
     pub len: u64,
-    /// When the content last changed.
+    /// Time of the last change of the content.
     pub modified: Modified,
 }
 
-/// Why the store refused. Each wire has its own words and status for every one of them.
+/// Reason why the store refuses an operation. Each wire has its own text or status for each reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No such file.
     #[error("no such file")]
     NotFound,
-    /// The name leads to something that is not a regular file: a folder, device, FIFO or link.
+    /// The name denotes something other than a regular file: a folder, device, FIFO or link.
     #[error("not a regular file")]
     NotAFile,
     /// The operating system denied access.
     #[error("permission denied")]
     Denied,
-    /// The folder an upload should go to does not exist.
+    /// The folder of an upload does not exist.
     #[error("no such folder")]
     NoFolder,
-    /// The name is taken and the server was told not to choose another.
+    /// The name is taken, and the server is configured not to choose another.
     #[error("name already taken")]
     NameTaken,
     /// The name, perhaps with a `_copyN` added, is longer than the file system allows.
@@ -306,13 +308,13 @@ pub enum StoreError {
     /// Out of descriptors or memory for the moment; a later attempt may succeed.
     #[error("server overloaded")]
     Overloaded,
-    /// The content is not what the peer's digest says.
+    /// The content does not match the peer's digest.
     #[error("the content does not match its digest")]
     DigestMismatch,
     /// Another connection is writing the same resumable upload.
     #[error("the upload is being written by another request")]
     Busy,
-    /// Anything else; the driver has logged the details.
+    /// Any other failure; the driver has logged the details.
     #[error("storage failure")]
     Failed,
 }

@@ -1,35 +1,35 @@
 //! Byte buffers that a driver lends to a session.
 
-/// A connection's two buffers. They belong to the driver and are lent for each call; a driver
-/// that holds many connections takes them back while both are empty.
+/// The two buffers of a connection. They belong to the driver and are lent for each call. A driver
+/// of many connections takes them back while both are empty.
 #[derive(Debug, Default)]
 pub struct IoBuffers {
-    /// Bytes received and not yet understood.
+    /// Bytes received and not yet decoded.
     pub input: Buffer,
-    /// Bytes composed and not yet sent.
+    /// Bytes encoded and not yet sent.
     pub output: Buffer,
 }
 
 impl IoBuffers {
-    /// Buffers that hold `input` received bytes; output starts with room for `output` bytes and
+    /// Creates buffers for `input` received bytes and, at first, `output` bytes to send. The output
     /// grows when a reply needs more.
     pub fn with_capacity(input: usize, output: usize) -> Self {
         Self { input: Buffer::with_capacity(input), output: Buffer::with_capacity(output) }
     }
 
-    /// Whether neither direction holds a byte, so that the buffers can serve another connection.
+    /// Returns true if neither buffer holds a byte, so that they can serve another connection.
     pub fn is_empty(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
     }
 
-    /// Forgets all bytes of both directions.
+    /// Removes all bytes from both buffers.
     pub fn clear(&mut self) {
         self.input.clear();
         self.output.clear();
     }
 }
 
-/// A queue of bytes in one contiguous piece: appended at the back, consumed from the front.
+/// Contiguous byte queue: appended at the back, consumed from the front.
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -38,39 +38,39 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer with room for `capacity` bytes.
+    /// Creates an empty buffer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { bytes: vec![0; capacity], start: 0, end: 0 }
     }
 
-    /// The bytes held, oldest first.
+    /// Bytes held, oldest first.
     pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// The same, to be changed in place.
+    /// Bytes held, to be changed in place.
     pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.end]
     }
 
-    /// How many bytes are held.
+    /// Number of bytes held.
     pub fn len(&self) -> usize {
         self.end - self.start
     }
 
-    /// Whether no byte is held.
+    /// Returns true if no byte is held.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// How many bytes fit in all.
+    /// Number of bytes that fit without growing.
     pub fn capacity(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Room for further bytes, all of it in one piece; follow with [`commit`](Self::commit).
+    /// Contiguous room for further bytes; follow with [`commit`](Self::commit).
     ///
-    /// Moves what is held to the front when the room behind it is short of half the capacity.
+    /// Moves the held bytes to the front when less than half the capacity is free behind them.
     pub fn spare(&mut self) -> &mut [u8] {
         if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -83,16 +83,16 @@ impl Buffer {
     /// Counts the first `len` bytes of the spare room as held.
     ///
     /// # Panics
-    /// If there was no such room.
+    /// The spare room has fewer bytes.
     pub fn commit(&mut self, len: usize) {
         assert!(len <= self.bytes.len() - self.end, "commit of {len} bytes beyond the spare room");
         self.end += len;
     }
 
-    /// Forgets the oldest `len` bytes.
+    /// Removes the oldest `len` bytes.
     ///
     /// # Panics
-    /// If fewer are held.
+    /// Fewer bytes are held.
     pub fn consume(&mut self, len: usize) {
         assert!(len <= self.len(), "consume of {len} bytes, {} held", self.len());
         self.start += len;
@@ -102,7 +102,7 @@ impl Buffer {
         }
     }
 
-    /// Forgets all but the oldest `len` bytes.
+    /// Removes all but the oldest `len` bytes.
     pub fn truncate(&mut self, len: usize) {
         self.end = self.end.min(self.start + len);
         if len == 0 {
@@ -110,18 +110,18 @@ impl Buffer {
         }
     }
 
-    /// Forgets `len` bytes behind the oldest `kept`, which then adjoin what follows. Costs moving
+    /// Removes `len` bytes behind the oldest `kept`, which then adjoin the rest. Costs moving
     /// `kept` bytes.
     ///
     /// # Panics
-    /// If fewer are held.
+    /// Fewer bytes are held.
     pub(crate) fn remove(&mut self, kept: usize, len: usize) {
         assert!(kept + len <= self.len(), "removal of {len} bytes, {} held", self.len());
         self.bytes.copy_within(self.start..self.start + kept, self.start + len);
         self.consume(len);
     }
 
-    /// Makes sure that the spare room holds `len` bytes, growing the buffer where it must.
+    /// Makes spare room for `len` bytes, growing the buffer if needed.
     pub fn reserve(&mut self, len: usize) {
         if self.bytes.len() - self.end < len {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -133,7 +133,7 @@ impl Buffer {
         }
     }
 
-    /// Appends bytes, growing the buffer where they do not fit.
+    /// Appends bytes, growing the buffer if needed.
     pub fn push(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
@@ -172,7 +172,7 @@ impl Buffer {
         self.push(&digits[first..]);
     }
 
-    /// Makes sure that [`spare`](Self::spare) is not empty, growing a buffer that is full.
+    /// Makes [`spare`](Self::spare) non-empty by growing a full buffer.
     pub(crate) fn ensure_spare(&mut self) {
         const LEAST_BYTES: usize = 512;
         if self.spare().is_empty() {
@@ -181,7 +181,7 @@ impl Buffer {
         }
     }
 
-    /// Forgets everything.
+    /// Removes all bytes.
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;

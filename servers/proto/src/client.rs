@@ -1,9 +1,8 @@
-//! The client's half of the wires: composing requests and reading replies, without I/O.
+//! The client's half of the wires, without I/O.
 //!
-//! Requests are appended to a byte vector by [`http`],
-//! [`tus`] and [`framed`]; [`ReplyReader`] takes in
-//! received bytes in pieces of any size and tells what they mean. Bodies pass by: a reader says
-//! where a piece of one lies in the input and keeps nothing of it.
+//! [`http`], [`tus`] and [`framed`] append requests to a byte vector. [`ReplyReader`] decodes
+//! replies from received pieces of any size. It keeps no bodies, but returns each piece of a body
+//! as a part of the input.
 
 pub mod framed;
 pub mod http;

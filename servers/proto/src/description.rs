@@ -1,26 +1,26 @@
-//! What replies say of a file.
+//! Description of a file in replies.
 
 use std::sync::Arc;
 
 use crate::wire::http::reply;
 use crate::{FileInfo, FileName};
 
-/// One version of a file as replies describe it: composed once, when the file is opened, and shared
-/// by all replies until the file is opened anew.
+/// Description of one version of a file. It is composed when the file is opened, and shared by all
+/// replies until the file is opened anew.
 #[derive(Debug)]
 pub struct FileDescription {
     info: FileInfo,
-    /// The header fields of an http reply that depend on the file alone.
+    /// Header fields of an http reply that depend on the file alone.
     fields: Box<[u8]>,
 }
 
 impl FileDescription {
-    /// Describes the file of this name.
+    /// Describes a file.
     pub fn new(name: &FileName, info: FileInfo) -> Arc<Self> {
         Arc::new(Self { info, fields: reply::file_fields(name, &info) })
     }
 
-    /// What it was composed of.
+    /// Attributes of the file.
     pub fn info(&self) -> FileInfo {
         self.info
     }

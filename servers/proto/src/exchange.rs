@@ -1,4 +1,4 @@
-//! Requests and replies as the session sees them, whichever wire carries them.
+//! Requests and replies, independent of the wire.
 
 use crate::refusal::Refusal;
 use crate::service::Answer;
@@ -6,102 +6,103 @@ use crate::wire::body::Body;
 use crate::wire::form::Form;
 use crate::{Digest, Entry, FileName, PartialId, PartialInfo, Stored, Work};
 
-/// What a codec made of the bytes received so far. A name travels beside it, in the session's own
+/// Result of decoding the bytes received so far. A name is passed in the session's own
 /// [`FileName`], so that a request allocates nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// The request's head is not whole yet.
+    /// The request's head is incomplete.
     Incomplete,
     /// A request; its head is consumed from the input.
     Request { request: Request, persist: Persist },
-    /// Something that gets an error for an answer; what was understood of it is consumed. `body`
-    /// is what remains of it to be skipped where the connection is to stay usable.
+    /// A request to be answered by an error; its decoded part is consumed. `body` is the rest, to
+    /// be skipped if the connection is to stay usable.
     Refused { refusal: Refusal, body: Body, persist: Persist },
 }
 
-/// What a peer wants.
+/// Operation that a peer requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// The next upload shall get the name.
+    /// Set the name of the next upload.
     Announce,
-    /// The file of the name, or what the codec has noted of it.
+    /// Send the file of the name, subject to the conditions the codec has stored.
     Download,
-    /// The names of all files.
+    /// List the files.
     List,
-    /// What may be asked.
+    /// Describe the allowed requests.
     Options,
-    /// Do something with a body. A peer that `expects_continue` holds it back until it is told to
-    /// go on.
+    /// Process a body. A peer that `expects_continue` holds it back until it receives `100
+    /// Continue`.
     Upload { sink: Sink, body: Body, expects_continue: bool, digest: Option<Box<Digest>> },
-    /// Begin a resumable upload of the name, or of a random one where it is empty.
+    /// Create a resumable upload of the name, or of a random one if it is empty.
     CreatePartial { len: u64 },
-    /// How much there is of a resumable upload.
+    /// Report the state of a resumable upload.
     InspectPartial { append: Box<Append> },
-    /// Work for a while.
+    /// Compute or block for some time.
     Work(Work),
 }
 
-/// What becomes of a body.
+/// Destination of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sink {
-    /// A file of the name or, where it is empty, of a random one.
+    /// File of the name, or of a random one if it is empty.
     File,
-    /// Several files, which the body itself names.
+    /// Files whose names are in the body.
     Form(Box<Form>),
-    /// The next piece of a resumable upload.
+    /// Next piece of a resumable upload.
     Partial(Box<Append>),
-    /// A lab service's message: the first `held` bytes of the input are what is there of it.
+    /// Message to a lab service. Its first `held` bytes have arrived; they are at the start of the
+    /// input.
     Message { held: u16 },
 }
 
-/// Where in a resumable upload a piece belongs.
+/// Place of a piece in a resumable upload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Append {
     pub(crate) id: PartialId,
-    /// What the peer takes the upload's state for, then what it is.
+    /// State of the upload: first as the peer declares it, then as the store reports it.
     pub(crate) info: PartialInfo,
 }
 
-/// Whether the connection carries another request after this one.
+/// Fate of the connection after this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Persist {
-    /// It does.
+    /// Another request may follow.
     Keep,
-    /// The peer has promised not to send another.
+    /// No request follows, as the peer has declared.
     PeerCloses,
-    /// It does not, and the peer may not know: what it still sends is skipped for a while, so
-    /// that the answer is not destroyed by a reset.
+    /// No request follows, and the peer may not know. Its bytes are skipped for a while, because a
+    /// reset could destroy the answer.
     Close,
 }
 
-/// What a codec has to put into bytes.
+/// Reply for a codec to encode.
 #[derive(Debug)]
 pub(crate) enum Reply<'a> {
-    /// The announced name is good.
+    /// The upload name is accepted.
     Announced,
-    /// The files, and what the server calls itself.
+    /// Files, and the server's name for the page.
     Listing { entries: &'a [Entry], server_name: &'a str },
-    /// What may be asked, and how large an upload may be.
+    /// Allowed requests, and the size limit of uploads.
     Options { upload_bytes: u64 },
     /// The upload exists.
     Stored(&'a Stored),
-    /// The form's files exist under these names, a line each.
+    /// The form's files exist; `names` has one in each line.
     FormStored { names: &'a str },
-    /// The resumable upload is begun.
+    /// The resumable upload is created.
     PartialCreated(PartialId),
-    /// So much there is of the resumable upload.
+    /// State of the resumable upload.
     Partial(PartialInfo),
-    /// The resumable upload is whole and exists as a file.
+    /// The resumable upload is complete, and exists as a file.
     PartialStored { stored: &'a Stored, len: u64 },
-    /// What a lab service says to a message.
+    /// A lab service's answer to a message.
     Answer(&'a Answer<'a>),
-    /// The message is with the other members.
+    /// The message was posted to the other members.
     Posted,
     /// Another member's message.
     Mail(&'a [u8]),
     /// The work is done.
     Worked,
-    /// The request failed; `name` is what it was about, or empty. What was `stored` before that
-    /// stays: a name in each line.
+    /// The request has failed; `name` is the file concerned, or empty. The files in `stored`, one
+    /// in each line, were stored before and are kept.
     Refused { refusal: Refusal, name: &'a FileName, stored: &'a str },
 }

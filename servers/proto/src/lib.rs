@@ -1,12 +1,12 @@
 //! The file server's protocol, without I/O.
 //!
-//! A [`Session`] is one connection's state machine. A *driver* asks it for the next primitive
-//! operation ([`Session::poll_action`]), performs it by whatever means its architecture has, and
-//! reports what came of it ([`Session::handle_completion`]). The session opens no socket, reads
-//! no file and looks at no clock, so the very same protocol runs over blocking threads, readiness
-//! selectors and completion rings, and is tested whole, in memory, with simulated time.
+//! A [`Session`] is the state machine of one connection. A *driver* polls it for the next primitive
+//! operation ([`Session::poll_action`]), performs the operation in its own way, and reports the
+//! result ([`Session::handle_completion`]). The session opens no socket, reads no file and looks at
+//! no clock. Therefore the same protocol runs over blocking threads, readiness selectors and
+//! completion rings, and is tested in memory with simulated time.
 
-/// The name by which the driver that tests share knows this crate.
+/// The shared test driver imports this crate by its name.
 #[cfg(test)]
 extern crate self as fileserver_proto;
 

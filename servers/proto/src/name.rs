@@ -1,37 +1,37 @@
-//! Names of files as peers may give them.
+//! File names that peers may use.
 
 use std::fmt;
 
-/// The longest component a file system takes, in bytes (`NAME_MAX` of Linux).
+/// Longest component of a name in bytes (`NAME_MAX` of Linux).
 const COMPONENT_BYTES: usize = 255;
-/// The longest name, in bytes; also the longest that the framed wire can carry.
+/// Longest name in bytes; also the longest on the framed wire.
 const NAME_BYTES: usize = 4096;
 
-/// A name that is safe to resolve beneath the root: one or more components joined by `/`.
+/// Name that is safe to resolve beneath the root: one or more components joined by `/`.
 ///
-/// Kept literally otherwise: a leading dash, spaces, and both Unicode normal forms.
+/// Everything else is kept literally: a leading dash, spaces, and both Unicode normal forms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FileName(String);
 
-/// Why a name is refused.
+/// Reason why a name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing was given.
+    /// The name has no byte.
     #[error("the name is empty")]
     Empty,
-    /// Longer than 4096 bytes, or with a component over 255 bytes.
+    /// The name has more than 4096 bytes, or a component of more than 255 bytes.
     #[error("the name is too long (255 bytes a component, 4096 in all)")]
     TooLong,
-    /// Not UTF-8.
+    /// The name is not UTF-8.
     #[error("the name is not UTF-8")]
     NotUtf8,
-    /// Begins with `/`.
+    /// The name begins with `/`.
     #[error("the name is absolute")]
     Absolute,
-    /// Has a component that is empty, `.` or `..`.
+    /// A component is empty, `.` or `..`.
     #[error("the name has an empty, '.' or '..' component")]
     BadComponent,
-    /// Has a backslash, NUL or another control character.
+    /// The name has a backslash, NUL or another control character.
     #[error("the name has a backslash or a control character")]
     BadCharacter,
 }
@@ -40,17 +40,17 @@ impl FileName {
     /// Checks a name.
     ///
     /// # Errors
-    /// Says which rule the name breaks.
+    /// The name breaks a rule.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check(name)?;
         Ok(Self(name.to_owned()))
     }
 
-    /// Checks bytes and stores them in place of the present name, reusing its memory: a session
+    /// Checks bytes and stores them in place of the current name, reusing its memory: a session
     /// keeps one name for all its requests.
     ///
     /// # Errors
-    /// As [`new`](Self::new); the present name is then unspecified.
+    /// The bytes break a rule of [`new`](Self::new); the name is then unspecified.
     pub fn assign(&mut self, bytes: &[u8]) -> Result<(), NameError> {
         let name = std::str::from_utf8(bytes).map_err(|_| NameError::NotUtf8)?;
         check(name)?;
@@ -59,7 +59,7 @@ impl FileName {
         Ok(())
     }
 
-    /// Forgets the name but keeps its memory; the result is no valid name.
+    /// Clears the name but keeps its memory. The result is not a valid name.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -69,18 +69,18 @@ impl FileName {
         &self.0
     }
 
-    /// The folder part (empty for the root itself) and the last component.
+    /// Folder (empty for the root itself) and last component.
     pub fn split(&self) -> (&str, &str) {
         self.0.rsplit_once('/').unwrap_or(("", &self.0))
     }
 
-    /// The `number`th name to try when this one is taken: `meme.png` → `meme_copy1.png`.
+    /// The `number`th alternative for a taken name: `meme.png` → `meme_copy1.png`.
     ///
-    /// The extension is what follows the last dot of the last component, unless that dot is its
-    /// first character.
+    /// The extension begins at the last dot of the last component, unless that is its first
+    /// character.
     ///
     /// # Errors
-    /// [`NameError::TooLong`] where the longer name breaks a limit.
+    /// [`NameError::TooLong`] if the longer name breaks a limit.
     pub fn copy(&self, number: u32) -> Result<Self, NameError> {
         let (_, last) = self.split();
         let cut = match last.rfind('.') {

@@ -12,7 +12,7 @@ pub(crate) enum Refusal {
     /// The bytes break the wire's grammar.
     #[error("{0}")]
     Malformed(&'static str),
-    /// A well-formed message that means nothing here.
+    /// The message is well-formed but not allowed here.
     #[error("unexpected message type")]
     UnexpectedMessage,
     #[error("unknown message type")]

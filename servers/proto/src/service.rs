@@ -1,5 +1,4 @@
-//! The small services of socket courses' exercises, beside the file service: what they answer to
-//! a message, and what they have the server tell its operator.
+//! Lab services: the exercises of socket courses, beside the file service.
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
@@ -7,63 +6,63 @@ use std::net::SocketAddr;
 use crate::wire::http::date;
 use crate::{Buffer, Now};
 
-/// Longest message in bytes: what goes beyond is dropped.
+/// Longest message in bytes; the rest is dropped.
 pub const MESSAGE_BYTES: usize = 4096;
 
-/// The question that the date services know.
+/// Question that the date services answer, without its question mark.
 const QUESTION: &str = "what time is it";
 
-/// What a server answers.
+/// Service of a server: files, or the answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Service {
-    /// Files up and down.
+    /// Downloads and uploads of files.
     #[default]
     Files,
-    /// The message itself.
+    /// Answers with the message itself.
     Echo,
-    /// That it got the message and sends it back.
+    /// Answers with a sentence that quotes the message.
     Hello,
-    /// Nothing: the operator is told of the connection, which is closed.
+    /// Shows the operator the connection, and closes it without an answer.
     GreetClose,
-    /// `Message: ` and the message, which the operator is shown.
+    /// Answers `Message: ` and the message; shows it to the operator.
     Message,
-    /// `I have received: ` and the message, which the operator is shown; then it closes.
+    /// Answers `I have received: ` and the message, and closes; shows it to the operator.
     Ack,
-    /// The message, transformed.
+    /// Answers with the transformed message.
     Transform(Transform),
-    /// The time, for whoever asks `what time is it?`.
+    /// Answers `what time is it?` with the time.
     Date,
-    /// The same; each request is noted in a new numbered file.
+    /// As `Date`; also stores each request in a new numbered file.
     DateLog,
-    /// Every line goes to all other members.
+    /// Sends every message to all other members of the room.
     Chat,
 }
 
-/// What becomes of a message.
+/// Transformation of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transform {
-    /// Its characters backwards; its bytes, where it is not UTF-8.
+    /// Reverses its characters, or its bytes if it is not UTF-8.
     Reverse,
-    /// In capital letters.
+    /// Converts it to capital letters.
     Upper,
-    /// How many characters it has, or bytes where it is not UTF-8.
+    /// Counts its characters, or its bytes if it is not UTF-8.
     Length,
-    /// With this text before it.
+    /// Puts a text before it.
     Prefix(String),
 }
 
 impl Service {
-    /// Whether it serves files, not messages.
+    /// Returns true for the service of files.
     pub fn is_files(&self) -> bool {
         *self == Self::Files
     }
 
-    /// Whether it has an answer for whoever sends no message at all, as in a GET.
+    /// Returns true if the service answers without a message, as for a GET.
     pub(crate) fn answers_without_message(&self) -> bool {
         matches!(self, Self::Date | Self::DateLog)
     }
 
-    /// What it says to a message.
+    /// Answer to a message.
     pub(crate) fn answer<'a>(&'a self, message: &'a [u8], now: Now) -> Answer<'a> {
         let (before, content, after) = match self {
             Self::Hello => {
@@ -89,7 +88,7 @@ impl Service {
     }
 }
 
-/// Whether a message asks for the time; none at all does, too.
+/// Returns true if a message asks for the time, as an empty one does.
 fn is_question(message: &[u8]) -> bool {
     let message = message.trim_ascii();
     let message = message.strip_suffix(b"?").unwrap_or(message).trim_ascii_end();
@@ -100,7 +99,7 @@ fn characters(message: &[u8]) -> u64 {
     std::str::from_utf8(message).map_or(message.len(), |text| text.chars().count()) as u64
 }
 
-/// What a service says to a message, to be written into a buffer without a detour.
+/// Answer of a service, written into a buffer without an intermediate copy.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     before: &'a str,
@@ -118,7 +117,7 @@ enum Content<'a> {
 }
 
 impl Answer<'_> {
-    /// How many bytes it has.
+    /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
         let content = match &self.content {
             Content::Same(message) | Content::Reversed(message) => message.len(),
@@ -129,7 +128,7 @@ impl Answer<'_> {
         self.before.len() + content + self.after.len()
     }
 
-    /// Appends it.
+    /// Appends the answer to the output.
     pub(crate) fn write(&self, output: &mut Buffer) {
         output.push(self.before.as_bytes());
         match &self.content {
@@ -152,7 +151,7 @@ fn push_char(output: &mut Buffer, c: char) {
     output.push(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// The message in capital letters, a character at a time; bytes that are not UTF-8 stay.
+/// Converts a message to capital letters, one character at a time; bytes that are not UTF-8 stay.
 fn upper(message: &[u8]) -> impl Iterator<Item = ([u8; 4], usize)> {
     message.utf8_chunks().flat_map(|chunk| {
         let valid = chunk.valid().chars().flat_map(char::to_uppercase).map(|c| {
@@ -164,23 +163,22 @@ fn upper(message: &[u8]) -> impl Iterator<Item = ([u8; 4], usize)> {
     })
 }
 
-/// What the operator is shown of a lab service.
+/// Event that a lab service shows to the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// A connection was accepted.
     Connected,
-    /// A message has come.
+    /// A message was received.
     Received,
     /// The message was sent back.
     SentBack,
 }
 
 impl Notice {
-    /// Writes the line, without its end, for a `message` of that `peer`; no peer can put control
-    /// characters into it.
+    /// Writes the line, without its end, for a `message` of `peer`. Control characters are escaped.
     ///
     /// # Errors
-    /// Those of `output`.
+    /// Writing to `output` failed.
     pub fn write(
         self,
         output: &mut impl Write,
@@ -200,10 +198,10 @@ impl Notice {
     }
 }
 
-/// Writes the line that `date-log` stores about a request: when, who and what.
+/// Writes the line that `date-log` stores about a request: time, peer and message.
 ///
 /// # Errors
-/// Those of `output`.
+/// Writing to `output` failed.
 pub fn write_log_line(
     output: &mut impl Write,
     now: Now,
@@ -215,7 +213,7 @@ pub fn write_log_line(
     writeln!(output, "{date} {} {}", Peer(peer), Printable(message))
 }
 
-/// A peer's address; one that is gone has none.
+/// Address of a peer, if it is still connected.
 struct Peer(Option<SocketAddr>);
 
 impl fmt::Display for Peer {
@@ -227,7 +225,8 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Text as it is, but for what would act on a terminal or is not UTF-8: that is escaped.
+/// Text in which control characters and bytes that are not UTF-8 are escaped, so that it cannot act
+/// on a terminal.
 struct Printable<'a>(&'a [u8]);
 
 impl fmt::Display for Printable<'_> {

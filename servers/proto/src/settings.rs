@@ -1,23 +1,23 @@
-//! What a server's operator decides once and every session obeys.
+//! Settings of a server, shared by all its sessions.
 
 use std::time::{Duration, Instant};
 
 use crate::Service;
 
-/// Settings shared by all sessions of a server.
+/// Settings of a server, shared by all its sessions.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What the server answers.
+    /// Service that answers.
     pub service: Service,
-    /// Whether heavy requests are served (`/.work` of the http wire).
+    /// Heavy requests are served (`/.work` of the http wire).
     pub work: bool,
-    /// Which wire to speak.
+    /// Wire to speak.
     pub wire: WirePin,
-    /// Sizes beyond which a request is refused.
+    /// Size limits; larger requests are refused.
     pub limits: Limits,
-    /// How long a peer may take.
+    /// Time limits of a peer.
     pub timeouts: Timeouts,
-    /// What the page for browsers says that serves it: the strategy's name.
+    /// Name that the page for browsers shows: the strategy's.
     pub server_name: String,
 }
 
@@ -34,17 +34,17 @@ impl Default for Settings {
     }
 }
 
-/// Which wire a server speaks: one, or whichever the first bytes of a connection show.
+/// Choice of a server's wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WirePin {
-    /// Decided for each connection by its first bytes.
+    /// Chosen for each connection by its first bytes.
     #[default]
     Auto,
-    /// Always this one.
+    /// The same for all connections.
     Pinned(crate::Wire),
 }
 
-/// Sizes beyond which a request is refused.
+/// Size limits; larger requests are refused.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Longest request line of the http wire, in bytes.
@@ -60,7 +60,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// How many bytes of input a session may need at once to understand a request.
+    /// Most bytes of input that decoding a request may need at once.
     pub fn input_bytes(&self) -> usize {
         self.request_line_bytes + self.headers_bytes + 64
     }
@@ -78,22 +78,21 @@ impl Default for Limits {
     }
 }
 
-/// How long a peer may take.
+/// Time limits of a peer.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
-    /// From the first byte of a request until its head is whole (not renewed by each byte).
+    /// From the first byte of a request until its head is complete; not renewed by each byte.
     pub head: Duration,
-    /// Without any progress of a body or a reply.
+    /// Without progress of a body or reply.
     pub stall: Duration,
     /// Between requests.
     pub idle: Duration,
-    /// After which silence what has come of a line, without its end, counts as a message of a
-    /// lab service.
+    /// Silence that ends a lab service's message without a line end.
     pub quiet: Duration,
-    /// After which silence a file's name that came in one piece, without its line's end, counts as
-    /// whole. Longer than it takes to send a lost segment again.
+    /// Silence that ends a file's name without a line end, if the name came in one piece. Longer
+    /// than the retransmission of a lost segment takes.
     pub quiet_name: Duration,
-    /// For the peer to close after a lingering close began.
+    /// From the start of a lingering close until the peer must have closed.
     pub linger: Duration,
 }
 
@@ -110,11 +109,11 @@ impl Default for Timeouts {
     }
 }
 
-/// The present, as the driver tells it: the session reads no clock.
+/// Current time, as reported by the driver: the session reads no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// For measuring how long something takes.
+    /// Time for measuring durations.
     pub instant: Instant,
-    /// For the dates that replies carry: seconds since 1970-01-01 UTC.
+    /// Seconds since 1970-01-01 UTC, for the dates in replies.
     pub unix_s: u64,
 }

@@ -13,7 +13,7 @@ pub fn announce(name: &FileName, out: &mut Vec<u8>) {
     short(TEXT, name.as_str(), out);
 }
 
-/// Appends a text message, whatever the server makes of it.
+/// Appends a text message for a lab service.
 ///
 /// # Panics
 /// The text has more than [`MAX_TEXT_BYTES`].
@@ -22,16 +22,16 @@ pub fn text(text: &str, out: &mut Vec<u8>) {
     short(TEXT, text, out);
 }
 
-/// Appends the head of an upload of `len` bytes; the bytes themselves follow. The server answers
-/// `SAVED <name>` or an error.
+/// Appends the head of an upload of `len` bytes; the content follows. The server answers `SAVED
+/// <name>` or an error.
 pub fn data(len: u64, out: &mut Vec<u8>) {
     data_as(data_type(len), len, out);
 }
 
-/// The same with a type of the caller's choice.
+/// Appends the head of an upload as a message of the given data type.
 ///
 /// # Panics
-/// The type is none of data, or cannot tell `len`: see [`most_data`].
+/// The type is no data type, or its size field cannot hold `len` (see [`most_data`]).
 pub fn data_as(message_type: u8, len: u64, out: &mut Vec<u8>) {
     let most = most_data(message_type).expect("a type of data");
     assert!(len <= most, "type {message_type} cannot tell {len} bytes");
@@ -40,7 +40,7 @@ pub fn data_as(message_type: u8, len: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&len.to_be_bytes()[8 - width..]);
 }
 
-/// The most bytes that a data message of this type can tell; `None` for any other type.
+/// Largest content of a data message of the given type, in bytes; `None` for any other type.
 pub fn most_data(message_type: u8) -> Option<u64> {
     size_width(message_type).map(|width| u64::MAX >> (64 - 8 * width))
 }

@@ -1,25 +1,25 @@
 //! Requests of the http wire.
 
-/// Appends a request for `target`, which [`target`] makes of a file's name.
+/// Appends a GET of `target`, as [`target`] makes it from a file's name.
 pub fn get(target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
     head("GET", target, host, keep_alive, out);
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a request for `target` from the byte `from` on, if it still is what `etag` says; else
-/// for all of it.
+/// Appends a GET of `target` from byte `from` on, or of all of it if its entity tag is no longer
+/// `etag`.
 pub fn get_rest(target: &str, host: &str, from: u64, etag: &str, out: &mut Vec<u8>) {
     head("GET", target, host, true, out);
     out.extend_from_slice(format!("Range: bytes={from}-\r\nIf-Range: {etag}\r\n\r\n").as_bytes());
 }
 
-/// Appends the head of an upload of `len` bytes to `target`; the bytes themselves follow.
+/// Appends the head of a PUT of `len` bytes to `target`; the content follows.
 pub fn put(target: &str, host: &str, len: u64, keep_alive: bool, out: &mut Vec<u8>) {
     head("PUT", target, host, keep_alive, out);
     out.extend_from_slice(format!("Content-Length: {len}\r\n\r\n").as_bytes());
 }
 
-/// The request target of a file: `/` and its name, percent-encoded where RFC 3986 wants it.
+/// Request target of a file: `/` and its name, percent-encoded as RFC 3986 requires.
 pub fn target(name: &str) -> String {
     let mut target = String::with_capacity(name.len() + 1);
     target.push('/');
@@ -38,8 +38,8 @@ pub fn target(name: &str) -> String {
     target
 }
 
-/// The file that a request target or a `Location` names; `None` if it is not UTF-8 once decoded,
-/// or badly encoded.
+/// Name of the file that a request target or a `Location` refers to; `None` if it is badly encoded
+/// or not UTF-8.
 pub fn name(target: &str) -> Option<String> {
     let path = match target.split_once("://") {
         Some((_, rest)) => rest.split_once('/')?.1,
@@ -57,7 +57,7 @@ pub fn name(target: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Appends the request line and the fields that every request has.
+/// Appends the request line and the fields common to all requests.
 pub(super) fn head(method: &str, target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
     for part in [method, " ", target, " HTTP/1.1\r\nHost: ", host, "\r\n"] {
         out.extend_from_slice(part.as_bytes());

@@ -1,4 +1,4 @@
-//! Reading replies as they arrive.
+//! Incremental reading of replies.
 
 mod chunked;
 mod head;
@@ -11,39 +11,39 @@ use head::HttpHead;
 /// Longest head of an http reply, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Reads the replies of one connection, in pieces of any size, one reply after the other.
+/// Reader of the replies of one connection, in pieces of any size, one reply after the other.
 ///
-/// Hand received bytes to [`next`](Self::next) until it wants more; tell it the end of the
-/// connection with [`close`](Self::close).
+/// Pass received bytes to [`next`](Self::next) until it returns [`ReplyEvent::NeedMore`], and
+/// report the end of the connection by [`close`](Self::close).
 #[derive(Debug)]
 pub struct ReplyReader {
     wire: Wire,
     state: State,
-    /// The part of a head that has come so far; empty in the usual case that it comes at once.
+    /// First part of an incomplete head; usually empty, as most heads arrive in one piece.
     head: Vec<u8>,
     text: Vec<u8>,
-    /// The last http head, where heads are kept.
+    /// The last http head, if the reader keeps heads.
     kept: Option<Vec<u8>>,
     /// The next reply answers a HEAD.
     is_head_only: bool,
-    /// On the text wire: every line is a reply.
+    /// On the text wire, every line is a reply.
     by_lines: bool,
     known: KnownHead,
 }
 
-/// The last http head that was simple, to recognise it by comparing: the replies that a client
-/// gets over one connection mostly begin alike.
+/// The last simple http head. Replies on one connection mostly begin alike, so the next one is
+/// recognised by comparing bytes.
 #[derive(Debug, Default)]
 struct KnownHead {
     bytes: Vec<u8>,
-    /// What it says, where there is one. It tells no location, and the body's length.
+    /// Meaning of the head: without a location, and with the body's length.
     head: Option<ReplyHead>,
 }
 
 impl KnownHead {
     const MAX_BYTES: usize = 512;
 
-    /// What the head at the front says, if it is this one.
+    /// The head at the front of the input, if it is the known one.
     #[inline]
     fn recognise(&self, input: &[u8]) -> Option<ReplyHead> {
         let head = self.head?;
@@ -60,45 +60,45 @@ impl KnownHead {
     }
 }
 
-/// What the bytes mean.
+/// Meaning of received bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReplyEvent<'i> {
-    /// The input is used up, and the reply is not complete.
+    /// The input is used up, and the reply is incomplete.
     NeedMore,
     /// A reply begins.
     Head(ReplyHead),
-    /// A piece of its body: this part of the input.
+    /// A piece of the body: a part of the input.
     Body(&'i [u8]),
-    /// The reply is complete. What is left of the input belongs to the next one.
+    /// The reply is complete. The rest of the input belongs to the next one.
     End,
 }
 
-/// The beginning of a reply.
+/// Beginning of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplyHead {
-    /// What it answers.
+    /// Kind of reply.
     pub kind: ReplyKind,
-    /// The length of the body, where the server told it beforehand.
+    /// Length of the body, if declared beforehand.
     pub body_bytes: Option<u64>,
-    /// Whether the connection can be used again after this reply.
+    /// The connection can be used again after this reply.
     pub keep_alive: bool,
 }
 
-/// What a reply answers.
+/// Kind of reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// http: the status code.
+    /// Status code of http.
     Status(u16),
-    /// framed: a file; text: a line.
+    /// File on the framed wire; line on the text wire.
     Data,
-    /// framed: a short [`text`](ReplyReader::text) that answers an upload.
+    /// Short [`text`](ReplyReader::text) on the framed wire that answers an upload.
     Text,
-    /// framed: a refusal; [`text`](ReplyReader::text) says why.
+    /// Refusal on the framed wire; [`text`](ReplyReader::text) has the reason.
     Error,
 }
 
 impl ReplyKind {
-    /// Whether it grants what was asked for.
+    /// Returns true if the request was granted.
     pub fn is_success(self) -> bool {
         match self {
             Self::Status(status) => (200..300).contains(&status),
@@ -108,10 +108,10 @@ impl ReplyKind {
     }
 }
 
-/// Why a reply cannot be read.
+/// Reason why a reply cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyError {
-    /// The bytes are no reply.
+    /// The bytes are not a reply.
     #[error("malformed reply: {0}")]
     Malformed(&'static str),
     /// The connection ended before the reply began.
@@ -131,15 +131,15 @@ enum State {
     UntilClose,
     /// At the beginning of a line that is a reply.
     LineStart,
-    /// Within it.
+    /// Within a line that is a reply.
     Line,
-    /// The last byte was handed out, the end was not yet told.
+    /// The last byte was returned, the end not yet.
     Ended,
 }
 
 impl ReplyReader {
-    /// A reader for a connection that speaks `wire`. The text wire has no replies to tell apart,
-    /// and everything received on it is one body that ends with the connection.
+    /// Creates a reader for a connection that speaks `wire`. On the text wire, everything received
+    /// is one body that ends with the connection.
     pub fn new(wire: Wire) -> Self {
         let mut reader = Self {
             wire,
@@ -155,26 +155,26 @@ impl ReplyReader {
         reader
     }
 
-    /// The same, but it keeps the fields of http replies for [`field`](Self::field).
+    /// Creates a reader that keeps the fields of http replies for [`field`](Self::field).
     pub fn keeping_fields(wire: Wire) -> Self {
         Self { kept: Some(Vec::new()), ..Self::new(wire) }
     }
 
-    /// A reader for the text wire where every line is a reply: a success of unknown length whose
-    /// body is the line, its end included.
+    /// Creates a reader for the text wire on which every line is a reply: a success of unknown
+    /// length whose body is the line with its end.
     pub fn of_lines() -> Self {
         let mut reader = Self { by_lines: true, ..Self::new(Wire::Text) };
         reader.reset();
         reader
     }
 
-    /// Tells that the next reply answers an http HEAD: its head, whatever it says of a body, is
-    /// all of it.
+    /// Declares that the next reply answers an http HEAD: it consists of its head, whatever length
+    /// that declares.
     pub fn expect_head_only(&mut self) {
         self.is_head_only = true;
     }
 
-    /// Starts again on a new connection.
+    /// Prepares the reader for a new connection.
     pub fn reset(&mut self) {
         self.state = match self.wire {
             Wire::Framed | Wire::Http => State::Head,
@@ -185,10 +185,10 @@ impl ReplyReader {
         self.is_head_only = false;
     }
 
-    /// The next event of the received bytes; takes what it used off the front of `input`.
+    /// Decodes the next event, and removes its bytes from the front of `input`.
     ///
     /// # Errors
-    /// When the bytes are no reply; the connection is then of no use any more.
+    /// The bytes are not a reply; the connection is unusable.
     #[inline]
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<ReplyEvent<'i>, ReplyError> {
         match &mut self.state {
@@ -246,10 +246,10 @@ impl ReplyReader {
         self.next_head(input)
     }
 
-    /// Tells that the peer has closed the connection.
+    /// Ends the stream: the peer has closed the connection.
     ///
     /// # Errors
-    /// When that cuts a reply off, or none had begun.
+    /// The end cuts off a reply, or no reply has begun.
     pub fn close(&mut self) -> Result<(), ReplyError> {
         match self.state {
             State::UntilClose | State::Ended => Ok(()),
@@ -261,19 +261,19 @@ impl ReplyReader {
         }
     }
 
-    /// The text of the reply whose head came last: what a framed TEXT or ERROR says, or where an
-    /// http reply's `Location` points; empty for other replies. Invalid UTF-8 is replaced.
+    /// Text of the latest reply: the content of a framed TEXT or ERROR, or the `Location` of an
+    /// http reply. Empty for other replies. Invalid UTF-8 is replaced.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.text)
     }
 
-    /// The same as it came.
+    /// Bytes of the latest reply's [`text`](Self::text).
     pub fn text_bytes(&self) -> &[u8] {
         &self.text
     }
 
-    /// The value of a field of the http reply whose head came last, if it was there, is text, and
-    /// the reader [keeps fields](Self::keeping_fields).
+    /// Value of a field of the latest http reply; `None` if the field is missing or not text, or if
+    /// the reader does not [keep fields](Self::keeping_fields).
     pub fn field(&self, name: &str) -> Option<&str> {
         self.kept.as_ref()?.split(|&byte| byte == b'\n').find_map(|line| {
             let (field, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
@@ -319,7 +319,7 @@ impl ReplyReader {
             {
                 self.known.remember(&bytes[..used], *head);
             }
-            // A head that was incomplete before ends within the bytes that have just been added.
+            // The bytes added last contain the end of a head that was incomplete before.
             *input = &input[used - before..];
             self.head.clear();
             if let Some((head, state)) = parsed {
@@ -331,7 +331,7 @@ impl ReplyReader {
     }
 }
 
-/// How many bytes the head takes, and what it says (nothing for an interim reply).
+/// Length of a head in bytes, and its meaning (`None` for an interim reply).
 type Parsed = (usize, Option<(ReplyHead, State)>);
 
 fn parse(wire: Wire, bytes: &[u8], text: &mut Vec<u8>) -> Result<Option<Parsed>, ReplyError> {
@@ -388,12 +388,12 @@ fn parse_framed(bytes: &[u8], text: &mut Vec<u8>) -> Result<Option<Parsed>, Repl
     }
 }
 
-/// Within a body of this length.
+/// State at the start of a body of this length.
 fn counted(len: u64) -> State {
     if len == 0 { State::Ended } else { State::Counted(len) }
 }
 
-/// Takes up to `len` bytes off the front.
+/// Removes up to `len` bytes from the front of the input.
 fn take<'i>(input: &mut &'i [u8], len: u64) -> &'i [u8] {
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(input.len());
     let (piece, rest) = input.split_at(len);

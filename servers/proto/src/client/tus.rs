@@ -1,11 +1,12 @@
-//! Requests of the protocol for resumable uploads, tus 1.0.0 (see [`http`](super::http) for others).
+//! Requests of the protocol for resumable uploads, tus 1.0.0 (see [`http`](super::http) for
+//! others).
 
 use super::http::head;
 use crate::wire::http::base64;
 use crate::wire::http::tus::{MEDIA_TYPE, VERSION};
 use crate::{Digest, FileName};
 
-/// Appends the beginning of an upload of `len` bytes; the reply's `Location` is where they go.
+/// Appends the creation of an upload of `len` bytes; the reply's `Location` is its target.
 pub fn create(name: &FileName, len: u64, host: &str, out: &mut Vec<u8>) {
     head("POST", "/", host, true, out);
     let name = base64::encode(name.as_str().as_bytes());
@@ -16,15 +17,16 @@ pub fn create(name: &FileName, len: u64, host: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(fields.as_bytes());
 }
 
-/// Appends the question how much of an upload has arrived, which the reply's `Upload-Offset`
-/// tells. It has no body: see [`ReplyReader::expect_head_only`](super::ReplyReader::expect_head_only).
+/// Appends a query for the state of an upload; the reply's `Upload-Offset` is the number of bytes
+/// stored. The reply has no body: see
+/// [`ReplyReader::expect_head_only`](super::ReplyReader::expect_head_only).
 pub fn inspect(target: &str, host: &str, out: &mut Vec<u8>) {
     head("HEAD", target, host, true, out);
     out.extend_from_slice(format!("Tus-Resumable: {VERSION}\r\n\r\n").as_bytes());
 }
 
-/// Appends the head of a piece of `len` bytes that goes to `offset`; the bytes themselves follow.
-/// The piece that ends an upload may carry the hash of the whole.
+/// Appends the head of a piece of `len` bytes at `offset`; the content follows. The last piece may
+/// carry the hash of the whole.
 pub fn append(
     target: &str,
     host: &str,

@@ -1,20 +1,20 @@
-//! The chunked transfer coding (RFC 9112, section 7.1).
+//! The chunked transfer coding of replies (RFC 9112, 7.1).
 
 use super::{ReplyError, take};
 
 /// Longest chunk extension or trailer section, in bytes.
 const MAX_EXTRA_BYTES: usize = 16 << 10;
 
-/// Reads a chunked body.
+/// Reader of a chunked body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Chunks {
     state: State,
-    /// Bytes of the present chunk: being told, or still to come.
+    /// Bytes of the current chunk: its size so far, then the bytes still to come.
     left: u64,
     extra_bytes: usize,
 }
 
-/// What the bytes of a chunked body mean.
+/// Meaning of received bytes of a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Chunk<'i> {
     NeedMore,
@@ -58,7 +58,7 @@ impl Chunks {
         }
     }
 
-    /// Takes in one byte outside the data; true after the last one.
+    /// Decodes one byte outside the data; true after the last one.
     fn step(&mut self, byte: u8) -> Result<bool, ReplyError> {
         self.state = match (self.state, byte) {
             (State::Size | State::MoreSize, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {

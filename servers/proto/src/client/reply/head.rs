@@ -1,4 +1,4 @@
-//! The head of an http reply.
+//! Head of an http reply.
 
 use std::mem::MaybeUninit;
 
@@ -6,7 +6,7 @@ use super::ReplyError;
 
 const MAX_HEADERS: usize = 100;
 
-/// What a client needs to know of an http reply's head.
+/// Decoded head of an http reply.
 #[derive(Debug)]
 pub(super) struct HttpHead<'h> {
     pub(super) status: u16,
@@ -17,7 +17,7 @@ pub(super) struct HttpHead<'h> {
 }
 
 impl<'h> HttpHead<'h> {
-    /// The head at the front of `bytes` and its length; `None` when it is not complete.
+    /// Parses the head at the front of `bytes`, and returns its length; `None` if it is incomplete.
     pub(super) fn parse(bytes: &'h [u8]) -> Result<Option<(usize, Self)>, ReplyError> {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut []);
@@ -47,7 +47,7 @@ impl<'h> HttpHead<'h> {
         Ok(Some((used, head)))
     }
 
-    /// Whether the real reply is still to come.
+    /// Returns true for an interim reply, which another one follows.
     pub(super) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status)
     }
@@ -57,7 +57,7 @@ impl<'h> HttpHead<'h> {
     }
 
     fn take_in(&mut self, name: &str, value: &'h [u8]) -> Result<(), ReplyError> {
-        // Lengths first: most headers are none of these and need no comparison.
+        // Most fields are none of these: their length excludes them without a comparison.
         match name.len() {
             14 if name.eq_ignore_ascii_case("content-length") => {
                 let length = digits(value).ok_or(ReplyError::Malformed("a bad content length"))?;
