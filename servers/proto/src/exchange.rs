@@ -23,7 +23,7 @@ pub(crate) enum Decoded {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Set the name of the next upload.
-    Announce,
+    NameUpload,
     /// Send the file of the name, subject to the conditions the codec has stored.
     Download,
     /// List the files.
@@ -79,7 +79,7 @@ pub(crate) enum Persist {
 #[derive(Debug)]
 pub(crate) enum Reply<'a> {
     /// The upload name is accepted.
-    Announced,
+    NameAccepted,
     /// Files, and the server's name for the page.
     Listing { entries: &'a [Entry], server_name: &'a str },
     /// Allowed requests, and the size limit of uploads.

@@ -14,65 +14,66 @@ use crate::refusal::Refusal;
 use crate::wire::Codec;
 use crate::wire::body::Body;
 use crate::{Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Wire};
-use state::{LabState, State, Then};
+use state::{AfterAbort, LabState, State};
 use transitions::{Event, Kind};
-use upload::misfit;
+use upload::piece_refusal;
 
-/// How many bytes of a refused upload, and of a lingering close, are skipped at most.
+/// Most bytes skipped of a refused upload, and during a lingering close.
 const SKIPPED_BYTES: u64 = 1 << 20;
 
-/// One connection's state machine.
+/// State machine of one connection.
 ///
 /// # The contract with drivers
 ///
-/// - A driver asks [`poll_action`](Self::poll_action), performs the [`Action`], hands its
-///   [`Completion`] to [`handle_completion`](Self::handle_completion), and asks again, until
-///   [`Action::Close`]. Exactly one action is outstanding; asking again before it is completed
-///   gives the same one. The same buffers' content is lent to every call; buffers that are both
-///   empty may be exchanged for others.
-/// - [`Action::Receive`] is asked only while `io.input` has spare room: a full buffer has been
-///   grown. [`Action::SendFile`] sends what is left in `io.output` first, and at least one byte of
-///   the range is left whenever it is asked. [`Action::Send`] always has something to send.
-/// - [`Action::CloseDownload`] follows every download that was sent as far as it was promised. An
-///   [`Action::Close`] while one is open cuts it off: the driver resets the connection, so that
-///   the peer does not take what it got for the whole.
-/// - [`Action::AbortUpload`] follows every upload that was created or opened and not committed
-///   (also where committing failed), before the session turns to another request or closes. A
-///   driver that drops a session after its connection broke lets go of both by itself.
+/// - A driver polls the next [`Action`] with [`poll_action`](Self::poll_action), performs it, and
+///   passes its [`Completion`] to [`handle_completion`](Self::handle_completion), until
+///   [`Action::Close`]. Exactly one action is outstanding; polling again before its completion
+///   returns the same one. Every call gets the same buffers' content; two empty buffers may be
+///   exchanged for others.
+/// - [`Action::Receive`] is requested only while `io.input` has spare room: a full buffer has been
+///   grown. [`Action::Send`] always has something to send. [`Action::SendFile`] sends the rest of
+///   `io.output` first; at least one byte of its range is left.
+/// - [`Action::CloseDownload`] follows every download that was sent to its promised end. An
+///   [`Action::Close`] during a download cuts it off: the driver resets the connection, so that the
+///   peer does not mistake the received part for the whole.
+/// - [`Action::AbortUpload`] follows every upload that was created or opened and not committed,
+///   also after a failed commit, before the next request or the close. A driver that drops a
+///   session after its connection broke releases upload and download itself.
 /// - [`handle_timeout`](Self::handle_timeout) and [`begin_drain`](Self::begin_drain) may withdraw
-///   the outstanding action: ask anew after either. What came of a withdrawn action isn't told.
-///   Only actions that wait for the peer are ever withdrawn.
-/// - After [`LabAction::JoinRoom`](crate::LabAction::JoinRoom), other members' messages are handed
+///   the outstanding action, whose completion must then not be reported: poll again after either.
+///   Only actions that wait for the peer are withdrawn.
+/// - After [`LabAction::JoinRoom`](crate::LabAction::JoinRoom), other members' messages are passed
 ///   to [`handle_mail`](Self::handle_mail) while the session [`takes_mail`](Self::takes_mail).
 #[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
     codec: Codec,
     state: State,
-    /// What the present request is about; empty for an upload without a name.
+    /// Name in the current request; empty for an upload without a name.
     name: FileName,
-    /// What is still to come of the present request's body.
+    /// Rest of the current request's body.
     body: Body,
-    /// What becomes of it.
+    /// Destination of the body.
     sink: Sink,
-    /// What the content of an upload must hash to.
+    /// Hash that the content of an upload must have.
     digest: Option<Box<Digest>>,
-    /// There is a current upload.
+    /// An upload is open.
     uploading: bool,
     persist: Persist,
     draining: bool,
-    /// What has come of a request came in one piece, of more than one byte: no person types so.
+    /// The current request's bytes so far came in one piece of more than one byte, so that no
+    /// person is typing them.
     one_piece: bool,
-    /// The peer sends nothing more.
+    /// The peer has ended its stream.
     peer_ended: bool,
-    /// The input may begin with another request, and was not searched for it.
+    /// The input may begin with another request, and has not been searched for it.
     undecoded: bool,
     deadline: Option<Instant>,
     requests: u64,
 }
 
 impl Session {
-    /// A session for a connection accepted now.
+    /// Creates a session for a connection accepted now.
     pub fn new(settings: Arc<Settings>, now: Now) -> Self {
         let state = lab::first_state(&settings.service);
         let waits = matches!(state, State::Awaiting { .. });
@@ -96,7 +97,7 @@ impl Session {
         }
     }
 
-    /// The next operation for the driver; the same one until its completion is handed in.
+    /// Next operation for the driver; the same one until its completion is handled.
     pub fn poll_action(&mut self, io: &mut IoBuffers) -> Action<'_> {
         match self.state {
             State::Awaiting { .. }
@@ -111,11 +112,11 @@ impl Session {
             State::ClosingDownload => Action::CloseDownload,
             State::Listing => Action::ListFiles,
             State::Creating { .. } => Action::CreateUpload {
-                name: given(&self.name),
+                name: chosen_name(&self.name),
                 size_hint: self.body.left().filter(|_| self.sink == Sink::File),
             },
             State::CreatingPartial { len } => {
-                Action::CreatePartial { name: given(&self.name), len }
+                Action::CreatePartial { name: chosen_name(&self.name), len }
             }
             State::OpeningPartial { .. } => Action::OpenPartial { id: self.append().id },
             State::Writing { len } => Action::WriteUpload { len },
@@ -129,10 +130,10 @@ impl Session {
         }
     }
 
-    /// Takes in what came of the outstanding action.
+    /// Handles the result of the outstanding action.
     ///
     /// # Panics
-    /// If the completion is not one of the outstanding action.
+    /// The completion is not one of the outstanding action.
     pub fn handle_completion(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
         let (from, event) = (Kind::of(self.state), Event::of(&done));
         self.complete(io, done, now);
@@ -145,14 +146,15 @@ impl Session {
             (State::Awaiting { begun }, Completion::Received { bytes: 0 }) => {
                 self.peer_ended = true;
                 self.decode(io, begun, now);
-                // What the peer asked for before its end it still gets; half a request is none.
+                // Complete requests are answered even after the peer's end; half a request is
+                // dropped.
                 if matches!(self.state, State::Awaiting { .. }) && !self.undecoded {
                     self.close();
                 }
             }
             (State::ReceivingBody, Completion::Received { bytes: 0 }) => {
                 self.peer_ended = true;
-                self.abort(io, Then::Close, now);
+                self.abort(io, AfterAbort::Close, now);
             }
             (
                 State::Discarding { .. } | State::Lingering { .. },
@@ -210,7 +212,7 @@ impl Session {
                 self.ask_for_body(io, expects_continue, now);
             }
             (State::Creating { expects_continue }, Completion::Created(Err(error))) => {
-                self.forgo_held_back_body(expects_continue);
+                self.close_if_body_held_back(expects_continue);
                 self.refuse(io, Refusal::Store(error), now);
             }
             (State::CreatingPartial { .. }, Completion::PartialCreated(Ok(id))) => {
@@ -221,12 +223,12 @@ impl Session {
                 Completion::PartialOpened(Ok(info)),
             ) => {
                 self.uploading = true;
-                let asked = std::mem::replace(&mut self.append_mut().info, info);
+                let declared = std::mem::replace(&mut self.append_mut().info, info);
                 if inspects {
-                    self.proceed(State::Aborting { then: Then::Report });
-                } else if let Some(misfit) = misfit(asked, info, &self.body) {
-                    self.forgo_held_back_body(expects_continue);
-                    self.proceed(State::Aborting { then: Then::Refuse(misfit) });
+                    self.proceed(State::Aborting { then: AfterAbort::Report });
+                } else if let Some(refusal) = piece_refusal(declared, info, &self.body) {
+                    self.close_if_body_held_back(expects_continue);
+                    self.proceed(State::Aborting { then: AfterAbort::Refuse(refusal) });
                 } else {
                     self.body.limit(info.len.saturating_sub(info.offset));
                     self.ask_for_body(io, expects_continue, now);
@@ -236,7 +238,7 @@ impl Session {
                 State::OpeningPartial { expects_continue, .. },
                 Completion::PartialOpened(Err(error)),
             ) => {
-                self.forgo_held_back_body(expects_continue);
+                self.close_if_body_held_back(expects_continue);
                 self.refuse(io, Refusal::Store(error), now);
             }
             (State::Writing { len }, Completion::Written(Ok(()))) => {
@@ -257,7 +259,7 @@ impl Session {
             }
             (State::Writing { .. }, Completion::Written(Err(error)))
             | (State::Committing, Completion::Committed(Err(error))) => {
-                self.abort(io, Then::Refuse(Refusal::Store(error)), now);
+                self.abort(io, AfterAbort::Refuse(Refusal::Store(error)), now);
             }
             (State::Aborting { then }, Completion::Aborted) => {
                 self.uploading = false;
@@ -285,14 +287,13 @@ impl Session {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` while the session
-    /// waits for the store rather than for its peer.
+    /// Time of the next [`handle_timeout`](Self::handle_timeout); `None` while the session waits
+    /// for the store.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Tells that time has passed. Does nothing before the instant of
-    /// [`poll_timeout`](Self::poll_timeout).
+    /// Handles the passing of time. Has no effect before [`poll_timeout`](Self::poll_timeout).
     pub fn handle_timeout(&mut self, io: &mut IoBuffers, now: Now) {
         if self.deadline.is_none_or(|deadline| now.instant < deadline) {
             return;
@@ -319,19 +320,19 @@ impl Session {
             }
             State::ReceivingBody => {
                 self.persist = Persist::Close;
-                self.abort(io, Then::Refuse(Refusal::TimedOut), now);
+                self.abort(io, AfterAbort::Refuse(Refusal::TimedOut), now);
             }
             State::Discarding { refusal } => {
                 self.persist = Persist::Close;
                 self.refuse(io, refusal, now);
             }
-            State::SendingContinue => self.abort(io, Then::Close, now),
+            State::SendingContinue => self.abort(io, AfterAbort::Close, now),
             State::Awaiting { begun: false }
             | State::Sending { .. }
             | State::Replying
             | State::Lab(LabState::Delivering)
             | State::Lingering { .. } => self.close(),
-            // These wait for the store and have no deadline.
+            // The store has no deadline.
             State::Opening
             | State::ClosingDownload
             | State::Listing
@@ -350,7 +351,7 @@ impl Session {
         self.decode_next(io, now);
     }
 
-    /// Finishes the request in progress, if any, and then closes; an idle session closes at once.
+    /// Finishes the current request, if any, and then closes. An idle session closes at once.
     pub fn begin_drain(&mut self) {
         self.draining = true;
         if self.is_idle() {
@@ -358,7 +359,7 @@ impl Session {
         }
     }
 
-    /// Checks, in debug builds, that the present state may follow an event.
+    /// Checks, in debug builds, that the current state may follow an event.
     fn check_transition(&self, from: Kind, event: Event) {
         let to = Kind::of(self.state);
         debug_assert!(
@@ -367,30 +368,29 @@ impl Session {
         );
     }
 
-    /// Whether the session waits for the first byte of a request: closing it now loses nothing.
-    /// An upload whose name was announced counts as begun.
+    /// Returns true if the session waits for the first byte of a request, so that closing it loses
+    /// nothing. After the name of an upload has been sent, it is not idle.
     pub fn is_idle(&self) -> bool {
-        self.state == State::Awaiting { begun: false } && !self.codec.is_between()
+        self.state == State::Awaiting { begun: false } && !self.codec.holds_upload_name()
     }
 
-    /// How many requests were answered completely, successfully or not.
+    /// Number of completely answered requests, successful or not.
     pub fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The wire in use, once it is known.
+    /// The wire in use; `None` until it is known.
     pub fn wire(&self) -> Option<Wire> {
         self.codec.wire()
     }
 
-    /// Enters a state that waits for nothing that the peer does.
+    /// Enters a state that does not wait for the peer.
     fn proceed(&mut self, state: State) {
         self.state = state;
         self.deadline = None;
     }
 
-    /// Gives the peer its time between requests. Members of a room may listen for as long as they
-    /// like.
+    /// Sets the deadline for the next request. Members of a room have none.
     fn wait_for_request(&mut self, now: Now) {
         self.wait(self.settings.timeouts.idle, now);
         if self.settings.service == Service::Chat {
@@ -398,7 +398,7 @@ impl Session {
         }
     }
 
-    /// Gives the peer so long from now.
+    /// Sets the deadline of the peer.
     fn wait(&mut self, duration: Duration, now: Now) {
         self.deadline = now.instant.checked_add(duration);
     }
@@ -408,8 +408,8 @@ impl Session {
     }
 }
 
-/// A name, unless it is to be chosen at random.
-fn given(name: &FileName) -> Option<&FileName> {
+/// The name, unless the server is to choose a random one.
+fn chosen_name(name: &FileName) -> Option<&FileName> {
     (!name.as_str().is_empty()).then_some(name)
 }
 

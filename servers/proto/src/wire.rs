@@ -1,4 +1,4 @@
-//! The ways to write the same requests in bytes.
+//! Wires: the ways to encode requests and replies.
 
 pub(crate) mod body;
 pub(crate) mod form;
@@ -12,29 +12,29 @@ mod text;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-/// What tells a peer that holds an upload's body back to send it.
+/// Interim reply that asks a waiting peer for the body of its upload.
 pub(crate) use http::reply::CONTINUE;
 
 use crate::exchange::{Decoded, Reply};
 use crate::refusal::Refusal;
 use crate::{Buffer, FileDescription, FileName, Now, Service, Settings, WirePin};
 
-/// A way to write requests and replies in bytes.
+/// Encoding of requests and replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wire {
     /// Typed, length-prefixed messages (big-endian).
     Framed,
     /// HTTP/1.1 and HTTP/1.0.
     Http,
-    /// A line naming a file, as a person types it into telnet.
+    /// A line with a file's name, as a person types it into telnet.
     Text,
 }
 
 impl Wire {
-    /// Every wire, in the order they are sniffed.
+    /// All wires, in the order in which they are detected.
     pub const ALL: [Self; 3] = [Self::Framed, Self::Http, Self::Text];
 
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Framed => "framed",
@@ -44,15 +44,15 @@ impl Wire {
     }
 }
 
-/// Translates between a connection's bytes and requests and replies. It knows how far the present
-/// head was looked at, so that bytes which arrive one by one are not read again from the start.
+/// Decoder of requests and encoder of replies. It keeps the position in the current head, so that
+/// bytes which arrive one by one are not read again from the start.
 #[derive(Debug)]
 pub(crate) enum Codec {
     Sniffing(sniff::Sniffer),
     Framed(framed::Framed),
     Http(http::Http),
     Text(text::Text),
-    /// The text wire of the services that take messages.
+    /// Text wire of the services that take messages.
     Lines(lines::Lines),
 }
 
@@ -82,13 +82,13 @@ impl Codec {
         }
     }
 
-    /// Whether the next request depends on one that was already answered.
-    pub(crate) fn is_between(&self) -> bool {
-        matches!(self, Self::Framed(framed) if framed.announced)
+    /// Returns true if the peer has sent the name of its next upload.
+    pub(crate) fn holds_upload_name(&self) -> bool {
+        matches!(self, Self::Framed(framed) if framed.has_upload_name)
     }
 
-    /// Takes the next request's head from the input. At the `end` of the stream, what is there may
-    /// be a request that lacked only its end.
+    /// Decodes the next request's head. At the `end` of the stream, a request may lack its line
+    /// end.
     pub(crate) fn decode(
         &mut self,
         input: &mut Buffer,
@@ -112,20 +112,20 @@ impl Codec {
         }
     }
 
-    /// Settles for the likelier wire, so that an incomplete request can be refused.
+    /// Chooses the more likely wire, so that an incomplete request can be refused.
     pub(crate) fn guess(&mut self, input: &[u8], service: &Service) {
         if let Self::Sniffing(_) = self {
             *self = Self::of(sniff::from_beginning(input), service);
         }
     }
 
-    /// Whether the bytes so far are the beginning of an http request line and of nothing else that
-    /// is likely: a silence does not make it a message.
+    /// Returns true if the bytes begin an http request line, so that a silence does not make them a
+    /// message.
     pub(crate) fn begins_http(&self, input: &[u8]) -> bool {
         matches!(self, Self::Sniffing(_)) && sniff::begins_http(input)
     }
 
-    /// Whether the bytes so far can only be a file's name as text, if they are anything.
+    /// Returns true if the bytes can only be a file's name on the text wire.
     pub(crate) fn may_be_name(&self, input: &[u8], service: &Service) -> bool {
         match self {
             Self::Sniffing(_) => service.is_files() && sniff::cannot_become_http(input),
@@ -134,8 +134,8 @@ impl Codec {
         }
     }
 
-    /// Whether a silence ends what has come of a line, however it came. A file's name must be
-    /// whole, a message to another service need not have an end.
+    /// Returns true if a silence ends a line, in whatever pieces it came. Names of files need their
+    /// line end, messages to a lab service do not.
     pub(crate) fn may_end_by_silence(&self, service: &Service) -> bool {
         match self {
             Self::Sniffing(_) => !service.is_files(),
@@ -144,7 +144,7 @@ impl Codec {
         }
     }
 
-    /// Appends what precedes a file's content; returns which part of the content is to follow.
+    /// Appends the head of a file's content; returns the part of the content that follows it.
     pub(crate) fn file(
         &mut self,
         output: &mut Buffer,
@@ -157,18 +157,17 @@ impl Codec {
             Self::Sniffing(_) => unreachable!("a request was decoded, so the wire is known"),
             Self::Framed(framed) => framed.file(output, &file.info()),
             Self::Http(http) => return http.file(output, name, file, keep, now),
-            // The content speaks for itself.
+            // The content is the whole reply.
             Self::Text(_) => {}
             Self::Lines(_) => unreachable!("no line asks for a file"),
         }
         0..file.info().len
     }
 
-    /// Appends a whole reply. `keep` says that the connection
-    /// carries another request.
+    /// Appends a complete reply. With `keep`, the connection carries another request.
     pub(crate) fn reply(&self, output: &mut Buffer, reply: &Reply<'_>, keep: bool, now: Now) {
         match self {
-            // Mail may come before a member has shown its wire: most likely a person reads it.
+            // Mail may arrive before a member has shown its wire; most such members are persons.
             Self::Sniffing(_) => lines::Lines::default().reply(output, reply),
             Self::Framed(framed) => framed.reply(output, reply),
             Self::Http(http) => http.reply(output, reply, keep, now),
@@ -185,7 +184,7 @@ fn push_error_line(output: &mut Buffer, refusal: Refusal, name: &FileName) {
     output.push(b"\r\n");
 }
 
-/// Appends the words for a refusal; where the store refused, with the name it was about.
+/// Appends the text of a refusal, with the name concerned if the store refused.
 fn push_refusal(output: &mut Buffer, refusal: Refusal, name: &FileName) {
     let written = if matches!(refusal, Refusal::Store(_)) && !name.as_str().is_empty() {
         write!(output, "{refusal}: {name}")

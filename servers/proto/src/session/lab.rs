@@ -1,4 +1,4 @@
-//! How a session talks to a lab service's peer: messages in, answers out.
+//! Lab services in a session: messages in, answers out.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::service::MESSAGE_BYTES;
 use crate::wire::body::Part;
 use crate::{Action, Completion, IoBuffers, LabAction, LabCompletion, Notice, Now, Service, Wire};
 
-/// Where a session of that service begins.
+/// First state of a session of the given service.
 pub(super) fn first_state(service: &Service) -> State {
     match service {
         Service::Hello | Service::GreetClose => {
@@ -29,17 +29,16 @@ pub(super) fn first_state(service: &Service) -> State {
 }
 
 impl Session {
-    /// Whether [`handle_mail`](Self::handle_mail) may be called: the session waits for its peer, or
-    /// is sending mail.
+    /// Returns true if [`handle_mail`](Self::handle_mail) may be called: the session waits for its
+    /// peer, or is sending mail.
     pub fn takes_mail(&self) -> bool {
         matches!(self.state, State::Awaiting { .. } | State::Lab(LabState::Delivering))
     }
 
-    /// Takes another member's message, to be sent to the peer. May withdraw the outstanding
-    /// action, and writes to `io.output`: not to be called while a driver has a send of that under
-    /// way.
+    /// Sends another member's message to the peer. May withdraw the outstanding action, and writes
+    /// to `io.output`: must not be called while the driver is sending from that.
     pub fn handle_mail(&mut self, io: &mut IoBuffers, message: &[u8], now: Now) {
-        // Http has no way to bring what was not asked for.
+        // Http has no way to send what was not requested.
         if !self.takes_mail() || self.codec.wire() == Some(Wire::Http) {
             return;
         }
@@ -52,8 +51,8 @@ impl Session {
         self.check_transition(from, Event::Mail);
     }
 
-    /// Tells a member that its mailbox has overflowed, and ends the connection. To be called as
-    /// [`handle_mail`](Self::handle_mail) is.
+    /// Reports to a member that its mailbox has overflowed, and ends the connection. The same rules
+    /// apply as to [`handle_mail`](Self::handle_mail).
     pub fn handle_eviction(&mut self, io: &mut IoBuffers, now: Now) {
         if !self.takes_mail() || self.codec.wire() == Some(Wire::Http) {
             return;
@@ -65,12 +64,12 @@ impl Session {
         let reply = Reply::Refused { refusal, name: &self.name, stored: "" };
         self.codec.reply(&mut io.output, &reply, false, now);
         self.state = State::Replying;
-        // It had its time already.
+        // The peer has had its time to read already.
         self.wait(self.settings.timeouts.linger, now);
         self.check_transition(from, Event::Evicted);
     }
 
-    /// The action of a lab service's state.
+    /// Action of a lab service's state.
     pub(super) fn lab_action(&self, state: LabState) -> Action<'static> {
         let len = self.held();
         Action::Lab(match state {
@@ -130,7 +129,7 @@ impl Session {
         }
     }
 
-    /// How much of the message is at the input's start, in bytes.
+    /// Length in bytes of the part of the message at the start of the input.
     pub(super) fn held(&self) -> usize {
         match self.sink {
             Sink::Message { held } => usize::from(held),
@@ -138,7 +137,7 @@ impl Session {
         }
     }
 
-    /// Waits for a request, or for the rest of the one that has begun to come.
+    /// Waits for a request, or for the rest of one that has begun.
     fn await_request(&mut self, io: &mut IoBuffers, now: Now) {
         let begun = !io.input.is_empty();
         self.state = State::Awaiting { begun };
@@ -151,7 +150,7 @@ impl Session {
         }
     }
 
-    /// Takes what has come of a line for a message, as no more comes.
+    /// Handles a silence after an incomplete line: it ends the message.
     pub(super) fn end_by_silence(&mut self, io: &mut IoBuffers, now: Now) {
         if self.codec.begins_http(io.input.filled()) {
             self.codec.guess(io.input.filled(), &self.settings.service);
@@ -161,17 +160,17 @@ impl Session {
         }
     }
 
-    /// Begins to gather a message.
+    /// Starts receiving a message.
     pub(super) fn begin_message(&mut self, io: &mut IoBuffers, expects_continue: bool, now: Now) {
         if self.body.left().is_some_and(|left| left > SKIPPED_BYTES) {
-            self.forgo_held_back_body(expects_continue);
+            self.close_if_body_held_back(expects_continue);
             return self.refuse(io, Refusal::TooLarge, now);
         }
         self.body.limit(SKIPPED_BYTES);
         self.ask_for_body(io, expects_continue, now);
     }
 
-    /// Goes on with gathering a message; what is over its greatest length is dropped.
+    /// Receives the next part of a message; bytes beyond the longest message are dropped.
     pub(super) fn read_message(&mut self, io: &mut IoBuffers, now: Now) {
         loop {
             let held = self.held();
@@ -186,12 +185,12 @@ impl Session {
                 }
                 Part::End => return self.take_message(io, now),
                 Part::Incomplete => return self.receive_body(now),
-                Part::Malformed(refusal) => return self.distrust(io, refusal, now),
+                Part::Malformed(refusal) => return self.abandon_body(io, refusal, now),
             }
         }
     }
 
-    /// Does what the service does with a message before it answers.
+    /// Performs the service's operation on a complete message, before the answer.
     fn take_message(&mut self, io: &mut IoBuffers, now: Now) {
         let len = self.held();
         let is_framed = self.codec.wire() == Some(Wire::Framed);
@@ -224,14 +223,14 @@ impl Session {
         let answer = settings.service.answer(&io.input.filled()[..len], now);
         let keeps = self.keeps();
         self.codec.reply(&mut io.output, &Reply::Answer(&answer), keeps, now);
-        // What was sent back is told the operator afterwards.
+        // The notice about the answer needs the message.
         if settings.service != Service::Hello {
             self.drop_message(io);
         }
         self.send_reply(io, now);
     }
 
-    /// Forgets what is there of the message.
+    /// Removes the received part of the message.
     pub(super) fn drop_message(&mut self, io: &mut IoBuffers) {
         io.input.consume(self.held());
         self.sink = Sink::File;

@@ -1,6 +1,6 @@
-//! One request from its head to the end of its answer.
+//! One request, from its head to the end of its answer.
 
-use super::state::{LabState, State, Then};
+use super::state::{AfterAbort, LabState, State};
 use super::transitions::{Event, Kind};
 use super::upload::stored_names;
 use super::{SKIPPED_BYTES, Session};
@@ -10,8 +10,8 @@ use crate::wire::body::{Body, Part};
 use crate::{IoBuffers, Notice, Now, Service};
 
 impl Session {
-    /// Searches the input as long as requests are complete without any action. This is a loop:
-    /// a peer can send so many of them at once that recursion would overflow the stack.
+    /// Decodes requests as long as they are complete without any action. A loop, because a peer can
+    /// send so many of them at once that recursion would overflow the stack.
     pub(super) fn decode_next(&mut self, io: &mut IoBuffers, now: Now) {
         while std::mem::take(&mut self.undecoded) {
             let from = Kind::of(self.state);
@@ -20,12 +20,12 @@ impl Session {
         }
     }
 
-    /// Looks for the next request in the input.
+    /// Decodes the next request in the input.
     pub(super) fn decode(&mut self, io: &mut IoBuffers, was_begun: bool, now: Now) {
         self.decode_until(io, was_begun, self.peer_ended, now);
     }
 
-    /// The same; at the `end` what has come is taken for whole.
+    /// Decodes the next request; at the `end`, the input is taken for complete.
     pub(super) fn decode_until(
         &mut self,
         io: &mut IoBuffers,
@@ -39,7 +39,7 @@ impl Session {
                 let begun = !io.input.is_empty();
                 self.state = State::Awaiting { begun };
                 match (was_begun, begun) {
-                    // Each piece of a line begins its silence anew.
+                    // Each piece of a line restarts the silence.
                     (_, true) if self.codec.may_end_by_silence(&self.settings.service) => {
                         self.wait(self.settings.timeouts.quiet, now);
                     }
@@ -48,17 +48,17 @@ impl Session {
                         self.one_piece = input.len() > 1
                             && self.codec.may_be_name(input, &self.settings.service);
                         let timeouts = &self.settings.timeouts;
-                        let patience = match self.one_piece {
+                        let timeout = match self.one_piece {
                             true => timeouts.head.min(timeouts.quiet_name),
                             false => timeouts.head,
                         };
-                        self.wait(patience, now);
+                        self.wait(timeout, now);
                     }
-                    // There is more to the name than that piece.
+                    // More of the name than the first piece has come.
                     (true, true) if std::mem::take(&mut self.one_piece) => {
                         self.wait(self.settings.timeouts.head, now);
                     }
-                    // What had come turned out to be no request: an empty line, a telnet command.
+                    // The bytes were no request: an empty line, or a telnet command.
                     (true, false) => self.wait_for_request(now),
                     (false, false) | (true, true) => {}
                 }
@@ -76,11 +76,11 @@ impl Session {
         }
     }
 
-    /// Starts the exchange that a request asks for.
+    /// Starts to process a request.
     pub(super) fn begin(&mut self, io: &mut IoBuffers, request: Request, now: Now) {
         self.body = Body::EMPTY;
         match request {
-            Request::Announce => self.reply(io, &Reply::Announced, now),
+            Request::NameUpload => self.reply(io, &Reply::NameAccepted, now),
             Request::Download => self.proceed(State::Opening),
             Request::List => {
                 self.name.clear();
@@ -96,7 +96,7 @@ impl Session {
                     return self.begin_message(io, expects_continue, now);
                 }
                 if body.left().is_some_and(|left| left > self.settings.limits.upload_bytes) {
-                    self.forgo_held_back_body(expects_continue);
+                    self.close_if_body_held_back(expects_continue);
                     return self.refuse(io, Refusal::TooLarge, now);
                 }
                 match self.sink {
@@ -118,7 +118,7 @@ impl Session {
         }
     }
 
-    /// Skips what is at hand of a refused body, and refuses when all of it is skipped.
+    /// Skips the received part of a refused body, and sends the refusal once all of it is skipped.
     pub(super) fn discard(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
         if let Part::Content(len) = self.body.next(&mut io.input, 0) {
             io.input.consume(len);
@@ -135,8 +135,8 @@ impl Session {
         }
     }
 
-    /// Answers with an error, after the rest of the request is skipped where that keeps the
-    /// connection usable at a bounded cost.
+    /// Sends a refusal, after skipping the rest of the request if that keeps the connection usable
+    /// at a bounded cost.
     pub(super) fn refuse(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
         match &mut self.sink {
             Sink::Form(form) => self.body.put_back(form.release()),
@@ -152,23 +152,23 @@ impl Session {
         self.discard(io, refusal, now);
     }
 
-    /// After a refusal, a peer that was to be told when to send its body may send it or not:
-    /// nobody can tell what its next bytes are.
-    pub(super) fn forgo_held_back_body(&mut self, expects_continue: bool) {
+    /// Closes the connection after a refusal whose peer may send its body or not: its next bytes
+    /// could not be interpreted.
+    pub(super) fn close_if_body_held_back(&mut self, expects_continue: bool) {
         if expects_continue && self.body != Body::EMPTY {
             self.persist = Persist::Close;
         }
     }
 
-    /// Lets go of the current upload, if there is one, before whatever comes `then`.
-    pub(super) fn abort(&mut self, io: &mut IoBuffers, then: Then, now: Now) {
+    /// Releases the current upload, if there is one, and continues with `then`.
+    pub(super) fn abort(&mut self, io: &mut IoBuffers, then: AfterAbort, now: Now) {
         if self.uploading {
             return self.proceed(State::Aborting { then });
         }
         match then {
-            Then::Close => self.close(),
-            Then::Refuse(refusal) => self.refuse(io, refusal, now),
-            Then::Report => {
+            AfterAbort::Close => self.close(),
+            AfterAbort::Refuse(refusal) => self.refuse(io, refusal, now),
+            AfterAbort::Report => {
                 let info = self.append().info;
                 self.reply(io, &Reply::Partial(info), now);
             }
@@ -180,7 +180,7 @@ impl Session {
         self.send_reply(io, now);
     }
 
-    /// Sends what is left of the reply.
+    /// Sends the rest of the reply.
     pub(super) fn send_reply(&mut self, io: &mut IoBuffers, now: Now) {
         if io.output.is_empty() {
             self.replied(io, now);
@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    /// The request is answered: on to the next, or to the end.
+    /// Continues after a reply was sent.
     pub(super) fn replied(&mut self, io: &mut IoBuffers, now: Now) {
         if self.settings.service == Service::Hello
             && let Sink::Message { .. } = self.sink
@@ -200,7 +200,7 @@ impl Session {
         self.finish_request(io, now);
     }
 
-    /// Nothing is left to be done about the request.
+    /// Finishes the current request, and continues with the next one or the end.
     pub(super) fn finish_request(&mut self, io: &mut IoBuffers, now: Now) {
         self.requests += 1;
         (self.sink, self.digest) = (Sink::File, None);
@@ -216,7 +216,7 @@ impl Session {
         }
     }
 
-    /// Whether another request may follow the present one.
+    /// Returns true if another request may follow the current one.
     pub(super) fn keeps(&self) -> bool {
         self.persist == Persist::Keep && !self.draining
     }

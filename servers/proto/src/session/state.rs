@@ -3,10 +3,10 @@
 use crate::refusal::Refusal;
 use crate::{Notice, Work};
 
-/// State of a session. Each has exactly one action; `transitions.rs` lists what may follow it.
+/// State of a session. Each has exactly one action; `transitions.rs` lists its successors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// For a request's head; `begun` once its first byte is there.
+    /// Waiting for a request's head; `begun` once its first byte has come.
     Awaiting {
         begun: bool,
     },
@@ -23,7 +23,7 @@ pub(super) enum State {
     CreatingPartial {
         len: u64,
     },
-    /// `inspects` where nothing is to be written.
+    /// `inspects` if nothing is to be written.
     OpeningPartial {
         inspects: bool,
         expects_continue: bool,
@@ -35,13 +35,13 @@ pub(super) enum State {
     },
     Committing,
     Aborting {
-        then: Then,
+        then: AfterAbort,
     },
     Discarding {
         refusal: Refusal,
     },
     Replying,
-    /// At something that only lab services do.
+    /// State of a lab service.
     Lab(LabState),
     Working {
         work: Work,
@@ -56,24 +56,24 @@ pub(super) enum State {
 /// States that only lab services reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LabState {
-    /// The operator is shown a notice.
+    /// Showing the operator a notice.
     ShowingNotice(Notice),
-    /// A line about the message is stored.
+    /// Storing a line about the message.
     Logging,
-    /// The connection becomes a member of the room.
+    /// Joining the room.
     Joining,
-    /// The message goes to the other members.
+    /// Posting the message to the other members.
     Posting,
-    /// Another member's message is sent to the peer.
+    /// Sending another member's message to the peer.
     Delivering,
 }
 
-/// What follows once an upload is let go of.
+/// Continuation after an upload was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    /// There is nobody left to be told.
+pub(super) enum AfterAbort {
+    /// Close: there is no peer to reply to.
     Close,
     Refuse(Refusal),
-    /// The peer is told how far a resumable upload has got.
+    /// Report the state of a resumable upload.
     Report,
 }

@@ -1,4 +1,4 @@
-//! The transitions of a session's states: this table is the protocol, whatever the wire.
+//! Transitions between a session's states: the protocol as a table, the same on every wire.
 
 use super::state::{LabState, State};
 use crate::{Completion, LabCompletion};
@@ -10,11 +10,12 @@ use Kind::{
     Working, Writing,
 };
 
-/// The states that may follow a state and an event. Debug builds check every transition.
+/// Possible successors of a state after an event. Debug builds check every transition.
 ///
-/// A multipart form and a message to a lab service are received as the body of an upload is. After
-/// an answer the session awaits the next request, which may be in the input already: it leaves
-/// `Awaiting` as if that had just been received. `Discarding` skips the rest of a refused body.
+/// A multipart form and a message to a lab service are received like the body of an upload. After
+/// an answer the session awaits the next request. If that is in the input already, the session
+/// leaves `Awaiting` as if it had just been received. `Discarding` skips the rest of a refused
+/// body.
 #[rustfmt::skip]
 pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Awaiting, Done, &[Awaiting, Opening, Listing, Creating, CreatingPartial, OpeningPartial,
@@ -77,7 +78,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Lingering, TimedOut, &[Closing]),
 ];
 
-/// Checks a transition against [`TRANSITIONS`].
+/// Returns true if [`TRANSITIONS`] lists a transition.
 pub(super) fn is_listed(from: Kind, event: Event, to: Kind) -> bool {
     #[cfg(test)]
     tests::REACHED.with_borrow_mut(|reached| reached.insert((from, event, to)));
@@ -140,7 +141,7 @@ pub(super) enum Event {
     Ended,
     /// The deadline has passed.
     TimedOut,
-    /// Another member's message has come.
+    /// Another member's message has arrived.
     Mail,
     /// The mailbox has overflowed.
     Evicted,

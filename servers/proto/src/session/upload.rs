@@ -1,7 +1,7 @@
-//! How a session gets the body of an upload to where it belongs.
+//! The body of an upload, on its way from the peer to its destination.
 
 use super::Session;
-use super::state::{State, Then};
+use super::state::{AfterAbort, State};
 use crate::exchange::{Append, Persist, Reply, Sink};
 use crate::refusal::Refusal;
 use crate::wire;
@@ -10,7 +10,7 @@ use crate::wire::form::Step;
 use crate::{IoBuffers, Now, PartialInfo, Stored};
 
 impl Session {
-    /// Tells a peer that waits for it to send its body, and goes on with that.
+    /// Asks a waiting peer for the body, then reads it.
     pub(super) fn ask_for_body(&mut self, io: &mut IoBuffers, expects_continue: bool, now: Now) {
         if expects_continue {
             io.output.push(wire::CONTINUE);
@@ -21,7 +21,7 @@ impl Session {
         }
     }
 
-    /// Goes on with an upload's body.
+    /// Reads the next part of a body.
     pub(super) fn read_body(&mut self, io: &mut IoBuffers, now: Now) {
         match self.sink {
             Sink::Form(_) => return self.read_form(io, now),
@@ -30,14 +30,14 @@ impl Session {
         }
         match self.body.next(&mut io.input, 0) {
             Part::Content(len) => self.proceed(State::Writing { len }),
-            Part::End if self.is_but_a_piece() => self.abort(io, Then::Report, now),
+            Part::End if self.is_incomplete_piece() => self.abort(io, AfterAbort::Report, now),
             Part::End => self.proceed(State::Committing),
             Part::Incomplete => self.receive_body(now),
-            Part::Malformed(refusal) => self.distrust(io, refusal, now),
+            Part::Malformed(refusal) => self.abandon_body(io, refusal, now),
         }
     }
 
-    /// Goes on with a body that is a form.
+    /// Reads the next part of a multipart form.
     pub(super) fn read_form(&mut self, io: &mut IoBuffers, now: Now) {
         let Sink::Form(form) = &mut self.sink else { return };
         loop {
@@ -47,11 +47,11 @@ impl Session {
                 }
                 Step::Write(len) => return self.proceed(State::Writing { len }),
                 Step::End => return self.proceed(State::Committing),
-                // What follows a name that breaks the rules can still be told apart.
+                // The parts behind an invalid name can still be found.
                 Step::Refuse(refusal @ Refusal::Name(_)) => {
-                    return self.abort(io, Then::Refuse(refusal), now);
+                    return self.abort(io, AfterAbort::Refuse(refusal), now);
                 }
-                Step::Refuse(refusal) => return self.distrust(io, refusal, now),
+                Step::Refuse(refusal) => return self.abandon_body(io, refusal, now),
                 Step::Incomplete => {}
             }
             match self.body.next(&mut io.input, form.held()) {
@@ -61,10 +61,10 @@ impl Session {
                 }
                 Part::End => match form.end() {
                     Ok(()) => return self.form_stored(io, now),
-                    Err(refusal) => return self.distrust(io, refusal, now),
+                    Err(refusal) => return self.abandon_body(io, refusal, now),
                 },
                 Part::Incomplete => return self.receive_body(now),
-                Part::Malformed(refusal) => return self.distrust(io, refusal, now),
+                Part::Malformed(refusal) => return self.abandon_body(io, refusal, now),
             }
         }
     }
@@ -74,13 +74,13 @@ impl Session {
         self.wait(self.settings.timeouts.stall, now);
     }
 
-    /// Gives up a body whose rest can't be told apart.
-    pub(super) fn distrust(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
+    /// Abandons a body whose end cannot be found any more.
+    pub(super) fn abandon_body(&mut self, io: &mut IoBuffers, refusal: Refusal, now: Now) {
         self.persist = Persist::Close;
-        self.abort(io, Then::Refuse(refusal), now);
+        self.abort(io, AfterAbort::Refuse(refusal), now);
     }
 
-    /// Goes on after the current upload was published.
+    /// Continues after the current upload was published.
     pub(super) fn stored(&mut self, io: &mut IoBuffers, stored: &Stored, now: Now) {
         match &mut self.sink {
             Sink::File => self.reply(io, &Reply::Stored(stored), now),
@@ -102,12 +102,12 @@ impl Session {
         self.send_reply(io, now);
     }
 
-    /// Whether the upload is a resumable one that is not whole yet.
-    pub(super) fn is_but_a_piece(&self) -> bool {
+    /// Returns true for a resumable upload that is incomplete.
+    pub(super) fn is_incomplete_piece(&self) -> bool {
         matches!(&self.sink, Sink::Partial(append) if append.info.offset < append.info.len)
     }
 
-    /// The resumable upload that the request is about.
+    /// The request's resumable upload.
     pub(super) fn append(&self) -> &Append {
         match &self.sink {
             Sink::Partial(append) => append,
@@ -127,7 +127,7 @@ impl Session {
     }
 }
 
-/// The names under which a form's files were stored, a line each.
+/// Names of a form's stored files, one in each line.
 pub(super) fn stored_names(sink: &Sink) -> &str {
     match sink {
         Sink::Form(form) => form.names(),
@@ -135,10 +135,14 @@ pub(super) fn stored_names(sink: &Sink) -> &str {
     }
 }
 
-/// Why a piece does not belong where a resumable upload ends.
-pub(super) fn misfit(asked: PartialInfo, info: PartialInfo, body: &Body) -> Option<Refusal> {
+/// Reason why a piece does not fit the end of a resumable upload, if it does not.
+pub(super) fn piece_refusal(
+    declared: PartialInfo,
+    info: PartialInfo,
+    body: &Body,
+) -> Option<Refusal> {
     let room = info.len.saturating_sub(info.offset);
-    if asked.offset != info.offset {
+    if declared.offset != info.offset {
         Some(Refusal::OffsetMismatch)
     } else if body.left().is_some_and(|left| left > room) {
         Some(Refusal::TooLarge)

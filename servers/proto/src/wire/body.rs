@@ -1,4 +1,4 @@
-//! Where a body's content lies among the bytes received, and where it ends.
+//! Framing of a body: the place of its content in the input, and its end.
 
 use crate::Buffer;
 use crate::refusal::Refusal;
@@ -7,38 +7,38 @@ use crate::refusal::Refusal;
 const CHUNK_LINE_BYTES: u32 = 1024;
 const TRAILER_BYTES: u32 = 8 << 10;
 
-/// What is still to come of a body. It counts bytes and never holds them.
+/// Rest of a body. It counts bytes and never holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// As many bytes as were declared.
+    /// Body of a declared length.
     Sized { left: u64 },
     /// Chunks of HTTP's `chunked` transfer coding.
     Chunked(Chunked),
 }
 
-/// What comes next of a body.
+/// Next part of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The first so many bytes of the input are content.
+    /// Length of the content at the start of the input.
     Content(usize),
     /// More input is needed.
     Incomplete,
-    /// The body is whole, and its last byte consumed.
+    /// The body is complete, and its last byte consumed.
     End,
-    /// It breaks the grammar or a limit: the rest can't be told apart.
+    /// The body breaks the grammar or a limit; its end cannot be found.
     Malformed(Refusal),
 }
 
 impl Body {
-    /// No body, or nothing left of it.
+    /// Empty body, or the end of one.
     pub(crate) const EMPTY: Self = Self::Sized { left: 0 };
 
-    /// A chunked body of at most `limit` bytes of content.
+    /// Creates a chunked body of at most `limit` bytes of content.
     pub(crate) fn chunked(limit: u64) -> Self {
         Self::Chunked(Chunked { phase: Phase::Size { digits: 0 }, left: 0, limit, line_bytes: 0 })
     }
 
-    /// How many bytes are left, where that is known.
+    /// Number of bytes left; `None` if it is unknown.
     pub(crate) fn left(&self) -> Option<u64> {
         match self {
             Self::Sized { left } => Some(*left),
@@ -46,15 +46,15 @@ impl Body {
         }
     }
 
-    /// Lets further content be at most `limit` bytes, where none was declared.
+    /// Limits the further content of a chunked body to `limit` bytes.
     pub(crate) fn limit(&mut self, limit: u64) {
         if let Self::Chunked(chunked) = self {
             chunked.limit = chunked.limit.min(limit);
         }
     }
 
-    /// Takes back that the last `len` bytes of content, still in the input, were counted: they are
-    /// to be skipped like the rest.
+    /// Uncounts the last `len` bytes of content, which are still in the input and to be skipped
+    /// like the rest.
     pub(crate) fn put_back(&mut self, len: usize) {
         if let Self::Sized { left } = self {
             *left += len as u64;
@@ -62,7 +62,7 @@ impl Body {
     }
 
     /// Finds the next content, removing the framing before it. The first `held` bytes of the input
-    /// are earlier content, not yet consumed; what is found adjoins it.
+    /// are earlier content, not yet consumed; the found content adjoins them.
     pub(crate) fn next(&mut self, input: &mut Buffer, held: usize) -> Part {
         let part = match self {
             Self::Sized { left: 0 } => Part::End,
@@ -89,16 +89,16 @@ fn content(left: u64, available: usize) -> Part {
     }
 }
 
-/// Progress within HTTP's `chunked` transfer coding (RFC 9112, 7.1). Its framing is consumed byte
-/// by byte as it comes, so no byte is looked at twice.
+/// Position in HTTP's `chunked` transfer coding (RFC 9112, 7.1). The framing is consumed as it
+/// arrives, so no byte is read twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chunked {
     phase: Phase,
-    /// Of the present chunk's content.
+    /// Rest of the current chunk's content.
     left: u64,
-    /// How much content all further chunks may have.
+    /// Most content of all further chunks.
     limit: u64,
-    /// Of the present size line, or of the trailer section.
+    /// Length of the current size line, or of the trailer section.
     line_bytes: u32,
 }
 
@@ -139,7 +139,7 @@ impl Chunked {
         part.unwrap_or_else(|| content(self.left, input.len() - held))
     }
 
-    /// Takes one byte of framing.
+    /// Decodes one byte of framing.
     fn step(&mut self, byte: u8) -> Result<Option<Part>, Refusal> {
         const MALFORMED: Refusal = Refusal::Malformed("malformed chunk");
         self.line_bytes += 1;
@@ -171,7 +171,7 @@ impl Chunked {
                 self.limit = self.limit.checked_sub(self.left).ok_or(Refusal::TooLarge)?;
                 Phase::Content
             }
-            // Only reached when the chunk's content is used up.
+            // Only reached after the chunk's content.
             (Phase::Content, b'\r') => Phase::ContentLf,
             (Phase::ContentLf, b'\n') => {
                 self.line_bytes = 0;

@@ -1,9 +1,8 @@
-//! The files in a form: `multipart/form-data` (RFC 7578, RFC 2046), read as it comes.
+//! Files in a multipart form, `multipart/form-data` (RFC 7578, RFC 2046), read as it arrives.
 //!
-//! The parser looks at content that lies at the front of the input and counts it; it holds
-//! nothing but names. Of a file, whatever cannot be the beginning of the delimiter is written at
-//! once, so that no byte of a delimiter is ever written, and at most one delimiter, or the head
-//! of one part, waits in the input.
+//! The parser reads and counts content at the front of the input; it holds only names. Content of a
+//! file that cannot begin a delimiter is written at once. At most one delimiter, or the head of one
+//! part, waits in the input, and no byte of a delimiter is ever written.
 
 mod disposition;
 #[cfg(test)]
@@ -15,31 +14,31 @@ use disposition::Disposition;
 
 /// Longest head of a part, in bytes.
 const PART_HEAD_BYTES: usize = 8 << 10;
-/// Most white space behind a delimiter, in bytes.
+/// Most white space after a delimiter, in bytes.
 const PADDING_BYTES: usize = 256;
 /// Most header fields of a part.
 const PART_HEADERS: usize = 16;
-/// How much a form may hold beside its files, in bytes.
+/// Most content besides files, in bytes.
 const OTHER_BYTES: usize = 1 << 20;
 /// Most files of one form: the answer names them all.
 const MAX_FILES: usize = 1000;
 
 const MALFORMED: Refusal = Refusal::Malformed("malformed form");
 
-/// A form and how far it was read.
+/// Multipart form, and the position in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Form {
-    /// `\r\n--` and the boundary; what precedes the very first one may lack.
+    /// `\r\n--` and the boundary. The very first one may lack its `\r\n`.
     delimiter: Box<[u8]>,
     phase: Phase,
-    /// How many bytes at the front of the input are content that was not dealt with.
+    /// Number of bytes of unprocessed content at the front of the input.
     held: usize,
-    /// How much of the present part's head was searched for its end.
+    /// Number of bytes of the current part's head that were searched for its end.
     scanned: usize,
-    /// How much was skipped.
+    /// Number of bytes skipped.
     others: usize,
     files: usize,
-    /// The names of the stored files, a line each.
+    /// Names of the stored files, one in each line.
     names: String,
 }
 
@@ -53,33 +52,33 @@ enum Phase {
     Delimiter,
     /// In the head of a part.
     Head,
-    /// In a part that is no file.
+    /// In a part without a file.
     Other,
     File,
-    /// Behind the last delimiter.
+    /// After the last delimiter.
     Epilogue,
 }
 
-/// What is to be done next.
+/// Next step with a form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Begin a file of the name that was assigned.
+    /// Create a file of the assigned name.
     Begin,
-    /// Write the first so many bytes of the input.
+    /// Write a number of bytes from the front of the input.
     Write(usize),
-    /// The present file is whole.
+    /// Commit the current file.
     End,
-    /// Get more content.
+    /// Receive more content.
     Incomplete,
-    /// Give up.
+    /// Refuse the request.
     Refuse(Refusal),
 }
 
 impl Form {
-    /// A form of this media type.
+    /// Creates a form of a media type.
     ///
     /// # Errors
-    /// It is no form, or one without a proper boundary.
+    /// The media type is no form's, or has no valid boundary.
     pub(crate) fn new(content_type: &[u8]) -> Result<Self, Refusal> {
         let boundary = disposition::boundary(content_type)?;
         Ok(Self {
@@ -93,17 +92,17 @@ impl Form {
         })
     }
 
-    /// How many bytes at the front of the input are content.
+    /// Number of bytes of content at the front of the input.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
 
-    /// Forgets the content that is held, and returns how much that was.
+    /// Uncounts the held content, and returns its length.
     pub(crate) fn release(&mut self) -> usize {
         std::mem::take(&mut self.held)
     }
 
-    /// Counts further content that adjoins what is held.
+    /// Counts further content that adjoins the held content.
     pub(crate) fn hold(&mut self, len: usize) {
         self.held += len;
     }
@@ -113,21 +112,21 @@ impl Form {
         self.held -= len;
     }
 
-    /// Notes under which name the present file was stored.
+    /// Stores the name under which the current file was published.
     pub(crate) fn stored(&mut self, name: &FileName) {
         self.names.push_str(name.as_str());
         self.names.push('\n');
     }
 
-    /// The names of the stored files, a line each.
+    /// Names of the stored files, one in each line.
     pub(crate) fn names(&self) -> &str {
         &self.names
     }
 
-    /// What the end of the content means.
+    /// Handles the end of the content.
     ///
     /// # Errors
-    /// The form is not whole, or holds no file.
+    /// The form is incomplete, or has no file.
     pub(crate) fn end(&self) -> Result<(), Refusal> {
         match (self.phase == Phase::Epilogue, self.files) {
             (true, 0) => Err(Refusal::Malformed("the form has no file")),
@@ -136,7 +135,7 @@ impl Form {
         }
     }
 
-    /// Looks at the held content; what is no file is consumed.
+    /// Processes the held content; all but the content of files is consumed.
     pub(crate) fn next(&mut self, input: &mut Buffer, name: &mut FileName) -> Step {
         loop {
             let held = &input.filled()[..self.held];
@@ -170,13 +169,13 @@ impl Form {
                             self.phase = Phase::File;
                             return Step::Begin;
                         }
-                        // Its content may be empty, so that its end follows its head at once.
+                        // The content may be empty, so that its end follows the head at once.
                         (len, Phase::Other)
                     }
                     Err(refusal) => return Step::Refuse(refusal),
                 },
                 Phase::File => match find(held, &self.delimiter) {
-                    // A file is whole only where its delimiter is one to the end of the line.
+                    // A file is complete only if its delimiter is valid up to the line end.
                     Found::At(0) => match rest_of_line(&held[self.delimiter.len()..]) {
                         Ok(Some(_)) => {
                             self.consume(input, self.delimiter.len());
@@ -201,10 +200,10 @@ impl Form {
         }
     }
 
-    /// Understands a part's head, once it is whole: how long it is, and whether a file follows,
-    /// whose name is assigned then.
+    /// Decodes a part's head, once it is complete. Returns its length, and whether a file follows,
+    /// whose name is then assigned.
     fn head(&mut self, held: &[u8], name: &mut FileName) -> Result<Option<(usize, bool)>, Refusal> {
-        // A part may have no header field at all.
+        // A part may have no header field.
         let end = if held.starts_with(b"\r\n") {
             Some(2)
         } else {
@@ -231,7 +230,7 @@ impl Form {
         if self.files == MAX_FILES {
             return Err(Refusal::Malformed("the form holds more than 1000 files"));
         }
-        // Some browsers send whole paths.
+        // Some browsers send complete paths.
         let last = filename.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or_default();
         name.assign(last).map_err(Refusal::Name)?;
         Ok(Some((end, true)))
@@ -243,8 +242,8 @@ impl Form {
     }
 }
 
-/// Reads what follows a delimiter in its line: how long that is, and what comes next. `None` where
-/// it has not come yet.
+/// Decodes the rest of a delimiter's line: its length, and the next phase. `None` if it is
+/// incomplete.
 fn rest_of_line(bytes: &[u8]) -> Result<Option<(usize, Phase)>, Refusal> {
     let padding = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     if padding > PADDING_BYTES {
@@ -260,13 +259,13 @@ fn rest_of_line(bytes: &[u8]) -> Result<Option<(usize, Phase)>, Refusal> {
 }
 
 enum Found {
-    /// The delimiter begins here.
+    /// Start of the delimiter.
     At(usize),
-    /// It does not begin before here.
+    /// Earliest possible start of the delimiter.
     NotBefore(usize),
 }
 
-/// Looks for a delimiter that may not have come whole yet.
+/// Searches for a delimiter, which may be incomplete.
 fn find(bytes: &[u8], delimiter: &[u8]) -> Found {
     let mut from = 0;
     while let Some(at) = bytes[from..].iter().position(|byte| *byte == delimiter[0]) {

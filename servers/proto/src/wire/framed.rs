@@ -1,42 +1,42 @@
-//! The framed wire: typed, length-prefixed messages, all numbers big-endian.
+//! The framed wire: typed, length-prefixed messages. All numbers are big-endian.
 //!
-//! | type | what follows | meaning |
+//! | type | content | meaning |
 //! | --- | --- | --- |
-//! | [`TEXT`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | to the server: the name of the next upload; from it: `OK` or `SAVED <name>` |
+//! | [`TEXT`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | to the server: name of the next upload; from it: `OK` or `SAVED <name>` |
 //! | [`DATA1`] … [`DATA8`] | size in 1, 2, 3, 4 or 8 bytes, then the bytes | a file's content |
-//! | [`GET`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | asks for a file |
-//! | [`ERROR`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | from the server: why not |
+//! | [`GET`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | request for a file |
+//! | [`ERROR`] | length u16 ≤ [`MAX_TEXT_BYTES`], UTF-8 | from the server: reason of a refusal |
 
 use super::body::Body;
 use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
 use crate::refusal::Refusal;
 use crate::{Buffer, FileInfo, FileName, NameError};
 
-/// A short string: an upload's name, or the server's answer to an upload.
+/// Message type: a short string, as an upload's name or its answer.
 pub const TEXT: u8 = 0x01;
-/// Content whose size is told in 1 byte.
+/// Message type: content with a size of 1 byte.
 pub const DATA1: u8 = 0x02;
-/// Content whose size is told in 2 bytes.
+/// Message type: content with a size of 2 bytes.
 pub const DATA2: u8 = 0x03;
-/// Content whose size is told in 3 bytes.
+/// Message type: content with a size of 3 bytes.
 pub const DATA3: u8 = 0x04;
-/// Content whose size is told in 4 bytes.
+/// Message type: content with a size of 4 bytes.
 pub const DATA4: u8 = 0x05;
-/// Content whose size is told in 8 bytes.
+/// Message type: content with a size of 8 bytes.
 pub const DATA8: u8 = 0x06;
-/// A request for a file.
+/// Message type: a request for a file.
 pub const GET: u8 = 0x07;
-/// A refusal, server to client.
+/// Message type: a refusal, from the server to the client.
 pub const ERROR: u8 = 0x08;
 
 /// Longest content of a [`TEXT`], [`GET`] or [`ERROR`] message, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
-/// The answer to an accepted upload name.
+/// Answer to an accepted upload name.
 pub const OK: &str = "OK";
-/// What precedes the stored name in the answer to an upload.
+/// Beginning of the answer to an upload, followed by the stored name.
 pub const SAVED: &str = "SAVED ";
 
-/// How many bytes tell the size in a data message of this type; `None` for any other type.
+/// Width of the size field in bytes for a data message type; `None` for any other type.
 pub const fn size_width(message_type: u8) -> Option<usize> {
     match message_type {
         DATA1 => Some(1),
@@ -48,7 +48,7 @@ pub const fn size_width(message_type: u8) -> Option<usize> {
     }
 }
 
-/// The data type with the shortest size field that can tell `len`.
+/// Data type with the shortest size field that can hold `len`.
 pub const fn data_type(len: u64) -> u8 {
     match len {
         0..=0xff => DATA1,
@@ -59,14 +59,14 @@ pub const fn data_type(len: u64) -> u8 {
     }
 }
 
-/// Longest name that can be announced, in bytes: `SAVED ` and the longest `_copyN` must still fit.
+/// Longest name of an upload in bytes: `SAVED ` and the longest `_copyN` must still fit.
 const MAX_UPLOAD_NAME_BYTES: usize = MAX_TEXT_BYTES - SAVED.len() - "_copy4294967295".len();
 
-/// The server's half of the wire.
+/// Server's half of the framed wire.
 #[derive(Debug, Default)]
 pub(crate) struct Framed {
     /// The session's name is that of the next upload.
-    pub(crate) announced: bool,
+    pub(crate) has_upload_name: bool,
 }
 
 impl Framed {
@@ -78,7 +78,7 @@ impl Framed {
                 let Some(field) = bytes.get(1..=width) else { return Decoded::Incomplete };
                 let left = field.iter().fold(0, |size, &byte| size << 8 | u64::from(byte));
                 input.consume(1 + width);
-                if !std::mem::take(&mut self.announced) {
+                if !std::mem::take(&mut self.has_upload_name) {
                     name.clear();
                 }
                 accepted(Request::Upload {
@@ -93,7 +93,7 @@ impl Framed {
                 let len = usize::from(u16::from_be_bytes([high, low]));
                 if message_type == ERROR || len > MAX_TEXT_BYTES {
                     input.consume(3);
-                    self.announced = false;
+                    self.has_upload_name = false;
                     let refusal = match message_type {
                         ERROR => Refusal::UnexpectedMessage,
                         _ => Refusal::TextTooLong,
@@ -103,7 +103,7 @@ impl Framed {
                 let Some(text) = bytes.get(3..3 + len) else { return Decoded::Incomplete };
                 let assigned = name.assign(text);
                 input.consume(3 + len);
-                self.announced = false;
+                self.has_upload_name = false;
                 match (assigned, message_type) {
                     (Err(error), _) => refused(Refusal::Name(error), Body::EMPTY, Persist::Keep),
                     (Ok(()), GET) => accepted(Request::Download),
@@ -111,12 +111,12 @@ impl Framed {
                         refused(Refusal::Name(NameError::TooLong), Body::EMPTY, Persist::Keep)
                     }
                     (Ok(()), _) => {
-                        self.announced = true;
-                        accepted(Request::Announce)
+                        self.has_upload_name = true;
+                        accepted(Request::NameUpload)
                     }
                 }
             }
-            // Nothing tells where such a message ends.
+            // The end of such a message is unknown.
             (_, None) => refused(Refusal::UnknownMessage, Body::EMPTY, Persist::Close),
         }
     }
@@ -125,9 +125,9 @@ impl Framed {
         match reply {
             Reply::Answer(answer) => push_message(output, TEXT, |output| answer.write(output)),
             Reply::Mail(message) => push_message(output, TEXT, |output| output.push(message)),
-            // Its answer could not be told from another member's message.
+            // An answer would look like another member's message.
             Reply::Posted => {}
-            Reply::Announced => push_message(output, TEXT, |output| output.push(OK.as_bytes())),
+            Reply::NameAccepted => push_message(output, TEXT, |output| output.push(OK.as_bytes())),
             Reply::Stored(stored) => push_message(output, TEXT, |output| {
                 output.push(SAVED.as_bytes());
                 output.push(stored.name.as_str().as_bytes());
@@ -145,7 +145,7 @@ impl Framed {
         }
     }
 
-    /// Appends what precedes a file's content.
+    /// Appends the head of a file's content.
     pub(crate) fn file(&self, output: &mut Buffer, info: &FileInfo) {
         let message_type = data_type(info.len);
         let width = size_width(message_type).unwrap_or(8);
@@ -154,7 +154,7 @@ impl Framed {
     }
 }
 
-/// The wire where a service takes messages: they come as [`TEXT`].
+/// Decodes a message to a lab service: a [`TEXT`].
 pub(crate) fn decode_message(input: &mut Buffer) -> Decoded {
     let bytes = input.filled();
     let Some(&message_type) = bytes.first() else { return Decoded::Incomplete };
@@ -179,7 +179,7 @@ pub(crate) fn decode_message(input: &mut Buffer) -> Decoded {
     }
 }
 
-/// Appends a message of text, cut where it is too long for its wire.
+/// Appends a message with a text, which is cut to the longest allowed.
 fn push_message(output: &mut Buffer, message_type: u8, write: impl FnOnce(&mut Buffer)) {
     let mut text = Buffer::default();
     write(&mut text);

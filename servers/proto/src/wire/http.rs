@@ -1,15 +1,14 @@
-//! The http wire: HTTP/1.1 and HTTP/1.0 (RFC 9110, RFC 9112), strict about where a message ends.
+//! The http wire: HTTP/1.1 and HTTP/1.0 (RFC 9110, RFC 9112), strict about the end of a message.
 //!
 //! | target | methods |
 //! | --- | --- |
 //! | `/<name>` | GET and HEAD with conditions and a range; PUT, with a digest |
-//! | `/` | GET and HEAD of the listing as text, JSON or a page; POST of a form; POST to begin a resumable upload |
+//! | `/` | GET and HEAD of the listing as text, JSON or a page; POST of a form; POST to create a resumable upload |
 //! | `/.tus/<id>` | HEAD and PATCH of a resumable upload (see `tus.rs`) |
 //! | any, `*` | OPTIONS |
-//! | `/.work` | GET, where heavy requests are served (see `work.rs`) |
+//! | `/.work` | GET, if heavy requests are served (see `work.rs`) |
 //!
-//! Where the server is a lab service, there is `/` alone: POST of a message, and GET where there is
-//! an answer without one.
+//! A lab service has the target `/` alone: POST of a message, and GET if it answers without one.
 
 pub(crate) mod base64;
 mod conditions;
@@ -41,25 +40,25 @@ use head::Scan;
 use listing::Format;
 use target::Resource;
 
-/// Room for parsed header fields; it lies on the stack.
+/// Room on the stack for parsed header fields.
 const MAX_HEADERS: usize = 256;
 
-/// The server's half of the wire.
+/// Server's half of the http wire.
 #[derive(Debug, Default)]
 pub(crate) struct Http {
     scan: Scan,
-    asked: Asked,
-    /// What the present request depends on; almost none does.
+    request: RequestInfo,
+    /// Conditions of the current request, if it has any.
     conditions: Option<Box<Conditions>>,
 }
 
-/// What the answer must know of the present request.
+/// Properties of the current request that its answer depends on.
 #[derive(Debug, Clone, Copy, Default)]
-struct Asked {
+struct RequestInfo {
     is_1_0: bool,
-    /// It is a HEAD, whose answer has no content whatever its head says.
+    /// The method is HEAD, whose answer has no content.
     is_head: bool,
-    /// It belongs to the protocol for resumable uploads.
+    /// The request belongs to the protocol for resumable uploads.
     is_tus: bool,
     resource: Resource,
     format: Format,
@@ -73,11 +72,11 @@ impl Http {
         settings: &Settings,
     ) -> Decoded {
         if self.scan.is_at_start() {
-            self.asked = Asked::default();
+            self.request = RequestInfo::default();
             self.conditions = None;
             let empty_lines = head::empty_lines(input.filled());
             input.consume(empty_lines);
-            // Half of another empty line, perhaps.
+            // This may be half of another empty line.
             if input.filled() == b"\r" {
                 return Decoded::Incomplete;
             }
@@ -85,18 +84,18 @@ impl Http {
         let end = match self.scan.head_end(input.filled(), &settings.limits) {
             Ok(Some(end)) => end,
             Ok(None) => return Decoded::Incomplete,
-            Err(refusal) => return distrusted(refusal),
+            Err(refusal) => return refused_and_closed(refusal),
         };
         self.scan = Scan::default();
         let decoded = match self.head(&input.filled()[..end], name, settings) {
             Ok(decoded) => decoded,
-            Err(refusal) => distrusted(refusal),
+            Err(refusal) => refused_and_closed(refusal),
         };
         input.consume(end);
         decoded
     }
 
-    /// Understands a whole head. An error is one after which the stream can't be trusted.
+    /// Decodes a complete head. After an error, the rest of the stream cannot be trusted.
     fn head(
         &mut self,
         head: &[u8],
@@ -113,21 +112,22 @@ impl Http {
             Err(error) => return Err(refusal_of(error, head)),
         }
         let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
-        self.asked.is_1_0 = parsed.version == Some(0);
-        self.asked.is_head = method == "HEAD";
+        self.request.is_1_0 = parsed.version == Some(0);
+        self.request.is_head = method == "HEAD";
         let fields = Fields::read(parsed.headers)?;
-        if fields.hosts > 1 || (fields.hosts == 0 && !self.asked.is_1_0) {
+        if fields.hosts > 1 || (fields.hosts == 0 && !self.request.is_1_0) {
             return Err(Refusal::Malformed("one Host field is required"));
         }
-        let body = fields.body(self.asked.is_1_0, limits)?;
+        let body = fields.body(self.request.is_1_0, limits)?;
         let has_body = body.is_some_and(|body| body != Body::EMPTY);
-        let expects_continue = fields.expects_continue && !self.asked.is_1_0;
-        let mut persist = match (self.asked.is_1_0, fields.close, fields.keep_alive) {
+        let expects_continue = fields.expects_continue && !self.request.is_1_0;
+        let mut persist = match (self.request.is_1_0, fields.close, fields.keep_alive) {
             (_, true, _) | (true, _, false) => Persist::PeerCloses,
             _ => Persist::Keep,
         };
         match (method, body) {
-            // Content without a meaning; rather than to wait for it, the connection ends.
+            // This content has no meaning; rather than wait for it, the server closes the
+            // connection.
             ("GET" | "HEAD" | "OPTIONS", _) if has_body => persist = Persist::Close,
             // Without a length the body may be empty, or end with the connection.
             ("PUT" | "PATCH", None) => return Err(Refusal::LengthRequired),
@@ -140,8 +140,8 @@ impl Http {
             _ if !settings.service.is_files() => {
                 self.message(method, target, &fields, &settings.service, upload)
             }
-            "GET" if settings.work && work::is_asked(target) => {
-                self.asked.resource = Resource::Work;
+            "GET" if settings.work && work::is_requested(target) => {
+                self.request.resource = Resource::Work;
                 work::read(target).map(Request::Work)
             }
             "GET" | "HEAD" => self.read(target, &fields, name),
@@ -149,18 +149,18 @@ impl Http {
             "POST" => self.post(target, &fields, name, limits, upload),
             "PATCH" => self.patch(target, &fields, upload),
             "OPTIONS" => Resource::of(target).map(|resource| {
-                self.asked.resource = resource;
+                self.request.resource = resource;
                 Request::Options
             }),
-            // What the standards define and this server does not serve.
+            // The standards define these methods; this server does not serve them.
             "DELETE" | "TRACE" | "CONNECT" => {
-                self.asked.resource = Resource::of(target).unwrap_or_default();
+                self.request.resource = Resource::of(target).unwrap_or_default();
                 Err(Refusal::MethodNotAllowed)
             }
             _ => Err(Refusal::MethodUnknown),
         };
         let request = match request {
-            Ok(_) if fields.unknown_expectation && !self.asked.is_1_0 => {
+            Ok(_) if fields.unknown_expectation && !self.request.is_1_0 => {
                 Err(Refusal::ExpectationUnknown)
             }
             request => request,
@@ -168,7 +168,8 @@ impl Http {
         Ok(match request {
             Ok(request) => Decoded::Request { request, persist },
             Err(refusal) => {
-                // A body that was held back may come or not: nobody can tell.
+                // The peer may send the body it held back or not, so its next bytes cannot be
+                // interpreted.
                 if has_body && expects_continue {
                     persist = Persist::Close;
                 }
@@ -177,7 +178,7 @@ impl Http {
         })
     }
 
-    /// A message to a lab service.
+    /// Decodes a message to a lab service.
     fn message(
         &mut self,
         method: &str,
@@ -190,7 +191,7 @@ impl Http {
             return Err(Refusal::NotServedHere);
         }
         let answers_alone = service.answers_without_message();
-        self.asked.resource = match answers_alone {
+        self.request.resource = match answers_alone {
             true => Resource::Question,
             false => Resource::Service,
         };
@@ -212,7 +213,7 @@ impl Http {
         }
     }
 
-    /// GET or HEAD.
+    /// Decodes a GET or HEAD.
     fn read(
         &mut self,
         target: &str,
@@ -221,20 +222,20 @@ impl Http {
     ) -> Result<Request, Refusal> {
         let path = target::path(target)?;
         if path.is_empty() {
-            self.asked.format = listing::negotiate(fields);
+            self.request.format = listing::negotiate(fields);
             return Ok(Request::List);
         }
-        if self.asked.is_head
+        if self.request.is_head
             && fields.tus
             && let Some(id) = tus::id(path)
         {
-            self.speak_tus(fields)?;
+            self.answer_in_tus(fields)?;
             let info = PartialInfo { len: 0, offset: 0 };
             return Ok(Request::InspectPartial { append: Box::new(Append { id, info }) });
         }
         target::decode(path, name)?;
         if fields.conditional {
-            self.conditions = Some(Box::new(Conditions::read(fields, self.asked.is_head)));
+            self.conditions = Some(Box::new(Conditions::read(fields, self.request.is_head)));
         }
         Ok(Request::Download)
     }
@@ -247,8 +248,8 @@ impl Http {
         upload: Upload,
     ) -> Result<Request, Refusal> {
         origin::check(fields)?;
-        self.asked.resource = Resource::of(target)?;
-        if !matches!(self.asked.resource, Resource::File | Resource::Upload) {
+        self.request.resource = Resource::of(target)?;
+        if !matches!(self.request.resource, Resource::File | Resource::Upload) {
             return Err(Refusal::MethodNotAllowed);
         }
         if ["if-match", "if-none-match", "if-unmodified-since"].iter().any(|name| fields.has(name))
@@ -264,7 +265,7 @@ impl Http {
         Ok(upload.into(Sink::File, digest))
     }
 
-    /// A form, or the beginning of a resumable upload.
+    /// Decodes a form, or the creation of a resumable upload.
     fn post(
         &mut self,
         target: &str,
@@ -274,8 +275,8 @@ impl Http {
         upload: Upload,
     ) -> Result<Request, Refusal> {
         origin::check(fields)?;
-        self.asked.resource = Resource::of(target)?;
-        if self.asked.resource != Resource::Root {
+        self.request.resource = Resource::of(target)?;
+        if self.request.resource != Resource::Root {
             return Err(Refusal::MethodNotAllowed);
         }
         if !fields.tus {
@@ -283,7 +284,7 @@ impl Http {
             let form = Form::new(fields.single("content-type").unwrap_or_default())?;
             return Ok(upload.into(Sink::Form(Box::new(form)), None));
         }
-        self.speak_tus(fields)?;
+        self.answer_in_tus(fields)?;
         if upload.body != Body::EMPTY {
             return Err(Refusal::Malformed("an upload is begun without content"));
         }
@@ -293,7 +294,7 @@ impl Http {
         }
         tus::name(fields, name)?;
         match len {
-            // Nothing is left to be sent.
+            // No piece will follow.
             0 => {
                 let digest = digest::read(fields, &["repr-digest"])?.map(Box::new);
                 Ok(upload.into(Sink::File, digest))
@@ -302,7 +303,7 @@ impl Http {
         }
     }
 
-    /// A piece of a resumable upload.
+    /// Decodes a piece of a resumable upload.
     fn patch(
         &mut self,
         target: &str,
@@ -310,11 +311,11 @@ impl Http {
         upload: Upload,
     ) -> Result<Request, Refusal> {
         origin::check(fields)?;
-        self.asked.resource = Resource::of(target)?;
-        if self.asked.resource != Resource::Upload {
+        self.request.resource = Resource::of(target)?;
+        if self.request.resource != Resource::Upload {
             return Err(Refusal::MethodNotAllowed);
         }
-        self.speak_tus(fields)?;
+        self.answer_in_tus(fields)?;
         let id = tus::id(target::path(target)?).ok_or(tus::UNKNOWN)?;
         if !fields
             .single("content-type")
@@ -328,9 +329,9 @@ impl Http {
         Ok(upload.into(Sink::Partial(Box::new(Append { id, info })), digest))
     }
 
-    /// Answers in the protocol for resumable uploads from here on.
-    fn speak_tus(&mut self, fields: &Fields<'_>) -> Result<(), Refusal> {
-        self.asked.is_tus = true;
+    /// Selects the protocol for resumable uploads for the answer.
+    fn answer_in_tus(&mut self, fields: &Fields<'_>) -> Result<(), Refusal> {
+        self.request.is_tus = true;
         tus::check_version(fields)
     }
 
@@ -348,7 +349,7 @@ impl Http {
             conditions.map_or(Selection::Whole, |conditions| conditions.select(&info, now));
         reply::write_file(output, name, file, &selection, self.context(keep, now));
         match selection {
-            _ if self.asked.is_head => 0..0,
+            _ if self.request.is_head => 0..0,
             Selection::Whole => 0..info.len,
             Selection::Part(part) => part,
             Selection::NotModified | Selection::PreconditionFailed | Selection::Unsatisfiable => {
@@ -362,16 +363,16 @@ impl Http {
     }
 
     fn context(&self, keep: bool, now: Now) -> reply::Context {
-        let connection = match (keep, self.asked.is_1_0) {
+        let connection = match (keep, self.request.is_1_0) {
             (false, _) => reply::Connection::Close,
             (true, true) => reply::Connection::KeepAlive,
             (true, false) => reply::Connection::Unsaid,
         };
-        reply::Context { asked: self.asked, connection, now }
+        reply::Context { request: self.request, connection, now }
     }
 }
 
-/// How an upload's body comes.
+/// Framing of an upload's body.
 struct Upload {
     body: Body,
     expects_continue: bool,
@@ -384,7 +385,7 @@ impl Upload {
     }
 }
 
-/// Content is stored as it comes: were it coded, its file would be something else.
+/// Refuses encoded content: it is stored as it arrives, and the file would differ.
 fn refuse_codings(fields: &Fields<'_>) -> Result<(), Refusal> {
     let is_coded = fields
         .all("content-encoding")
@@ -397,7 +398,7 @@ fn refuse_codings(fields: &Fields<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn distrusted(refusal: Refusal) -> Decoded {
+fn refused_and_closed(refusal: Refusal) -> Decoded {
     Decoded::Refused { refusal, body: Body::EMPTY, persist: Persist::Close }
 }
 
@@ -415,7 +416,7 @@ fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line is one of another HTTP version, rather than merely malformed.
+/// Returns true if the request line has another HTTP version, and is not merely malformed.
 fn names_other_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
     sniff::names_http(line) && !line.ends_with(b"/1.0") && !line.ends_with(b"/1.1")

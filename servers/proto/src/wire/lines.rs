@@ -1,9 +1,8 @@
-//! Lines as the messages of a lab service, as a person types them into telnet or a program sends
-//! them.
+//! Lines as messages of a lab service, typed into telnet or sent by a program.
 //!
 //! A message ends with `\n`, `\r\n`, the end of the stream, or a silence: programs of such
-//! exercises send a text without any end and wait for what comes back. The answer ends as the
-//! message did, so that each kind of peer gets back what it understands.
+//! exercises often send a text without a line end and wait for the answer. The answer ends as the
+//! message did, so that each kind of peer can read it.
 
 use super::body::Body;
 use super::telnet::{IAC, SE, Telnet};
@@ -11,21 +10,22 @@ use crate::Buffer;
 use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
 use crate::service::MESSAGE_BYTES;
 
-/// Progress within the message, and how the last one ended.
+/// Position in the current message, and the end of the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    /// So many bytes at the input's start belong to the message; all others are yet to be seen.
+    /// Number of bytes of the message at the start of the input; the bytes behind them are not
+    /// decoded yet.
     kept: u16,
     telnet: Telnet,
-    /// The peer speaks telnet: the byte 0xFF is doubled in what it is sent.
+    /// The peer uses telnet, so the byte 0xFF is doubled in answers.
     is_telnet: bool,
-    /// The message was longer than may be, and its rest was dropped.
+    /// The message was too long, and its rest was dropped.
     is_cut: bool,
     ends_with_cr: bool,
     ending: Ending,
 }
 
-/// What ended a message.
+/// End of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Ending {
     #[default]
@@ -35,8 +35,8 @@ enum Ending {
 }
 
 impl Lines {
-    /// Takes the next message out of the input; it is then the input's first bytes. At the `end`
-    /// all that is there is one.
+    /// Decodes the next message, and moves it to the start of the input. At the `end`, all of the
+    /// input is one message.
     pub(crate) fn decode(&mut self, input: &mut Buffer, end: bool) -> Decoded {
         let bytes = input.filled_mut();
         let mut seen = usize::from(self.kept);
@@ -54,7 +54,7 @@ impl Lines {
                         }
                         continue;
                     }
-                    // Whoever sends this does not speak telnet: it is a byte like others.
+                    // A peer that sends this does not use telnet.
                     None | Some(_) => {}
                 }
             } else if !self.telnet.is_data(byte) {
@@ -90,7 +90,7 @@ impl Lines {
         Decoded::Request { request, persist: Persist::Keep }
     }
 
-    /// Counts a byte to the message, unless that is as long as may be.
+    /// Appends a byte to the message, unless that is full.
     fn keep(&mut self, bytes: &mut [u8], byte: u8) {
         self.ends_with_cr = byte == b'\r';
         if usize::from(self.kept) < MESSAGE_BYTES {
@@ -123,7 +123,7 @@ impl Lines {
             Reply::Refused { refusal, name, .. } => {
                 super::push_error_line(output, *refusal, name);
             }
-            Reply::Announced
+            Reply::NameAccepted
             | Reply::Listing { .. }
             | Reply::Options { .. }
             | Reply::Stored(_)
@@ -135,7 +135,7 @@ impl Lines {
         }
     }
 
-    /// Doubles each 0xFF since `begun` for a peer that speaks telnet (RFC 854).
+    /// Doubles each 0xFF since `begun` for a peer that uses telnet (RFC 854).
     fn escape(&self, output: &mut Buffer, begun: usize) {
         if !self.is_telnet || !output.filled()[begun..].contains(&IAC) {
             return;

@@ -1,11 +1,11 @@
-//! Which wire a connection speaks, from its first bytes.
+//! Detection of a connection's wire by its first bytes.
 
 use super::Wire;
 use super::framed::{ERROR, MAX_TEXT_BYTES, TEXT};
 use super::telnet::IAC;
 use crate::Limits;
 
-/// Looks at the first line once, however it arrives.
+/// Detector of the wire. It reads each byte of the first line once.
 #[derive(Debug, Default)]
 pub(crate) struct Sniffer {
     scanned: u32,
@@ -14,8 +14,8 @@ pub(crate) struct Sniffer {
 impl Sniffer {
     /// The wire, once the bytes show it; at the `end` of the stream they always do.
     ///
-    /// A first byte that begins a framed message or a telnet command decides. Otherwise the first
-    /// line must be whole: `GET name` and `GET /name HTTP/1.1` begin alike.
+    /// A first byte of a framed message or a telnet command decides. Otherwise the first line must
+    /// be complete: `GET name` and `GET /name HTTP/1.1` begin alike.
     pub(crate) fn sniff(&mut self, input: &[u8], limits: &Limits, end: bool) -> Option<Wire> {
         match *input.first()? {
             TEXT..=ERROR => return Some(Wire::Framed),
@@ -37,19 +37,19 @@ impl Sniffer {
     }
 }
 
-/// The likelier wire where there is no whole line: only the words of an error depend on it.
+/// The more likely wire of an incomplete line; it decides only the form of an error.
 pub(crate) fn from_beginning(input: &[u8]) -> Wire {
     let method = input.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     if method > 0 && input[method..].starts_with(b" /") { Wire::Http } else { Wire::Text }
 }
 
-/// Whether an unfinished line begins as a request of the http wire does.
+/// Returns true if an incomplete line begins like an http request.
 pub(crate) fn begins_http(line: &[u8]) -> bool {
     const METHODS: [&[u8]; 5] = [b"GET /", b"HEAD /", b"POST /", b"PUT /", b"OPTIONS "];
     METHODS.iter().any(|method| line.starts_with(method))
 }
 
-/// Whether no http request begins like this: a method is capital letters, then a space.
+/// Returns true if no http request begins like this: a method is capital letters, then a space.
 pub(crate) fn cannot_become_http(line: &[u8]) -> bool {
     let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     line.get(method).is_some_and(|&byte| method == 0 || byte != b' ')
@@ -59,7 +59,7 @@ fn from_line(line: &[u8]) -> Wire {
     if names_http(line) { Wire::Http } else { Wire::Text }
 }
 
-/// Whether a line ends with ` HTTP/` and a version.
+/// Returns true if a line ends with ` HTTP/` and a version.
 pub(crate) fn names_http(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.last_chunk::<9>().is_some_and(|[end @ .., major, dot, minor]| {

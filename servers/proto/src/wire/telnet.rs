@@ -1,14 +1,14 @@
-//! The telnet commands that may stand among the bytes of a text line (RFC 854).
+//! Telnet commands among the bytes of a text line (RFC 854).
 
-/// Begins a command; twice, it is a literal 0xFF.
+/// Start of a command; twice, it is a literal 0xFF.
 pub(crate) const IAC: u8 = 0xff;
-/// The command byte of the lowest value: IAC and a lower byte are no command.
+/// Lowest command byte: IAC and a lower byte are no command.
 pub(crate) const SE: u8 = 240;
 const SB: u8 = 250;
 const WILL: u8 = 251;
 const DONT: u8 = 254;
 
-/// Tells data from commands, one byte at a time.
+/// Separator of data and commands, one byte at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Telnet {
     /// Outside of any command.
@@ -25,7 +25,7 @@ pub(crate) enum Telnet {
 }
 
 impl Telnet {
-    /// Takes the next byte and says whether it is data.
+    /// Decodes the next byte; returns true if it is data.
     pub(crate) fn is_data(&mut self, byte: u8) -> bool {
         let (next, data) = match (*self, byte) {
             (Self::Data, IAC) => (Self::Command, false),

@@ -1,7 +1,8 @@
-//! The text wire: a line that names a file gets the file's bytes, then the connection closes.
+//! The text wire: a line with a file's name is answered by the file's bytes, then the connection
+//! closes.
 //!
-//! A line ends with `\n`, `\r\n` or the end of the stream. Anything else than a file is answered
-//! by one line `ERROR <why>`.
+//! A line ends with `\n`, `\r\n` or the end of the stream. An error is answered by one line `ERROR
+//! <reason>`.
 
 use super::body::Body;
 use super::framed::MAX_TEXT_BYTES;
@@ -10,12 +11,12 @@ use crate::exchange::{Decoded, Persist, Reply, Request};
 use crate::refusal::Refusal;
 use crate::{Buffer, FileName};
 
-/// Progress within the line.
+/// Position in the line.
 #[derive(Debug, Default)]
 pub(crate) struct Text {
     scanned: u32,
     telnet: Telnet,
-    /// A byte of the line has come, not only telnet commands.
+    /// A byte of the line has come, besides telnet commands.
     has_data: bool,
     has_commands: bool,
 }
@@ -36,7 +37,7 @@ impl Text {
             if self.scanned as usize > MAX_TEXT_BYTES + 1 {
                 return refused(Refusal::LineTooLong);
             }
-            // Negotiation before a person begins to type is no beginning of a request.
+            // Negotiation before the first typed byte does not begin a request.
             if !self.has_data && self.telnet == Telnet::Data {
                 input.consume(self.scanned as usize);
                 *self = Self::default();
@@ -69,7 +70,7 @@ impl Text {
             Reply::Refused { refusal, name, .. } => {
                 super::push_error_line(output, *refusal, name);
             }
-            Reply::Announced
+            Reply::NameAccepted
             | Reply::Listing { .. }
             | Reply::Options { .. }
             | Reply::Stored(_)

@@ -39,7 +39,7 @@ impl<'h> HttpHead<'h> {
             location: b"",
         };
         for header in response.headers.iter() {
-            head.take_in(header.name, header.value)?;
+            head.read_field(header.name, header.value)?;
         }
         if head.chunked && head.content_length.is_some() {
             return Err(ReplyError::Malformed("both a content length and chunks"));
@@ -56,7 +56,7 @@ impl<'h> HttpHead<'h> {
         matches!(self.status, 204 | 304)
     }
 
-    fn take_in(&mut self, name: &str, value: &'h [u8]) -> Result<(), ReplyError> {
+    fn read_field(&mut self, name: &str, value: &'h [u8]) -> Result<(), ReplyError> {
         // Most fields are none of these: their length excludes them without a comparison.
         match name.len() {
             14 if name.eq_ignore_ascii_case("content-length") => {

@@ -1,4 +1,4 @@
-//! The parameters of `Content-Type` and `Content-Disposition`, as forms use them.
+//! Parameters of `Content-Type` and `Content-Disposition` in multipart forms.
 
 use super::MALFORMED;
 use crate::refusal::Refusal;
@@ -6,10 +6,10 @@ use crate::refusal::Refusal;
 /// Longest boundary, in bytes (RFC 2046, 5.1.1).
 const BOUNDARY_BYTES: usize = 70;
 
-/// The boundary of a form.
+/// Boundary of a form.
 ///
 /// # Errors
-/// It is no form, or its boundary is missing or malformed.
+/// The media type is no form's, or its boundary is missing or malformed.
 pub(super) fn boundary(content_type: &[u8]) -> Result<Vec<u8>, Refusal> {
     const BAD: Refusal = Refusal::Malformed("malformed or missing boundary");
     let (media_type, parameters) = split(content_type);
@@ -32,17 +32,17 @@ pub(super) fn boundary(content_type: &[u8]) -> Result<Vec<u8>, Refusal> {
     is_good.then_some(boundary).ok_or(BAD)
 }
 
-/// What a part is.
+/// Decoded head of a part.
 pub(super) struct Disposition {
-    /// The name of the file that it brings; `None` where it brings none.
+    /// Name of the part's file; `None` for a part without one.
     pub(super) filename: Option<Vec<u8>>,
 }
 
 impl Disposition {
-    /// Reads the head of a part.
+    /// Decodes the head of a part.
     ///
     /// # Errors
-    /// It is malformed, or its content is coded.
+    /// The head is malformed, or the content is encoded.
     pub(super) fn read(headers: &[httparse::Header<'_>]) -> Result<Self, Refusal> {
         let (mut plain, mut extended) = (None, None);
         for header in headers {
@@ -73,7 +73,7 @@ impl Disposition {
                 }
             }
         }
-        // The name in UTF-8 is the more exact; in another charset the plain one must do.
+        // The UTF-8 name is more exact; if it has another charset, the plain one is used.
         let filename = match extended.map(|value| decode_extended(&value)).transpose()?.flatten() {
             Some(name) => Some(name),
             None => plain,
@@ -82,7 +82,7 @@ impl Disposition {
     }
 }
 
-/// `UTF-8''percent%20encoded` (RFC 8187, 3.2); `None` where the charset is another.
+/// Decodes `UTF-8''percent%20encoded` (RFC 8187, 3.2); `None` for another charset.
 fn decode_extended(value: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     let mut parts = value.splitn(3, |&byte| byte == b'\'');
     let (Some(charset), Some(_language), Some(encoded)) =
@@ -108,13 +108,13 @@ fn decode_extended(value: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     Ok(Some(decoded))
 }
 
-/// What precedes the parameters, and the parameters.
+/// Splits a field's value from its parameters.
 fn split(value: &[u8]) -> (&[u8], &[u8]) {
     let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
     (value[..end].trim_ascii(), &value[end..])
 }
 
-/// Yields keys and values; `None` for one that is malformed.
+/// Iterator over keys and values; `None` for a malformed one.
 struct Parameters<'a>(&'a [u8]);
 
 impl<'a> Iterator for Parameters<'a> {
@@ -154,8 +154,8 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// The content of a quoted string, and what follows it. A backslash escapes a quote or another
-/// backslash; before anything else it stands for itself, as in the paths of some browsers.
+/// Decodes a quoted string; returns the rest, too. A backslash escapes a quote or another
+/// backslash. Before anything else it is literal, as in the paths of some browsers.
 fn quoted(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::new();
     let mut rest = bytes;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is found in `content` when it arrives in pieces of `step`: names and contents.
+/// Names and contents found in `content` when it arrives in pieces of `step`.
 fn read(content: &[u8], step: usize) -> Result<Vec<(String, Vec<u8>)>, Refusal> {
     let mut form = Form::new(b"multipart/form-data; boundary=AaB").expect("a boundary");
     let mut input = Buffer::default();

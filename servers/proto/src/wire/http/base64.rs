@@ -1,9 +1,9 @@
-//! Base64 as HTTP's fields use it: the standard alphabet with padding (RFC 4648, 4).
+//! Base64 in HTTP fields: the standard alphabet with padding (RFC 4648, 4).
 
 use base64::Engine as _;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-/// Bits of the last digit that stand for no byte are ignored (RFC 8941, 4.2.7).
+/// Surplus bits of the last digit are ignored (RFC 8941, 4.2.7).
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),

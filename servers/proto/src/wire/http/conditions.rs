@@ -1,4 +1,4 @@
-//! What a GET or HEAD makes its answer depend on (RFC 9110, 13 and 14).
+//! Conditions and ranges of GET and HEAD (RFC 9110, 13 and 14).
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::range::{self, Ranged};
 use crate::{Buffer, FileInfo, Now};
 
-/// The conditions and the range of one request.
+/// Conditions and range of one request.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     if_match: Option<Vec<u8>>,
@@ -18,24 +18,24 @@ pub(super) struct Conditions {
     if_range: Option<Vec<u8>>,
 }
 
-/// How a file is to be answered.
+/// Part of a file to answer with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selection {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// These bytes of it.
+    /// A range of bytes.
     Part(Range<u64>),
-    /// The peer has it already.
+    /// The peer has the file already.
     NotModified,
-    /// It is not what the peer takes it for.
+    /// The file does not meet the peer's condition.
     PreconditionFailed,
-    /// It has no such bytes.
+    /// The range lies outside the file.
     Unsatisfiable,
 }
 
 impl Conditions {
-    /// Copies what the fields say. Dates that can't be read, and fields repeated that must not be,
-    /// are ignored, as the RFC has it.
+    /// Copies the fields. Malformed dates, and repeated fields that must be single, are ignored, as
+    /// the RFC requires.
     pub(super) fn read(fields: &Fields<'_>, is_head: bool) -> Self {
         let date = |name| fields.single(name).and_then(date::parse);
         let owned = |name| fields.single(name).map(<[u8]>::to_vec);
@@ -44,13 +44,13 @@ impl Conditions {
             if_unmodified_since: date("if-unmodified-since"),
             if_none_match: fields.list("if-none-match"),
             if_modified_since: date("if-modified-since"),
-            // Defined for GET alone.
+            // Ranges are defined for GET alone.
             range: if is_head { None } else { owned("range") },
             if_range: owned("if-range"),
         }
     }
 
-    /// Evaluates everything in the order of RFC 9110, 13.2.2.
+    /// Evaluates the conditions in the order of RFC 9110, 13.2.2.
     pub(super) fn select(&self, info: &FileInfo, now: Now) -> Selection {
         let tag = ETag::of(info);
         let modified_s = info.modified.unix_s;
@@ -87,13 +87,13 @@ impl Conditions {
         if validator.ends_with(b"\"") {
             return tag.is(validator);
         }
-        // A date that is not past yet may stand for two contents.
+        // A date of the current second may stand for two contents.
         let is_strong = u64::try_from(info.modified.unix_s).is_ok_and(|at| at < now.unix_s);
         is_strong && date::parse(validator) == Some(info.modified.unix_s)
     }
 }
 
-/// A strong entity tag: the time of the last change in nanoseconds, the length, and which file it is.
+/// Strong entity tag: time of the last change in nanoseconds, length, and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ETag {
     modified_ns: u64,
@@ -103,7 +103,7 @@ pub(super) struct ETag {
 
 impl ETag {
     pub(super) fn of(info: &FileInfo) -> Self {
-        // What does not fit wraps around: no one compares the times, only the tags.
+        // Overflow is harmless: only whole tags are compared.
         let seconds = info.modified.unix_s as u64;
         let modified_ns =
             seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::from(info.modified.nanos));
@@ -121,7 +121,7 @@ impl ETag {
         output.push(b"\"");
     }
 
-    /// Whether a quoted tag is this one, in its exact spelling.
+    /// Returns true if a quoted tag has exactly this spelling.
     fn is(self, quoted: &[u8]) -> bool {
         let mut own = Buffer::default();
         self.push(&mut own);
@@ -135,7 +135,7 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags has this one; `*` stands for any.
+/// Returns true if a list of entity tags contains this one; `*` matches any.
 fn lists(list: &[u8], tag: ETag, comparison: Comparison) -> bool {
     if list.trim_ascii() == b"*" {
         return true;
@@ -149,7 +149,7 @@ fn lists(list: &[u8], tag: ETag, comparison: Comparison) -> bool {
             Some(quoted) => (true, quoted),
             None => (false, rest),
         };
-        // A comma may be part of a tag, a quote never.
+        // A tag may contain a comma, but no quote.
         let Some(opaque) = quoted.strip_prefix(b"\"") else { return false };
         let Some(end) = opaque.iter().position(|&byte| byte == b'"') else { return false };
         if tag.is(&quoted[..end + 2]) && !(is_weak && comparison == Comparison::Strong) {

@@ -1,4 +1,4 @@
-//! Dates of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT`, and the two forms derived from it.
+//! Dates of HTTP, as `Sun, 06 Nov 1994 08:49:37 GMT`, and two forms derived from it.
 
 use std::cell::Cell;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ pub(super) type HttpDate = [u8; 29];
 const LAST_SECOND: u64 = 253_402_300_799;
 
 thread_local! {
-    /// The date written last on this thread: most replies fall into the same second.
+    /// The last date formatted on this thread: most replies fall into the same second.
     static LAST: Cell<(u64, HttpDate)> = const { Cell::new((0, *b"Thu, 01 Jan 1970 00:00:00 GMT")) };
 }
 

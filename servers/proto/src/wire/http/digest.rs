@@ -1,14 +1,14 @@
-//! What an upload's content must hash to: `Repr-Digest` and `Content-Digest` (RFC 9530).
+//! Hash of an upload's content: `Repr-Digest` and `Content-Digest` (RFC 9530).
 
 use super::base64;
 use super::fields::Fields;
 use crate::Digest;
 use crate::refusal::Refusal;
 
-/// The SHA-256 hash that fields of these names agree on; other algorithms are ignored.
+/// SHA-256 hash in fields of the given names; other algorithms are ignored.
 ///
 /// # Errors
-/// One of them is malformed, or they contradict each other.
+/// A field is malformed, or two contradict each other.
 pub(super) fn read(fields: &Fields<'_>, names: &[&str]) -> Result<Option<Digest>, Refusal> {
     let mut agreed = None;
     for name in names {
@@ -22,7 +22,8 @@ pub(super) fn read(fields: &Fields<'_>, names: &[&str]) -> Result<Option<Digest>
     Ok(agreed)
 }
 
-/// The member `sha-256` of a dictionary of byte sequences (RFC 8941, 3.2); the last one counts.
+/// Decodes the member `sha-256` of a dictionary of byte sequences (RFC 8941, 3.2); the last one
+/// counts.
 fn sha_256(dictionary: &[u8]) -> Option<Option<Digest>> {
     let mut digest = None;
     for member in dictionary.split(|&byte| byte == b',') {
@@ -33,7 +34,7 @@ fn sha_256(dictionary: &[u8]) -> Option<Option<Digest>> {
             && key.iter().all(|byte| {
                 byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(byte)
             });
-        // Parameters have no meaning here.
+        // Parameters are ignored.
         let value = value.split(|&byte| byte == b';').next()?.trim_ascii_end();
         let bytes = base64::decode(value.strip_prefix(b":")?.strip_suffix(b":")?)?;
         match is_key {

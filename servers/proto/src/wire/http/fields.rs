@@ -1,28 +1,28 @@
-//! The header fields of a request.
+//! Header fields of a request.
 
 use crate::Limits;
 use crate::refusal::Refusal;
 use crate::wire::body::Body;
 
-/// What this server heeds of a request's header fields.
+/// Header fields of a request.
 ///
-/// What every request needs is read at once; the rest is looked up by those few that use it.
+/// Fields that every request needs are decoded at once; the rest is looked up on demand.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'h> {
     headers: &'h [httparse::Header<'h>],
     pub(super) hosts: usize,
     length: Option<u64>,
-    /// How many Transfer-Encoding fields there are.
+    /// Number of Transfer-Encoding fields.
     codings: usize,
-    /// One of them says something else than `chunked`.
+    /// A Transfer-Encoding other than `chunked` is present.
     unknown_coding: bool,
     pub(super) expects_continue: bool,
     pub(super) unknown_expectation: bool,
     pub(super) close: bool,
     pub(super) keep_alive: bool,
-    /// There is a condition or a range.
+    /// A condition or a range is present.
     pub(super) conditional: bool,
-    /// The protocol for resumable uploads is spoken.
+    /// `Tus-Resumable` is present: the protocol for resumable uploads.
     pub(super) tus: bool,
 }
 
@@ -31,7 +31,7 @@ impl<'h> Fields<'h> {
         let mut fields = Self { headers, ..Self::default() };
         for header in headers {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-            // The length sorts most fields out before any name is compared.
+            // The length excludes most fields before any name is compared.
             match header.name.len() {
                 4 if is("host") => {
                     fields.hosts += 1;
@@ -68,7 +68,7 @@ impl<'h> Fields<'h> {
         Ok(fields)
     }
 
-    /// The values of all fields of this name, in order.
+    /// Values of all fields of a name, in order.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.headers
             .iter()
@@ -76,24 +76,24 @@ impl<'h> Fields<'h> {
             .map(|header| header.value)
     }
 
-    /// The value of a field that must not be repeated; `None` where it is.
+    /// Value of a field that must not be repeated; `None` if it is missing or repeated.
     pub(super) fn single(&self, name: &str) -> Option<&'h [u8]> {
         let mut values = self.all(name);
         values.next().filter(|_| values.next().is_none())
     }
 
-    /// The joint value of a field that is a list; `None` where there is none.
+    /// Joined value of a list field; `None` if it is missing.
     pub(super) fn list(&self, name: &str) -> Option<Vec<u8>> {
         let values: Vec<_> = self.all(name).collect();
         (!values.is_empty()).then(|| values.join(&b", "[..]))
     }
 
-    /// Whether there is a field of this name.
+    /// Returns true if a field of this name is present.
     pub(super) fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
     }
 
-    /// How the body is framed; `None` where the request says nothing of one.
+    /// Framing of the body; `None` if no field declares one.
     pub(super) fn body(&self, is_1_0: bool, limits: &Limits) -> Result<Option<Body>, Refusal> {
         match (self.codings, self.length) {
             (0, None) => Ok(None),
@@ -121,7 +121,7 @@ fn is_conditional(name: &str) -> bool {
     NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// A length: digits only, no sign, no list.
+/// Decodes a length: digits only, no sign, no list.
 pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
     let digits = std::str::from_utf8(value).unwrap_or_default();
     match digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -130,7 +130,7 @@ pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
     }
 }
 
-/// Whether a byte may stand in a host and port (RFC 3986, 3.2).
+/// Returns true if a byte may be part of a host and port (RFC 3986, 3.2).
 pub(super) fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&byte)
 }

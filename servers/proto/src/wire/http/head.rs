@@ -1,28 +1,28 @@
-//! Where a request's head ends, found line by line as the bytes arrive.
+//! Search for the end of a request's head, line by line as the bytes arrive.
 
 use crate::Limits;
 use crate::refusal::Refusal;
 
-/// How far a head was looked at. Offsets count from its first byte.
+/// Position of the search. Offsets count from the head's first byte.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     scanned: u32,
     line_start: u32,
-    /// Where the header section begins; 0 while the request line is not whole.
+    /// Start of the header section; 0 while the request line is incomplete.
     headers_start: u32,
 }
 
 impl Scan {
-    /// Whether no byte of the head was looked at.
+    /// Returns true if no byte was searched.
     pub(super) fn is_at_start(&self) -> bool {
         self.scanned == 0
     }
 
-    /// The length of the head with its final empty line, once it is whole.
+    /// Length of the head with its final empty line; `None` while it is incomplete.
     ///
     /// # Errors
-    /// A line or the whole section is longer than allowed. That is noticed at the very byte that
-    /// is too much, however the bytes arrive.
+    /// A line or the section is longer than allowed, which is detected at its first excess byte, in
+    /// whatever pieces the bytes arrive.
     pub(super) fn head_end(
         &mut self,
         input: &[u8],
@@ -59,12 +59,12 @@ impl Scan {
     }
 }
 
-/// Heads are bounded by their limits; one that large is refused long before.
+/// Converts an offset; limits refuse larger heads long before.
 fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// How many bytes of empty lines precede a request line; a server ignores them (RFC 9112, 2.2).
+/// Number of bytes of empty lines before a request line, which a server ignores (RFC 9112, 2.2).
 pub(super) fn empty_lines(input: &[u8]) -> usize {
     let mut len = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The files as a page, as JSON or as text, whichever the peer prefers.
+//! Listing of the files as a page, as JSON or as text, as the peer prefers.
 
 use std::fmt::{self, Write as _};
 
@@ -6,17 +6,17 @@ use super::fields::Fields;
 use super::{date, target};
 use crate::{Buffer, Entry};
 
-/// What a browser gets, with a mark for the server's name and one for the rows of files.
+/// Page for browsers, with marks for the server's name and the rows of files.
 const PAGE: &str = include_str!("page.html");
 const NAME_MARK: &str = "<!--strategy-->";
 const ROWS_MARK: &str = "<!--files-->";
 
-/// What the page may do: nothing but what it brings itself, and uploads to where it came from.
+/// Content security policy of the page: only its own parts, and uploads to its own server.
 pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
     script-src 'unsafe-inline'; connect-src 'self'; form-action 'self'; img-src data:; \
     base-uri 'none'; frame-ancestors 'none'";
 
-/// How a listing is written.
+/// Format of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Format {
     /// A name in each line.
@@ -36,7 +36,7 @@ impl Format {
     }
 }
 
-/// The format named in `Accept` with the greatest weight; text where it names none.
+/// Format with the greatest weight in `Accept`; text if there is none.
 pub(super) fn negotiate(fields: &Fields<'_>) -> Format {
     let mut best = (0, Format::Text);
     for range in fields.all("accept").flat_map(|value| value.split(|&byte| byte == b',')) {
@@ -60,7 +60,7 @@ pub(super) fn negotiate(fields: &Fields<'_>) -> Format {
     best.1
 }
 
-/// A weight between 0 and 1; a malformed one counts as 0.
+/// Weight between 0 and 1 in thousandths; a malformed one counts as 0.
 fn thousandths(weight: &[u8]) -> u32 {
     let weight: Option<f32> = std::str::from_utf8(weight).ok().and_then(|text| text.parse().ok());
     weight.map_or(0, |weight| (weight.clamp(0.0, 1.0) * 1000.0) as u32)
@@ -115,7 +115,7 @@ fn write_json(output: &mut Buffer, entries: &[Entry]) -> fmt::Result {
     Ok(())
 }
 
-/// A text within HTML, in an element or a quoted attribute.
+/// Text escaped for HTML, in an element or a quoted attribute.
 struct Html<'a>(&'a str);
 
 impl fmt::Display for Html<'_> {
@@ -134,7 +134,7 @@ impl fmt::Display for Html<'_> {
     }
 }
 
-/// A text within a JSON string.
+/// Text escaped for a JSON string.
 struct Json<'a>(&'a str);
 
 impl fmt::Display for Json<'_> {
@@ -150,7 +150,7 @@ impl fmt::Display for Json<'_> {
     }
 }
 
-/// A size as people read it, with a power of 1024 for its unit.
+/// Size in a unit that is a power of 1024.
 struct Size(u64);
 
 impl fmt::Display for Size {
@@ -160,7 +160,7 @@ impl fmt::Display for Size {
             return write!(f, "{} B", self.0);
         }
         let (mut size, mut unit) = (self.0 as f64 / 1024.0, 0);
-        // What would be rounded to 1024 is 1 of the next.
+        // A value that would round to 1024 is 1 of the next unit.
         while size >= 1023.95 && unit + 1 < UNITS.len() {
             size /= 1024.0;
             unit += 1;
@@ -197,7 +197,7 @@ mod tests {
              <tr><td><a href=\"/a%20b/%C3%A9%23%3F%25\">a b/\u{e9}#?%</a>"
         ));
         assert!(!page.contains("<!--") && page.ends_with("</html>\n"));
-        // A name can't be taken for a mark.
+        // A name cannot be mistaken for a mark.
         assert!(listing(Format::Html, &["<!--files-->"]).contains("&lt;!--files--&gt;"));
     }
 

@@ -1,8 +1,8 @@
-//! What a file is, by its name.
+//! Media types, by the extension of a file's name.
 
 use crate::FileName;
 
-/// The media type that a name's extension stands for.
+/// Media type of a file, by its name's extension.
 pub(super) fn content_type(name: &FileName) -> &'static str {
     const TYPES: [(&str, &str); 17] = [
         ("txt", "text/plain; charset=utf-8"),
@@ -31,7 +31,7 @@ pub(super) fn content_type(name: &FileName) -> &'static str {
         .map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
-/// Whether a browser would run scripts that the file holds, in the name of this server.
+/// Returns true for media types with scripts, which a browser would run with this server's rights.
 pub(super) fn is_active(content_type: &str) -> bool {
     content_type == SVG || content_type.starts_with("text/html")
 }

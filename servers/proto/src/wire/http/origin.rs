@@ -1,12 +1,12 @@
-//! Whether a page of another site stands behind a request.
+//! Protection from requests of other sites' pages.
 
 use super::fields::Fields;
 use crate::refusal::Refusal;
 
-/// Lets a request pass that a browser did not send, or that a page of this very server sent.
+/// Accepts a request that no browser sent, or that a page of this server sent.
 ///
 /// # Errors
-/// It comes from another origin, or from one that the browser does not tell.
+/// The request comes from another or an unknown origin.
 pub(super) fn check(fields: &Fields<'_>) -> Result<(), Refusal> {
     let site_is_other = fields.all("sec-fetch-site").any(|site| {
         site.eq_ignore_ascii_case(b"cross-site") || site.eq_ignore_ascii_case(b"same-site")
@@ -22,8 +22,8 @@ pub(super) fn check(fields: &Fields<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether an origin's authority is the host that was asked, default ports left out or not. Its
-/// scheme is not ours where something in front of us speaks TLS.
+/// Returns true if an origin's authority is the requested host, with or without default ports. The
+/// scheme may differ, as a proxy may speak TLS.
 fn is_same(origin: &[u8], host: &[u8]) -> bool {
     [(&b"http://"[..], &b":80"[..]), (b"https://", b":443")].iter().any(|(scheme, port)| {
         let bare = |authority: &[u8]| {

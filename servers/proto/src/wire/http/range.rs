@@ -1,20 +1,20 @@
-//! Which part of a file a `Range` field asks for (RFC 9110, 14).
+//! The `Range` field: a part of a file (RFC 9110, 14).
 
 use std::ops::Range;
 
-/// What a `Range` field means for a file of a certain length.
+/// Part of a file that a `Range` field selects.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ranged {
-    /// Nothing: it is malformed, in another unit, or wants several pieces, which a server may
-    /// answer by the whole.
+    /// The whole file: the field is malformed, in another unit, or has several ranges, which a
+    /// server may answer by the whole.
     Whole,
-    /// These bytes; at least one.
+    /// A range of at least one byte.
     Part(Range<u64>),
-    /// Nothing that it asks for is there.
+    /// The range lies outside the file.
     Unsatisfiable,
 }
 
-/// Reads the value of a `Range` field.
+/// Decodes a `Range` field for a file of `len` bytes.
 pub(super) fn select(value: &[u8], len: u64) -> Ranged {
     let Some((first, last)) = single(value) else { return Ranged::Whole };
     match (first, last) {
@@ -24,14 +24,14 @@ pub(super) fn select(value: &[u8], len: u64) -> Ranged {
             Ranged::Part(first..last.map_or(len, |last| last.saturating_add(1).min(len)))
         }
         (None, Some(0)) => Ranged::Unsatisfiable,
-        // The whole of an empty file is no range that could be told.
+        // A range of an empty file cannot be expressed.
         (None, Some(_)) if len == 0 => Ranged::Whole,
         (None, Some(suffix)) => Ranged::Part(len.saturating_sub(suffix)..len),
         (None, None) => Ranged::Whole,
     }
 }
 
-/// The one range of a set, where it is just one.
+/// The only range of a set; `None` if there are several.
 fn single(value: &[u8]) -> Option<(Option<u64>, Option<u64>)> {
     let (unit, set) = std::str::from_utf8(value).ok()?.split_once('=')?;
     let mut ranges = set.split(',').map(str::trim_ascii).filter(|range| !range.is_empty());
@@ -40,7 +40,7 @@ fn single(value: &[u8]) -> Option<(Option<u64>, Option<u64>)> {
         .then_some((position(first)?, position(last)?))
 }
 
-/// An optional position; one beyond all files counts as the largest.
+/// Optional position; one beyond all files counts as the largest.
 fn position(digits: &str) -> Option<Option<u64>> {
     match digits {
         "" => Some(None),

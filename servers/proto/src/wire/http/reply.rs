@@ -5,37 +5,37 @@ use std::ops::Range;
 
 use super::conditions::{ETag, Selection};
 use super::listing::{self, Format};
-use super::{Asked, date, media, target, tus};
+use super::{RequestInfo, date, media, target, tus};
 use crate::exchange::Reply;
 use crate::refusal::Refusal;
 use crate::{Buffer, Entry, FileDescription, FileInfo, FileName, NameError, Now, StoreError};
 
-/// What tells a waiting peer to send its body.
+/// Interim reply that asks a waiting peer for its body.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What follows the status in every head, up to the date.
+/// Part of every head between status and date.
 const COMMON: &[u8] =
     b"\r\nServer: threads-vs-selectors\r\nX-Content-Type-Options: nosniff\r\nDate: ";
 
-/// What a reply depends on besides what it says.
+/// Properties that a reply depends on, besides its content.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
-    pub(super) asked: Asked,
+    pub(super) request: RequestInfo,
     pub(super) connection: Connection,
     pub(super) now: Now,
 }
 
-/// What the head says of the connection.
+/// The `Connection` field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// Nothing: it goes on, as HTTP/1.1 does by itself.
+    /// Absent: the connection stays open, the default of HTTP/1.1.
     Unsaid,
-    /// It goes on although the peer speaks HTTP/1.0.
+    /// `keep-alive`, for a peer with HTTP/1.0.
     KeepAlive,
     Close,
 }
 
-/// Writes a head and, where it is wanted, the content.
+/// Writes a head and, unless the method is HEAD, the content.
 pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
     match reply {
         Reply::Listing { entries, server_name } => {
@@ -46,7 +46,7 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
             push_field(output, "Content-Type", "text/plain; charset=utf-8");
             push_field(output, "Cache-Control", "no-store");
             end(output, Some(answer.len() as u64), context);
-            if !context.asked.is_head {
+            if !context.request.is_head {
                 answer.write(output);
             }
         }
@@ -60,15 +60,15 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
             push_field(output, "Cache-Control", "no-store");
             write_text(output, &["worked\n"], context);
         }
-        Reply::Options { .. } if context.asked.resource.is_service() => {
+        Reply::Options { .. } if context.request.resource.is_service() => {
             begin(output, "204 No Content", context);
-            push_field(output, "Allow", context.asked.resource.methods());
+            push_field(output, "Allow", context.request.resource.methods());
             end(output, None, context);
         }
         Reply::Options { upload_bytes } => {
             begin(output, "204 No Content", context);
-            push_field(output, "Allow", context.asked.resource.methods());
-            if !context.asked.is_tus {
+            push_field(output, "Allow", context.request.resource.methods());
+            if !context.request.is_tus {
                 push_field(output, "Tus-Resumable", tus::VERSION);
             }
             push_field(output, "Tus-Version", tus::VERSION);
@@ -97,7 +97,7 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
                 .expect("a buffer takes whatever is written");
             end(output, Some(0), context);
         }
-        Reply::Partial(info) if context.asked.is_head => {
+        Reply::Partial(info) if context.request.is_head => {
             begin(output, "200 OK", context);
             push_number(output, "Upload-Offset", info.offset);
             push_number(output, "Upload-Length", info.len);
@@ -116,11 +116,11 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
             end(output, None, context);
         }
         Reply::Refused { refusal, stored, .. } => write_refusal(output, *refusal, stored, context),
-        Reply::Announced => unreachable!("http announces nothing"),
+        Reply::NameAccepted => unreachable!("http announces nothing"),
     }
 }
 
-/// Writes what precedes a file's content, or takes its place.
+/// Writes the head of a file's content, or a reply in its place.
 pub(super) fn write_file(
     output: &mut Buffer,
     name: &FileName,
@@ -132,7 +132,7 @@ pub(super) fn write_file(
     let part = match selection {
         Selection::Whole => {
             begin(output, "200 OK", context);
-            // A time to come must not be said (RFC 9110, 8.8.2.1), and comes nearer.
+            // A time in the future must not be sent (RFC 9110, 8.8.2.1), and will pass.
             if is_past(info, context.now) {
                 output.push(file.fields());
             } else {
@@ -162,8 +162,7 @@ pub(super) fn write_file(
     end(output, None, context);
 }
 
-/// The fields of a reply with a whole file that depend on the file alone, as long as its time is
-/// past.
+/// Header fields of a reply with a whole file, provided that its time is in the past.
 pub(crate) fn file_fields(name: &FileName, info: &FileInfo) -> Box<[u8]> {
     let mut output = Buffer::default();
     push_file_fields(&mut output, name, info, None, u64::MAX);
@@ -174,7 +173,7 @@ fn is_past(info: &FileInfo, now: Now) -> bool {
     u64::try_from(info.modified.unix_s).is_ok_and(|modified| modified <= now.unix_s)
 }
 
-/// What is said of a file, or of a part of it, up to the length of what follows.
+/// Writes the fields about a file, or a part of it, up to the length of the content.
 fn push_file_fields(
     output: &mut Buffer,
     name: &FileName,
@@ -183,7 +182,7 @@ fn push_file_fields(
     now_s: u64,
 ) {
     push_etag(output, info);
-    // A time before 1970 can't be said; one to come must not be (RFC 9110, 8.8.2.1).
+    // Times before 1970 cannot be expressed; future ones must not be sent (RFC 9110, 8.8.2.1).
     if let Ok(modified) = u64::try_from(info.modified.unix_s) {
         output.push(b"\r\nLast-Modified: ");
         output.push(&date::format(modified.min(now_s)));
@@ -199,7 +198,7 @@ fn push_file_fields(
     let content_type = media::content_type(name);
     output.push(b"\r\nAccept-Ranges: bytes\r\nContent-Type: ");
     output.push(content_type.as_bytes());
-    // Scripts in a file that somebody uploaded must not act for whoever looks at it.
+    // Scripts in an uploaded file must not run with this server's rights.
     if media::is_active(content_type) {
         push_field(output, "Content-Security-Policy", "sandbox");
     }
@@ -207,7 +206,7 @@ fn push_file_fields(
 }
 
 fn write_listing(output: &mut Buffer, entries: &[Entry], server_name: &str, context: Context) {
-    let format = context.asked.format;
+    let format = context.request.format;
     let mut content = Buffer::default();
     listing::write(&mut content, format, entries, server_name);
     begin(output, "200 OK", context);
@@ -218,7 +217,7 @@ fn write_listing(output: &mut Buffer, entries: &[Entry], server_name: &str, cont
         push_field(output, "Content-Security-Policy", listing::PAGE_POLICY);
     }
     end(output, Some(content.len() as u64), context);
-    if !context.asked.is_head {
+    if !context.request.is_head {
         output.push(content.filled());
     }
 }
@@ -233,11 +232,11 @@ fn write_refusal(output: &mut Buffer, refusal: Refusal, stored: &str, context: C
     write_text(output, &[&reason, "\n", before, stored], context);
 }
 
-/// The field that says what would be accepted.
+/// Field that names an acceptable alternative.
 #[expect(clippy::wildcard_enum_match_arm, reason = "few refusals have such a field")]
 fn remedy(refusal: Refusal, context: Context) -> Option<(&'static str, &'static str)> {
     match refusal {
-        Refusal::MethodNotAllowed => Some(("Allow", context.asked.resource.methods())),
+        Refusal::MethodNotAllowed => Some(("Allow", context.request.resource.methods())),
         Refusal::TusVersion => Some(("Tus-Version", tus::VERSION)),
         Refusal::CodingUnsupported => Some(("Accept-Encoding", "identity")),
         Refusal::NotAForm => Some(("Accept-Post", "multipart/form-data")),
@@ -250,7 +249,7 @@ fn write_text(output: &mut Buffer, parts: &[&str], context: Context) {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     push_field(output, "Content-Type", "text/plain; charset=utf-8");
     end(output, Some(len as u64), context);
-    if !context.asked.is_head {
+    if !context.request.is_head {
         for part in parts {
             output.push(part.as_bytes());
         }
@@ -262,12 +261,12 @@ fn begin(output: &mut Buffer, status: &str, context: Context) {
     output.push(status.as_bytes());
     output.push(COMMON);
     output.push(&date::cached(context.now.unix_s));
-    if context.asked.is_tus {
+    if context.request.is_tus {
         push_field(output, "Tus-Resumable", tus::VERSION);
     }
 }
 
-/// Ends a head; without a length where its status says that nothing follows.
+/// Ends a head; without a length if the status excludes content.
 fn end(output: &mut Buffer, len: Option<u64>, context: Context) {
     if let Some(len) = len {
         output.push(b"\r\nContent-Length: ");

@@ -1,13 +1,13 @@
-//! From a request target to what it names.
+//! Request targets, and the resources they denote.
 
 use super::{fields, tus};
 use crate::refusal::Refusal;
 use crate::{Buffer, FileName};
 
-/// No valid name is longer, in bytes.
+/// Longest valid name in bytes.
 const NAME_BYTES: usize = 4096;
 
-/// What kind of thing a target names; each has its own methods.
+/// Kind of resource; each has its own methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Resource {
     /// The server as a whole: `*`.
@@ -20,9 +20,9 @@ pub(super) enum Resource {
     Upload,
     /// A lab service, to which messages are posted.
     Service,
-    /// The same where it has an answer without a message.
+    /// A lab service that also answers without a message.
     Question,
-    /// Where work is asked for.
+    /// Heavy work.
     Work,
 }
 
@@ -42,7 +42,7 @@ impl Resource {
         matches!(self, Self::Service | Self::Question)
     }
 
-    /// The methods that it knows.
+    /// Allowed methods.
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Server => "GET, HEAD, PUT, POST, PATCH, OPTIONS",
@@ -56,7 +56,7 @@ impl Resource {
     }
 }
 
-/// The path of a target without its leading slash, still encoded; a query is ignored.
+/// Path of a target without its leading slash, still encoded; a query is ignored.
 pub(super) fn path(target: &str) -> Result<&str, Refusal> {
     let path = if target.starts_with('/') {
         target
@@ -70,7 +70,7 @@ pub(super) fn path(target: &str) -> Result<&str, Refusal> {
     Ok(path.strip_prefix('/').unwrap_or(path))
 }
 
-/// What follows host and port in the absolute form, as it is sent to proxies.
+/// Part after host and port of the absolute form, which is sent to proxies.
 fn after_authority(target: &str) -> Option<&str> {
     let (scheme, rest) = target.split_once("://")?;
     let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -79,7 +79,7 @@ fn after_authority(target: &str) -> Option<&str> {
     (is_known && is_host).then_some(rest)
 }
 
-/// Decodes a path once and assigns it.
+/// Decodes a path once, and assigns it to a name.
 pub(super) fn decode(path: &str, name: &mut FileName) -> Result<(), Refusal> {
     if !path.contains('%') {
         return name.assign(path.as_bytes()).map_err(Refusal::Name);
@@ -106,7 +106,7 @@ fn hex(digit: Option<u8>) -> Option<u8> {
     char::from(digit?).to_digit(16).map(|digit| digit as u8)
 }
 
-/// Percent-encodes a name but for its slashes and what never needs it (RFC 3986, 2.3).
+/// Percent-encodes a name, except slashes and unreserved characters (RFC 3986, 2.3).
 pub(super) fn push_encoded(output: &mut Buffer, name: &FileName) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in name.as_str().bytes() {

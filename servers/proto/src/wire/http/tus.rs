@@ -1,5 +1,5 @@
 //! Resumable uploads by the tus protocol, version 1.0.0 with the extension *creation*
-//! (<https://tus.io/protocols/resumable-upload>): the convention that most existing clients speak.
+//! (<https://tus.io/protocols/resumable-upload>), which most existing clients use.
 //!
 //! | request | answer |
 //! | --- | --- |
@@ -7,36 +7,39 @@
 //! | `HEAD /.tus/<id>` | `200` with `Upload-Offset` and `Upload-Length` |
 //! | `PATCH /.tus/<id>` with `Upload-Offset` and a piece | `204` with the new `Upload-Offset` |
 //!
-//! Every request carries `Tus-Resumable: 1.0.0`. What of a PATCH arrives is kept, also where it
-//! breaks off. The PATCH that brings the last byte publishes the file: its `204` carries
-//! `Content-Location: /<name>` of the name that the file got. Its `Repr-Digest`, if any, is that of
-//! the whole file (not, as RFC 9530 has it for other PATCHes, of the patch): where it does not
-//! match, the answer is `400` and the upload is gone. `Content-Digest`, which is that of a piece, is
-//! not looked at. Where publishing fails otherwise, an empty
-//! PATCH at the end tries again. An empty file needs no PATCH: its POST publishes it, and its
-//! `Location` is the file's.
+//! Every request carries `Tus-Resumable: 1.0.0`. The received part of an interrupted PATCH is kept.
 //!
-//! An upload's path shadows no file: the path is that of an upload for PATCH, which files do not
-//! know, and for a HEAD with `Tus-Resumable`, and that of a file `.tus/<id>` for all else.
+//! The PATCH with the last byte publishes the file: its `204` carries `Content-Location: /<name>`
+//! with the stored name. Its `Repr-Digest`, if any, is that of the whole file, not of the piece, as
+//! RFC 9530 defines it for other PATCHes. If it does not match, the answer is `400` and the upload
+//! is removed. `Content-Digest`, which is that of a piece, is ignored. If publishing fails
+//! otherwise, an empty PATCH at the end tries again.
+//!
+//! An empty file needs no PATCH: its POST publishes it, and its `Location` is the file's.
+//!
+//! An upload's path hides no file. It denotes the upload for PATCH, which files do not have, and
+//! for a HEAD with `Tus-Resumable`; for all else it denotes a file `.tus/<id>`.
 
 use super::base64;
 use super::fields::{self, Fields};
 use crate::refusal::Refusal;
 use crate::{FileName, PartialId, StoreError};
 
-/// The one version of the protocol.
+/// Supported version of the protocol.
 pub(crate) const VERSION: &str = "1.0.0";
-/// The extensions beyond its core.
+/// Supported extensions.
 pub(super) const EXTENSIONS: &str = "creation";
-/// The folder of paths that uploads have, without the leading slash.
+/// Folder of the uploads' paths, without the leading slash.
 pub(super) const FOLDER: &str = ".tus/";
-/// What a piece is sent as.
+/// Media type of a piece.
 pub(crate) const MEDIA_TYPE: &str = "application/offset+octet-stream";
-/// The answer to a path that is no upload's.
+/// Answer to a path that is no upload's.
 pub(super) const UNKNOWN: Refusal = Refusal::Store(StoreError::NotFound);
 
+/// Checks the version of the protocol.
+///
 /// # Errors
-/// The request is in another version of the protocol, or in none.
+/// The version is missing or another.
 pub(super) fn check_version(fields: &Fields<'_>) -> Result<(), Refusal> {
     match fields.single("tus-resumable") {
         Some(version) if version == VERSION.as_bytes() => Ok(()),
@@ -44,7 +47,7 @@ pub(super) fn check_version(fields: &Fields<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// The upload of a path without its leading slash.
+/// Identifier in a path without its leading slash; `None` if the path is no upload's.
 pub(super) fn id(path: &str) -> Option<PartialId> {
     let digits = path.strip_prefix(FOLDER)?;
     let is_id =
@@ -52,12 +55,12 @@ pub(super) fn id(path: &str) -> Option<PartialId> {
     is_id.then(|| u128::from_str_radix(digits, 16).ok()).flatten().map(PartialId)
 }
 
-/// The length of the whole upload.
+/// Length of the complete upload in bytes.
 pub(super) fn length(fields: &Fields<'_>) -> Result<u64, Refusal> {
     number(fields, "upload-length", "malformed or missing Upload-Length")
 }
 
-/// Where in the upload a piece begins.
+/// Offset of a piece in bytes.
 pub(super) fn offset(fields: &Fields<'_>) -> Result<u64, Refusal> {
     number(fields, "upload-offset", "malformed or missing Upload-Offset")
 }
@@ -70,7 +73,7 @@ fn number(fields: &Fields<'_>, name: &str, error: &'static str) -> Result<u64, R
         .ok_or(Refusal::Malformed(error))
 }
 
-/// Assigns the name that the metadata give the file; empties it where they give none.
+/// Assigns the file name in the metadata; clears the name if there is none.
 pub(super) fn name(fields: &Fields<'_>, name: &mut FileName) -> Result<(), Refusal> {
     const MALFORMED: Refusal = Refusal::Malformed("malformed Upload-Metadata");
     name.clear();

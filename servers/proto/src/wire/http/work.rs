@@ -1,22 +1,22 @@
-//! Heavy requests: `/.work?cpu=20ms` keeps a processor busy, `/.work?block=20ms` a thread waiting.
+//! Heavy requests: `/.work?cpu=20ms` keeps a processor busy, `/.work?block=20ms` blocks a thread.
 
 use super::target;
 use crate::Work;
 use crate::refusal::Refusal;
 
-/// Where work is asked for.
+/// Path of heavy requests.
 const PATH: &str = ".work";
-/// The most that one request may ask for.
+/// Longest work of one request.
 const MOST_US: u32 = 1_000_000;
 const MALFORMED: Refusal =
     Refusal::Malformed("write /.work?cpu=TIME or /.work?block=TIME, for example 20ms, at most 1s");
 
-/// Whether a target asks for work.
-pub(super) fn is_asked(target: &str) -> bool {
+/// Returns true if a target denotes work.
+pub(super) fn is_requested(target: &str) -> bool {
     target::path(target) == Ok(PATH)
 }
 
-/// What work a target asks for.
+/// Decodes the work in a target.
 pub(super) fn read(target: &str) -> Result<Work, Refusal> {
     let (_, query) = target.split_once('?').ok_or(MALFORMED)?;
     let work = match query.split_once('=') {
@@ -51,13 +51,13 @@ mod tests {
             ("/.work?block=1s", Work::Block { us: 1_000_000 }),
             ("http://host/.work?cpu=0us", Work::Compute { us: 0 }),
         ] {
-            assert!(is_asked(target));
+            assert!(is_requested(target));
             assert_eq!(read(target), Ok(work), "{target}");
         }
         for query in ["", "?", "?cpu", "?cpu=", "?cpu=20", "?cpu=2s", "?gpu=1ms", "?cpu=+1ms"] {
             assert_eq!(read(&format!("/.work{query}")), Err(MALFORMED), "{query}");
         }
         assert_eq!(read("/.work?cpu=99999999999s"), Err(MALFORMED));
-        assert!(!is_asked("/work?cpu=1ms") && !is_asked("/.work/a"));
+        assert!(!is_requested("/work?cpu=1ms") && !is_requested("/.work/a"));
     }
 }
