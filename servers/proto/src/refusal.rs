@@ -23,7 +23,7 @@ pub(crate) enum Refusal {
     LineTooLong,
     #[error("the upload is larger than this server accepts")]
     TooLarge,
-    #[error("the size of the upload is not told")]
+    #[error("the size of the upload is not declared")]
     LengthRequired,
     #[error("timed out")]
     TimedOut,
@@ -47,13 +47,13 @@ pub(crate) enum Refusal {
     ConditionalUpload,
     #[error("the content coding is not supported")]
     CodingUnsupported,
-    #[error("a form is sent as multipart/form-data")]
+    #[error("a form must be sent as multipart/form-data")]
     NotAForm,
-    #[error("a piece of an upload is sent as application/offset+octet-stream")]
+    #[error("a piece of an upload must be sent as application/offset+octet-stream")]
     NotAPiece,
     #[error("the version of the upload protocol is not supported")]
     TusVersion,
-    #[error("the upload has another offset")]
+    #[error("the offset is not the end of the upload")]
     OffsetMismatch,
     #[error("this service takes text messages only")]
     TextOnly,
@@ -61,6 +61,6 @@ pub(crate) enum Refusal {
     TextNotUtf8,
     #[error("this service answers at / only")]
     NotServedHere,
-    #[error("you read too slowly, the room goes on without you")]
+    #[error("disconnected: messages were read too slowly")]
     ReadsTooSlowly,
 }

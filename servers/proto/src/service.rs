@@ -220,7 +220,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(address) => write!(f, "{address}"),
-            None => f.write_str("somebody who is gone"),
+            None => f.write_str("an unknown address"),
         }
     }
 }
@@ -301,6 +301,6 @@ mod tests {
             line(Notice::SentBack, peer, b"a\x1b[2J\r\nb\xff"),
             "Sent back \"a\\u{1b}[2J\\r\\nb\\xff\" to: 127.0.0.1:4711"
         );
-        assert_eq!(line(Notice::Connected, None, b""), "Connected by somebody who is gone");
+        assert_eq!(line(Notice::Connected, None, b""), "Connected by an unknown address");
     }
 }

@@ -75,7 +75,8 @@ fn http_sends_what_has_changed() {
 
 #[test]
 fn http_sends_no_other_file_than_the_peer_wants() {
-    let refused = text_reply("412 Precondition Failed", "", "the file is another\n", "");
+    let refused =
+        text_reply("412 Precondition Failed", "", "the file does not meet the condition\n", "");
     for fields in [
         "If-Match: \"x\"\r\n",
         &format!("If-Match: W/{TAG}\r\n"),
@@ -130,7 +131,7 @@ fn http_has_no_bytes_behind_the_end() {
         let refused = text_reply(
             "416 Range Not Satisfiable",
             "Content-Range: bytes */5\r\n",
-            "the file has no such bytes\n",
+            "the range is outside the file\n",
             "",
         );
         assert_eq!(get(fields), refused, "{fields}");

@@ -177,7 +177,7 @@ fn http_forms_fail_at_a_part_and_keep_those_before() {
     let content = part("b", "new") + &part("..", "x") + &part("c", "y") + "--AaB--";
     let [sized, chunked] = forms("", &content, &[1000]);
     let words = "the name has an empty, '.' or '..' component\n\
-        stored before that, and kept:\nb\n";
+        stored before the error:\nb\n";
     let (output, left) = kept(Wire::Http, &sized);
     assert_eq!(output, text_reply("400 Bad Request", "", words, ""));
     assert_eq!((left.content("b"), left.content("c")), (Some(&b"new"[..]), None));

@@ -293,7 +293,7 @@ fn a_member_that_reads_too_slowly_is_told_and_dropped() {
     conversation.drain();
     assert_eq!(
         conversation.take_output(),
-        "one\r\ntwo\r\nERROR you read too slowly, the room goes on without you\r\n"
+        "one\r\ntwo\r\nERROR disconnected: messages were read too slowly\r\n"
     );
     assert!(conversation.finished_sending);
 

@@ -131,7 +131,7 @@ impl Form {
         match (self.phase == Phase::Epilogue, self.files) {
             (true, 0) => Err(Refusal::Malformed("the form has no file")),
             (true, _) => Ok(()),
-            (false, _) => Err(Refusal::Malformed("the form breaks off")),
+            (false, _) => Err(Refusal::Malformed("the form is incomplete")),
         }
     }
 
@@ -193,7 +193,9 @@ impl Form {
             };
             self.others += skipped;
             if self.others > OTHER_BYTES {
-                return Step::Refuse(Refusal::Malformed("the form holds too much beside files"));
+                return Step::Refuse(Refusal::Malformed(
+                    "the form has more than 1 MiB besides files",
+                ));
             }
             self.consume(input, skipped);
             self.phase = phase;
@@ -228,7 +230,7 @@ impl Form {
         let disposition = Disposition::read(headers)?;
         let Some(filename) = disposition.filename else { return Ok(Some((end, false))) };
         if self.files == MAX_FILES {
-            return Err(Refusal::Malformed("the form holds more than 1000 files"));
+            return Err(Refusal::Malformed("the form has more than 1000 files"));
         }
         // Some browsers send complete paths.
         let last = filename.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or_default();

@@ -286,7 +286,7 @@ impl Http {
         }
         self.answer_in_tus(fields)?;
         if upload.body != Body::EMPTY {
-            return Err(Refusal::Malformed("an upload is begun without content"));
+            return Err(Refusal::Malformed("a resumable upload is created without content"));
         }
         let len = tus::length(fields)?;
         if len > limits.upload_bytes {

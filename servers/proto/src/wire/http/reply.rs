@@ -148,13 +148,13 @@ pub(super) fn write_file(
         }
         Selection::PreconditionFailed => {
             begin(output, "412 Precondition Failed", context);
-            return write_text(output, &["the file is another\n"], context);
+            return write_text(output, &["the file does not meet the condition\n"], context);
         }
         Selection::Unsatisfiable => {
             begin(output, "416 Range Not Satisfiable", context);
             output.push(b"\r\nContent-Range: bytes */");
             output.push_decimal(info.len);
-            return write_text(output, &["the file has no such bytes\n"], context);
+            return write_text(output, &["the range is outside the file\n"], context);
         }
     };
     begin(output, "206 Partial Content", context);
@@ -228,7 +228,7 @@ fn write_refusal(output: &mut Buffer, refusal: Refusal, stored: &str, context: C
         push_field(output, name, value);
     }
     let reason = refusal.to_string();
-    let before = if stored.is_empty() { "" } else { "stored before that, and kept:\n" };
+    let before = if stored.is_empty() { "" } else { "stored before the error:\n" };
     write_text(output, &[&reason, "\n", before, stored], context);
 }
 
