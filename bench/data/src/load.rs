@@ -10,11 +10,11 @@ pub mod words;
 pub use loadgen::Direction;
 
 use crate::load::byte_size::ByteSize;
-use crate::load::profile::Manner;
+use crate::load::profile::LoadProfile;
 
 /// The load of a trial: what is the same for all servers that are compared with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
+pub struct Load {
     /// Which way the contents travel.
     pub direction: Direction,
     /// Size of the file that every request names, or of the line that is echoed; of a mix, the
@@ -23,33 +23,33 @@ pub struct Cell {
     /// Concurrent connections that ask.
     pub connections: usize,
     /// What sets it apart from the usual load.
-    pub manner: Manner,
+    pub profile: LoadProfile,
 }
 
-impl Cell {
+impl Load {
     /// The usual load: a closed loop over kept connections.
     pub fn usual(direction: Direction, size: ByteSize, connections: usize) -> Self {
-        Self { direction, size, connections, manner: Manner::default() }
+        Self { direction, size, connections, profile: LoadProfile::default() }
     }
 
     /// The same load as a closed loop.
     #[must_use]
     pub fn without_rate(mut self) -> Self {
-        (self.manner.rate_per_s, self.manner.of_weakest_percent) = (None, None);
+        (self.profile.rate_per_s, self.profile.of_weakest_percent) = (None, None);
         self
     }
 
     /// As a plan names it, which does not know rates that a run finds.
     #[must_use]
     pub fn as_planned(mut self) -> Self {
-        if self.manner.of_weakest_percent.is_some() {
-            self.manner.rate_per_s = None;
+        if self.profile.of_weakest_percent.is_some() {
+            self.profile.rate_per_s = None;
         }
         self
     }
 
     /// All connections to the server, those that ask and the crowd.
     pub fn all_connections(&self) -> usize {
-        self.connections + self.manner.crowd.total()
+        self.connections + self.profile.background.total()
     }
 }

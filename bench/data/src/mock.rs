@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::record::environment::{Environment, Machine, Placement, SCHEMA};
 use crate::record::rows::Records;
 use crate::record::run_folder::Contents;
-use crate::schedule::Course;
+use crate::schedule::TrialSchedule;
 use crate::trial::Disturbance;
 use crate::trial::Trial;
 use crate::trial::{Ending, Executor, Measurement};
@@ -63,7 +63,7 @@ impl Executor for MockExecutor {
 
 impl MockExecutor {
     pub(crate) fn measure(&self, trial: &Trial) -> Measurement {
-        let connections = trial.cell.connections as f64;
+        let connections = trial.load.connections as f64;
         let name = trial.target.name();
         let usual = match name {
             "iterative" => 20_000.0,
@@ -74,14 +74,14 @@ impl MockExecutor {
             _ => 110_000.0 * connections / (connections + 7.0),
         };
         let speed = self.speed.get(name).copied().unwrap_or(usual);
-        let size = trial.cell.size.bytes() as f64;
+        let size = trial.load.size.bytes() as f64;
         // Drift from round to round that is the same for all, and a little that is not.
         let drift = 1.0 + 0.05 * f64::from(trial.round % 3);
         let noise = 1.0 + 0.01 * f64::from((trial.number * 7919) % 5);
         let rate = drift * noise / (1.0 / speed + size / 4e9);
         let served = if name == "iterative" { 1.0 } else { connections };
         let window = Duration::from_secs(2);
-        let offered = trial.cell.manner.rate_per_s.map(f64::from);
+        let offered = trial.load.profile.rate_per_s.map(f64::from);
         let capacity = self.capacity.get(name).copied().unwrap_or(0.9 * rate);
         let most = if self.capacity.contains_key(name) { 1.1 * capacity } else { rate };
         let arrivals = offered.map_or(0, |offered| (offered * window.as_secs_f64()) as u64);
@@ -114,10 +114,10 @@ impl MockExecutor {
                 voluntary_switches: requests / 3,
                 involuntary_switches: 40,
             }),
-            crowd_held: Some(trial.cell.manner.crowd.total()).filter(|total| *total > 0),
+            crowd_held: Some(trial.load.profile.background.total()).filter(|total| *total > 0),
             send_path: None,
             server_cores: 1,
-            ceiling_bytes_per_s: None,
+            copy_bandwidth_bytes_per_s: None,
             disturbance: Some(Disturbance::default()),
             ending: Ending::Completed,
         }
@@ -143,11 +143,11 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         response_ns.record(ns as u64).expect("the histogram grows");
     }
     let mut connect_ns = Histogram::new(3).expect("three digits are allowed");
-    connect_ns.record_n(40_000, trial.cell.connections as u64).expect("the histogram grows");
+    connect_ns.record_n(40_000, trial.load.connections as u64).expect("the histogram grows");
     let mut heavy_ns = Histogram::new(3).expect("three digits are allowed");
-    let heavy = requests * u64::from(trial.cell.manner.heavy.total_percent()) / 100;
+    let heavy = requests * u64::from(trial.load.profile.heavy.total_percent()) / 100;
     heavy_ns.record_n(20_500_000, heavy).expect("the histogram grows");
-    let body_bytes = requests * trial.cell.size.bytes();
+    let body_bytes = requests * trial.load.size.bytes();
     LoadReport {
         window_began_at: SystemTime::UNIX_EPOCH,
         window,
@@ -174,7 +174,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
             })
             .collect(),
         response_ns,
-        connections_opened: trial.cell.connections as u64,
+        connections_opened: trial.load.connections as u64,
         connections_served: served,
         arrivals: 0,
         engine: Engine::Epoll,
@@ -195,11 +195,11 @@ pub fn records() -> Records {
 pub fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
     let stop = AtomicBool::new(false);
     let mut all = Records::default();
-    let mut course = Course::new(plan);
-    while let Some(trial) = course.next_trial() {
+    let mut schedule = TrialSchedule::new(plan);
+    while let Some(trial) = schedule.next_trial() {
         let measured = executor.execute(&trial, &stop);
         let records = Records::of_trial(&trial, &measured);
-        course.learn(&trial, &records);
+        schedule.learn(&trial, &records);
         all.extend(records);
     }
     all

@@ -12,13 +12,13 @@ use fileserver_proto::Wire;
 use loadgen::{Direction, EngineChoice};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::load::Cell;
+use crate::load::Load;
 use crate::load::byte_size::ByteSize;
 use crate::load::mix::Mix;
 use crate::load::objective::{CapacitySearch, Objective};
 use crate::plan::sweep::Sweep;
-use crate::servers::external::Given;
-use crate::servers::reference::Peer;
+use crate::servers::external::ExternalServer;
+use crate::servers::reference::ReferenceServer;
 use crate::servers::target::Target;
 use crate::servers::variant::Variant;
 use crate::spelling;
@@ -45,7 +45,7 @@ pub struct Plan {
     pub baseline: Vec<String>,
     /// Real servers to compare them with.
     #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
-    pub against: Vec<Peer>,
+    pub against: Vec<ReferenceServer>,
     /// How often everything is measured, each time with fresh servers.
     #[serde(deserialize_with = "positive")]
     pub rounds: u32,
@@ -89,7 +89,7 @@ pub struct Plan {
     pub variants: Vec<Variant>,
     /// Servers of the user's.
     #[serde(rename = "target", default, skip_serializing_if = "Vec::is_empty")]
-    pub given: Vec<Given>,
+    pub given: Vec<ExternalServer>,
 }
 
 /// Which strategy is measured twice, under two names: what such a pair differs by is chance, and
@@ -138,9 +138,9 @@ pub struct Overrides {
     /// Other servers to hold all others against.
     pub baseline: Option<Vec<String>>,
     /// Other real servers.
-    pub against: Option<Vec<Peer>>,
+    pub against: Option<Vec<ReferenceServer>>,
     /// Other servers of the user's.
-    pub given: Option<Vec<Given>>,
+    pub given: Option<Vec<ExternalServer>>,
     /// Other connection counts, in every sweep.
     pub connections: Option<Vec<usize>>,
     /// Other sizes, in every sweep.
@@ -315,19 +315,22 @@ impl Plan {
     }
 
     /// Those of them that meet a load: some meet that of their own sweeps only.
-    pub fn targets_of(&self, cell: &Cell) -> Vec<Target> {
+    pub fn targets_of(&self, load: &Load) -> Vec<Target> {
         let sweeps = self.sweeps.iter().filter(|sweep| !sweep.against.is_empty());
-        let sweeps = sweeps.filter(|sweep| sweep.cells().contains(cell));
+        let sweeps = sweeps.filter(|sweep| sweep.loads().contains(load));
         self.targets_with(sweeps.flat_map(|sweep| &sweep.against))
     }
 
-    fn targets_with<'p>(&'p self, further: impl Iterator<Item = &'p Peer>) -> Vec<Target> {
+    fn targets_with<'p>(
+        &'p self,
+        further: impl Iterator<Item = &'p ReferenceServer>,
+    ) -> Vec<Target> {
         let mut names = HashSet::new();
         let all = (self.strategies.iter().copied().map(Target::Strategy))
             .chain(self.variants.iter().cloned().map(Target::Variant))
             .chain(self.twin().map(Variant::twin).map(Target::Variant))
-            .chain(self.against.iter().chain(further).copied().map(Target::Peer))
-            .chain(self.given.iter().cloned().map(Target::Given));
+            .chain(self.against.iter().chain(further).copied().map(Target::Reference))
+            .chain(self.given.iter().cloned().map(Target::External));
         all.filter(|target| names.insert(target.name().to_owned())).collect()
     }
 
@@ -349,22 +352,22 @@ impl Plan {
     }
 
     /// The measured window of a load: its sweep's own, the longest of several, or the plan's.
-    pub fn window_of(&self, cell: &Cell) -> Duration {
-        let own = self.own_time_ms(cell, |sweep| sweep.window_ms);
+    pub fn window_of(&self, load: &Load) -> Duration {
+        let own = self.own_time_ms(load, |sweep| sweep.window_ms);
         Duration::from_millis(own.unwrap_or(self.window_ms).max(1))
     }
 
     /// The warm-up before it, likewise.
-    pub fn warm_up_of(&self, cell: &Cell) -> Duration {
-        let own = self.own_time_ms(cell, |sweep| sweep.warm_up_ms);
+    pub fn warm_up_of(&self, load: &Load) -> Duration {
+        let own = self.own_time_ms(load, |sweep| sweep.warm_up_ms);
         Duration::from_millis(own.unwrap_or(self.warm_up_ms))
     }
 
-    fn own_time_ms(&self, cell: &Cell, time_ms: impl Fn(&Sweep) -> Option<u64>) -> Option<u64> {
+    fn own_time_ms(&self, load: &Load, time_ms: impl Fn(&Sweep) -> Option<u64>) -> Option<u64> {
         let names = |sweep: &Sweep| {
             let planned =
-                if sweep.capacity.is_some() { cell.without_rate() } else { cell.as_planned() };
-            sweep.cells().contains(&planned)
+                if sweep.capacity.is_some() { load.without_rate() } else { load.as_planned() };
+            sweep.loads().contains(&planned)
         };
         let own = |sweep: &Sweep| time_ms(sweep).filter(|_| names(sweep));
         self.sweeps.iter().filter_map(own).max()
@@ -449,7 +452,7 @@ mod tests {
     fn all_real_servers_can_be_named_at_once() {
         let text =
             toml::to_string(&quick()).unwrap().replace("rounds", "against = [\"all\"]\nrounds");
-        assert_eq!(Plan::parse(&text, "p.toml").unwrap().against, Peer::ALONE);
+        assert_eq!(Plan::parse(&text, "p.toml").unwrap().against, ReferenceServer::ALONE);
         let message = Plan::parse(&text.replace("\"all\"", "\"iis\""), "p.toml").unwrap_err();
         assert!(message.to_string().contains("against: unknown server 'iis'"), "{message}");
     }
@@ -484,8 +487,8 @@ mod tests {
     fn flags_replace_what_the_plan_says() {
         let plan = quick().with(Overrides {
             strategies: Some(vec![StrategyKind::Selector; 2]),
-            against: Some(vec![Peer::Nginx]),
-            given: Some(vec![Given::parse("mine=serve {port}").unwrap()]),
+            against: Some(vec![ReferenceServer::Nginx]),
+            given: Some(vec![ExternalServer::parse("mine=serve {port}").unwrap()]),
             connections: Some(vec![2]),
             sizes: Some(vec![ByteSize::new(5)]),
             direction: Some(Direction::Upload),
@@ -520,10 +523,10 @@ mod tests {
         assert_eq!(plan.sweeps[0].connections, [2]);
         assert_eq!(plan.sweeps[0].sizes, [ByteSize::new(5)]);
         assert_eq!(plan.warm_up_ms, 30);
-        let manners: Vec<_> = plan.sweeps[0].cells().iter().map(|cell| cell.manner).collect();
-        assert_eq!(manners.len(), 2);
+        let profiles: Vec<_> = plan.sweeps[0].loads().iter().map(|load| load.profile).collect();
+        assert_eq!(profiles.len(), 2);
         assert_eq!(
-            manners[1].slug(),
+            profiles[1].slug(),
             "-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
         );
     }
@@ -538,7 +541,7 @@ mod tests {
         };
         let plan = quick().with(overrides);
         assert_eq!(plan.obstacle(), None);
-        assert!(plan.sweeps.iter().flat_map(Sweep::cells).all(|cell| cell.manner.mix.is_some()));
+        assert!(plan.sweeps.iter().flat_map(Sweep::loads).all(|load| load.profile.mix.is_some()));
         let written = toml::to_string(&plan).unwrap();
         assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
         // Another size is none for a mix.
@@ -552,16 +555,17 @@ mod tests {
     #[test]
     fn a_sweep_has_real_servers_of_its_own() {
         let mut plan = quick();
-        let load = plan.sweeps[0].cells()[0];
-        plan.sweeps[0].against = vec![Peer::NginxThreaded];
+        let load = plan.sweeps[0].loads()[0];
+        plan.sweeps[0].against = vec![ReferenceServer::NginxThreaded];
         let names = |targets: Vec<Target>| -> Vec<_> {
             targets.iter().map(|target| target.name().to_owned()).collect()
         };
         assert!(names(plan.targets()).contains(&"nginx-threaded".to_owned()));
         assert!(names(plan.targets_of(&load)).contains(&"nginx-threaded".to_owned()));
-        let other = plan.sweeps[1].cells()[1];
+        let other = plan.sweeps[1].loads()[1];
         assert!(!names(plan.targets_of(&other)).contains(&"nginx-threaded".to_owned()));
-        let overrides = Overrides { against: Some(vec![Peer::Nginx]), ..Overrides::default() };
+        let overrides =
+            Overrides { against: Some(vec![ReferenceServer::Nginx]), ..Overrides::default() };
         let plan = plan.with(overrides);
         assert!(!names(plan.targets()).contains(&"nginx-threaded".to_owned()));
     }

@@ -1,12 +1,11 @@
 //! The trials of a plan, in the order they run.
 
 use crate::plan::loads::fixed;
-use crate::plan::loads::searches;
 use crate::trial::Trial;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::load::Cell;
+use crate::load::Load;
 use crate::load::objective::CapacitySearch;
 use crate::plan::{Order, Plan};
 use crate::record::capacity::{Capacity, Probe, lowest_per_s, weakest};
@@ -28,9 +27,9 @@ const CONNECTION_S: f64 = 300e-6;
 /// after the searches of all rounds. The same plan and the same measurements give the same trials:
 /// an interrupted run is continued by going the same way again.
 #[derive(Debug)]
-pub struct Course {
+pub struct TrialSchedule {
     steps: VecDeque<Step>,
-    searches: Vec<(Cell, CapacitySearch)>,
+    searches: Vec<(Load, CapacitySearch)>,
     /// The window of each, in seconds.
     windows_s: Vec<f64>,
     /// The trials of searches so far: of each search, round and server by itself, and all.
@@ -45,7 +44,7 @@ enum Step {
     Trial {
         round: u32,
         target: Target,
-        cell: Cell,
+        load: Load,
     },
     Search {
         round: u32,
@@ -58,36 +57,36 @@ enum Step {
     },
 }
 
-impl Course {
+impl TrialSchedule {
     /// The way through a plan, from its beginning.
     pub fn new(plan: &Plan) -> Self {
         let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
-        let mut turn = |round, cell| turn(plan.order, plan.targets_of(cell), round, &mut random);
-        let searches = searches(plan);
+        let mut turn = |round, load| turn(plan.order, plan.targets_of(load), round, &mut random);
+        let searches = plan.searches();
         let (waiting, at_once): (Vec<_>, Vec<_>) =
-            fixed(plan).into_iter().partition(|cell| cell.manner.of_weakest_percent.is_some());
+            fixed(plan).into_iter().partition(|load| load.profile.of_weakest_percent.is_some());
         let mut steps = VecDeque::new();
         for round in 1..=plan.rounds {
-            for cell in &at_once {
-                let trial = |target| Step::Trial { round, target, cell: *cell };
-                steps.extend(turn(round, cell).into_iter().map(trial));
+            for load in &at_once {
+                let trial = |target| Step::Trial { round, target, load: *load };
+                steps.extend(turn(round, load).into_iter().map(trial));
             }
-            for (search, (cell, _)) in searches.iter().enumerate() {
-                let (turn, again) = (turn(round, cell).into(), VecDeque::new());
+            for (search, (load, _)) in searches.iter().enumerate() {
+                let (turn, again) = (turn(round, load).into(), VecDeque::new());
                 steps.push_back(Step::Search { round, search, turn, again });
             }
         }
         for round in 1..=plan.rounds {
-            for cell in &waiting {
-                let trial = |target| Step::Trial { round, target, cell: *cell };
-                steps.extend(turn(round, cell).into_iter().map(trial));
+            for load in &waiting {
+                let trial = |target| Step::Trial { round, target, load: *load };
+                steps.extend(turn(round, load).into_iter().map(trial));
             }
         }
         Self {
             steps,
             windows_s: searches
                 .iter()
-                .map(|(cell, _)| plan.window_of(cell).as_secs_f64())
+                .map(|(load, _)| plan.window_of(load).as_secs_f64())
                 .collect(),
             searches,
             probes: HashMap::new(),
@@ -96,33 +95,33 @@ impl Course {
         }
     }
 
-    /// The next trial. What it measures must be told by [`Course::learn`] before the next call.
+    /// The next trial. What it measures must be told by [`TrialSchedule::learn`] before the next call.
     pub fn next_trial(&mut self) -> Option<Trial> {
         loop {
-            let (round, target, cell, search) = match self.steps.pop_front()? {
-                Step::Trial { round, target, cell } => {
+            let (round, target, load, search) = match self.steps.pop_front()? {
+                Step::Trial { round, target, load } => {
                     // Where no server has a capacity, there is no share of it.
-                    let Some(cell) = self.resolved(cell) else { continue };
-                    (round, target, cell, None)
+                    let Some(load) = self.resolved(load) else { continue };
+                    (round, target, load, None)
                 }
                 Step::Search { round, search, turn, again } => {
-                    let Some((target, cell)) = self.ask(round, search, turn, again) else {
+                    let Some((target, load)) = self.ask(round, search, turn, again) else {
                         continue;
                     };
-                    (round, target, cell, Some(self.searches[search].1.objective))
+                    (round, target, load, Some(self.searches[search].1.objective))
                 }
             };
             self.numbered += 1;
-            return Some(Trial { number: self.numbered, round, target, cell, search });
+            return Some(Trial { number: self.numbered, round, target, load, search });
         }
     }
 
     /// Takes in what a trial left behind. One that was interrupted counts for nothing.
     pub fn learn(&mut self, trial: &Trial, records: &Records) {
         let (Some(objective), [row]) = (trial.search, records.trials.as_slice()) else { return };
-        let base = trial.cell.without_rate();
-        let is_its = |(cell, search): &(Cell, CapacitySearch)| {
-            *cell == base && search.objective == objective
+        let base = trial.load.without_rate();
+        let is_its = |(load, search): &(Load, CapacitySearch)| {
+            *load == base && search.objective == objective
         };
         let Some(search) = self.searches.iter().position(is_its) else { return };
         let probe = Probe::of(row, objective, &records.latencies.iter());
@@ -154,32 +153,32 @@ impl Course {
         search: usize,
         mut turn: VecDeque<Target>,
         mut again: VecDeque<Target>,
-    ) -> Option<(Target, Cell)> {
-        let (mut cell, how) = self.searches[search];
+    ) -> Option<(Target, Load)> {
+        let (mut load, how) = self.searches[search];
         if turn.is_empty() {
             std::mem::swap(&mut turn, &mut again);
         }
         let target = turn.pop_front()?;
         let key = (search, round, target.name().to_owned());
         let probes = self.probes.get(&key).map_or(&[][..], Vec::as_slice);
-        let rate = how.next(probes, lowest_per_s(cell.connections, self.windows_s[search]));
+        let rate = how.next(probes, lowest_per_s(load.connections, self.windows_s[search]));
         if rate.is_some() {
             again.push_back(target.clone());
         }
         self.steps.push_front(Step::Search { round, search, turn, again });
-        cell.manner.rate_per_s = Some(rate?);
-        Some((target, cell))
+        load.profile.rate_per_s = Some(rate?);
+        Some((target, load))
     }
 
     /// The load with its rate, where that is a share of a capacity that the searches have found.
-    fn resolved(&self, mut cell: Cell) -> Option<Cell> {
-        if let Some(percent) = cell.manner.of_weakest_percent {
+    fn resolved(&self, mut load: Load) -> Option<Load> {
+        if let Some(percent) = load.profile.of_weakest_percent {
             let capacities = Capacity::of(&self.found);
-            let (_, least_per_s) = weakest(&capacities, cell.without_rate())?;
+            let (_, least_per_s) = weakest(&capacities, load.without_rate())?;
             let rate = (least_per_s * f64::from(percent) / 100.0).round().max(1.0);
-            cell.manner.rate_per_s = Some(rate as u32);
+            load.profile.rate_per_s = Some(rate as u32);
         }
-        Some(cell)
+        Some(load)
     }
 }
 
@@ -195,17 +194,17 @@ pub struct Expected {
 /// What a plan takes.
 pub fn expected(plan: &Plan) -> Expected {
     let mut expected = Expected { trials: 0, time: Duration::ZERO };
-    let mut add = |cell: &Cell, trials: usize| {
-        let beside_s = START_S + cell.all_connections() as f64 * CONNECTION_S;
-        let each = plan.warm_up_of(cell) + plan.window_of(cell) + Duration::from_secs_f64(beside_s);
+    let mut add = |load: &Load, trials: usize| {
+        let beside_s = START_S + load.all_connections() as f64 * CONNECTION_S;
+        let each = plan.warm_up_of(load) + plan.window_of(load) + Duration::from_secs_f64(beside_s);
         expected.trials += trials;
         expected.time += each * trials as u32;
     };
-    for step in Course::new(plan).steps {
+    for step in TrialSchedule::new(plan).steps {
         match step {
-            Step::Trial { cell, .. } => add(&cell, 1),
+            Step::Trial { load, .. } => add(&load, 1),
             Step::Search { search, turn, .. } => {
-                add(&searches(plan)[search].0, turn.len() * USUAL_PROBES);
+                add(&plan.searches()[search].0, turn.len() * USUAL_PROBES);
             }
         }
     }
@@ -229,16 +228,15 @@ fn turn(
 /// All trials of a plan that searches nothing.
 #[cfg(any(test, feature = "mock"))]
 pub fn schedule(plan: &Plan) -> Vec<Trial> {
-    assert!(searches(plan).is_empty(), "what a search asks for depends on what it finds");
-    let mut course = Course::new(plan);
-    std::iter::from_fn(|| course.next_trial()).collect()
+    assert!(plan.searches().is_empty(), "what a search asks for depends on what it finds");
+    let mut schedule = TrialSchedule::new(plan);
+    std::iter::from_fn(|| schedule.next_trial()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Overrides;
-    use crate::plan::loads::cells;
     use crate::trial::Trial;
 
     fn plan(order: Order) -> Plan {
@@ -247,8 +245,8 @@ mod tests {
         plan
     }
 
-    fn names(trials: &[Trial], round: u32, cell: Cell) -> Vec<&str> {
-        let here = trials.iter().filter(|trial| trial.round == round && trial.cell == cell);
+    fn names(trials: &[Trial], round: u32, load: Load) -> Vec<&str> {
+        let here = trials.iter().filter(|trial| trial.round == round && trial.load == load);
         here.map(|trial| trial.target.name()).collect()
     }
 
@@ -257,14 +255,14 @@ mod tests {
         for order in [Order::Mirrored, Order::Shuffled] {
             let plan = plan(order);
             let trials = schedule(&plan);
-            let cells = cells(&plan);
-            assert_eq!(trials.len(), plan.rounds as usize * cells.len() * plan.targets().len());
+            let loads = plan.loads();
+            assert_eq!(trials.len(), plan.rounds as usize * loads.len() * plan.targets().len());
             for (index, trial) in trials.iter().enumerate() {
                 assert_eq!(trial.number as usize, index + 1);
             }
             for round in 1..=plan.rounds {
-                for cell in &cells {
-                    let mut seen = names(&trials, round, *cell);
+                for load in &loads {
+                    let mut seen = names(&trials, round, *load);
                     seen.sort_unstable();
                     let targets = plan.targets();
                     let mut all: Vec<_> = targets.iter().map(Target::name).collect();
@@ -279,11 +277,11 @@ mod tests {
     fn a_mirrored_order_turns_round_in_even_rounds() {
         let plan = plan(Order::Mirrored);
         let trials = schedule(&plan);
-        for cell in cells(&plan) {
-            let mut backwards = names(&trials, 2, cell);
+        for load in plan.loads() {
+            let mut backwards = names(&trials, 2, load);
             backwards.reverse();
-            assert_eq!(names(&trials, 1, cell), backwards);
-            assert_eq!(names(&trials, 1, cell), names(&trials, 3, cell));
+            assert_eq!(names(&trials, 1, load), backwards);
+            assert_eq!(names(&trials, 1, load), names(&trials, 3, load));
         }
     }
 
@@ -300,9 +298,9 @@ mod tests {
 
     #[test]
     fn a_load_that_two_sweeps_name_is_measured_once() {
-        let cells = cells(&plan(Order::Mirrored));
-        for (index, cell) in cells.iter().enumerate() {
-            assert!(!cells[index + 1..].contains(cell), "{cell:?}");
+        let loads = plan(Order::Mirrored).loads();
+        for (index, load) in loads.iter().enumerate() {
+            assert!(!loads[index + 1..].contains(load), "{load:?}");
         }
     }
 }

@@ -171,28 +171,33 @@ pub mod strategies {
 pub mod peers {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::servers::reference::{Peer, UnknownPeer};
+    use crate::servers::reference::{ReferenceServer, UnknownReferenceServer};
 
     /// The servers of a list of names.
     ///
     /// # Errors
     /// Lists the names there are.
-    pub fn parse(names: &[String]) -> Result<Vec<Peer>, UnknownPeer> {
+    pub fn parse(names: &[String]) -> Result<Vec<ReferenceServer>, UnknownReferenceServer> {
         let mut peers = Vec::new();
         for name in names {
             match name.as_str() {
-                "all" => peers.extend(Peer::ALONE),
+                "all" => peers.extend(ReferenceServer::ALONE),
                 name => peers.push(name.parse()?),
             }
         }
         Ok(peers)
     }
 
-    pub(crate) fn serialize<S: Serializer>(value: &[Peer], to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        value: &[ReferenceServer],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         value.serialize(to)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Peer>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<ReferenceServer>, D::Error> {
         parse(&Vec::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use loadgen::LoadReport;
 use serde::{Deserialize, Serialize};
 
-use crate::load::Cell;
+use crate::load::Load;
 use crate::load::objective::Objective;
 use crate::servers::target::Target;
 
@@ -22,7 +22,7 @@ pub struct Trial {
     /// The server.
     pub target: Target,
     /// The load.
-    pub cell: Cell,
+    pub load: Load,
     /// What the search that it belongs to looks for, where it belongs to one.
     pub search: Option<Objective>,
 }
@@ -52,7 +52,7 @@ pub struct Measurement {
     /// Cores that only the server was given; 0 where it shares them with the generator.
     pub server_cores: usize,
     /// The most body bytes per second that the receiving side can copy, where that was measured.
-    pub ceiling_bytes_per_s: Option<u64>,
+    pub copy_bandwidth_bytes_per_s: Option<u64>,
     /// What the machine did to it; `None` where nobody looked.
     pub disturbance: Option<Disturbance>,
     /// How it ended.
@@ -70,7 +70,7 @@ impl Measurement {
             crowd_held: None,
             send_path: None,
             server_cores: 0,
-            ceiling_bytes_per_s: None,
+            copy_bandwidth_bytes_per_s: None,
             disturbance: None,
             ending,
         }

@@ -35,19 +35,19 @@ use crate::machine::cores::Cores;
 use crate::run::files;
 use crate::run::local::LocalExecutor;
 use crate::run::resume;
-use crate::run::{Known, RunEnd, run};
+use crate::run::{CompletedTrials, RunEnd, run};
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
 use bench_data::load::objective::Objective;
 use bench_data::plan::built_in;
-use bench_data::plan::loads::{cells, check, searches};
+use bench_data::plan::loads::check;
 use bench_data::plan::{Order, Overrides, Plan};
 use bench_data::record::environment::TargetInfo;
 use bench_data::record::environment::{Environment, Resumption, SCHEMA};
 use bench_data::record::rows::Records;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::expected;
-use bench_data::servers::reference::Peer;
+use bench_data::servers::reference::ReferenceServer;
 use bench_data::spelling;
 use bench_report::analysis::diff::{Diff, Judgement, Limit};
 use bench_report::analysis::false_alarms;
@@ -84,7 +84,7 @@ const INTERRUPTED: u8 = 130;
   cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'
   cargo run --release -- report results/latest
-  cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
+  cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --schedule 'Networks II'
 
 Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (what was measured is kept)")]
 pub struct Cli {
@@ -256,7 +256,7 @@ struct ReportArgs {
     author: Vec<String>,
     /// The course that the paper is for
     #[arg(long, value_name = "TEXT", requires = "pdf")]
-    course: Option<String>,
+    schedule: Option<String>,
     /// A transcript for the paper's end, such as of the client; may be given several times
     #[arg(long, value_name = "FILE", requires = "pdf")]
     transcript: Vec<PathBuf>,
@@ -357,11 +357,11 @@ fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
     folder.write_environment(&environment)?;
     environment.not_installed = missing.iter().map(|peer| peer.name().to_owned()).collect();
     announce(&plan, trials, &environment);
-    environment.ceiling = Some(executor.measure_ceiling()?);
+    environment.ceiling = Some(executor.measure_copy_bandwidth()?);
     environment.targets = executor.survey(&folder, &stop)?;
     introduce(&environment);
     folder.write_environment(&environment)?;
-    carry_out(&plan, &Known::default(), trials, executor, environment, &folder, &stop)
+    carry_out(&plan, &CompletedTrials::default(), trials, executor, environment, &folder, &stop)
 }
 
 /// Goes on with a run that was interrupted.
@@ -379,7 +379,7 @@ fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
     if removed > 0 {
         let _ = writeln!(io::stderr(), "{shown}: {removed} lines of an unfinished trial removed");
     }
-    let known = Known::of(Records::read(path)?);
+    let known = CompletedTrials::of(Records::read(path)?);
     let trials = known.to_come(&plan);
     if trials == 0 && environment.finished_at.is_some() {
         say(&format!("{shown} is complete: nothing left to do\n"));
@@ -408,7 +408,7 @@ fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
 /// Runs what is not known yet, and makes of it what people read.
 fn carry_out(
     plan: &Plan,
-    known: &Known,
+    known: &CompletedTrials,
     trials: usize,
     mut executor: LocalExecutor,
     mut environment: Environment,
@@ -477,7 +477,7 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
     }
     let plan = plan.with(overrides);
     check(&plan)?;
-    let has_crowd = cells(&plan).iter().any(|cell| cell.manner.crowd.total() > 0);
+    let has_crowd = plan.loads().iter().any(|load| load.profile.background.total() > 0);
     ensure!(
         plan.wire != Wire::Text || !has_crowd,
         "a crowd beside the load asks for files: leave it out with an echo"
@@ -511,14 +511,14 @@ fn outlook(plan: &Plan) -> String {
         let experiment = sweep.experiment.as_deref().unwrap_or(&plan.name);
         text += &format!("{experiment:<12} {}\n", sweep.description());
     }
-    let searches = match searches(plan).len() {
+    let searches = match plan.searches().len() {
         0 => String::new(),
         count => format!(", and {count} searches of about 5 trials each per server and round"),
     };
     let expected = expected(plan);
     text += &format!(
         "{} loads, {} servers, {} rounds{searches}: about {} trials in {}\n",
-        cells(plan).len(),
+        plan.loads().len(),
         targets.len(),
         plan.rounds,
         expected.trials,
@@ -540,7 +540,7 @@ fn announce(plan: &Plan, trials: usize, environment: &Environment) {
         "{}: {} servers, {} loads, {} rounds: about {trials} trials in {time}; {pinned}",
         plan.name,
         plan.targets().len(),
-        cells(plan).len(),
+        plan.loads().len(),
         plan.rounds,
     );
     if let Some(warning) = environment.machine.warning() {
@@ -628,7 +628,7 @@ fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
         let cover = Cover {
             title: arguments.title,
             authors: arguments.author,
-            course: arguments.course,
+            schedule: arguments.schedule,
             appendices: transcripts.chain(listings).collect::<Result<_, _>>()?,
         };
         let (path, lacking) = print_paper(&folder, &published, &cover)?;
@@ -707,7 +707,7 @@ fn list() -> anyhow::Result<ExitCode> {
         }
     }
     text += "\nReal servers:\n";
-    for peer in Peer::ALL {
+    for peer in ReferenceServer::ALL {
         let found = Installed::find(peer);
         let version = found.map(|found| found.version.unwrap_or_else(|| "installed".to_owned()));
         let version = version.unwrap_or_else(|| "not installed".to_owned());

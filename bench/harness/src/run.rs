@@ -19,7 +19,7 @@ use bench_data::plan::Plan;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, RecordWriter, Records, TrialRow};
 use bench_data::record::run_folder::RunFolder;
-use bench_data::schedule::Course;
+use bench_data::schedule::TrialSchedule;
 use bench_data::trial::Executor;
 use bench_data::trial::Trial;
 
@@ -42,11 +42,11 @@ pub struct RunEnd {
 
 /// What the records of an interrupted run know already.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct CompletedTrials {
     records: Records,
 }
 
-impl Known {
+impl CompletedTrials {
     /// What these records know. A trial that was interrupted is to be carried out again.
     pub fn of(records: Records) -> Self {
         Self { records }
@@ -59,7 +59,7 @@ impl Known {
                 && row.round == trial.round
                 && row.target == trial.target.name()
                 && row.search == trial.search
-                && row.cell() == trial.cell
+                && row.load() == trial.load
         };
         let row = self.records.trials.iter().find(is_it)?;
         let latencies = self.records.latencies.iter().filter(|one| one.trial == row.trial);
@@ -74,13 +74,13 @@ impl Known {
 
     /// How many trials of a plan are still to be carried out, as far as that is known.
     pub fn to_come(&self, plan: &Plan) -> usize {
-        let mut course = Course::new(plan);
+        let mut schedule = TrialSchedule::new(plan);
         let mut missing = 0;
-        while let Some(trial) = course.next_trial() {
+        while let Some(trial) = schedule.next_trial() {
             match self.take(&trial) {
-                Some(records) => course.learn(&trial, &records),
+                Some(records) => schedule.learn(&trial, &records),
                 // What comes of a search is not known from here on.
-                None if trial.search.is_some() => return missing + 1 + course.expected(),
+                None if trial.search.is_some() => return missing + 1 + schedule.expected(),
                 None => missing += 1,
             }
         }
@@ -95,7 +95,7 @@ impl Known {
 /// Rows cannot be written.
 pub fn run(
     plan: &Plan,
-    known: &Known,
+    known: &CompletedTrials,
     executor: &mut dyn Executor,
     folder: &RunFolder,
     observer: &mut dyn Observer,
@@ -104,10 +104,10 @@ pub fn run(
     let mut writer = RecordWriter::open(folder.path())?;
     let mut failures = 0;
     let mut number = known.last_number();
-    let mut course = Course::new(plan);
-    while let Some(mut trial) = course.next_trial() {
+    let mut schedule = TrialSchedule::new(plan);
+    while let Some(mut trial) = schedule.next_trial() {
         if let Some(records) = known.take(&trial) {
-            course.learn(&trial, &records);
+            schedule.learn(&trial, &records);
             continue;
         }
         if stop.load(Ordering::SeqCst) {
@@ -115,14 +115,14 @@ pub fn run(
         }
         number += 1;
         trial.number = number;
-        observer.begins(&trial, 1 + course.expected());
+        observer.begins(&trial, 1 + schedule.expected());
         let measured = executor.execute(&trial, stop);
         let records = Records::of_trial(&trial, &measured);
         if let Some(load) = &measured.load {
             folder.write_histograms(trial.number, load)?;
         }
         writer.append(&records)?;
-        course.learn(&trial, &records);
+        schedule.learn(&trial, &records);
         let is_p99 = |row: &&LatencyRow| {
             row.distribution == Distribution::Response && row.percentile == 99.0
         };
@@ -176,7 +176,7 @@ mod tests {
             scratch.path(),
         );
         folder.write_environment(&survey).unwrap();
-        let known = Known::default();
+        let known = CompletedTrials::default();
         let end = run(plan, &known, &mut executor, &folder, &mut Silent, &stop).unwrap();
         Finished { end, executor, folder, _scratch: scratch }
     }
@@ -227,7 +227,7 @@ mod tests {
         let counted = rows.iter().filter(|row| row.outcome != Outcome::Interrupted);
         let mut all: Vec<_> = counted
             .map(|row| {
-                let load = format!("{:?} {:?}", row.cell(), row.search);
+                let load = format!("{:?} {:?}", row.load(), row.search);
                 (row.round, row.target.clone(), load, row.offered_per_s)
             })
             .collect();
@@ -287,7 +287,7 @@ mod tests {
             text += "9000,response,50,1.0\n9000,resp";
             std::fs::write(&torn, text).unwrap();
             crate::run::resume::mend(run.folder.path()).unwrap();
-            let known = Known::of(Records::read(run.folder.path()).unwrap());
+            let known = CompletedTrials::of(Records::read(run.folder.path()).unwrap());
             assert!(known.to_come(&plan) > 0);
             let stop = AtomicBool::new(false);
             let mut executor = with_capacities();
@@ -301,7 +301,7 @@ mod tests {
             assert_eq!(rows.len() as u32, trials + 1);
             numbers.dedup();
             assert_eq!(numbers, (1..=trials + 1).collect::<Vec<_>>());
-            let all = Known::of(Records::read(run.folder.path()).unwrap());
+            let all = CompletedTrials::of(Records::read(run.folder.path()).unwrap());
             assert_eq!(all.to_come(&plan), 0);
         }
     }
@@ -319,7 +319,8 @@ mod tests {
         let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
         let (plan, mut told) = (searching(), ToCome(Vec::new()));
         let stop = AtomicBool::new(false);
-        run(&plan, &Known::default(), &mut with_capacities(), &folder, &mut told, &stop).unwrap();
+        run(&plan, &CompletedTrials::default(), &mut with_capacities(), &folder, &mut told, &stop)
+            .unwrap();
         assert_eq!(told.0.last(), Some(&1));
         assert_eq!(told.0[0], expected(&plan).trials);
     }

@@ -457,7 +457,7 @@ fn a_real_server_is_measured_beside_ours_or_named_as_missing() {
     let ran = bench(&arguments).args(["--out", out.to_str().unwrap()]).output().unwrap();
     let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
     let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
-    if stderr.contains("nginx: not installed; scripts/install-peers.sh") {
+    if stderr.contains("nginx: not installed; scripts/install-reference-servers.sh") {
         assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
         assert_eq!(rows(&out).len(), 3);
         assert!(environment.contains("not_installed = [\"nginx\"]"), "{environment}");

@@ -1,9 +1,9 @@
 //! The charts of a run, each drawn from its summary alone.
 
 mod axis;
+mod background;
 mod caption;
 mod chart;
-mod crowd;
 mod data;
 mod distribution;
 mod equal;
@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::analysis::summary::Summary;
 use bench_data::load::heavy::Work;
-use bench_data::load::profile::Manner;
+use bench_data::load::profile::LoadProfile;
 
 pub use data::Data;
 pub use style::{Look, Marker};
@@ -47,21 +47,21 @@ pub struct Figure {
 pub fn draw(summary: &Summary) -> Vec<Figure> {
     let mut figures = Vec::new();
     // Crowds, rates and heavy requests are axes of charts of their own.
-    let (plain, others): (Vec<_>, Vec<_>) = manners(summary).into_iter().partition(|manner| {
-        manner.heavy.total_percent() == 0
-            && manner.crowd.total() == 0
-            && manner.rate_per_s.is_none()
+    let (plain, others): (Vec<_>, Vec<_>) = profiles(summary).into_iter().partition(|profile| {
+        profile.heavy.total_percent() == 0
+            && profile.background.total() == 0
+            && profile.rate_per_s.is_none()
     });
-    for manner in plain {
-        let part = summary.part(|cell| cell.manner == manner);
+    for profile in plain {
+        let part = summary.part(|load| load.profile == profile);
         figures.extend(by_connections_and_size(&part));
         // Beside those a plain load is there to compare with: how it is distributed says nothing.
         if others.is_empty() {
             figures.extend(draw_each(&part, distribution::of_latency));
         }
     }
-    for crowd in crowd::Kind::ALL {
-        figures.extend(crowd::against_crowd(summary, crowd));
+    for background in background::Kind::ALL {
+        figures.extend(background::against_crowd(summary, background));
     }
     figures.extend(offered::against_rate(summary));
     figures.extend(offered::capacities(summary));
@@ -90,11 +90,11 @@ fn draw_each(
 }
 
 /// What sets loads apart, the usual ones first.
-fn manners(summary: &Summary) -> Vec<Manner> {
-    let mut manners: Vec<_> = summary.lines.iter().map(|line| line.cell.manner).collect();
-    manners.sort_by_key(|manner| (!manner.is_usual(), *manner));
-    manners.dedup();
-    manners
+fn profiles(summary: &Summary) -> Vec<LoadProfile> {
+    let mut profiles: Vec<_> = summary.lines.iter().map(|line| line.load.profile).collect();
+    profiles.sort_by_key(|profile| (!profile.is_usual(), *profile));
+    profiles.dedup();
+    profiles
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::load::mix::Mix;
 /// What sets a load apart from the usual one: a closed loop over connections that are kept, with
 /// nobody else there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Manner {
+pub struct LoadProfile {
     /// Whether a connection serves many requests, or each opens its own.
     pub keep_alive: bool,
     /// Requests per second that arrive whatever the server does; `None` for closed loops.
@@ -15,7 +15,7 @@ pub struct Manner {
     /// a plan the rate itself is not known yet.
     pub of_weakest_percent: Option<u32>,
     /// Connections that are held open beside those that ask.
-    pub crowd: Crowd,
+    pub background: BackgroundConnections,
     /// Requests for heavy work among the others.
     pub heavy: Heavy,
     /// The set of files that requests draw from, where there is more than one.
@@ -24,7 +24,7 @@ pub struct Manner {
 
 /// Connections beside those that ask, by what they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Crowd {
+pub struct BackgroundConnections {
     /// Each had an answer once and is silent since.
     pub idle: usize,
     /// Each has asked for a large file and takes it in drops.
@@ -33,20 +33,20 @@ pub struct Crowd {
     pub slow_senders: usize,
 }
 
-impl Default for Manner {
+impl Default for LoadProfile {
     fn default() -> Self {
         Self {
             keep_alive: true,
             rate_per_s: None,
             of_weakest_percent: None,
-            crowd: Crowd::default(),
+            background: BackgroundConnections::default(),
             heavy: Heavy::default(),
             mix: None,
         }
     }
 }
 
-impl Manner {
+impl LoadProfile {
     /// Whether it is the usual one.
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
@@ -54,7 +54,7 @@ impl Manner {
 
     /// The same for file names; nothing for the usual one.
     pub fn slug(&self) -> String {
-        let crowd = self.crowd;
+        let background = self.background;
         let part = |count: usize, name: &str| {
             if count > 0 { format!("-{count}-{name}") } else { String::new() }
         };
@@ -67,16 +67,16 @@ impl Manner {
         let mix = self.mix.map(|mix| format!("-mix-{mix}")).unwrap_or_default();
         format!(
             "{mix}{churn}{rate}{}{}{}{}{}",
-            part(crowd.idle, "idle"),
-            part(crowd.slow_readers, "slow-readers"),
-            part(crowd.slow_senders, "slow-senders"),
+            part(background.idle, "idle"),
+            part(background.slow_readers, "slow-readers"),
+            part(background.slow_senders, "slow-senders"),
             part(self.heavy.cpu_percent.into(), "percent-cpu"),
             part(self.heavy.block_percent.into(), "percent-block"),
         )
     }
 }
 
-impl Crowd {
+impl BackgroundConnections {
     /// All of them.
     pub fn total(&self) -> usize {
         self.idle + self.slow_readers + self.slow_senders

@@ -116,7 +116,6 @@ fn unknown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::loads::cells;
     use crate::schedule::expected;
 
     #[test]
@@ -152,7 +151,7 @@ mod tests {
             };
             let sweeps = full.sweeps.iter().filter(of_it).cloned().collect();
             let included = Plan { sweeps, ..full.clone() };
-            assert_eq!(cells(&included), cells(&alone), "{}", experiment.name);
+            assert_eq!(included.loads(), alone.loads(), "{}", experiment.name);
         }
     }
 

@@ -2,22 +2,24 @@
 
 use anyhow::{bail, ensure};
 
-use crate::load::Cell;
+use crate::load::Load;
 use crate::load::objective::CapacitySearch;
 use crate::plan::Plan;
 use crate::plan::sweep::Sweep;
 
-/// The loads of a plan, each once even where sweeps cross; those of searches as closed loops, and
-/// those at a share of a capacity without their rate, as a plan knows neither.
-pub fn cells(plan: &Plan) -> Vec<Cell> {
-    once(plan.sweeps.iter().flat_map(Sweep::cells))
-}
+impl Plan {
+    /// The loads of a plan, each once even where sweeps cross; those of searches as closed loops, and
+    /// those at a share of a capacity without their rate, as a plan knows neither.
+    pub fn loads(&self) -> Vec<Load> {
+        once(self.sweeps.iter().flat_map(Sweep::loads))
+    }
 
-/// The searches of a plan: under which load, and for what.
-pub fn searches(plan: &Plan) -> Vec<(Cell, CapacitySearch)> {
-    once(plan.sweeps.iter().flat_map(|sweep| {
-        sweep.cells().into_iter().filter_map(|cell| Some((cell, sweep.capacity?)))
-    }))
+    /// The searches of a plan: under which load, and for what.
+    pub fn searches(&self) -> Vec<(Load, CapacitySearch)> {
+        once(self.sweeps.iter().flat_map(|sweep| {
+            sweep.loads().into_iter().filter_map(|load| Some((load, sweep.capacity?)))
+        }))
+    }
 }
 
 /// Makes sure that the plan's loads can be made out.
@@ -36,9 +38,9 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
             sweep.rates_per_s.is_empty() || sweep.of_weakest_capacity.is_empty(),
             "of_weakest_capacity: rates cannot be given and found: leave out rates_per_s"
         );
-        let searched = searches(plan);
-        for cell in sweep.cells().iter().filter(|cell| cell.manner.of_weakest_percent.is_some()) {
-            if !searched.iter().any(|(base, _)| *base == cell.without_rate()) {
+        let searched = plan.searches();
+        for load in sweep.loads().iter().filter(|load| load.profile.of_weakest_percent.is_some()) {
+            if !searched.iter().any(|(base, _)| *base == load.without_rate()) {
                 bail!(
                     "of_weakest_capacity: nothing looks for the capacity under that load: add a \
                      [[sweep]] like it with capacity = {{ p99_ms = 5 }} in its place"
@@ -50,8 +52,8 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
 }
 
 /// The loads that are put on as they are, or at a share of a capacity.
-pub fn fixed(plan: &Plan) -> Vec<Cell> {
-    once(plan.sweeps.iter().filter(|sweep| sweep.capacity.is_none()).flat_map(Sweep::cells))
+pub fn fixed(plan: &Plan) -> Vec<Load> {
+    once(plan.sweeps.iter().filter(|sweep| sweep.capacity.is_none()).flat_map(Sweep::loads))
 }
 
 fn once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {

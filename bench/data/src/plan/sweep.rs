@@ -1,8 +1,8 @@
 //! The loads of a plan: groups that share their direction, and each load by itself.
 
-use crate::load::Cell;
-use crate::load::profile::Crowd;
-use crate::load::profile::Manner;
+use crate::load::Load;
+use crate::load::profile::BackgroundConnections;
+use crate::load::profile::LoadProfile;
 use fileserver_proto::Wire;
 use loadgen::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,7 +11,7 @@ use crate::load::byte_size::ByteSize;
 use crate::load::heavy::{Heavy, Work};
 use crate::load::mix::Mix;
 use crate::load::objective::CapacitySearch;
-use crate::servers::reference::Peer;
+use crate::servers::reference::ReferenceServer;
 use crate::spelling;
 
 /// Loads that share a direction: every value of each list with every one of the others.
@@ -56,7 +56,7 @@ pub struct Sweep {
     pub heavy_block_percent: Vec<u8>,
     /// Real servers that meet these loads beside those that meet all.
     #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
-    pub against: Vec<Peer>,
+    pub against: Vec<ReferenceServer>,
     /// Shares of the capacity of the weakest server under the same load that are offered to all;
     /// the capacities are those that the run's own searches find.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "shares")]
@@ -98,16 +98,16 @@ impl Sweep {
     }
 
     /// Its loads. Those of a search are closed loops here, as their rates are yet to be found.
-    pub fn cells(&self) -> Vec<Cell> {
-        let mut cells = Vec::new();
+    pub fn loads(&self) -> Vec<Load> {
+        let mut loads = Vec::new();
         let sizes = self.mix.map_or_else(|| self.sizes.clone(), |mix| vec![mix.mean_size()]);
         for size in sizes {
             for &connections in &self.connections {
-                let load = |manner| Cell { direction: self.direction, size, connections, manner };
-                cells.extend(self.manners().into_iter().map(load));
+                let with = |profile| Load { direction: self.direction, size, connections, profile };
+                loads.extend(self.profiles().into_iter().map(with));
             }
         }
-        cells
+        loads
     }
 
     /// Whether its rates are given, or may be: neither found by a search nor a share of what one
@@ -118,7 +118,7 @@ impl Sweep {
 
     /// What keeps its loads from being put on, in words with the remedy.
     pub fn obstacle(&self, wire: Wire) -> Option<String> {
-        let heavy = self.manners().iter().map(|manner| manner.heavy.total_percent()).max();
+        let heavy = self.profiles().iter().map(|profile| profile.heavy.total_percent()).max();
         let heavy = heavy.unwrap_or(0);
         let others = "leave it out of sweeps with other loads, or choose --direction download";
         if self.sizes.is_empty() && self.mix.is_none() {
@@ -163,12 +163,12 @@ impl Sweep {
     /// Whether all of its loads are among those of another of the same experiment, for as many
     /// servers.
     pub fn is_within(&self, other: &Self) -> bool {
-        let others = other.cells();
+        let others = other.loads();
         self.experiment == other.experiment
             && self.capacity == other.capacity
             && self.warm_up_ms == other.warm_up_ms
             && self.window_ms == other.window_ms
-            && self.cells().iter().all(|cell| others.contains(cell))
+            && self.loads().iter().all(|load| others.contains(load))
             && self.against.iter().all(|peer| other.against.contains(peer))
     }
 
@@ -176,7 +176,7 @@ impl Sweep {
         self.of_weakest_capacity.iter().map(|share| (share * 100.0).round() as u32)
     }
 
-    fn manners(&self) -> Vec<Manner> {
+    fn profiles(&self) -> Vec<LoadProfile> {
         fn or_none<T: Copy>(list: &[T], none: T) -> Vec<T> {
             if list.is_empty() { vec![none] } else { list.to_vec() }
         }
@@ -187,7 +187,7 @@ impl Sweep {
         for idle in or_none(&self.idle, 0) {
             for slow_readers in or_none(&self.slow_readers, 0) {
                 for slow_senders in or_none(&self.slow_senders, 0) {
-                    crowds.push(Crowd { idle, slow_readers, slow_senders });
+                    crowds.push(BackgroundConnections { idle, slow_readers, slow_senders });
                 }
             }
         }
@@ -198,22 +198,22 @@ impl Sweep {
             }
         }
         let (keep_alive, mix) = (self.keep_alive, self.mix);
-        let mut manners = Vec::new();
+        let mut profiles = Vec::new();
         for (rate_per_s, of_weakest_percent) in or_none(&rates, (None, None)) {
-            for &crowd in &crowds {
+            for &background in &crowds {
                 for &heavy in &shares {
-                    manners.push(Manner {
+                    profiles.push(LoadProfile {
                         keep_alive,
                         rate_per_s,
                         of_weakest_percent,
-                        crowd,
+                        background,
                         heavy,
                         mix,
                     });
                 }
             }
         }
-        manners
+        profiles
     }
 }
 
@@ -321,7 +321,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Cell;
+    use crate::load::Load;
 
     #[test]
     fn a_sweep_crosses_all_its_lists() {
@@ -332,20 +332,20 @@ mod tests {
             idle: vec![0, 9000],
             ..Sweep::usual(Direction::Download, vec![1, 8], vec![kib])
         };
-        let cells = sweep.cells();
-        assert_eq!(cells.len(), 8);
-        assert!(cells.iter().all(|cell| !cell.manner.keep_alive));
-        let last = cells.last().unwrap();
+        let loads = sweep.loads();
+        assert_eq!(loads.len(), 8);
+        assert!(loads.iter().all(|load| !load.profile.keep_alive));
+        let last = loads.last().unwrap();
         assert_eq!((last.connections, last.all_connections()), (8, 9008));
         assert_eq!(
-            last.manner.remarks(),
+            last.profile.remarks(),
             [
                 "a new connection per request",
                 "200 requests/s offered",
                 "beside 9,000 idle connections"
             ]
         );
-        assert_eq!(last.manner.slug(), "-per-request-at-200-9000-idle");
+        assert_eq!(last.profile.slug(), "-per-request-at-200-9000-idle");
         assert_eq!(
             sweep.description(),
             "download: 1, 8 connections, files of 1KiB, a new connection per request, 100, 200 \
@@ -360,14 +360,14 @@ mod tests {
             heavy_block_percent: vec![0, 1],
             ..Sweep::usual(Direction::Download, vec![32], vec![ByteSize::new(1024)])
         };
-        let manners: Vec<_> = sweep.cells().iter().map(|cell| cell.manner).collect();
-        assert_eq!(manners.len(), 4);
-        assert!(manners[0].is_usual());
+        let profiles: Vec<_> = sweep.loads().iter().map(|load| load.profile).collect();
+        assert_eq!(profiles.len(), 4);
+        assert!(profiles[0].is_usual());
         assert_eq!(
-            manners[3].remarks(),
+            profiles[3].remarks(),
             ["10 % of requests burn 20 ms of CPU", "1 % of requests block for 20 ms"]
         );
-        assert_eq!(manners[3].slug(), "-10-percent-cpu-1-percent-block");
+        assert_eq!(profiles[3].slug(), "-10-percent-cpu-1-percent-block");
         assert!(sweep.description().ends_with(
             ", 0, 10 % of requests burn 20 ms of CPU, 0, 1 % of requests block for 20 ms"
         ));
@@ -386,11 +386,11 @@ mod tests {
             mix: Some(Mix::Web),
             ..Sweep::usual(Direction::Download, vec![16, 64], Vec::new())
         };
-        let cells = sweep.cells();
-        assert_eq!(cells.len(), 2);
-        assert_eq!((cells[0].size, cells[0].manner.mix), (Mix::Web.mean_size(), Some(Mix::Web)));
-        assert_eq!(cells[0].manner.slug(), "-mix-web");
-        assert_eq!(cells[0].manner.remarks(), ["on average, of 720 files as on the web"]);
+        let loads = sweep.loads();
+        assert_eq!(loads.len(), 2);
+        assert_eq!((loads[0].size, loads[0].profile.mix), (Mix::Web.mean_size(), Some(Mix::Web)));
+        assert_eq!(loads[0].profile.slug(), "-mix-web");
+        assert_eq!(loads[0].profile.remarks(), ["on average, of 720 files as on the web"]);
         assert_eq!(sweep.description(), "download: 16, 64 connections, 720 files as on the web");
         assert_eq!(sweep.obstacle(Wire::Framed), None);
         sweep.mix = None;
@@ -400,9 +400,9 @@ mod tests {
     #[test]
     fn the_usual_load_has_nothing_that_sets_it_apart() {
         let sweep = Sweep::usual(Direction::Upload, vec![1], vec![ByteSize::new(1)]);
-        let cells = sweep.cells();
-        assert_eq!(cells, [Cell::usual(Direction::Upload, ByteSize::new(1), 1)]);
-        assert!(cells[0].manner.is_usual() && cells[0].manner.remarks().is_empty());
-        assert_eq!(cells[0].manner.slug(), "");
+        let loads = sweep.loads();
+        assert_eq!(loads, [Load::usual(Direction::Upload, ByteSize::new(1), 1)]);
+        assert!(loads[0].profile.is_usual() && loads[0].profile.remarks().is_empty());
+        assert_eq!(loads[0].profile.slug(), "");
     }
 }

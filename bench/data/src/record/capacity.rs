@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::load::Cell;
+use crate::load::Load;
 use crate::load::objective::{CapacitySearch, Objective};
 use crate::record::evidence::GENERATOR_BOUND_SHARE;
 use crate::record::outcome::Outcome;
@@ -57,7 +57,7 @@ pub struct Capacity {
     /// Which kind of server it is.
     pub kind: TargetKind,
     /// The load, without its rate.
-    pub cell: Cell,
+    pub load: Load,
     /// What had to be met.
     pub objective: Objective,
     /// What each round found.
@@ -280,16 +280,16 @@ impl Capacity {
             let Some(objective) = row.search.filter(|_| row.outcome != Outcome::Interrupted) else {
                 continue;
             };
-            let cell = row.cell().without_rate();
+            let load = row.load().without_rate();
             let latencies = records.latencies.iter().filter(|latency| latency.trial == row.trial);
             let probe = Probe::of(row, objective, &latencies);
             let is_its = |(one, _): &(Self, _)| {
-                one.target == row.target && one.cell == cell && one.objective == objective
+                one.target == row.target && one.load == load && one.objective == objective
             };
             let index = searches.iter().position(is_its).unwrap_or_else(|| {
                 let (target, kind) = (row.target.clone(), row.target_kind);
                 let rounds = Vec::new();
-                searches.push((Self { target, kind, cell, objective, rounds }, Vec::new()));
+                searches.push((Self { target, kind, load, objective, rounds }, Vec::new()));
                 searches.len() - 1
             });
             let rounds = &mut searches[index].1;
@@ -336,10 +336,10 @@ impl Capacity {
 
 /// The least capacity of those under a load that have one, and whose it is. A server measured a
 /// second time is no other one.
-pub fn weakest(capacities: &[Capacity], cell: Cell) -> Option<(&str, f64)> {
+pub fn weakest(capacities: &[Capacity], load: Load) -> Option<(&str, f64)> {
     capacities
         .iter()
-        .filter(|one| one.cell == cell && one.kind != TargetKind::Twin)
+        .filter(|one| one.load == load && one.kind != TargetKind::Twin)
         .filter_map(|one| Some((one.target.as_str(), one.estimate()?.median)))
         .min_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
 }

@@ -50,7 +50,7 @@ pub struct Environment {
     pub placement: Placement,
     /// How fast cores could copy before the first trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ceiling: Option<Ceiling>,
+    pub ceiling: Option<CopyBandwidth>,
     /// When it was continued after it had been interrupted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumption>,
@@ -148,14 +148,14 @@ pub fn typed(command: &str) -> String {
 /// The most bytes per second that one core can copy: every byte of a body is copied at least once by a core
 /// that receives it, whatever the server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ceiling {
+pub struct CopyBandwidth {
     /// By a core of the server.
     pub server_bytes_per_s: u64,
     /// By a core of the generator.
     pub generator_bytes_per_s: u64,
 }
 
-impl Ceiling {
+impl CopyBandwidth {
     /// That of whoever receives the bodies; an echo's lines are no bulk that it could limit.
     pub fn of(self, direction: Direction) -> Option<u64> {
         match direction {

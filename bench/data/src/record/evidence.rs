@@ -81,11 +81,11 @@ impl Evidence {
         let Some(load) = &measured.load else { return Self::default() };
         let window_s = Some(load.window.as_secs_f64()).filter(|seconds| *seconds > 0.0);
         let per_s = |amount: f64| window_s.map(|seconds| amount / seconds);
-        let is_open = trial.cell.manner.rate_per_s.is_some();
+        let is_open = trial.load.profile.rate_per_s.is_some();
         let done = load.requests + load.errors.total();
         let cores = Some(measured.server_cores).filter(|cores| *cores > 0);
         let cpu = measured.server.as_ref().map(|server| server.cpu.as_secs_f64());
-        let ceiling = measured.ceiling_bytes_per_s.filter(|ceiling| *ceiling > 0);
+        let ceiling = measured.copy_bandwidth_bytes_per_s.filter(|ceiling| *ceiling > 0);
         let late = &load.lateness_ns;
         let p99_us = |times: &hdrhistogram::Histogram<u64>| {
             (!times.is_empty()).then(|| times.value_at_quantile(0.99) as f64 / 1e3)

@@ -86,7 +86,7 @@ impl Outcome {
             return (Self::GeneratorLate, why);
         }
         let achieved = evidence.achieved_share.filter(|share| *share < ACHIEVED_SHARE);
-        let connections = trial.cell.connections as u64;
+        let connections = trial.load.connections as u64;
         let served = load.connections_served;
         // A server that leaves connections waiting has few answers for a reason of its own, as
         // has one that is offered too much.
@@ -105,9 +105,12 @@ impl Outcome {
         if served < connections {
             return (Self::Starved, format!("{served} of {connections} connections got an answer"));
         }
-        let crowd = trial.cell.manner.crowd.total();
-        if let Some(held) = measured.crowd_held.filter(|held| *held < crowd) {
-            return (Self::Starved, format!("{held} of {crowd} further connections were held"));
+        let background = trial.load.profile.background.total();
+        if let Some(held) = measured.crowd_held.filter(|held| *held < background) {
+            return (
+                Self::Starved,
+                format!("{held} of {background} further connections were held"),
+            );
         }
         (Self::Ok, String::new())
     }
@@ -197,14 +200,14 @@ mod tests {
     fn measured() -> (Trial, Measurement) {
         let trials = schedule(&Plan::built_in("default").unwrap());
         let is_wanted =
-            |trial: &&Trial| trial.target.name() == "selector" && trial.cell.connections == 64;
+            |trial: &&Trial| trial.target.name() == "selector" && trial.load.connections == 64;
         let trial = trials.iter().find(is_wanted).unwrap().clone();
         let measured = MockExecutor::default().measure(&trial);
         (trial, measured)
     }
 
     fn open_loop(trial: &mut Trial, measured: &mut Measurement, requests: u64) {
-        trial.cell.manner.rate_per_s = Some(1_000);
+        trial.load.profile.rate_per_s = Some(1_000);
         let load = measured.load.as_mut().unwrap();
         (load.arrivals, load.requests) = (1_000, requests);
     }
@@ -239,8 +242,18 @@ mod tests {
             ("unwatched", |_, m| m.server = None, Ok, None),
             ("generator", |_, m| generator_uses(m, 0.96), GeneratorBound, Some(Limit::Generator)),
             ("not yet", |_, m| generator_uses(m, 0.94), Ok, Some(Limit::Server)),
-            ("ceiling", |_, m| m.ceiling_bytes_per_s = Some(1_000_000), Ok, Some(Limit::Memory)),
-            ("far below", |_, m| m.ceiling_bytes_per_s = Some(1 << 40), Ok, Some(Limit::Server)),
+            (
+                "ceiling",
+                |_, m| m.copy_bandwidth_bytes_per_s = Some(1_000_000),
+                Ok,
+                Some(Limit::Memory),
+            ),
+            (
+                "far below",
+                |_, m| m.copy_bandwidth_bytes_per_s = Some(1 << 40),
+                Ok,
+                Some(Limit::Server),
+            ),
             ("few", |_, m| m.load.as_mut().unwrap().requests = 9, TooFew, Some(Limit::Server)),
             ("enough", |_, m| m.load.as_mut().unwrap().requests = 10, Ok, Some(Limit::Server)),
             ("rate held", |t, m| open_loop(t, m, 950), Ok, Some(Limit::Server)),

@@ -11,13 +11,13 @@ use loadgen::{Direction, LoadReport};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::load::Cell;
+use crate::load::Load;
 use crate::load::byte_size::ByteSize;
 use crate::load::heavy::Heavy;
 use crate::load::mix::Mix;
 use crate::load::objective;
 use crate::load::objective::Objective;
-use crate::load::profile::{Crowd, Manner};
+use crate::load::profile::{BackgroundConnections, LoadProfile};
 use crate::record::evidence::{Evidence, Limit};
 use crate::record::outcome::Outcome;
 use crate::record::system_calls;
@@ -268,7 +268,7 @@ impl Records {
         let mut records = Self { trials: vec![TrialRow::new(trial, measured)], ..Self::default() };
         if let Some(load) = &measured.load {
             // In closed loops a request is due when it is sent.
-            let open_loop = trial.cell.manner.rate_per_s.is_some();
+            let open_loop = trial.load.profile.rate_per_s.is_some();
             for (distribution, histogram, is_told) in [
                 (Distribution::Response, &load.response_ns, true),
                 (Distribution::Service, &load.service_ns, open_loop),
@@ -312,7 +312,7 @@ impl TrialRow {
     fn new(trial: &Trial, measured: &Measurement) -> Self {
         let evidence = Evidence::of(trial, measured);
         let (outcome, outcome_reason) = Outcome::of(trial, measured, &evidence);
-        let manner = trial.cell.manner;
+        let profile = trial.load.profile;
         let load = measured.load.as_ref();
         let server = measured.server.as_ref();
         let per_s = |amount: u64| {
@@ -330,28 +330,28 @@ impl TrialRow {
             target: trial.target.name().to_owned(),
             target_kind: trial.target.kind(),
             target_version: measured.version.clone(),
-            direction: trial.cell.direction,
-            size_bytes: trial.cell.size.bytes(),
-            connections: trial.cell.connections,
-            keep_alive: manner.keep_alive,
-            offered_per_s: manner.rate_per_s,
-            of_weakest_percent: manner.of_weakest_percent,
+            direction: trial.load.direction,
+            size_bytes: trial.load.size.bytes(),
+            connections: trial.load.connections,
+            keep_alive: profile.keep_alive,
+            offered_per_s: profile.rate_per_s,
+            of_weakest_percent: profile.of_weakest_percent,
             search: trial.search,
-            idle_connections: manner.crowd.idle,
-            slow_readers: manner.crowd.slow_readers,
-            slow_senders: manner.crowd.slow_senders,
-            heavy_cpu_percent: manner.heavy.cpu_percent,
-            heavy_block_percent: manner.heavy.block_percent,
-            mix: manner.mix,
+            idle_connections: profile.background.idle,
+            slow_readers: profile.background.slow_readers,
+            slow_senders: profile.background.slow_senders,
+            heavy_cpu_percent: profile.heavy.cpu_percent,
+            heavy_block_percent: profile.heavy.block_percent,
+            mix: profile.mix,
             crowd_held: measured.crowd_held,
             outcome,
             outcome_reason,
             limit: evidence.limit().filter(|_| outcome.is_measured()),
             window_s: load.map(|load| precise(load.window.as_secs_f64())),
-            arrivals: load.filter(|_| manner.rate_per_s.is_some()).map(|load| load.arrivals),
+            arrivals: load.filter(|_| profile.rate_per_s.is_some()).map(|load| load.arrivals),
             requests,
             heavy_requests: load
-                .filter(|_| manner.heavy.total_percent() > 0)
+                .filter(|_| profile.heavy.total_percent() > 0)
                 .map(|load| load.heavy_ns.len()),
             requests_per_s: requests.and_then(per_s),
             answered_per_s: load.and_then(|load| per_s(load.answered)),
@@ -403,16 +403,16 @@ impl TrialRow {
     }
 
     /// The load of the trial.
-    pub fn cell(&self) -> Cell {
-        Cell {
+    pub fn load(&self) -> Load {
+        Load {
             direction: self.direction,
             size: ByteSize::new(self.size_bytes),
             connections: self.connections,
-            manner: Manner {
+            profile: LoadProfile {
                 keep_alive: self.keep_alive,
                 rate_per_s: self.offered_per_s,
                 of_weakest_percent: self.of_weakest_percent,
-                crowd: Crowd {
+                background: BackgroundConnections {
                     idle: self.idle_connections,
                     slow_readers: self.slow_readers,
                     slow_senders: self.slow_senders,
@@ -605,18 +605,18 @@ mod tests {
         let heavy = records.trials.iter().find(|row| row.heavy_block_percent == 10).unwrap();
         let share = heavy.heavy_requests.unwrap() as f64 / heavy.requests.unwrap() as f64;
         assert!((0.09..=0.1).contains(&share), "{share}");
-        assert_eq!(heavy.cell().manner.heavy, Heavy { cpu_percent: 0, block_percent: 10 });
+        assert_eq!(heavy.load().profile.heavy, Heavy { cpu_percent: 0, block_percent: 10 });
         let of_heavy = |trial| {
             let rows = records.latencies.iter().filter(move |row| row.trial == trial);
             rows.filter(|row| row.distribution == Distribution::Heavy).count()
         };
         assert!(of_heavy(heavy.trial) > 0);
-        let light = records.trials.iter().find(|row| row.cell().manner.is_usual()).unwrap();
+        let light = records.trials.iter().find(|row| row.load().profile.is_usual()).unwrap();
         assert_eq!((light.heavy_requests, of_heavy(light.trial)), (None, 0));
         let plan = Plan::built_in("mix").unwrap();
         let records = crate::mock::records_of(&plan, crate::mock::MockExecutor::default());
-        let cells = crate::plan::loads::cells(&plan);
-        assert!(records.trials.iter().all(|row| row.mix.is_some() && cells.contains(&row.cell())));
+        let loads = plan.loads();
+        assert!(records.trials.iter().all(|row| row.mix.is_some() && loads.contains(&row.load())));
     }
 
     #[test]

@@ -4,12 +4,12 @@ use anyhow::{Context, bail, ensure};
 use fileserver::StrategyKind;
 use serde::{Deserialize, Serialize};
 
-use crate::servers::reference::Peer;
+use crate::servers::reference::ReferenceServer;
 
 /// A server of the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
-pub struct Given {
+pub struct ExternalServer {
     name: String,
     how: How,
 }
@@ -40,7 +40,7 @@ struct Written {
 
 const SCHEME: &str = "http://";
 
-impl Given {
+impl ExternalServer {
     /// A server under a name: `run` is a command with `{port}` in it, or `http://host:port`.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Given {
             "'{name}' is no name for a server: use letters, digits and . _ -"
         );
         let taken = StrategyKind::ALL.iter().any(|kind| kind.name() == name)
-            || Peer::ALL.iter().any(|peer| peer.name() == name);
+            || ReferenceServer::ALL.iter().any(|peer| peer.name() == name);
         ensure!(!taken, "'{name}' is the name of a server that bench knows: choose another");
         let how = if let Some(rest) = run.strip_prefix(SCHEME) {
             How::Running { authority: authority(run, rest)?, pid }
@@ -128,7 +128,7 @@ impl How {
     }
 }
 
-impl TryFrom<Written> for Given {
+impl TryFrom<Written> for ExternalServer {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
@@ -136,8 +136,8 @@ impl TryFrom<Written> for Given {
     }
 }
 
-impl From<Given> for Written {
-    fn from(given: Given) -> Self {
+impl From<ExternalServer> for Written {
+    fn from(given: ExternalServer) -> Self {
         let (run, pid) = match given.how {
             How::Command(command) => (command, None),
             How::Running { authority, pid } => (format!("{SCHEME}{authority}"), pid),
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn commands_are_split_as_a_shell_would() {
-        let given = Given::parse("mine=serve --dir '{root}/a b' -p={port}").unwrap();
+        let given = ExternalServer::parse("mine=serve --dir '{root}/a b' -p={port}").unwrap();
         let words = given.how().words(81, "/r").unwrap();
         assert_eq!(words, ["serve", "--dir", "/r/a b", "-p=81"]);
         assert_eq!(given.name(), "mine");
@@ -176,7 +176,7 @@ mod tests {
             ("a=http://[::1]:8", "[::1]:8"),
             ("a=http://[::1]", "[::1]:80"),
         ] {
-            let given = Given::parse(text).unwrap().with_pid(7).unwrap();
+            let given = ExternalServer::parse(text).unwrap().with_pid(7).unwrap();
             let How::Running { authority, pid } = given.how() else { panic!("{text}") };
             assert_eq!((authority.as_str(), *pid), (expected, Some(7)));
         }
@@ -194,17 +194,17 @@ mod tests {
             ("nginx=http://h", "choose another"),
             ("a b=serve {port}", "no name"),
         ] {
-            let message = format!("{:#}", Given::parse(text).unwrap_err());
+            let message = format!("{:#}", ExternalServer::parse(text).unwrap_err());
             assert!(message.contains(expected), "{text}: {message}");
         }
-        assert!(Given::parse("a=serve {port}").unwrap().with_pid(1).is_err());
+        assert!(ExternalServer::parse("a=serve {port}").unwrap().with_pid(1).is_err());
     }
 
     #[test]
     fn a_plan_spells_them_as_flags_do() {
         let text = "name = \"a\"\nrun = \"http://127.0.0.1:81\"\npid = 7\n";
-        let given: Given = toml::from_str(text).unwrap();
+        let given: ExternalServer = toml::from_str(text).unwrap();
         assert_eq!(toml::to_string(&given).unwrap(), text);
-        assert!(toml::from_str::<Given>("name = \"a\"\nrun = \"x\"").is_err());
+        assert!(toml::from_str::<ExternalServer>("name = \"a\"\nrun = \"x\"").is_err());
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A real server, as Debian and others package it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Peer {
+pub enum ReferenceServer {
     /// nginx.
     Nginx,
     /// Apache httpd, a process per connection.
@@ -25,10 +25,10 @@ pub enum Peer {
 
 /// A name that is no peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown server '{0}': choose from {names}, all", names = Peer::ALL.map(Peer::name).join(", "))]
-pub struct UnknownPeer(String);
+#[error("unknown server '{0}': choose from {names}, all", names = ReferenceServer::ALL.map(ReferenceServer::name).join(", "))]
+pub struct UnknownReferenceServer(String);
 
-impl Peer {
+impl ReferenceServer {
     /// Those that serve by themselves: what `all` stands for.
     pub const ALONE: [Self; 5] =
         [Self::Nginx, Self::ApachePrefork, Self::ApacheWorker, Self::ApacheEvent, Self::Lighttpd];
@@ -71,35 +71,38 @@ impl Peer {
 
     /// What to say of one that is not there.
     pub fn hint(self) -> String {
-        format!("{}: not installed; scripts/install-peers.sh installs it on Debian", self.name())
+        format!(
+            "{}: not installed; scripts/install-reference-servers.sh installs it on Debian",
+            self.name()
+        )
     }
 }
 
-impl fmt::Display for Peer {
+impl fmt::Display for ReferenceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Peer {
-    type Err = UnknownPeer;
+impl FromStr for ReferenceServer {
+    type Err = UnknownReferenceServer;
 
-    fn from_str(name: &str) -> Result<Self, UnknownPeer> {
+    fn from_str(name: &str) -> Result<Self, UnknownReferenceServer> {
         let known = Self::ALL.into_iter().find(|peer| peer.name() == name);
-        known.ok_or_else(|| UnknownPeer(name.to_owned()))
+        known.ok_or_else(|| UnknownReferenceServer(name.to_owned()))
     }
 }
 
-impl TryFrom<String> for Peer {
-    type Error = UnknownPeer;
+impl TryFrom<String> for ReferenceServer {
+    type Error = UnknownReferenceServer;
 
-    fn try_from(name: String) -> Result<Self, UnknownPeer> {
+    fn try_from(name: String) -> Result<Self, UnknownReferenceServer> {
         name.parse()
     }
 }
 
-impl From<Peer> for String {
-    fn from(peer: Peer) -> Self {
+impl From<ReferenceServer> for String {
+    fn from(peer: ReferenceServer) -> Self {
         peer.name().to_owned()
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use fileserver::StrategyKind;
 use serde::{Deserialize, Serialize};
 
-use crate::servers::external::{Given, How};
-use crate::servers::reference::Peer;
+use crate::servers::external::{ExternalServer, How};
+use crate::servers::reference::ReferenceServer;
 use crate::servers::variant::Variant;
 
 /// One server in the comparison, under the name that records and charts give it.
@@ -16,10 +16,10 @@ pub enum Target {
     Strategy(StrategyKind),
     /// The same under another name.
     Variant(Variant),
-    /// A real server that the harness configures and starts.
-    Peer(Peer),
+    /// A reference server that the harness configures and starts.
+    Reference(ReferenceServer),
     /// A server of the user's.
-    Given(Given),
+    External(ExternalServer),
 }
 
 /// Which kind of server a target is.
@@ -30,8 +30,9 @@ pub enum TargetKind {
     Strategy,
     /// One of our strategies a second time: no competitor, but a measure of chance.
     Twin,
-    /// A real server.
-    Peer,
+    /// A reference server.
+    #[serde(rename = "peer")]
+    Reference,
     /// Started by a command of the user's.
     Command,
     /// Ran before the run began.
@@ -44,15 +45,17 @@ impl Target {
         match self {
             Self::Strategy(kind) => Some((*kind, &[])),
             Self::Variant(variant) => Some((variant.strategy(), variant.flags())),
-            Self::Peer(_) | Self::Given(_) => None,
+            Self::Reference(_) | Self::External(_) => None,
         }
     }
 
     /// Whether it does heavy work that a request asks for: it is ours, or ours is behind it.
     pub fn works(&self) -> bool {
         match self {
-            Self::Strategy(_) | Self::Variant(_) | Self::Peer(Peer::NginxThreaded) => true,
-            Self::Peer(_) | Self::Given(_) => false,
+            Self::Strategy(_)
+            | Self::Variant(_)
+            | Self::Reference(ReferenceServer::NginxThreaded) => true,
+            Self::Reference(_) | Self::External(_) => false,
         }
     }
 
@@ -61,8 +64,8 @@ impl Target {
         match self {
             Self::Variant(variant) if variant.is_twin() => TargetKind::Twin,
             Self::Strategy(_) | Self::Variant(_) => TargetKind::Strategy,
-            Self::Peer(_) => TargetKind::Peer,
-            Self::Given(given) => match given.how() {
+            Self::Reference(_) => TargetKind::Reference,
+            Self::External(given) => match given.how() {
                 How::Command(_) => TargetKind::Command,
                 How::Running { .. } => TargetKind::Running,
             },
@@ -74,8 +77,8 @@ impl Target {
         match self {
             Self::Strategy(kind) => kind.name(),
             Self::Variant(variant) => variant.name(),
-            Self::Peer(peer) => peer.name(),
-            Self::Given(given) => given.name(),
+            Self::Reference(peer) => peer.name(),
+            Self::External(given) => given.name(),
         }
     }
 
@@ -84,8 +87,8 @@ impl Target {
         match self {
             Self::Strategy(kind) => kind.summary(),
             Self::Variant(variant) => variant.description(),
-            Self::Peer(peer) => peer.description().to_owned(),
-            Self::Given(given) => given.description(),
+            Self::Reference(peer) => peer.description().to_owned(),
+            Self::External(given) => given.description(),
         }
     }
 }
@@ -96,7 +99,7 @@ impl TargetKind {
         match self {
             Self::Strategy => "",
             Self::Twin => " (A/A)",
-            Self::Peer => " (real)",
+            Self::Reference => " (real)",
             Self::Command | Self::Running => " (given)",
         }
     }

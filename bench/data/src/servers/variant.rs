@@ -5,7 +5,7 @@ use fileserver::StrategyKind;
 use fileserver::command::ServerArgs;
 use serde::{Deserialize, Serialize};
 
-use crate::servers::reference::Peer;
+use crate::servers::reference::ReferenceServer;
 use crate::spelling::strategies;
 
 /// Behind the name of a strategy that is compared with itself.
@@ -43,7 +43,7 @@ impl Variant {
             ));
         }
         if StrategyKind::ALL.iter().any(|kind| kind.name() == name)
-            || Peer::ALL.iter().any(|peer| peer.name() == name)
+            || ReferenceServer::ALL.iter().any(|peer| peer.name() == name)
         {
             return Err(format!(
                 "'{name}' is the name of a server that bench knows: choose another"

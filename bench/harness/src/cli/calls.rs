@@ -24,7 +24,7 @@ pub(super) fn count(path: &Path) -> anyhow::Result<ExitCode> {
     let contents = folder.read()?;
     let (plan, summary) = (&contents.plan, Summary::of(&contents.records));
     let mut loads = Vec::new();
-    for load in sections(plan, &summary).iter().filter_map(|section| section.telling) {
+    for load in sections(plan, &summary).iter().filter_map(|section| section.headline_load) {
         if !loads.contains(&load) {
             loads.push(load);
         }
@@ -36,7 +36,7 @@ pub(super) fn count(path: &Path) -> anyhow::Result<ExitCode> {
     for load in loads {
         let meets = |name: &str| summary.under(load).any(|line| line.target == name);
         for target in plan.targets().iter().filter(|target| meets(target.name())) {
-            let its = |row: &&TrialRow| row.target == target.name() && row.cell() == load;
+            let its = |row: &&TrialRow| row.target == target.name() && row.load() == load;
             let Some(trial) = contents.records.trials.iter().find(its).map(|row| row.trial) else {
                 continue;
             };

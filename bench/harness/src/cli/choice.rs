@@ -6,8 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fileserver::StrategyKind;
 
 use bench_data::plan::{Overrides, Plan, Twin};
-use bench_data::servers::external::Given;
-use bench_data::servers::reference::Peer;
+use bench_data::servers::external::ExternalServer;
+use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::variant::Variant;
 use bench_data::spelling::{peers, strategies};
 
@@ -34,8 +34,8 @@ pub(super) struct Choice {
     against: Option<Vec<String>>,
     /// A server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
     /// NAME=http://HOST:PORT, which runs already and serves the files that the subcommand files wrote
-    #[arg(long, value_name = "NAME=…", value_parser = Given::parse)]
-    target: Option<Vec<Given>>,
+    #[arg(long, value_name = "NAME=…", value_parser = ExternalServer::parse)]
+    target: Option<Vec<ExternalServer>>,
     /// The process of a server given by its address, so that its processor time is known
     #[arg(long, value_name = "NAME=PID", value_parser = pid)]
     pid: Vec<(String, u32)>,
@@ -73,7 +73,7 @@ impl Choice {
 }
 
 /// Takes those real servers out of the plan that are not installed, and returns them.
-pub(super) fn without_missing(plan: &mut Plan) -> Vec<Peer> {
+pub(super) fn without_missing(plan: &mut Plan) -> Vec<ReferenceServer> {
     let mut missing = Vec::new();
     let further = plan.sweeps.iter_mut().map(|sweep| &mut sweep.against);
     for against in std::iter::once(&mut plan.against).chain(further) {
@@ -103,7 +103,9 @@ fn twin() -> impl TypedValueParser<Value = Twin> {
 }
 
 fn peer() -> PossibleValuesParser {
-    PossibleValuesParser::new(Peer::ALL.map(Peer::name).into_iter().chain(["all"]))
+    PossibleValuesParser::new(
+        ReferenceServer::ALL.map(ReferenceServer::name).into_iter().chain(["all"]),
+    )
 }
 
 fn pid(text: &str) -> Result<(String, u32), String> {

@@ -75,7 +75,7 @@ impl Observer for Display {
             Self::Live(live) => {
                 live.bar.set_length(live.ended.len() as u64 + to_come as u64);
                 live.running =
-                    format!("round {}: {}, {}", trial.round, trial.target, heading(trial.cell));
+                    format!("round {}: {}, {}", trial.round, trial.target, heading(trial.load));
                 live.show();
             }
             Self::Quarters(quarters) => {
@@ -89,7 +89,7 @@ impl Observer for Display {
 
     fn ended(&mut self, row: &TrialRow, p99_us: Option<f64>) {
         let failure = row.outcome.is_failure().then(|| {
-            let load = heading(row.cell());
+            let load = heading(row.load());
             let (outcome, reason) = (row.outcome.name(), &row.outcome_reason);
             format!("trial {}, {}, {load}: {outcome}: {reason}", row.trial, row.target)
         });

@@ -1,6 +1,6 @@
 //! How fast bytes can travel here at all: over loopback the link is the kernel, which copies them.
 
-use bench_data::record::environment::Ceiling;
+use bench_data::record::environment::CopyBandwidth;
 use std::hint::black_box;
 use std::io;
 use std::thread;
@@ -21,8 +21,8 @@ const TO_BYTES: usize = 256 << 10;
 ///
 /// # Errors
 /// A thread cannot be moved to its cores.
-pub fn measure(cores: &Cores) -> io::Result<Ceiling> {
-    Ok(Ceiling {
+pub fn measure(cores: &Cores) -> io::Result<CopyBandwidth> {
+    Ok(CopyBandwidth {
         server_bytes_per_s: copying(&cores.server)?,
         generator_bytes_per_s: copying(&cores.generator)?,
     })
@@ -60,11 +60,11 @@ fn copy_for_a_part(from: &[u8], to: &mut [u8]) -> f64 {
 mod tests {
     use super::*;
     use bench_data::load::Direction;
-    use bench_data::record::environment::Ceiling;
+    use bench_data::record::environment::CopyBandwidth;
 
     #[test]
     fn the_receiving_side_copies() {
-        let ceiling = Ceiling { server_bytes_per_s: 1, generator_bytes_per_s: 2 };
+        let ceiling = CopyBandwidth { server_bytes_per_s: 1, generator_bytes_per_s: 2 };
         assert_eq!(ceiling.of(Direction::Download), Some(2));
         assert_eq!(ceiling.of(Direction::Upload), Some(1));
         assert_eq!(ceiling.of(Direction::Echo), None);

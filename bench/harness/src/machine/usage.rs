@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Which processes are the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extent {
+pub enum ProcessSet {
     /// One.
     Process(u32),
     /// Some with all their descendants.
@@ -29,8 +29,8 @@ pub enum Extent {
 /// What was seen between two looks at a server.
 #[derive(Debug)]
 pub struct Watched {
-    from: Look,
-    to: Look,
+    from: Snapshot,
+    to: Snapshot,
     memory_bytes: u64,
     memory_kind: MemoryKind,
     threads: u64,
@@ -39,7 +39,7 @@ pub struct Watched {
 /// Watches a server through the window of a load that runs meanwhile and tells its `progress`.
 /// Returns soon after `done` is set, `None` if the process or the window was never seen whole.
 pub fn watch(
-    extent: &Extent,
+    processes: &ProcessSet,
     progress: &Progress,
     warm_up: Duration,
     window: Duration,
@@ -64,7 +64,7 @@ pub fn watch(
             rest => thread::sleep(rest.unwrap_or(INTERVAL).min(INTERVAL / 4)),
         }
     }
-    let from = Look::at(&extent.processes())?;
+    let from = Snapshot::at(&processes.processes())?;
     let looking = from.at.elapsed();
     let (mut rss_bytes, mut threads) = (from.rss_bytes, from.threads);
     loop {
@@ -82,7 +82,7 @@ pub fn watch(
             threads = threads.max(u64::try_from(stat.num_threads).unwrap_or(0));
         }
     }
-    let to = Look::at(&extent.processes())?;
+    let to = Snapshot::at(&processes.processes())?;
     let (memory_bytes, memory_kind) = match &to.processes[..] {
         [_] => (rss_bytes.max(to.rss_bytes), MemoryKind::Rss),
         several => proportional_bytes(several)
@@ -96,12 +96,12 @@ pub fn watch(
 
 /// Waits until a server rests: until it used less than a fifth of a core for a while. False if that
 /// did not come about before `patience` was over or `stop` was set, or it cannot be seen.
-pub fn rests(extent: &Extent, patience: Duration, stop: &AtomicBool) -> bool {
+pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> bool {
     let deadline = Instant::now() + patience;
-    let mut before = Look::at(&extent.processes());
+    let mut before = Snapshot::at(&processes.processes());
     while Instant::now() < deadline && !stop.load(Relaxed) {
         thread::sleep(INTERVAL * 5);
-        let now = Look::at(&extent.processes());
+        let now = Snapshot::at(&processes.processes());
         let (Some(from), Some(to)) = (&before, &now) else { return false };
         if to.cpu.saturating_sub(from.cpu) < to.at.duration_since(from.at) / 5 {
             return true;
@@ -141,7 +141,7 @@ impl Watched {
     }
 }
 
-impl Extent {
+impl ProcessSet {
     pub(crate) fn processes(&self) -> Vec<Process> {
         match self {
             Self::Process(pid) => {
@@ -155,7 +155,7 @@ impl Extent {
 
 /// Everything about a server at one moment.
 #[derive(Debug)]
-struct Look {
+struct Snapshot {
     at: Instant,
     processes: Vec<Process>,
     /// Of all processes and of all children that they have seen end: so it never shrinks when
@@ -170,7 +170,7 @@ struct Look {
     switches: HashMap<i32, (u64, u64)>,
 }
 
-impl Look {
+impl Snapshot {
     /// `None` if there is no process, or the first one has ended.
     fn at(processes: &[Process]) -> Option<Self> {
         let mut look = Self {
@@ -255,7 +255,7 @@ mod tests {
         let watched = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 watch(
-                    &Extent::Process(std::process::id()),
+                    &ProcessSet::Process(std::process::id()),
                     &progress,
                     Duration::from_millis(50),
                     window,
@@ -285,33 +285,33 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let look = || Look::at(&Extent::Trees(vec![child.id()]).processes()).unwrap();
+        let look = || Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).unwrap();
         let before = look();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(b"go\n").unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let after = Look::at(&Extent::Trees(vec![child.id()]).processes()).unwrap();
+        let after = Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).unwrap();
         let used = after.cpu.saturating_sub(before.cpu);
         assert!(used >= Duration::from_millis(20), "{used:?}");
         assert!(proportional_bytes(&after.processes).is_none_or(|bytes| bytes > 10_000));
         stdin.write_all(b"end\n").unwrap();
         child.wait().unwrap();
-        assert!(Look::at(&Extent::Trees(vec![child.id()]).processes()).is_none());
+        assert!(Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).is_none());
     }
 
     #[test]
     fn a_server_that_waits_rests() {
         let mut child =
             Command::new("sh").args(["-c", "read end"]).stdin(Stdio::piped()).spawn().unwrap();
-        let extent = Extent::Trees(vec![child.id()]);
+        let processes = ProcessSet::Trees(vec![child.id()]);
         let patience = Duration::from_secs(30);
-        let is_seen = rests(&extent, patience, &AtomicBool::new(false));
-        let is_told_to_stop = !rests(&extent, patience, &AtomicBool::new(true));
+        let is_seen = rests(&processes, patience, &AtomicBool::new(false));
+        let is_told_to_stop = !rests(&processes, patience, &AtomicBool::new(true));
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(is_seen && is_told_to_stop);
-        assert!(!rests(&extent, patience, &AtomicBool::new(false)), "it has ended");
+        assert!(!rests(&processes, patience, &AtomicBool::new(false)), "it has ended");
     }
 
     #[test]
@@ -319,7 +319,8 @@ mod tests {
         let (progress, done) = (Progress::default(), AtomicBool::new(true));
         let second = Duration::from_secs(1);
         assert!(
-            watch(&Extent::Process(std::process::id()), &progress, second, second, &done).is_none()
+            watch(&ProcessSet::Process(std::process::id()), &progress, second, second, &done)
+                .is_none()
         );
     }
 }

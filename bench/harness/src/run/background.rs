@@ -10,7 +10,7 @@ use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyReader};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use bench_data::load::profile::Crowd;
+use bench_data::load::profile::BackgroundConnections;
 
 /// For a connection to stand, or for the answer of an idle one to come, before the rest is given
 /// up: a server that leaves one of them waiting leaves all that follow.
@@ -54,7 +54,7 @@ impl Gathered {
     /// after `stop` is set.
     pub(crate) fn around(
         server: SocketAddr,
-        crowd: Crowd,
+        background: BackgroundConnections,
         asked: Asked<'_>,
         stop: &AtomicBool,
     ) -> Self {
@@ -62,7 +62,7 @@ impl Gathered {
         let mut doors = Doors { server, opened: 0, network, subnetwork };
         let mut gathered =
             Self { idle: Vec::new(), slow_readers: Vec::new(), slow_senders: Vec::new() };
-        let mut missing = crowd.idle;
+        let mut missing = background.idle;
         while missing > 0 && !stop.load(Ordering::Relaxed) {
             let batch = missing.min(AT_ONCE);
             let answered = doors.idle(batch, asked.small);
@@ -76,11 +76,11 @@ impl Gathered {
         let slow = |text: String| move |doors: &mut Doors, buffer| doors.asking(&text, buffer);
         let reader = slow(format!("GET /{} HTTP/1.1\r\nHost: crowd\r\n\r\n", asked.large));
         let sender = slow(format!("GET /{} HTTP/1.1\r\nHost: crowd\r\nX-Slow: ", asked.small));
-        for _ in 0..crowd.slow_readers {
+        for _ in 0..background.slow_readers {
             let Ok(stream) = reader(&mut doors, Some(RECEIVE_BUFFER_BYTES)) else { break };
             gathered.slow_readers.push(stream);
         }
-        for _ in 0..crowd.slow_senders {
+        for _ in 0..background.slow_senders {
             let Ok(stream) = sender(&mut doors, None) else { break };
             gathered.slow_senders.push(stream);
         }
@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn idle_connections_are_answered_once_held_and_counted() {
         let (address, serving) = server(20);
-        let crowd = Crowd { idle: 20, ..Crowd::default() };
-        let gathered = Gathered::around(address, crowd, ASKED, &AtomicBool::new(false));
+        let background = BackgroundConnections { idle: 20, ..BackgroundConnections::default() };
+        let gathered = Gathered::around(address, background, ASKED, &AtomicBool::new(false));
         let mut kept = serving.join().unwrap();
         assert_eq!(gathered.held(), 20);
         kept.truncate(15);
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn those_that_a_server_leaves_waiting_are_missing() {
         let (address, serving) = server(3);
-        let crowd = Crowd { idle: 5, ..Crowd::default() };
-        let gathered = Gathered::around(address, crowd, ASKED, &AtomicBool::new(false));
+        let background = BackgroundConnections { idle: 5, ..BackgroundConnections::default() };
+        let gathered = Gathered::around(address, background, ASKED, &AtomicBool::new(false));
         let kept = serving.join().unwrap();
         assert_eq!(gathered.held(), 3);
         drop(kept);
@@ -261,10 +261,14 @@ mod tests {
     #[test]
     fn slow_readers_and_senders_go_on_without_an_end() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let crowd = Crowd { slow_readers: 1, slow_senders: 1, ..Crowd::default() };
+        let background = BackgroundConnections {
+            slow_readers: 1,
+            slow_senders: 1,
+            ..BackgroundConnections::default()
+        };
         let stop = AtomicBool::new(false);
         let address = listener.local_addr().unwrap();
-        let gathered = Gathered::around(address, crowd, ASKED, &stop);
+        let gathered = Gathered::around(address, background, ASKED, &stop);
         let (mut reader, _) = listener.accept().unwrap();
         let (mut sender, _) = listener.accept().unwrap();
         assert_eq!(gathered.held(), 2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::machine::usage::Extent;
+use crate::machine::usage::ProcessSet;
 
 /// For `perf` to have begun, before the load does.
 const ATTACHING: Duration = Duration::from_millis(300);
@@ -36,11 +36,11 @@ pub fn check_perf() -> anyhow::Result<()> {
 /// # Errors
 /// `perf` is not installed or not permitted, or the server has too many threads.
 pub(crate) fn count<Done>(
-    extent: &Extent,
+    processes: &ProcessSet,
     load: impl FnOnce() -> Done,
 ) -> (Done, anyhow::Result<f64>) {
     thread::scope(|scope| {
-        let counter = scope.spawn(|| counted(extent));
+        let counter = scope.spawn(|| counted(processes));
         thread::sleep(ATTACHING);
         let done = load();
         let counted = counter.join().unwrap_or_else(|_| bail!("counting failed"));
@@ -48,8 +48,8 @@ pub(crate) fn count<Done>(
     })
 }
 
-fn counted(extent: &Extent) -> anyhow::Result<f64> {
-    let processes = extent.processes();
+fn counted(processes: &ProcessSet) -> anyhow::Result<f64> {
+    let processes = processes.processes();
     let threads = crate::machine::process_tree::threads(&processes);
     ensure!(
         (1..=MOST_THREADS).contains(&threads),

@@ -11,11 +11,10 @@ use loadgen::Direction;
 use loadgen::content::Content;
 use tempfile::TempDir;
 
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
 use bench_data::plan::Plan;
-use bench_data::plan::loads::cells;
 
 /// The name under which a load asks for a file of this size; its content follows from it.
 pub fn download_name(size: ByteSize) -> String {
@@ -77,18 +76,18 @@ pub(crate) fn scratch_folder() -> anyhow::Result<TempDir> {
 /// # Errors
 /// There is too little room for them.
 pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
-    let bytes = |cell: &Cell| match cell.direction {
+    let bytes = |load: &Load| match load.direction {
         // A line is sent from memory.
         Direction::Echo => 0,
-        Direction::Download => cell.manner.mix.map_or_else(|| cell.size.bytes(), Mix::total_bytes),
+        Direction::Download => load.profile.mix.map_or_else(|| load.size.bytes(), Mix::total_bytes),
         Direction::Upload => {
-            cell.size.bytes().saturating_mul(cell.connections as u64).saturating_mul(2)
+            load.size.bytes().saturating_mul(load.connections as u64).saturating_mul(2)
         }
     };
     let of =
-        |direction| cells(plan).into_iter().filter(move |cell: &Cell| cell.direction == direction);
-    let downloads: u64 = of(Direction::Download).map(|cell| bytes(&cell)).sum();
-    let uploads = of(Direction::Upload).map(|cell| bytes(&cell)).max().unwrap_or(0);
+        |direction| plan.loads().into_iter().filter(move |load: &Load| load.direction == direction);
+    let downloads: u64 = of(Direction::Download).map(|load| bytes(&load)).sum();
+    let uploads = of(Direction::Upload).map(|load| bytes(&load)).max().unwrap_or(0);
     let needed = downloads.saturating_add(uploads);
     let room = rustix::fs::statvfs(folder)?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);

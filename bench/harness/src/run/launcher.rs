@@ -13,19 +13,19 @@ use fileserver::{SendPath, ServeReport, StrategyKind};
 use fileserver_proto::Wire;
 use rustix::process::{Resource, getrlimit};
 
-use crate::machine::usage::Extent;
+use crate::machine::usage::ProcessSet;
 use crate::run::account::Account;
 use crate::run::reference_config::{Installed, Placement};
 use crate::run::server_process::{Launch, ServerProcess};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::plan::Plan;
-use bench_data::servers::external::{Given, How};
-use bench_data::servers::reference::Peer;
+use bench_data::servers::external::{ExternalServer, How};
+use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::target::Target;
 
 /// Starts servers.
 #[derive(Debug)]
-pub(crate) struct Starter {
+pub(crate) struct Launcher {
     /// This program, which is our server, too.
     program: PathBuf,
     /// Everything but the served files.
@@ -42,24 +42,24 @@ pub(crate) struct Starter {
 
 /// What a server is started for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Demand {
+pub(crate) struct StartHints {
     /// So many connections.
     pub(crate) connections: usize,
     /// Requests for heavy work.
     pub(crate) work: bool,
 }
 
-impl Demand {
+impl StartHints {
     /// What a load asks for.
-    pub(crate) fn of(cell: &Cell) -> Self {
-        let work = cell.manner.heavy.total_percent() > 0;
-        Self { connections: cell.all_connections(), work }
+    pub(crate) fn of(load: &Load) -> Self {
+        let work = load.profile.heavy.total_percent() > 0;
+        Self { connections: load.all_connections(), work }
     }
 }
 
 /// A server that a load can be put on.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum RunningServer {
     /// Started for this.
     Started {
         /// Its first process; it may have others.
@@ -88,7 +88,7 @@ const MOST_PROCESSES: usize = 1000;
 /// Beyond those of the load.
 const SPARE_CONNECTIONS: u64 = 200;
 
-impl Starter {
+impl Launcher {
     /// For the servers of a plan; `folder` is for all that they write beside uploads, which go
     /// to `root`.
     ///
@@ -115,8 +115,8 @@ impl Starter {
         let targets = plan.targets();
         let peers = || {
             targets.iter().filter_map(|target| match target {
-                Target::Peer(peer) => Some(*peer),
-                Target::Strategy(_) | Target::Variant(_) | Target::Given(_) => None,
+                Target::Reference(peer) => Some(*peer),
+                Target::Strategy(_) | Target::Variant(_) | Target::External(_) => None,
             })
         };
         let account = if peers().next().is_none() { None } else { Account::needed()? };
@@ -140,36 +140,40 @@ impl Starter {
     ///
     /// # Errors
     /// Why it does not stand, with what it said last.
-    pub(crate) fn start(&self, target: &Target, demand: Demand) -> anyhow::Result<Standing> {
-        let alone = |process| Standing::Started { process, behind: None };
+    pub(crate) fn start(
+        &self,
+        target: &Target,
+        demand: StartHints,
+    ) -> anyhow::Result<RunningServer> {
+        let alone = |process| RunningServer::Started { process, behind: None };
         match target {
             Target::Strategy(kind) => self.strategy(*kind, &[], demand).map(alone),
             Target::Variant(variant) => {
                 self.strategy(variant.strategy(), variant.flags(), demand).map(alone)
             }
-            Target::Peer(Peer::NginxThreaded) => {
+            Target::Reference(ReferenceServer::NginxThreaded) => {
                 let behind = self.strategy(StrategyKind::Threaded, &[], demand)?;
                 let upstream = Some(behind.address().port());
-                let peer = Peer::NginxThreaded;
+                let peer = ReferenceServer::NginxThreaded;
                 let process = self.retry(|port| self.peer(peer, demand, port, upstream))?;
-                Ok(Standing::Started { process, behind: Some(behind) })
+                Ok(RunningServer::Started { process, behind: Some(behind) })
             }
-            Target::Peer(peer) => {
+            Target::Reference(peer) => {
                 self.retry(|port| self.peer(*peer, demand, port, None)).map(alone)
             }
-            Target::Given(given) => match given.how() {
+            Target::External(given) => match given.how() {
                 How::Command(_) => self.retry(|port| self.command(given, port)).map(alone),
                 How::Running { pid, .. } => {
                     let address = self.addresses.get(given.name());
                     let address = *address.context("its address was not looked up")?;
-                    Ok(Standing::Running { address, pid: *pid })
+                    Ok(RunningServer::Running { address, pid: *pid })
                 }
             },
         }
     }
 
     /// The real server that was found under this name.
-    pub(crate) fn installed(&self, peer: Peer) -> Option<&Installed> {
+    pub(crate) fn installed(&self, peer: ReferenceServer) -> Option<&Installed> {
         self.installed.iter().find(|installed| installed.peer == peer)
     }
 
@@ -194,7 +198,7 @@ impl Starter {
         &self,
         kind: StrategyKind,
         flags: &[String],
-        demand: Demand,
+        demand: StartHints,
     ) -> anyhow::Result<ServerProcess> {
         let connections = demand.connections;
         let mut command = Command::new(&self.program);
@@ -257,8 +261,8 @@ impl Starter {
 
     fn peer(
         &self,
-        peer: Peer,
-        demand: Demand,
+        peer: ReferenceServer,
+        demand: StartHints,
         port: u16,
         upstream: Option<u16>,
     ) -> anyhow::Result<Launch> {
@@ -281,7 +285,7 @@ impl Starter {
         })
     }
 
-    fn command(&self, given: &Given, port: u16) -> anyhow::Result<Launch> {
+    fn command(&self, given: &ExternalServer, port: u16) -> anyhow::Result<Launch> {
         let root = self.root.display().to_string();
         let words = given.how().words(port, &root).context("it is not started by a command")?;
         let mut command = self.launcher();
@@ -312,7 +316,7 @@ impl Starter {
     }
 }
 
-impl Standing {
+impl RunningServer {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Started { process, .. } => process.address(),
@@ -321,13 +325,13 @@ impl Standing {
     }
 
     /// What is to be watched, where that is known.
-    pub(crate) fn extent(&self) -> Option<Extent> {
+    pub(crate) fn processes(&self) -> Option<ProcessSet> {
         match self {
             Self::Started { process, behind } => {
                 let all = std::iter::once(process).chain(behind);
-                Some(Extent::Trees(all.map(ServerProcess::pid).collect()))
+                Some(ProcessSet::Trees(all.map(ServerProcess::pid).collect()))
             }
-            Self::Running { pid, .. } => pid.map(|pid| Extent::Trees(vec![pid])),
+            Self::Running { pid, .. } => pid.map(|pid| ProcessSet::Trees(vec![pid])),
         }
     }
 

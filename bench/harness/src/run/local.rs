@@ -24,18 +24,17 @@ use crate::run::background::{Asked, Gathered};
 use crate::run::count_calls;
 use crate::run::files;
 use crate::run::files::{download_name, upload_name};
-use crate::run::launcher::{Demand, Starter};
-use crate::run::survey::{Lacks, Wanted, for_all, lacks_of_echo, look};
-use bench_data::load::Cell;
+use crate::run::launcher::{Launcher, StartHints};
+use crate::run::survey::{Requirement, Unsupported, for_all, lacks_of_echo, look};
+use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::heavy::{ANSWER_BYTES, Work};
 use bench_data::load::mix::MixFile;
 use bench_data::plan::Plan;
-use bench_data::plan::loads::cells;
-use bench_data::record::environment::Ceiling;
+use bench_data::record::environment::CopyBandwidth;
 use bench_data::record::environment::TargetInfo;
 use bench_data::record::run_folder::RunFolder;
-use bench_data::servers::reference::Peer;
+use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::target::Target;
 use bench_data::trial::Trial;
 use bench_data::trial::{Ending, Executor, Measurement};
@@ -56,13 +55,13 @@ pub struct LocalExecutor {
     /// Holds the served files and the server's; gone with the executor.
     folder: TempDir,
     served: HashSet<String>,
-    starter: Starter,
+    launcher: Launcher,
     /// How fast bytes can be copied, once that was measured.
-    ceiling: Option<Ceiling>,
+    ceiling: Option<CopyBandwidth>,
     /// By name.
     versions: Vec<(String, String)>,
     /// By name: which loads a server cannot bear.
-    lacks: Vec<(String, Lacks)>,
+    lacks: Vec<(String, Unsupported)>,
     /// By name: why a server does not stand.
     broken: Vec<(String, String)>,
 }
@@ -74,11 +73,11 @@ impl LocalExecutor {
     /// More connections than descriptors or ports, no room for the files, or servers that cannot
     /// be had.
     pub fn new(plan: &Plan, cores: Cores) -> anyhow::Result<Self> {
-        for cell in cells(plan) {
+        for load in plan.loads() {
             let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
             // The crowd needs descriptors and ports like those that ask.
-            let connections = cell.all_connections();
-            load(plan, &cores, Cell { connections, ..cell }, nobody, 0).check()?;
+            let connections = load.all_connections();
+            load_spec(plan, &cores, Load { connections, ..load }, nobody, 0).check()?;
         }
         let folder = files::scratch_folder()?;
         files::check_room(plan, folder.path())?;
@@ -86,17 +85,17 @@ impl LocalExecutor {
         fs::create_dir(&root).context("cannot create the folder of served files")?;
         let mut served = HashSet::new();
         let mut mixes = Vec::new();
-        for cell in cells(plan) {
-            if let Some(mix) = cell.manner.mix.filter(|mix| !mixes.contains(mix)) {
+        for load in plan.loads() {
+            if let Some(mix) = load.profile.mix.filter(|mix| !mixes.contains(mix)) {
                 served.extend(files::write_mix(&root, mix)?);
                 mixes.push(mix);
             }
-            let name = download_name(cell.size);
-            let is_one = cell.direction == Direction::Download && cell.manner.mix.is_none();
+            let name = download_name(load.size);
+            let is_one = load.direction == Direction::Download && load.profile.mix.is_none();
             let wanted = [
-                (name, cell.size, is_one),
-                (download_name(CROWD_FILE), CROWD_FILE, cell.manner.crowd.total() > 0),
-                (download_name(SLOW_FILE), SLOW_FILE, cell.manner.crowd.slow_readers > 0),
+                (name, load.size, is_one),
+                (download_name(CROWD_FILE), CROWD_FILE, load.profile.background.total() > 0),
+                (download_name(SLOW_FILE), SLOW_FILE, load.profile.background.slow_readers > 0),
             ];
             for (name, size, is_wanted) in wanted {
                 if is_wanted && !served.contains(&name) {
@@ -106,7 +105,7 @@ impl LocalExecutor {
             }
         }
         Ok(Self {
-            starter: Starter::new(plan, folder.path(), &root, &cores.server)?,
+            launcher: Launcher::new(plan, folder.path(), &root, &cores.server)?,
             plan: plan.clone(),
             cores,
             folder,
@@ -134,7 +133,7 @@ impl LocalExecutor {
         folder: &RunFolder,
         stop: &AtomicBool,
     ) -> anyhow::Result<Vec<TargetInfo>> {
-        let cells = cells(&self.plan);
+        let loads = self.plan.loads();
         let mut infos = Vec::new();
         for target in self.plan.targets() {
             if stop.load(Ordering::SeqCst) {
@@ -147,10 +146,10 @@ impl LocalExecutor {
                     Target::Strategy(_) | Target::Variant(_) => {
                         Some(env!("CARGO_PKG_VERSION").to_owned())
                     }
-                    Target::Peer(peer) => self.version_of(*peer),
-                    Target::Given(_) => None,
+                    Target::Reference(peer) => self.version_of(*peer),
+                    Target::External(_) => None,
                 },
-                configuration: self.keep_configuration(&target, &cells, folder)?,
+                configuration: self.keep_configuration(&target, &loads, folder)?,
                 problems: Vec::new(),
                 supports: None,
             };
@@ -159,13 +158,13 @@ impl LocalExecutor {
                 infos.push(info);
                 continue;
             }
-            match self.starter.start(&target, Demand { connections: 1, work: false }) {
+            match self.launcher.start(&target, StartHints { connections: 1, work: false }) {
                 Ok(standing) => {
                     let (support, lacks) = match self.plan.wire {
-                        Wire::Text => (None, lacks_of_echo(&target, &standing, &cells)),
-                        Wire::Http => look(&target, &standing, &cells),
-                        Wire::Framed if target.kind().is_ours() => look(&target, &standing, &cells),
-                        Wire::Framed => (None, for_all(&cells, "it speaks http only")),
+                        Wire::Text => (None, lacks_of_echo(&target, &standing, &loads)),
+                        Wire::Http => look(&target, &standing, &loads),
+                        Wire::Framed if target.kind().is_ours() => look(&target, &standing, &loads),
+                        Wire::Framed => (None, for_all(&loads, "it speaks http only")),
                     };
                     standing.stop();
                     info.supports = support;
@@ -191,28 +190,30 @@ impl LocalExecutor {
         Ok(infos)
     }
 
-    fn version_of(&self, peer: Peer) -> Option<String> {
-        let version = self.starter.installed(peer)?.version.clone()?;
+    fn version_of(&self, peer: ReferenceServer) -> Option<String> {
+        let version = self.launcher.installed(peer)?.version.clone()?;
         Some(match peer {
-            Peer::NginxThreaded => format!("{version} and {}", env!("CARGO_PKG_VERSION")),
-            Peer::Nginx
-            | Peer::ApachePrefork
-            | Peer::ApacheWorker
-            | Peer::ApacheEvent
-            | Peer::Lighttpd => version,
+            ReferenceServer::NginxThreaded => {
+                format!("{version} and {}", env!("CARGO_PKG_VERSION"))
+            }
+            ReferenceServer::Nginx
+            | ReferenceServer::ApachePrefork
+            | ReferenceServer::ApacheWorker
+            | ReferenceServer::ApacheEvent
+            | ReferenceServer::Lighttpd => version,
         })
     }
 
     /// Holds trials against what the cores could copy when a run began that is continued.
-    pub fn hold_against(&mut self, ceiling: Option<Ceiling>) {
+    pub fn hold_against(&mut self, ceiling: Option<CopyBandwidth>) {
         self.ceiling = ceiling;
     }
 
     /// Measures how fast the cores of server and generator can copy, against which trials are held.
     ///
     /// # Errors
-    /// As [`Ceiling::measure`].
-    pub fn measure_ceiling(&mut self) -> anyhow::Result<Ceiling> {
+    /// As [`CopyBandwidth::measure`].
+    pub fn measure_copy_bandwidth(&mut self) -> anyhow::Result<CopyBandwidth> {
         let ceiling =
             copy_bandwidth::measure(&self.cores).context("cannot measure how cores copy")?;
         self.ceiling = Some(ceiling);
@@ -222,40 +223,42 @@ impl LocalExecutor {
     fn keep_configuration(
         &self,
         target: &Target,
-        cells: &[Cell],
+        loads: &[Load],
         folder: &RunFolder,
     ) -> anyhow::Result<Option<String>> {
-        let Target::Peer(peer) = target else { return Ok(None) };
-        let Some(installed) = self.starter.installed(*peer) else { return Ok(None) };
-        let most = cells.iter().map(Cell::all_connections).max().unwrap_or(1);
-        let placement = self.starter.placement(self.folder.path(), most, 0);
+        let Target::Reference(peer) = target else { return Ok(None) };
+        let Some(installed) = self.launcher.installed(*peer) else { return Ok(None) };
+        let most = loads.iter().map(Load::all_connections).max().unwrap_or(1);
+        let placement = self.launcher.placement(self.folder.path(), most, 0);
         let text = installed.kept_configuration(&placement)?;
         folder.write_configuration(peer.name(), &text).map(Some)
     }
 
     fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
         let started_at = Timestamp::now();
-        let mut server = self.starter.start(&trial.target, Demand::of(&trial.cell))?;
+        let mut server = self.launcher.start(&trial.target, StartHints::of(&trial.load))?;
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
-        let spec = load(&self.plan, &self.cores, trial.cell, server.address(), seed);
+        let spec = load_spec(&self.plan, &self.cores, trial.load, server.address(), seed);
         let progress = Progress::default();
         let done = AtomicBool::new(false);
-        let extent = server.extent();
-        let crowd = self.gather(trial.cell, server.address(), stop);
-        if let Some(extent) = extent.as_ref().filter(|_| trial.cell.manner.crowd.slow_readers > 0) {
+        let processes = server.processes();
+        let background = self.gather(trial.load, server.address(), stop);
+        if let Some(processes) =
+            processes.as_ref().filter(|_| trial.load.profile.background.slow_readers > 0)
+        {
             // First the buffers between it and those that take nothing from them are filled.
-            usage::rests(extent, SETTLING, stop);
+            usage::rests(processes, SETTLING, stop);
         }
         let disturbance = Watch::begin(&self.cores);
         let (load, watched) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
-                usage::watch(extent.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
+                usage::watch(processes.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
             });
-            if let Some(crowd) = &crowd {
+            if let Some(background) = &background {
                 scope.spawn(|| {
                     // Where the system refuses, it lingers elsewhere.
                     let _pinned = Pinned::to(&self.cores.generator);
-                    crowd.linger(&done);
+                    background.linger(&done);
                 });
             }
             let load = run(&spec, stop, Some(&progress));
@@ -263,8 +266,8 @@ impl LocalExecutor {
             (load, watcher.join().unwrap_or(None))
         });
         let disturbance = Some(disturbance.end());
-        let crowd_held = crowd.as_ref().map(Gathered::held);
-        drop(crowd);
+        let crowd_held = background.as_ref().map(Gathered::held);
+        drop(background);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
         let report = server.stop();
         let load = load?;
@@ -279,7 +282,9 @@ impl LocalExecutor {
             crowd_held,
             send_path,
             server_cores: self.cores.server.len(),
-            ceiling_bytes_per_s: self.ceiling.and_then(|ceiling| ceiling.of(trial.cell.direction)),
+            copy_bandwidth_bytes_per_s: self
+                .ceiling
+                .and_then(|ceiling| ceiling.of(trial.load.direction)),
             disturbance,
             ending,
         })
@@ -293,33 +298,39 @@ impl LocalExecutor {
     pub fn count_calls(
         &mut self,
         target: &Target,
-        cell: Cell,
+        load: Load,
         stop: &AtomicBool,
     ) -> anyhow::Result<Option<(u64, f64)>> {
-        if self.obstacle(target, &cell).is_some() {
+        if self.obstacle(target, &load).is_some() {
             return Ok(None);
         }
-        let server = self.starter.start(target, Demand::of(&cell))?;
+        let server = self.launcher.start(target, StartHints::of(&load))?;
         let spec = LoadSpec {
             warm_up: Duration::ZERO,
             duration: count_calls::LOAD,
-            ..load(&self.plan, &self.cores, cell, server.address(), self.plan.seed.unwrap_or(0))
+            ..load_spec(
+                &self.plan,
+                &self.cores,
+                load,
+                server.address(),
+                self.plan.seed.unwrap_or(0),
+            )
         };
-        let extent = server.extent().context("its process is not known")?;
+        let processes = server.processes().context("its process is not known")?;
         let done = AtomicBool::new(false);
-        let crowd = self.gather(cell, server.address(), stop);
+        let background = self.gather(load, server.address(), stop);
         let (load, calls) = thread::scope(|scope| {
-            if let Some(crowd) = &crowd {
+            if let Some(background) = &background {
                 scope.spawn(|| {
                     let _pinned = Pinned::to(&self.cores.generator);
-                    crowd.linger(&done);
+                    background.linger(&done);
                 });
             }
-            let counted = count_calls::count(&extent, || run(&spec, stop, None));
+            let counted = count_calls::count(&processes, || run(&spec, stop, None));
             done.store(true, Ordering::Relaxed);
             counted
         });
-        drop(crowd);
+        drop(background);
         server.stop();
         self.clear_uploads();
         let (load, calls) = (load?, calls?);
@@ -328,11 +339,11 @@ impl LocalExecutor {
     }
 
     /// The crowd of a load, if it has one.
-    fn gather(&self, cell: Cell, server: SocketAddr, stop: &AtomicBool) -> Option<Gathered> {
-        let crowd = cell.manner.crowd;
+    fn gather(&self, load: Load, server: SocketAddr, stop: &AtomicBool) -> Option<Gathered> {
+        let background = load.profile.background;
         let (small, large) = (download_name(CROWD_FILE), download_name(SLOW_FILE));
         let asked = Asked { small: &small, large: &large };
-        (crowd.total() > 0).then(|| Gathered::around(server, crowd, asked, stop))
+        (background.total() > 0).then(|| Gathered::around(server, background, asked, stop))
     }
 
     fn version(&self, target: &Target) -> Option<String> {
@@ -341,7 +352,7 @@ impl LocalExecutor {
     }
 
     /// Why a trial needs no trying, if it does not.
-    fn obstacle(&self, target: &Target, cell: &Cell) -> Option<Ending> {
+    fn obstacle(&self, target: &Target, load: &Load) -> Option<Ending> {
         let name = target.name();
         if let Some(reason) = unavailable(target) {
             return Some(Ending::Unsupported(reason));
@@ -350,8 +361,8 @@ impl LocalExecutor {
             return Some(Ending::NotStarted(why.clone()));
         }
         let (_, lacks) = self.lacks.iter().find(|(lacking, _)| lacking == name)?;
-        let load = Wanted::by(cell);
-        let (_, reason) = lacks.iter().find(|(lacking, _)| *lacking == load)?;
+        let requirement = Requirement::by(load);
+        let (_, reason) = lacks.iter().find(|(lacking, _)| *lacking == requirement)?;
         Some(Ending::Unsupported(reason.clone()))
     }
 
@@ -365,7 +376,7 @@ impl Executor for LocalExecutor {
         let started_at = Timestamp::now();
         let version = self.version(&trial.target);
         let without = |ending| Measurement::none(started_at, version, ending);
-        if let Some(ending) = self.obstacle(&trial.target, &trial.cell) {
+        if let Some(ending) = self.obstacle(&trial.target, &trial.load) {
             return without(ending);
         }
         let measured = self.measure(trial, stop);
@@ -380,26 +391,26 @@ fn unavailable(target: &Target) -> Option<String> {
     kind.availability().err().map(|reason| reason.to_string())
 }
 
-fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -> LoadSpec {
+fn load_spec(plan: &Plan, cores: &Cores, load: Load, target: SocketAddr, seed: u64) -> LoadSpec {
     LoadSpec {
         target,
         wire: plan.wire,
-        direction: cell.direction,
-        files: requested(cell),
-        connections: cell.connections,
-        threads: plan.generator_threads.min(cell.connections),
+        direction: load.direction,
+        files: requested(load),
+        connections: load.connections,
+        threads: plan.generator_threads.min(load.connections),
         engine: plan.engine,
         cores: cores.generator.clone(),
-        connection_use: match cell.manner.keep_alive {
+        connection_use: match load.profile.keep_alive {
             true => ConnectionUse::KeepAlive,
             false => ConnectionUse::PerRequest,
         },
-        arrival: match cell.manner.rate_per_s {
+        arrival: match load.profile.rate_per_s {
             Some(rate) => Arrival::Open { rate_per_s: f64::from(rate), pacing: Pacing::Poisson },
             None => Arrival::Closed { think: ThinkTime::None },
         },
-        warm_up: plan.warm_up_of(&cell),
-        duration: plan.window_of(&cell),
+        warm_up: plan.warm_up_of(&load),
+        duration: plan.window_of(&load),
         timeout: Duration::from_millis(plan.timeout_ms),
         verify_every: plan.verify_every,
         seed,
@@ -407,10 +418,10 @@ fn load(plan: &Plan, cores: &Cores, cell: Cell, target: SocketAddr, seed: u64) -
 }
 
 /// What requests ask for or send, by how often.
-fn requested(cell: Cell) -> Vec<RequestFile> {
-    let heavy = cell.manner.heavy;
+fn requested(load: Load) -> Vec<RequestFile> {
+    let heavy = load.profile.heavy;
     let light = f64::from(100_u32.saturating_sub(heavy.total_percent()));
-    let mut files = match cell.manner.mix {
+    let mut files = match load.profile.mix {
         Some(mix) => {
             let files = mix.files();
             let all: f64 = files.iter().map(|file| file.weight).sum();
@@ -421,11 +432,11 @@ fn requested(cell: Cell) -> Vec<RequestFile> {
             files.into_iter().map(of_all).collect()
         }
         None => {
-            let name = match cell.direction {
-                Direction::Download | Direction::Echo => download_name(cell.size),
-                Direction::Upload => upload_name(cell.size),
+            let name = match load.direction {
+                Direction::Download | Direction::Echo => download_name(load.size),
+                Direction::Upload => upload_name(load.size),
             };
-            vec![RequestFile { weight: light, ..RequestFile::new(name, cell.size.bytes()) }]
+            vec![RequestFile { weight: light, ..RequestFile::new(name, load.size.bytes()) }]
         }
     };
     for work in Work::ALL.into_iter().filter(|work| heavy.percent(*work) > 0) {

@@ -8,13 +8,13 @@ use minijinja::Environment as Templates;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use bench_data::servers::reference::Peer;
+use bench_data::servers::reference::ReferenceServer;
 
 /// A peer that was found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     /// Which one.
-    pub peer: Peer,
+    pub peer: ReferenceServer,
     /// Name and version as the program tells them, such as `nginx/1.26.3`.
     pub version: Option<String>,
     binary: PathBuf,
@@ -87,15 +87,17 @@ const LIGHTTPD_MODULES: [&str; 3] =
 
 impl Installed {
     /// Looks for it on this machine.
-    pub fn find(peer: Peer) -> Option<Self> {
+    pub fn find(peer: ReferenceServer) -> Option<Self> {
         let names: &[&str] = match peer {
-            Peer::Nginx | Peer::NginxThreaded => &["nginx"],
-            Peer::ApachePrefork | Peer::ApacheWorker | Peer::ApacheEvent => &["apache2", "httpd"],
-            Peer::Lighttpd => &["lighttpd"],
+            ReferenceServer::Nginx | ReferenceServer::NginxThreaded => &["nginx"],
+            ReferenceServer::ApachePrefork
+            | ReferenceServer::ApacheWorker
+            | ReferenceServer::ApacheEvent => &["apache2", "httpd"],
+            ReferenceServer::Lighttpd => &["lighttpd"],
         };
         let binary = names.iter().find_map(|name| program(name))?;
         let modules = match (peer, mpm(peer)) {
-            (Peer::Lighttpd, _) => folder_with(&LIGHTTPD_MODULES, "mod_webdav.so"),
+            (ReferenceServer::Lighttpd, _) => folder_with(&LIGHTTPD_MODULES, "mod_webdav.so"),
             (_, None) => None,
             // Without the module that makes it what it is, it is not there.
             (_, Some(mpm)) => Some(folder_with(&APACHE_MODULES, &format!("mod_mpm_{mpm}.so"))?),
@@ -136,13 +138,15 @@ impl Installed {
     /// The words that start it in the foreground with this configuration.
     pub fn command(&self, configuration: &Path, error_log: &Path) -> Vec<OsString> {
         let words: Vec<OsString> = match self.peer {
-            Peer::Nginx | Peer::NginxThreaded => {
+            ReferenceServer::Nginx | ReferenceServer::NginxThreaded => {
                 vec!["-c".into(), configuration.into(), "-e".into(), error_log.into()]
             }
-            Peer::ApachePrefork | Peer::ApacheWorker | Peer::ApacheEvent => {
+            ReferenceServer::ApachePrefork
+            | ReferenceServer::ApacheWorker
+            | ReferenceServer::ApacheEvent => {
                 vec!["-f".into(), configuration.into(), "-D".into(), "FOREGROUND".into()]
             }
-            Peer::Lighttpd => vec!["-D".into(), "-f".into(), configuration.into()],
+            ReferenceServer::Lighttpd => vec!["-D".into(), "-f".into(), configuration.into()],
         };
         std::iter::once(self.binary.clone().into()).chain(words).collect()
     }
@@ -156,7 +160,7 @@ impl Installed {
         let (processes, threads) = processes_and_threads(places);
         let account = placement.account.as_ref();
         // A proxy has two connections for each of the load's.
-        let sides = if self.peer == Peer::NginxThreaded { 2 } else { 1 };
+        let sides = if self.peer == ReferenceServer::NginxThreaded { 2 } else { 1 };
         let values = Values {
             dir: &placement.dir,
             root: &placement.root,
@@ -165,7 +169,7 @@ impl Installed {
             user: account.map(|(user, _)| user.as_str()),
             group: account.map(|(_, group)| group.as_str()),
             mpm: mpm(self.peer),
-            webdav: self.peer == Peer::Lighttpd && modules.is_some(),
+            webdav: self.peer == ReferenceServer::Lighttpd && modules.is_some(),
             modules,
             // Event loops count listening and internal descriptors among their connections.
             connections: places * sides + if mpm(self.peer).is_none() { 256 } else { 0 },
@@ -181,23 +185,27 @@ impl Installed {
     }
 }
 
-fn mpm(server: Peer) -> Option<&'static str> {
+fn mpm(server: ReferenceServer) -> Option<&'static str> {
     match server {
-        Peer::Nginx | Peer::Lighttpd | Peer::NginxThreaded => None,
-        Peer::ApachePrefork => Some("prefork"),
-        Peer::ApacheWorker => Some("worker"),
-        Peer::ApacheEvent => Some("event"),
+        ReferenceServer::Nginx | ReferenceServer::Lighttpd | ReferenceServer::NginxThreaded => None,
+        ReferenceServer::ApachePrefork => Some("prefork"),
+        ReferenceServer::ApacheWorker => Some("worker"),
+        ReferenceServer::ApacheEvent => Some("event"),
     }
 }
 
-fn template(server: Peer) -> &'static str {
+fn template(server: ReferenceServer) -> &'static str {
     match server {
-        Peer::Nginx => include_str!("../../reference-servers/nginx.conf"),
-        Peer::ApachePrefork | Peer::ApacheWorker | Peer::ApacheEvent => {
+        ReferenceServer::Nginx => include_str!("../../reference-servers/nginx.conf"),
+        ReferenceServer::ApachePrefork
+        | ReferenceServer::ApacheWorker
+        | ReferenceServer::ApacheEvent => {
             include_str!("../../reference-servers/apache.conf")
         }
-        Peer::Lighttpd => include_str!("../../reference-servers/lighttpd.conf"),
-        Peer::NginxThreaded => include_str!("../../reference-servers/nginx-threaded.conf"),
+        ReferenceServer::Lighttpd => include_str!("../../reference-servers/lighttpd.conf"),
+        ReferenceServer::NginxThreaded => {
+            include_str!("../../reference-servers/nginx-threaded.conf")
+        }
     }
 }
 
@@ -214,13 +222,13 @@ fn processes_and_threads(places: usize) -> (usize, usize) {
 }
 
 /// Threads that must stand before the load begins.
-pub fn threads_when_ready(server: Peer, placement: &Placement) -> usize {
+pub fn threads_when_ready(server: ReferenceServer, placement: &Placement) -> usize {
     let places = places(placement.connections);
     match server {
-        Peer::Nginx | Peer::NginxThreaded => 1 + placement.cores,
-        Peer::Lighttpd => 1,
-        Peer::ApachePrefork => 1 + places,
-        Peer::ApacheWorker | Peer::ApacheEvent => {
+        ReferenceServer::Nginx | ReferenceServer::NginxThreaded => 1 + placement.cores,
+        ReferenceServer::Lighttpd => 1,
+        ReferenceServer::ApachePrefork => 1 + places,
+        ReferenceServer::ApacheWorker | ReferenceServer::ApacheEvent => {
             let (processes, threads) = processes_and_threads(places);
             processes * threads
         }
@@ -271,7 +279,7 @@ mod tests {
         }
     }
 
-    fn installed(peer: Peer) -> Installed {
+    fn installed(peer: ReferenceServer) -> Installed {
         Installed {
             peer,
             version: None,
@@ -282,7 +290,8 @@ mod tests {
 
     #[test]
     fn a_proxy_keeps_its_connections_to_the_threads() {
-        let text = installed(Peer::NginxThreaded).configuration(&placement(None)).unwrap();
+        let text =
+            installed(ReferenceServer::NginxThreaded).configuration(&placement(None)).unwrap();
         for part in [
             "server 127.0.0.1:4712;",
             "keepalive 133;",
@@ -294,20 +303,21 @@ mod tests {
             assert!(text.contains(part), "no {part} in\n{text}");
         }
         assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
-        let kept = installed(Peer::NginxThreaded).kept_configuration(&placement(None)).unwrap();
+        let kept =
+            installed(ReferenceServer::NginxThreaded).kept_configuration(&placement(None)).unwrap();
         assert!(kept.contains("127.0.0.1:{upstream};") && !kept.contains("/scratch"), "{kept}");
-        assert!(!Peer::ALONE.contains(&Peer::NginxThreaded));
+        assert!(!ReferenceServer::ALONE.contains(&ReferenceServer::NginxThreaded));
     }
 
     #[test]
     fn configurations_name_port_folders_and_enough_workers() {
         let account = Some(("www".to_owned(), "web".to_owned()));
         for (peer, expected) in [
-            (Peer::Nginx, "worker_processes 1;"),
-            (Peer::ApachePrefork, "StartServers 133"),
-            (Peer::ApacheWorker, "MaxRequestWorkers 133"),
-            (Peer::ApacheEvent, "AsyncRequestWorkerFactor 2"),
-            (Peer::Lighttpd, "webdav.activate = \"enable\""),
+            (ReferenceServer::Nginx, "worker_processes 1;"),
+            (ReferenceServer::ApachePrefork, "StartServers 133"),
+            (ReferenceServer::ApacheWorker, "MaxRequestWorkers 133"),
+            (ReferenceServer::ApacheEvent, "AsyncRequestWorkerFactor 2"),
+            (ReferenceServer::Lighttpd, "webdav.activate = \"enable\""),
         ] {
             let text = installed(peer).configuration(&placement(account.clone())).unwrap();
             for part in [expected, "4711", "/scratch/dir/", "/scratch/root", "www", "web"] {
@@ -330,7 +340,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_names_nothing_of_this_machine() {
-        for peer in Peer::ALONE {
+        for peer in ReferenceServer::ALONE {
             let text = installed(peer).kept_configuration(&placement(None)).unwrap();
             assert!(!text.contains("/scratch") && !text.contains("/opt"), "{text}");
             assert!(text.contains("{root}") && text.contains("{port}"), "{text}");
@@ -339,11 +349,11 @@ mod tests {
 
     #[test]
     fn peers_are_found_by_their_names_alone() {
-        for peer in Peer::ALL {
+        for peer in ReferenceServer::ALL {
             assert_eq!(peer.name().parse(), Ok(peer));
-            assert!(peer.hint().contains("install-peers.sh"));
+            assert!(peer.hint().contains("install-reference-servers.sh"));
         }
-        let message = "apache".parse::<Peer>().unwrap_err().to_string();
+        let message = "apache".parse::<ReferenceServer>().unwrap_err().to_string();
         assert!(message.contains("'apache'") && message.contains("apache-event"), "{message}");
     }
 }

@@ -3,10 +3,10 @@
 use loadgen::Direction;
 
 use crate::run::files::{download_name, upload_name};
-use crate::run::launcher::Standing;
+use crate::run::launcher::RunningServer;
 use crate::run::probe;
 use crate::run::probe::Answer;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
 use bench_data::record::environment::Support;
@@ -14,11 +14,11 @@ use bench_data::servers::external::How;
 use bench_data::servers::target::{Target, TargetKind};
 
 /// What a server cannot do: which loads, and why.
-pub(crate) type Lacks = Vec<(Wanted, String)>;
+pub(crate) type Unsupported = Vec<(Requirement, String)>;
 
 /// What a load asks a server for: loads that differ in other things alone are borne alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct Requirement {
     direction: Direction,
     size: ByteSize,
     mix: Option<Mix>,
@@ -26,14 +26,14 @@ pub(crate) struct Wanted {
     work: bool,
 }
 
-impl Wanted {
+impl Requirement {
     /// By the requests of a load.
-    pub(crate) fn by(cell: &Cell) -> Self {
+    pub(crate) fn by(load: &Load) -> Self {
         Self {
-            direction: cell.direction,
-            size: cell.size,
-            mix: cell.manner.mix,
-            work: cell.manner.heavy.total_percent() > 0,
+            direction: load.direction,
+            size: load.size,
+            mix: load.profile.mix,
+            work: load.profile.heavy.total_percent() > 0,
         }
     }
 
@@ -60,29 +60,29 @@ const NO_WORK: &str = "only our own servers do heavy work that a request asks fo
 /// Looks at a server that stands: what it supports, and which of the loads it can't bear.
 pub(crate) fn look(
     target: &Target,
-    standing: &Standing,
-    cells: &[Cell],
-) -> (Option<Support>, Lacks) {
+    standing: &RunningServer,
+    loads: &[Load],
+) -> (Option<Support>, Unsupported) {
     let address = standing.address();
-    let mut lacks = Lacks::new();
+    let mut lacks = Unsupported::new();
     let mut kept = None;
     let mut ranges = false;
-    let mut seen: Vec<Wanted> = Vec::new();
-    for cell in cells {
-        let load = Wanted::by(cell);
-        if seen.contains(&load) || cell.direction == Direction::Upload {
+    let mut seen: Vec<Requirement> = Vec::new();
+    for load in loads {
+        let requirement = Requirement::by(load);
+        if seen.contains(&requirement) || load.direction == Direction::Upload {
             continue;
         }
-        seen.push(load);
-        if load.work && !target.works() {
-            lacks.push((load, NO_WORK.to_owned()));
+        seen.push(requirement);
+        if requirement.work && !target.works() {
+            lacks.push((requirement, NO_WORK.to_owned()));
             continue;
         }
-        let (name, size) = load.file();
+        let (name, size) = requirement.file();
         let (answer, keeps) = probe::download(address, &name, size.bytes());
         kept = kept.or(keeps);
-        if let Some(reason) = refusal(target, answer, Some(load)) {
-            lacks.push((load, reason));
+        if let Some(reason) = refusal(target, answer, Some(requirement)) {
+            lacks.push((requirement, reason));
         } else {
             ranges = ranges || probe::range(address, &name, size.bytes());
         }
@@ -91,17 +91,19 @@ pub(crate) fn look(
     kept = kept.or(keeps);
     let upload = answer == Answer::Right;
     let refused = refusal(target, answer, None);
-    for cell in cells.iter().filter(|cell| cell.direction == Direction::Upload) {
-        let load = Wanted::by(cell);
-        if let Some(reason) = refused.as_ref().filter(|_| !lacks.iter().any(|(l, _)| *l == load)) {
-            lacks.push((load, reason.clone()));
+    for load in loads.iter().filter(|load| load.direction == Direction::Upload) {
+        let requirement = Requirement::by(load);
+        if let Some(reason) =
+            refused.as_ref().filter(|_| !lacks.iter().any(|(l, _)| *l == requirement))
+        {
+            lacks.push((requirement, reason.clone()));
         }
     }
     if kept == Some(false) {
-        for cell in cells {
-            let load = Wanted::by(cell);
-            if !lacks.iter().any(|(lacking, _)| *lacking == load) {
-                lacks.push((load, "it closes each connection after one answer".to_owned()));
+        for load in loads {
+            let requirement = Requirement::by(load);
+            if !lacks.iter().any(|(lacking, _)| *lacking == requirement) {
+                lacks.push((requirement, "it closes each connection after one answer".to_owned()));
             }
         }
     }
@@ -109,27 +111,31 @@ pub(crate) fn look(
 }
 
 /// The same where lines are to come back.
-pub(crate) fn lacks_of_echo(target: &Target, standing: &Standing, cells: &[Cell]) -> Lacks {
+pub(crate) fn lacks_of_echo(
+    target: &Target,
+    standing: &RunningServer,
+    loads: &[Load],
+) -> Unsupported {
     match target.kind() {
-        TargetKind::Peer => for_all(cells, "it speaks http only"),
-        _ if probe::echoes(standing.address()) => Lacks::new(),
+        TargetKind::Reference => for_all(loads, "it speaks http only"),
+        _ if probe::echoes(standing.address()) => Unsupported::new(),
         TargetKind::Strategy | TargetKind::Twin | TargetKind::Command | TargetKind::Running => {
-            for_all(cells, "it does not send a line back as it is")
+            for_all(loads, "it does not send a line back as it is")
         }
     }
 }
 
 /// That none of the loads can be borne.
-pub(crate) fn for_all(cells: &[Cell], reason: &str) -> Lacks {
-    cells.iter().map(|cell| (Wanted::by(cell), reason.to_owned())).collect()
+pub(crate) fn for_all(loads: &[Load], reason: &str) -> Unsupported {
+    loads.iter().map(|load| (Requirement::by(load), reason.to_owned())).collect()
 }
 
 /// Why a load is not worth trying: what a server refuses, it does not do; what it gets wrong
 /// is for the trial to show. Someone else's server cannot have the files unless they were put
 /// there, and that deserves a word.
-fn refusal(target: &Target, answer: Answer, asked: Option<Wanted>) -> Option<String> {
+fn refusal(target: &Target, answer: Answer, asked: Option<Requirement>) -> Option<String> {
     let running =
-        matches!(target, Target::Given(given) if matches!(given.how(), How::Running { .. }));
+        matches!(target, Target::External(given) if matches!(given.how(), How::Running { .. }));
     let remedy = match asked {
         Some(asked) if running => {
             format!(

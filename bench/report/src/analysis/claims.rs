@@ -7,7 +7,7 @@ use crate::analysis::finding::Finding;
 use crate::analysis::section::Section;
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::topic::Topic;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::heavy::WORK_TIME;
 use bench_data::record::run_folder::Contents;
 use bench_data::stats::Estimate;
@@ -155,7 +155,7 @@ fn pariag(run: &Run<'_>) -> Found {
     let lead = lead(finding, "selector", "threaded")?;
     let measured = format!(
         "{}: selector serves {} times the requests/s of threaded.",
-        finding.load,
+        finding.condition,
         with_interval(lead)
     );
     Ok((measured, above(lead, 1.09)))
@@ -191,7 +191,7 @@ fn harji(run: &Run<'_>) -> Found {
                 "{way} {} ({} with {} connections)",
                 units::count(rate(line)),
                 line.target,
-                line.cell.connections
+                line.load.connections
             )
         })
         .collect();
@@ -202,16 +202,16 @@ fn harji(run: &Run<'_>) -> Found {
 
 fn von_behren(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Throughput)?;
-    let (staged, cheap) = (run.line(finding.cell, "hybrid")?, run.line(finding.cell, "tokio")?);
+    let (staged, cheap) = (run.line(finding.load, "hybrid")?, run.line(finding.load, "tokio")?);
     let ratio = Estimate::of_ratios(&staged.switch_rounds, &cheap.switch_rounds)
         .ok_or("Context switches were not recorded.")?;
     let of = |line: &Line| {
         line.switches_per_request.map_or_else(|| "–".to_owned(), |one| format!("{:.4}", one.median))
     };
-    let threads = run.line(finding.cell, "threaded").map(of).unwrap_or_else(|_| "–".to_owned());
+    let threads = run.line(finding.load, "threaded").map(of).unwrap_or_else(|_| "–".to_owned());
     let measured = format!(
         "{}: {} times; per request hybrid {}, tokio {}, threaded (a thread per connection) {threads}.",
-        finding.load,
+        finding.condition,
         with_interval(ratio),
         of(staged),
         of(cheap),
@@ -220,20 +220,20 @@ fn von_behren(run: &Run<'_>) -> Found {
 }
 
 fn flash(run: &Run<'_>) -> Found {
-    let mut leads: Vec<(Cell, &Line, Estimate)> = Vec::new();
-    for line in run.sound("hybrid").filter(|line| run.is_plain(line.cell)) {
-        let Some(apache) = run.fastest_apache(line.cell) else { continue };
+    let mut leads: Vec<(Load, &Line, Estimate)> = Vec::new();
+    for line in run.sound("hybrid").filter(|line| run.is_plain(line.load)) {
+        let Some(apache) = run.fastest_apache(line.load) else { continue };
         if let Some(lead) = Estimate::of_ratios(&line.rounds, &apache.rounds) {
-            leads.push((line.cell, apache, lead));
+            leads.push((line.load, apache, lead));
         }
     }
     leads.sort_by(|a, b| b.2.median.total_cmp(&a.2.median));
-    let (cell, apache, lead) =
+    let (load, apache, lead) =
         *leads.first().ok_or("No load with sound trials of both hybrid and an Apache.")?;
-    let floor = run.summary.noise_floor(cell, |line| line.rounds.clone());
+    let floor = run.summary.noise_floor(load, |line| line.rounds.clone());
     let measured = format!(
         "With {} hybrid serves {} times the requests/s of {}.",
-        bench_data::load::words::describe(cell),
+        bench_data::load::words::describe(load),
         with_interval(lead),
         apache.target
     );
@@ -252,10 +252,10 @@ fn schroeder(run: &Run<'_>) -> Found {
     let mut pairs: Vec<(&Line, &Line)> = Vec::new();
     for target in ["selector", "threaded"] {
         for open in run.sound(target) {
-            let Some(offered) = open.cell.manner.rate_per_s.map(f64::from) else { continue };
-            for closed in run.sound(target).filter(|line| run.is_plain(line.cell)) {
-                let same = (closed.cell.direction, closed.cell.size)
-                    == (open.cell.direction, open.cell.size);
+            let Some(offered) = open.load.profile.rate_per_s.map(f64::from) else { continue };
+            for closed in run.sound(target).filter(|line| run.is_plain(line.load)) {
+                let same = (closed.load.direction, closed.load.size)
+                    == (open.load.direction, open.load.size);
                 if same && (rate(closed) / offered - 1.0).abs() <= ALIKE {
                     pairs.push((open, closed));
                 }
@@ -279,7 +279,7 @@ fn schroeder(run: &Run<'_>) -> Found {
         units::count(rate(open)),
         mean(open),
         mean(closed),
-        closed.cell.connections,
+        closed.load.connections,
         with_interval(ratio)
     );
     Ok((measured, above(ratio, 10.0)))
@@ -287,14 +287,14 @@ fn schroeder(run: &Run<'_>) -> Found {
 
 fn folklore(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Throughput)?;
-    let threaded = run.line(finding.cell, "threaded")?;
+    let threaded = run.line(finding.load, "threaded")?;
     let apache = run
-        .fastest_apache(finding.cell)
-        .ok_or_else(|| format!("{}: no sound trial of an Apache.", finding.load))?;
+        .fastest_apache(finding.load)
+        .ok_or_else(|| format!("{}: no sound trial of an Apache.", finding.condition))?;
     let lead = Estimate::of_ratios(&threaded.rounds, &apache.rounds).ok_or(NO_ROUNDS)?;
     let mut measured = format!(
         "{}: threaded serves {} times the requests/s of {}",
-        finding.load,
+        finding.condition,
         with_interval(lead),
         apache.target
     );
@@ -315,7 +315,7 @@ fn nginx_memory(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Idle)?;
     let score = finding.score("nginx").ok_or("No sound trial of nginx with idle connections.")?;
     let slope = score.value.ok_or(NO_ROUNDS)?;
-    let mut measured = format!("{}: {:.0} bytes each", finding.load, slope.median);
+    let mut measured = format!("{}: {:.0} bytes each", finding.condition, slope.median);
     if let Some(interval) = slope.interval {
         measured += &format!(" ({:.0} to {:.0})", interval.low, interval.high);
     }
@@ -333,7 +333,7 @@ fn blocked(run: &Run<'_>) -> Found {
     let waits = selector.median >= WORK_TIME.as_micros() as f64 * 0.9;
     let measured = format!(
         "{}: light requests of selector have a 99th percentile of {}, {} times that of hybrid.",
-        finding.load,
+        finding.condition,
         units::microseconds(selector.median),
         with_interval(lead)
     );
@@ -350,10 +350,10 @@ impl Run<'_> {
         finding.ok_or_else(|| format!("The run has no experiment on {}.", topic.name()))
     }
 
-    fn line(&self, cell: Cell, target: &str) -> Result<&Line, String> {
-        let line = self.summary.under(cell).find(|line| line.target == target);
+    fn line(&self, load: Load, target: &str) -> Result<&Line, String> {
+        let line = self.summary.under(load).find(|line| line.target == target);
         line.filter(|line| line.is_comparable()).ok_or_else(|| {
-            format!("No sound trial of {target} with {}.", bench_data::load::words::describe(cell))
+            format!("No sound trial of {target} with {}.", bench_data::load::words::describe(load))
         })
     }
 
@@ -362,22 +362,22 @@ impl Run<'_> {
     }
 
     /// A closed loop over kept connections with nothing beside it, downwards.
-    fn is_plain(&self, cell: Cell) -> bool {
-        cell.manner.is_usual() && cell.direction == bench_data::load::Direction::Download
+    fn is_plain(&self, load: Load) -> bool {
+        load.profile.is_usual() && load.direction == bench_data::load::Direction::Download
     }
 
     /// The sound lines of plain downloads of the smallest size.
     fn small_downloads(&self) -> Vec<&Line> {
-        let plain = |line: &&Line| self.is_plain(line.cell) && line.is_comparable();
+        let plain = |line: &&Line| self.is_plain(line.load) && line.is_comparable();
         let lines: Vec<_> = self.summary.lines.iter().filter(plain).collect();
-        let smallest = lines.iter().map(|line| line.cell.size).min();
-        lines.into_iter().filter(|line| Some(line.cell.size) == smallest).collect()
+        let smallest = lines.iter().map(|line| line.load.size).min();
+        lines.into_iter().filter(|line| Some(line.load.size) == smallest).collect()
     }
 
-    fn fastest_apache(&self, cell: Cell) -> Option<&Line> {
+    fn fastest_apache(&self, load: Load) -> Option<&Line> {
         let apaches = self
             .summary
-            .under(cell)
+            .under(load)
             .filter(|line| line.target.starts_with("apache-") && line.is_comparable());
         apaches.max_by(|a, b| rate(a).total_cmp(&rate(b)))
     }
@@ -387,7 +387,7 @@ impl Run<'_> {
 fn lead(finding: &Finding, better: &str, worse: &str) -> Result<Estimate, String> {
     let score = |name: &str| {
         let found = finding.score(name);
-        found.ok_or_else(|| format!("{}: no sound trial of {name}.", finding.load))
+        found.ok_or_else(|| format!("{}: no sound trial of {name}.", finding.condition))
     };
     let (better, worse) = (score(better)?, score(worse)?);
     finding.lead(better, worse).ok_or_else(|| NO_ROUNDS.to_owned())

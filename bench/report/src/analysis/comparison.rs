@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::stats::Estimate;
 use bench_data::units;
 
@@ -77,22 +77,22 @@ pub fn with_interval(ratio: Estimate) -> String {
 
 /// Of the loads that are wanted, the one that spoiled the fewest servers' trials; of those the one
 /// of the highest rank.
-pub fn least_spoiled<Rank: Ord>(
+pub fn most_comparable<Rank: Ord>(
     summary: &Summary,
-    wanted: impl Fn(&Cell) -> bool,
-    rank: impl Fn(&Cell) -> Rank,
-) -> Option<Cell> {
-    let cells = summary.cells().into_iter().filter(wanted);
-    cells.max_by_key(|cell| {
-        let spoiled = summary.under(*cell).filter(|line| is_spoiled(line)).count();
-        (Reverse(spoiled), rank(cell))
+    wanted: impl Fn(&Load) -> bool,
+    rank: impl Fn(&Load) -> Rank,
+) -> Option<Load> {
+    let loads = summary.loads().into_iter().filter(wanted);
+    loads.max_by_key(|load| {
+        let spoiled = summary.under(*load).filter(|line| is_incomparable(line)).count();
+        (Reverse(spoiled), rank(load))
     })
 }
 
 /// Those that cannot be compared under a load, each with the reason.
-pub fn left_out(summary: &Summary, cell: Cell) -> Vec<String> {
+pub fn left_out(summary: &Summary, load: Load) -> Vec<String> {
     summary
-        .under(cell)
+        .under(load)
         .filter(|line| !line.is_comparable())
         .map(|line| format!("{} is left out: {}", line.target, line.exclusion_reason()))
         .collect()
@@ -109,6 +109,6 @@ pub fn listed(names: &[&str]) -> String {
 
 /// Whether it cannot be compared, and not because it leaves connections waiting in every round:
 /// that is the server and no chance.
-fn is_spoiled(line: &Line) -> bool {
+fn is_incomparable(line: &Line) -> bool {
     !line.is_comparable() && !line.starved_in_every_round()
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::analysis::comparison::{is_clear, is_clearly_less};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::plan::Plan;
 use bench_data::record::environment::Environment;
@@ -30,7 +30,7 @@ pub struct Change {
     /// The server.
     pub target: String,
     /// The load.
-    pub cell: Cell,
+    pub load: Load,
     /// What was compared.
     pub metric: Metric,
     /// Median of the old run.
@@ -107,7 +107,7 @@ impl Metric {
             Self::CpuPerRequest => {
                 let is_of = |row: &&TrialRow| {
                     row.target == line.target
-                        && row.cell() == line.cell
+                        && row.load() == line.load
                         && row.outcome.is_measured()
                 };
                 let rows = records.trials.iter().filter(is_of);
@@ -124,7 +124,7 @@ impl Diff {
         let [then, now] = &summaries;
         let mut diff = Self { settings: settings(old, new), ..Self::default() };
         for line in &now.lines {
-            let load = format!("{} with {}", line.target, describe(line.cell));
+            let load = format!("{} with {}", line.target, describe(line.load));
             let Some(before) = counterpart(then, line) else {
                 diff.lacks(then, line, "new");
                 continue;
@@ -141,7 +141,7 @@ impl Diff {
                 let values = metric.rounds(line, &new.records);
                 let earlier = metric.rounds(before, &old.records);
                 let floor_of = |summary: &Summary, records: &Records| {
-                    summary.noise_floor(line.cell, |line| metric.rounds(line, records))
+                    summary.noise_floor(line.load, |line| metric.rounds(line, records))
                 };
                 let floors = [floor_of(then, &old.records), floor_of(now, &new.records)];
                 let floor = floors.into_iter().flatten().max_by(f64::total_cmp);
@@ -164,7 +164,7 @@ impl Diff {
     /// Notes that only one run has something: a server as a whole is told once.
     fn lacks(&mut self, other: &Summary, line: &Line, which: &str) {
         let what = if other.targets().contains(&line.target.as_str()) {
-            format!("{} with {}", line.target, describe(line.cell))
+            format!("{} with {}", line.target, describe(line.load))
         } else {
             line.target.clone()
         };
@@ -189,19 +189,19 @@ impl Diff {
     /// All changes as tables, one for each load, and what else must be known.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut cells: Vec<Cell> = Vec::new();
+        let mut loads: Vec<Load> = Vec::new();
         for change in &self.changes {
-            if !cells.contains(&change.cell) {
-                cells.push(change.cell);
+            if !loads.contains(&change.load) {
+                loads.push(change.load);
             }
         }
         let width = self.changes.iter().map(|change| change.target.chars().count()).max();
         let width = width.unwrap_or(0).max("server".len());
         let texts = self.changes.iter().map(|change| change.cell_text().chars().count());
         let wide = texts.max().unwrap_or(0);
-        for cell in cells {
-            let under: Vec<_> = self.changes.iter().filter(|change| change.cell == cell).collect();
-            text += &format!("\nWith {}\n", describe(cell));
+        for load in loads {
+            let under: Vec<_> = self.changes.iter().filter(|change| change.load == load).collect();
+            text += &format!("\nWith {}\n", describe(load));
             text += &format!("  {:<width$}", "server");
             for metric in Metric::ALL {
                 text += &format!("  {:<wide$}", metric.name());
@@ -239,7 +239,7 @@ impl Change {
             [old, new].map(|rounds| rounds.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         Some(Self {
             target: line.target.clone(),
-            cell: line.cell,
+            load: line.load,
             metric,
             old: bench_data::stats::median(&old)?,
             new: bench_data::stats::median(&new)?,
@@ -266,7 +266,7 @@ impl fmt::Display for Change {
             "{} of {} with {}: {old} → {new}, {}",
             metric.name(),
             self.target,
-            describe(self.cell),
+            describe(self.load),
             percent(&self.ratio)
         )
     }
@@ -315,7 +315,7 @@ impl fmt::Display for Limit {
 }
 
 fn counterpart<'s>(summary: &'s Summary, line: &Line) -> Option<&'s Line> {
-    summary.under(line.cell).find(|other| other.target == line.target)
+    summary.under(line.load).find(|other| other.target == line.target)
 }
 
 /// A ratio as the change that it is: `+6.9 % (+2.0 to +11.3)`.
@@ -380,11 +380,11 @@ mod tests {
     fn change(metric: Metric, median: f64, ends: Option<(f64, f64)>) -> Change {
         let interval = ends.map(|(low, high)| Interval { low, high });
         let records = bench_data::mock::records();
-        let cell = records.trials[0].cell();
+        let load = records.trials[0].load();
         let ratio = Estimate { median, interval };
         Change {
             target: "selector".to_owned(),
-            cell,
+            load,
             metric,
             old: 100.0,
             new: 100.0 * median,

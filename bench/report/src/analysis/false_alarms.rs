@@ -3,7 +3,7 @@
 
 use crate::analysis::comparison::{is_clear, is_clearly_less, least_factor, with_interval};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::record::rows::Records;
 use bench_data::stats::Estimate;
 
@@ -18,7 +18,7 @@ type Values = fn(&Line) -> Vec<(u32, f64)>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The load.
-    pub cell: Cell,
+    pub load: Load,
     /// What was compared.
     pub quantity: &'static str,
     /// One by the other; `None` where they were not measured well enough to be compared.
@@ -37,24 +37,24 @@ pub fn comparisons(records: &Records) -> Vec<Comparison> {
         ("p99", |line| line.latency_rounds(99.0).to_vec()),
     ];
     let mut all = Vec::new();
-    for cell in summary.cells() {
+    for load in summary.loads() {
         for (quantity, rounds) in quantities {
             let copies = COPIES.map(|name| {
-                let mut lines = summary.under(cell).filter(|line| line.is_comparable());
+                let mut lines = summary.under(load).filter(|line| line.is_comparable());
                 lines.find(|line| line.target == name)
             });
             let [Some(one), Some(other)] = copies else {
                 let (ratio, least_factor) = (None, least_factor(None));
                 let is_claimed = false;
-                all.push(Comparison { cell, quantity, ratio, least_factor, is_claimed });
+                all.push(Comparison { load, quantity, ratio, least_factor, is_claimed });
                 continue;
             };
-            let floor = summary.noise_floor(cell, rounds);
+            let floor = summary.noise_floor(load, rounds);
             let ratio = Estimate::of_ratios(&rounds(one), &rounds(other));
             let is_claimed = ratio
                 .is_some_and(|ratio| is_clear(&ratio, floor) || is_clearly_less(&ratio, floor));
             let least_factor = least_factor(floor);
-            all.push(Comparison { cell, quantity, ratio, least_factor, is_claimed });
+            all.push(Comparison { load, quantity, ratio, least_factor, is_claimed });
         }
     }
     all

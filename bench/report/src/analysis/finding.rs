@@ -3,7 +3,7 @@
 use crate::analysis::comparison::Best;
 use crate::analysis::comparison::{Lead, is_clear, is_clearly_less, listed, with_interval};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Estimate, LEAST_ROUNDS};
 
@@ -13,9 +13,9 @@ pub struct Finding {
     /// What the value is, within a sentence: `throughput`.
     pub quantity: String,
     /// Under which load, within a sentence: `With 64 connections and downloads of 1 KiB`.
-    pub load: String,
+    pub condition: String,
     /// That load.
-    pub cell: Cell,
+    pub load: Load,
     /// Which value is good.
     pub best: Best,
     /// How a value is written, with its unit.
@@ -48,7 +48,7 @@ impl Finding {
     /// What the servers show under one load.
     pub fn under(
         part: &Summary,
-        cell: Cell,
+        load: Load,
         quantity: &str,
         best: Best,
         write: fn(f64) -> String,
@@ -56,19 +56,19 @@ impl Finding {
     ) -> Self {
         Self {
             quantity: quantity.to_owned(),
-            load: format!("With {}", bench_data::load::words::describe(cell)),
-            cell,
+            condition: format!("With {}", bench_data::load::words::describe(load)),
+            load,
             best,
             write,
-            scores: part.under(cell).map(|line| Score::of(line, rounds)).collect(),
-            noise_floor: part.noise_floor(cell, rounds),
+            scores: part.under(load).map(|line| Score::of(line, rounds)).collect(),
+            noise_floor: part.noise_floor(load, rounds),
         }
     }
 
     /// Who is best and by how much, ours among ourselves and the best of ours against the best real
     /// server; and who is left out.
     pub fn sentence(&self) -> String {
-        let mut parts = vec![format!("{}, {}", self.load, self.comparison())];
+        let mut parts = vec![format!("{}, {}", self.condition, self.comparison())];
         if let Some(out) = self.left_out() {
             parts.push(out);
         }

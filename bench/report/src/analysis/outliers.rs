@@ -9,7 +9,7 @@
 //! least difference that is ever claimed is no outlier.
 
 use crate::analysis::comparison::least_factor;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, Records, TrialRow};
 use bench_data::servers::target::TargetKind;
@@ -32,7 +32,7 @@ pub struct Outlier {
     /// The server.
     pub target: String,
     /// The load.
-    pub cell: Cell,
+    pub load: Load,
     /// What was measured.
     pub metric: Metric,
     /// What it was in this trial.
@@ -62,7 +62,7 @@ pub fn outliers(records: &Records) -> Vec<Outlier> {
         let usual = median(
             &groups
                 .iter()
-                .filter(|other| other.cell == group.cell)
+                .filter(|other| other.load == group.load)
                 .map(|other| other.mad)
                 .collect::<Vec<_>>(),
         );
@@ -75,7 +75,7 @@ pub fn outliers(records: &Records) -> Vec<Outlier> {
                     trial: row.trial,
                     round: row.round,
                     target: row.target.clone(),
-                    cell: group.cell,
+                    load: group.load,
                     metric: group.metric,
                     value: *value,
                     median: group.median,
@@ -91,7 +91,7 @@ pub fn outliers(records: &Records) -> Vec<Outlier> {
 
 /// The measured trials of one server under one load.
 struct Group<'r> {
-    cell: Cell,
+    load: Load,
     target: &'r str,
     metric: Metric,
     values: Vec<(&'r TrialRow, f64)>,
@@ -112,11 +112,11 @@ fn groups(records: &Records) -> Vec<Group<'_>> {
             Some(_) => (Metric::P99, p99_us(records, row.trial)),
         };
         let Some(value) = value.filter(|value| *value > 0.0) else { continue };
-        let cell = row.cell();
-        match groups.iter_mut().find(|group| group.cell == cell && group.target == row.target) {
+        let load = row.load();
+        match groups.iter_mut().find(|group| group.load == load && group.target == row.target) {
             Some(group) => group.values.push((row, value)),
             None => groups.push(Group {
-                cell,
+                load,
                 target: &row.target,
                 metric,
                 values: vec![(row, value)],

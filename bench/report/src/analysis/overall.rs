@@ -92,7 +92,7 @@ fn beside_the_real(finding: &Finding) -> String {
     let Some(ratio) = finding.lead(best, real) else { return String::new() };
     format!(
         " {}, {} of our own has the best {} ({}), {} times that of {}, the best of the real servers.",
-        finding.load,
+        finding.condition,
         best.target,
         finding.quantity,
         finding.written(best),

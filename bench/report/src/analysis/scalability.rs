@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::usl::{Fit, LEAST_POINTS, LEAST_R_SQUARED};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::units;
 use bench_data::units::grouped;
 
@@ -37,8 +37,8 @@ impl Scalability {
     /// `None` where there are fewer counts than a fit needs.
     pub fn of(part: &Summary) -> Option<Self> {
         let base = richest(part)?;
-        let alike = |line: &&Line| Cell { connections: base.connections, ..line.cell } == base;
-        let counts = part.lines.iter().filter(alike).map(|line| line.cell.connections);
+        let alike = |line: &&Line| Load { connections: base.connections, ..line.load } == base;
+        let counts = part.lines.iter().filter(alike).map(|line| line.load.connections);
         let most = counts.max().unwrap_or(0) as f64;
         let (mut rows, mut refused) = (Vec::new(), Vec::new());
         for target in part.targets() {
@@ -49,7 +49,7 @@ impl Scalability {
                 Err(why) => refused.push(format!("{target}: {why}")),
             }
         }
-        let shown = Cell { connections: 1, ..base };
+        let shown = Load { connections: 1, ..base };
         let heading = format!("{} over connections", bench_data::load::words::heading(shown))
             .replace(", 1 connection", "");
         let reading = format!(
@@ -79,7 +79,7 @@ fn fitted<'l>(lines: &[&'l Line]) -> Result<(Fit, &'l Line), String> {
     let rate = |line: &Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
     let sound: Vec<&Line> = lines.iter().copied().filter(|line| line.is_comparable()).collect();
     let points: Vec<(f64, f64)> =
-        sound.iter().map(|line| (line.cell.connections as f64, rate(line))).collect();
+        sound.iter().map(|line| (line.load.connections as f64, rate(line))).collect();
     let highest = sound.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)));
     let (Some(fit), Some(highest)) = (Fit::of(&points), highest) else {
         return Err(format!("{} of {} loads are sound", points.len(), lines.len()));
@@ -108,21 +108,21 @@ fn row(target: &str, fit: &Fit, highest: &Line, sweep: f64) -> Vec<String> {
         if fit.kappa > 0.0 { format!("{:.1e}", fit.kappa) } else { "0".to_owned() },
         format!("{:.3}", fit.r_squared),
         peak,
-        format!("{}/s at {}", units::count(rate), grouped(highest.cell.connections)),
+        format!("{}/s at {}", units::count(rate), grouped(highest.load.connections)),
     ]
 }
 
 /// A load of those that differ in nothing but their connections and have the most counts of them;
 /// `None` where there are too few.
-fn richest(part: &Summary) -> Option<Cell> {
-    let mut groups: Vec<(Cell, usize)> = Vec::new();
-    for cell in part.cells().into_iter().filter(|cell| cell.manner.rate_per_s.is_none()) {
-        let alike = |(base, _): &&mut (Cell, usize)| {
-            Cell { connections: base.connections, ..cell } == *base
+fn richest(part: &Summary) -> Option<Load> {
+    let mut groups: Vec<(Load, usize)> = Vec::new();
+    for load in part.loads().into_iter().filter(|load| load.profile.rate_per_s.is_none()) {
+        let alike = |(base, _): &&mut (Load, usize)| {
+            Load { connections: base.connections, ..load } == *base
         };
         match groups.iter_mut().find(alike) {
             Some((_, count)) => *count += 1,
-            None => groups.push((cell, 1)),
+            None => groups.push((load, 1)),
         }
     }
     let most = groups.iter().map(|(_, count)| *count).max()?;

@@ -8,7 +8,7 @@ use crate::analysis::scalability::Scalability;
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::topic::Topic;
 use crate::analysis::verdict::headline;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::plan::Plan;
 use bench_data::plan::sweep::Sweep;
 use bench_data::units;
@@ -29,7 +29,7 @@ pub struct Section {
     /// The value that its servers are judged by.
     pub finding: Option<Finding>,
     /// The load that answer and reasons speak of.
-    pub telling: Option<Cell>,
+    pub headline_load: Option<Load>,
     /// The Universal Scalability Law, where enough connection counts were measured.
     pub scalability: Option<Scalability>,
     /// Its part of the run.
@@ -40,14 +40,14 @@ pub struct Section {
 pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
     let part = |name: Option<&str>| {
         let sweeps = || plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
-        let has = |sweep: &Sweep, cell: &Cell| sweep.cells().contains(&cell.as_planned());
+        let has = |sweep: &Sweep, load: &Load| sweep.loads().contains(&load.as_planned());
         // What a search has for a load is no load of its own.
-        let own = |cell: &Cell| sweeps().any(|sweep| sweep.capacity.is_none() && has(sweep, cell));
+        let own = |load: &Load| sweeps().any(|sweep| sweep.capacity.is_none() && has(sweep, load));
         let searched =
-            |cell: &Cell| sweeps().any(|sweep| sweep.capacity.is_some() && has(sweep, cell));
+            |load: &Load| sweeps().any(|sweep| sweep.capacity.is_some() && has(sweep, load));
         let mut part = summary.part(own);
         part.capacities =
-            summary.capacities.iter().filter(|one| searched(&one.cell)).cloned().collect();
+            summary.capacities.iter().filter(|one| searched(&one.load)).cloned().collect();
         part
     };
     let is_empty = |part: &Summary| part.lines.is_empty() && part.capacities.is_empty();
@@ -73,7 +73,8 @@ impl Section {
     fn of(name: &str, question: &str, part: Summary) -> Self {
         let topic = Topic::of(&part);
         let finding = topic.finding(&part);
-        let telling = finding.as_ref().map(|finding| finding.cell).or_else(|| headline(&part));
+        let headline_load =
+            finding.as_ref().map(|finding| finding.load).or_else(|| headline(&part));
         Self {
             name: name.to_owned(),
             question: question.to_owned(),
@@ -81,7 +82,7 @@ impl Section {
             answer: topic.answer(&part).unwrap_or_else(|| "Nothing was measured.".to_owned()),
             why: finding.as_ref().and_then(|finding| why(&part, finding)),
             finding,
-            telling,
+            headline_load,
             scalability: Scalability::of(&part),
             part,
         }
@@ -92,7 +93,7 @@ impl Section {
 fn why(part: &Summary, finding: &Finding) -> Option<String> {
     let any_of_ours = finding.scores.iter().any(|score| score.kind.is_ours());
     let ranked = finding.ranked(|score| score.kind.is_ours() || !any_of_ours);
-    let line = |target: &str| part.under(finding.cell).find(|line| line.target == target);
+    let line = |target: &str| part.under(finding.load).find(|line| line.target == target);
     let (best, others) = ranked.split_first()?;
     let (best, last) = (line(&best.target)?, line(&others.last()?.target)?);
     Some(format!("Why: {}; {}.", spends(best)?, spends(last)?))
@@ -128,25 +129,25 @@ fn spends(line: &Line) -> Option<String> {
 
 /// The loads that stand for a run in an overview: of each experiment the telling one; of a run
 /// without experiments all, or those with the most connections where these are many.
-pub fn overview(sections: &[Section]) -> Vec<(String, Cell)> {
+pub fn overview(sections: &[Section]) -> Vec<(String, Load)> {
     const MOST: usize = 12;
     if let [only] = sections {
-        let mut cells = only.part.cells();
-        if cells.len() > MOST {
+        let mut loads = only.part.loads();
+        if loads.len() > MOST {
             let kept = {
-                let mut by_rank = cells.clone();
-                by_rank.sort_by_key(|cell| Reverse((cell.manner.is_usual(), cell.connections)));
+                let mut by_rank = loads.clone();
+                by_rank.sort_by_key(|load| Reverse((load.profile.is_usual(), load.connections)));
                 by_rank.truncate(MOST);
                 by_rank
             };
-            cells.retain(|cell| kept.contains(cell));
+            loads.retain(|load| kept.contains(load));
         }
-        return cells.into_iter().map(|cell| (heading(cell), cell)).collect();
+        return loads.into_iter().map(|load| (heading(load), load)).collect();
     }
-    let telling = |section: &Section| {
-        section.telling.map(|cell| (format!("{}: {}", section.name, heading(cell)), cell))
+    let headline_load = |section: &Section| {
+        section.headline_load.map(|load| (format!("{}: {}", section.name, heading(load)), load))
     };
-    sections.iter().filter_map(telling).collect()
+    sections.iter().filter_map(headline_load).collect()
 }
 
 #[cfg(test)]
@@ -165,7 +166,7 @@ mod tests {
         let why = only.why.as_deref().unwrap();
         assert!(why.starts_with("Why: selector spends "), "{why}");
         assert!(why.contains("of processor time and 0.") && why.contains("; thread"), "{why}");
-        assert_eq!(overview(&sections).len(), only.part.cells().len());
+        assert_eq!(overview(&sections).len(), only.part.loads().len());
     }
 
     #[test]
@@ -180,8 +181,8 @@ mod tests {
         let names: Vec<_> = sections.iter().map(|section| section.name.as_str()).collect();
         assert_eq!(names, ["first", "second", "default"], "what is in none comes last");
         for (section, sweep) in sections.iter().zip(&plan.sweeps) {
-            assert!(sweep.cells().iter().all(|cell| section.part.cells().contains(cell)));
-            assert!(section.part.cells().contains(&section.telling.unwrap()));
+            assert!(sweep.loads().iter().all(|load| section.part.loads().contains(load)));
+            assert!(section.part.loads().contains(&section.headline_load.unwrap()));
             assert!(!section.answer.is_empty());
         }
         assert_eq!(overview(&sections).len(), 3);

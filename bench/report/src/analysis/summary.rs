@@ -3,7 +3,7 @@
 use bench_data::units::{self, grouped};
 use std::collections::BTreeMap;
 
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, Records, TrialRow};
@@ -31,7 +31,7 @@ pub struct Line {
     /// Which kind of server it is.
     pub kind: TargetKind,
     /// The load.
-    pub cell: Cell,
+    pub load: Load,
     /// Requests answered per second.
     pub requests_per_s: Option<Estimate>,
     /// The same, round by round.
@@ -97,20 +97,20 @@ pub struct Line {
 impl Summary {
     /// Condenses records. Medians are over the trials that were measured to their end.
     pub fn of(records: &Records) -> Self {
-        let mut groups: Vec<(Cell, &str, Vec<&TrialRow>)> = Vec::new();
+        let mut groups: Vec<(Load, &str, Vec<&TrialRow>)> = Vec::new();
         // What a search tries is no load that servers are compared under.
         for row in records.trials.iter().filter(|row| row.search.is_none()) {
-            let (cell, target) = (row.cell(), row.target.as_str());
-            match groups.iter_mut().find(|(c, t, _)| *c == cell && *t == target) {
+            let (load, target) = (row.load(), row.target.as_str());
+            match groups.iter_mut().find(|(c, t, _)| *c == load && *t == target) {
                 Some((_, _, rows)) => rows.push(row),
-                None => groups.push((cell, target, vec![row])),
+                None => groups.push((load, target, vec![row])),
             }
         }
         let latencies = latencies_by_trial(records, Distribution::Response);
         let heavy = latencies_by_trial(records, Distribution::Heavy);
         let service = latencies_by_trial(records, Distribution::Service);
-        let lines = groups.into_iter().map(|(cell, target, rows)| {
-            let mut line = Line::of(target, cell, &rows, [&latencies, &heavy, &service]);
+        let lines = groups.into_iter().map(|(load, target, rows)| {
+            let mut line = Line::of(target, load, &rows, [&latencies, &heavy, &service]);
             let calls = records.calls.iter().find(|call| {
                 call.target == target && rows.iter().any(|row| row.trial == call.trial)
             });
@@ -122,10 +122,10 @@ impl Summary {
     }
 
     /// The part of the run whose loads are wanted.
-    pub fn part(&self, wanted: impl Fn(&Cell) -> bool) -> Self {
+    pub fn part(&self, wanted: impl Fn(&Load) -> bool) -> Self {
         let kept =
-            |lines: &[Line]| lines.iter().filter(|line| wanted(&line.cell)).cloned().collect();
-        let searched = self.capacities.iter().filter(|one| wanted(&one.cell)).cloned();
+            |lines: &[Line]| lines.iter().filter(|line| wanted(&line.load)).cloned().collect();
+        let searched = self.capacities.iter().filter(|one| wanted(&one.load)).cloned();
         Self { lines: kept(&self.lines), twins: kept(&self.twins), capacities: searched.collect() }
     }
 
@@ -134,30 +134,30 @@ impl Summary {
     /// most. `None` without such a pair. `rounds` are a line's values, round by round.
     pub fn noise_floor(
         &self,
-        cell: Cell,
+        load: Load,
         rounds: impl Fn(&Line) -> Vec<(u32, f64)>,
     ) -> Option<f64> {
         let of = |twin: &Line| -> Option<f64> {
             let name = original(&twin.target)?;
-            let one = self.under(twin.cell).find(|line| line.target == name)?;
+            let one = self.under(twin.load).find(|line| line.target == name)?;
             let ratio = Estimate::of_ratios(&rounds(twin), &rounds(one))
                 .filter(|_| one.is_sound() && twin.is_sound())?;
             let interval = ratio.interval?;
             Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
         };
-        let here = self.twins.iter().find(|twin| twin.cell == cell).and_then(of);
+        let here = self.twins.iter().find(|twin| twin.load == load).and_then(of);
         here.or_else(|| self.twins.iter().filter_map(of).max_by(f64::total_cmp))
     }
 
     /// The loads, in the order they first ran.
-    pub fn cells(&self) -> Vec<Cell> {
-        let mut cells = Vec::new();
+    pub fn loads(&self) -> Vec<Load> {
+        let mut loads = Vec::new();
         for line in &self.lines {
-            if !cells.contains(&line.cell) {
-                cells.push(line.cell);
+            if !loads.contains(&line.load) {
+                loads.push(line.load);
             }
         }
-        cells
+        loads
     }
 
     /// The servers, in the order they first ran.
@@ -172,13 +172,13 @@ impl Summary {
     }
 
     /// The lines of one load.
-    pub fn under(&self, cell: Cell) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(move |line| line.cell == cell)
+    pub fn under(&self, load: Load) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.load == load)
     }
 }
 
 impl Line {
-    fn of(target: &str, cell: Cell, rows: &[&TrialRow], latencies: [&Latencies; 3]) -> Self {
+    fn of(target: &str, load: Load, rows: &[&TrialRow], latencies: [&Latencies; 3]) -> Self {
         let is_ok = |row: &&TrialRow| row.outcome == Outcome::Ok;
         // Where the generator was the limit a server may have been faster, so without these rounds
         // its values err to the low side; with them they would say nothing.
@@ -192,7 +192,7 @@ impl Line {
             measured.iter().filter_map(|row| Some((row.round, value(row)?))).collect()
         };
         let served_all = |row: &TrialRow| {
-            row.connections_served.is_none_or(|served| served >= cell.connections as u64)
+            row.connections_served.is_none_or(|served| served >= load.connections as u64)
         };
         let [latency_rounds, mut heavy, service_rounds] =
             latencies.map(|times| latency(&measured, times));
@@ -213,7 +213,7 @@ impl Line {
         Self {
             target: target.to_owned(),
             kind: rows.first().map_or(TargetKind::Strategy, |row| row.target_kind),
-            cell,
+            load,
             requests_per_s: estimate(&|row| row.requests_per_s),
             rounds: by_round(&|row| row.requests_per_s),
             mean_rounds: by_round(&|row| row.response_mean_us),
@@ -281,7 +281,7 @@ impl Line {
 
     /// Whether connections starved: fewer than all got an answer.
     pub fn starved(&self) -> bool {
-        self.connections_served.is_some_and(|served| served < self.cell.connections as u64)
+        self.connections_served.is_some_and(|served| served < self.load.connections as u64)
     }
 
     /// Whether that was so in every round that was measured.
@@ -291,7 +291,7 @@ impl Line {
 
     /// Whether the server held fewer of the crowd than there were.
     pub fn lost_of_the_crowd(&self) -> bool {
-        self.crowd_held.is_some_and(|held| held < self.cell.manner.crowd.total())
+        self.crowd_held.is_some_and(|held| held < self.load.profile.background.total())
     }
 
     /// How many trials ended so.
@@ -315,7 +315,7 @@ impl Line {
         self.starved_in_every_round()
             && self
                 .connections_served
-                .is_some_and(|served| 2 * served <= self.cell.connections as u64)
+                .is_some_and(|served| 2 * served <= self.load.connections as u64)
     }
 
     /// Why it cannot be compared, for one that cannot.
@@ -326,7 +326,7 @@ impl Line {
             (count > 0).then(|| format!("{count} of {trials} trials"))
         };
         if let Some(served) = self.connections_served.filter(|_| self.starved()) {
-            let connections = self.cell.connections;
+            let connections = self.load.connections;
             return if self.starved_in_every_round() {
                 format!("it served {served} of {connections} connections")
             } else {
@@ -337,8 +337,8 @@ impl Line {
             };
         }
         if let Some(held) = self.crowd_held.filter(|_| self.lost_of_the_crowd()) {
-            let crowd = grouped(self.cell.manner.crowd.total());
-            return format!("it held {} of {crowd} further connections", grouped(held));
+            let background = grouped(self.load.profile.background.total());
+            return format!("it held {} of {background} further connections", grouped(held));
         }
         if self.count(Outcome::Unsupported) > 0 {
             return self.reasons.join(", ");

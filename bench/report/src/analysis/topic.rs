@@ -35,33 +35,33 @@ pub enum Topic {
 impl Topic {
     /// The topic of a part of a run.
     pub fn of(part: &Summary) -> Self {
-        let cells = part.cells();
-        let any = |is: &dyn Fn(&bench_data::load::Cell) -> bool| cells.iter().any(is);
-        if any(&|cell| cell.manner.of_weakest_percent.is_some()) {
+        let loads = part.loads();
+        let any = |is: &dyn Fn(&bench_data::load::Load) -> bool| loads.iter().any(is);
+        if any(&|load| load.profile.of_weakest_percent.is_some()) {
             return Self::Latency;
         }
         if !part.capacities.is_empty() {
             return Self::Load;
         }
-        if !cells.is_empty() && cells.iter().all(|cell| cell.manner.rate_per_s.is_some()) {
+        if !loads.is_empty() && loads.iter().all(|load| load.profile.rate_per_s.is_some()) {
             return Self::Latency;
         }
-        if any(&|cell| cell.manner.heavy.total_percent() > 0) {
+        if any(&|load| load.profile.heavy.total_percent() > 0) {
             return Self::Heavy;
         }
-        if any(&|cell| cell.manner.crowd.idle > 0) {
+        if any(&|load| load.profile.background.idle > 0) {
             return Self::Idle;
         }
-        if any(&|cell| cell.manner.crowd.total() > 0) {
+        if any(&|load| load.profile.background.total() > 0) {
             return Self::Slow;
         }
-        if !cells.is_empty() && cells.iter().all(|cell| !cell.manner.keep_alive) {
+        if !loads.is_empty() && loads.iter().all(|load| !load.profile.keep_alive) {
             return Self::Churn;
         }
-        if let Some(first) = cells.first() {
-            let one_way = cells.iter().all(|cell| cell.direction == first.direction);
-            let one_count = cells.iter().all(|cell| cell.connections == first.connections);
-            if one_way && one_count && any(&|cell| cell.size != first.size) {
+        if let Some(first) = loads.first() {
+            let one_way = loads.iter().all(|load| load.direction == first.direction);
+            let one_count = loads.iter().all(|load| load.connections == first.connections);
+            if one_way && one_count && any(&|load| load.size != first.size) {
                 return Self::Transfer(first.direction);
             }
         }

@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use bench_data::load::Direction;
 
 use crate::analysis::comparison::{
-    Lead, is_clear, is_clearly_less, least_factor, least_spoiled, left_out, listed, with_interval,
+    Lead, is_clear, is_clearly_less, least_factor, left_out, listed, most_comparable, with_interval,
 };
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::outcome::Outcome;
 use bench_data::servers::variant::original;
@@ -34,40 +34,40 @@ impl Verdict {
 }
 
 fn sentence(summary: &Summary) -> String {
-    let Some(cell) = headline(summary) else {
+    let Some(load) = headline(summary) else {
         return "Nothing was measured.".to_owned();
     };
-    let load = describe(cell);
-    let floor = summary.noise_floor(cell, |line| line.rounds.clone());
+    let words = describe(load);
+    let floor = summary.noise_floor(load, |line| line.rounds.clone());
     // Ours among themselves, and the best of them against the others; or all, if none is ours.
-    let any_of_ours = summary.under(cell).any(|line| line.kind.is_ours());
+    let any_of_ours = summary.under(load).any(|line| line.kind.is_ours());
     let is_one = |line: &&Line| line.kind.is_ours() || !any_of_ours;
     let mut fair: Vec<&Line> =
-        summary.under(cell).filter(is_one).filter(|line| line.is_comparable()).collect();
+        summary.under(load).filter(is_one).filter(|line| line.is_comparable()).collect();
     fair.sort_by(|a, b| median(b).total_cmp(&median(a)));
     let mut sentence = match fair.split_first() {
-        None => format!("With {load} no server was measured well enough to be compared"),
-        Some((only, [])) if summary.under(cell).filter(is_one).count() == 1 => {
-            format!("With {load} {} serves {} requests/s", only.target, rate(only))
+        None => format!("With {words} no server was measured well enough to be compared"),
+        Some((only, [])) if summary.under(load).filter(is_one).count() == 1 => {
+            format!("With {words} {} serves {} requests/s", only.target, rate(only))
         }
         Some((only, [])) => format!(
-            "With {load} only {} was measured well enough to be compared ({} requests/s)",
+            "With {words} only {} was measured well enough to be compared ({} requests/s)",
             only.target,
             rate(only)
         ),
-        Some((best, others)) => compare(&load, best, others, floor),
+        Some((best, others)) => compare(&words, best, others, floor),
     };
-    let unknown = summary.under(cell).filter(is_one);
+    let unknown = summary.under(load).filter(is_one);
     if unknown.map(|line| line.count(Outcome::GeneratorBound)).sum::<usize>() > 0 {
         // One that is left out may be faster still.
         sentence = sentence.replace("is fastest", "is fastest of those that can be compared");
     }
     let foreign: Vec<&Line> =
-        summary.under(cell).filter(|line| !is_one(line) && line.is_comparable()).collect();
+        summary.under(load).filter(|line| !is_one(line) && line.is_comparable()).collect();
     if let (Some(best), false) = (fair.first(), foreign.is_empty()) {
         sentence = format!("{sentence}. {}", against(best, &foreign, floor));
     }
-    let left_out = left_out(summary, cell);
+    let left_out = left_out(summary, load);
     if !left_out.is_empty() {
         sentence = format!("{sentence}; {}", left_out.join("; "));
     }
@@ -76,12 +76,12 @@ fn sentence(summary: &Summary) -> String {
 
 /// By how much a server differed from itself under the load that the sentence speaks of.
 fn chance(summary: &Summary) -> Option<String> {
-    let cell = headline(summary)?;
-    let twin = summary.twins.iter().find(|twin| twin.cell == cell)?;
+    let load = headline(summary)?;
+    let twin = summary.twins.iter().find(|twin| twin.load == load)?;
     let name = original(&twin.target)?;
-    let one = summary.under(cell).find(|line| line.target == name)?;
+    let one = summary.under(load).find(|line| line.target == name)?;
     let ratio = Estimate::of_ratios(&twin.rounds, &one.rounds)?;
-    let floor = summary.noise_floor(cell, |line| line.rounds.clone())?;
+    let floor = summary.noise_floor(load, |line| line.rounds.clone())?;
     Some(format!(
         "{name} measured twice under two names differs from itself by a factor of {}; differences \
          below {:.0} % are not claimed there.",
@@ -170,12 +170,12 @@ fn factor(ratio: Estimate) -> String {
 }
 
 /// The load that the answer speaks of.
-pub fn headline(summary: &Summary) -> Option<Cell> {
-    let any_download = summary.cells().iter().any(|cell| cell.direction == Direction::Download);
-    least_spoiled(
+pub fn headline(summary: &Summary) -> Option<Load> {
+    let any_download = summary.loads().iter().any(|load| load.direction == Direction::Download);
+    most_comparable(
         summary,
-        |cell| !any_download || cell.direction == Direction::Download,
-        |cell| (cell.manner.is_usual(), cell.connections, Reverse(cell.size)),
+        |load| !any_download || load.direction == Direction::Download,
+        |load| (load.profile.is_usual(), load.connections, Reverse(load.size)),
     )
 }
 
@@ -240,7 +240,7 @@ fn notes(summary: &Summary) -> Vec<String> {
         // What is wrong with a server is often wrong under every load.
         if told.len() < 5 && !told.contains(&(&line.target, reason)) {
             told.push((&line.target, reason));
-            notes.push(format!("{} with {}: {reason}.", line.target, describe(line.cell)));
+            notes.push(format!("{} with {}: {reason}.", line.target, describe(line.load)));
         }
     }
     notes
@@ -264,7 +264,7 @@ mod tests {
     use bench_data::mock::{MockExecutor, records_of};
     use bench_data::plan::{Overrides, Plan};
 
-    use bench_data::servers::reference::Peer;
+    use bench_data::servers::reference::ReferenceServer;
 
     fn verdict(overrides: Overrides, executor: MockExecutor) -> Verdict {
         let plan = Plan::built_in("default").unwrap().with(overrides);
@@ -398,11 +398,12 @@ mod tests {
 
     #[test]
     fn the_best_of_ours_is_held_against_each_real_server() {
-        let against = |peers: &[Peer], executor| {
+        let against = |peers: &[ReferenceServer], executor| {
             let against = Some(peers.to_owned());
             verdict(Overrides { against, ..Overrides::default() }, executor)
         };
-        let peers = [Peer::Nginx, Peer::ApacheWorker, Peer::Lighttpd];
+        let peers =
+            [ReferenceServer::Nginx, ReferenceServer::ApacheWorker, ReferenceServer::Lighttpd];
         let executor =
             speeds(&[("nginx", 70_000.0), ("apache-worker", 200_000.0), ("lighttpd", 107_500.0)]);
         let sentence = against(&peers, executor).sentence;

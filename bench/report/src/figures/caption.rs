@@ -3,7 +3,7 @@
 use crate::analysis::comparison::Best;
 use crate::analysis::comparison::{Lead, left_out, listed, with_interval};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::outcome::Outcome;
 use bench_data::stats::{Estimate, LEAST_ROUNDS, median};
@@ -27,9 +27,9 @@ struct Candidate<'l> {
 }
 
 /// Compares the servers under one load, in a sentence.
-pub(super) fn claim(summary: &Summary, cell: Cell, quantity: &Quantity<'_>) -> String {
+pub(super) fn claim(summary: &Summary, load: Load, quantity: &Quantity<'_>) -> String {
     let mut candidates: Vec<_> = summary
-        .under(cell)
+        .under(load)
         .filter(|line| line.is_comparable())
         .filter_map(|line| Candidate::of(line, quantity))
         .collect();
@@ -38,19 +38,19 @@ pub(super) fn claim(summary: &Summary, cell: Cell, quantity: &Quantity<'_>) -> S
         Best::Lowest => a.median.total_cmp(&b.median),
     });
     let generator_bound =
-        summary.under(cell).map(|line| line.count(Outcome::GeneratorBound)).sum::<usize>() > 0;
+        summary.under(load).map(|line| line.count(Outcome::GeneratorBound)).sum::<usize>() > 0;
     let claim = match candidates.split_first() {
         None => "no server was measured well enough to be compared".to_owned(),
         Some((only, [])) => {
             format!("{} of {} is {}", quantity.name, only.name, (quantity.write)(only.median))
         }
         Some((best, others)) => {
-            let floor = summary.noise_floor(cell, quantity.rounds);
+            let floor = summary.noise_floor(load, quantity.rounds);
             compare(best, others, quantity, generator_bound, floor)
         }
     };
-    let mut parts = vec![format!("With {} {claim}", describe(cell))];
-    parts.extend(left_out(summary, cell));
+    let mut parts = vec![format!("With {} {claim}", describe(load))];
+    parts.extend(left_out(summary, load));
     parts.join("; ") + "."
 }
 

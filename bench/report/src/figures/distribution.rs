@@ -13,18 +13,18 @@ use super::measure::Measure;
 use super::slice;
 use super::style::Look;
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::spelling;
 use bench_data::stats::Estimate;
 use bench_data::units;
 
 pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figure> {
-    let cell = busiest(summary, direction)?;
+    let load = busiest(summary, direction)?;
     let targets = summary.targets();
     let series: Vec<Series> = summary
-        .under(cell)
+        .under(load)
         .map(|line| Series {
             name: line.target.clone(),
             look: Look::of(&line.target, &targets),
@@ -45,8 +45,8 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         write: &units::three_digits,
     };
     let mut caption =
-        format!("The further right, the rarer the wait. {}", claim(summary, cell, &quantity));
-    if summary.under(cell).any(Line::starved) {
+        format!("The further right, the rarer the wait. {}", claim(summary, load, &quantity));
+    if summary.under(load).any(Line::starved) {
         caption += " What connections without an answer waited is in no line.";
     }
     let x = Axis::percentiles("percentile of the answers", most);
@@ -54,9 +54,9 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
     let y = Axis::log("response time", write, &slice::ys(&series));
     let title = format!(
         "Distribution of latency ({} {}, {} connections{})",
-        cell.size.spaced(),
+        load.size.spaced(),
         slice::noun(direction),
-        cell.connections,
+        load.connections,
         slice::apart(summary)
     );
     let panels = vec![Panel { x, y, series }];
@@ -68,12 +68,12 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
     Some(Chart { title, panels, hollow_means: "" }.figure(file, caption))
 }
 
-/// The load that a verdict speaks of first: see [`least_spoiled`].
-fn busiest(summary: &Summary, direction: Direction) -> Option<Cell> {
-    least_spoiled(
+/// The load that a verdict speaks of first: see [`most_comparable`].
+fn busiest(summary: &Summary, direction: Direction) -> Option<Load> {
+    most_comparable(
         summary,
-        |cell| cell.direction == direction,
-        |cell| (cell.connections, Reverse(cell.size)),
+        |load| load.direction == direction,
+        |load| (load.connections, Reverse(load.size)),
     )
 }
 

@@ -11,7 +11,7 @@ use super::slice;
 use super::style::Look;
 use crate::analysis::comparison::Best;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::record::outcome::Outcome;
 use bench_data::stats::Estimate;
 use bench_data::units;
@@ -21,23 +21,23 @@ use bench_data::units::grouped;
 const HOLLOW_MEANS: &str = "not all connections were served, or requests failed";
 
 pub(super) fn at_equal_load(summary: &Summary) -> Vec<Figure> {
-    let is_one = |cell: &Cell| cell.manner.of_weakest_percent.is_some();
+    let is_one = |load: &Load| load.profile.of_weakest_percent.is_some();
     let part = summary.part(is_one);
     let mut figures: Vec<Figure> =
-        part.cells().into_iter().filter_map(|cell| spectrum(&part, cell)).collect();
+        part.loads().into_iter().filter_map(|load| spectrum(&part, load)).collect();
     figures.extend(cost(&part));
     figures
 }
 
-fn load(cell: Cell) -> String {
-    let percent = cell.manner.of_weakest_percent.unwrap_or(0);
-    let rate = grouped(cell.manner.rate_per_s.unwrap_or(0) as usize);
+fn rate(load: Load) -> String {
+    let percent = load.profile.of_weakest_percent.unwrap_or(0);
+    let rate = grouped(load.profile.rate_per_s.unwrap_or(0) as usize);
     format!("{rate} requests/s, {percent} % of what the weakest bears")
 }
 
-fn spectrum(part: &Summary, cell: Cell) -> Option<Figure> {
-    let response = series(part, cell, &|line| line.spectrum().collect());
-    let service = series(part, cell, &|line| line.service_spectrum().collect());
+fn spectrum(part: &Summary, load: Load) -> Option<Figure> {
+    let response = series(part, load, &|line| line.spectrum().collect());
+    let service = series(part, load, &|line| line.service_spectrum().collect());
     let most = *slice::xs(&response).last()?;
     let range = slice::ys(response.iter().chain(&service));
     let panel = |label: &str, series: Vec<Series>| Panel {
@@ -53,21 +53,21 @@ fn spectrum(part: &Summary, cell: Cell) -> Option<Figure> {
     };
     let caption = format!(
         "The further right, the rarer the wait; each nine takes the same room. {}",
-        claim(part, cell, &quantity)
+        claim(part, load, &quantity)
     );
     let panels = vec![
         panel("response time (since it was due)", response),
         panel("service time (since it was sent)", service),
     ];
-    let title = format!("Times at {}", load(cell));
-    let percent = cell.manner.of_weakest_percent.unwrap_or(0);
+    let title = format!("Times at {}", rate(load));
+    let percent = load.profile.of_weakest_percent.unwrap_or(0);
     let file = format!("spectrum-at-{percent}-percent.svg");
     Some(Chart { title, panels, hollow_means: "" }.figure(file, caption))
 }
 
 fn series(
     part: &Summary,
-    cell: Cell,
+    load: Load,
     values: &dyn Fn(&Line) -> Vec<(f64, Estimate)>,
 ) -> Vec<Series> {
     let targets = part.targets();
@@ -81,7 +81,7 @@ fn series(
             .map(|(x, estimate)| point(x, estimate))
             .collect(),
     };
-    part.under(cell).map(of_line).filter(|series| !series.points.is_empty()).collect()
+    part.under(load).map(of_line).filter(|series| !series.points.is_empty()).collect()
 }
 
 /// Error bars and rounds at every percentile would hide the lines.
@@ -92,20 +92,20 @@ fn point(x: f64, estimate: Estimate) -> Point {
 }
 
 fn cost(part: &Summary) -> Option<Figure> {
-    let percent = |line: &Line| line.cell.manner.of_weakest_percent.map_or(0.0, f64::from);
+    let percent = |line: &Line| line.load.profile.of_weakest_percent.map_or(0.0, f64::from);
     // Of one that cannot hold the rate, few answers belong to what it did.
     let holds = |line: &Line| line.count(Outcome::Overloaded) == 0;
     let cpu = slice::series(part, holds, percent, Measure::Cpu);
     let switches = slice::series(part, holds, percent, Measure::Switches);
     slice::xs(&cpu).last()?;
-    let cell = part.cells().into_iter().max_by_key(|cell| cell.manner.of_weakest_percent)?;
+    let load = part.loads().into_iter().max_by_key(|load| load.profile.of_weakest_percent)?;
     let quantity = Quantity {
         name: "processor time per request",
         best: Best::Lowest,
         rounds: &|line| line.cpu_rounds.clone(),
         write: &units::microseconds,
     };
-    let caption = claim(part, cell, &quantity);
+    let caption = claim(part, load, &quantity);
     let x = |series: &[Series]| {
         let write = |percent: f64| format!("{percent:.0} %");
         Axis::log_at("share of the weakest server's capacity", write, &slice::xs(series))

@@ -19,22 +19,23 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let series = |measure: Measure| {
         slice::series(
             summary,
-            |line| line.cell.direction == direction && line.cell.size == size,
-            |line| line.cell.connections as f64,
+            |line| line.load.direction == direction && line.load.size == size,
+            |line| line.load.connections as f64,
             measure,
         )
     };
     let memory = series(Measure::Memory);
     let threads = series(Measure::Threads);
     slice::xs(&memory).last()?;
-    let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
+    let load =
+        slice::headline_load(summary, |load| load.direction == direction && load.size == size)?;
     let quantity = Quantity {
         name: "memory",
         best: Best::Lowest,
         rounds: &|line| line.memory_rounds.clone(),
         write: &units::bytes,
     };
-    let caption = claim(summary, cell, &quantity);
+    let caption = claim(summary, load, &quantity);
     let connections = Axis::log_at("connections", slice::write_connections, &slice::xs(&memory));
     let write_mib = |value: f64| slice::short(&units::three_digits(value / f64::from(1 << 20)));
     let panels = vec![

@@ -8,9 +8,9 @@ use super::chart::{Chart, Panel, Series};
 use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::heavy::{Heavy, Work};
 use bench_data::units;
 
@@ -22,17 +22,17 @@ const NONE: f64 = 0.2;
 pub(super) fn beside(summary: &Summary, work: Work) -> Vec<Figure> {
     let Some(base) = base(summary, work) else { return Vec::new() };
     // Also the same load without heavy requests.
-    let part = summary.part(|cell| alone(*cell) == base && only(work, cell).is_some());
+    let part = summary.part(|load| alone(*load) == base && only(work, load).is_some());
     [waits(&part, work, base), answers(&part, work, base)].into_iter().flatten().collect()
 }
 
 /// What light requests wait: median and tail.
-fn waits(part: &Summary, work: Work, base: Cell) -> Option<Figure> {
+fn waits(part: &Summary, work: Work, base: Load) -> Option<Figure> {
     let [typical, tail] = [50.0, 99.0].map(|percentile| {
         let measure = Measure::Latency(percentile);
         series(part, work, measure)
     });
-    let cell = telling(part, work)?;
+    let load = headline_load(part, work)?;
     let quantity = Quantity {
         name: "the 99th percentile of the light requests",
         best: Best::Lowest,
@@ -50,14 +50,14 @@ fn waits(part: &Summary, work: Work, base: Cell) -> Option<Figure> {
         work.words(),
         base.connections
     );
-    Some(figure("waits", work, title, panels, claim(part, cell, &quantity)))
+    Some(figure("waits", work, title, panels, claim(part, load, &quantity)))
 }
 
 /// What is answered: requests of both kinds, and the times of the heavy ones themselves.
-fn answers(part: &Summary, work: Work, base: Cell) -> Option<Figure> {
+fn answers(part: &Summary, work: Work, base: Load) -> Option<Figure> {
     let rates = series(part, work, Measure::Rate);
     let own = series(part, work, Measure::Heavy);
-    let cell = telling(part, work)?;
+    let load = headline_load(part, work)?;
     let quantity = Quantity {
         name: "throughput",
         best: Best::Highest,
@@ -77,7 +77,7 @@ fn answers(part: &Summary, work: Work, base: Cell) -> Option<Figure> {
         work.words(),
         base.connections
     );
-    Some(figure("throughput", work, title, panels, claim(part, cell, &quantity)))
+    Some(figure("throughput", work, title, panels, claim(part, load, &quantity)))
 }
 
 fn panel(work: Work, y: Axis, series: Vec<Series>) -> Panel {
@@ -100,13 +100,13 @@ fn figure(what: &str, work: Work, title: String, panels: Vec<Panel>, caption: St
 }
 
 /// The load without its heavy requests that most shares of this kind were measured in.
-fn base(summary: &Summary, work: Work) -> Option<Cell> {
-    let mut bases: Vec<(Cell, usize)> = Vec::new();
-    for cell in summary.cells() {
-        if only(work, &cell).is_some_and(|percent| percent > 0) {
-            match bases.iter_mut().find(|(base, _)| *base == alone(cell)) {
+fn base(summary: &Summary, work: Work) -> Option<Load> {
+    let mut bases: Vec<(Load, usize)> = Vec::new();
+    for load in summary.loads() {
+        if only(work, &load).is_some_and(|percent| percent > 0) {
+            match bases.iter_mut().find(|(base, _)| *base == alone(load)) {
                 Some((_, count)) => *count += 1,
-                None => bases.push((alone(cell), 1)),
+                None => bases.push((alone(load), 1)),
             }
         }
     }
@@ -114,22 +114,22 @@ fn base(summary: &Summary, work: Work) -> Option<Cell> {
 }
 
 /// The load without its heavy requests.
-fn alone(mut cell: Cell) -> Cell {
-    cell.manner.heavy = Heavy::default();
-    cell
+fn alone(mut load: Load) -> Load {
+    load.profile.heavy = Heavy::default();
+    load
 }
 
 /// The share of this kind, if there is no other.
-fn only(work: Work, cell: &Cell) -> Option<u8> {
-    let heavy = cell.manner.heavy;
+fn only(work: Work, load: &Load) -> Option<u8> {
+    let heavy = load.profile.heavy;
     let percent = heavy.percent(work);
     (u32::from(percent) == heavy.total_percent()).then_some(percent)
 }
 
 fn series(part: &Summary, work: Work, measure: Measure) -> Vec<Series> {
-    let shares = part.cells().into_iter().filter_map(|cell| only(work, &cell));
+    let shares = part.loads().into_iter().filter_map(|load| only(work, &load));
     let least = f64::from(shares.filter(|percent| *percent > 0).min().unwrap_or(1));
-    let share = |line: &Line| match only(work, &line.cell).unwrap_or(0) {
+    let share = |line: &Line| match only(work, &line.load).unwrap_or(0) {
         0 => least * NONE,
         percent => f64::from(percent),
     };
@@ -137,7 +137,7 @@ fn series(part: &Summary, work: Work, measure: Measure) -> Vec<Series> {
 }
 
 /// The load that captions speak of: of those that spoiled the fewest the one with the largest share.
-fn telling(part: &Summary, work: Work) -> Option<Cell> {
-    let is_heavy = |cell: &Cell| cell.manner.heavy.total_percent() > 0;
-    least_spoiled(part, is_heavy, |cell| only(work, cell))
+fn headline_load(part: &Summary, work: Work) -> Option<Load> {
+    let is_heavy = |load: &Load| load.profile.heavy.total_percent() > 0;
+    most_comparable(part, is_heavy, |load| only(work, load))
 }

@@ -19,21 +19,22 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let series = |percentile: f64| {
         slice::series(
             summary,
-            |line| line.cell.direction == direction && line.cell.size == size,
-            |line| line.cell.connections as f64,
+            |line| line.load.direction == direction && line.load.size == size,
+            |line| line.load.connections as f64,
             Measure::Latency(percentile),
         )
     };
     let (typical, tail) = (series(50.0), series(99.0));
     slice::xs(&tail).last()?;
-    let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
+    let load =
+        slice::headline_load(summary, |load| load.direction == direction && load.size == size)?;
     let quantity = Quantity {
         name: "the 99th percentile",
         best: Best::Lowest,
         rounds: &|line| line.latency_rounds(99.0).to_vec(),
         write: &units::microseconds,
     };
-    let caption = claim(summary, cell, &quantity)
+    let caption = claim(summary, load, &quantity)
         + " Connections that got no answer at all do not show in these times.";
     // The same range on both sides, so that the two can be held against each other.
     let range = slice::ys(typical.iter().chain(&tail));

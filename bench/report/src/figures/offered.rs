@@ -10,9 +10,9 @@ use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use super::style::{GRID, Look, Marker};
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::objective::Objective;
 use bench_data::record::capacity::Capacity;
 use bench_data::stats::Estimate;
@@ -24,9 +24,10 @@ const ALL_OF_IT: &str = "all that is offered";
 /// The charts of the load that was offered at the most rates, if there were at least two.
 pub(super) fn against_rate(summary: &Summary) -> Vec<Figure> {
     let Some(base) = base(summary) else { return Vec::new() };
-    let is_one = |cell: &Cell| has_given_rate(cell) && cell.without_rate() == base;
+    let is_one = |load: &Load| has_given_rate(load) && load.without_rate() == base;
     let part = summary.part(is_one);
-    let Some(telling) = least_spoiled(&part, |_| true, |cell| cell.manner.rate_per_s) else {
+    let Some(headline_load) = most_comparable(&part, |_| true, |load| load.profile.rate_per_s)
+    else {
         return Vec::new();
     };
     let load = format!(
@@ -35,7 +36,7 @@ pub(super) fn against_rate(summary: &Summary) -> Vec<Figure> {
         slice::noun(base.direction),
         base.connections
     );
-    [achieved(&part, &load), response_times(&part, telling, &load), both_times(&part, &load)]
+    [achieved(&part, &load), response_times(&part, headline_load, &load), both_times(&part, &load)]
         .into_iter()
         .flatten()
         .collect()
@@ -43,14 +44,14 @@ pub(super) fn against_rate(summary: &Summary) -> Vec<Figure> {
 
 /// How much each server bears: one chart for each load that was searched, and each objective.
 pub(super) fn capacities(summary: &Summary) -> Vec<Figure> {
-    let mut kinds: Vec<(Cell, Objective)> = Vec::new();
+    let mut kinds: Vec<(Load, Objective)> = Vec::new();
     for one in &summary.capacities {
-        if !kinds.contains(&(one.cell, one.objective)) {
-            kinds.push((one.cell, one.objective));
+        if !kinds.contains(&(one.load, one.objective)) {
+            kinds.push((one.load, one.objective));
         }
     }
-    let of_kind = |(cell, objective): &(Cell, Objective)| {
-        let is_one = |one: &&Capacity| one.cell == *cell && one.objective == *objective;
+    let of_kind = |(load, objective): &(Load, Objective)| {
+        let is_one = |one: &&Capacity| one.load == *load && one.objective == *objective;
         capacity(&summary.capacities.iter().filter(is_one).collect::<Vec<_>>())
     };
     let mut figures: Vec<Figure> = kinds.iter().filter_map(of_kind).collect();
@@ -60,14 +61,14 @@ pub(super) fn capacities(summary: &Summary) -> Vec<Figure> {
     figures
 }
 
-fn has_given_rate(cell: &Cell) -> bool {
-    cell.manner.rate_per_s.is_some() && cell.manner.of_weakest_percent.is_none()
+fn has_given_rate(load: &Load) -> bool {
+    load.profile.rate_per_s.is_some() && load.profile.of_weakest_percent.is_none()
 }
 
-fn base(summary: &Summary) -> Option<Cell> {
-    let mut bases: Vec<(Cell, usize)> = Vec::new();
-    for cell in summary.cells().into_iter().filter(has_given_rate) {
-        let base = cell.without_rate();
+fn base(summary: &Summary) -> Option<Load> {
+    let mut bases: Vec<(Load, usize)> = Vec::new();
+    for load in summary.loads().into_iter().filter(has_given_rate) {
+        let base = load.without_rate();
         match bases.iter_mut().find(|(other, _)| *other == base) {
             Some((_, count)) => *count += 1,
             None => bases.push((base, 1)),
@@ -81,7 +82,7 @@ fn base(summary: &Summary) -> Option<Cell> {
 }
 
 fn offered(line: &Line) -> f64 {
-    line.cell.manner.rate_per_s.map_or(0.0, f64::from)
+    line.load.profile.rate_per_s.map_or(0.0, f64::from)
 }
 
 fn x(series: &[Series]) -> Axis {
@@ -136,7 +137,7 @@ fn panel(label: &str, series: Vec<Series>, range: &[f64]) -> Panel {
     Panel { x: x(&series).spaced(0.18), y: Axis::log(label, write, range), series }
 }
 
-fn response_times(part: &Summary, telling: Cell, load: &str) -> Option<Figure> {
+fn response_times(part: &Summary, headline_load: Load, load: &str) -> Option<Figure> {
     let series = |percentile| slice::series(part, |_| true, offered, Measure::Latency(percentile));
     let each = [50.0, 99.0, 99.9].map(series);
     slice::xs(&each[1]).last()?;
@@ -154,7 +155,7 @@ fn response_times(part: &Summary, telling: Cell, load: &str) -> Option<Figure> {
         rounds: &|line| line.latency_rounds(99.0).to_vec(),
         write: &units::microseconds,
     };
-    let caption = claim(part, telling, &quantity)
+    let caption = claim(part, headline_load, &quantity)
         + " Counted from when a request was due: past what a server can do, its queue grows for as \
            long as the load lasts, so that such points tell how long that was.";
     let title = format!("Response time by offered rate {load}");
@@ -220,9 +221,9 @@ fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
     let title = format!(
         "Capacity at {} ({} {}, {} connections)",
         first.objective.in_words(),
-        first.cell.size.spaced(),
-        slice::noun(first.cell.direction),
-        first.cell.connections
+        first.load.size.spaced(),
+        slice::noun(first.load.direction),
+        first.load.connections
     );
     let hollow_means = "the server may bear more: the generator was the limit";
     let panels = vec![Panel { x, y, series }];

@@ -7,9 +7,9 @@ use bench_data::load::Direction;
 use super::chart::{Point, PointMark, Series};
 use super::measure::Measure;
 use super::style::Look;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::record::outcome::Outcome;
 
@@ -23,7 +23,7 @@ pub(super) fn size_with_most_connections(
     summary: &Summary,
     direction: Direction,
 ) -> Option<ByteSize> {
-    richest(summary, direction, |line| (line.cell.size, line.cell.connections as u64))
+    richest(summary, direction, |line| (line.load.size, line.load.connections as u64))
 }
 
 /// The connection count under which most sizes were measured, if there were at least two.
@@ -31,7 +31,7 @@ pub(super) fn connections_with_most_sizes(
     summary: &Summary,
     direction: Direction,
 ) -> Option<usize> {
-    richest(summary, direction, |line| (line.cell.connections, line.cell.size.bytes()))
+    richest(summary, direction, |line| (line.load.connections, line.load.size.bytes()))
 }
 
 fn richest<Key: Ord + Copy>(
@@ -40,7 +40,7 @@ fn richest<Key: Ord + Copy>(
     split: fn(&Line) -> (Key, u64),
 ) -> Option<Key> {
     let mut values: BTreeMap<Key, BTreeSet<u64>> = BTreeMap::new();
-    for line in summary.lines.iter().filter(|line| line.cell.direction == direction) {
+    for line in summary.lines.iter().filter(|line| line.load.direction == direction) {
         let (key, value) = split(line);
         values.entry(key).or_default().insert(value);
     }
@@ -103,20 +103,20 @@ pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
 
 /// The load that a caption speaks of: of those of a chart the one that spoiled the fewest servers'
 /// trials, and of these the one furthest to the right.
-pub(super) fn telling(summary: &Summary, wanted: impl Fn(&Cell) -> bool) -> Option<Cell> {
-    least_spoiled(summary, wanted, |cell| (cell.connections, cell.size))
+pub(super) fn headline_load(summary: &Summary, wanted: impl Fn(&Load) -> bool) -> Option<Load> {
+    most_comparable(summary, wanted, |load| (load.connections, load.size))
 }
 
 /// What sets the loads of a part apart, behind a title; nothing for usual ones.
 pub(super) fn apart(summary: &Summary) -> String {
-    let manner = summary.lines.first().map(|line| line.cell.manner).unwrap_or_default();
-    manner.remarks().iter().map(|remark| format!(", {remark}")).collect()
+    let profile = summary.lines.first().map(|line| line.load.profile).unwrap_or_default();
+    profile.remarks().iter().map(|remark| format!(", {remark}")).collect()
 }
 
 /// The same in a file's name, with its ending.
 pub(super) fn ending(summary: &Summary) -> String {
-    let manner = summary.lines.first().map(|line| line.cell.manner).unwrap_or_default();
-    format!("{}.svg", manner.slug())
+    let profile = summary.lines.first().map(|line| line.load.profile).unwrap_or_default();
+    format!("{}.svg", profile.slug())
 }
 
 /// The direction as a title says it.

@@ -132,12 +132,12 @@ mod tests {
     use fileserver::StrategyKind;
 
     use super::*;
-    use bench_data::servers::reference::Peer;
+    use bench_data::servers::reference::ReferenceServer;
 
     #[test]
     fn servers_look_different_and_ours_always_the_same() {
         let ours = StrategyKind::ALL.map(StrategyKind::name);
-        let real = Peer::ALL.map(Peer::name);
+        let real = ReferenceServer::ALL.map(ReferenceServer::name);
         let all: Vec<_> = ["mine"].into_iter().chain(ours).chain(real).chain(["yours"]).collect();
         let looks: Vec<_> = all.iter().map(|name| Look::of(name, &all)).collect();
         for (index, look) in looks.iter().enumerate() {

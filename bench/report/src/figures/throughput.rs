@@ -18,20 +18,21 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let size = slice::size_with_most_connections(summary, direction)?;
     let series = slice::series(
         summary,
-        |line| line.cell.direction == direction && line.cell.size == size,
-        |line| line.cell.connections as f64,
+        |line| line.load.direction == direction && line.load.size == size,
+        |line| line.load.connections as f64,
         Measure::Rate,
     );
     let connections = slice::xs(&series);
     connections.last()?;
-    let cell = slice::telling(summary, |cell| cell.direction == direction && cell.size == size)?;
+    let load =
+        slice::headline_load(summary, |load| load.direction == direction && load.size == size)?;
     let quantity = Quantity {
         name: "throughput",
         best: Best::Highest,
         rounds: &|line| line.rounds.clone(),
         write: &|rate| format!("{} requests/s", units::count(rate)),
     };
-    let caption = claim(summary, cell, &quantity);
+    let caption = claim(summary, load, &quantity);
     let noun = slice::noun(direction);
     let title =
         format!("Throughput by connections ({} {noun}{})", size.spaced(), slice::apart(summary));
@@ -39,7 +40,7 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
     let write = |value| slice::short(&units::count(value));
     let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
     let mut panels = vec![Panel { x, y, series }];
-    if cell.manner.mix.is_some() {
+    if load.profile.mix.is_some() {
         // Requests of a mix are of all sizes: what they carry is worth a look of its own.
         panels.push(bytes_against_connections(summary, direction));
     }
@@ -54,8 +55,8 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
 fn bytes_against_connections(summary: &Summary, direction: Direction) -> Panel {
     let series = slice::series(
         summary,
-        |line| line.cell.direction == direction,
-        |line| line.cell.connections as f64,
+        |line| line.load.direction == direction,
+        |line| line.load.connections as f64,
         Measure::Transfer,
     );
     let connections = slice::xs(&series);

@@ -18,24 +18,24 @@ pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Fi
     let connections = slice::connections_with_most_sizes(summary, direction)?;
     let series = slice::series(
         summary,
-        |line| line.cell.direction == direction && line.cell.connections == connections,
-        |line| line.cell.size.bytes() as f64,
+        |line| line.load.direction == direction && line.load.connections == connections,
+        |line| line.load.size.bytes() as f64,
         Measure::Transfer,
     );
     let sizes = slice::xs(&series);
     sizes.last()?;
-    let cell = slice::telling(summary, |cell| {
-        cell.direction == direction && cell.connections == connections
+    let load = slice::headline_load(summary, |load| {
+        load.direction == direction && load.connections == connections
     })?;
     // Under one load bytes and requests differ by the same factor for all.
-    let mb_per_request = cell.size.bytes() as f64 / 1e6;
+    let mb_per_request = load.size.bytes() as f64 / 1e6;
     let quantity = Quantity {
         name: "throughput",
         best: Best::Highest,
         rounds: &|line| line.rounds.clone(),
         write: &|rate| format!("{} MB/s", units::three_digits(rate * mb_per_request)),
     };
-    let caption = claim(summary, cell, &quantity);
+    let caption = claim(summary, load, &quantity);
     let noun = slice::noun(direction);
     let title = format!(
         "Throughput by file size ({noun}, {connections} connections{})",

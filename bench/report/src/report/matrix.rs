@@ -8,7 +8,7 @@ use crate::analysis::comparison::Best;
 use crate::analysis::finding::Finding;
 use crate::analysis::section::{Section, overview};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::units;
 
 /// Of each server what an experiment judges it by; of a run without experiments, how fast it is
@@ -61,7 +61,7 @@ impl Matrix {
             .collect();
         let column = |(section, finding): &(&Section, &Finding)| Column {
             name: section.name.clone(),
-            explained: format!("{}. {}", capitalised(&finding.quantity), finding.load),
+            explained: format!("{}. {}", capitalised(&finding.quantity), finding.condition),
             section: Some(section.name.clone()),
         };
         let rows = summary.targets().into_iter().map(|target| MatrixRow {
@@ -137,7 +137,7 @@ fn times(factor: f64) -> String {
     if factor >= 9.95 { format!("{factor:.0}") } else { format!("{factor:.1}") }
 }
 
-fn cell(summary: &Summary, load: Cell, target: &str) -> MatrixCell {
+fn cell(summary: &Summary, load: Load, target: &str) -> MatrixCell {
     let rate = |line: &Line| line.requests_per_s.map(|estimate| estimate.median);
     let nothing = || MatrixCell { value: "–".to_owned(), ..MatrixCell::default() };
     let Some(line) = summary.under(load).find(|line| line.target == target) else {

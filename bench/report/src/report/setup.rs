@@ -32,7 +32,7 @@ pub fn outliers_in_words(contents: &Contents) -> Vec<String> {
                 one.trial,
                 one.round,
                 one.target,
-                describe(one.cell),
+                describe(one.load),
                 write(one.value),
                 write(one.median)
             )

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::analysis::comparison::with_interval;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::record::outcome::Outcome;
 use bench_data::stats::Estimate;
 use bench_data::units;
@@ -58,12 +58,12 @@ pub struct Row {
 /// One table for each load.
 pub fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
     summary
-        .cells()
+        .loads()
         .into_iter()
-        .map(|cell| Table {
-            heading: heading(cell),
-            rows: summary.under(cell).map(Row::of).collect(),
-            ratios: ratios(summary, cell, baseline),
+        .map(|load| Table {
+            heading: heading(load),
+            rows: summary.under(load).map(Row::of).collect(),
+            ratios: ratios(summary, load, baseline),
         })
         .collect()
 }
@@ -101,14 +101,14 @@ impl Row {
 
 /// Every server held against the fastest of the baseline, round by round, in a line. Servers that
 /// were limited by the generator, or failed, are marked: no claim rests on them.
-fn ratios(summary: &Summary, cell: Cell, baseline: &[String]) -> String {
+fn ratios(summary: &Summary, load: Load, baseline: &[String]) -> String {
     let median = |line: &&Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
     let is_base = |line: &&Line| baseline.contains(&line.target);
-    let base = summary.under(cell).filter(is_base);
+    let base = summary.under(load).filter(is_base);
     let Some(base) = base.max_by(|a, b| median(a).total_cmp(&median(b))) else {
         return String::new();
     };
-    let others = summary.under(cell).filter(|line| !is_base(line));
+    let others = summary.under(load).filter(|line| !is_base(line));
     let held: Vec<_> = others
         .filter_map(|line| {
             let ratio = Estimate::of_ratios(&line.rounds, &base.rounds)?;
@@ -165,11 +165,11 @@ fn remark(line: &Line) -> String {
         } else {
             format!(" in {} of {trials} rounds", line.starved_rounds)
         };
-        remarks.push(format!("served {served} of {} connections{rounds}", line.cell.connections));
+        remarks.push(format!("served {served} of {} connections{rounds}", line.load.connections));
     }
     if let Some(held) = line.crowd_held.filter(|_| line.lost_of_the_crowd()) {
-        let crowd = grouped(line.cell.manner.crowd.total());
-        remarks.push(format!("held {} of {crowd} further connections", grouped(held)));
+        let background = grouped(line.load.profile.background.total());
+        remarks.push(format!("held {} of {background} further connections", grouped(held)));
     }
     for outcome in [
         Outcome::Overloaded,
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn servers_that_are_not_ours_are_marked_and_what_they_lack_is_said() {
         let overrides = Overrides {
-            against: Some(bench_data::servers::reference::Peer::ALL.to_vec()),
+            against: Some(bench_data::servers::reference::ReferenceServer::ALL.to_vec()),
             ..Overrides::default()
         };
         let plan = Plan::built_in("quick").unwrap().with(overrides);
@@ -245,8 +245,8 @@ mod tests {
     fn a_baseline_is_what_the_others_are_held_against() {
         let overrides = Overrides {
             against: Some(vec![
-                bench_data::servers::reference::Peer::Nginx,
-                bench_data::servers::reference::Peer::Lighttpd,
+                bench_data::servers::reference::ReferenceServer::Nginx,
+                bench_data::servers::reference::ReferenceServer::Lighttpd,
             ]),
             connections: Some(vec![16]),
             ..Overrides::default()

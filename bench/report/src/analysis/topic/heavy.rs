@@ -1,10 +1,10 @@
 //! Who else waits while a few requests take long.
 
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::Finding;
 use crate::analysis::summary::Summary;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::heavy::Work;
 use bench_data::units;
 
@@ -24,20 +24,21 @@ pub(super) fn answer(part: &Summary) -> Option<String> {
 }
 
 fn waits(part: &Summary, work: Work) -> Option<Finding> {
-    let heavy = |cell: &Cell| cell.manner.heavy;
-    let is_one = |cell: &Cell| {
-        let percent = heavy(cell).percent(work);
-        percent > 0 && u32::from(percent) == heavy(cell).total_percent()
+    let heavy = |load: &Load| load.profile.heavy;
+    let is_one = |load: &Load| {
+        let percent = heavy(load).percent(work);
+        percent > 0 && u32::from(percent) == heavy(load).total_percent()
     };
-    let cell = least_spoiled(part, is_one, |cell| heavy(cell).percent(work))?;
+    let load = most_comparable(part, is_one, |load| heavy(load).percent(work))?;
     let mut finding = Finding::under(
         part,
-        cell,
+        load,
         "the 99th percentile of the light requests",
         Best::Lowest,
         units::microseconds,
         &|line| line.latency_rounds(99.0).to_vec(),
     );
-    finding.load = format!("While {} % of requests {}", heavy(&cell).percent(work), work.words());
+    finding.condition =
+        format!("While {} % of requests {}", heavy(&load).percent(work), work.words());
     Some(finding)
 }

@@ -1,11 +1,11 @@
 //! What connections cost that are silent.
 
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::{least_spoiled, listed};
+use crate::analysis::comparison::{listed, most_comparable};
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
-use bench_data::load::profile::Crowd;
+use bench_data::load::Load;
+use bench_data::load::profile::BackgroundConnections;
 use bench_data::stats::Estimate;
 use bench_data::units;
 use bench_data::units::grouped;
@@ -47,7 +47,7 @@ pub(super) fn answer(part: &Summary) -> Option<String> {
     if let Some(threads) = threads(part, crowded) {
         text += &format!(" {threads}");
     }
-    let count = grouped(crowded.manner.crowd.idle);
+    let count = grouped(crowded.profile.background.idle);
     let (mut prompt, mut slowed) = (Vec::new(), Vec::new());
     for line in part.under(crowded).filter(|line| line.is_comparable()) {
         let before = part.under(alone).find(|other| other.target == line.target);
@@ -76,7 +76,7 @@ pub(super) fn answer(part: &Summary) -> Option<String> {
 }
 
 /// Who holds the crowd with many threads.
-fn threads(part: &Summary, crowded: Cell) -> Option<String> {
+fn threads(part: &Summary, crowded: Load) -> Option<String> {
     let many: Vec<_> = part
         .under(crowded)
         .filter(|line| line.is_comparable())
@@ -88,19 +88,22 @@ fn threads(part: &Summary, crowded: Cell) -> Option<String> {
 }
 
 /// The load without a crowd and the one with the largest.
-fn ends(part: &Summary) -> Option<(Cell, Cell)> {
-    let crowded =
-        least_spoiled(part, |cell| cell.manner.crowd.idle > 0, |cell| cell.manner.crowd.idle)?;
+fn ends(part: &Summary) -> Option<(Load, Load)> {
+    let crowded = most_comparable(
+        part,
+        |load| load.profile.background.idle > 0,
+        |load| load.profile.background.idle,
+    )?;
     let mut alone = crowded;
-    alone.manner.crowd = Crowd::default();
-    part.cells().contains(&alone).then_some((alone, crowded))
+    alone.profile.background = BackgroundConnections::default();
+    part.loads().contains(&alone).then_some((alone, crowded))
 }
 
-fn per_connection(part: &Summary, alone: Cell, line: &Line) -> Vec<(u32, f64)> {
+fn per_connection(part: &Summary, alone: Load, line: &Line) -> Vec<(u32, f64)> {
     let lines = part.lines.iter().chain(&part.twins);
-    let before = lines.into_iter().find(|other| other.cell == alone && other.target == line.target);
+    let before = lines.into_iter().find(|other| other.load == alone && other.target == line.target);
     let Some(before) = before else { return Vec::new() };
-    let count = line.cell.manner.crowd.idle.max(1) as f64;
+    let count = line.load.profile.background.idle.max(1) as f64;
     line.memory_rounds
         .iter()
         .filter_map(|(round, bytes)| {

@@ -1,10 +1,10 @@
 //! What arrives whether the server keeps up or not: how much is borne, and how long it takes.
 
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::summary::Summary;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::capacity::Capacity;
 use bench_data::servers::target::TargetKind;
@@ -15,14 +15,14 @@ use bench_data::units;
 /// The highest rate that meets the objective; of several searches the first.
 pub(super) fn capacity(part: &Summary) -> Option<Finding> {
     let first = part.capacities.first()?;
-    let (objective, cell) = (first.objective, first.cell);
-    let own = part.capacities.iter().filter(|one| one.objective == objective && one.cell == cell);
+    let (objective, load) = (first.objective, first.load);
+    let own = part.capacities.iter().filter(|one| one.objective == objective && one.load == load);
     let (twins, own): (Vec<_>, Vec<_>) = own.partition(|one| one.kind == TargetKind::Twin);
-    let telling = least_spoiled(part, is_open, |cell| cell.manner.rate_per_s);
+    let headline_load = most_comparable(part, is_open, |load| load.profile.rate_per_s);
     Some(Finding {
         quantity: "capacity".to_owned(),
-        load: format!("With {} and {}", describe(cell), objective.in_words()),
-        cell: telling.unwrap_or(cell),
+        condition: format!("With {} and {}", describe(load), objective.in_words()),
+        load: headline_load.unwrap_or(load),
         best: Best::Highest,
         write: |rate| format!("{} requests/s", units::count(rate)),
         noise_floor: noise_floor(&twins, &own),
@@ -32,10 +32,10 @@ pub(super) fn capacity(part: &Summary) -> Option<Finding> {
 
 /// The 99th percentile at the highest rate that is the same for all.
 pub(super) fn waits(part: &Summary) -> Option<Finding> {
-    let cell = highest_equal(part)?;
+    let load = highest_equal(part)?;
     Some(Finding::under(
         part,
-        cell,
+        load,
         "the 99th percentile",
         Best::Lowest,
         units::microseconds,
@@ -45,10 +45,10 @@ pub(super) fn waits(part: &Summary) -> Option<Finding> {
 
 /// How long answers take at the same rate, and what a request costs then.
 pub(super) fn answer_at_equal_load(part: &Summary) -> Option<String> {
-    let cell = highest_equal(part)?;
+    let load = highest_equal(part)?;
     let cost = Finding::under(
         part,
-        cell,
+        load,
         "processor time per request",
         Best::Lowest,
         units::microseconds,
@@ -57,13 +57,15 @@ pub(super) fn answer_at_equal_load(part: &Summary) -> Option<String> {
     Some(format!("{} {}", waits(part)?.sentence(), cost.sentence()))
 }
 
-fn is_open(cell: &Cell) -> bool {
-    cell.manner.rate_per_s.is_some()
+fn is_open(load: &Load) -> bool {
+    load.profile.rate_per_s.is_some()
 }
 
 /// A share of the weakest server's capacity, or a rate that was given.
-fn highest_equal(part: &Summary) -> Option<Cell> {
-    least_spoiled(part, is_open, |cell| (cell.manner.of_weakest_percent, cell.manner.rate_per_s))
+fn highest_equal(part: &Summary) -> Option<Load> {
+    most_comparable(part, is_open, |load| {
+        (load.profile.of_weakest_percent, load.profile.rate_per_s)
+    })
 }
 
 fn score(capacity: &Capacity) -> Score {

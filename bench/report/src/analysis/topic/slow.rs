@@ -4,19 +4,21 @@ use crate::analysis::comparison::Best;
 use crate::analysis::comparison::listed;
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
-use bench_data::load::profile::Crowd;
+use bench_data::load::Load;
+use bench_data::load::profile::BackgroundConnections;
 use bench_data::units::grouped;
 
 /// Who keeps this share of its rate is not held up.
 const AS_BEFORE: f64 = 0.9;
 
 /// How many of a kind a crowd has.
-type Count = fn(Crowd) -> usize;
+type Count = fn(BackgroundConnections) -> usize;
 
 /// The kinds of slow clients, and their names.
-const KINDS: [(Count, &str); 2] =
-    [(|crowd| crowd.slow_readers, "slow readers"), (|crowd| crowd.slow_senders, "slow senders")];
+const KINDS: [(Count, &str); 2] = [
+    (|background| background.slow_readers, "slow readers"),
+    (|background| background.slow_senders, "slow senders"),
+];
 
 /// The share of its rate without them that a server keeps beside the most slow clients, of that
 /// kind that holds up more.
@@ -66,20 +68,24 @@ fn sorted(finding: &Finding) -> String {
     if !not.is_empty() {
         parts.push(format!("not as asked: {}", not.join(", ")));
     }
-    format!("{}: {}.", finding.load, parts.join("; "))
+    format!("{}: {}.", finding.condition, parts.join("; "))
 }
 
 fn kept_beside(part: &Summary, count: Count, name: &str) -> Option<Finding> {
-    let is_one = |cell: &Cell| {
-        count(cell.manner.crowd) > 0 && count(cell.manner.crowd) == cell.manner.crowd.total()
+    let is_one = |load: &Load| {
+        count(load.profile.background) > 0
+            && count(load.profile.background) == load.profile.background.total()
     };
-    let crowded =
-        part.cells().into_iter().filter(is_one).max_by_key(|cell| count(cell.manner.crowd))?;
+    let crowded = part
+        .loads()
+        .into_iter()
+        .filter(is_one)
+        .max_by_key(|load| count(load.profile.background))?;
     let mut alone = crowded;
-    alone.manner.crowd = Crowd::default();
+    alone.profile.background = BackgroundConnections::default();
     let before = |line: &Line| {
         let lines = part.lines.iter().chain(&part.twins);
-        lines.into_iter().find(|other| other.cell == alone && other.target == line.target)
+        lines.into_iter().find(|other| other.load == alone && other.target == line.target)
     };
     let share = |line: &Line| -> Vec<(u32, f64)> {
         let Some(before) = before(line) else { return Vec::new() };
@@ -97,7 +103,7 @@ fn kept_beside(part: &Summary, count: Count, name: &str) -> Option<Finding> {
         |share| format!("{:.0} %", share * 100.0),
         &share,
     );
-    finding.load = format!("Beside {} {name}", grouped(count(crowded.manner.crowd)));
+    finding.condition = format!("Beside {} {name}", grouped(count(crowded.profile.background)));
     for (score, line) in finding.scores.iter_mut().zip(part.under(crowded)) {
         let doubtful = [Some(line), before(line)].into_iter().flatten();
         let doubt = doubtful.into_iter().find(|line| !line.is_comparable());

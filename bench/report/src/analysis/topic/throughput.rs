@@ -5,20 +5,20 @@ use std::cmp::Reverse;
 use bench_data::load::Direction;
 
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::{least_spoiled, with_interval};
+use crate::analysis::comparison::{most_comparable, with_interval};
 use crate::analysis::finding::Finding;
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::verdict::headline;
-use bench_data::load::Cell;
+use bench_data::load::Load;
 use bench_data::stats::Estimate;
 use bench_data::units;
 use bench_data::units::grouped;
 
 pub(super) fn requests(part: &Summary) -> Option<Finding> {
-    let cell = headline(part)?;
+    let load = headline(part)?;
     Some(Finding::under(
         part,
-        cell,
+        load,
         "throughput",
         Best::Highest,
         |rate| format!("{} requests/s", units::count(rate)),
@@ -27,10 +27,10 @@ pub(super) fn requests(part: &Summary) -> Option<Finding> {
 }
 
 pub(super) fn connections(part: &Summary) -> Option<Finding> {
-    let cell = headline(part)?;
+    let load = headline(part)?;
     Some(Finding::under(
         part,
-        cell,
+        load,
         "the rate of new connections",
         Best::Highest,
         |rate| format!("{} connections/s", units::count(rate)),
@@ -40,10 +40,10 @@ pub(super) fn connections(part: &Summary) -> Option<Finding> {
 
 /// With the largest files, of the sizes that spoiled the fewest servers' rounds.
 pub(super) fn largest(part: &Summary) -> Option<Finding> {
-    let cell = least_spoiled(part, |_| true, |cell| cell.size)?;
+    let load = most_comparable(part, |_| true, |load| load.size)?;
     Some(Finding::under(
         part,
-        cell,
+        load,
         "throughput",
         Best::Highest,
         |rate| format!("{} MB/s", units::three_digits(rate)),
@@ -55,20 +55,20 @@ pub(super) fn largest(part: &Summary) -> Option<Finding> {
 pub(super) fn answer(part: &Summary) -> Option<String> {
     let finding = requests(part)?;
     let mut text = finding.sentence();
-    text += &kept(part, finding.cell).map(|kept| format!(" {kept}")).unwrap_or_default();
+    text += &kept(part, finding.load).map(|kept| format!(" {kept}")).unwrap_or_default();
     Some(text)
 }
 
 /// With the largest files and with the smallest.
 pub(super) fn answer_by_size(part: &Summary) -> Option<String> {
     let large = largest(part)?;
-    let smallest = least_spoiled(part, |_| true, |cell| Reverse(cell.size))?;
+    let smallest = most_comparable(part, |_| true, |load| Reverse(load.size))?;
     let mut text = large.sentence();
-    if smallest.size < large.cell.size {
-        let small = requests(&part.part(|cell| *cell == smallest))?;
+    if smallest.size < large.load.size {
+        let small = requests(&part.part(|load| *load == smallest))?;
         text += &format!(" {}", small.sentence());
     }
-    if large.cell.direction == Direction::Upload {
+    if large.load.direction == Direction::Upload {
         text += " An upload is answered once it stands under its name, whole; nothing is forced to disk before.";
     }
     Some(text)
@@ -76,15 +76,16 @@ pub(super) fn answer_by_size(part: &Summary) -> Option<String> {
 
 /// What part of its own highest rate a server still has under the load with the most connections:
 /// the one that keeps most, and the one that keeps least.
-fn kept(part: &Summary, telling: Cell) -> Option<String> {
+fn kept(part: &Summary, headline_load: Load) -> Option<String> {
     let mut shares: Vec<(&Line, Estimate)> = part
-        .under(telling)
+        .under(headline_load)
         .filter(|line| line.is_comparable() && line.kind.is_ours())
         .filter_map(|line| {
             let alike = |other: &&Line| {
                 other.target == line.target
-                    && other.cell.connections <= telling.connections
-                    && Cell { connections: telling.connections, ..other.cell } == telling
+                    && other.load.connections <= headline_load.connections
+                    && Load { connections: headline_load.connections, ..other.load }
+                        == headline_load
                     && other.is_comparable()
             };
             let own = part.lines.iter().filter(alike);
@@ -100,7 +101,7 @@ fn kept(part: &Summary, telling: Cell) -> Option<String> {
     }
     Some(format!(
         "With {} connections {} still has {} times its own highest rate, {} {}.",
-        grouped(telling.connections),
+        grouped(headline_load.connections),
         most.target,
         with_interval(*best),
         least.target,

@@ -8,10 +8,10 @@ use super::chart::{Chart, Panel, Series};
 use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::comparison::Best;
-use crate::analysis::comparison::least_spoiled;
+use crate::analysis::comparison::most_comparable;
 use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Cell;
-use bench_data::load::profile::Crowd;
+use bench_data::load::Load;
+use bench_data::load::profile::BackgroundConnections;
 use bench_data::units;
 
 /// A kind of crowd.
@@ -26,13 +26,13 @@ impl Kind {
     pub(super) const ALL: [Self; 3] = [Self::Idle, Self::SlowReaders, Self::SlowSenders];
 
     /// How many of this kind there are, if there is no other.
-    fn count(self, crowd: Crowd) -> Option<usize> {
+    fn count(self, background: BackgroundConnections) -> Option<usize> {
         let count = match self {
-            Self::Idle => crowd.idle,
-            Self::SlowReaders => crowd.slow_readers,
-            Self::SlowSenders => crowd.slow_senders,
+            Self::Idle => background.idle,
+            Self::SlowReaders => background.slow_readers,
+            Self::SlowSenders => background.slow_senders,
         };
-        (count == crowd.total()).then_some(count)
+        (count == background.total()).then_some(count)
     }
 
     fn name(self) -> &'static str {
@@ -47,20 +47,20 @@ impl Kind {
 pub(super) fn against_crowd(summary: &Summary, kind: Kind) -> Vec<Figure> {
     let Some(base) = base(summary, kind) else { return Vec::new() };
     // Also the same load without a crowd.
-    let is_one = |cell: &Cell| {
-        let mut alone = *cell;
-        alone.manner.crowd = Crowd::default();
-        alone == base && kind.count(cell.manner.crowd).is_some()
+    let is_one = |load: &Load| {
+        let mut alone = *load;
+        alone.profile.background = BackgroundConnections::default();
+        alone == base && kind.count(load.profile.background).is_some()
     };
     let part = summary.part(is_one);
     [answers(&part, kind, base), holdings(&part, kind, base)].into_iter().flatten().collect()
 }
 
 /// What they get: latency and throughput of those who ask.
-fn answers(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
+fn answers(part: &Summary, kind: Kind, base: Load) -> Option<Figure> {
     let rates = series(part, kind, Measure::Rate);
     let tails = series(part, kind, Measure::Latency(99.0));
-    let cell = telling(part, kind)?;
+    let load = headline_load(part, kind)?;
     let quantity = Quantity {
         name: "the 99th percentile",
         best: Best::Lowest,
@@ -88,14 +88,14 @@ fn answers(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
         },
     ];
     let title = format!("What {} connections get beside {}", base.connections, kind.name());
-    Some(figure("answers", kind, title, panels, claim(part, cell, &quantity)))
+    Some(figure("answers", kind, title, panels, claim(part, load, &quantity)))
 }
 
 /// What it costs: memory and threads of the server.
-fn holdings(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
+fn holdings(part: &Summary, kind: Kind, base: Load) -> Option<Figure> {
     let memory = series(part, kind, Measure::Memory);
     let threads = series(part, kind, Measure::Threads);
-    let cell = telling(part, kind)?;
+    let load = headline_load(part, kind)?;
     slice::xs(&memory).last()?;
     let quantity = Quantity {
         name: "memory",
@@ -121,7 +121,7 @@ fn holdings(part: &Summary, kind: Kind, base: Cell) -> Option<Figure> {
     ];
     let connections = base.connections;
     let title = format!("What {} cost the server beside {connections} that ask", kind.name());
-    Some(figure("cost", kind, title, panels, claim(part, cell, &quantity)))
+    Some(figure("cost", kind, title, panels, claim(part, load, &quantity)))
 }
 
 fn figure(what: &str, kind: Kind, title: String, panels: Vec<Panel>, caption: String) -> Figure {
@@ -130,25 +130,25 @@ fn figure(what: &str, kind: Kind, title: String, panels: Vec<Panel>, caption: St
 }
 
 /// The load without its crowd that most sizes of such a crowd were measured beside.
-fn base(summary: &Summary, kind: Kind) -> Option<Cell> {
-    let mut bases: Vec<(Cell, usize)> = Vec::new();
-    for mut cell in summary.cells() {
-        if kind.count(cell.manner.crowd).is_some_and(|count| count > 0) {
-            cell.manner.crowd = Crowd::default();
-            match bases.iter_mut().find(|(base, _)| *base == cell) {
+fn base(summary: &Summary, kind: Kind) -> Option<Load> {
+    let mut bases: Vec<(Load, usize)> = Vec::new();
+    for mut load in summary.loads() {
+        if kind.count(load.profile.background).is_some_and(|count| count > 0) {
+            load.profile.background = BackgroundConnections::default();
+            match bases.iter_mut().find(|(base, _)| *base == load) {
                 Some((_, count)) => *count += 1,
-                None => bases.push((cell, 1)),
+                None => bases.push((load, 1)),
             }
         }
     }
     // With the load alone, or a second crowd, there is something to be seen over.
-    let has_alone = |base: &Cell| summary.cells().contains(base);
+    let has_alone = |base: &Load| summary.loads().contains(base);
     bases.retain(|(base, count)| *count > 1 || has_alone(base));
     bases.into_iter().max_by_key(|(_, count)| *count).map(|(base, _)| base)
 }
 
 fn series(part: &Summary, kind: Kind, measure: Measure) -> Vec<Series> {
-    let count = |line: &Line| kind.count(line.cell.manner.crowd).unwrap_or(0);
+    let count = |line: &Line| kind.count(line.load.profile.background).unwrap_or(0);
     // None has its place on the logarithmic axis, too: that of one.
     slice::series(part, |_| true, |line| count(line).max(1) as f64, measure)
 }
@@ -159,7 +159,7 @@ fn axis(kind: Kind, series: &[Series]) -> Axis {
 }
 
 /// The load that the caption speaks of: the largest crowd of those that spoiled the fewest.
-fn telling(part: &Summary, kind: Kind) -> Option<Cell> {
-    let has_crowd = |cell: &Cell| cell.manner.crowd.total() > 0;
-    least_spoiled(part, has_crowd, |cell| kind.count(cell.manner.crowd))
+fn headline_load(part: &Summary, kind: Kind) -> Option<Load> {
+    let has_crowd = |load: &Load| load.profile.background.total() > 0;
+    most_comparable(part, has_crowd, |load| kind.count(load.profile.background))
 }
