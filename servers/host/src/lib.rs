@@ -19,7 +19,7 @@ pub mod strategy;
 
 pub use cli as command;
 pub use lab::console::Console;
-pub use server::limit::{ConnectionLimit, Permit};
+pub use server::limit::{ConnectionLimit, Permit, PermitWaker};
 pub use server::listener::{AcceptError, Listener};
 pub use server::report::{ReportError, ServeReport};
 pub use server::send_path::{SendPath, SentBytes, UnknownSendPath};

@@ -1,5 +1,6 @@
 //! How many connections are open, and how many may be.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,37 +9,77 @@ use std::time::{Duration, Instant};
 pub struct ConnectionLimit {
     open: Mutex<usize>,
     closed_one: Condvar,
-    /// Told, once, when a place becomes free.
-    refused: Mutex<Vec<Waiter>>,
+    wakers: Mutex<Wakers>,
     max: usize,
 }
 
-/// What wakes someone who can't wait for a place by blocking.
+/// Wakes an acceptor that cannot block while no permit is free.
 #[derive(Clone)]
-pub struct Waiter(Arc<dyn Fn() + Send + Sync>);
+pub struct PermitWaker(Arc<Wake>);
 
-impl Waiter {
-    /// Has `wake` called, from whichever thread makes room.
+struct Wake {
+    is_woken: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl PermitWaker {
+    /// Waker that calls `wake`, from the thread that closes a connection.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(wake))
+        Self(Arc::new(Wake { is_woken: AtomicBool::new(false), wake: Box::new(wake) }))
+    }
+
+    /// Whether it was woken since the last call.
+    pub fn take_woken(&self) -> bool {
+        // The common case writes nothing.
+        self.0.is_woken.load(Ordering::SeqCst) && self.0.is_woken.swap(false, Ordering::SeqCst)
+    }
+
+    fn wake(&self) {
+        self.0.is_woken.store(true, Ordering::SeqCst);
+        (self.0.wake)();
     }
 }
 
-impl std::fmt::Debug for Waiter {
+impl std::fmt::Debug for PermitWaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Waiter")
+        f.debug_tuple("PermitWaker").field(&self.0.is_woken).finish()
     }
 }
 
-/// One open connection's place; dropping it makes room for another.
+/// Wakers that wait, each for one wake-up.
+#[derive(Debug, Default)]
+struct Wakers {
+    /// For a permit.
+    refused: Vec<PermitWaker>,
+    /// For a connection to close, since descriptors or memory have run out.
+    exhausted: Vec<PermitWaker>,
+}
+
+fn register(wakers: &mut Vec<PermitWaker>, waker: &PermitWaker) {
+    if !wakers.iter().any(|known| Arc::ptr_eq(&known.0, &waker.0)) {
+        wakers.push(waker.clone());
+    }
+}
+
+/// Right to one open connection; dropping it frees the permit for another.
 #[derive(Debug)]
-pub struct Permit(Arc<ConnectionLimit>);
+pub struct Permit {
+    limit: Arc<ConnectionLimit>,
+    is_used: bool,
+}
+
+impl Permit {
+    /// Frees the permit of a connection that was not accepted.
+    pub(crate) fn free_unused(mut self) {
+        self.is_used = false;
+    }
+}
 
 impl ConnectionLimit {
     /// A gate for at most `max` connections.
     pub fn new(max: usize) -> Self {
-        let refused = Mutex::new(Vec::new());
-        Self { open: Mutex::new(0), closed_one: Condvar::new(), refused, max }
+        let wakers = Mutex::default();
+        Self { open: Mutex::new(0), closed_one: Condvar::new(), wakers, max }
     }
 
     /// Takes a place, if one is free.
@@ -48,20 +89,21 @@ impl ConnectionLimit {
             return None;
         }
         *open += 1;
-        Some(Permit(Arc::clone(self)))
+        Some(Permit { limit: Arc::clone(self), is_used: true })
     }
 
-    /// Takes a place; where none is free, the waiter is woken once one may be.
-    pub fn try_acquire_or_wake(self: &Arc<Self>, waiter: &Waiter) -> Option<Permit> {
+    /// Takes a permit; if none is free, the waker is woken once one may be.
+    pub fn try_acquire_or_wake(self: &Arc<Self>, waker: &PermitWaker) -> Option<Permit> {
         self.try_acquire().or_else(|| {
-            let mut refused = self.refused();
-            if !refused.iter().any(|known| Arc::ptr_eq(&known.0, &waiter.0)) {
-                refused.push(waiter.clone());
-            }
-            drop(refused);
-            // One may have become free before the waiter was known.
+            register(&mut self.wakers().refused, waker);
+            // One may have become free before the waker was registered.
             self.try_acquire()
         })
+    }
+
+    /// Has the waker woken, once, by the next connection that closes.
+    pub fn wake_on_close(&self, waker: &PermitWaker) {
+        register(&mut self.wakers().exhausted, waker);
     }
 
     /// How many places are free.
@@ -120,8 +162,8 @@ impl ConnectionLimit {
         self.closed_one.notify_all();
     }
 
-    fn refused(&self) -> MutexGuard<'_, Vec<Waiter>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wakers(&self) -> MutexGuard<'_, Wakers> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -131,17 +173,27 @@ impl ConnectionLimit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        *self.0.lock() -= 1;
-        self.0.closed_one.notify_all();
-        let refused = std::mem::take(&mut *self.0.refused());
-        for waiter in refused {
-            (waiter.0)();
+        *self.limit.lock() -= 1;
+        self.limit.closed_one.notify_all();
+        let mut wakers = self.limit.wakers();
+        let refused = std::mem::take(&mut wakers.refused);
+        // A permit that came back unused has closed nothing: acceptors that have run out of
+        // descriptors would wake each other in turn.
+        let exhausted = match self.is_used {
+            true => std::mem::take(&mut wakers.exhausted),
+            false => Vec::new(),
+        };
+        drop(wakers);
+        for waker in refused.into_iter().chain(exhausted) {
+            waker.wake();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
     #[test]
@@ -156,22 +208,31 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_waiter_is_woken_once_when_a_permit_is_free() {
-        let limit = Arc::new(ConnectionLimit::new(1));
-        let woken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    fn a_waker_is_woken_once_by_the_next_connection_that_closes() {
+        let limit = Arc::new(ConnectionLimit::new(2));
+        let woken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&woken);
-        let waiter = Waiter::new(move || {
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let waker = PermitWaker::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
         });
-        let permit = limit.try_acquire_or_wake(&waiter);
-        assert!(permit.is_some());
+        let permits = [(); 2].map(|()| limit.try_acquire_or_wake(&waker));
+        assert!(permits.iter().all(Option::is_some));
         for _ in 0..3 {
-            assert!(limit.try_acquire_or_wake(&waiter).is_none());
+            assert!(limit.try_acquire_or_wake(&waker).is_none());
         }
-        drop(permit);
-        assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert!(!waker.take_woken());
+        drop(permits);
+        assert_eq!(woken.load(Ordering::SeqCst), 1);
+        assert!(waker.take_woken() && !waker.take_woken());
         drop(limit.try_acquire());
-        assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert_eq!(woken.load(Ordering::SeqCst), 1);
+        // Also where permits are free, for an acceptor that has run out of descriptors.
+        let permit = limit.try_acquire();
+        limit.wake_on_close(&waker);
+        limit.try_acquire().unwrap().free_unused();
+        assert!(!waker.take_woken());
+        drop(permit);
+        assert!(waker.take_woken());
     }
 
     #[test]

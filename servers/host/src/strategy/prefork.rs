@@ -5,16 +5,17 @@ mod link;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child as Process, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::Strategy;
+use super::parts::waker::EventfdWaker;
 use crate::lab::console::Console;
 use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
@@ -83,13 +84,12 @@ impl Strategy for Prefork {
                  start one with: server --strategy prefork",
             ));
         };
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let wake = Arc::new(EventfdWaker::new()?);
         let (closing, woken) = (listener.clone(), Arc::clone(&wake));
         shutdown.on_trigger(move |_| {
             // Of the socket that all share: whoever waits in accept returns.
             closing.close();
-            // Fails only where it is awake already.
-            let _ = rustix::io::write(&woken, &1_u64.to_ne_bytes());
+            woken.wake();
         });
         let mut pool = Pool {
             program,
@@ -117,7 +117,7 @@ struct Pool<'p> {
     /// How many processes there may be.
     most: usize,
     /// Readable once the shutdown is triggered.
-    wake: Arc<OwnedFd>,
+    wake: Arc<EventfdWaker>,
     workers: Vec<Worker>,
     /// No process is started before then.
     pause: Option<Instant>,
@@ -268,7 +268,7 @@ impl Pool<'_> {
     fn wait_for_end(&mut self, deadline: Instant, is_over: impl Fn() -> bool) {
         while !self.workers.is_empty() {
             // Heard, so that only a further trigger wakes it; looked at after that.
-            let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
+            self.wake.clear();
             let left = deadline.saturating_duration_since(Instant::now());
             let is_over = is_over() || left.is_zero();
             if is_over || self.listen(Some(left)).is_err() || self.reap().is_err() {

@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::IoBuffers;
@@ -16,16 +15,20 @@ use rustix::net::SocketFlags;
 use slab::Slab;
 
 use super::Strategy;
+use super::parts::acceptor::Acceptor;
 use super::parts::blocking::{
     ArmedTimeouts, BlockingPolicy, ConnectionRegistry, Guard, drain_when_triggered, wait_for_drain,
 };
-use super::parts::deadlines::Deadlines;
+use super::parts::lifecycle::Lifecycle;
+use super::parts::turn::{ACCEPTS_PER_TURN, Share, Turn};
+use super::parts::waker::{WakeConnection, connection_waker};
 use super::parts::workers;
 use crate::connection::{Attempt, Connection, Leftover, Step, io_buffers, isolate_panic};
-use crate::server::listener::{AcceptError, Listener};
+use crate::server::limit::Permit;
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
+use crate::server::state::{ServerState, now};
 
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each that
 /// has work for a fixed pool of workers (rayon). A worker blocks on the connection's socket until
@@ -36,8 +39,6 @@ pub struct ThreadPool;
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
-/// Connections accepted before those that are open are looked after again.
-const ACCEPTS_PER_TURN: usize = 64;
 /// Jobs that may wait for a worker, per worker; beyond that the dispatcher waits, so that work
 /// queues up in the kernel, where it is bounded, and not in the pool.
 const QUEUE_PER_WORKER: usize = 4;
@@ -52,7 +53,6 @@ impl Strategy for ThreadPool {
         server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        listener.set_nonblocking()?;
         let registry = Arc::new(ConnectionRegistry::default());
         drain_when_triggered(listener, server, &registry, shutdown);
         Dispatcher::new(listener, server, &registry, shutdown)?.run()?;
@@ -73,31 +73,22 @@ mod place {
     pub(super) const GONE: u8 = 3;
 }
 
-struct Slot {
+struct PooledConnection {
     place: AtomicU8,
     /// Never contended: whoever moved `place` to `BUSY` has it. Empty once it is closed.
     held: Mutex<Option<Held>>,
 }
 
-/// Has the dispatcher queue the connection of a key; by then it may be another one's, which does
-/// no harm.
-struct Call {
-    shared: Arc<Shared>,
-    key: usize,
-}
+impl WakeConnection for PoolState {
+    type Key = usize;
 
-impl Wake for Call {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut called = self.shared.called.lock().unwrap_or_else(PoisonError::into_inner);
-        called.push(self.key);
+    fn wake_connection(&self, key: usize) {
+        let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
+        called.push(key);
         let is_first = called.len() == 1;
         drop(called);
         if is_first {
-            self.shared.wake();
+            self.wake();
         }
     }
 }
@@ -111,7 +102,7 @@ struct Held {
 }
 
 /// What the dispatcher and the workers share.
-struct Shared {
+struct PoolState {
     server: Arc<ServerState>,
     pool: RayonPool,
     /// Jobs queued or running, and who waits for one to end.
@@ -120,15 +111,13 @@ struct Shared {
     most_jobs: usize,
     /// Connections closed since the dispatcher last looked.
     gone: AtomicUsize,
-    /// Whether the dispatcher wants to be woken when a connection closes.
-    wants_room: AtomicBool,
     /// Connections for which there may be mail, by their keys.
     called: Mutex<Vec<usize>>,
     waker: Waker,
 }
 
-impl Shared {
-    fn submit(self: &Arc<Self>, slot: &Arc<Slot>) {
+impl PoolState {
+    fn submit(self: &Arc<Self>, slot: &Arc<PooledConnection>) {
         let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
         *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.pool.spawn_fifo(move || {
@@ -163,7 +152,7 @@ impl Shared {
     }
 
     /// A worker's part: serves a connection until it is idle or closed.
-    fn serve(self: &Arc<Self>, slot: &Arc<Slot>) {
+    fn serve(self: &Arc<Self>, slot: &Arc<PooledConnection>) {
         thread_local! {
             static IO: RefCell<Option<IoBuffers>> = const { RefCell::new(None) };
         }
@@ -173,7 +162,7 @@ impl Shared {
                 let mut held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(connection) = held.as_mut() else { return };
                 match isolate_panic(&self.server, || connection.take_turn(self, io)) {
-                    Some(Turn::Idle) => {
+                    Some(Turn::Pending) => {
                         drop(held);
                         let parked = slot.place.compare_exchange(
                             place::BUSY,
@@ -186,7 +175,7 @@ impl Shared {
                         }
                         slot.place.store(place::BUSY, Ordering::SeqCst);
                     }
-                    Some(Turn::Goes) => {
+                    Some(Turn::Yielded) => {
                         drop(held);
                         return self.submit(slot);
                     }
@@ -206,7 +195,7 @@ impl Shared {
     }
 
     /// Closes a connection if it is parked: it is idle then, and loses nothing.
-    fn close_parked(&self, slot: &Slot) {
+    fn close_parked(&self, slot: &PooledConnection) {
         let taken = slot.place.compare_exchange(
             place::PARKED,
             place::BUSY,
@@ -222,44 +211,35 @@ impl Shared {
         }
     }
 
-    fn note_gone(&self, slot: &Slot) {
+    fn note_gone(&self, slot: &PooledConnection) {
         slot.place.store(place::GONE, Ordering::SeqCst);
         self.gone.fetch_add(1, Ordering::SeqCst);
-        if self.wants_room.swap(false, Ordering::SeqCst) {
-            self.wake();
-        }
     }
 }
 
-enum Turn {
-    Idle,
-    Goes,
-    Closed,
-}
-
 impl Held {
-    fn take_turn(&mut self, shared: &Arc<Shared>, io: &mut IoBuffers) -> Turn {
+    fn take_turn(&mut self, shared: &Arc<PoolState>, io: &mut IoBuffers) -> Turn {
         self.leftover.restore(io);
         let (server, key) = (&shared.server, self.key);
-        let call = || Call { shared: Arc::clone(shared), key };
-        let waker = || std::task::Waker::from(Arc::new(call()));
+        let waker = || connection_waker(shared, key);
         let mut policy =
             BlockingPolicy::new(&self.registration, &mut self.armed, Attempt::PerformNow)
                 .woken_by(&waker);
-        for _ in 0..TURN_STEPS {
+        let mut share = Share::of_steps(TURN_STEPS);
+        while share.take_step() {
             match self.connection.step(server, io, &mut policy) {
                 Step::Done { .. } => {}
                 Step::Blocked(_) => {
                     self.connection.handle_timeout(io, now());
                     if self.connection.is_idle() && !self.registration.is_draining() {
-                        return Turn::Idle;
+                        return Turn::Pending;
                     }
                 }
                 Step::Closed => return Turn::Closed,
             }
         }
         self.leftover = Leftover::take(io);
-        Turn::Goes
+        Turn::Yielded
     }
 
     fn close(self, server: &ServerState) {
@@ -269,23 +249,13 @@ impl Held {
 }
 
 struct Dispatcher<'s> {
-    listener: &'s Listener,
     shutdown: &'s Shutdown,
     registry: &'s Arc<ConnectionRegistry>,
     poll: Poll,
-    slots: Slab<Arc<Slot>>,
-    deadlines: Deadlines,
-    accept_again: AcceptAgain,
-    shared: Arc<Shared>,
-}
-
-/// When the dispatcher tries to accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AcceptAgain {
-    OnEvent,
-    AtOnce,
-    /// When a connection closes, or at that time.
-    WithRoom(Option<Instant>),
+    slots: Slab<Arc<PooledConnection>>,
+    lifecycle: Lifecycle,
+    acceptor: Acceptor,
+    shared: Arc<PoolState>,
 }
 
 impl<'s> Dispatcher<'s> {
@@ -296,30 +266,36 @@ impl<'s> Dispatcher<'s> {
         shutdown: &'s Shutdown,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let descriptor = listener.as_fd().as_raw_fd();
-        poll.registry().register(&mut SourceFd(&descriptor), LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PoolState {
             server: Arc::clone(server),
             pool: workers::pool(server)?,
             jobs: Mutex::new(0),
             job_ended: Condvar::new(),
             most_jobs: server.workers * (1 + QUEUE_PER_WORKER),
             gone: AtomicUsize::new(0),
-            wants_room: AtomicBool::new(false),
             called: Mutex::new(Vec::new()),
             waker,
         });
         let woken = Arc::clone(&shared);
         shutdown.on_trigger(move |_| woken.wake());
+        // The connection limit keeps the waker and belongs to the pool's state.
+        let woken = Arc::downgrade(&shared);
+        let wake = move || {
+            if let Some(shared) = woken.upgrade() {
+                shared.wake();
+            }
+        };
+        let acceptor = Acceptor::new(listener, SocketFlags::empty(), wake)?;
+        let descriptor = acceptor.as_fd().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&descriptor), LISTENER, Interest::READABLE)?;
         Ok(Self {
-            listener,
             shutdown,
             registry,
             poll,
             slots: Slab::new(),
-            deadlines: Deadlines::default(),
-            accept_again: AcceptAgain::AtOnce,
+            lifecycle: Lifecycle::default(),
+            acceptor,
             shared,
         })
     }
@@ -327,17 +303,16 @@ impl<'s> Dispatcher<'s> {
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.shutdown.is_triggered() {
-            match self.poll.poll(&mut events, self.poll_timeout()) {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
             for event in &events {
                 match event.token() {
-                    LISTENER if self.accept_again == AcceptAgain::OnEvent => {
-                        self.accept_again = AcceptAgain::AtOnce;
-                    }
-                    LISTENER | WAKER => {}
+                    LISTENER => self.acceptor.listener_readable(),
+                    WAKER => {}
                     Token(key) => self.dispatch(key),
                 }
             }
@@ -353,14 +328,10 @@ impl<'s> Dispatcher<'s> {
         Ok(())
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
-        let resume = match self.accept_again {
-            AcceptAgain::AtOnce => return Some(Duration::ZERO),
-            AcceptAgain::OnEvent => None,
-            AcceptAgain::WithRoom(at) => at,
-        };
-        let next = [self.deadlines.next(), resume].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+    fn poll_timeout(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let accept = self.acceptor.next(now);
+        self.lifecycle.poll_timeout(now, accept)
     }
 
     /// Queues a parked connection for the workers, and waits while the queue is full.
@@ -393,83 +364,54 @@ impl<'s> Dispatcher<'s> {
 
     /// How long until the next connection may have waited too long.
     fn until_deadline(&self) -> Duration {
-        self.deadlines
+        self.lifecycle
+            .deadlines
             .next()
             .map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        match self.accept_again {
-            AcceptAgain::AtOnce => {}
-            AcceptAgain::WithRoom(Some(at)) if Instant::now() >= at => {}
-            AcceptAgain::OnEvent | AcceptAgain::WithRoom(_) => return Ok(()),
-        }
-        self.accept_again = AcceptAgain::AtOnce;
         for _ in 0..ACCEPTS_PER_TURN {
-            let server = &self.shared.server;
-            let Some(permit) = server.limit.try_acquire() else {
-                self.pause_accepting(None);
-                return Ok(());
-            };
-            match self.listener.accept(SocketFlags::empty()) {
-                Ok(socket) => {
-                    let raw = socket.as_raw_fd();
-                    let key = self.slots.vacant_key();
-                    let registry = self.poll.registry();
-                    // Its events are read by this thread, so not before it has its slot.
-                    if let Err(error) =
-                        registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE)
-                    {
-                        server.counters.refused();
-                        tracing::warn!("a connection is refused, it cannot be watched: {error}");
-                        continue;
-                    }
-                    let connection = Connection::new(server, socket, permit, now());
-                    let registration = self.registry.register(connection.socket());
-                    let (deadline, begins) = (connection.deadline(), connection.begins());
-                    let held = Held {
-                        key,
-                        registration,
-                        connection,
-                        leftover: Leftover::default(),
-                        armed: ArmedTimeouts::default(),
-                    };
-                    let slot =
-                        Slot { place: AtomicU8::new(place::PARKED), held: Mutex::new(Some(held)) };
-                    self.slots.insert(Arc::new(slot));
-                    if let Some(at) = deadline {
-                        self.deadlines.want(key, at);
-                    }
-                    if begins {
-                        self.dispatch(key);
-                    }
-                }
-                Err(AcceptError::WouldBlock) => {
-                    self.accept_again = AcceptAgain::OnEvent;
-                    return Ok(());
-                }
-                Err(AcceptError::Lost) => {}
-                Err(AcceptError::Exhausted(error)) => {
-                    tracing::warn!("accepting pauses: {error}");
-                    drop(permit);
-                    self.pause_accepting(Some(Instant::now() + EXHAUSTION_PAUSE));
-                    return Ok(());
-                }
-                Err(AcceptError::Ended(error)) => {
-                    return if self.shutdown.is_triggered() { Ok(()) } else { Err(error) };
-                }
+            match self.acceptor.accept(&self.shared.server, Instant::now()) {
+                Ok(Some((socket, permit))) => self.admit(socket, permit),
+                Ok(None) => break,
+                // The trigger has closed the listener.
+                Err(_) if self.shutdown.is_triggered() => break,
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Waits with accepting until a connection closes, or until then.
-    fn pause_accepting(&mut self, until: Option<Instant>) {
-        self.accept_again = AcceptAgain::WithRoom(until);
-        self.shared.wants_room.store(true, Ordering::SeqCst);
-        // One may have closed just before the workers were told to say so.
-        if until.is_none() && self.shared.server.limit.has_room() {
-            self.accept_again = AcceptAgain::AtOnce;
+    /// Watches a new connection; its first bytes queue it.
+    fn admit(&mut self, socket: OwnedFd, permit: Permit) {
+        let server = &self.shared.server;
+        let raw = socket.as_raw_fd();
+        let key = self.slots.vacant_key();
+        // Its events are read by this thread, so not before it has its slot.
+        let registry = self.poll.registry();
+        if let Err(error) = registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE) {
+            server.counters.refused();
+            tracing::warn!("a connection is refused, it cannot be watched: {error}");
+            return;
+        }
+        let connection = Connection::new(server, socket, permit, now());
+        let registration = self.registry.register(connection.socket());
+        let (deadline, begins) = (connection.deadline(), connection.begins());
+        let held = Held {
+            key,
+            registration,
+            connection,
+            leftover: Leftover::default(),
+            armed: ArmedTimeouts::default(),
+        };
+        let place = AtomicU8::new(place::PARKED);
+        self.slots.insert(Arc::new(PooledConnection { place, held: Mutex::new(Some(held)) }));
+        if let Some(at) = deadline {
+            self.lifecycle.deadlines.want(key, at);
+        }
+        if begins {
+            self.dispatch(key);
         }
     }
 
@@ -478,29 +420,25 @@ impl<'s> Dispatcher<'s> {
             return;
         }
         self.slots.retain(|_, slot| slot.place.load(Ordering::SeqCst) != place::GONE);
-        if let AcceptAgain::WithRoom(_) = self.accept_again {
-            self.accept_again = AcceptAgain::AtOnce;
-        }
     }
 
-    /// Closes parked connections whose deadline has come.
+    /// Closes parked connections whose deadline has passed.
     fn expire(&mut self) {
         let now = Instant::now();
-        while let Some(key) = self.deadlines.pop_due(now) {
-            let Some(slot) = self.slots.get(key) else { continue };
-            let deadline = match slot.held.try_lock() {
-                Ok(held) => held.as_ref().and_then(|held| held.connection.deadline()),
-                Err(_) => None,
+        // A busy connection's worker checks the deadline itself: look again later.
+        let later = now + self.shared.server.settings.timeouts.idle;
+        loop {
+            let slots = &self.slots;
+            let deadline = |key| {
+                let slot: &Arc<PooledConnection> = slots.get(key)?;
+                let held = slot.held.try_lock().ok();
+                let deadline = held.and_then(|held| held.as_ref()?.connection.deadline());
+                Some(deadline.unwrap_or(later))
             };
-            match deadline {
-                Some(at) if at > now => self.deadlines.want(key, at),
-                due => {
-                    if due.is_some() {
-                        self.shared.close_parked(slot);
-                    }
-                    // A busy connection's worker minds its deadline itself: look again later.
-                    self.deadlines.want(key, now + self.shared.server.settings.timeouts.idle);
-                }
+            let Some(key) = self.lifecycle.deadlines.pop_expired(now, deadline) else { break };
+            if let Some(slot) = self.slots.get(key) {
+                self.shared.close_parked(slot);
+                self.lifecycle.deadlines.want(key, later);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -18,18 +18,20 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::task::{block_in_place, yield_now};
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep_until, timeout_at};
 
 use super::Strategy;
-use crate::connection::sending::STEP_BYTES;
+use super::parts::accept_policy::Next;
+use super::parts::acceptor::Acceptor;
+use super::parts::turn::{ACCEPTS_PER_TURN, Share, Turn};
 use crate::connection::{
     Attempt, Connection, Leftover, Step, Wait, WaitPolicy, io_buffers, isolate_panic,
 };
-use crate::server::limit::{Permit, Waiter};
-use crate::server::listener::{AcceptError, Listener};
+use crate::server::limit::Permit;
+use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
+use crate::server::state::{ServerState, now};
 
 /// Each connection is a task: code that reads as if it had a thread of its own, but gives its
 /// thread back where it would wait. The runtime keeps a queue of tasks per worker thread, and idle
@@ -38,12 +40,6 @@ use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 #[derive(Debug)]
 pub struct Tokio;
 
-/// Connections accepted before other tasks get their turn.
-const ACCEPTS_PER_TURN: usize = 64;
-/// A connection's turn ends after this many body bytes,
-const TURN_BYTES: u64 = STEP_BYTES;
-/// or this many steps, whichever comes first.
-const TURN_STEPS: usize = 64;
 /// How long broken connections may take to be cleared away.
 const CLEARING: Duration = Duration::from_millis(500);
 
@@ -56,12 +52,11 @@ impl Strategy for Tokio {
     ) -> io::Result<ServeReport> {
         listener.set_nonblocking()?;
         let runtime = runtime(server)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RuntimeState {
             server: Arc::clone(server),
             phase: AtomicU8::new(phase::SERVING),
             tasks: Mutex::new(Slab::new()),
             acceptor: Arc::new(Notify::new()),
-            exhausted: AtomicBool::new(false),
         });
         let (closing, drained) = (listener.clone(), Arc::clone(&shared));
         shutdown.on_trigger(move |request| {
@@ -110,18 +105,16 @@ mod phase {
 }
 
 /// What all tasks share.
-struct Shared {
+struct RuntimeState {
     server: Arc<ServerState>,
     phase: AtomicU8,
     /// How to wake each connection's task, whatever it waits for.
     tasks: Mutex<Slab<Waker>>,
     /// Wakes the acceptor where it waits for something else than a connection.
     acceptor: Arc<Notify>,
-    /// Whether the acceptor wants to hear of the next connection that ends.
-    exhausted: AtomicBool,
 }
 
-impl Shared {
+impl RuntimeState {
     /// Enters a later phase, and has every task see it.
     ///
     /// A task makes itself known and then looks for the phase; here the order is the other way
@@ -143,43 +136,38 @@ impl Shared {
 }
 
 /// Accepts connections until the shutdown is triggered, and spawns a task for each.
-async fn accept(listener: Listener, shared: Arc<Shared>, shutdown: Shutdown) -> io::Result<()> {
+async fn accept(
+    listener: Listener,
+    shared: Arc<RuntimeState>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let watched = watch(listener.as_fd().as_raw_fd(), Interest::READABLE)?;
     let woken = Arc::clone(&shared.acceptor);
-    let room = Waiter::new(move || woken.notify_one());
+    let mut acceptor = Acceptor::new(&listener, SocketFlags::NONBLOCK, move || woken.notify_one())?;
     loop {
-        // Taken before the attempts: what comes after them is not cleared away with it.
+        // Taken before the attempts, so that clearing it loses no connection that comes later.
         let mut ready = watched.readable().await?;
+        acceptor.listener_readable();
         for _ in 0..ACCEPTS_PER_TURN {
-            if shutdown.is_triggered() {
-                return Ok(());
-            }
-            let Some(permit) = shared.server.limit.try_acquire_or_wake(&room) else {
-                shared.acceptor.notified().await;
-                continue;
-            };
-            match listener.accept(SocketFlags::NONBLOCK) {
-                Ok(socket) => {
+            match acceptor.accept(&shared.server, Instant::now()) {
+                _ if shutdown.is_triggered() => return Ok(()),
+                Ok(Some((socket, permit))) => {
                     tokio::spawn(serve(Arc::clone(&shared), socket, permit));
                 }
-                Err(AcceptError::WouldBlock) => {
-                    ready.clear_ready();
-                    break;
-                }
-                Err(AcceptError::Lost) => {}
-                Err(AcceptError::Exhausted(error)) => {
-                    tracing::warn!("accepting pauses: {error}");
-                    drop(permit);
-                    shared.exhausted.store(true, Ordering::SeqCst);
-                    // Either way it tries again.
-                    let _ = timeout(EXHAUSTION_PAUSE, shared.acceptor.notified()).await;
-                }
-                Err(AcceptError::Ended(error)) => {
-                    return if shutdown.is_triggered() { Ok(()) } else { Err(error) };
-                }
+                Ok(None) => break,
+                Err(error) => return Err(error),
             }
         }
-        yield_now().await;
+        match acceptor.next(Instant::now()) {
+            Next::Accept => yield_now().await,
+            Next::WaitForConnection => ready.clear_ready(),
+            Next::WaitForPermit => shared.acceptor.notified().await,
+            Next::WaitForClose { until } => {
+                // Either way it tries again.
+                let _ = timeout_at(until.into(), shared.acceptor.notified()).await;
+            }
+            Next::End => return Ok(()),
+        }
     }
 }
 
@@ -194,7 +182,7 @@ fn watch<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>
 }
 
 /// Serves one connection from its first byte to its last.
-async fn serve(shared: Arc<Shared>, socket: OwnedFd, permit: Permit) {
+async fn serve(shared: Arc<RuntimeState>, socket: OwnedFd, permit: Permit) {
     let connection = Connection::new(&shared.server, socket, permit, now());
     let interest = Interest::READABLE | Interest::WRITABLE;
     let socket = match watch(Arc::clone(connection.socket()), interest) {
@@ -210,9 +198,6 @@ async fn serve(shared: Arc<Shared>, socket: OwnedFd, permit: Permit) {
     let ended = poll_fn(|cx| task.poll(cx, &socket, timer.as_mut())).await;
     drop(socket);
     task.end(ended);
-    if shared.exhausted.swap(false, Ordering::SeqCst) {
-        shared.acceptor.notify_one();
-    }
 }
 
 /// When a connection wants to hear of the time: much later, where it does not.
@@ -235,15 +220,7 @@ struct Task<'s> {
     leftover: Leftover,
     /// Where in the list of tasks it is to be found, and what wakes it.
     place: Option<(usize, Waker)>,
-    shared: &'s Shared,
-}
-
-enum Turn {
-    /// For the peer: readiness, the time or another thread will wake the task.
-    Waits,
-    /// On, when other tasks had their turn.
-    Goes,
-    Closed,
+    shared: &'s RuntimeState,
 }
 
 impl Task<'_> {
@@ -273,14 +250,14 @@ impl Task<'_> {
                     self.take_turn(io, TaskPolicy::new(cx, socket, draining), timed_out)
                 });
                 match turn {
-                    Some(Turn::Waits | Turn::Goes) => self.leftover = Leftover::take(io),
+                    Some(Turn::Pending | Turn::Yielded) => self.leftover = Leftover::take(io),
                     Some(Turn::Closed) | None => io.clear(),
                 }
                 turn
             });
             match turn {
-                Some(Turn::Waits) => {}
-                Some(Turn::Goes) => cx.waker().wake_by_ref(),
+                Some(Turn::Pending) => {}
+                Some(Turn::Yielded) => cx.waker().wake_by_ref(),
                 Some(Turn::Closed) => return Poll::Ready(Ended::Closed),
                 None => return Poll::Ready(Ended::Panicked),
             }
@@ -310,27 +287,27 @@ impl Task<'_> {
         let server = &*self.shared.server;
         let connection = &mut self.connection;
         let mut share = Share::default();
-        while !share.is_spent() {
+        while share.take_step() {
             if connection.next_may_block(server, io) {
                 if !connection.has_room() && policy.waits_for_room(|| connection.has_room()) {
-                    return Turn::Waits;
+                    return Turn::Pending;
                 }
                 // The rest of the turn: moving the worker's other tasks has its price.
                 return block_in_place(|| {
                     policy.time_passes = true;
-                    while !share.is_spent() {
+                    while share.take_step() {
                         if let Some(turn) = step(connection, server, io, &mut policy, &mut share) {
                             return turn;
                         }
                     }
-                    Turn::Goes
+                    Turn::Yielded
                 });
             }
             if let Some(turn) = step(connection, server, io, &mut policy, &mut share) {
                 return turn;
             }
         }
-        Turn::Goes
+        Turn::Yielded
     }
 
     /// Keeps what wakes this task where the drain finds it. Tells whether it was new.
@@ -381,31 +358,8 @@ fn step(
             share.spend(bytes);
             None
         }
-        Step::Blocked(wait) => policy.blocked(wait).then_some(Turn::Waits),
+        Step::Blocked(wait) => policy.blocked(wait).then_some(Turn::Pending),
         Step::Closed => Some(Turn::Closed),
-    }
-}
-
-/// What is left of a turn.
-struct Share {
-    steps: usize,
-    bytes: u64,
-}
-
-impl Default for Share {
-    fn default() -> Self {
-        Self { steps: TURN_STEPS, bytes: TURN_BYTES }
-    }
-}
-
-impl Share {
-    fn spend(&mut self, bytes: u64) {
-        self.steps -= 1;
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    fn is_spent(&self) -> bool {
-        self.steps == 0 || self.bytes == 0
     }
 }
 

@@ -1,12 +1,12 @@
 //! Operations handed to the kernel, and their completions.
 
 mod acceptor;
-mod calls;
+mod connection;
 mod driver;
 mod probe;
 mod provided;
 mod ring;
-mod slot;
+mod wakeups;
 
 use std::io;
 use std::sync::Arc;

@@ -4,16 +4,17 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::{IoBuffers, Now};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use slab::Slab;
 
+use super::accept_policy::{AcceptPolicy, Next};
+use super::waker::EventfdWaker;
 use crate::connection::sending::LONE_STEP_BYTES;
 use crate::connection::{Attempt, Connection, LONE_UPLOAD_BYTES, Step, Wait, WaitPolicy};
 use crate::server::limit::Permit;
@@ -108,7 +109,7 @@ pub(crate) struct ArmedTimeouts {
     receive: Option<Duration>,
     send: Option<Duration>,
     /// Where others may have messages for it: the thread waits for that, too.
-    bell: Option<Arc<Bell>>,
+    waker: Option<Arc<EventfdWaker>>,
 }
 
 /// The pace of a thread that blocks on its connection's socket, with the session's deadline as
@@ -164,12 +165,12 @@ impl WaitPolicy for BlockingPolicy<'_> {
                 return Attempt::PerformNow;
             }
         }
-        if let Some(bell) = &self.armed.bell {
+        if let Some(waker) = &self.armed.waker {
             let events = match wait {
                 Wait::Inbound => PollFlags::IN,
                 Wait::Outbound => PollFlags::OUT,
             };
-            bell.wait(socket, events, deadline);
+            wait_for_either(socket, events, waker, deadline);
             return Attempt::PerformNow;
         }
         let timeout = deadline.map(|deadline| {
@@ -201,11 +202,11 @@ impl WaitPolicy for BlockingPolicy<'_> {
         if let Some(waker) = self.woken_by {
             return waker();
         }
-        match Bell::new() {
-            Ok(bell) => {
-                let bell = Arc::new(bell);
-                self.armed.bell = Some(Arc::clone(&bell));
-                Waker::from(bell)
+        match EventfdWaker::new() {
+            Ok(waker) => {
+                let waker = Arc::new(waker);
+                self.armed.waker = Some(Arc::clone(&waker));
+                Waker::from(waker)
             }
             Err(errno) => {
                 tracing::warn!("a member of the room cannot be woken: {errno}");
@@ -219,36 +220,19 @@ impl WaitPolicy for BlockingPolicy<'_> {
     }
 }
 
-/// Rouses a thread that waits for its socket and for this.
-#[derive(Debug)]
-struct Bell(OwnedFd);
-
-impl Bell {
-    fn new() -> Result<Self, Errno> {
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self)
-    }
-
-    /// Waits for the socket, the bell or the deadline, and silences the bell.
-    fn wait(&self, socket: BorrowedFd<'_>, events: PollFlags, deadline: Option<Instant>) {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds =
-            [PollFd::from_borrowed_fd(socket, events), PollFd::new(&self.0, PollFlags::IN)];
-        // Whatever ends it, the connection is stepped again and looks for itself.
-        let _ = poll(&mut fds, timeout.as_ref());
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Fails only where it rings as loud as can be already.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
+/// Waits for the socket, the waker or the deadline. Whatever ends the wait, the connection is
+/// stepped again.
+fn wait_for_either(
+    socket: BorrowedFd<'_>,
+    events: PollFlags,
+    waker: &EventfdWaker,
+    deadline: Option<Instant>,
+) {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    let mut fds = [PollFd::from_borrowed_fd(socket, events), PollFd::new(waker, PollFlags::IN)];
+    let _ = poll(&mut fds, timeout.as_ref());
+    waker.clear();
 }
 
 /// Serves one connection from its first byte to its last.
@@ -287,24 +271,30 @@ pub(crate) fn accept_each(
     flags: SocketFlags,
     mut serve: impl FnMut(OwnedFd, Permit),
 ) -> io::Result<()> {
+    let mut policy = AcceptPolicy::new();
     while !shutdown.is_triggered() {
-        let Some(permit) = server.limit.try_acquire() else {
-            server.limit.wait_for_room(EXHAUSTION_PAUSE);
-            continue;
-        };
-        match listener.accept(flags) {
-            Ok(socket) => serve(socket, permit),
-            Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
-            Err(AcceptError::Exhausted(error)) => {
-                tracing::warn!("accepting pauses: {error}");
-                drop(permit);
-                server.limit.wait_for_close(EXHAUSTION_PAUSE);
+        let now = Instant::now();
+        match policy.next(now) {
+            Next::Accept => match server.limit.try_acquire() {
+                Some(permit) => match listener.accept(flags) {
+                    Ok(socket) => serve(socket, permit),
+                    // The trigger has closed the listener.
+                    Err(AcceptError::Ended(_)) if shutdown.is_triggered() => break,
+                    Err(error) => policy.failed(error, now)?,
+                },
+                None => policy.limit_reached(),
+            },
+            Next::WaitForPermit => {
+                server.limit.wait_for_room(EXHAUSTION_PAUSE);
+                policy.connection_closed();
             }
-            Err(AcceptError::Ended(error)) => {
-                if !shutdown.is_triggered() {
-                    return Err(error);
-                }
+            Next::WaitForClose { until } => {
+                server.limit.wait_for_close(until - now);
+                policy.connection_closed();
             }
+            // The accept blocks until one comes.
+            Next::WaitForConnection => policy.listener_readable(),
+            Next::End => break,
         }
     }
     Ok(())

@@ -34,8 +34,25 @@ impl Deadlines {
         self.entries.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes out a key that has fallen due. Its connection may be gone, or want to wait longer.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<usize> {
+    /// Next key whose connection's own deadline has passed. `deadline` returns it, or `None` for a
+    /// connection that is gone or needs none now; a later one is scheduled anew.
+    pub(crate) fn pop_expired(
+        &mut self,
+        now: Instant,
+        deadline: impl Fn(usize) -> Option<Instant>,
+    ) -> Option<usize> {
+        while let Some(key) = self.pop_due(now) {
+            match deadline(key) {
+                Some(at) if at > now => self.want(key, at),
+                Some(_) => return Some(key),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// Takes out a key that has fallen due.
+    fn pop_due(&mut self, now: Instant) -> Option<usize> {
         while self.next()? <= now {
             let Reverse((at, key)) = self.entries.pop()?;
             if self.scheduled[key] == Some(at) {
@@ -66,6 +83,22 @@ mod tests {
         assert_eq!(deadlines.pop_due(at(25)), Some(3));
         assert_eq!(deadlines.pop_due(at(25)), None);
         assert_eq!(deadlines.next(), Some(at(30)));
+    }
+
+    #[test]
+    fn a_postponed_deadline_is_scheduled_anew_and_a_missing_one_forgotten() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(5);
+        let mut deadlines = Deadlines::default();
+        for key in 0..3 {
+            deadlines.want(key, now);
+        }
+        let own = [Some(later), None, Some(now)];
+        assert_eq!(deadlines.pop_expired(now, |key| own[key]), Some(2));
+        assert_eq!(deadlines.pop_expired(now, |key| own[key]), None);
+        assert_eq!(deadlines.next(), Some(later));
+        assert_eq!(deadlines.pop_expired(later, |key| own[key]), Some(0));
+        assert_eq!(deadlines.next(), None);
     }
 
     #[test]

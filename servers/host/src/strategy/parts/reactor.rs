@@ -1,11 +1,9 @@
 //! One thread that serves many connections through a selector: the core of the event-driven
 //! strategies.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::{IoBuffers, Now};
@@ -15,15 +13,18 @@ use rayon::ThreadPool;
 use rustix::net::SocketFlags;
 use slab::Slab;
 
-use super::deadlines::Deadlines;
-use crate::connection::sending::STEP_BYTES;
+use super::accept_policy::Next;
+use super::acceptor::Acceptor;
+use super::lifecycle::Lifecycle;
+use super::turn::{ACCEPTS_PER_TURN, Share, Turn};
+use super::waker::{WakeConnection, connection_waker};
 use crate::connection::{
     Attempt, Connection, Leftover, Step, Wait, WaitPolicy, io_buffers, isolate_panic,
 };
-use crate::server::limit::{Permit, Waiter};
-use crate::server::listener::{AcceptError, Listener};
+use crate::server::limit::Permit;
+use crate::server::listener::Listener;
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
+use crate::server::state::{ServerState, now};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -31,12 +32,6 @@ const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
 /// Buffers kept for connections that take a pair along to a worker.
 const SPARE_BUFFERS: usize = 16;
-/// Connections accepted before those that are open get their turn.
-const ACCEPTS_PER_TURN: usize = 64;
-/// A connection's turn ends after this many body bytes,
-const TURN_BYTES: u64 = STEP_BYTES;
-/// or this many steps (about a dozen small requests), whichever comes first.
-const TURN_STEPS: usize = 64;
 
 /// Where a reactor's connections come from.
 pub(crate) enum ConnectionSource {
@@ -61,19 +56,11 @@ enum Arrival {
     Wake(usize),
 }
 
-/// Has a reactor step the connection of a key; by then it may be another one's, which does no harm.
-struct Call {
-    inbox: Arc<Inbox>,
-    key: usize,
-}
+impl WakeConnection for Inbox {
+    type Key = usize;
 
-impl Wake for Call {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.inbox.push(Arrival::Wake(self.key));
+    fn wake_connection(&self, key: usize) {
+        self.push(Arrival::Wake(key));
     }
 }
 
@@ -116,7 +103,7 @@ impl Inbox {
 }
 
 /// A connection as the reactor holds it.
-struct Slot {
+struct ReactorConnection {
     /// `None` while a worker has it.
     connection: Option<Box<Connection>>,
     leftover: Leftover,
@@ -130,45 +117,23 @@ struct Slot {
 
 /// One thread's connections, and the selector it waits with.
 pub(crate) struct Reactor {
-    source: ConnectionSource,
     server: Arc<ServerState>,
     shutdown: Shutdown,
+    /// `None` for a reactor whose connections come through its inbox.
+    acceptor: Option<Acceptor>,
     /// Where actions that may block are performed; inline where there is none.
     workers: Option<Arc<ThreadPool>>,
     inbox: Arc<Inbox>,
-    /// Wakes it when there is room for another connection.
-    room: Waiter,
     /// Taken out of the inbox; kept for its memory.
     arrived: Vec<Arrival>,
     poll: Poll,
-    slots: Slab<Slot>,
-    deadlines: Deadlines,
-    /// Connections whose turn ended before their work did.
-    ready: VecDeque<usize>,
+    slots: Slab<ReactorConnection>,
+    lifecycle: Lifecycle,
     /// Lent to one connection at a time.
     io: IoBuffers,
     /// Come back from workers, for the next connection that takes a pair along.
     spare_io: Vec<IoBuffers>,
     now: Now,
-    accepting: Accepting,
-    /// When a drain ends; set once it has begun.
-    drain_ends: Option<Instant>,
-}
-
-/// Whether the listener has connections, as far as is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accepting {
-    /// None; an event will tell.
-    Waiting,
-    /// Perhaps some: go on in the next turn.
-    Ready,
-    /// There is no place for more; the gate will tell.
-    Full,
-    /// Nothing to accept them with: no more are taken until one of its connections closes, or
-    /// until then. No event would come again.
-    Paused(Instant),
-    /// No more will be taken.
-    Ended,
 }
 
 impl Reactor {
@@ -183,42 +148,35 @@ impl Reactor {
         workers: Option<Arc<ThreadPool>>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let accepting = match &source {
-            ConnectionSource::Listener(listener) => {
-                listener.set_nonblocking()?;
-                let descriptor = listener.as_fd().as_raw_fd();
-                poll.registry().register(
-                    &mut SourceFd(&descriptor),
-                    LISTENER,
-                    Interest::READABLE,
-                )?;
-                Accepting::Ready
-            }
-            ConnectionSource::Inbox => Accepting::Ended,
-        };
         let waker = Waker::new(poll.registry(), WAKER)?;
         let inbox = Arc::new(Inbox { arrivals: Mutex::new(Vec::new()), waker });
         let woken = Arc::clone(&inbox);
         shutdown.on_trigger(move |_| woken.wake());
-        let woken = Arc::clone(&inbox);
-        let room = Waiter::new(move || woken.wake());
+        let acceptor = match source {
+            ConnectionSource::Listener(listener) => {
+                let woken = Arc::clone(&inbox);
+                let acceptor =
+                    Acceptor::new(&listener, SocketFlags::NONBLOCK, move || woken.wake())?;
+                let descriptor = acceptor.as_fd().as_raw_fd();
+                let interest = Interest::READABLE;
+                poll.registry().register(&mut SourceFd(&descriptor), LISTENER, interest)?;
+                Some(acceptor)
+            }
+            ConnectionSource::Inbox => None,
+        };
         Ok(Self {
-            source,
             server: Arc::clone(server),
             shutdown: shutdown.clone(),
+            acceptor,
             workers,
             inbox,
-            room,
             arrived: Vec::new(),
             poll,
             slots: Slab::new(),
-            deadlines: Deadlines::default(),
-            ready: VecDeque::new(),
+            lifecycle: Lifecycle::default(),
             io: io_buffers(server),
             spare_io: Vec::new(),
             now: now(),
-            accepting,
-            drain_ends: None,
         })
     }
 
@@ -234,7 +192,8 @@ impl Reactor {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over() {
-            match self.poll.poll(&mut events, self.poll_timeout()) {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
@@ -245,13 +204,12 @@ impl Reactor {
             }
             for event in &events {
                 match event.token() {
-                    LISTENER if self.accepting == Accepting::Waiting => {
-                        self.accepting = Accepting::Ready;
+                    LISTENER => {
+                        if let Some(acceptor) = &mut self.acceptor {
+                            acceptor.listener_readable();
+                        }
                     }
-                    WAKER if self.accepting == Accepting::Full => {
-                        self.accepting = Accepting::Ready;
-                    }
-                    LISTENER | WAKER => {}
+                    WAKER => {}
                     Token(key) => {
                         if let Some(slot) = self.slots.get_mut(key) {
                             slot.readable |= event.is_readable();
@@ -264,8 +222,8 @@ impl Reactor {
                     }
                 }
             }
-            for _ in 0..self.ready.len() {
-                if let Some(key) = self.ready.pop_front()
+            for _ in 0..self.lifecycle.yielded() {
+                if let Some(key) = self.lifecycle.pop_yielded()
                     && let Some(slot) = self.slots.get_mut(key)
                 {
                     slot.queued = false;
@@ -321,32 +279,24 @@ impl Reactor {
     }
 
     /// How long the selector may wait for events.
-    fn poll_timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.accepting == Accepting::Ready {
-            return Some(Duration::ZERO);
-        }
-        let resume = match self.accepting {
-            Accepting::Paused(until) => Some(until),
-            Accepting::Waiting | Accepting::Ready | Accepting::Full | Accepting::Ended => None,
-        };
-        let next = [self.deadlines.next(), resume, self.drain_ends].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+    fn poll_timeout(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let accept = self.acceptor.as_mut().map_or(Next::End, |acceptor| acceptor.next(now));
+        self.lifecycle.poll_timeout(now, accept)
     }
 
     fn is_over(&self) -> bool {
-        let Some(drain_ends) = self.drain_ends else { return false };
-        self.slots.is_empty() || self.shutdown.is_urgent() || self.now.instant >= drain_ends
+        let is_urgent = self.shutdown.is_urgent();
+        self.lifecycle.is_over(self.now.instant, self.slots.is_empty(), is_urgent)
     }
 
     /// Stops accepting; idle connections close now, the others after their request.
     fn drain(&mut self) {
-        if self.drain_ends.is_some() {
+        if !self.lifecycle.begin_drain(self.now.instant, self.server.drain) {
             return;
         }
-        self.drain_ends = Some(self.now.instant + self.server.drain);
-        self.accepting = Accepting::Ended;
-        if let ConnectionSource::Listener(listener) = &self.source {
-            listener.close();
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.end();
         }
         let waiting = self.slots.iter().filter(|(_, slot)| !slot.queued);
         let keys: Vec<usize> = waiting.map(|(key, _)| key).collect();
@@ -356,33 +306,11 @@ impl Reactor {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        match self.accepting {
-            Accepting::Ready => {}
-            Accepting::Paused(until) if self.now.instant >= until => {}
-            Accepting::Paused(_) | Accepting::Waiting | Accepting::Full | Accepting::Ended => {
-                return Ok(());
-            }
-        }
-        self.accepting = Accepting::Ready;
         for _ in 0..ACCEPTS_PER_TURN {
-            let ConnectionSource::Listener(listener) = &self.source else { return Ok(()) };
-            let Some(permit) = self.server.limit.try_acquire_or_wake(&self.room) else {
-                self.accepting = Accepting::Full;
-                return Ok(());
-            };
-            match listener.accept(SocketFlags::NONBLOCK) {
-                Ok(socket) => self.admit(socket, permit),
-                Err(AcceptError::WouldBlock) => {
-                    self.accepting = Accepting::Waiting;
-                    return Ok(());
-                }
-                Err(AcceptError::Lost) => {}
-                Err(AcceptError::Exhausted(error)) => {
-                    tracing::warn!("accepting pauses: {error}");
-                    self.accepting = Accepting::Paused(self.now.instant + EXHAUSTION_PAUSE);
-                    return Ok(());
-                }
-                Err(AcceptError::Ended(error)) => return Err(error),
+            let Some(acceptor) = &mut self.acceptor else { break };
+            match acceptor.accept(&self.server, self.now.instant)? {
+                Some((socket, permit)) => self.admit(socket, permit),
+                None => break,
             }
         }
         Ok(())
@@ -401,9 +329,9 @@ impl Reactor {
         }
         let connection = Box::new(Connection::new(&self.server, socket, permit, self.now));
         if let Some(at) = connection.deadline() {
-            self.deadlines.want(key, at);
+            self.lifecycle.deadlines.want(key, at);
         }
-        self.slots.insert(Slot {
+        self.slots.insert(ReactorConnection {
             connection: Some(connection),
             leftover: Leftover::default(),
             readable: false,
@@ -411,7 +339,7 @@ impl Reactor {
             queued: false,
         });
         // It was dealt before the drain began, and may never say anything.
-        if self.drain_ends.is_some() {
+        if self.lifecycle.is_draining() {
             self.take_turn(key);
         }
     }
@@ -433,19 +361,19 @@ impl Reactor {
             key,
             inbox: &self.inbox,
             now: self.now,
-            draining: self.drain_ends.is_some(),
+            draining: self.lifecycle.is_draining(),
             has_workers: self.workers.is_some(),
         };
         match isolate_panic(server, || slot.take_turn(server, io, conditions)) {
-            Some(Turn::Waits) => {}
-            Some(Turn::Goes) => {
+            Some(ReactorTurn::Ended(Turn::Pending)) => {}
+            Some(ReactorTurn::Ended(Turn::Yielded)) => {
                 if !slot.queued {
                     slot.queued = true;
-                    self.ready.push_back(key);
+                    self.lifecycle.push_yielded(key);
                 }
             }
-            Some(Turn::MayBlock) => return self.hand_to_worker(key),
-            Some(Turn::Closed) => {
+            Some(ReactorTurn::MayBlock) => return self.hand_to_worker(key),
+            Some(ReactorTurn::Ended(Turn::Closed)) => {
                 let ended = slot.connection.take();
                 return self.close(key, ended);
             }
@@ -453,7 +381,7 @@ impl Reactor {
         }
         slot.leftover = Leftover::take(&mut self.io);
         if let Some(at) = slot.connection.as_ref().and_then(|connection| connection.deadline()) {
-            self.deadlines.want(key, at);
+            self.lifecycle.deadlines.want(key, at);
         }
     }
 
@@ -489,28 +417,26 @@ impl Reactor {
             Some(connection) => connection.close(&self.server),
             None => self.io.clear(),
         }
-        if let Accepting::Paused(_) = self.accepting {
-            self.accepting = Accepting::Ready;
-        }
     }
 
-    /// Tells connections of the time whose deadline has come.
+    /// Handles the deadlines that have passed.
     fn expire(&mut self) {
-        while let Some(key) = self.deadlines.pop_due(self.now.instant) {
-            let Some(slot) = self.slots.get_mut(key) else { continue };
-            // With a worker it has no deadline; when it comes back it has one again. One that is
-            // queued is not waited for, and gets another in its turn.
-            let Some(connection) = slot.connection.as_mut().filter(|_| !slot.queued) else {
-                continue;
+        loop {
+            // With a worker a connection has no deadline, and has one again when it comes back.
+            // One that is queued checks its deadline in its turn.
+            let slots = &self.slots;
+            let deadline = |key| {
+                let slot: &ReactorConnection = slots.get(key).filter(|slot| !slot.queued)?;
+                slot.connection.as_ref()?.deadline()
             };
-            let Some(at) = connection.deadline() else { continue };
-            if at > self.now.instant {
-                self.deadlines.want(key, at);
-                continue;
-            }
+            let Some(key) = self.lifecycle.deadlines.pop_expired(self.now.instant, deadline) else {
+                break;
+            };
+            let Some(slot) = self.slots.get_mut(key) else { continue };
+            let Some(connection) = &mut slot.connection else { continue };
             slot.leftover.restore(&mut self.io);
-            match isolate_panic(&self.server, || connection.handle_timeout(&mut self.io, self.now))
-            {
+            let (io, now) = (&mut self.io, self.now);
+            match isolate_panic(&self.server, || connection.handle_timeout(io, now)) {
                 Some(()) => self.take_turn_with_buffers(key),
                 None => self.close(key, None),
             }
@@ -529,57 +455,51 @@ struct Conditions<'r> {
     has_workers: bool,
 }
 
-enum Turn {
-    /// For the peer: an event or the time will tell.
-    Waits,
-    /// On, when the others had their turn.
-    Goes,
-    /// For the store, on a worker.
+/// How a turn ended in a reactor.
+enum ReactorTurn {
+    Ended(Turn),
+    /// The next action may block: a worker performs it.
     MayBlock,
-    Closed,
 }
 
-impl Slot {
+impl ReactorConnection {
     fn take_turn(
         &mut self,
         server: &ServerState,
         io: &mut IoBuffers,
         conditions: Conditions<'_>,
-    ) -> Turn {
-        let Some(connection) = &mut self.connection else { return Turn::Waits };
+    ) -> ReactorTurn {
+        let Some(connection) = &mut self.connection else {
+            return ReactorTurn::Ended(Turn::Pending);
+        };
         let mut policy = ReadinessPolicy {
             conditions,
             readable: &mut self.readable,
             read_closed: self.read_closed,
         };
-        let mut bytes_left = TURN_BYTES;
-        for _ in 0..TURN_STEPS {
+        let mut share = Share::default();
+        while share.take_step() {
             if conditions.has_workers && connection.next_may_block(server, io) {
                 return match connection.has_room() {
-                    true => Turn::MayBlock,
-                    false => Turn::Waits,
+                    true => ReactorTurn::MayBlock,
+                    false => ReactorTurn::Ended(Turn::Pending),
                 };
             }
             match connection.step(server, io, &mut policy) {
-                Step::Done { bytes } => {
-                    bytes_left = bytes_left.saturating_sub(bytes);
-                    if bytes_left == 0 {
-                        break;
-                    }
-                }
+                Step::Done { bytes } => share.spend(bytes),
                 Step::Blocked(wait) => {
                     if wait == Wait::Inbound {
                         *policy.readable = false;
                     }
-                    return Turn::Waits;
+                    return ReactorTurn::Ended(Turn::Pending);
                 }
                 Step::Closed => {
                     io.clear();
-                    return Turn::Closed;
+                    return ReactorTurn::Ended(Turn::Closed);
                 }
             }
         }
-        Turn::Goes
+        ReactorTurn::Ended(Turn::Yielded)
     }
 }
 
@@ -616,8 +536,7 @@ impl WaitPolicy for ReadinessPolicy<'_> {
     }
 
     fn waker(&mut self) -> std::task::Waker {
-        let inbox = Arc::clone(self.conditions.inbox);
-        std::task::Waker::from(Arc::new(Call { inbox, key: self.conditions.key }))
+        connection_waker(self.conditions.inbox, self.conditions.key)
     }
 
     fn is_draining(&self) -> bool {

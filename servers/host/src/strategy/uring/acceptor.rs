@@ -1,4 +1,4 @@
-//! Where new connections come from.
+//! Accepting through the ring.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,63 +9,51 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use super::ring::Ring;
-use crate::server::limit::{Permit, Waiter};
+use crate::server::limit::Permit;
 use crate::server::listener::{AcceptError, Listener};
-use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
+use crate::server::state::ServerState;
+use crate::strategy::parts::accept_policy::Next;
+use crate::strategy::parts::acceptor::Acceptor;
 
-/// Accepts as many connections as the gate admits.
+/// Accepts as many connections as the connection limit admits.
 ///
-/// While more places are free than the backlog holds, the kernel accepts by itself (multishot): it
-/// can hardly overtake the gate. Near the limit the ring only tells that connections wait, and each
-/// is accepted once it has a place.
-pub(super) struct Acceptor {
-    listener: Listener,
-    state: State,
-    /// Accepted, and no place free any more: they are the next.
+/// While more permits are free than the backlog is long, the kernel accepts by itself (multishot):
+/// it can hardly exceed the limit. Near the limit the ring only reports that the listener is
+/// readable, and each connection is accepted with its permit.
+pub(super) struct RingAcceptor {
+    single: Acceptor,
+    multishot: Multishot,
+    /// Accepted by the kernel while no permit was free: the next to be admitted.
     ahead: VecDeque<OwnedFd>,
-    /// Wakes the driver when a place becomes free.
-    room: Waiter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing is asked of the ring.
-    Ready,
-    /// The kernel accepts by itself,
-    Multishot,
-    /// but was told to end that.
-    EndingMultishot,
-    /// The ring will tell when connections wait.
-    Polling,
-    /// There is no place for more; the gate will tell.
-    Full,
-    /// Nothing to accept them with, until a connection closes or until then.
-    Paused(Instant),
-    /// No more are taken.
-    Ended,
+enum Multishot {
+    Off,
+    On,
+    /// Cancelled; its last event is still to come.
+    Ending,
 }
 
-impl Acceptor {
-    pub(super) fn new(listener: &Listener, room: Waiter) -> io::Result<Self> {
-        listener.set_nonblocking()?;
-        Ok(Self { listener: listener.clone(), state: State::Ready, ahead: VecDeque::new(), room })
+impl RingAcceptor {
+    /// Acceptor whose owner `wake` interrupts.
+    ///
+    /// # Errors
+    /// The listener cannot be made non-blocking.
+    pub(super) fn new(
+        listener: &Listener,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let single = Acceptor::new(listener, SocketFlags::NONBLOCK, wake)?;
+        Ok(Self { single, multishot: Multishot::Off, ahead: VecDeque::new() })
     }
 
-    /// A place has become free, perhaps.
-    pub(super) fn has_room(&mut self) {
-        if let State::Full | State::Paused(_) = self.state {
-            self.state = State::Ready;
-        }
+    /// The ring reported that the listener is readable.
+    pub(super) fn listener_readable(&mut self) {
+        self.single.listener_readable();
     }
 
-    /// The ring told that connections wait.
-    pub(super) fn is_readable(&mut self) {
-        if self.state == State::Polling {
-            self.state = State::Ready;
-        }
-    }
-
-    /// The kernel accepted one by itself, or could not. What is admitted is returned.
+    /// Handles the result of an accept by the kernel; returns a connection that is admitted now.
     ///
     /// # Errors
     /// The listener failed for good.
@@ -76,128 +64,84 @@ impl Acceptor {
         is_armed: bool,
         now: Instant,
     ) -> io::Result<Option<(OwnedFd, Permit)>> {
-        if !is_armed && matches!(self.state, State::Multishot | State::EndingMultishot) {
-            self.state = State::Ready;
+        if !is_armed {
+            self.multishot = Multishot::Off;
         }
-        let socket = match outcome.map_err(AcceptError::from) {
-            Ok(socket) => socket,
-            Err(AcceptError::WouldBlock | AcceptError::Lost) => return Ok(None),
-            Err(AcceptError::Exhausted(error)) => {
-                self.pause(&error, now);
-                return Ok(None);
+        match outcome.map_err(AcceptError::from) {
+            Ok(_) if self.has_ended(now) => {}
+            Ok(socket) => {
+                if self.ahead.is_empty()
+                    && let Some(permit) = server.limit.try_acquire()
+                {
+                    return Ok(Some((socket, permit)));
+                }
+                self.ahead.push_back(socket);
             }
-            Err(AcceptError::Ended(error)) => {
-                return if self.state == State::Ended { Ok(None) } else { Err(error) };
-            }
-        };
-        if self.state == State::Ended {
-            return Ok(None);
+            // The kernel waits for connections itself.
+            Err(AcceptError::WouldBlock) => {}
+            Err(error) => self.single.failed(error, server, now)?,
         }
-        if self.ahead.is_empty()
-            && let Some(permit) = server.limit.try_acquire()
-        {
-            return Ok(Some((socket, permit)));
-        }
-        self.ahead.push_back(socket);
         Ok(None)
     }
 
-    /// The next connection that waits and has a place, if one can be had now; else what will tell
-    /// of one is asked for.
+    /// Next connection that can be admitted now; if there is none, the ring is asked to report the
+    /// next one.
     ///
     /// # Errors
     /// The listener failed for good.
-    pub(super) fn next(
+    pub(super) fn accept(
         &mut self,
         server: &ServerState,
         ring: &mut Ring,
         now: Instant,
     ) -> io::Result<Option<(OwnedFd, Permit)>> {
-        if self.state == State::Ended {
+        if self.has_ended(now) {
             return Ok(None);
         }
         if !self.ahead.is_empty() {
-            let Some(permit) = server.limit.try_acquire_or_wake(&self.room) else {
-                return Ok(None);
-            };
+            let Some(permit) = self.single.acquire(server) else { return Ok(None) };
             return Ok(self.ahead.pop_front().map(|socket| (socket, permit)));
         }
-        let is_roomy = server.limit.free() > self.listener.backlog();
-        match self.state {
-            State::Multishot if !is_roomy => {
+        let is_roomy = server.limit.free() > self.single.backlog();
+        if self.multishot != Multishot::Off {
+            if self.multishot == Multishot::On && !is_roomy {
                 ring.cancel_accept();
-                self.state = State::EndingMultishot;
-                return Ok(None);
+                self.multishot = Multishot::Ending;
             }
-            State::Ready => {}
-            State::Paused(until) if now >= until => {}
-            State::Multishot
-            | State::EndingMultishot
-            | State::Polling
-            | State::Full
-            | State::Paused(_)
-            | State::Ended => return Ok(None),
+            return Ok(None);
+        }
+        if self.single.next(now) != Next::Accept {
+            return Ok(None);
         }
         if is_roomy {
-            ring.accept_all(self.listener.as_fd());
-            self.state = State::Multishot;
+            ring.accept_all(self.single.as_fd());
+            self.multishot = Multishot::On;
             return Ok(None);
         }
-        let Some(permit) = server.limit.try_acquire_or_wake(&self.room) else {
-            self.state = State::Full;
-            return Ok(None);
-        };
-        self.state = State::Ready;
-        loop {
-            match self.listener.accept(SocketFlags::NONBLOCK) {
-                Ok(socket) => return Ok(Some((socket, permit))),
-                Err(AcceptError::Lost) => {}
-                Err(AcceptError::WouldBlock) => {
-                    ring.poll_listener(self.listener.as_fd());
-                    self.state = State::Polling;
-                    return Ok(None);
-                }
-                Err(AcceptError::Exhausted(error)) => {
-                    self.pause(&error, now);
-                    return Ok(None);
-                }
-                Err(AcceptError::Ended(error)) => return Err(error),
-            }
+        let accepted = self.single.accept(server, now)?;
+        if self.single.next(now) == Next::WaitForConnection {
+            ring.poll_listener(self.single.as_fd());
         }
+        Ok(accepted)
     }
 
-    /// Stops accepting. Those that wait are refused.
+    /// Next step of the driver at this time.
+    pub(super) fn next(&mut self, now: Instant) -> Next {
+        let next = self.single.next(now);
+        let kernel_accepts = self.multishot != Multishot::Off && self.ahead.is_empty();
+        if next == Next::Accept && kernel_accepts { Next::WaitForConnection } else { next }
+    }
+
+    /// Stops accepting; connections in the accept queue are refused.
     pub(super) fn end(&mut self, ring: &mut Ring) {
-        if let State::Multishot = self.state {
+        if self.multishot == Multishot::On {
             ring.cancel_accept();
         }
-        self.state = State::Ended;
         self.ahead.clear();
-        self.listener.close();
+        self.single.end();
     }
 
-    /// Whether another connection may be had without waiting.
-    pub(super) fn is_ready(&self) -> bool {
-        self.state == State::Ready
-    }
-
-    /// When accepting goes on by itself.
-    pub(super) fn resumes(&self) -> Option<Instant> {
-        match self.state {
-            State::Paused(until) => Some(until),
-            State::Ready
-            | State::Multishot
-            | State::EndingMultishot
-            | State::Polling
-            | State::Full
-            | State::Ended => None,
-        }
-    }
-
-    fn pause(&mut self, error: &io::Error, now: Instant) {
-        if self.state != State::Ended {
-            tracing::warn!("accepting pauses: {error}");
-            self.state = State::Paused(now + EXHAUSTION_PAUSE);
-        }
+    fn has_ended(&mut self, now: Instant) -> bool {
+        self.single.next(now) == Next::End
     }
 }

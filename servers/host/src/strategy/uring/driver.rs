@@ -1,8 +1,7 @@
 //! The loop: submit, wait, take in what was completed.
 
-use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,36 +9,30 @@ use fileserver_proto::Buffer;
 use rustix::io::Errno;
 use slab::Slab;
 
-use super::acceptor::Acceptor;
-use super::calls::Calls;
+use super::acceptor::RingAcceptor;
+use super::connection::{Common, RingConnection};
 use super::probe;
 use super::ring::{Event, Piece, Ring, Token};
-use super::slot::{Common, Slot, Turn};
+use super::wakeups::Wakeups;
 use crate::connection::{Connection, io_buffers, isolate_panic};
-use crate::server::limit::{Permit, Waiter};
+use crate::server::limit::Permit;
 use crate::server::listener::Listener;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, now};
-use crate::strategy::parts::deadlines::Deadlines;
-
-/// Connections admitted before those that are open get their turn.
-const ADMISSIONS_PER_TURN: usize = 64;
+use crate::strategy::parts::lifecycle::Lifecycle;
+use crate::strategy::parts::turn::{ACCEPTS_PER_TURN, Turn};
 
 /// One thread's connections, and the ring it waits with.
 pub(super) struct Driver {
     server: Arc<ServerState>,
     shutdown: Shutdown,
-    acceptor: Acceptor,
-    calls: Arc<Calls>,
+    acceptor: RingAcceptor,
+    wakeups: Arc<Wakeups>,
     /// Before the slots, so that nothing is in flight any more when sockets are closed.
     common: Common,
-    slots: Slab<Slot>,
+    slots: Slab<RingConnection>,
     generation: u32,
-    deadlines: Deadlines,
-    /// Connections whose turn ended before their work did.
-    ready: VecDeque<usize>,
-    /// When a drain ends; set once it has begun.
-    drain_ends: Option<Instant>,
+    lifecycle: Lifecycle,
 }
 
 impl Driver {
@@ -55,22 +48,20 @@ impl Driver {
         let io = io_buffers(server);
         let ring = Ring::new(io.input.capacity())
             .map_err(|errno| io::Error::other(probe::explain(errno)))?;
-        let calls = Arc::new(Calls::new()?);
-        let woken = Arc::clone(&calls);
+        let wakeups = Arc::new(Wakeups::new()?);
+        let woken = Arc::clone(&wakeups);
         shutdown.on_trigger(move |_| woken.wake());
-        let woken = Arc::clone(&calls);
-        let room = Waiter::new(move || woken.wake());
+        let woken = Arc::clone(&wakeups);
+        let acceptor = RingAcceptor::new(listener, move || woken.wake())?;
         Ok(Self {
             server: Arc::clone(server),
             shutdown: shutdown.clone(),
-            acceptor: Acceptor::new(listener, room)?,
-            common: Common::new(ring, io, now(), Arc::clone(&calls)),
-            calls,
+            acceptor,
+            common: Common::new(ring, io, now(), Arc::clone(&wakeups)),
+            wakeups,
             slots: Slab::new(),
             generation: 0,
-            deadlines: Deadlines::default(),
-            ready: VecDeque::new(),
-            drain_ends: None,
+            lifecycle: Lifecycle::default(),
         })
     }
 
@@ -79,23 +70,24 @@ impl Driver {
     /// # Errors
     /// The ring or the listener failed for good.
     pub(super) fn run(mut self) -> io::Result<()> {
-        self.common.ring.poll_waker(self.calls.bell());
+        self.common.ring.poll_waker(self.wakeups.as_fd());
         self.accept()?;
         while !self.is_over() {
-            self.common.ring.wait(self.poll_timeout())?;
+            let timeout = self.poll_timeout();
+            self.common.ring.wait(timeout)?;
             self.common.now = now();
             if self.shutdown.is_triggered() {
                 self.drain();
             }
             while let Some(event) = self.common.ring.next() {
-                self.take_in(event)?;
+                self.handle_event(event)?;
             }
-            for _ in 0..self.ready.len() {
-                if let Some(key) = self.ready.pop_front()
+            for _ in 0..self.lifecycle.yielded() {
+                if let Some(key) = self.lifecycle.pop_yielded()
                     && let Some(slot) = self.slots.get_mut(key)
                 {
                     slot.is_queued = false;
-                    self.go_on(key);
+                    self.resume(key);
                 }
             }
             self.expire();
@@ -110,7 +102,7 @@ impl Driver {
         Ok(())
     }
 
-    fn take_in(&mut self, event: Event) -> io::Result<()> {
+    fn handle_event(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Received { token, outcome, armed } => self.received(token, outcome, armed),
             Event::Sent { token, outcome, buffer } => self.sent(token, outcome, buffer),
@@ -122,15 +114,14 @@ impl Driver {
                     self.admit(socket, permit);
                 }
             }
-            Event::ListenerReady => self.acceptor.is_readable(),
+            Event::ListenerReady => self.acceptor.listener_readable(),
             Event::Woken => {
-                let called = self.calls.take();
-                self.common.ring.poll_waker(self.calls.bell());
-                self.acceptor.has_room();
-                for token in called {
+                let woken = self.wakeups.take();
+                self.common.ring.poll_waker(self.wakeups.as_fd());
+                for token in woken {
                     let key = token.key as usize;
                     if self.slots.get(key).is_some_and(|slot| slot.token == token) {
-                        self.go_on(key);
+                        self.resume(key);
                     }
                 }
             }
@@ -147,7 +138,7 @@ impl Driver {
             return;
         };
         match slot.received(&mut self.common, outcome, armed) {
-            Some(heard) => self.take_turn(key, heard),
+            Some(received) => self.take_turn(key, received),
             None => self.reap(key),
         }
     }
@@ -174,7 +165,7 @@ impl Driver {
     }
 
     /// Gives a connection that waits for nothing in flight a turn.
-    fn go_on(&mut self, key: usize) {
+    fn resume(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if !slot.is_busy() && !slot.is_closing {
             slot.restore(&mut self.common.io);
@@ -183,20 +174,20 @@ impl Driver {
     }
 
     /// Gives a connection a turn, with its bytes in the common buffers.
-    fn take_turn(&mut self, key: usize, heard: usize) {
+    fn take_turn(&mut self, key: usize, received: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let (server, common) = (&*self.server, &mut self.common);
-        match isolate_panic(server, || slot.take_turn(common, server, heard)) {
-            Some(Turn::Waits) => {}
-            Some(Turn::Goes) => {
+        match isolate_panic(server, || slot.take_turn(common, server, received)) {
+            Some(Turn::Pending) => {}
+            Some(Turn::Yielded) => {
                 slot.is_queued = true;
-                self.ready.push_back(key);
+                self.lifecycle.push_yielded(key);
             }
             Some(Turn::Closed) | None => return self.close(key),
         }
         slot.park(&mut self.common.io);
         if let Some(at) = slot.connection.deadline() {
-            self.deadlines.want(key, at);
+            self.lifecycle.deadlines.want(key, at);
         }
     }
 
@@ -207,19 +198,19 @@ impl Driver {
         self.generation = (self.generation + 1) % Token::GENERATIONS;
         let token = Token { key: key as u32, generation: self.generation };
         if let Some(at) = connection.deadline() {
-            self.deadlines.want(key, at);
+            self.lifecycle.deadlines.want(key, at);
         }
         let begins = connection.begins();
-        entry.insert(Slot::new(connection, token, &mut self.common.ring));
+        entry.insert(RingConnection::new(connection, token, &mut self.common.ring));
         if begins {
-            self.go_on(key);
+            self.resume(key);
         }
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        for _ in 0..ADMISSIONS_PER_TURN {
+        for _ in 0..ACCEPTS_PER_TURN {
             let now = self.common.now.instant;
-            match self.acceptor.next(&self.server, &mut self.common.ring, now)? {
+            match self.acceptor.accept(&self.server, &mut self.common.ring, now)? {
                 Some((socket, permit)) => self.admit(socket, permit),
                 None => break,
             }
@@ -240,53 +231,48 @@ impl Driver {
     fn reap(&mut self, key: usize) {
         if self.slots.get(key).is_some_and(|slot| slot.is_closing && slot.is_at_rest()) {
             self.slots.remove(key).connection.close(&self.server);
-            self.acceptor.has_room();
         }
     }
 
     /// How long to wait for events.
-    fn poll_timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.acceptor.is_ready() {
-            return Some(Duration::ZERO);
-        }
-        let times = [self.deadlines.next(), self.acceptor.resumes(), self.drain_ends];
-        let next = times.into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+    fn poll_timeout(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let accept = self.acceptor.next(now);
+        self.lifecycle.poll_timeout(now, accept)
     }
 
     fn is_over(&self) -> bool {
-        let Some(drain_ends) = self.drain_ends else { return false };
-        self.slots.is_empty() || self.shutdown.is_urgent() || self.common.now.instant >= drain_ends
+        let is_urgent = self.shutdown.is_urgent();
+        self.lifecycle.is_over(self.common.now.instant, self.slots.is_empty(), is_urgent)
     }
 
     /// Stops accepting; idle connections close now, the others after their request.
     fn drain(&mut self) {
-        if self.drain_ends.is_some() {
+        if !self.lifecycle.begin_drain(self.common.now.instant, self.server.drain) {
             return;
         }
-        self.drain_ends = Some(self.common.now.instant + self.server.drain);
         self.common.is_draining = true;
         self.acceptor.end(&mut self.common.ring);
         let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.go_on(key);
+            self.resume(key);
         }
     }
 
-    /// Tells connections of the time whose deadline has come.
+    /// Handles the deadlines that have passed.
     fn expire(&mut self) {
         let now = self.common.now;
-        while let Some(key) = self.deadlines.pop_due(now.instant) {
+        loop {
+            // One that is queued checks its deadline in its turn.
+            let slots = &self.slots;
+            let deadline = |key| {
+                let slot: &RingConnection = slots.get(key)?;
+                if slot.is_closing || slot.is_queued { None } else { slot.connection.deadline() }
+            };
+            let Some(key) = self.lifecycle.deadlines.pop_expired(now.instant, deadline) else {
+                break;
+            };
             let Some(slot) = self.slots.get_mut(key) else { continue };
-            // One that is queued gets another in its turn.
-            if slot.is_closing || slot.is_queued {
-                continue;
-            }
-            let Some(at) = slot.connection.deadline() else { continue };
-            if at > now.instant {
-                self.deadlines.want(key, at);
-                continue;
-            }
             slot.restore(&mut self.common.io);
             let io = &mut self.common.io;
             match isolate_panic(&self.server, || slot.connection.handle_timeout(io, now)) {

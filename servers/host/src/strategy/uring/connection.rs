@@ -6,27 +6,25 @@ use std::sync::Arc;
 use fileserver_proto::{Buffer, Completion, IoBuffers, Now};
 use rustix::io::Errno;
 
-use super::calls::Calls;
 use super::ring::{Piece, Ring, Token};
-use crate::connection::sending::{COPY_STEP_BYTES, Loaded, STEP_BYTES};
+use super::wakeups::Wakeups;
+use crate::connection::sending::{COPY_STEP_BYTES, Loaded};
 use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
 use crate::server::state::ServerState;
+use crate::strategy::parts::turn::{Share, Turn};
+use crate::strategy::parts::waker::connection_waker;
 
-/// A connection's turn ends after this many body bytes sent without the ring,
-const TURN_BYTES: u64 = STEP_BYTES;
-/// or this many steps, whichever comes first.
-const TURN_STEPS: usize = 64;
 /// An upload that has brought this much in small pieces is received in large ones.
 const LARGE_AFTER_BYTES: usize = 8 << 10;
 /// A peer that has sent this much more than it is listened to is not received from for now.
-const UNHEARD_BYTES: usize = 16 << 10;
+const UNREAD_BYTES: usize = 16 << 10;
 /// Buffers for replies kept for the next ones. All of those of a few submissions.
 const SPARE_BUFFERS: usize = 256;
 /// A buffer that has grown beyond this is not kept.
 const SPARE_BYTES: usize = 2 * COPY_STEP_BYTES as usize;
 
 /// One connection.
-pub(super) struct Slot {
+pub(super) struct RingConnection {
     pub(super) connection: Connection,
     pub(super) token: Token,
     /// Bytes that wait. Few connections have any.
@@ -52,7 +50,7 @@ struct Aside {
     /// What the session has left in the buffers.
     leftover: Leftover,
     /// What has come while the session did not ask for it.
-    unheard: Vec<u8>,
+    unread: Vec<u8>,
 }
 
 /// What is asked for of a connection's socket.
@@ -93,22 +91,12 @@ pub(super) struct Common {
     pub(super) now: Now,
     pub(super) is_draining: bool,
     /// Where other threads tell of connections that have mail.
-    pub(super) calls: Arc<Calls>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// For an event, or the time.
-    Waits,
-    /// On, when the others had their turn.
-    Goes,
-    /// The conversation is over, or the connection is broken.
-    Closed,
+    pub(super) wakeups: Arc<Wakeups>,
 }
 
 impl Common {
-    pub(super) fn new(ring: Ring, io: IoBuffers, now: Now, calls: Arc<Calls>) -> Self {
-        Self { ring, io, spare: Vec::new(), now, is_draining: false, calls }
+    pub(super) fn new(ring: Ring, io: IoBuffers, now: Now, wakeups: Arc<Wakeups>) -> Self {
+        Self { ring, io, spare: Vec::new(), now, is_draining: false, wakeups }
     }
 
     /// The output as it is, for the ring; another takes its place.
@@ -131,7 +119,7 @@ impl Common {
     }
 }
 
-impl Slot {
+impl RingConnection {
     /// Begins to receive.
     pub(super) fn new(connection: Connection, token: Token, ring: &mut Ring) -> Self {
         ring.receive_all(token, connection.socket().as_fd());
@@ -163,7 +151,7 @@ impl Slot {
     pub(super) fn restore(&mut self, io: &mut IoBuffers) {
         if let Some(aside) = &mut self.aside {
             aside.leftover.restore(io);
-            if aside.unheard.is_empty() {
+            if aside.unread.is_empty() {
                 self.aside = None;
             }
         }
@@ -184,16 +172,16 @@ impl Slot {
         outcome: Result<Option<Piece>, Errno>,
         mut is_armed: bool,
     ) -> Option<usize> {
-        let mut heard = None;
+        let mut received = None;
         match outcome {
             Ok(Some(piece)) if self.is_closing || piece.len == 0 => {
                 common.ring.forget(&piece);
                 self.ended = Some(End::Finished);
             }
             Ok(Some(piece)) if self.is_busy() => {
-                let unheard = &mut self.aside.get_or_insert_default().unheard;
-                common.ring.copy_aside(&piece, unheard);
-                if unheard.len() > UNHEARD_BYTES && self.receiving == Receiving::All {
+                let unread = &mut self.aside.get_or_insert_default().unread;
+                common.ring.copy_aside(&piece, unread);
+                if unread.len() > UNREAD_BYTES && self.receiving == Receiving::All {
                     common.ring.cancel_receive(self.token);
                     self.receiving = Receiving::Ending;
                 }
@@ -207,7 +195,7 @@ impl Slot {
                     common.ring.copy(&piece, &mut common.io.input);
                     is_armed = more;
                 }
-                heard = Some(bytes);
+                received = Some(bytes);
             }
             Ok(None) => self.ended = Some(End::Finished),
             // The stock was empty, or the receiving was ended on purpose.
@@ -217,12 +205,12 @@ impl Slot {
         if !is_armed {
             self.receiving = Receiving::Nothing;
         }
-        match heard {
+        match received {
             None if !self.is_busy() && !self.is_closing => {
                 self.restore(&mut common.io);
                 Some(0)
             }
-            heard => heard,
+            received => received,
         }
     }
 
@@ -269,38 +257,37 @@ impl Slot {
     }
 
     /// Lets the session do what it can without waiting, up to its fair share. Its bytes are in the
-    /// common buffers, `heard` of them new.
+    /// common buffers, `received` of them new.
     pub(super) fn take_turn(
         &mut self,
         common: &mut Common,
         server: &ServerState,
-        mut heard: usize,
+        mut received: usize,
     ) -> Turn {
-        let mut bytes_left = TURN_BYTES;
-        for _ in 0..TURN_STEPS {
-            let Common { ring, io, now, is_draining, calls, .. } = common;
+        let mut share = Share::default();
+        while share.take_step() {
+            let Common { ring, io, now, is_draining, wakeups, .. } = common;
             // What has come is told first: mail withdraws the action that is waited for.
-            if heard == 0 {
+            if received == 0 {
                 self.connection.deliver_mail(io, *now);
             }
-            let waker = || calls.waker(self.token);
+            let waker = || connection_waker(wakeups, self.token);
             match self.connection.next_on_socket(server, io, *now, *is_draining, waker) {
                 SocketAction::Receive => {
-                    let bytes = if heard > 0 {
-                        std::mem::take(&mut heard)
-                    } else if let Some(aside) =
-                        self.aside.take_if(|aside| !aside.unheard.is_empty())
+                    let bytes = if received > 0 {
+                        std::mem::take(&mut received)
+                    } else if let Some(aside) = self.aside.take_if(|aside| !aside.unread.is_empty())
                     {
                         // What was left has been restored when the turn began.
-                        io.input.push(&aside.unheard);
-                        aside.unheard.len()
+                        io.input.push(&aside.unread);
+                        aside.unread.len()
                     } else {
                         match self.ended {
                             Some(End::Finished) => 0,
                             Some(End::Broken) => return Turn::Closed,
                             None => {
-                                self.listen(ring);
-                                return Turn::Waits;
+                                self.arm_receive(ring);
+                                return Turn::Pending;
                             }
                         }
                     };
@@ -327,21 +314,16 @@ impl Slot {
                             let socket = self.connection.socket().as_fd();
                             common.ring.send_with(self.token, socket, output, content);
                             self.sending = Some(Sending::Content);
-                            return Turn::Waits;
+                            return Turn::Pending;
                         }
                         None => {}
                     }
                     match self.connection.send_file(server, io, part, *now) {
-                        Step::Done { bytes } => {
-                            bytes_left = bytes_left.saturating_sub(bytes);
-                            if bytes_left == 0 {
-                                return Turn::Goes;
-                            }
-                        }
+                        Step::Done { bytes } => share.spend(bytes),
                         Step::Blocked(_) => {
                             ring.poll_writable(self.token, self.connection.socket().as_fd());
                             self.is_polling = true;
-                            return Turn::Waits;
+                            return Turn::Pending;
                         }
                         Step::Closed => return Turn::Closed,
                     }
@@ -350,7 +332,7 @@ impl Slot {
                 SocketAction::Close => return Turn::Closed,
             }
         }
-        Turn::Goes
+        Turn::Yielded
     }
 
     /// Sends the output.
@@ -362,11 +344,11 @@ impl Slot {
         let output = common.take_output();
         common.ring.send(self.token, self.connection.socket().as_fd(), output, more);
         self.sending = Some(what);
-        Turn::Waits
+        Turn::Pending
     }
 
     /// Asks for what the peer has to say, unless that is done.
-    fn listen(&mut self, ring: &mut Ring) {
+    fn arm_receive(&mut self, ring: &mut Ring) {
         let socket = self.connection.socket().as_fd();
         if !self.connection.is_uploading() {
             self.upload_bytes = 0;
