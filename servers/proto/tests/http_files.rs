@@ -116,7 +116,7 @@ fn http_sends_the_whole_where_a_range_means_nothing() {
         "Range: bytes=0-0\r\nIf-Range: \"x\"\r\n",
         &format!("Range: bytes=0-0\r\nIf-Range: W/{TAG}\r\n"),
         "Range: bytes=0-0\r\nIf-Range: Sun, 06 Nov 1994 08:48:01 GMT\r\n",
-        // Without a range it conditions nothing.
+        // Without a range, If-Range has no effect.
         "If-Range: \"x\"\r\n",
     ] {
         assert_eq!(get(fields), whole(), "{fields}");

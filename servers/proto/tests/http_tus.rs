@@ -25,7 +25,7 @@ fn inspect() -> String {
     format!("HEAD /.tus/{ID} HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n\r\n")
 }
 
-/// A store with an upload of 5 bytes, of which these are there.
+/// Store with an upload of 5 bytes that has received `content`.
 fn begun(content: &str) -> MemoryStore {
     let name = Some(FileName::new("b \u{e9}.txt").expect("a good name"));
     let mut store = store();
@@ -42,7 +42,7 @@ fn answered(store: &MemoryStore, input: &str) -> (String, MemoryStore) {
     (text(&outcome.output), outcome.store)
 }
 
-/// The first status of the answer, which must speak the protocol, and what it left in the store.
+/// First status of the answer, which must belong to tus, and the store afterwards.
 fn status(store: &MemoryStore, input: &str) -> (u16, MemoryStore) {
     let (output, left) = answered(store, input);
     assert!(output.contains("\r\nTus-Resumable: 1.0.0\r\n"), "{output}");
@@ -144,14 +144,14 @@ fn a_piece_that_breaks_off_is_kept() {
 
 #[test]
 fn a_finished_upload_is_checked_against_its_digest() {
-    // The memory's hash of `alpha` is `alpha` and zeros.
+    // The memory store's hash of `alpha` is `alpha` and zeros.
     let good = "Repr-Digest: sha-256=:YWxwaGEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n";
     let bad = "Repr-Digest: sha-256=:YWxwaGFhAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n";
     let (code, left) = status(&begun("alp"), &patch(3, good, "ha"));
     assert_eq!((code, left.content("b \u{e9}.txt")), (204, Some(&b"alpha"[..])));
     let (code, left) = status(&begun("alp"), &patch(3, bad, "ha"));
     assert_eq!((code, left.partials.len(), &left.files), (400, 0, &store().files));
-    // Only the last piece's digest is that of the whole.
+    // Only the last piece's digest is compared with the whole.
     let (code, left) = status(&begun(""), &patch(0, bad, "alp"));
     assert_eq!((code, left.partials.len()), (204, 1));
 }

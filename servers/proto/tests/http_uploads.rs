@@ -6,7 +6,7 @@ use fileserver_proto::{Limits, Settings, StoreError, Wire};
 use support::transcript::{converse_with, kept, store, text, text_reply};
 use support::{Conversation, Faults, MemoryStore, digest_of, pinned};
 
-/// Base64 as far as the tests need it.
+/// Base64 without padding rules, as far as the tests need it.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
@@ -31,7 +31,7 @@ fn put(fields: &str) -> String {
     format!("PUT /b HTTP/1.1\r\nHost: h:8800\r\n{fields}Content-Length: 3\r\n\r\nnew")
 }
 
-/// The first status of the answer, and what it left in the store.
+/// First status of the answer, and the store afterwards.
 fn answer(store: &MemoryStore, input: impl AsRef<[u8]>) -> (u16, MemoryStore) {
     let outcome = converse_with(store, Wire::Http, input.as_ref());
     let output = text(&outcome.output);

@@ -1,5 +1,5 @@
-//! Whatever bytes come, however they are cut, a session neither panics nor runs on, and the cuts
-//! make no difference.
+//! Properties of arbitrary input: a session does not panic, comes to an end, and gives the same
+//! result in whatever pieces the bytes arrive.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn tight(wire: WirePin) -> Settings {
     Settings { wire, limits, ..Settings::default() }
 }
 
-/// What requests are made of on each wire, so that arbitrary sequences get past the first byte.
+/// Parts of requests on each wire, so that arbitrary sequences get past the first byte.
 const WORDS: &[&[u8]] = &[
     b"\x01\x00\x01b",
     b"\x02\x03abc",
@@ -99,7 +99,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     })
 }
 
-/// Cuts `input` into pieces of these lengths, over and over.
+/// Cuts `input` into pieces of these lengths, repeatedly.
 fn cut<'a>(mut input: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for &length in lengths.iter().cycle() {
@@ -211,7 +211,7 @@ proptest! {
         if drain {
             conversation.drain();
         }
-        // The longest: idle until now, then a head that stalls, then a lingering close.
+        // The longest time: idle until now, then a head that stalls, then a lingering close.
         conversation.pass(std::time::Duration::from_secs(75 + 20 + 2));
         prop_assert!(conversation.closed);
         conversation.store.assert_nothing_is_held();

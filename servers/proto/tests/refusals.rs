@@ -1,4 +1,4 @@
-//! What is wrong with a request, what it is answered, and whether the connection goes on.
+//! Refusals: faults of requests, their answers, and the fate of the connection.
 
 mod support;
 
@@ -9,8 +9,8 @@ fn store() -> MemoryStore {
     MemoryStore::with(&[("a.txt", b"alpha")])
 }
 
-/// The numbers of all statuses in http output, and whether the connection is still open. The same
-/// however the bytes arrive.
+/// All statuses in http output, and whether the connection is still open; the same in whatever
+/// pieces the bytes arrive.
 fn statuses(settings: &Settings, store: &MemoryStore, input: &[u8]) -> (Vec<u16>, bool) {
     let answers = [input.len().max(1), 1, 7].map(|size| {
         let mut conversation = Conversation::new(settings.clone(), store.clone());
@@ -145,7 +145,7 @@ fn malformed_http_is_refused_and_the_connection_ends() {
             "PUT /b HTTP/1.1\r\nHost: h\r\nOrigin: http://g\r\nExpect: 100-continue\r\n\
              Content-Length: 1\r\n\r\na",
         ),
-        // Content that nobody waits for.
+        // Content that no request needs.
         (204, "OPTIONS * HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /"),
         (200, "GET /a.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /"),
     ];
@@ -218,7 +218,7 @@ fn http_heads_have_limits() {
     };
     for settings in [Settings::default(), pinned(Wire::Http)] {
         let settings = Settings { limits: limits.clone(), ..settings };
-        // Sniffing waits for a first line as long as a text line may be.
+        // Sniffing waits for a first line of up to a text line's length.
         let line = |length: usize| format!("GET /{} HTTP/1.1", "?".repeat(length - 14));
         let header = |length: usize| format!("A: {}\r\n", "x".repeat(length - 3));
         for (status, lines) in [
@@ -234,7 +234,7 @@ fn http_heads_have_limits() {
             let (answer, open) = statuses(&settings, &store(), format!("{lines}\r\n").as_bytes());
             assert_eq!((&answer[..], open), (&[status][..], status == 200), "{lines:?}");
         }
-        // Noticed before the head is whole.
+        // Refused before the head is complete.
         let endless = format!("{}\r\n{}", line(20), "x".repeat(100));
         assert_eq!(statuses(&settings, &store(), endless.as_bytes()), (vec![431], false));
     }
@@ -299,7 +299,7 @@ fn uploads_over_the_limit_are_refused_before_a_byte_is_stored() {
     assert_eq!(outcome.store, store(), "nothing was begun");
 }
 
-/// What a framed conversation is answered, and whether the connection is still open.
+/// Answer to a framed conversation, and whether the connection is still open.
 fn framed(store: &MemoryStore, input: &[u8]) -> (String, bool) {
     let answers = [input.len(), 1, 5].map(|size| {
         let mut conversation = Conversation::new(pinned(Wire::Framed), store.clone());

@@ -1,4 +1,4 @@
-//! The seeds of the fuzz target `session`: each holds, and reaches what it is named for.
+//! Seeds of the fuzz target `session`: each passes, and reaches the code in its name.
 
 mod support;
 

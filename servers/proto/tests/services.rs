@@ -1,4 +1,4 @@
-//! The lab services, word for word, on each wire, however the bytes arrive.
+//! Lab services, word for word, on each wire, in whatever pieces the bytes arrive.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{Conversation, DATE, MemoryStore, Outcome};
 
 const QUIET: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
-/// [`DATE`] as the date services tell it.
+/// [`DATE`] in the format of the date services.
 const PLAIN_DATE: &str = "Sun Nov 06 08:49:37 UTC 1994";
 
 fn settings(service: &Service) -> Settings {
@@ -21,7 +21,7 @@ fn conversation(service: &Service) -> Conversation {
     Conversation::new(settings(service), MemoryStore::default())
 }
 
-/// What `input` brings about, whole, byte by byte and split anywhere; also with its wire pinned.
+/// Outcome of `input`, whole, byte by byte and split anywhere; also with its wire pinned.
 fn converse(service: &Service, wire: Wire, input: &[u8]) -> Outcome {
     let talk = |settings: Settings, pieces: Vec<&[u8]>| {
         Conversation::outcome(settings, MemoryStore::default(), pieces)
@@ -53,7 +53,7 @@ fn post(message: &str) -> String {
 /// The reply to a message over http; `end` is as for [`text_reply`].
 fn reply(body: &str, end: &str) -> String {
     let plain = text_reply("200 OK", "", body, end);
-    // An answer is of this moment.
+    // An answer must not be cached.
     plain.replace("utf-8\r\nContent-Length", "utf-8\r\nCache-Control: no-store\r\nContent-Length")
 }
 
@@ -76,7 +76,7 @@ fn bytes_that_are_no_text_survive() {
 fn telnet_commands_are_no_part_of_a_message() {
     let negotiation = b"\xff\xfd\x03\xff\xfb\x18\xff\xfa\x18\x00xterm\xff\xf0";
     let input = [&negotiation[..], b"he\xff\xf1llo\r\n\xff\xff\r\n"].concat();
-    // Whoever speaks telnet is sent the byte 0xFF doubled, too.
+    // A peer that uses telnet is also sent the byte 0xFF doubled.
     assert_eq!(converse(&Service::Echo, Wire::Text, &input).output, b"hello\r\n\xff\xff\r\n");
     let mut conversation = conversation(&Service::Echo);
     conversation.deliver(negotiation);
@@ -123,7 +123,7 @@ fn what_is_over_4096_bytes_is_dropped() {
             assert_eq!(conversation.take_output(), format!("{kept}{end}a{end}"), "{len}");
         }
     }
-    // Also where a silence ends it.
+    // A silence ends it, too.
     let mut conversation = conversation(&Service::Echo);
     conversation.deliver(long.as_bytes()).pass(QUIET);
     assert_eq!(conversation.take_output(), cut);
@@ -150,7 +150,7 @@ fn hello_tells_what_it_got_and_then_that_it_sent_it_back() {
     assert_eq!(outcome.console, shown);
     assert_eq!(outcome.requests, 1);
 
-    // Not before all of it is on its way.
+    // The notice comes after all of the answer is sent.
     let mut conversation = conversation(&Service::Hello);
     assert!(!conversation.session.is_idle(), "it has something to do at once");
     conversation.blocked_after = Some(5);
@@ -320,7 +320,7 @@ fn what_is_no_text_is_refused_and_the_next_text_answered() {
         assert_eq!(outcome.output, [error(why), answer].concat());
         assert_eq!(outcome.console.len(), 2, "what is refused is not sent back");
     }
-    // An answer that is longer than a message may be is cut at a character.
+    // An answer longer than a message is cut at a character.
     let long = "\u{e9}".repeat(2048);
     let prefix = Service::Transform(Transform::Prefix("x".to_owned()));
     let outcome = converse(&prefix, Wire::Framed, &framed(long.as_bytes()));

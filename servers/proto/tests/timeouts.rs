@@ -1,4 +1,4 @@
-//! What the passing of time and the wish to stop bring about, with simulated time.
+//! Timeouts and draining, with simulated time.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn a_silence_ends_a_name_that_came_in_one_piece() {
         assert_eq!(conversation.take_output(), "alpha");
         assert!(conversation.finished_sending);
 
-        // What comes in pieces may have more of them: a person types, or its end was lost.
+        // More pieces may follow: a person types, or the end was lost.
         for pieces in [[&b"a"[..], b".txt"], [b"a.", b"txt"]] {
             let mut conversation = Conversation::new(settings(), store());
             conversation.deliver(pieces[0]).pass(QUIET_NAME / 2).deliver(pieces[1]);
@@ -63,7 +63,7 @@ fn a_silence_ends_a_name_that_came_in_one_piece() {
         conversation.deliver(b"a.txt").pass(QUIET_NAME / 5);
         assert_eq!(conversation.take_output(), "alpha", "no longer than a head may take");
     }
-    // What may become an http request is waited for.
+    // The beginning of an http request is not ended by a silence.
     for begin in [&b"GET"[..], b"GET /a.txt", b"GET /a.txt HTTP/1.1", b"PATCH "] {
         let mut conversation = conversation();
         conversation.deliver(begin).pass(19 * SECOND);

@@ -1,5 +1,5 @@
-//! Conversations on each wire, word for word. Each gives the same whether its bytes arrive whole,
-//! one by one, or with more behind them.
+//! Conversations on each wire, word for word. Each has the same result whether its bytes arrive
+//! whole, one by one, or with more behind them.
 
 mod support;
 

@@ -1,13 +1,13 @@
-//! Whatever request the session accepts, an independent parser (kawa, the one of the proxy Sōzu)
-//! reads alike: the method, the name in the target, where the head ends, and the body.
+//! Comparison with an independent parser (kawa, of the proxy Sōzu). It reads every request that
+//! the session accepts alike: the method, the name in the target, the end of the head, the body.
 //!
-//! The session refuses much that kawa lets pass; what it lets pass that kawa does not is this, and
-//! is left out or put into kawa's form before the two are compared:
+//! The session refuses much that kawa accepts. The session accepts a few forms that kawa refuses;
+//! they are left out, or converted before the two are compared:
 //! - empty lines before the request line, and line ends without a carriage return in the head
 //!   (both allowed by RFC 9112, 2.2);
 //! - bytes over 0x7f in the head, which kawa refuses unless built to tolerate them;
-//! - cookies, which kawa takes apart and is stricter about;
-//! - trailer fields and chunk extensions that kawa does not take;
+//! - cookies, which kawa splits, and checks more strictly;
+//! - trailer fields and chunk extensions that kawa refuses;
 //! - an authority in the target that kawa refuses.
 #![no_main]
 
@@ -27,22 +27,22 @@ fuzz_target!(|data: &[u8]| {
     compare(&ours, &input);
 });
 
-/// What a session made of a request that it accepted.
+/// A session's interpretation of a request that it accepts.
 #[derive(Debug, Default)]
 struct Reading {
     methods: &'static [&'static str],
-    /// The name of a file; empty where the target names none.
+    /// Name of the file; empty if the target has none.
     name: Option<String>,
-    /// How many bytes followed the head.
+    /// Number of bytes after the head.
     behind_head: usize,
-    /// The declared size of an upload; within, `None` for chunks.
+    /// Declared size of an upload; within, `None` for chunks.
     size: Option<Option<u64>>,
-    /// The content of an upload and how many bytes followed it, once it was whole.
+    /// Content of a complete upload, and the number of bytes after it.
     content: Option<(Vec<u8>, usize)>,
 }
 
 impl Reading {
-    /// Lets a session read the input up to the end of its first request.
+    /// Lets a session read the first request in the input.
     fn of(input: &[u8]) -> Option<Self> {
         let now = Now { instant: Instant::now(), unix_s: 784_111_777 };
         let settings = Settings { wire: WirePin::Pinned(Wire::Http), ..Settings::default() };
@@ -63,7 +63,7 @@ impl Reading {
                 session.handle_completion(&mut io, Completion::Opened(Ok(file)), now);
                 reading.methods = match session.poll_action(&mut io) {
                     Action::SendFile { .. } => &["GET"],
-                    // A HEAD, or a GET on a condition that does not hold.
+                    // The request is a HEAD, or a GET on a condition that does not hold.
                     _ => &["GET", "HEAD"],
                 };
             }
@@ -87,14 +87,14 @@ impl Reading {
                 session.handle_completion(&mut io, Completion::Created(Ok(())), now);
                 reading.content = content(&mut session, &mut io, now);
             }
-            // More is wanted, or the answer is ready: no request, or a refused one.
+            // The request is incomplete, or refused.
             _ => return None,
         }
         Some(reading)
     }
 }
 
-/// Reads an upload to its end; `None` where it is not whole, or faulty.
+/// Reads an upload to its end; `None` if it is incomplete or faulty.
 fn content(session: &mut Session, io: &mut IoBuffers, now: Now) -> Option<(Vec<u8>, usize)> {
     let mut content = Vec::new();
     loop {
@@ -115,7 +115,7 @@ fn content(session: &mut Session, io: &mut IoBuffers, now: Now) -> Option<(Vec<u
     }
 }
 
-/// Compares with what kawa makes of the same bytes.
+/// Compares with kawa's interpretation of the same bytes.
 fn compare(ours: &Reading, input: &[u8]) {
     let mut room = input.to_vec();
     let mut storage = kawa::Buffer::new(SliceBuffer(&mut room));
@@ -134,7 +134,7 @@ fn compare(ours: &Reading, input: &[u8]) {
     };
     let method = String::from_utf8_lossy(method.data(bytes));
     assert!(ours.methods.contains(&&*method), "{:?} of {shown}", ours.methods);
-    // Of a form the session has begun to read the body.
+    // The session has begun to read the body of a form.
     if method == "POST" {
         return;
     }
@@ -169,7 +169,7 @@ fn compare(ours: &Reading, input: &[u8]) {
     }
 }
 
-/// Notes where the head ends.
+/// Callbacks that store the end of the head.
 #[derive(Default)]
 struct AtHeaders {
     behind_head: Option<usize>,
@@ -181,7 +181,7 @@ impl kawa::h1::ParserCallbacks<SliceBuffer<'_>> for AtHeaders {
     }
 }
 
-/// The name that a path stands for.
+/// Name in a path.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
@@ -203,7 +203,7 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     name
 }
 
-/// Brings an input into the form that both parsers know, where there is one.
+/// Converts an input to the form that both parsers accept, if there is one.
 fn comparable(data: &[u8]) -> Option<Vec<u8>> {
     let start = data.iter().position(|byte| !b"\r\n".contains(byte))?;
     let data = &data[start..];

@@ -1,5 +1,5 @@
-//! Whatever a peer sends, in whatever pieces: the session does not panic, keeps its contract with
-//! the driver, comes to an end, and answers the same as if everything had come at once.
+//! Arbitrary bytes from a peer, in arbitrary pieces. The session does not panic, keeps its contract
+//! with the driver, comes to an end, and gives the same result as if all bytes had come at once.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]

@@ -1,5 +1,5 @@
-//! A driver without sockets, files or a clock: it performs a session's actions in memory and
-//! checks at each step that the session keeps its side of the contract.
+//! A driver without sockets, files or a clock. It performs a session's actions in memory and checks
+//! at each step that the session keeps its contract.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
 
 pub mod case;
@@ -22,8 +22,8 @@ pub use store::{Faults, MemoryStore, Partial, digest_of};
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const DATE_UNIX_S: u64 = 784_111_777;
 
-/// More actions than this for each byte that a peer can send or be sent mean a session that does
-/// not come to an end.
+/// Limit of actions for each byte received or sent; a session that exceeds it does not come to an
+/// end.
 const ACTIONS_PER_BYTE: usize = 8;
 
 /// A session, its peer's bytes on the way, and its store.
@@ -34,25 +34,25 @@ pub struct Conversation {
     pub output: Vec<u8>,
     /// The session closed the connection.
     pub closed: bool,
-    /// It did so while a download was open: the peer sees a reset.
+    /// The session closed during a download: the peer sees a reset.
     pub cut_off: bool,
-    /// It shut its sending side down before.
+    /// The session has shut down its sending side.
     pub finished_sending: bool,
-    /// What the operator was shown.
+    /// Notices shown to the operator.
     pub console: Vec<String>,
-    /// The messages that lines were stored about.
+    /// Messages about which lines were stored.
     pub logged: Vec<String>,
     /// Storing a line fails.
     pub log_fails: bool,
-    /// What the other members of the room got.
+    /// Messages posted to the other members of the room.
     pub posted: Vec<String>,
     pub worked: Vec<Work>,
     joined: bool,
-    /// Members of a room may listen for as long as they like.
+    /// Members of a room have no idle timeout.
     listens: bool,
-    /// At most so many bytes go out at a time.
+    /// Most bytes sent at a time.
     pub send_bytes: usize,
-    /// The peer takes no more once it has so many bytes.
+    /// Number of bytes after which the peer reads no more.
     pub blocked_after: Option<usize>,
     downloading: bool,
     io: IoBuffers,
@@ -64,7 +64,7 @@ pub struct Conversation {
     actions_allowed: usize,
 }
 
-/// What a peer and the store saw of a whole conversation.
+/// Result of a whole conversation, as its peer and the store see it.
 #[derive(PartialEq, Eq)]
 pub struct Outcome {
     pub output: Vec<u8>,
@@ -127,12 +127,13 @@ impl Conversation {
         }
     }
 
-    /// The same with room to receive so many bytes at once.
+    /// A conversation with room to receive `bytes` bytes at once.
     pub fn with_room(settings: Settings, store: MemoryStore, bytes: usize) -> Self {
         Self { io: IoBuffers::with_capacity(bytes, 64), ..Self::new(settings, store) }
     }
 
-    /// The whole conversation with a peer that sends these pieces and then ends its stream.
+    /// Outcome of the whole conversation with a peer that sends these pieces and then ends its
+    /// stream.
     pub fn outcome<'a>(
         settings: Settings,
         store: MemoryStore,
@@ -155,7 +156,7 @@ impl Conversation {
         }
     }
 
-    /// A piece of the peer's bytes arrives; the session runs until it wants more.
+    /// Delivers a piece of the peer's bytes; the session runs until it needs more.
     pub fn deliver(&mut self, bytes: &[u8]) -> &mut Self {
         assert!(!bytes.is_empty(), "an empty piece would be the end of the stream");
         self.arrived.push_back(bytes.to_owned());
@@ -163,13 +164,13 @@ impl Conversation {
         self.run()
     }
 
-    /// The peer ends its stream.
+    /// Ends the peer's stream.
     pub fn end(&mut self) -> &mut Self {
         self.ended = true;
         self.run()
     }
 
-    /// So much time passes, with everything it brings about.
+    /// Lets time pass, with all its timeouts.
     pub fn pass(&mut self, duration: Duration) -> &mut Self {
         let target = self.now.instant + duration;
         while let Some(deadline) = self.session.poll_timeout().filter(|&at| at <= target)
@@ -185,7 +186,7 @@ impl Conversation {
         self.run()
     }
 
-    /// Another member posts something.
+    /// Hands over another member's message.
     pub fn mail(&mut self, message: &[u8]) -> &mut Self {
         self.actions_allowed += message.len() * ACTIONS_PER_BYTE + 10;
         self.run();
@@ -195,7 +196,7 @@ impl Conversation {
         self.run()
     }
 
-    /// The mailbox has overflowed.
+    /// Reports that the mailbox has overflowed.
     pub fn evict(&mut self) -> &mut Self {
         self.session.handle_eviction(&mut self.io, self.now);
         self.run()
@@ -206,7 +207,7 @@ impl Conversation {
         self.run()
     }
 
-    /// Takes what was sent since the last time.
+    /// Output since the last call.
     pub fn take_output(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.output)).into_owned()
     }
@@ -372,7 +373,7 @@ impl Conversation {
         }
     }
 
-    /// How many bytes the peer takes now.
+    /// Number of bytes that the peer takes now.
     fn room(&self) -> usize {
         let room = self.blocked_after.map_or(usize::MAX, |after| after - self.output.len());
         room.min(self.send_bytes)

@@ -1,4 +1,4 @@
-//! A store in memory, which fails on demand.
+//! A store in memory that fails on demand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use fileserver_proto::{
     StoreError, Stored,
 };
 
-/// What content must be committed with, if with any digest at all: the first bytes of the hash
-/// stand for the content itself.
+/// Digest that the store accepts for a content: its first bytes, padded with zeros, in place of a
+/// hash.
 pub fn digest_of(content: &[u8]) -> Digest {
     let mut digest = Digest([0; 32]);
     let len = content.len().min(32);
@@ -29,7 +29,7 @@ pub struct Partial {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct MemoryStore {
     pub files: BTreeMap<FileName, Vec<u8>>,
-    /// How many uploads were begun and forgotten.
+    /// Number of uploads that were created and aborted.
     pub aborted: usize,
     /// The declared sizes of uploads, in order.
     pub size_hints: Vec<Option<u64>>,
@@ -51,7 +51,7 @@ struct Upload {
     partial: Option<u128>,
 }
 
-/// What shall fail, and how.
+/// Operations that fail, and their errors.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Faults {
     /// Opening fails, also of resumable uploads.

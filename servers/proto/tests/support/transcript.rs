@@ -1,4 +1,4 @@
-//! Conversations word for word, and what http replies consist of.
+//! Conversations word for word, and the parts of http replies.
 
 use fileserver_proto::{Settings, Wire};
 
@@ -13,13 +13,13 @@ pub fn store() -> MemoryStore {
     ])
 }
 
-/// What `input` brings about on a connection whose wire is sniffed, however it arrives; also on
-/// one whose wire is pinned.
+/// Outcome of `input` on a connection whose wire is sniffed, in whatever pieces it arrives; the
+/// same on one whose wire is pinned.
 pub fn converse(wire: Wire, input: &[u8]) -> Outcome {
     converse_with(&store(), wire, input)
 }
 
-/// The same with another store.
+/// Outcome of `input` with another store.
 pub fn converse_with(store: &MemoryStore, wire: Wire, input: &[u8]) -> Outcome {
     let store = || store.clone();
     let whole = Conversation::outcome(Settings::default(), store(), [input]);
@@ -36,7 +36,7 @@ pub fn converse_with(store: &MemoryStore, wire: Wire, input: &[u8]) -> Outcome {
     whole
 }
 
-/// A request on a wire that keeps its connections: twice it is answered twice.
+/// Answer to a request on a wire with persistent connections: sent twice, it is answered twice.
 pub fn kept(wire: Wire, input: &[u8]) -> (String, MemoryStore) {
     let once = converse(wire, input);
     let twice = Conversation::outcome(Settings::default(), store(), [&*[input, input].concat()]);
@@ -48,7 +48,7 @@ pub fn kept(wire: Wire, input: &[u8]) -> (String, MemoryStore) {
     (text(&once.output), once.store)
 }
 
-/// A request that ends its connection: whatever follows changes nothing.
+/// Answer to a request that ends its connection: following bytes change nothing.
 pub fn last(wire: Wire, input: &[u8]) -> (String, MemoryStore) {
     let alone = converse(wire, input);
     for rest in [&b"x"[..], b"\r\n", b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n", b"\x01\x00\x01a"] {
@@ -83,7 +83,7 @@ pub fn file_head(media_type: &str, end: &str) -> String {
     head("200 OK", &fields, end)
 }
 
-/// What precedes the listing's length.
+/// Fields before the listing's length.
 pub const LISTING: &str =
     "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache\r\nVary: Accept\r\n";
 

@@ -1,8 +1,8 @@
-//! Every example is read whole, byte by byte and with trailing data.
+//! Examples of replies, each read whole, byte by byte and with trailing data.
 
 use super::*;
 
-/// A reply as a test wants to see it: its head, its body, and whether it ended.
+/// Decoded reply: its head, its body, and whether it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     head: ReplyHead,
@@ -39,7 +39,7 @@ fn read(wire: Wire, bytes: &[u8], step: usize) -> Result<Vec<Seen>, ReplyError> 
     Ok(seen)
 }
 
-/// Reads `bytes` in every way and asserts that all give the same; returns that.
+/// Reads `bytes` in every way and asserts that the results are the same.
 fn read_in_every_way(wire: Wire, bytes: &[u8]) -> Result<Vec<Seen>, ReplyError> {
     let whole = read(wire, bytes, bytes.len());
     for step in 1..bytes.len().min(64) {
@@ -48,7 +48,7 @@ fn read_in_every_way(wire: Wire, bytes: &[u8]) -> Result<Vec<Seen>, ReplyError> 
     whole
 }
 
-/// Reads `bytes` followed by themselves and asserts that the one comes out twice.
+/// Reads `bytes` twice in a row and asserts that the reply comes twice.
 fn read_one(wire: Wire, bytes: &[u8]) -> Seen {
     let one = read_in_every_way(wire, bytes).unwrap();
     let two = read_in_every_way(wire, &[bytes, bytes].concat()).unwrap();
