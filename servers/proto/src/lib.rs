@@ -16,6 +16,7 @@ pub mod client;
 mod description;
 mod exchange;
 mod name;
+mod percent;
 mod refusal;
 pub mod service;
 mod session;

@@ -1,5 +1,7 @@
 //! Requests of the http wire.
 
+use crate::percent;
+
 /// Appends a GET of `target`, as [`target`] makes it from a file's name.
 pub fn get(target: &str, host: &str, keep_alive: bool, out: &mut Vec<u8>) {
     head("GET", target, host, keep_alive, out);
@@ -23,18 +25,7 @@ pub fn put(target: &str, host: &str, len: u64, keep_alive: bool, out: &mut Vec<u
 pub fn target(name: &str) -> String {
     let mut target = String::with_capacity(name.len() + 1);
     target.push('/');
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                target.push(char::from(byte));
-            }
-            _ => {
-                target.push('%');
-                target.push(hex_digit(byte >> 4));
-                target.push(hex_digit(byte & 15));
-            }
-        }
-    }
+    percent::encode(name, |piece| target.push_str(piece));
     target
 }
 
@@ -46,15 +37,7 @@ pub fn name(target: &str) -> Option<String> {
         None => target.strip_prefix('/').unwrap_or(target),
     };
     let path = path.split(['?', '#']).next().unwrap_or(path);
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => hex_value(bytes.next()?)? << 4 | hex_value(bytes.next()?)?,
-            _ => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
+    String::from_utf8(percent::decode(path.as_bytes()).collect::<Option<_>>()?).ok()
 }
 
 /// Appends the request line and the fields common to all requests.
@@ -65,14 +48,6 @@ pub(super) fn head(method: &str, target: &str, host: &str, keep_alive: bool, out
     if !keep_alive {
         out.extend_from_slice(b"Connection: close\r\n");
     }
-}
-
-fn hex_digit(value: u8) -> char {
-    char::from(b"0123456789ABCDEF"[usize::from(value)])
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

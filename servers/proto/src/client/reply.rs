@@ -1,11 +1,10 @@
 //! Incremental reading of replies.
 
-mod chunked;
 mod head;
 
 use crate::Wire;
+use crate::wire::body::{Chunked, Part};
 use crate::wire::framed::{DATA1, DATA8, ERROR, MAX_TEXT_BYTES, TEXT, size_width};
-use chunked::{Chunk, Chunks};
 use head::HttpHead;
 
 /// Longest head of an http reply, in bytes.
@@ -127,7 +126,7 @@ enum State {
     /// At the beginning of a reply, or within its head.
     Head,
     Counted(u64),
-    Chunked(Chunks),
+    Chunked(Chunked),
     UntilClose,
     /// At the beginning of a line that is a reply.
     LineStart,
@@ -205,15 +204,21 @@ impl ReplyReader {
                     ReplyEvent::Body(piece)
                 });
             }
-            State::Chunked(chunks) => {
-                return Ok(match chunks.next(input)? {
-                    Chunk::NeedMore => ReplyEvent::NeedMore,
-                    Chunk::Body(piece) => ReplyEvent::Body(piece),
-                    Chunk::End => {
-                        self.state = State::Head;
-                        ReplyEvent::End
+            State::Chunked(chunked) => {
+                let (framing, part) = chunked.next(input);
+                *input = &input[framing..];
+                return match part {
+                    Part::Content(len) => {
+                        chunked.consumed(len);
+                        Ok(ReplyEvent::Body(take(input, len as u64)))
                     }
-                });
+                    Part::Incomplete => Ok(ReplyEvent::NeedMore),
+                    Part::End => {
+                        self.state = State::Head;
+                        Ok(ReplyEvent::End)
+                    }
+                    Part::Malformed(_) => Err(ReplyError::Malformed("malformed chunk")),
+                };
             }
             State::UntilClose => {
                 let piece = std::mem::take(input);
@@ -346,7 +351,7 @@ fn parse(wire: Wire, bytes: &[u8], text: &mut Vec<u8>) -> Result<Option<Parsed>,
             text.extend_from_slice(head.location);
             let state = match (head.has_no_body(), head.chunked, head.content_length) {
                 (true, ..) | (_, false, Some(0)) => State::Ended,
-                (_, true, _) => State::Chunked(Chunks::default()),
+                (_, true, _) => State::Chunked(Chunked::new(u64::MAX)),
                 (_, false, Some(len)) => State::Counted(len),
                 (_, false, None) => State::UntilClose,
             };

@@ -35,7 +35,7 @@ impl Body {
 
     /// Creates a chunked body of at most `limit` bytes of content.
     pub(crate) fn chunked(limit: u64) -> Self {
-        Self::Chunked(Chunked { phase: Phase::Size { digits: 0 }, left: 0, limit, line_bytes: 0 })
+        Self::Chunked(Chunked::new(limit))
     }
 
     /// Number of bytes left; `None` if it is unknown.
@@ -67,7 +67,13 @@ impl Body {
         let part = match self {
             Self::Sized { left: 0 } => Part::End,
             Self::Sized { left } => content(*left, input.len() - held),
-            Self::Chunked(chunked) => chunked.next(input, held),
+            Self::Chunked(chunked) => {
+                let (framing, part) = chunked.next(&input.filled()[held..]);
+                if framing > 0 {
+                    input.remove(held, framing);
+                }
+                part
+            }
         };
         if part == Part::End {
             *self = Self::EMPTY;
@@ -77,8 +83,10 @@ impl Body {
 
     /// Counts content that was consumed from the input.
     pub(crate) fn consumed(&mut self, len: usize) {
-        let (Self::Sized { left } | Self::Chunked(Chunked { left, .. })) = self;
-        *left -= len as u64;
+        match self {
+            Self::Sized { left } => *left -= len as u64,
+            Self::Chunked(chunked) => chunked.consumed(len),
+        }
     }
 }
 
@@ -117,26 +125,29 @@ enum Phase {
 }
 
 impl Chunked {
-    fn next(&mut self, input: &mut Buffer, held: usize) -> Part {
-        let mut taken = 0;
-        let part = loop {
-            if self.phase == Phase::Content && self.left > 0 {
-                break None;
-            }
-            let Some(&byte) = input.filled().get(held + taken) else {
-                break Some(Part::Incomplete);
-            };
-            taken += 1;
+    /// Creates a body of at most `limit` bytes of content.
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { phase: Phase::Size { digits: 0 }, left: 0, limit, line_bytes: 0 }
+    }
+
+    /// Decodes the framing at the start of `bytes`. Returns its length, and the part behind it.
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> (usize, Part) {
+        let mut framing = 0;
+        while self.phase != Phase::Content || self.left == 0 {
+            let Some(&byte) = bytes.get(framing) else { return (framing, Part::Incomplete) };
+            framing += 1;
             match self.step(byte) {
-                Ok(Some(end)) => break Some(end),
+                Ok(Some(end)) => return (framing, end),
                 Ok(None) => {}
-                Err(refusal) => break Some(Part::Malformed(refusal)),
+                Err(refusal) => return (framing, Part::Malformed(refusal)),
             }
-        };
-        if taken > 0 {
-            input.remove(held, taken);
         }
-        part.unwrap_or_else(|| content(self.left, input.len() - held))
+        (framing, content(self.left, bytes.len() - framing))
+    }
+
+    /// Counts content that was consumed.
+    pub(crate) fn consumed(&mut self, len: usize) {
+        self.left -= len as u64;
     }
 
     /// Decodes one byte of framing.

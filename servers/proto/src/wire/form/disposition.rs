@@ -1,6 +1,7 @@
 //! Parameters of `Content-Type` and `Content-Disposition` in multipart forms.
 
 use super::MALFORMED;
+use crate::percent;
 use crate::refusal::Refusal;
 
 /// Longest boundary, in bytes (RFC 2046, 5.1.1).
@@ -93,19 +94,7 @@ fn decode_extended(value: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     if !charset.eq_ignore_ascii_case(b"utf-8") {
         return Ok(None);
     }
-    let mut decoded = Vec::with_capacity(encoded.len());
-    let mut bytes = encoded.iter();
-    let hex = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    while let Some(&byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => match (hex(bytes.next()), hex(bytes.next())) {
-                (Some(high), Some(low)) => (high << 4 | low) as u8,
-                _ => return Err(MALFORMED),
-            },
-            byte => byte,
-        });
-    }
-    Ok(Some(decoded))
+    percent::decode(encoded).collect::<Option<_>>().map(Some).ok_or(MALFORMED)
 }
 
 /// Splits a field's value from its parameters.

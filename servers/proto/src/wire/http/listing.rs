@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
+use super::date;
 use super::fields::Fields;
-use super::{date, target};
-use crate::{Buffer, Entry};
+use crate::{Buffer, Entry, percent};
 
 /// Page for browsers, with marks for the server's name and the rows of files.
 const PAGE: &str = include_str!("page.html");
@@ -90,7 +90,7 @@ fn write_page(output: &mut Buffer, entries: &[Entry], server_name: &str) -> fmt:
             output.push(b"\n");
         }
         output.push(b"<tr><td><a href=\"/");
-        target::push_encoded(output, &entry.name);
+        percent::encode(entry.name.as_str(), |piece| output.push(piece.as_bytes()));
         let (date, time) = date::iso(entry.modified.unix_s);
         let (name, size) = (Html(entry.name.as_str()), Size(entry.len));
         write!(output, "\">{name}</a><td>{size}<td>{date} {}", &time[..5])?;

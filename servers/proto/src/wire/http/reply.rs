@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use super::conditions::{ETag, Selection};
 use super::listing::{self, Format};
-use super::{RequestInfo, date, media, target, tus};
+use super::{RequestInfo, date, media, tus};
 use crate::exchange::Reply;
 use crate::refusal::Refusal;
-use crate::{Buffer, Entry, FileDescription, FileInfo, FileName, NameError, Now, StoreError};
+use crate::{
+    Buffer, Entry, FileDescription, FileInfo, FileName, NameError, Now, StoreError, percent,
+};
 
 /// Interim reply that asks a waiting peer for its body.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -298,7 +300,7 @@ fn push_number(output: &mut Buffer, name: &str, value: u64) {
 fn push_path(output: &mut Buffer, name: &str, file: &FileName) {
     push_name(output, name);
     output.push(b"/");
-    target::push_encoded(output, file);
+    percent::encode(file.as_str(), |piece| output.push(piece.as_bytes()));
 }
 
 fn push_etag(output: &mut Buffer, info: &FileInfo) {

@@ -2,7 +2,7 @@
 
 use super::{fields, tus};
 use crate::refusal::Refusal;
-use crate::{Buffer, FileName};
+use crate::{FileName, percent};
 
 /// Longest valid name in bytes.
 const NAME_BYTES: usize = 4096;
@@ -86,39 +86,13 @@ pub(super) fn decode(path: &str, name: &mut FileName) -> Result<(), Refusal> {
     }
     let mut decoded = [0; NAME_BYTES];
     let mut len = 0;
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => match (hex(bytes.next()), hex(bytes.next())) {
-                (Some(high), Some(low)) => high << 4 | low,
-                _ => return Err(Refusal::Malformed("malformed percent-encoding")),
-            },
-            byte => byte,
-        };
+    for byte in percent::decode(path.as_bytes()) {
+        let byte = byte.ok_or(Refusal::Malformed("malformed percent-encoding"))?;
         let room = decoded.get_mut(len).ok_or(Refusal::Name(crate::NameError::TooLong))?;
         *room = byte;
         len += 1;
     }
     name.assign(&decoded[..len]).map_err(Refusal::Name)
-}
-
-fn hex(digit: Option<u8>) -> Option<u8> {
-    char::from(digit?).to_digit(16).map(|digit| digit as u8)
-}
-
-/// Percent-encodes a name, except slashes and unreserved characters (RFC 3986, 2.3).
-pub(super) fn push_encoded(output: &mut Buffer, name: &FileName) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in name.as_str().bytes() {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => output.push(&[byte]),
-            byte if byte.is_ascii_alphanumeric() => output.push(&[byte]),
-            byte => {
-                let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
-                output.push(&[b'%', high, low]);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
