@@ -1,5 +1,5 @@
 //! Connections to a server, and what is remembered of transfers.
 
+pub(crate) mod line_session;
 pub(crate) mod link;
-pub(crate) mod memory;
-pub(crate) mod talk;
+pub(crate) mod resume_state;

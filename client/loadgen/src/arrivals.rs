@@ -1,11 +1,11 @@
-//! When the requests of an open loop are due.
+//! Arrival process of an open loop.
 
 use fastrand::Rng;
 
 use crate::spec::{Arrival, Pacing};
 
-/// How long before an arrival the thread polls instead of sleeping: longer than the processor of a
-/// virtual machine, once halted, was seen to take to come back (1 to 3 ms for one sleep in a hundred).
+/// Time before an arrival during which the thread polls instead of sleeping. A halted virtual
+/// processor needed 1 to 3 ms to resume in one sleep of a hundred.
 pub(crate) const SPIN_NS: u64 = 4_000_000;
 
 /// Whether threads poll for arrivals for half of the time or more.
@@ -18,10 +18,10 @@ pub(crate) fn busy_polling(arrival: Arrival, threads: usize) -> bool {
     }
 }
 
-/// The arrivals of one thread, in order: one is always known, the rest follow from it.
+/// Arrivals of one thread in order. The next one is always known; the others follow from it.
 ///
-/// A request that waits because every connection is busy waits *here*: the sequence simply is not
-/// advanced. So nothing is ever dropped and a queue of any length costs no memory.
+/// A request that waits for a free connection waits here: the sequence is not advanced. No request
+/// is dropped, and a queue of any length needs no memory.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     next_ns: u64,
@@ -34,8 +34,8 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Arrivals from `start_ns` on. `offset` in 0..1 shifts constant arrivals by that part of the
-    /// interval, so that those of several threads interleave.
+    /// Arrivals from `start_ns` on. `offset` in 0..1 shifts constant arrivals by that fraction of
+    /// the interval, so that the arrivals of several threads interleave.
     pub(crate) fn new(
         start_ns: u64,
         rate_per_s: f64,
@@ -60,13 +60,13 @@ impl Arrivals {
         arrivals
     }
 
-    /// When the next request is due.
+    /// Time when the next request is due.
     #[inline]
     pub(crate) fn next_ns(&self) -> u64 {
         self.next_ns
     }
 
-    /// Takes the next request, if it is due by `now_ns`; returns when it was due.
+    /// Takes the next request if it is due by `now_ns`; returns the time when it was due.
     #[inline]
     pub(crate) fn take_due(&mut self, now_ns: u64) -> Option<u64> {
         if self.next_ns > now_ns {
@@ -80,7 +80,7 @@ impl Arrivals {
 
     fn advance(&mut self) {
         self.since_start_ns = match self.pacing {
-            // From the count, not by adding up, so that rounding does not accumulate.
+            // Multiplied, not summed, so that rounding errors do not accumulate.
             Pacing::Constant => self.taken as f64 * self.interval_ns,
             Pacing::Poisson => self.since_start_ns - (1.0 - self.rng.f64()).ln() * self.interval_ns,
         };

@@ -1,4 +1,4 @@
-//! The clock of a load, a timer finer than epoll's milliseconds, and the threads' processor time.
+//! Clock of a load, a timer with nanosecond resolution, and processor time of threads.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -15,13 +15,13 @@ pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 /// Upper bound of all histograms of times, in nanoseconds; longer times are recorded as this.
 pub(crate) const MAX_NS: u64 = 120 * SECOND_NS;
 
-/// Nanoseconds of the monotonic clock: the same for all threads.
+/// Time of the monotonic clock in nanoseconds, the same for all threads.
 #[inline]
 pub(crate) fn now_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Monotonic))
 }
 
-/// Whole nanoseconds of a duration; those of 584 years for any longer one.
+/// Whole nanoseconds of a duration, saturating at 584 years.
 pub(crate) fn duration_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -30,7 +30,7 @@ fn to_ns(time: Timespec) -> u64 {
     time.tv_sec as u64 * SECOND_NS + time.tv_nsec as u64
 }
 
-/// A timer descriptor that ends an `epoll_wait` at a nanosecond.
+/// Timer descriptor that ends an `epoll_wait` with nanosecond resolution.
 #[derive(Debug)]
 pub(crate) struct Timer {
     fd: OwnedFd,
@@ -43,7 +43,8 @@ impl Timer {
         Ok(Self { fd: timerfd_create(TimerfdClockId::Monotonic, flags)?, armed_ns: 0 })
     }
 
-    /// Makes the descriptor readable at `at_ns`. Registered edge-triggered it needs no reading.
+    /// Makes the descriptor readable at `at_ns`. Registered edge-triggered, it does not have to be
+    /// read.
     pub(crate) fn arm(&mut self, at_ns: u64) -> std::io::Result<()> {
         if self.armed_ns == at_ns {
             return Ok(());
@@ -65,10 +66,9 @@ impl AsRawFd for Timer {
 }
 
 impl CpuTime {
-    /// Processor time that the calling thread has used so far.
+    /// Processor time of the calling thread so far.
     ///
-    /// The sum is exact; how it divides into user and system follows the kernel's own accounting,
-    /// told in ticks of 10 ms.
+    /// The sum is exact. Its division into user and system time is the kernel's, in ticks of 10 ms.
     pub(crate) fn of_this_thread() -> Self {
         let total = Duration::from_nanos(to_ns(clock_gettime(ClockId::ThreadCPUTime)));
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
@@ -90,8 +90,8 @@ impl CpuTime {
     }
 }
 
-/// The 14th and 15th field of a `stat` file: ticks in user and in kernel mode. The second field,
-/// in brackets, may hold anything.
+/// The 14th and 15th field of a `stat` file: ticks in user and kernel mode. The second field, in
+/// parentheses, can contain any characters.
 fn parse_ticks(stat: &str) -> Option<(u64, u64)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))

@@ -1,24 +1,24 @@
-//! File contents that any part of a file can be checked against without keeping the file.
+//! Generated file contents: any part can be verified without a copy of the file.
 
-/// Bytes that differ from file to file and from place to place, computed from the offset alone.
+/// Pseudo-random bytes of one file, computed from the offset alone.
 ///
 /// The 64-bit word at each multiple of 8 is SplitMix64's output function (Steele, Lea and Flood,
 /// OOPSLA 2014) of the file's seed and the word's number, in little-endian order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
     seed: u64,
-    /// Letters only, and an end of line at the end of so many bytes.
+    /// Length of a line of letters, its end included; `None` for binary content.
     line_bytes: Option<u64>,
 }
 
 impl Content {
-    /// The content that belongs to a seed.
+    /// Content of a seed.
     pub fn new(seed: u64) -> Self {
         Self { seed, line_bytes: None }
     }
 
-    /// The content of the test file of this name (FNV-1a hash of the name as the seed), so that
-    /// whoever writes the file and whoever checks it need to agree on nothing else.
+    /// Content of the file with this name: the seed is the FNV-1a hash of the name. Writer and
+    /// verifier need to share nothing but the name.
     pub fn of_name(name: &str) -> Self {
         let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -26,8 +26,7 @@ impl Content {
         Self::new(seed)
     }
 
-    /// A line of `len` bytes (two at least) that belongs to this name: lower-case letters, then
-    /// `\\r\\n`.
+    /// Line of `len` bytes (at least two) for this name: lower-case letters, then `\\r\\n`.
     pub fn line_of_name(name: &str, len: u64) -> Self {
         Self { line_bytes: Some(len), ..Self::of_name(name) }
     }
@@ -53,7 +52,7 @@ impl Content {
         tail.copy_from_slice(&self.word(first + words.len() as u64)[..tail.len()]);
     }
 
-    /// Whether `bytes` are what stands at `offset`.
+    /// Checks that `bytes` equal the content at `offset`.
     pub fn matches(self, offset: u64, bytes: &[u8]) -> bool {
         if let Some(len) = self.line_bytes {
             return bytes.iter().zip(offset..).all(|(byte, at)| *byte == self.line_byte(len, at));
@@ -83,7 +82,7 @@ impl Content {
     }
 }
 
-/// How many bytes from `offset` on belong to a word that began before it.
+/// Number of bytes from `offset` on that belong to a word that began before it.
 fn unaligned(offset: u64) -> usize {
     (offset.wrapping_neg() % 8) as usize
 }
@@ -109,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_bytes_stay_what_they_were() {
-        // Files written by one version are checked by another.
+        // Files written by one version are verified by another.
         let mut bytes = [0; 10];
         Content::of_name("a.bin").fill(0, &mut bytes);
         assert_eq!(bytes, [0x70, 0x4c, 0x0e, 0x4a, 0xbc, 0x92, 0xd3, 0xf8, 0x32, 0x89]);

@@ -1,7 +1,7 @@
-//! The ways in which the generator's threads talk to the kernel.
+//! I/O engines of the load generator.
 //!
-//! What a load does with its connections knows nothing of system calls: it opens, sends to and
-//! closes numbered [`Sockets`], and takes events from them. An engine is one way to serve that.
+//! The worker makes no system calls: it opens, sends to and closes numbered [`Sockets`] and handles
+//! their events. An engine implements them.
 
 pub(crate) mod epoll;
 #[cfg(test)]
@@ -16,14 +16,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::content::Content;
 use crate::spec::{Engine, EngineChoice, SpecError};
 
-/// Most bytes of a body handed to the kernel at once.
+/// Upper bound of body bytes per send.
 pub(crate) const SEND_BYTES: usize = 256 << 10;
 
 impl EngineChoice {
-    /// The engine that runs where this is chosen.
+    /// Returns the engine to use.
     ///
     /// # Errors
-    /// [`SpecError::Engine`] where the kernel refuses the only one allowed.
+    /// [`SpecError::Engine`] if the kernel refuses the only engine allowed.
     pub fn resolve(self) -> Result<Engine, SpecError> {
         self.resolve_by(uring::probe)
     }
@@ -40,56 +40,56 @@ impl EngineChoice {
     }
 }
 
-/// The sockets of one thread's connections, by number.
+/// Sockets of one thread's connections, by number.
 ///
-/// The contract of all engines: a socket has events only between its `open` and its `close`. What
-/// was received is told before the end of the stream. A send that fails is told by
-/// [`Event::Broken`], after everything that the peer said before.
+/// Contract of all engines: a socket has events only between its `open` and its `close`. Received
+/// data precede the end of the stream. A failed send is reported as [`Event::Broken`], after all
+/// data that the peer sent before.
 pub(crate) trait Sockets<'a> {
     /// Whether sends wait for [`submit`](Self::submit) or [`wait`](Self::wait).
     const DEFERS_SENDS: bool;
 
-    /// The time, of the clock that deadlines refer to.
+    /// Current time of the clock that deadlines refer to.
     fn now_ns(&self) -> u64;
 
-    /// When the event that came last happened, or was first seen to have.
+    /// Time of the last event, or of its first observation.
     fn event_ns(&self) -> u64;
 
-    /// Begins to connect a socket that is not open, from the given address if any.
+    /// Begins to connect a closed socket, from the given address if any.
     fn open(&mut self, socket: usize, source: Option<Ipv4Addr>) -> io::Result<()>;
 
     /// Closes an open socket.
     fn close(&mut self, socket: usize);
 
-    /// Sends to a connected socket of which no earlier send is [`Sent::Later`].
+    /// Sends to a connected socket that has no send that is still [`Sent::Deferred`].
     fn send(&mut self, socket: usize, piece: Piece<'a>) -> Sent;
 
-    /// Operations that wait for being submitted.
+    /// Number of operations not submitted yet.
     fn queued(&self) -> usize;
 
-    /// Hands to the kernel what waits for it. Should that fail, the next `wait` tells.
+    /// Submits the queued operations. An error is returned by the next `wait`.
     fn submit(&mut self);
 
-    /// Submits, and waits for events until a time; not at all when it is past or when there are
-    /// events already. It may return without any.
+    /// Submits, and waits for events until a time; does not wait if that time has passed or if
+    /// there are events already. It can return without events.
     fn wait(&mut self, until_ns: u64) -> io::Result<()>;
 
-    /// The next event and its socket, until there is none.
+    /// Next event and its socket, if any.
     fn next(&mut self) -> Option<(usize, Event<'_>)>;
 }
 
-/// A part of a request, in memory that outlives the engine.
+/// Part of a request, in memory that outlives the engine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Piece<'a> {
     pub(crate) head: &'a [u8],
     pub(crate) body: Body<'a>,
 }
 
-/// The body behind a head.
+/// Body after a head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Body<'a> {
     Bytes(&'a [u8]),
-    /// This much content from an offset on, to be made while it is sent.
+    /// Generated content from an offset on, filled in when it is sent.
     Content {
         content: Content,
         offset: u64,
@@ -97,49 +97,49 @@ pub(crate) enum Body<'a> {
     },
 }
 
-/// What came of a send.
+/// Result of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// So many bytes are on their way.
+    /// This number of bytes was accepted.
     Bytes(usize),
-    /// [`Event::Sent`] will tell.
-    Later,
+    /// The result follows as [`Event::Sent`].
+    Deferred,
 }
 
-/// What happened on a socket.
+/// Event of a socket.
 #[derive(Debug)]
 pub(crate) enum Event<'e> {
     Connected,
-    /// It could not be connected.
+    /// The connection attempt failed.
     Refused(io::Error),
-    /// So many bytes were sent, and more may be; 0 where that alone is told.
+    /// This number of bytes was sent, and more can be sent; 0 if only that is known.
     Sent(usize),
     Received {
         bytes: &'e [u8],
-        /// The peer will send nothing more than what it has sent by now.
+        /// The peer has finished sending.
         peer_closed: bool,
     },
-    /// The peer has closed, and all it sent was received.
+    /// The peer has closed, and all its data were received.
     Closed,
     /// The connection is broken.
     Broken(io::ErrorKind),
 }
 
-/// What an engine needs to know of its load.
+/// Properties of a load that an engine needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EngineSetup {
     pub(crate) target: SocketAddr,
-    /// Sockets of this thread.
+    /// Number of sockets of this thread.
     pub(crate) sockets: usize,
     /// Whether a socket serves many requests.
     pub(crate) keep_alive: bool,
-    /// How long replies are on average, about.
+    /// Approximate mean length of the replies.
     pub(crate) reply_bytes: u64,
-    /// Whether there is [`Body::Content`] to send.
+    /// Whether [`Body::Content`] is sent.
     pub(crate) makes_content: bool,
 }
 
-/// A socket that can be connected to the target.
+/// Creates a socket that can connect to the target.
 fn socket(target: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! The load generator: many connections, chosen arrivals, everything measured.
+//! Load generator: puts a specified load on a file server and measures every request.
 
 mod arrivals;
 mod clock;

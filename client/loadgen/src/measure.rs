@@ -1,4 +1,4 @@
-//! Counters and histograms of a load.
+//! Counters, histograms and time series of a load.
 
 mod hdr_log;
 pub(crate) mod series;

@@ -1,43 +1,43 @@
-//! Figures of a running load, for a live view.
+//! Counters of a running load for a live view.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Figures of a running load, for a live view: give one to [`run`](super::run) and read it from
-/// another thread at leisure.
+/// Counters of a running load for a live view. [`run`](super::run) updates them; any thread can
+/// read them.
 ///
-/// All of them count from the very start (the warm-up included) and lag behind by up to 50 ms;
-/// the [`LoadReport`](super::LoadReport) is what counts.
+/// They include the warm-up and lag by up to 50 ms. The results are in the
+/// [`LoadReport`](super::LoadReport).
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Requests answered correctly.
     pub requests: AtomicU64,
-    /// Body bytes of those.
+    /// Body bytes of those requests.
     pub body_bytes: AtomicU64,
     /// Requests and connection attempts that failed.
     pub errors: AtomicU64,
     /// Connections opened.
     pub connections_opened: AtomicU64,
-    /// The longest response time so far, in nanoseconds.
+    /// Longest response time so far, in nanoseconds.
     pub max_ns: AtomicU64,
-    /// Nanoseconds since warm-up began; 0 while connections are still being opened.
+    /// Nanoseconds since the warm-up began; 0 while connections are being opened.
     pub elapsed_ns: AtomicU64,
 }
 
 impl Progress {
-    /// Adds what one thread has seen since it last told.
-    pub(crate) fn add(&self, seen: &Seen) {
-        self.requests.fetch_add(seen.requests, Relaxed);
-        self.body_bytes.fetch_add(seen.body_bytes, Relaxed);
-        self.errors.fetch_add(seen.errors, Relaxed);
-        self.connections_opened.fetch_add(seen.connections_opened, Relaxed);
-        self.max_ns.fetch_max(seen.max_ns, Relaxed);
-        self.elapsed_ns.fetch_max(seen.elapsed_ns, Relaxed);
+    /// Adds the counts of one thread since its last call.
+    pub(crate) fn add(&self, delta: &ProgressDelta) {
+        self.requests.fetch_add(delta.requests, Relaxed);
+        self.body_bytes.fetch_add(delta.body_bytes, Relaxed);
+        self.errors.fetch_add(delta.errors, Relaxed);
+        self.connections_opened.fetch_add(delta.connections_opened, Relaxed);
+        self.max_ns.fetch_max(delta.max_ns, Relaxed);
+        self.elapsed_ns.fetch_max(delta.elapsed_ns, Relaxed);
     }
 }
 
-/// What one thread has seen since it last told.
+/// Counts of one thread since it last published them.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ProgressDelta {
     pub(crate) requests: u64,
     pub(crate) body_bytes: u64,
     pub(crate) errors: u64,

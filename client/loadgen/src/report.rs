@@ -1,4 +1,4 @@
-//! What a load measured.
+//! Results of a load.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,75 +6,75 @@ use hdrhistogram::Histogram;
 
 use crate::spec::Engine;
 
-/// What a load measured within its window. All histograms hold nanoseconds and were merged from
-/// one histogram per thread.
+/// Results of a load within its measured window. All histograms hold nanoseconds and are merged
+/// from one histogram per thread.
 ///
-/// A request belongs to the window when it was intended (closed loop: sent) and completed within
-/// it. What was sent before it or is answered after it counts nowhere; in an open loop
-/// `arrivals − requests − errors` tells how many were still waiting when the window ended.
+/// A request belongs to the window if it was due (closed loop: sent) and completed within it.
+/// Requests sent before the window or answered after it are not counted. In an open loop, `arrivals
+/// − requests − errors` is the number still waiting when the window ended.
 #[derive(Debug, Clone)]
 pub struct LoadReport {
-    /// When the measured window began (when the run was stopped before that: when it should have).
+    /// Start of the measured window; its planned start if the run was stopped earlier.
     pub window_began_at: SystemTime,
-    /// The length of the measured window (shorter than asked for when interrupted).
+    /// Length of the measured window; shorter than specified if interrupted.
     pub window: Duration,
     /// Requests answered correctly and completely within the window, heavy ones included.
     pub requests: u64,
-    /// Requests answered correctly and completely within the window, whenever they were due. An open
-    /// loop that offers more than the server can do answers requests of long ago, and soon none
-    /// that was due in the window; this tells how much it can do.
+    /// Requests answered correctly and completely within the window, whenever they were due. At an
+    /// offered load above capacity, the requests answered were due long before, so this count, not
+    /// `requests`, is the achieved rate.
     pub answered: u64,
-    /// Body bytes of those requests, received or sent.
+    /// Body bytes of the requests counted in `requests`, received or sent.
     pub body_bytes: u64,
-    /// Requests whose body was compared byte for byte.
+    /// Requests whose body was compared byte by byte.
     pub verified: u64,
     /// Requests that failed within the window, by kind.
     pub errors: ErrorCounts,
-    /// An example of each kind of error, in words.
+    /// A description of one error of each kind.
     pub error_examples: Vec<String>,
-    /// Sent → done: from the first byte of the request handed to the kernel to the last byte of
-    /// the reply.
+    /// Service time (sent → done): from handing the first byte of the request to the kernel to the
+    /// last byte of the reply.
     pub service_ns: Histogram<u64>,
-    /// Intended → done; equals `service_ns` for closed loops.
+    /// Response time (intended → done); equals `service_ns` in closed loops.
     pub response_ns: Histogram<u64>,
-    /// Intended → sent; empty for closed loops.
+    /// Send delay (intended → sent); empty in closed loops.
     pub send_delay_ns: Histogram<u64>,
-    /// Intended → done (closed loop: sent → done) of [heavy](crate::RequestClass::Heavy) requests,
-    /// which none of the three above holds.
+    /// Response time (closed loop: service time) of [heavy](crate::RequestClass::Heavy) requests,
+    /// which the three histograms above exclude.
     pub heavy_ns: Histogram<u64>,
-    /// Of each arrival, the part of its send delay that is the generator's own: from when it was
-    /// due and a connection was free until it was taken up. Empty for closed loops.
+    /// The generator's own part of each send delay: from the moment when an arrival was due and a
+    /// connection was free until it was sent. Empty in closed loops.
     pub lateness_ns: Histogram<u64>,
-    /// Connection set-up, from `connect` to writable, over the whole run.
+    /// Connection set-up time, from `connect` to writable, over the whole run.
     pub connect_ns: Histogram<u64>,
     /// One row per second of the window.
     pub seconds: Vec<Second>,
-    /// Connections that were opened successfully, over the whole run.
+    /// Connections opened successfully, over the whole run.
     pub connections_opened: u64,
-    /// Of the connections asked for (kept open, or each opened anew for every request), how many
-    /// had at least one answer within the window; fewer than asked for means that some starved.
+    /// Connections with at least one reply within the window, of those specified (kept open, or
+    /// reopened for each request). A smaller number than specified means that some starved.
     pub connections_served: u64,
-    /// Open loop: arrivals that fell due within the window; 0 for closed loops.
+    /// Arrivals due within the window; 0 in closed loops.
     pub arrivals: u64,
-    /// The engine that ran.
+    /// Engine used.
     pub engine: Engine,
-    /// Processor time of the generator's threads within the window, in all.
+    /// Processor time of all generator threads within the window.
     pub cpu: CpuTime,
-    /// The same of each thread.
+    /// Processor time of each thread.
     pub thread_cpu: Vec<CpuTime>,
-    /// Of that, what each thread spent polling for arrivals and answers in vain.
+    /// Part of the processor time that each thread spent on polls without an event.
     pub thread_polled: Vec<Duration>,
-    /// Whether threads polled for arrivals for half of the time or more (an open loop of 125
-    /// arrivals per second and thread, or more). Their processor time then does not tell whether
-    /// the generator keeps up: `lateness_ns` does.
+    /// Whether threads polled for arrivals for half of the time or more (an open loop of at least
+    /// 125 arrivals per second and thread). Processor time then does not show whether the generator
+    /// keeps up; `lateness_ns` does.
     pub busy_polling: bool,
-    /// Whether it was interrupted before its time.
+    /// Whether the run was interrupted before its end.
     pub interrupted: bool,
 }
 
 impl LoadReport {
-    /// Processor time of the busiest thread, without what it polled in vain, as a part of the
-    /// window: near 1 the generator, not the server, may be the limit. 0 for an empty window.
+    /// Processor time of the busiest thread, excluding polls without an event, as a fraction of the
+    /// window. Near 1, the generator may be the bottleneck. 0 for an empty window.
     pub fn busiest_thread_share(&self) -> f64 {
         let worked = self.thread_cpu.iter().zip(&self.thread_polled);
         let worked = worked.map(|(cpu, polled)| cpu.total().saturating_sub(*polled));
@@ -82,8 +82,8 @@ impl LoadReport {
         if self.window.is_zero() { 0.0 } else { busiest.as_secs_f64() / self.window.as_secs_f64() }
     }
 
-    /// Processor time of all threads as a part of the window's, over as many cores as threads. 0
-    /// for an empty window.
+    /// Processor time of all threads as a fraction of the window times the number of threads. 0 for
+    /// an empty window.
     pub fn cpu_share(&self) -> f64 {
         let available = self.window.as_secs_f64() * self.thread_cpu.len() as f64;
         if available > 0.0 { self.cpu.total().as_secs_f64() / available } else { 0.0 }
@@ -95,22 +95,22 @@ impl LoadReport {
 pub struct ErrorCounts {
     /// A connection could not be opened.
     pub connect: u64,
-    /// A connection broke before the reply was complete.
+    /// A connection ended before the reply was complete.
     pub reset: u64,
-    /// No progress within the timeout.
+    /// A request made no progress within the timeout.
     pub timeout: u64,
-    /// The server answered, but with a refusal.
+    /// The server refused the request.
     pub status: u64,
-    /// A body shorter or longer than the file.
+    /// A body was shorter or longer than the file.
     pub length: u64,
-    /// A body of the right length with the wrong bytes.
+    /// A body had the right length and wrong bytes.
     pub content: u64,
-    /// A reply that could not be understood.
+    /// A reply was malformed.
     pub protocol: u64,
 }
 
 impl ErrorCounts {
-    /// All of them.
+    /// Sum over all kinds.
     pub fn total(&self) -> u64 {
         self.connect
             + self.reset
@@ -121,7 +121,7 @@ impl ErrorCounts {
             + self.protocol
     }
 
-    /// Adds those of another part of the load.
+    /// Adds the counts of another part of the load.
     pub(crate) fn add(&mut self, other: &Self) {
         self.connect += other.connect;
         self.reset += other.reset;
@@ -136,33 +136,33 @@ impl ErrorCounts {
 /// One second of the measured window.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Second {
-    /// Its number, from 0.
+    /// Number of the second, from 0.
     pub second: u64,
-    /// Requests completed in it.
+    /// Requests completed.
     pub requests: u64,
-    /// Body bytes of requests completed in it.
+    /// Body bytes of the completed requests.
     pub body_bytes: u64,
-    /// Requests failed in it.
+    /// Failed requests.
     pub errors: u64,
-    /// Median response time of the light requests completed in it; 0 where there were none.
+    /// Median response time of the completed light requests; 0 if there are none.
     pub p50_ns: u64,
-    /// 99th percentile of the same.
+    /// 99th percentile of the response times.
     pub p99_ns: u64,
-    /// The longest of the same.
+    /// Longest response time.
     pub max_ns: u64,
 }
 
 /// Processor time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuTime {
-    /// In user mode.
+    /// User mode.
     pub user: Duration,
-    /// In the kernel.
+    /// Kernel mode.
     pub system: Duration,
 }
 
 impl CpuTime {
-    /// Both together: exact, while the kernel tells how it divides in ticks of 10 ms only.
+    /// Sum of both. It is exact; the kernel divides it in ticks of 10 ms.
     pub fn total(self) -> Duration {
         self.user + self.system
     }

@@ -1,4 +1,4 @@
-//! Runs a load: starts the threads, sets their clock, gathers what they measured.
+//! Execution of a load: starts the threads at a common time and merges their results.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -16,31 +16,31 @@ use crate::spec::{Arrival, Engine, LoadSpec, SpecError};
 use crate::worker::requests::Catalogue;
 use crate::worker::{Shared, Worker};
 
-/// Why a load could not be run.
+/// Reason why a load did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The load cannot be run as asked.
+    /// The load cannot run as specified.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The system refused something a thread needs.
+    /// The system refused a resource of a thread.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was refused.
+        /// The refused operation.
         what: String,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// Puts the load on the server and measures it; returns when the window has ended, or soon (within
-/// 100 ms) after `stop` was set, with what was measured until then.
+/// Runs the load and returns its report at the end of the window. After `stop` is set, it returns
+/// within 100 ms with the results so far.
 ///
-/// The warm-up begins when each connection that is to be kept open has been tried once (or after
-/// the timeout), so that it need not be long enough for opening thousands of them.
+/// The warm-up begins when every kept-alive connection has been attempted once, or after the
+/// timeout. It does not have to include the time to open thousands of connections.
 ///
 /// # Errors
-/// What [`LoadSpec::check`] finds, and a thread, selector or timer that the system refuses. A
-/// server that cannot be reached is not an error: the report counts it.
+/// Those of [`LoadSpec::check`], and a thread, selector or timer that the system refuses.
+/// An unreachable server is not an error here: the report counts the failed connections.
 pub fn run(
     spec: &LoadSpec,
     stop: &AtomicBool,
@@ -96,9 +96,9 @@ pub fn run(
     Ok(merge(spec, engine, window_began_at, tallies, collector.finish()))
 }
 
-/// How often the threads' readiness is looked at.
+/// Interval between checks of the threads' readiness.
 const TICK: Duration = Duration::from_millis(1);
-/// From telling the threads the common start to the start itself.
+/// Time between the announcement of the common start and the start.
 const START_NS: u64 = 2_000_000;
 
 fn run_thread(

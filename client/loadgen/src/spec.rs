@@ -1,4 +1,4 @@
-//! What load to put on which server.
+//! Specification of a load.
 
 mod check;
 
@@ -7,64 +7,64 @@ use std::time::Duration;
 
 use fileserver_proto::Wire;
 
-/// A load: who is asked, for what, how often and for how long.
+/// A load: the server, the requests, their arrivals and the duration.
 #[derive(Debug, Clone)]
 pub struct LoadSpec {
-    /// The server.
+    /// Address of the server.
     pub target: SocketAddr,
-    /// The wire to speak. Over `text` the server is an echo server: each request is a line of the
-    /// file's size, and its answer the same line.
+    /// Protocol. Over `text` the server is an echo server: each request is a line of the file's
+    /// size, and the reply must be the same line.
     pub wire: Wire,
-    /// Which way the files travel.
+    /// Direction of the transfers.
     pub direction: Direction,
-    /// The files asked for or sent; each request draws one by weight.
+    /// Files requested or sent; each request draws one by weight.
     pub files: Vec<RequestFile>,
     /// Concurrent connections, spread evenly over the threads (the first ones take the remainder).
     pub connections: usize,
-    /// Event-loop threads.
+    /// Number of event-loop threads.
     pub threads: usize,
-    /// How the threads talk to the kernel.
+    /// I/O engine of the threads.
     pub engine: EngineChoice,
-    /// Cores to pin the threads to, in turn; empty leaves them to the scheduler.
+    /// Cores to pin the threads to, in turn; empty: no pinning.
     pub cores: Vec<usize>,
-    /// Whether a connection serves many requests or one.
+    /// Number of requests per connection: many or one.
     pub connection_use: ConnectionUse,
-    /// When requests are made.
+    /// Arrival process of the requests.
     pub arrival: Arrival,
-    /// Time at the start whose requests are not counted.
+    /// Warm-up before the window, whose requests are not counted.
     pub warm_up: Duration,
-    /// The measured window, after the warm-up.
+    /// Length of the measured window, after the warm-up.
     pub duration: Duration,
-    /// A request or a connection attempt without progress for this long is an error.
+    /// A request or connection attempt without progress for this long counts as an error.
     pub timeout: Duration,
-    /// Every how many replies on a connection the body's bytes are compared (1: all; 0: none).
-    /// Status and length are checked always.
+    /// Interval of replies per connection whose body is compared byte by byte (1: all; 0: none).
+    /// Status and length are always checked.
     pub verify_every: u32,
-    /// Seed of every random choice.
+    /// Seed of all random choices.
     pub seed: u64,
 }
 
-/// Which engine to use.
+/// Selection of an engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// `uring` where the kernel grants it, else `epoll`.
+    /// `uring` if the kernel supports it, else `epoll`.
     #[default]
     Auto,
-    /// This one; where the kernel refuses it, the load is not run.
+    /// One engine; if the kernel refuses it, the load does not run.
     Only(Engine),
 }
 
-/// A way to talk to the kernel.
+/// I/O engine of the load generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// Readiness: `epoll_wait`, then a system call for each thing to send or receive.
+    /// Readiness: `epoll_wait`, then one system call per send or receive.
     Epoll,
-    /// Completions: io_uring, one system call for a batch of requests.
+    /// Completions: io_uring, one system call per batch of requests.
     Uring,
 }
 
 impl Engine {
-    /// Its one spelling.
+    /// Name on the command line and in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Epoll => "epoll",
@@ -73,101 +73,101 @@ impl Engine {
     }
 }
 
-/// Which way the contents travel.
+/// Direction of the contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Server to client.
     Download,
     /// Client to server.
     Upload,
-    /// There and back: lines of the text wire, to an echo server.
+    /// Both ways: lines of the text wire to an echo server.
     Echo,
 }
 
-/// One file that requests name.
+/// A file that requests name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestFile {
-    /// Its name on the server; over http also a whole request target, which begins with `/`.
-    /// Its bytes are [`Content::of_name`](crate::content::Content::of_name) of this very name.
-    /// An upload gets the connection's number added before the extension (`a.bin` → `a-7.bin`),
-    /// so that connections do not write to one name; the bytes stay the same.
+    /// Name on the server; over http also a whole request target, which begins with `/`. The bytes
+    /// are [`Content::of_name`](crate::content::Content::of_name) of this name. An upload gets the
+    /// connection's number added before the extension (`a.bin` → `a-7.bin`), so that connections
+    /// write to distinct names; the bytes stay the same.
     pub name: String,
-    /// Its size.
+    /// Size in bytes.
     pub size_bytes: u64,
-    /// How often it is drawn, relative to the others; positive.
+    /// Relative frequency; positive.
     pub weight: f64,
-    /// With which others its times are measured.
+    /// Class whose histogram records its times.
     pub class: RequestClass,
 }
 
-/// Requests whose times are measured apart from those of the others.
+/// Classes of requests whose times are recorded separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RequestClass {
-    /// For a file.
+    /// Request for a file.
     #[default]
     Light,
-    /// For something that takes the server long. Status and length of the answer are checked; its
-    /// bytes are not those of a file.
+    /// Request for expensive work. Status and length of the reply are checked; its bytes are not
+    /// those of a file.
     Heavy,
 }
 
 impl RequestFile {
-    /// A file of this name and size that is drawn as often as others.
+    /// A file of this name and size, of weight 1.
     pub fn new(name: impl Into<String>, size_bytes: u64) -> Self {
         Self { name: name.into(), size_bytes, weight: 1.0, class: RequestClass::Light }
     }
 }
 
-/// Whether a connection serves many requests or one.
+/// Number of requests per connection: many or one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionUse {
-    /// Kept open from request to request.
+    /// Many: kept open between requests.
     KeepAlive,
-    /// Opened and closed for each request.
+    /// One: opened and closed for each request.
     PerRequest,
 }
 
-/// When requests are made.
+/// Arrival process of the requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Arrival {
-    /// Closed loop: each connection asks again when its answer has come, after a pause.
+    /// Closed loop: each connection sends its next request after the reply and a pause.
     Closed {
-        /// The pause between an answer and the next request.
+        /// Pause between a reply and the next request.
         think: ThinkTime,
     },
-    /// Open loop: requests arrive at a rate whatever the server does, and are sent by whichever
-    /// connection is free; latency counts from the arrival. While no connection is free they
-    /// wait, and none is ever dropped. Each thread has an equal share of the arrivals, which only
-    /// its own connections serve.
+    /// Open loop: requests arrive at a fixed rate, regardless of the server's replies. Any free
+    /// connection sends them, and response time starts at the arrival. Arrivals wait while no
+    /// connection is free; none is dropped. Each thread has an equal share of the arrivals for its
+    /// own connections.
     Open {
-        /// Arrivals per second over all connections.
+        /// Arrivals per second, over all connections.
         rate_per_s: f64,
-        /// How arrivals follow each other.
+        /// Distribution of the intervals.
         pacing: Pacing,
     },
 }
 
-/// The pause between an answer and the next request of a closed loop.
+/// Pause between a reply and the next request in a closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThinkTime {
-    /// None.
+    /// No pause.
     None,
-    /// Always the same.
+    /// Constant.
     Constant(Duration),
-    /// Exponentially distributed with this mean.
+    /// Exponentially distributed, with this mean.
     Exponential(Duration),
 }
 
-/// How the arrivals of an open loop follow each other.
+/// Distribution of the intervals between arrivals of an open loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pacing {
-    /// At equal distances.
+    /// Equal intervals.
     Constant,
-    /// At exponentially distributed distances: independent users.
+    /// Exponentially distributed intervals: a Poisson process, as of independent users.
     Poisson,
 }
 
-/// Why a load cannot be run as asked.
+/// Reason why a load cannot run as specified.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// A number that must be positive is zero (or not a number).
@@ -184,10 +184,10 @@ pub enum SpecError {
     Name {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         source: fileserver_proto::NameError,
     },
-    /// Only lines of the text wire are echoed, and it carries nothing else.
+    /// The text wire and echoes belong together.
     #[error("the text wire carries echoes and nothing else: use http or framed for files")]
     TextEcho,
     /// A line of the text wire is too short or too long.
@@ -195,11 +195,11 @@ pub enum SpecError {
         "a line of {size_bytes} bytes cannot be sent: choose {least} to {most}, its end included"
     )]
     Line {
-        /// Its length.
+        /// Length in bytes.
         size_bytes: u64,
-        /// The least length.
+        /// Smallest length.
         least: u64,
-        /// The greatest.
+        /// Greatest length.
         most: u64,
     },
     /// The kernel refuses the engine.
@@ -211,11 +211,11 @@ pub enum SpecError {
          raise it with ulimit -n, or ask for fewer connections"
     )]
     Descriptors {
-        /// Connections asked for.
+        /// Connections specified.
         connections: usize,
-        /// Descriptors that takes.
+        /// Descriptors needed.
         needed: u64,
-        /// The process's limit.
+        /// Limit of the process.
         limit: u64,
     },
     /// More connections than local ports towards one server address.
@@ -224,9 +224,9 @@ pub enum SpecError {
          widen net.ipv4.ip_local_port_range, or ask for fewer connections"
     )]
     Ports {
-        /// Connections asked for.
+        /// Connections specified.
         connections: usize,
-        /// Ephemeral ports there are.
+        /// Ephemeral ports available.
         ports: u64,
     },
 }

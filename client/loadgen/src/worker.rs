@@ -1,16 +1,15 @@
-//! One thread of a load: an event loop over its connections.
+//! Thread of a load: an event loop over its connections.
 //!
-//! The loop is the same over every engine. An open loop sleeps until [`SPIN_NS`] before an arrival
-//! and polls from then on, since waking up may take as long. So in open loops of more than
-//! 125 arrivals per second and thread, the thread's processor time does not tell how busy it
-//! is: the delays of sending do.
+//! The loop is the same for every engine. In an open loop it sleeps until [`SPIN_NS`] before an
+//! arrival and then polls, since a wake-up can take that long. At 125 arrivals per second and
+//! thread or more, processor time therefore does not show how busy a thread is; send delays do.
 //!
 //! # Times
-//! A request is sent when it is handed to the kernel, and a reply is there when it was first seen
-//! to be. Where an engine works in batches, the clock is read once for all sends of a batch, just
-//! before it is submitted, and once for all replies, just after they were reaped. Both err to the
-//! same side, against the server: a latency may be told longer than it was by the time that the
-//! kernel takes for one batch ([`BATCH`] sends; the replies that had come), never shorter.
+//! A request is sent when it is handed to the kernel; a reply is complete when its end is
+//! first observed. An engine with batches reads the clock once for all sends of a batch, just
+//! before its submission, and once for all replies, just after they were fetched. Both errors have
+//! the same sign: a latency can be recorded as longer, by the time that the kernel takes for one
+//! batch ([`BATCH`] sends, or the replies that had arrived), never as shorter.
 
 pub(crate) mod connection;
 mod draw;
@@ -28,33 +27,33 @@ use crate::arrivals::{Arrivals, SPIN_NS};
 use crate::clock::duration_ns;
 use crate::engine::Sockets;
 use crate::measure::tally::{ErrorKind, Tally};
-use crate::progress::{Progress, Seen};
+use crate::progress::{Progress, ProgressDelta};
 use crate::report::CpuTime;
 use crate::spec::{Arrival, ConnectionUse, LoadSpec};
 use crate::worker::connection::{Connection, Phase};
 use crate::worker::requests::{Catalogue, UploadHead};
 
-/// How often stop, timeouts and the live view are seen to.
+/// Interval between checks of stop flag and timeouts and updates of the live view.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
-/// From one look to the next while connections are opened before the start.
+/// Longest wait at a time while connections are opened before the start.
 const RAMP_UP_NS: u64 = 1_000_000;
-/// Operations that are submitted at once, where an engine gathers them.
+/// Operations per submission of an engine with batches.
 const BATCH: usize = 32;
-/// Connection attempts under way at once, over all threads: well below any listen backlog.
+/// Concurrent connection attempts over all threads: well below any listen backlog.
 const CONNECTING_AT_ONCE: usize = 128;
 
-/// What the threads of a load share.
+/// State shared by the threads of a load.
 #[derive(Debug)]
 pub(crate) struct Shared<'a> {
     pub(crate) spec: &'a LoadSpec,
     pub(crate) catalogue: Catalogue,
     pub(crate) stop: &'a AtomicBool,
-    /// A thread could not be set up: the others end.
+    /// A thread failed to start: the others end.
     pub(crate) abort: AtomicBool,
     pub(crate) progress: Option<&'a Progress>,
-    /// Threads that have tried to open each of their connections.
+    /// Number of threads that have attempted all their connections.
     pub(crate) ready: AtomicUsize,
-    /// When warm-up begins; 0 until that is known.
+    /// Start of the warm-up; 0 until it is known.
     pub(crate) start_ns: AtomicU64,
     pub(crate) threads: usize,
 }
@@ -65,7 +64,7 @@ impl Shared<'_> {
     }
 }
 
-/// One thread's connections and all it needs to drive them.
+/// Connections of one thread and the state to drive them.
 #[derive(Debug)]
 pub(crate) struct Worker<'a, S> {
     shared: &'a Shared<'a>,
@@ -77,19 +76,19 @@ pub(crate) struct Worker<'a, S> {
     arrivals: Option<Arrivals>,
     /// Free connections of an open loop, longest free first.
     free: VecDeque<u32>,
-    /// Connections that wait for their turn to be opened.
+    /// Connections that wait to be opened.
     to_open: VecDeque<u32>,
     connecting: usize,
     connecting_limit: usize,
-    /// Connections that have more to send without a further event.
+    /// Connections that can send more without a further event.
     unfinished: VecDeque<u32>,
-    /// Connections whose request waits for being submitted.
+    /// Connections whose request is not submitted yet.
     unsubmitted: Vec<u32>,
-    /// When a connection ends its pause or its back-off.
-    wakes: BinaryHeap<Reverse<(u64, u32)>>,
+    /// End of pauses and back-offs of connections.
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
     tally: Tally,
-    /// Events taken and requests made, which tells loops that did nothing but poll.
-    acts: u64,
+    /// Number of events and requests, to recognise iterations that only polled.
+    activity: u64,
     rng: Rng,
     keep_alive: bool,
     timeout_ns: u64,
@@ -99,8 +98,8 @@ pub(crate) struct Worker<'a, S> {
 }
 
 impl<'a, S: Sockets<'a>> Worker<'a, S> {
-    /// A thread's part: the connections from number `first_connection` of all on, one for each
-    /// of `heads`, the heads of its uploads.
+    /// The share of one thread: the connections from number `first_connection` on, one for each of
+    /// `heads`, the heads of its uploads.
     pub(crate) fn new(
         shared: &'a Shared<'a>,
         sockets: S,
@@ -125,9 +124,9 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             connecting_limit: (CONNECTING_AT_ONCE / shared.threads).max(1),
             unfinished: VecDeque::with_capacity(count),
             unsubmitted: Vec::with_capacity(count),
-            wakes: BinaryHeap::with_capacity(count),
+            timers: BinaryHeap::with_capacity(count),
             tally,
-            acts: 0,
+            activity: 0,
             rng: Rng::with_seed(spec.seed.wrapping_add(thread as u64)),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
             timeout_ns: duration_ns(spec.timeout),
@@ -144,26 +143,26 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         Ok(self.tally)
     }
 
-    /// Opens the connections that are to be kept open, and waits for the common start.
+    /// Opens the kept-alive connections and waits for the common start.
     fn ramp_up(&mut self) -> io::Result<()> {
         if self.keep_alive {
             self.to_open.extend(0..self.connections.len() as u32);
         }
         let deadline_ns = self.sockets.now_ns().saturating_add(self.timeout_ns);
-        let mut told = false;
+        let mut reported = false;
         let mut sweep_ns = self.sockets.now_ns() + HOUSEKEEPING_NS;
         while self.shared.start_ns.load(Ordering::Acquire) == 0 && !self.shared.stopped() {
             let now = self.sockets.now_ns();
-            self.wake(now);
+            self.fire_timers(now);
             self.open_some(now);
             let tried = self.to_open.is_empty() && self.connecting == 0;
-            if !told && (tried || now >= deadline_ns) {
+            if !reported && (tried || now >= deadline_ns) {
                 self.shared.ready.fetch_add(1, Ordering::Relaxed);
-                told = true;
+                reported = true;
             }
             if now >= sweep_ns {
                 self.sweep(now);
-                self.tell(now);
+                self.publish_progress(now);
                 sweep_ns = now + HOUSEKEEPING_NS;
             }
             self.wait(now + RAMP_UP_NS)?;
@@ -184,7 +183,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             if now >= housekeeping_ns {
                 housekeeping_ns = now + HOUSEKEEPING_NS;
                 self.sweep(now);
-                self.tell(now);
+                self.publish_progress(now);
             }
             if now >= self.window_start_ns && cpu_at_start.is_none() {
                 cpu_at_start = Some(CpuTime::of_this_thread());
@@ -197,8 +196,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 return Ok(());
             }
             self.tally.roll(now);
-            let acts = self.acts;
-            self.wake(now);
+            let activity = self.activity;
+            self.fire_timers(now);
             self.open_some(now);
             self.dispatch(now);
             self.resume_unfinished();
@@ -206,13 +205,13 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 if cpu_at_start.is_none() { self.window_start_ns } else { self.window_end_ns };
             let polled = self.wait_for_work(housekeeping_ns.min(edge_ns), now)?;
             self.handle();
-            if polled && self.acts == acts && cpu_at_start.is_some() {
+            if polled && self.activity == activity && cpu_at_start.is_some() {
                 self.tally.polled_ns += self.sockets.now_ns().saturating_sub(now);
             }
         }
     }
 
-    /// Sets the window and the arrivals, and puts every connection to work.
+    /// Sets the window and the arrivals and starts every connection.
     fn start(&mut self, start_ns: u64) -> io::Result<()> {
         let spec = self.shared.spec;
         self.window_start_ns = start_ns.saturating_add(duration_ns(spec.warm_up));
@@ -240,7 +239,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     fn finish(&mut self, now: u64) {
         if let Some(arrivals) = &mut self.arrivals {
             let end = now.min(self.window_end_ns);
-            // Those that nobody was free to send have fallen due as well.
+            // Arrivals that found no free connection were due as well.
             while let Some(due) = arrivals.take_due(end.saturating_sub(1)) {
                 let in_window = due >= self.window_start_ns;
                 self.tally.arrivals += u64::from(in_window);
@@ -252,11 +251,11 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         self.tally.connections_served =
             self.connections.iter().filter(|connection| connection.served).count() as u64;
         self.tally.finish(now);
-        self.tell(now);
+        self.publish_progress(now);
     }
 
-    /// Waits for events, until the next arrival or wake-up, or `latest_ns`; tells whether that
-    /// was past, so that nothing was slept.
+    /// Waits for events until the next arrival or timer, or `latest_ns`. Returns whether that time
+    /// had passed already, so that the thread did not sleep.
     fn wait_for_work(&mut self, latest_ns: u64, now: u64) -> io::Result<bool> {
         if !self.unfinished.is_empty() {
             return self.wait(0).map(|()| false);
@@ -265,8 +264,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             Some(arrivals) if !self.free.is_empty() => arrivals.next_ns().saturating_sub(SPIN_NS),
             _ => u64::MAX,
         };
-        let wake_ns = self.wakes.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
-        let until_ns = latest_ns.min(arrival_ns).min(wake_ns);
+        let timer_ns = self.timers.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
+        let until_ns = latest_ns.min(arrival_ns).min(timer_ns);
         self.wait(until_ns).map(|()| until_ns <= now)
     }
 
@@ -275,7 +274,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         self.sockets.wait(until_ns)
     }
 
-    /// Requests that wait for being submitted are sent now.
+    /// Sets the send time of requests that are about to be submitted.
     fn stamp(&mut self) {
         if S::DEFERS_SENDS && !self.unsubmitted.is_empty() {
             let now = self.sockets.now_ns();
@@ -293,13 +292,13 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Ends the pauses and back-offs that are over.
-    fn wake(&mut self, now: u64) {
-        while let Some(&Reverse((at_ns, index))) = self.wakes.peek() {
+    /// Ends the pauses and back-offs that have elapsed.
+    fn fire_timers(&mut self, now: u64) {
+        while let Some(&Reverse((at_ns, index))) = self.timers.peek() {
             if at_ns > now {
                 return;
             }
-            self.wakes.pop();
+            self.timers.pop();
             let index = index as usize;
             let connection = &mut self.connections[index];
             let was_thinking = connection.phase == Phase::Thinking;
@@ -323,7 +322,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Fails what has made no progress for too long.
+    /// Fails connections without progress within the timeout.
     fn sweep(&mut self, now: u64) {
         for index in 0..self.connections.len() {
             let connection = &self.connections[index];
@@ -345,15 +344,15 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Tells the live view what has happened since the last time.
-    fn tell(&mut self, now: u64) {
+    /// Adds the counts since the last call to the live view.
+    fn publish_progress(&mut self, now: u64) {
         let start_ns = self.shared.start_ns.load(Ordering::Relaxed);
         if let Some(progress) = self.shared.progress {
-            let mut seen = std::mem::take(&mut self.tally.seen);
-            seen.elapsed_ns = if start_ns > 0 { now.saturating_sub(start_ns) } else { 0 };
-            progress.add(&seen);
+            let mut delta = std::mem::take(&mut self.tally.progress);
+            delta.elapsed_ns = if start_ns > 0 { now.saturating_sub(start_ns) } else { 0 };
+            progress.add(&delta);
         } else {
-            self.tally.seen = Seen::default();
+            self.tally.progress = ProgressDelta::default();
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use clap::Args as ClapArgs;
 
 use crate::failure::Failure;
+use crate::net::line_session::LineSession;
 use crate::net::link::connect;
-use crate::net::talk::Talk;
 
 /// Chat with everyone who is connected to the same server
 #[derive(Debug, ClapArgs)]
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
     let stdin = Box::new(io::stdin().lock());
     let prefix = args.name.as_deref().map(prefix).unwrap_or_default();
-    Talk::new(stream, Vec::new(), Some(stdin), false).each_line_after(prefix).run(stop)
+    LineSession::new(stream, Vec::new(), Some(stdin), false).with_prefix(prefix).run(stop)
 }
 
 fn prefix(name: &str) -> String {

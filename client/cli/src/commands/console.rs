@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::net::link::Link;
 use crate::terminal::input::Input;
 use crate::terminal::print;
-use message::{Draft, cut};
+use message::{Draft, truncate};
 
 /// Compose messages of the framed wire by hand and see the answers
 #[derive(Debug, ClapArgs)]
@@ -153,13 +153,13 @@ impl<'a> Console<'a> {
     /// Sends the message and prints what is answered.
     fn send(&mut self, mut draft: Draft) -> Result<(), Failure> {
         if let Draft::Text(text) | Draft::Get(text) | Draft::Named { name: text, .. } = &mut draft
-            && let Some(dropped) = cut(text)
+            && let Some(dropped) = truncate(text)
         {
             print(&format!(
                 "that is too long: the last {dropped} bytes are dropped, {MAX_TEXT_BYTES} is the most\n"
             ))?;
         }
-        let mut link = match self.link.take().filter(|link| !link.is_spent()) {
+        let mut link = match self.link.take().filter(|link| !link.is_unusable()) {
             Some(link) => link,
             None => {
                 let link = self.connect()?;

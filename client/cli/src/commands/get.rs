@@ -1,7 +1,7 @@
 //! `client get`: downloads a file.
 
+mod notify;
 mod output;
-mod report;
 mod text;
 
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::commands::{WireArg, transfer_wire};
 use crate::failure::Failure;
-use crate::net::link::{Heard, Link};
+use crate::net::link::{Link, ReplyPart};
 use crate::terminal::meter::Meter;
 use crate::terminal::{print, resuming};
+use notify::{Authority, Notification};
 pub(crate) use output::Output;
 use output::Resume;
-use report::{Authority, Report};
 
 /// Fetch a file from a server
 #[derive(Debug, ClapArgs)]
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let name = name.map_err(Failure::Usage)?;
     let wire = transfer_wire(args.wire, args.resume)?;
     let mut output = Output::new(args.output.as_deref(), args.force, &name)?;
-    let report =
-        args.report_to.as_ref().map(|to| Report::open(to, args.timeout, stop)).transpose()?;
+    let notification =
+        args.report_to.as_ref().map(|to| Notification::open(to, args.timeout, stop)).transpose()?;
     let is_stdout = output.is_stdout();
     let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
         Ok(len_bytes) => len_bytes,
@@ -83,9 +83,9 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
         Err(failure) => return Err(failure),
     };
     output.publish(len_bytes)?;
-    match report {
-        Some(report) => {
-            let answer = report.tell(&format!("The size of {name} is {len_bytes}"))?;
+    match notification {
+        Some(notification) => {
+            let answer = notification.send(&format!("The size of {name} is {len_bytes}"))?;
             // Standard output may carry the file itself.
             if is_stdout {
                 eprint!("{answer}");
@@ -122,7 +122,7 @@ fn fetch(
         (Wire::Framed | Wire::Text, _) => framed::get(name, &mut request),
     }
     link.send(&request)?;
-    let head = link.hear_head()?;
+    let head = link.read_head()?;
     let range = link.field("content-range").unwrap_or_default();
     let offset = match (head.kind, earlier) {
         (ReplyKind::Status(206), Some(earlier))
@@ -164,15 +164,15 @@ fn fetch(
     let mut meter = Meter::new(name.as_str(), total, offset, output.is_stdout());
     let mut received = offset;
     loop {
-        match link.hear()? {
-            Heard::Body(range) => {
+        match link.next_part()? {
+            ReplyPart::Body(range) => {
                 let piece = link.bytes(range);
                 output.write(piece)?;
                 received += piece.len() as u64;
                 meter.advance(piece.len() as u64);
             }
-            Heard::Head(_) => {}
-            Heard::End => break,
+            ReplyPart::Head(_) => {}
+            ReplyPart::End => break,
         }
     }
     meter.finish();

@@ -9,8 +9,8 @@ use anyhow::Context;
 use clap::Args as ClapArgs;
 
 use crate::failure::Failure;
+use crate::net::line_session::{LineSession, LineSource};
 use crate::net::link::connect;
-use crate::net::talk::{Lines, Talk};
 
 /// Say lines to a server and print what it answers
 #[derive(Debug, ClapArgs)]
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let more: Option<Box<dyn Lines>> = match &args.file {
+    let more: Option<Box<dyn LineSource>> = match &args.file {
         Some(path) => {
             let file = File::open(path).with_context(|| {
                 format!("cannot read {}: check the path and permissions", path.display())
@@ -54,5 +54,5 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     };
     let lines = args.lines.iter().flat_map(|line| [line, "\r\n"].concat().into_bytes()).collect();
     let stream = connect(&args.host, args.port)?;
-    Talk::new(stream, lines, more, !args.no_wait).run(stop)
+    LineSession::new(stream, lines, more, !args.no_wait).run(stop)
 }

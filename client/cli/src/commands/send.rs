@@ -94,7 +94,7 @@ pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
         args.resume.then_some(Resumed { operands: &operands, name: args.name.as_deref() });
     let done = send_all(files, &server, resumed.as_ref());
     if let Err(failure) = &done {
-        transcript.keep(&failure.line());
+        transcript.record(&failure.line());
     }
     done
 }
@@ -245,19 +245,19 @@ fn send<'a>(
         Wire::Framed | Wire::Text => {
             framed::announce(&upload.name, &mut request);
             link.send(&request)?;
-            let head = link.hear_head()?;
+            let head = link.read_head()?;
             if !head.kind.is_success() || link.text() != OK {
                 return Err(refusal(&mut link, head, &upload.path));
             }
-            link.hear_out()?;
+            link.skip_rest()?;
             request.clear();
             framed::data(upload.len, &mut request);
         }
     }
     let shown = upload.path.display().to_string();
-    let mut meter = Meter::kept(&shown, upload.len, 0, server.transcript);
+    let mut meter = Meter::with_transcript(&shown, upload.len, 0, server.transcript);
     let sent = link.send(&request)? && send_body(&mut upload, &mut link, &mut meter)?;
-    let head = link.hear_head()?;
+    let head = link.read_head()?;
     meter.finish();
     if !head.kind.is_success() || !sent {
         return Err(refusal(&mut link, head, &upload.path));
@@ -268,7 +268,7 @@ fn send<'a>(
         Wire::Framed | Wire::Text => text.strip_prefix(SAVED).map(str::to_owned),
     };
     let stored = stored.unwrap_or_else(|| upload.name.to_string());
-    link.hear_out()?;
+    link.skip_rest()?;
     server.transcript.print(&format!("saved as {stored} ({})\n", bytes(upload.len)))?;
     Ok(head.keep_alive.then_some(link))
 }

@@ -57,7 +57,7 @@ pub(crate) struct Link<'a> {
 
 /// What came from the server.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum ReplyPart {
     /// A reply began.
     Head(ReplyHead),
     /// A piece of its body, to be had from [`Link::bytes`].
@@ -107,13 +107,13 @@ impl<'a> Link<'a> {
 
     /// Whether the server has closed the connection, or says something that nobody asked for:
     /// between requests both make it useless.
-    pub(crate) fn is_spent(&self) -> bool {
+    pub(crate) fn is_unusable(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
     /// Waits for the next part of a reply.
-    pub(crate) fn hear(&mut self) -> Result<Heard, Failure> {
+    pub(crate) fn next_part(&mut self) -> Result<ReplyPart, Failure> {
         loop {
             let mut input = &self.buffer[self.unread.clone()];
             let before = input.len();
@@ -121,24 +121,26 @@ impl<'a> Link<'a> {
             let from = self.unread.start;
             self.unread.start += before - input.len();
             match event {
-                ReplyEvent::Head(head) => return Ok(Heard::Head(head)),
-                ReplyEvent::Body(_) => return Ok(Heard::Body(from..self.unread.start)),
-                ReplyEvent::End => return Ok(Heard::End),
+                ReplyEvent::Head(head) => return Ok(ReplyPart::Head(head)),
+                ReplyEvent::Body(_) => return Ok(ReplyPart::Body(from..self.unread.start)),
+                ReplyEvent::End => return Ok(ReplyPart::End),
                 ReplyEvent::NeedMore => {}
             }
             let received = self.receive()?;
             if received == 0 {
                 self.reader.close().map_err(not_a_reply)?;
-                return Ok(Heard::End);
+                return Ok(ReplyPart::End);
             }
         }
     }
 
     /// The head of the next reply.
-    pub(crate) fn hear_head(&mut self) -> Result<ReplyHead, Failure> {
-        match self.hear()? {
-            Heard::Head(head) => Ok(head),
-            Heard::Body(_) | Heard::End => Err(not_a_reply(ReplyError::Malformed("no head"))),
+    pub(crate) fn read_head(&mut self) -> Result<ReplyHead, Failure> {
+        match self.next_part()? {
+            ReplyPart::Head(head) => Ok(head),
+            ReplyPart::Body(_) | ReplyPart::End => {
+                Err(not_a_reply(ReplyError::Malformed("no head")))
+            }
         }
     }
 
@@ -158,8 +160,8 @@ impl<'a> Link<'a> {
     }
 
     /// Passes over the rest of a reply.
-    pub(crate) fn hear_out(&mut self) -> Result<(), Failure> {
-        while !matches!(self.hear()?, Heard::End) {}
+    pub(crate) fn skip_rest(&mut self) -> Result<(), Failure> {
+        while !matches!(self.next_part()?, ReplyPart::End) {}
         Ok(())
     }
 
@@ -167,7 +169,7 @@ impl<'a> Link<'a> {
     pub(crate) fn refusal(&mut self, head: ReplyHead) -> Result<String, Failure> {
         let mut body = Vec::new();
         // A reply that breaks off still has its status.
-        while let Ok(Heard::Body(range)) = self.hear() {
+        while let Ok(ReplyPart::Body(range)) = self.next_part() {
             let room = REASON_BYTES.saturating_sub(body.len());
             body.extend(self.bytes(range).iter().take(room));
             if body.len() >= REASON_BYTES {

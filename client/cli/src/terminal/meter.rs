@@ -1,10 +1,10 @@
-//! Progress of one transfer: a bar on a terminal, plain lines elsewhere.
+//! TransferProgress of one transfer: a bar on a terminal, plain lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::terminal::transcript::{Progress, Transcript};
+use crate::terminal::transcript::{Transcript, TransferProgress};
 
 /// Longest name before a bar.
 const NAME_CHARS: usize = 22;
@@ -13,7 +13,7 @@ const NAME_CHARS: usize = 22;
 #[derive(Debug)]
 pub(crate) struct Meter<'t> {
     view: View,
-    kept: Option<(&'t Transcript, Progress)>,
+    kept: Option<(&'t Transcript, TransferProgress)>,
 }
 
 /// What the console shows.
@@ -44,9 +44,14 @@ impl<'t> Meter<'t> {
     }
 
     /// The same for something that is sent, with what it shows kept in a transcript.
-    pub(crate) fn kept(name: &str, total: u64, done: u64, transcript: &'t Transcript) -> Self {
+    pub(crate) fn with_transcript(
+        name: &str,
+        total: u64,
+        done: u64,
+        transcript: &'t Transcript,
+    ) -> Self {
         let mut meter = Self::new(name, Some(total), done, false);
-        meter.kept = Some((transcript, Progress::new(name, total, done)));
+        meter.kept = Some((transcript, TransferProgress::new(name, total, done)));
         meter.advance(0);
         meter
     }
@@ -55,7 +60,7 @@ impl<'t> Meter<'t> {
     pub(crate) fn advance(&mut self, bytes: u64) {
         self.view.advance(bytes);
         if let Some((transcript, progress)) = &mut self.kept {
-            transcript.keep_progress(progress, bytes);
+            transcript.record_progress(progress, bytes);
         }
     }
 

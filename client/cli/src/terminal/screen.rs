@@ -25,28 +25,28 @@ impl Screen {
         if !self.is_terminal {
             return print_bytes(piece);
         }
-        let text = self.harmless_piece(piece);
+        let text = self.sanitized_piece(piece);
         print_bytes(text.as_bytes())
     }
 
     /// Prints what was held back: nothing more comes.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         let rest = std::mem::take(&mut self.held);
-        print_bytes(harmless(&rest).as_bytes())
+        print_bytes(sanitized(&rest).as_bytes())
     }
 
     /// What can be shown of all that has come, and was not shown before.
-    fn harmless_piece(&mut self, piece: &[u8]) -> String {
+    fn sanitized_piece(&mut self, piece: &[u8]) -> String {
         self.held.extend_from_slice(piece);
         let whole = whole_bytes(&self.held);
-        let text = harmless(&self.held[..whole]);
+        let text = sanitized(&self.held[..whole]);
         self.held.drain(..whole);
         text
     }
 }
 
 /// As text in which nothing moves the cursor but tabs and the ends of lines.
-pub(crate) fn harmless(bytes: &[u8]) -> String {
+pub(crate) fn sanitized(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut shown = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn what_is_said_cannot_move_the_cursor() {
-        assert_eq!(harmless(b"caf\xc3\xa9\tau lait\r\n"), "café\tau lait\n");
-        assert_eq!(harmless(b"\x1b[2Jgone\x07\r"), "\u{fffd}[2Jgone\u{fffd}\u{fffd}");
-        assert_eq!(harmless(b"\xc2\x9b1m\xff"), "\u{fffd}1m\u{fffd}");
+        assert_eq!(sanitized(b"caf\xc3\xa9\tau lait\r\n"), "café\tau lait\n");
+        assert_eq!(sanitized(b"\x1b[2Jgone\x07\r"), "\u{fffd}[2Jgone\u{fffd}\u{fffd}");
+        assert_eq!(sanitized(b"\xc2\x9b1m\xff"), "\u{fffd}1m\u{fffd}");
     }
 
     #[test]
@@ -88,12 +88,12 @@ mod tests {
         let whole = "grüße €\r\n\u{1f600}\u{1b}[1m\r\n".as_bytes();
         for len in 1..whole.len() {
             let mut screen = Screen { is_terminal: true, held: Vec::new() };
-            let pieces = whole.chunks(len).map(|piece| screen.harmless_piece(piece));
-            assert_eq!(pieces.collect::<String>(), harmless(whole), "{len}");
+            let pieces = whole.chunks(len).map(|piece| screen.sanitized_piece(piece));
+            assert_eq!(pieces.collect::<String>(), sanitized(whole), "{len}");
             assert!(screen.held.is_empty());
         }
         let mut screen = Screen { is_terminal: true, held: Vec::new() };
-        assert_eq!(screen.harmless_piece(b"a\xff\xffb\xc3"), "a\u{fffd}\u{fffd}b");
+        assert_eq!(screen.sanitized_piece(b"a\xff\xffb\xc3"), "a\u{fffd}\u{fffd}b");
         assert_eq!(screen.held, b"\xc3", "it may become a character");
     }
 }

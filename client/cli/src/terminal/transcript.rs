@@ -26,7 +26,7 @@ pub(crate) struct Transcript {
 
 /// What has been told of one transfer's progress.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct TransferProgress {
     name: String,
     total: u64,
     done: u64,
@@ -57,18 +57,18 @@ impl Transcript {
         let file = File::create(path)
             .with_context(|| format!("cannot write {shown}: choose another --transcript file"));
         let transcript = Self { file: Some(RefCell::new(file.map_err(Failure::Usage)?)) };
-        transcript.keep(&format!("$ client {}\n", arguments()));
+        transcript.record(&format!("$ client {}\n", arguments()));
         Ok(transcript)
     }
 
     /// Writes to standard output, and to the file.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
-        self.keep(text);
+        self.record(text);
         print(text)
     }
 
     /// Writes to the file alone.
-    pub(crate) fn keep(&self, text: &str) {
+    pub(crate) fn record(&self, text: &str) {
         if let Some(file) = &self.file {
             // A transcript that breaks off must not end a transfer that goes well.
             let _ = file.borrow_mut().write_all(text.as_bytes());
@@ -76,19 +76,19 @@ impl Transcript {
     }
 
     /// Keeps how far a transfer has come: a line at each tenth.
-    pub(crate) fn keep_progress(&self, progress: &mut Progress, bytes: u64) {
+    pub(crate) fn record_progress(&self, progress: &mut TransferProgress, bytes: u64) {
         if self.file.is_none() {
             return;
         }
         progress.done += bytes;
         while progress.next_percent <= progress.percent() {
-            self.keep(&progress.line());
+            self.record(&progress.line());
             progress.next_percent += STEP_PERCENT;
         }
     }
 }
 
-impl Progress {
+impl TransferProgress {
     /// Of a transfer of `total` bytes, of which `done` are done already.
     pub(crate) fn new(name: &str, total: u64, done: u64) -> Self {
         let mut progress = Self {
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_line_shows_how_much_is_done() {
-        let mut progress = Progress::new("a.png", 2048, 0);
+        let mut progress = TransferProgress::new("a.png", 2048, 0);
         progress.done = 1024;
         progress.next_percent = 50;
         let line = progress.line();
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_resumed_transfer_begins_where_it_stands() {
-        let progress = Progress::new("a.png", 1000, 333);
+        let progress = TransferProgress::new("a.png", 1000, 333);
         assert_eq!((progress.percent(), progress.next_percent), (33, 40));
-        assert_eq!(Progress::new("empty", 0, 0).percent(), 100);
+        assert_eq!(TransferProgress::new("empty", 0, 0).percent(), 100);
     }
 }

@@ -1,12 +1,11 @@
-//! The engine that waits for readiness.
+//! Readiness engine on epoll.
 //!
-//! Sockets are registered once, edge-triggered, for both directions. A request then costs one
-//! `send` and one `recv`, and a share of an `epoll_wait`: a receive that did not fill the buffer
-//! has drained the socket, and further data makes a further event, so there is no second receive
-//! to see "would block". (The one thing that makes no further event is an end of stream that came
-//! together with data; its flag is remembered.)
+//! Sockets are registered once, edge-triggered, for both directions. A request costs one `send`,
+//! one `recv` and a share of an `epoll_wait`: a receive that did not fill the buffer has drained
+//! the socket, and further data cause a further event, so no second receive is needed. Only an end
+//! of stream that arrives together with data causes no further event; its flag is stored.
 //!
-//! Times are read from a timer descriptor, as epoll counts milliseconds.
+//! A timer descriptor ends waits, since epoll's own timeout counts milliseconds.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
@@ -22,11 +21,11 @@ use super::{Body, EngineSetup, Event, Piece, SEND_BYTES, Sent, Sockets, socket};
 use crate::clock::{Timer, now_ns};
 
 const RECEIVE_BYTES: usize = 128 << 10;
-/// Bytes of one socket received before the next has its turn.
+/// Bytes received from one socket before the next has its turn.
 const TURN_BYTES: usize = 1 << 20;
 const TIMER: Token = Token(usize::MAX);
 
-/// Sockets that an epoll instance watches.
+/// Sockets registered with an epoll instance.
 #[derive(Debug)]
 pub(crate) struct EpollSockets {
     setup: EngineSetup,
@@ -34,9 +33,9 @@ pub(crate) struct EpollSockets {
     events: Events,
     timer: Timer,
     slots: Vec<Slot>,
-    /// What is known to be ready, in order.
+    /// Ready sockets, in order.
     ready: VecDeque<Ready>,
-    /// What has had its turn and is still ready.
+    /// Sockets that are still ready after their turn.
     unread: VecDeque<Ready>,
     buffer: Box<[u8]>,
     block: Box<[u8]>,
@@ -45,14 +44,14 @@ pub(crate) struct EpollSockets {
 #[derive(Debug, Default)]
 struct Slot {
     stream: Option<TcpStream>,
-    /// Counts the streams, so that an event of an earlier one is recognised.
+    /// Number of the stream, to recognise events of an earlier one.
     generation: u32,
     connecting: bool,
     /// A send would have blocked.
     wants_to_send: bool,
-    /// The peer has finished sending: there is an end to be read behind the data.
+    /// The peer has finished sending: the end follows the data.
     peer_closed: bool,
-    /// Why a send failed.
+    /// Error of a failed send.
     broken: Option<io::ErrorKind>,
 }
 
@@ -62,7 +61,7 @@ struct Ready {
     generation: u32,
     readable: bool,
     writable: bool,
-    /// What is left of its turn.
+    /// Bytes left of its turn.
     turn_bytes: usize,
 }
 
@@ -146,14 +145,14 @@ impl<'a> Sockets<'a> for EpollSockets {
     }
 
     fn close(&mut self, socket: usize) {
-        // Closing the descriptor takes it off the epoll instance.
+        // Closing the descriptor removes it from the epoll instance.
         let slot = &mut self.slots[socket];
         *slot = Slot { generation: slot.generation.wrapping_add(1), ..Slot::default() };
     }
 
     fn send(&mut self, socket: usize, piece: Piece<'a>) -> Sent {
         let slot = &mut self.slots[socket];
-        let Some(stream) = &mut slot.stream else { return Sent::Later };
+        let Some(stream) = &mut slot.stream else { return Sent::Deferred };
         let body = match piece.body {
             Body::Bytes(bytes) => bytes,
             Body::Content { content, offset, len } => {
@@ -177,7 +176,7 @@ impl<'a> Sockets<'a> for EpollSockets {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    // What the server said beforehand is to be heard first.
+                    // Data that the server sent before come first.
                     slot.broken = Some(error.kind());
                     self.unread.push_back(Ready {
                         socket: socket as u32,
@@ -188,7 +187,7 @@ impl<'a> Sockets<'a> for EpollSockets {
                     });
                 }
             }
-            return Sent::Later;
+            return Sent::Deferred;
         }
     }
 
@@ -201,8 +200,8 @@ impl<'a> Sockets<'a> for EpollSockets {
     fn wait(&mut self, until_ns: u64) -> io::Result<()> {
         let waits_for_events = self.ready.is_empty() && self.unread.is_empty();
         if waits_for_events && until_ns > now_ns() {
-            // Always by the timer, even for times far off: a timeout of its own would cost each
-            // `epoll_wait` that sleeps a timer of the kernel's.
+            // Always by the timer, even for distant times: with a timeout of its own, each sleeping
+            // `epoll_wait` would set up a kernel timer.
             self.timer.arm(until_ns)?;
             self.poll(None)?;
         } else {

@@ -1,5 +1,5 @@
-//! An engine in simulated time, with a server whose every delay is known to the nanosecond: what
-//! the generator reports can then be compared with what is true, whatever the machine does.
+//! Engine in simulated time, with a server whose delays are known to the nanosecond. Reported and
+//! true times can be compared exactly, independent of the machine.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -10,17 +10,17 @@ use std::rc::Rc;
 
 use super::{Event, Piece, Sent, Sockets};
 
-/// How long one look for events takes.
+/// Duration of one poll.
 pub(crate) const POLL_NS: u64 = 1_000;
 
-/// What a request for heavy work names.
+/// Name in requests for heavy work.
 pub(crate) const HEAVY: &str = "/.work";
 
-/// Sockets whose peer answers by a rule. Time passes only in [`Sockets::wait`].
+/// Sockets with a simulated peer. Time passes only in [`Sockets::wait`].
 pub(crate) struct SimulatedSockets {
     now_ns: u64,
     server: SimulatedServer,
-    /// When which socket has its next event.
+    /// Future events: time and socket.
     coming: BinaryHeap<Reverse<(u64, usize, Coming)>>,
 }
 
@@ -31,25 +31,25 @@ enum Coming {
     HeavyReply,
 }
 
-/// A server that works on one request at a time, in the order of their arrival.
+/// Simulated server that processes one request at a time, in order of arrival.
 pub(crate) struct SimulatedServer {
-    /// What it sends to each request.
+    /// Reply to each request.
     pub(crate) reply: Vec<u8>,
-    /// How long it works on each.
+    /// Processing time per request.
     pub(crate) service_ns: u64,
-    /// How long it then holds each reply back, while it works on.
+    /// Delay of each reply after its processing; the server continues meanwhile.
     pub(crate) delay_ns: u64,
-    /// What it sends to requests for [`HEAVY`] work, and how long it holds that back.
+    /// Reply to requests for [`HEAVY`] work, and its delay.
     pub(crate) heavy: (Vec<u8>, u64),
-    /// When it stands still: from, until.
+    /// Interval in which the server stalls.
     pub(crate) stall_ns: std::ops::Range<u64>,
-    /// When not it but the generator stands still: from, until.
+    /// Interval in which the generator stalls.
     pub(crate) away_ns: std::ops::Range<u64>,
-    /// Until when it is busy.
+    /// Time until which the server is busy.
     free_ns: u64,
-    /// Its own record: when each request came and when its reply went, in order of arrival.
+    /// The server's record: arrival and reply time of each request, in order of arrival.
     pub(crate) record: Rc<RefCell<Vec<(u64, u64)>>>,
-    /// The same of heavy ones.
+    /// The same for heavy requests.
     pub(crate) heavy_record: Rc<RefCell<Vec<(u64, u64)>>>,
 }
 
@@ -69,7 +69,7 @@ impl SimulatedServer {
         }
     }
 
-    /// When the reply to a request that comes now goes out.
+    /// Time at which the reply to a request that arrives now is sent.
     fn answer(&mut self, now_ns: u64, is_heavy: bool) -> u64 {
         let mut begin_ns = now_ns.max(self.free_ns);
         if self.stall_ns.contains(&begin_ns) {
@@ -127,7 +127,7 @@ impl<'a> Sockets<'a> for SimulatedSockets {
 
     fn wait(&mut self, until_ns: u64) -> io::Result<()> {
         let next_ns = self.coming.peek().map_or(u64::MAX, |Reverse((at_ns, ..))| *at_ns);
-        // Polling takes time as well, or an arrival polled for would never come.
+        // A poll takes time, or an arrival polled for would never come.
         let until_ns = until_ns.max(self.now_ns + POLL_NS);
         self.now_ns = self.now_ns.max(next_ns.min(until_ns));
         if self.server.away_ns.contains(&self.now_ns) {

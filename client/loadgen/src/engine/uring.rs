@@ -1,11 +1,11 @@
-//! The engine that waits for completions.
+//! Completion engine on io_uring.
 //!
-//! One `io_uring_enter` submits the requests of a batch and brings the replies that have come.
-//! A request is one operation, which completes only if it fails; a kept connection receives into
-//! buffers that the kernel takes from a queue, by one operation for as long as it lives. So in
-//! steady state a request costs one submission and one completion, and a share of a system call.
+//! One `io_uring_enter` submits a batch of requests and returns the replies that have arrived. A
+//! request is one operation, which completes only if it fails. A kept-alive connection receives by
+//! one multishot operation into buffers that the kernel takes from a queue. In steady state a
+//! request costs one submission, one completion and a share of a system call.
 //!
-//! Sockets block, as far as flags go: for others, io_uring would not wait.
+//! Sockets are in blocking mode: io_uring does not wait on non-blocking ones.
 
 mod buffers;
 mod ring;
@@ -24,22 +24,22 @@ use crate::clock::now_ns;
 use buffers::{Buffers, Filled};
 use ring::{Busy, Completion, Kind, MAX_SOCKETS, Ring, Tag};
 
-/// Memory to receive into, about. The kernel fills the buffers in turn, so all of them are in use:
-/// together they should stay in the core's own cache, which is mostly of 1 MiB.
+/// Approximate memory of the receive buffers. The kernel uses the buffers in turn, so together they
+/// should fit in the core's own cache, usually 1 MiB.
 const RECEIVE_BYTES: usize = 512 << 10;
 const FEWEST_BUFFERS: usize = 4;
 const BUFFER_BYTES: std::ops::RangeInclusive<usize> = 2 << 10..=128 << 10;
-/// Memory for content that is made while it is sent, at most, unless blocks would be too small.
+/// Upper bound of memory for generated content, unless blocks would be too small.
 const BLOCKS_BYTES: usize = 64 << 20;
 const SMALLEST_BLOCK_BYTES: usize = 4 << 10;
 const FEWEST_COMPLETIONS: usize = 2048;
 const MOST_COMPLETIONS: usize = 1 << 16;
 
-/// Whether the kernel grants what this engine needs: rings with deferred task work (Linux 6.1,
-/// which has all the rest), and a queue of buffers.
+/// Checks that the kernel supports rings with deferred task work (Linux 6.1) and a queue of
+/// buffers.
 ///
 /// # Errors
-/// What it said when it refused.
+/// The kernel's refusal.
 pub(crate) fn probe() -> io::Result<()> {
     let nowhere = SockAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
     let mut ring =
@@ -47,23 +47,23 @@ pub(crate) fn probe() -> io::Result<()> {
     ring.submit_and_wait(None)
 }
 
-/// Sockets whose operations go through a ring.
+/// Sockets with operations on a ring.
 #[derive(Debug)]
 pub(crate) struct UringSockets<'a> {
     setup: EngineSetup,
     ring: Ring<'a>,
     slots: Vec<Slot>,
-    /// Completions of everything but receiving, which come first: the answer to a request may be
-    /// seen before the end of its sending.
+    /// Completions other than receives. They are handled first, since the reply to a request can
+    /// complete before its send.
     others: VecDeque<Completion>,
     received: VecDeque<Completion>,
-    /// The buffer that the last event refers to.
+    /// Buffer that the last event refers to.
     lent: Option<Filled>,
-    /// The socket that the last event left without an operation that receives.
+    /// Socket that the last event left without a receive operation.
     to_receive: Option<Tag>,
-    /// Sockets that had something to be received when no buffer was left, in order.
+    /// Sockets with data to receive when no buffer was left, in order.
     starved: VecDeque<Tag>,
-    /// How many buffers there are.
+    /// Number of buffers.
     buffers: usize,
     reaped_ns: u64,
 }
@@ -71,16 +71,16 @@ pub(crate) struct UringSockets<'a> {
 #[derive(Debug, Default)]
 struct Slot {
     fd: Option<OwnedFd>,
-    /// Counts the descriptors, so that a completion of an earlier one is recognised.
+    /// Number of the descriptor, to recognise completions of an earlier one.
     generation: u16,
     connecting: bool,
-    /// An operation receives, or will as soon as there is a buffer.
+    /// A receive operation is in flight or waits for a buffer.
     receiving: bool,
-    /// A send is under way whose completion is awaited.
+    /// A send is in flight whose completion is awaited.
     sending: bool,
-    /// Bytes of a head that go out before what that completion counts.
+    /// Bytes of a head sent before those that the completion counts.
     head_bytes: usize,
-    /// Why a send failed.
+    /// Error of a failed send.
     broken: Option<io::ErrorKind>,
 }
 
@@ -89,7 +89,7 @@ impl UringSockets<'_> {
         if setup.sockets > MAX_SOCKETS {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        // A wait ends when its time has come, not when it suits the kernel.
+        // Waits must end at their time, without timer slack.
         rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
         let (number, bytes_each) = buffers_for(setup.reply_bytes, setup.sockets);
         let completions = (2 * setup.sockets).clamp(FEWEST_COMPLETIONS, MOST_COMPLETIONS);
@@ -131,8 +131,8 @@ impl UringSockets<'_> {
         }
     }
 
-    /// Lets sockets receive that found no buffer; fewer than there are buffers, as one may take
-    /// several. If all tried, most would fail again.
+    /// Restarts receives that found no buffer. Fewer than the number of buffers, since one can use
+    /// several and most others would fail again.
     fn feed(&mut self) {
         for _ in 0..self.starved.len().min(self.buffers / 2) {
             if let Some(tag) = self.starved.pop_front()
@@ -143,7 +143,7 @@ impl UringSockets<'_> {
         }
     }
 
-    /// The event of a completion that did not receive.
+    /// Event of a completion other than a receive.
     fn other_event(&mut self, completion: &Completion) -> Option<Event<'static>> {
         let Completion { kind, tag, result, .. } = *completion;
         let slot = &mut self.slots[tag.socket as usize];
@@ -165,7 +165,7 @@ impl UringSockets<'_> {
                 let error = io::Error::from_raw_os_error(-result.min(0)).kind();
                 let kind = if result < 0 { error } else { io::ErrorKind::ConnectionReset };
                 let kind = *slot.broken.get_or_insert(kind);
-                // What the server said beforehand is to be heard first.
+                // Data that the server sent before come first.
                 (!slot.receiving).then_some(Event::Broken(kind))
             }
             Kind::Receive | Kind::Ignored => None,
@@ -173,8 +173,8 @@ impl UringSockets<'_> {
     }
 }
 
-/// How many buffers to receive into, and of which size: few that are large for long replies, one
-/// for each reply at least for short ones. What is longer than a buffer comes in several.
+/// Number and size of the receive buffers: few large ones for long replies, at least one per reply
+/// for short ones. Longer replies use several buffers.
 fn buffers_for(reply_bytes: u64, sockets: usize) -> (usize, usize) {
     let (smallest, largest) = (*BUFFER_BYTES.start(), *BUFFER_BYTES.end());
     let bytes_each = usize::try_from(reply_bytes)
@@ -185,10 +185,10 @@ fn buffers_for(reply_bytes: u64, sockets: usize) -> (usize, usize) {
 
 impl Drop for UringSockets<'_> {
     fn drop(&mut self) {
-        // What is under way on them then ends by itself; cancelling takes the kernel a time that
-        // grows with the square of their number.
+        // Operations in flight then end by themselves. Cancelling them would take a time that grows
+        // with the square of their number.
         for fd in self.slots.iter().filter_map(|slot| slot.fd.as_ref()) {
-            // One that is not connected yet is cancelled with the ring.
+            // A socket that is not connected yet is cancelled with the ring.
             let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Both);
         }
     }
@@ -232,7 +232,7 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
         let slot = &mut self.slots[socket];
         let tag = Tag { socket: socket as u32, generation: slot.generation };
         let Some(fd) = slot.fd.as_ref().filter(|_| slot.broken.is_none()) else {
-            return Sent::Later;
+            return Sent::Deferred;
         };
         let fd = fd.as_raw_fd();
         let is_all = matches!(piece.body, Body::Bytes([]) | Body::Content { len: 0, .. });
@@ -250,7 +250,7 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
                 self.ring.send_made(fd, len, tag, |block| content.fill(offset, block));
             }
         }
-        Sent::Later
+        Sent::Deferred
     }
 
     fn queued(&self) -> usize {
@@ -268,7 +268,7 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
         let left_ns = if has_more { 0 } else { until_ns.saturating_sub(now_ns()) };
         let waited =
             self.ring.submit_and_wait((left_ns > 0).then_some(Duration::from_nanos(left_ns)));
-        // Read once for all: every completion below was there by now.
+        // Read once: every completion below had arrived by now.
         self.reaped_ns = now_ns();
         let Self { ring, others, received, .. } = self;
         ring.reap(|completion| {
@@ -307,7 +307,7 @@ impl<'a> Sockets<'a> for UringSockets<'a> {
                     if !more {
                         self.to_receive = Some(tag);
                     }
-                    // The end of the stream comes directly behind the last data.
+                    // The end of the stream follows the last data directly.
                     let next = self.received.front();
                     let peer_closed = next.is_some_and(|next| next.tag == tag && next.result == 0);
                     let bytes = self.ring.bytes(self.lent.insert(filled));

@@ -1,4 +1,4 @@
-//! A report's histograms in the interval-log format of HdrHistogram.
+//! Histograms of a report in the interval-log format of HdrHistogram.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use hdrhistogram::serialization::interval_log::{
 
 use crate::report::LoadReport;
 
-/// Nanoseconds in the unit of the column of maxima, milliseconds: what HdrHistogram's own log
-/// processor takes it for. The histograms themselves hold nanoseconds.
+/// Nanoseconds in the unit of the column of maxima. HdrHistogram's log processor expects
+/// milliseconds there. The histograms hold nanoseconds.
 const NS_PER_MAXIMUM: f64 = 1e6;
 
 impl LoadReport {
     /// Writes the histograms as a log in the format of HdrHistogram's `HistogramLogWriter` (1.3,
-    /// histograms in the compressed V2 encoding), so that its tools open them. Each is one
-    /// interval, the measured window, with a tag: `response` (intended → done), `service` (sent →
-    /// done), and where they hold anything `send-delay` (intended → sent), `heavy` (intended → done
-    /// of heavy requests, which are in no other) and `connect`, which alone covers the whole run.
+    /// histograms in the compressed V2 encoding), for its tools. Each is one interval, the measured
+    /// window, with a tag: `response` (intended → done), `service` (sent → done), and, unless
+    /// empty, `send-delay` (intended → sent), `heavy` (intended → done of heavy requests, which are
+    /// in no other) and `connect`, which covers the whole run.
     ///
     /// # Errors
     /// Those of the writer.

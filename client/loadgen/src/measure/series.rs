@@ -1,4 +1,4 @@
-//! How the threads' seconds become one series.
+//! Time series with a row per second, merged over the threads.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use crate::clock::MAX_NS;
 use crate::report::Second;
 
-/// Seconds that may travel between a thread and the collector at once.
+/// Seconds in transit between a thread and the collector.
 const SPARES: usize = 3;
 
 /// One thread's share of one second.
@@ -25,7 +25,7 @@ pub(crate) struct SecondTally {
 
 impl SecondTally {
     fn new(thread: usize) -> Box<Self> {
-        // Two significant digits: 15 KiB instead of 120, and a hundredth is enough for a series.
+        // Two significant digits need 15 KiB instead of 120 KiB and are enough for a series.
         let response_ns = Histogram::new_with_bounds(1, MAX_NS, 2).expect("the bounds are valid");
         Box::new(Self { number: 0, thread, requests: 0, body_bytes: 0, errors: 0, response_ns })
     }
@@ -58,7 +58,7 @@ impl SecondTally {
     }
 }
 
-/// One thread's end of the exchange: full seconds go out, empty ones come back.
+/// A thread's end of the exchange: it sends full seconds and receives empty ones.
 #[derive(Debug)]
 pub(crate) struct SecondChannel {
     thread: usize,
@@ -71,9 +71,9 @@ impl SecondChannel {
         SecondTally::new(self.thread)
     }
 
-    /// Hands in a second and puts an empty one, the next, in its place.
+    /// Submits a second and replaces it by the next, empty one.
     pub(crate) fn exchange(&self, second: &mut Box<SecondTally>) {
-        // Spares run out only while the collector does not get to run.
+        // Spares run out only if the collector is not scheduled.
         let mut next = self.spare.try_recv().unwrap_or_else(|_| SecondTally::new(self.thread));
         next.clear(second.number + 1);
         // The collector lives until every thread has dropped its end.
@@ -81,19 +81,19 @@ impl SecondChannel {
     }
 }
 
-/// Merges the threads' seconds as they end, so that only their summaries are kept.
+/// Merges the seconds of the threads as they end and keeps only summaries.
 #[derive(Debug)]
 pub(crate) struct SecondCollector {
     full: Receiver<Box<SecondTally>>,
     spares: Vec<SyncSender<Box<SecondTally>>>,
-    /// The seconds that some thread has yet to hand in, from number `rows.len()` on, and how many
-    /// threads have.
+    /// Incomplete seconds from number `rows.len()` on, each with the number of threads that have
+    /// submitted it.
     open: VecDeque<(Box<SecondTally>, usize)>,
     rows: Vec<Second>,
 }
 
 impl SecondCollector {
-    /// A collector and an end for each of the threads.
+    /// A collector, and a channel for each thread.
     pub(crate) fn new(threads: usize) -> (Self, Vec<SecondChannel>) {
         let (sender, full) = sync_channel(threads * SPARES);
         let mut spares = Vec::new();
@@ -101,7 +101,7 @@ impl SecondCollector {
         for thread in 0..threads {
             let (spare_sender, spare) = sync_channel(SPARES);
             for _ in 0..SPARES {
-                // There is room for exactly these.
+                // The channel has room for exactly these.
                 let _ = spare_sender.try_send(SecondTally::new(thread));
             }
             spares.push(spare_sender);
@@ -110,24 +110,24 @@ impl SecondCollector {
         (Self { full, spares, open: VecDeque::new(), rows: Vec::new() }, channels)
     }
 
-    /// Merges what comes in within `time`; false once every thread has dropped its end.
+    /// Merges a second that arrives within `time`; false when every thread has dropped its channel.
     pub(crate) fn collect(&mut self, time: Duration) -> bool {
         match self.full.recv_timeout(time) {
-            Ok(second) => self.take_in(second),
+            Ok(second) => self.add_share(second),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
         }
         true
     }
 
-    /// All seconds, in order.
+    /// Returns all seconds in order.
     pub(crate) fn finish(mut self) -> Vec<Second> {
         let open = self.open.into_iter().filter(|(_, threads)| *threads > 0);
         self.rows.extend(open.map(|(second, _)| second.summary()));
         self.rows
     }
 
-    fn take_in(&mut self, second: Box<SecondTally>) {
+    fn add_share(&mut self, second: Box<SecondTally>) {
         let ahead = (second.number - self.rows.len() as u64) as usize;
         while self.open.len() <= ahead {
             let mut empty = SecondTally::new(0);
@@ -137,7 +137,7 @@ impl SecondCollector {
         let (sum, threads) = &mut self.open[ahead];
         sum.add(&second);
         *threads += 1;
-        // A full channel means that the thread has spares enough.
+        // A full channel means that the thread has enough spares.
         let _ = self.spares[second.thread].try_send(second);
         while self.open.front().is_some_and(|(_, threads)| *threads == self.spares.len()) {
             let first = self.open.pop_front();

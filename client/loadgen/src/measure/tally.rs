@@ -1,4 +1,4 @@
-//! What one thread measures, and the report made of all threads' measures.
+//! Measurements of one thread, and their merge into the report.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,16 +7,16 @@ use hdrhistogram::Histogram;
 use crate::arrivals::busy_polling;
 use crate::clock::{MAX_NS, SECOND_NS};
 use crate::measure::series::{SecondChannel, SecondTally};
-use crate::progress::Seen;
+use crate::progress::ProgressDelta;
 use crate::report::{CpuTime, ErrorCounts, LoadReport, Second};
 use crate::spec::{Engine, LoadSpec, RequestClass};
 
-/// An empty histogram of nanoseconds with three significant digits, which never grows.
+/// Empty histogram of nanoseconds with three significant digits and a fixed size.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MAX_NS, 3).expect("the bounds are valid")
 }
 
-/// What can go wrong with a request; the order is that of [`ErrorCounts`].
+/// Kinds of failed requests, in the order of [`ErrorCounts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
     Connect,
@@ -28,21 +28,21 @@ pub(crate) enum ErrorKind {
     Protocol,
 }
 
-/// What one thread measured within the window.
+/// Measurements of one thread within the window.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) requests: u64,
-    /// Answered within the window, whenever they were due.
+    /// Requests answered within the window, whenever they were due.
     pub(crate) answered: u64,
     pub(crate) body_bytes: u64,
     pub(crate) verified: u64,
     pub(crate) errors: ErrorCounts,
     pub(crate) examples: [Option<String>; 7],
     pub(crate) service_ns: Histogram<u64>,
-    /// Kept for open loops only: in closed ones it equals `service_ns`.
+    /// Only in open loops; in closed loops it equals `service_ns`.
     pub(crate) response_ns: Option<Histogram<u64>>,
     pub(crate) send_delay_ns: Histogram<u64>,
-    /// Kept for loads with heavy requests only.
+    /// Only for loads with heavy requests.
     pub(crate) heavy_ns: Option<Histogram<u64>>,
     pub(crate) lateness_ns: Histogram<u64>,
     pub(crate) connect_ns: Histogram<u64>,
@@ -50,19 +50,19 @@ pub(crate) struct Tally {
     pub(crate) connections_served: u64,
     pub(crate) arrivals: u64,
     pub(crate) cpu: CpuTime,
-    /// Spent polling in vain within the window.
+    /// Time spent on polls without an event within the window.
     pub(crate) polled_ns: u64,
-    /// Until when it measured.
+    /// End of the measurement.
     pub(crate) end_ns: u64,
-    pub(crate) seen: Seen,
+    pub(crate) progress: ProgressDelta,
     window: std::ops::Range<u64>,
     second: Box<SecondTally>,
     second_end_ns: u64,
-    /// Until it has finished: dropping it tells the collector.
+    /// `None` after the end: dropping it informs the collector.
     channel: Option<SecondChannel>,
 }
 
-/// The times of one completed request.
+/// Times of one completed request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) intended_ns: u64,
@@ -91,7 +91,7 @@ impl Tally {
             cpu: CpuTime::default(),
             polled_ns: 0,
             end_ns: 0,
-            seen: Seen::default(),
+            progress: ProgressDelta::default(),
             window: u64::MAX..u64::MAX,
             second: channel.first(),
             second_end_ns: u64::MAX,
@@ -99,13 +99,13 @@ impl Tally {
         }
     }
 
-    /// Sets the window, once it is known.
+    /// Sets the window.
     pub(crate) fn begin(&mut self, window: std::ops::Range<u64>) {
         self.second_end_ns = window.start.saturating_add(SECOND_NS);
         self.window = window;
     }
 
-    /// Counts a request that was answered correctly; tells whether it belongs to the window.
+    /// Counts a request that was answered correctly; returns whether it belongs to the window.
     #[inline]
     pub(crate) fn succeed(
         &mut self,
@@ -116,9 +116,9 @@ impl Tally {
     ) -> bool {
         let Times { intended_ns, sent_ns, done_ns } = times;
         let response_ns = done_ns.saturating_sub(intended_ns);
-        self.seen.requests += 1;
-        self.seen.body_bytes += body_bytes;
-        self.seen.max_ns = self.seen.max_ns.max(response_ns);
+        self.progress.requests += 1;
+        self.progress.body_bytes += body_bytes;
+        self.progress.max_ns = self.progress.max_ns.max(response_ns);
         self.answered += u64::from(self.window.contains(&done_ns));
         if intended_ns < self.window.start || done_ns >= self.window.end {
             return false;
@@ -142,16 +142,16 @@ impl Tally {
         true
     }
 
-    /// Counts by how much an arrival is handed on later than it could have been: it was due and a
-    /// connection was free.
+    /// Records the delay between the moment when an arrival was due and a connection was free, and
+    /// now.
     #[inline]
     pub(crate) fn late(&mut self, now_ns: u64, due_ns: u64, free_ns: u64) {
         self.lateness_ns.saturating_record(now_ns.saturating_sub(due_ns.max(free_ns)));
     }
 
-    /// Counts a failure; `example` words it and is called only for the first of its kind.
+    /// Counts a failure; `example` describes it and is called only for the first of its kind.
     pub(crate) fn fail(&mut self, kind: ErrorKind, at_ns: u64, example: impl FnOnce() -> String) {
-        self.seen.errors += 1;
+        self.progress.errors += 1;
         if !self.window.contains(&at_ns) {
             return;
         }
@@ -169,30 +169,30 @@ impl Tally {
         self.second.errors += 1;
     }
 
-    /// Hands in every second that is over by `now_ns`.
+    /// Submits every second that ended by `now_ns`.
     #[inline]
     pub(crate) fn roll(&mut self, now_ns: u64) {
         while now_ns >= self.second_end_ns && self.second_end_ns < self.window.end {
-            self.hand_in_second();
+            self.submit_second();
         }
     }
 
-    /// Hands in the last second: measuring ended at `now_ns`, and nothing is counted any more.
+    /// Submits the last second: the measurement ended at `now_ns`.
     pub(crate) fn finish(&mut self, now_ns: u64) {
         self.end_ns = now_ns.min(self.window.end);
         self.roll(now_ns);
         if self.end_ns > self.second_end_ns.saturating_sub(SECOND_NS) {
-            self.hand_in_second();
+            self.submit_second();
         }
         self.channel = None;
     }
 
-    /// Whether it ended before the window did.
+    /// Whether the measurement ended before the window.
     fn is_cut_short(&self) -> bool {
         self.end_ns < self.window.end
     }
 
-    fn hand_in_second(&mut self) {
+    fn submit_second(&mut self) {
         if let Some(channel) = &self.channel {
             channel.exchange(&mut self.second);
         }
@@ -200,7 +200,7 @@ impl Tally {
     }
 }
 
-/// Merges what the threads measured.
+/// Merges the measurements of all threads.
 pub(crate) fn merge(
     spec: &LoadSpec,
     engine: Engine,

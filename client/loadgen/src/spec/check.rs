@@ -1,4 +1,4 @@
-//! What can be known to fail before a load starts.
+//! Checks of a specification before the load starts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,22 +8,21 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkTime};
 
-/// Descriptors beside the connections: standard streams, the executable's own, and per thread a
-/// selector and a timer.
+/// Descriptors in addition to the connections: standard streams and those of the executable.
 const DESCRIPTORS_APART: u64 = 32;
 
 /// Upper bound of every time: sums of times and the clock must not overflow.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
-/// A line has its end at least, and no server takes longer ones whole.
+/// Lengths of a line: at least its end, at most what servers accept as one line.
 const LINE_BYTES: std::ops::RangeInclusive<u64> = 2..=4096;
 
 impl LoadSpec {
-    /// Looks for what would make the load fail: zeros, no files, a wire that carries no load, and
-    /// more connections than the process or the system has descriptors or ports for.
+    /// Checks that the load can run: no zeros, at least one file, a wire that fits the direction,
+    /// and enough descriptors and ports for the connections.
     ///
     /// # Errors
-    /// Names the first obstacle found and its remedy.
+    /// The first obstacle found.
     pub fn check(&self) -> Result<(), SpecError> {
         self.check_numbers()?;
         if (self.wire == Wire::Text) != (self.direction == Direction::Echo) {
@@ -102,7 +101,7 @@ impl LoadSpec {
         Ok(())
     }
 
-    /// Whether connections may come from any address of 127.0.0.0/8, each with ports of its own.
+    /// Whether connections can use any source address of 127.0.0.0/8, each with its own ports.
     pub(crate) fn spreads_sources(&self) -> bool {
         match self.target {
             SocketAddr::V4(target) => target.ip().is_loopback(),
@@ -110,8 +109,8 @@ impl LoadSpec {
         }
     }
 
-    /// Over how many source addresses the connections are spread; 1 leaves the choice to the
-    /// system. At most half of an address' ports are used, so that finding a free one stays quick.
+    /// Number of source addresses of the connections; with 1 the system chooses the address. At
+    /// most half of the ports of an address are used, so that the kernel finds a free one quickly.
     pub(crate) fn sources(&self) -> u32 {
         let keep_alive = self.connection_use == ConnectionUse::KeepAlive;
         if !self.spreads_sources() || !keep_alive {
@@ -122,10 +121,10 @@ impl LoadSpec {
     }
 }
 
-/// Source addresses used at most: 127.0.0.1 to 127.0.0.200.
+/// Upper bound of source addresses: 127.0.0.1 to 127.0.0.200.
 const SOURCES: u32 = 200;
 
-/// How many local ports the system chooses from.
+/// Number of local ports that the system chooses from.
 fn local_ports() -> u64 {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
     range.ok().and_then(|text| parse_port_range(&text)).unwrap_or(28_232)

@@ -1,5 +1,4 @@
-//! One of a load's connections, and the request that is on it; without its socket, which is an
-//! engine's.
+//! Connection of a load and its current request. The socket belongs to the engine.
 
 use std::io;
 
@@ -12,76 +11,76 @@ use crate::measure::tally::ErrorKind;
 use crate::spec::Direction;
 use crate::worker::requests::{Catalogue, PreparedFile, UploadHead};
 
-/// A connection: its socket comes and goes, the requests on it follow each other.
+/// Connection whose socket can be reopened; it serves one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection<'a> {
-    /// Whether it has a socket, be it connected or not.
+    /// Whether it has a socket, connected or not.
     pub(crate) is_open: bool,
     pub(crate) phase: Phase,
-    /// When something last moved.
+    /// Time of the last progress.
     pub(crate) progress_ns: u64,
-    /// Failures since the last answer.
+    /// Failures since the last reply.
     pub(crate) failures: u32,
-    /// The peer has finished sending: there is an end to be read behind the data.
+    /// The peer has finished sending: the end follows the data.
     pub(crate) peer_closed: bool,
-    /// Whether it had an answer within the window.
+    /// Whether it had a reply within the window.
     pub(crate) served: bool,
     pub(crate) exchange: Exchange,
     reader: ReplyReader,
-    /// For uploads, the head of each file's request.
+    /// Heads of the requests for each file; only for uploads.
     heads: &'a [UploadHead],
 }
 
-/// What a connection is doing.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It has no socket, and waits for its turn to open one.
+    /// No socket; waits to open one.
     Closed,
-    /// It has no socket, and waits after a failure.
+    /// No socket; waits after a failure.
     BackingOff,
     Connecting,
     /// Connected, without a request.
     Free,
-    /// Connected, pausing between an answer and the next request.
+    /// Connected; pauses between a reply and the next request.
     Thinking,
-    /// A request is being sent or its reply awaited.
+    /// A request is being sent or its reply is awaited.
     Busy,
 }
 
 /// A request and its reply.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// Whether there is one; it may still wait for its connection.
+    /// Whether there is a request; it can still wait for its connection.
     pub(crate) pending: bool,
     pub(crate) intended_ns: u64,
     pub(crate) sent_ns: u64,
     pub(crate) verify: bool,
-    /// The connection can be used again after the reply.
+    /// The connection stays open after the reply.
     pub(crate) keep_alive: bool,
     file: usize,
-    /// Bytes of head and body that are sent.
+    /// Bytes of head and body sent so far.
     pub(crate) sent_bytes: u64,
-    /// Bytes to send before the server is to be heard.
+    /// Bytes to send before a reply is expected.
     goal_bytes: u64,
     received_bytes: u64,
-    told_bytes: u64,
+    announced_bytes: u64,
     status: Option<ReplyKind>,
     fault: Option<ErrorKind>,
     replies: u32,
 }
 
-/// How far an exchange got.
+/// Progress of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Everything received so far is understood, and more must come.
+    /// The reply is incomplete.
     Waiting,
-    /// The server agrees to what was announced: send on.
-    GoOn,
-    /// The reply is complete; what was wrong with it.
+    /// The server accepts the announced upload: send the rest.
+    Continue,
+    /// The reply is complete; the error, if any.
     Answered(Option<ErrorKind>),
     /// The peer has closed the connection.
     Closed,
-    /// The connection is of no use any more.
+    /// The connection is unusable.
     Failed(ErrorKind, &'static str),
     /// An operation of the socket failed.
     Broken(io::ErrorKind),
@@ -106,7 +105,7 @@ impl<'a> Connection<'a> {
                 sent_bytes: 0,
                 goal_bytes: 0,
                 received_bytes: 0,
-                told_bytes: 0,
+                announced_bytes: 0,
                 status: None,
                 fault: None,
                 replies: 0,
@@ -119,7 +118,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// It has a socket that begins to connect.
+    /// Marks the socket as connecting.
     pub(crate) fn opened(&mut self) {
         self.is_open = true;
         self.phase = Phase::Connecting;
@@ -127,13 +126,13 @@ impl<'a> Connection<'a> {
         self.reader.reset();
     }
 
-    /// It has no socket any more.
+    /// Marks the socket as closed.
     pub(crate) fn closed(&mut self) {
         self.is_open = false;
         self.phase = Phase::Closed;
     }
 
-    /// Puts a request on the connection; the bytes of every `verify_every`th file are compared.
+    /// Assigns a request; the body of every `verify_every`th reply is compared.
     pub(crate) fn assign(&mut self, file: u32, intended_ns: u64, verify_every: u32) {
         let exchange = &mut self.exchange;
         exchange.pending = true;
@@ -142,7 +141,7 @@ impl<'a> Connection<'a> {
         exchange.verify = verify_every > 0 && exchange.replies.is_multiple_of(verify_every);
     }
 
-    /// Readies the request to be sent now.
+    /// Prepares the request to be sent now.
     pub(crate) fn begin(&mut self, catalogue: &Catalogue, direction: Direction, now_ns: u64) {
         self.phase = Phase::Busy;
         self.progress_ns = now_ns;
@@ -167,13 +166,13 @@ impl<'a> Connection<'a> {
         };
     }
 
-    /// The file that the exchange is about.
+    /// File of the exchange.
     pub(crate) fn file<'c>(&self, catalogue: &'c Catalogue) -> &'c PreparedFile {
         &catalogue.files[self.exchange.file]
     }
 
-    /// What the server said to the exchange, in words.
-    pub(crate) fn reply_in_words(&self) -> String {
+    /// Description of the server's reply.
+    pub(crate) fn describe_reply(&self) -> String {
         match self.exchange.status {
             Some(ReplyKind::Status(status)) => format!("http status {status}"),
             Some(ReplyKind::Data) => "unasked data".to_owned(),
@@ -182,12 +181,12 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The length of the body, as far as it was told or came.
+    /// Length of the body: announced or received, whichever is larger.
     pub(crate) fn body_bytes(&self) -> u64 {
-        self.exchange.told_bytes.max(self.exchange.received_bytes)
+        self.exchange.announced_bytes.max(self.exchange.received_bytes)
     }
 
-    /// The part of the request that is to be sent next; none where all that may be is sent.
+    /// Next part of the request to send; `None` if nothing can be sent now.
     pub(crate) fn piece(
         &self,
         catalogue: &'a Catalogue,
@@ -216,7 +215,7 @@ impl<'a> Connection<'a> {
         Some(Piece { head: &head[from.min(head_end) as usize..head_end as usize], body })
     }
 
-    /// The peer has closed: the end of a reply that has no other end, or too early.
+    /// Handles the end of the stream: the end of a reply without a length, or a failure.
     pub(crate) fn end(&mut self, catalogue: &Catalogue, direction: Direction) -> Step {
         match self.reader.close() {
             Ok(()) => {
@@ -230,8 +229,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Takes in what was received.
-    pub(crate) fn take_in(
+    /// Handles received bytes.
+    pub(crate) fn receive(
         &mut self,
         catalogue: &Catalogue,
         direction: Direction,
@@ -244,7 +243,7 @@ impl<'a> Connection<'a> {
         loop {
             match self.reader.next(&mut input) {
                 Ok(ReplyEvent::NeedMore) => return Step::Waiting,
-                Ok(ReplyEvent::Head(head)) => self.take_in_head(head, file, direction),
+                Ok(ReplyEvent::Head(head)) => self.handle_head(head, file, direction),
                 Ok(ReplyEvent::Body(piece)) => {
                     let exchange = &mut self.exchange;
                     if direction != Direction::Upload && exchange.fault.is_none() {
@@ -270,11 +269,11 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn take_in_head(&mut self, head: ReplyHead, file: &PreparedFile, direction: Direction) {
+    fn handle_head(&mut self, head: ReplyHead, file: &PreparedFile, direction: Direction) {
         let exchange = &mut self.exchange;
         exchange.status = Some(head.kind);
         exchange.keep_alive = head.keep_alive;
-        exchange.told_bytes = head.body_bytes.unwrap_or(0);
+        exchange.announced_bytes = head.body_bytes.unwrap_or(0);
         exchange.fault = match (direction, head.kind) {
             (_, kind) if !kind.is_success() => Some(ErrorKind::Status),
             (Direction::Download | Direction::Echo, ReplyKind::Status(_) | ReplyKind::Data) => {
@@ -286,12 +285,12 @@ impl<'a> Connection<'a> {
         };
     }
 
-    /// What a complete reply amounts to.
+    /// Result of a complete reply.
     fn judge(&mut self, catalogue: &Catalogue, direction: Direction) -> Step {
         let exchange = &mut self.exchange;
         let file = &catalogue.files[exchange.file];
         if exchange.fault.is_some() {
-            // A refusal before everything was sent leaves the rest without a meaning.
+            // After a refusal, the server would read the rest of the body as a request.
             exchange.keep_alive &= exchange.sent_bytes == exchange.goal_bytes;
             return self.answered();
         }
@@ -310,7 +309,7 @@ impl<'a> Connection<'a> {
                 if announced && exchange.sent_bytes == head.announced as u64 {
                     if said == OK.as_bytes() {
                         exchange.goal_bytes = head.bytes.len() as u64 + file.size_bytes;
-                        return Step::GoOn;
+                        return Step::Continue;
                     }
                     exchange.fault = Some(ErrorKind::Protocol);
                 } else if announced && !said.starts_with(SAVED.as_bytes()) {

@@ -1,16 +1,16 @@
-//! Drawing by weight in constant time.
+//! Weighted random draw in constant time.
 
 use fastrand::Rng;
 
 /// Draws indices with given weights (Walker's alias method in Vose's form).
 #[derive(Debug)]
 pub(crate) struct WeightedDraw {
-    /// Per column: how much of it belongs to its own index, and whose the rest is.
+    /// Per column: share of its own index, and the index of the rest.
     columns: Vec<(f64, u32)>,
 }
 
 impl WeightedDraw {
-    /// Prepares drawing `0..weights.len()`; the weights are positive and at least one.
+    /// Prepares draws from `0..weights.len()`; weights are positive, and there is at least one.
     pub(crate) fn new(weights: &[f64]) -> Self {
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
         let mut columns: Vec<(f64, u32)> =
@@ -26,7 +26,7 @@ impl WeightedDraw {
                 poor.push(donor);
             }
         }
-        // What remains on either side differs from 1 by rounding alone.
+        // The remaining columns differ from 1 only by rounding errors.
         for index in poor.into_iter().chain(rich) {
             columns[index as usize] = (1.0, index);
         }

@@ -1,4 +1,4 @@
-//! Requests and upload bodies, made before the load begins.
+//! Requests and upload bodies, prepared before the load begins.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::engine::EngineSetup;
 use crate::spec::{ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError};
 use crate::worker::draw::WeightedDraw;
 
-/// Upload bodies that fit into this many bytes in all are made beforehand; others in blocks while
+/// Upload bodies of at most this total size are prepared; larger ones are generated in blocks while
 /// they are sent.
 const PREPARED_BODIES_BYTES: u64 = 256 << 20;
 
 /// Room for the head of a reply.
 const REPLY_HEAD_BYTES: u64 = 1024;
 
-/// The files of a load with all that can be prepared of their requests; shared by the threads.
+/// Files of a load with their prepared requests; shared by the threads.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     pub(crate) files: Vec<PreparedFile>,
@@ -34,18 +34,18 @@ pub(crate) struct PreparedFile {
     pub(crate) size_bytes: u64,
     pub(crate) content: Content,
     pub(crate) class: RequestClass,
-    /// The whole request for it, where it is to be downloaded.
+    /// Whole request, for downloads.
     pub(crate) request: Vec<u8>,
-    /// The bytes to upload, where they are prepared.
+    /// Bytes to upload, if prepared.
     pub(crate) body: Option<Arc<[u8]>>,
     name: String,
 }
 
-/// The head of one connection's upload of one file.
+/// Head of one connection's upload of one file.
 #[derive(Debug)]
 pub(crate) struct UploadHead {
     pub(crate) bytes: Vec<u8>,
-    /// After how many of them the server's consent is awaited; all of them where it is not.
+    /// Number of bytes after which the server's consent is awaited; all of them if it is not.
     pub(crate) announced: usize,
 }
 
@@ -70,12 +70,12 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Whether some of the requests are heavy.
+    /// Whether any request is heavy.
     pub(crate) fn has_heavy(&self) -> bool {
         self.files.iter().any(|file| file.class == RequestClass::Heavy)
     }
 
-    /// The heads with which this connection uploads each of the files; none for downloads.
+    /// Heads of this connection's uploads of each file; empty for downloads.
     pub(crate) fn upload_heads(&self, connection: usize) -> Result<Vec<UploadHead>, SpecError> {
         if !self.upload {
             return Ok(Vec::new());
@@ -83,7 +83,7 @@ impl Catalogue {
         self.files.iter().map(|file| self.upload_head(file, connection)).collect()
     }
 
-    /// What an engine needs to know for this many of the load's connections.
+    /// Engine setup for this number of connections.
     pub(crate) fn engine_setup(&self, spec: &LoadSpec, sockets: usize) -> EngineSetup {
         EngineSetup {
             target: spec.target,
@@ -142,7 +142,7 @@ impl Catalogue {
     }
 }
 
-/// Bytes of the file that is asked for on average.
+/// Weighted mean size of the files in bytes.
 fn mean_bytes(files: &[RequestFile]) -> u64 {
     let weights: f64 = files.iter().map(|file| file.weight).sum();
     let bytes: f64 = files.iter().map(|file| file.weight * file.size_bytes as f64).sum();
@@ -153,12 +153,13 @@ fn file_name(name: &str) -> Result<FileName, SpecError> {
     FileName::new(name).map_err(|source| SpecError::Name { name: name.to_owned(), source })
 }
 
-/// A name that begins with `/` is a request target already: files of ours cannot be called so.
+/// Request target of a name. A name that begins with `/` is a target already, since no file name
+/// does.
 fn target(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { http::target(name) }
 }
 
-/// The name with a number before the extension of its last component: `a/b.bin` → `a/b-7.bin`.
+/// Inserts a number before the extension of the last component: `a/b.bin` → `a/b-7.bin`.
 fn numbered(name: &str, number: usize) -> String {
     let last = name.rfind('/').map_or(0, |slash| slash + 1);
     let cut = match name[last..].rfind('.') {

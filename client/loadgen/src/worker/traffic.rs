@@ -1,4 +1,4 @@
-//! What a thread does with its connections: opens them, asks, takes the answers in.
+//! Connection handling of a thread: opens connections, sends requests, handles replies.
 
 use std::cmp::Reverse;
 use std::net::Ipv4Addr;
@@ -10,22 +10,22 @@ use crate::measure::tally::{ErrorKind, Times};
 use crate::spec::{Arrival, Direction, RequestClass, ThinkTime};
 use crate::worker::connection::{Connection, Phase, Step};
 
-/// Bytes of one connection sent before the next has its turn.
+/// Bytes sent on one connection before the next has its turn.
 const TURN_BYTES: usize = 1 << 20;
 const FIRST_BACK_OFF_NS: u64 = 10_000_000;
 const LAST_BACK_OFF_NS: u64 = 1_000_000_000;
 
 impl<'a, S: Sockets<'a>> Worker<'a, S> {
-    /// Sees to the next event; false where there is none.
+    /// Handles the next event; false if there is none.
     pub(super) fn take_event(&mut self) -> bool {
         let Some((index, event)) = self.sockets.next() else { return false };
-        self.acts += 1;
+        self.activity += 1;
         match event {
             Event::Received { bytes, peer_closed } => {
                 let connection = &mut self.connections[index];
                 connection.peer_closed |= peer_closed;
                 let direction = self.shared.spec.direction;
-                let step = connection.take_in(&self.shared.catalogue, direction, bytes);
+                let step = connection.receive(&self.shared.catalogue, direction, bytes);
                 self.on_step(index, step);
             }
             Event::Sent(bytes) => {
@@ -48,7 +48,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         true
     }
 
-    /// Opens connections that wait for it, as many as may be under way at once.
+    /// Opens waiting connections, up to the limit of concurrent attempts.
     pub(super) fn open_some(&mut self, now: u64) {
         while self.connecting < self.connecting_limit {
             let Some(index) = self.to_open.pop_front() else { return };
@@ -69,7 +69,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// The source address of a connection, where they are spread.
+    /// Source address of a connection, if several are used.
     fn source_address(&self, index: usize) -> Option<Ipv4Addr> {
         let number = (self.first_connection + index) % self.sources as usize;
         (self.sources > 1).then(|| Ipv4Addr::new(127, 0, 0, 1 + number as u8))
@@ -80,7 +80,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let connection = &mut self.connections[index];
         self.connecting -= 1;
         self.tally.connections_opened += 1;
-        self.tally.seen.connections_opened += 1;
+        self.tally.progress.connections_opened += 1;
         self.tally.connect_ns.saturating_record(now.saturating_sub(connection.progress_ns));
         connection.progress_ns = now;
         connection.phase = Phase::Free;
@@ -91,7 +91,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Gives a connection that has nothing to do its next request, or lets it wait for one.
+    /// Gives a free connection its next request, or queues it for an arrival.
     pub(super) fn next(&mut self, index: usize, now: u64) {
         if now >= self.window_end_ns {
             return;
@@ -105,7 +105,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Hands arrivals that are due to free connections.
+    /// Assigns due arrivals to free connections.
     pub(super) fn dispatch(&mut self, now: u64) {
         while let Some(&index) = self.free.front() {
             let Some(arrivals) = &mut self.arrivals else { return };
@@ -120,9 +120,9 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Draws a file and asks for it, on a new connection where each request has its own.
+    /// Draws a file and requests it, on a new connection if each request has its own.
     fn request(&mut self, index: usize, intended_ns: u64, now: u64) {
-        self.acts += 1;
+        self.activity += 1;
         let file = self.shared.catalogue.draw.draw(&mut self.rng);
         let verify_every = match self.shared.catalogue.files[file as usize].class {
             RequestClass::Light => self.shared.spec.verify_every,
@@ -169,7 +169,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                         connection.progress_ns = self.sockets.now_ns();
                     }
                 }
-                Sent::Later => return,
+                Sent::Deferred => return,
             }
         }
     }
@@ -180,7 +180,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let is_busy = connection.phase == Phase::Busy;
         match step {
             Step::Waiting => connection.progress_ns = now,
-            Step::GoOn => {
+            Step::Continue => {
                 connection.progress_ns = now;
                 self.send(index);
             }
@@ -191,7 +191,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 debug_assert_ne!(step, Step::Closed);
                 self.on_step(index, step);
             }
-            // An idle connection that the server closes, or breaks, is opened again.
+            // An idle connection that ends is reopened.
             Step::Closed | Step::Broken(_) if !is_busy => self.reopen_idle(index),
             Step::Closed => {}
             Step::Failed(kind, what) => self.fail(index, kind, now, || what.to_owned()),
@@ -232,7 +232,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let connection = &mut self.connections[index];
         if think_ns > 0 {
             connection.phase = Phase::Thinking;
-            self.wakes.push(Reverse((now + think_ns, index as u32)));
+            self.timers.push(Reverse((now + think_ns, index as u32)));
         } else if is_usable {
             connection.phase = Phase::Free;
             self.next(index, now);
@@ -241,7 +241,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// A connection without a socket goes on: to be opened, now or with its next request.
+    /// Queues a closed connection to be opened, now or with its next request.
     fn reopen(&mut self, index: usize, now: u64) {
         if self.keep_alive {
             self.to_open.push_back(index as u32);
@@ -262,7 +262,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let was_thinking = connection.phase == Phase::Thinking;
         self.close(index);
         if was_thinking {
-            // Its wake-up is set: it opens when it has something to ask.
+            // Its timer is set: it opens with its next request.
             self.connections[index].phase = Phase::Thinking;
             return;
         }
@@ -280,8 +280,9 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Counts a failure that leaves the connection useless, and opens it again after a pause that
-    /// doubles with each failure in a row: a server that is gone is not asked in a tight loop.
+    /// Counts a failure that makes the connection unusable and reopens it after a pause. The pause
+    /// doubles with each consecutive failure, so that an unreachable server is not contacted in a
+    /// tight loop.
     pub(super) fn fail(
         &mut self,
         index: usize,
@@ -302,7 +303,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let doublings = (connection.failures - first).min(10);
         let pause_ns = (FIRST_BACK_OFF_NS << doublings).min(LAST_BACK_OFF_NS);
         connection.phase = Phase::BackingOff;
-        self.wakes.push(Reverse((now + pause_ns, index as u32)));
+        self.timers.push(Reverse((now + pause_ns, index as u32)));
     }
 }
 
@@ -316,6 +317,6 @@ fn describe(kind: ErrorKind, connection: &Connection<'_>, expected_bytes: u64) -
         | ErrorKind::Reset
         | ErrorKind::Timeout
         | ErrorKind::Status
-        | ErrorKind::Protocol => connection.reply_in_words(),
+        | ErrorKind::Protocol => connection.describe_reply(),
     }
 }

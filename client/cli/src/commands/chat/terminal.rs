@@ -18,7 +18,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::interrupt::POLL_LIMIT;
 use crate::net::link::is_temporary;
 use crate::terminal::print;
-use crate::terminal::screen::harmless;
+use crate::terminal::screen::sanitized;
 
 /// A line of others is shown in parts where it is longer.
 const LINE_BYTES: usize = 8 << 10;
@@ -127,7 +127,7 @@ fn listen(stream: &mut TcpStream, mut printer: impl ExternalPrinter, stop: &Atom
 fn show(printer: &mut impl ExternalPrinter, line: &mut Vec<u8>) {
     if !line.is_empty() {
         // A terminal that is gone ends the program by its signal.
-        let _ = printer.print(harmless(line.strip_suffix(b"\r").unwrap_or(line)) + "\n");
+        let _ = printer.print(sanitized(line.strip_suffix(b"\r").unwrap_or(line)) + "\n");
         line.clear();
     }
 }

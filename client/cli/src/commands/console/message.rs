@@ -10,7 +10,7 @@ use fileserver_proto::wire::framed::{GET, MAX_TEXT_BYTES, OK, data_type};
 
 use crate::commands::get::Output;
 use crate::failure::Failure;
-use crate::net::link::{Heard, Link};
+use crate::net::link::{Link, ReplyPart};
 use crate::terminal::meter::Meter;
 use crate::terminal::print;
 use crate::terminal::units::bytes;
@@ -152,7 +152,7 @@ fn hear(link: &mut Link<'_>) -> Result<bool, Failure> {
 
 /// Prints the answer; whether the connection can be used again, and whether the answer was `OK`.
 fn hear_answer(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
-    let head = link.hear_head()?;
+    let head = link.read_head()?;
     let said = link.text();
     let shown = said.replace(char::is_control, " ");
     match head.kind {
@@ -162,16 +162,16 @@ fn hear_answer(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
             return Err(Failure::Failed(anyhow!("the server answered with {kind:?}")));
         }
     }
-    link.hear_out()?;
+    link.skip_rest()?;
     Ok((head.keep_alive, head.kind == ReplyKind::Text && said == OK))
 }
 
 fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {
-    let head = link.hear_head()?;
+    let head = link.read_head()?;
     if head.kind != ReplyKind::Data {
         let shown = link.text().replace(char::is_control, " ");
         print(&format!("server refused: {shown}\n"))?;
-        link.hear_out()?;
+        link.skip_rest()?;
         return Ok(head.keep_alive);
     }
     let len = head.body_bytes.unwrap_or(0);
@@ -179,7 +179,7 @@ fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {
     let name = FileName::new(name).context("the server took a name that is none")?;
     let mut output = Output::new(None, false, &name)?;
     output.begin(0, None)?;
-    while let Heard::Body(range) = link.hear()? {
+    while let ReplyPart::Body(range) = link.next_part()? {
         output.write(link.bytes(range))?;
     }
     output.publish(len)?;
@@ -195,7 +195,7 @@ pub(super) fn open(path: &str) -> anyhow::Result<(File, u64)> {
 }
 
 /// Drops what is beyond the longest text, whole characters only; how many bytes, if any.
-pub(super) fn cut(text: &mut String) -> Option<usize> {
+pub(super) fn truncate(text: &mut String) -> Option<usize> {
     let before = text.len();
     let keep = text.floor_char_boundary(MAX_TEXT_BYTES);
     text.truncate(keep);
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn a_text_is_cut_between_characters() {
         let mut text = "a".repeat(4095) + "öb";
-        assert_eq!(cut(&mut text), Some(3));
+        assert_eq!(truncate(&mut text), Some(3));
         assert_eq!(text.len(), 4095);
-        assert_eq!(cut(&mut text), None);
+        assert_eq!(truncate(&mut text), None);
     }
 }

@@ -10,7 +10,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::failure::Failure;
-use crate::net::memory::Memory;
+use crate::net::resume_state::ResumeState;
 use crate::terminal::units::bytes;
 use crate::terminal::{print, print_bytes};
 
@@ -54,15 +54,15 @@ impl Output {
         };
         let kept = Partial::kept(path, server, name)?;
         let len_bytes = kept.file.metadata().map_or(0, |about| about.len());
-        let etag = kept.memory.as_ref().and_then(Memory::recall);
+        let etag = kept.state.as_ref().and_then(ResumeState::load);
         *partial = Some(kept);
         Ok(etag.filter(|_| len_bytes > 0).map(|etag| Resume { len_bytes, etag }))
     }
 
     /// What is there is no part of the server's file after all.
     pub(super) fn discard(&mut self) {
-        if let Self::File { partial: Some(Partial { memory: Some(memory), .. }), .. } = self {
-            memory.forget();
+        if let Self::File { partial: Some(Partial { state: Some(state), .. }), .. } = self {
+            state.clear();
         }
     }
 
@@ -119,7 +119,7 @@ pub(crate) struct Partial {
     path: PathBuf,
     file: File,
     /// Kept files are remembered.
-    memory: Option<Memory>,
+    state: Option<ResumeState>,
 }
 
 impl Partial {
@@ -128,7 +128,7 @@ impl Partial {
         let partial = with_affixes(path, ".", &name);
         let file = OpenOptions::new().write(true).create_new(true).open(&partial);
         let file = file.with_context(|| cannot_write(path))?;
-        Ok(Self { file, path: partial, memory: None })
+        Ok(Self { file, path: partial, state: None })
     }
 
     fn kept(path: &Path, server: &str, name: &str) -> Result<Self, Failure> {
@@ -143,24 +143,24 @@ impl Partial {
             )));
         }
         let absolute = partial.canonicalize().with_context(|| cannot_write(path))?;
-        let memory = Memory::of("downloads", server, name, &absolute)?;
-        if !is_new && memory.recall().is_none() {
+        let state = ResumeState::of("downloads", server, name, &absolute)?;
+        if !is_new && state.load().is_none() {
             return Err(Failure::Failed(anyhow!(
                 "{shown} is there already, and no part of this download: move it away"
             )));
         }
-        Ok(Self { file, path: partial, memory: Some(memory) })
+        Ok(Self { file, path: partial, state: Some(state) })
     }
 
     fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
-        let Some(memory) = &self.memory else { return Ok(()) };
+        let Some(state) = &self.state else { return Ok(()) };
         if offset == 0 {
             // Between these steps nothing must look like a part of what it is not.
-            memory.forget();
+            state.clear();
             self.file.set_len(0).with_context(|| cannot_write(&self.path))?;
             // A weak one does not vouch for every byte.
             if let Some(etag) = etag.filter(|etag| etag.starts_with('"')) {
-                memory.keep(etag)?;
+                state.save(etag)?;
             }
         }
         let there = self.file.seek(SeekFrom::Start(offset));
@@ -169,7 +169,7 @@ impl Partial {
     }
 
     fn is_of_use(&self) -> bool {
-        self.memory.as_ref().is_some_and(|memory| memory.recall().is_some())
+        self.state.as_ref().is_some_and(|state| state.load().is_some())
     }
 
     fn rename(&mut self, path: &Path, force: bool) -> io::Result<()> {
@@ -182,8 +182,8 @@ impl Partial {
             renamed => renamed?,
         }
         self.path = PathBuf::new();
-        if let Some(memory) = self.memory.take() {
-            memory.forget();
+        if let Some(state) = self.state.take() {
+            state.clear();
         }
         Ok(())
     }

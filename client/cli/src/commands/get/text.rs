@@ -5,7 +5,7 @@ use fileserver_proto::FileName;
 
 use super::output::Output;
 use crate::failure::Failure;
-use crate::net::link::{Heard, Link};
+use crate::net::link::{Link, ReplyPart};
 use crate::terminal::meter::Meter;
 
 /// What a refusal begins with.
@@ -30,10 +30,10 @@ pub(super) fn fetch(
         if front.len() > REFUSAL_BYTES {
             break;
         }
-        match link.hear()? {
-            Heard::Body(range) => front.extend_from_slice(link.bytes(range)),
-            Heard::Head(_) => {}
-            Heard::End => has_ended = true,
+        match link.next_part()? {
+            ReplyPart::Body(range) => front.extend_from_slice(link.bytes(range)),
+            ReplyPart::Head(_) => {}
+            ReplyPart::End => has_ended = true,
         }
     }
     if has_ended && let Some(reason) = refusal(&front) {
@@ -45,15 +45,15 @@ pub(super) fn fetch(
     meter.advance(front.len() as u64);
     let mut received = front.len() as u64;
     while !has_ended {
-        match link.hear()? {
-            Heard::Body(range) => {
+        match link.next_part()? {
+            ReplyPart::Body(range) => {
                 let piece = link.bytes(range);
                 output.write(piece)?;
                 received += piece.len() as u64;
                 meter.advance(piece.len() as u64);
             }
-            Heard::Head(_) => {}
-            Heard::End => has_ended = true,
+            ReplyPart::Head(_) => {}
+            ReplyPart::End => has_ended = true,
         }
     }
     meter.finish();

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{BLOCK_BYTES, Server, Upload, refusal};
 use crate::failure::Failure;
 use crate::net::link::Link;
-use crate::net::memory::Memory;
+use crate::net::resume_state::ResumeState;
 use crate::terminal::meter::Meter;
 use crate::terminal::units::bytes;
 use crate::terminal::{quoted, resuming};
@@ -31,9 +31,9 @@ pub(super) fn send<'a>(
     spare: Option<Link<'a>>,
     command: &str,
 ) -> Result<Option<Link<'a>>, Failure> {
-    let note = Note::of(upload, server)?;
-    let done = Transfer { upload, server, note: &note }.run(spare);
-    if note.memory.recall().is_none() {
+    let saved = SavedUpload::of(upload, server)?;
+    let done = Transfer { upload, server, saved: &saved }.run(spare);
+    if saved.state.load().is_none() {
         return done;
     }
     done.map_err(|failure| match failure {
@@ -48,29 +48,29 @@ pub(super) fn send<'a>(
 
 /// What is remembered of an upload: where the server keeps it, and which state of the file it is.
 #[derive(Debug)]
-struct Note {
-    memory: Memory,
-    state: String,
+struct SavedUpload {
+    state: ResumeState,
+    version: String,
 }
 
-impl Note {
+impl SavedUpload {
     fn of(upload: &Upload, server: &Server<'_>) -> Result<Self, Failure> {
         let path = upload.path.canonicalize();
         let path = path.with_context(|| format!("cannot find {}", upload.path.display()))?;
-        let memory = Memory::of("uploads", &server.authority(), upload.name.as_str(), &path)?;
+        let state = ResumeState::of("uploads", &server.authority(), upload.name.as_str(), &path)?;
         let since_1970 = upload.modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { memory, state: format!("{} {} ", upload.len, since_1970.as_nanos()) })
+        Ok(Self { state, version: format!("{} {} ", upload.len, since_1970.as_nanos()) })
     }
 
-    fn keep(&self, target: &str) -> Result<(), Failure> {
-        self.memory.keep(&format!("{}{target}", self.state))
+    fn save(&self, target: &str) -> Result<(), Failure> {
+        self.state.save(&format!("{}{target}", self.version))
     }
 }
 
 struct Transfer<'t, 'a> {
     upload: &'t mut Upload,
     server: &'t Server<'a>,
-    note: &'t Note,
+    saved: &'t SavedUpload,
 }
 
 impl<'a> Transfer<'_, 'a> {
@@ -90,7 +90,7 @@ impl<'a> Transfer<'_, 'a> {
             link = self.server.open()?;
         }
 
-        let mut meter = Meter::kept(&shown, len, offset, self.server.transcript);
+        let mut meter = Meter::with_transcript(&shown, len, offset, self.server.transcript);
         // The last block goes apart: it carries the hash of all, which nobody knows before it.
         let last_len = (len - offset).min(BLOCK_BYTES as u64);
         let last_offset = len - last_len;
@@ -110,20 +110,20 @@ impl<'a> Transfer<'_, 'a> {
         // The server reads the whole again before it answers.
         let reading = Duration::from_secs(len / SLOWEST_READ_BYTES_PER_S);
         link.set_timeout(self.server.timeout + reading);
-        let head = link.hear_head()?;
+        let head = link.read_head()?;
         link.set_timeout(self.server.timeout);
         meter.finish();
         if !head.kind.is_success() || !all_sent {
             // It has the whole, and that is not what the hash says.
             if head.kind == ReplyKind::Status(400) {
-                self.note.memory.forget();
+                self.saved.state.clear();
             }
             return Err(refusal(&mut link, head, &self.upload.path));
         }
-        self.note.memory.forget();
+        self.saved.state.clear();
         let stored = link.field("content-location").and_then(http::name);
         let stored = stored.unwrap_or_else(|| self.upload.name.to_string());
-        link.hear_out()?;
+        link.skip_rest()?;
         self.server.transcript.print(&format!("saved as {stored} ({})\n", bytes(len)))?;
         Ok(head.keep_alive.then_some(link))
     }
@@ -147,7 +147,7 @@ impl<'a> Transfer<'_, 'a> {
             all_sent = link.send(block)?;
             meter.advance(block.len() as u64);
         }
-        let head = link.hear_head()?;
+        let head = link.read_head()?;
         if !head.kind.is_success() || !all_sent {
             return Err(refusal(link, head, &self.upload.path));
         }
@@ -156,9 +156,9 @@ impl<'a> Transfer<'_, 'a> {
 
     /// The upload that was begun earlier and how much of it has arrived, if it can be resumed.
     fn find(&self, link: &mut Link<'a>) -> Result<Option<(String, u64)>, Failure> {
-        let Some(line) = self.note.memory.recall() else { return Ok(None) };
+        let Some(line) = self.saved.state.load() else { return Ok(None) };
         let shown = self.upload.path.display();
-        let Some(target) = line.strip_prefix(&self.note.state) else {
+        let Some(target) = line.strip_prefix(&self.saved.version) else {
             self.server
                 .transcript
                 .print(&format!("{shown}: changed since it was sent in part, starting anew\n"))?;
@@ -170,7 +170,7 @@ impl<'a> Transfer<'_, 'a> {
             tus::inspect(target, &self.server.authority(), &mut request);
             link.expect_head_only();
             link.send(&request)?;
-            let head = link.hear_head()?;
+            let head = link.read_head()?;
             let number = |name| link.field(name).and_then(|value| value.parse::<u64>().ok());
             let (offset, len) = (number("upload-offset"), number("upload-length"));
             match (head.kind, offset) {
@@ -193,7 +193,7 @@ impl<'a> Transfer<'_, 'a> {
                     self.server.transcript.print(&format!(
                         "{shown}: the server has no earlier part any more, starting anew\n"
                     ))?;
-                    self.note.memory.forget();
+                    self.saved.state.clear();
                     self.renew(link, head.keep_alive)?;
                     return Ok(None);
                 }
@@ -208,12 +208,12 @@ impl<'a> Transfer<'_, 'a> {
         let mut request = Vec::new();
         tus::create(&self.upload.name, self.upload.len, &authority, &mut request);
         link.send(&request)?;
-        let head = link.hear_head()?;
+        let head = link.read_head()?;
         let is_tus = link.field("tus-resumable").is_some();
         let target = link.field("location").and_then(path_of_location).map(str::to_owned);
         match (head.kind, target) {
             (ReplyKind::Status(201), Some(target)) if is_tus => {
-                self.note.keep(&target)?;
+                self.saved.save(&target)?;
                 self.renew(link, head.keep_alive)?;
                 Ok(target)
             }
@@ -251,7 +251,7 @@ impl<'a> Transfer<'_, 'a> {
     /// Ends a reply and makes the connection ready for the next request.
     fn renew(&self, link: &mut Link<'a>, keep_alive: bool) -> Result<(), Failure> {
         match keep_alive {
-            true => link.hear_out()?,
+            true => link.skip_rest()?,
             false => *link = self.server.open()?,
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The buffers that the kernel receives into, and the queue by which it is given them.
+//! Buffers that the kernel receives into, and the queue that provides them.
 
 #![expect(unsafe_code, reason = "the kernel writes to this memory")]
 
@@ -10,22 +10,22 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
-/// The kernel wants the queue to begin with a page.
+/// The queue must be aligned to a page.
 const PAGE_BYTES: usize = 4096;
 
-/// As many buffers of one size as a power of two says; each is the kernel's until it is filled,
-/// and again from when it is handed back.
+/// Buffers of one size; their number is a power of two. Each belongs to the kernel until it is
+/// filled, and again after it is handed back.
 #[derive(Debug)]
 pub(super) struct Buffers {
     number: u16,
     bytes_each: usize,
-    /// All of them, one behind the other.
+    /// All buffers, contiguous.
     memory: NonNull<u8>,
     queue: NonNull<BufRingEntry>,
     tail: u16,
 }
 
-/// A buffer with bytes in it that is not the kernel's.
+/// Filled buffer that does not belong to the kernel.
 #[derive(Debug)]
 pub(super) struct Filled {
     buffer: u16,
@@ -45,7 +45,7 @@ impl Buffers {
         }
     }
 
-    /// Makes them known to a ring as group 0, and gives all of them to the kernel.
+    /// Registers the buffers with a ring as group 0 and provides all of them to the kernel.
     ///
     /// # Safety
     /// `self` must outlive the ring, and everything that the ring has in flight.
@@ -59,16 +59,17 @@ impl Buffers {
         Ok(())
     }
 
-    /// What a completion says of a buffer: that the kernel has filled this much of it.
+    /// Buffer that the kernel has filled with `len` bytes, according to a completion.
     ///
     /// # Safety
-    /// A completion of the ring must have said so, and no other `Filled` be made of it.
+    /// A completion of the ring must have reported this, and no other `Filled` may exist
+    /// for it.
     pub(super) unsafe fn filled(&self, buffer: u16, len: usize) -> Filled {
         assert!(buffer < self.number && len <= self.bytes_each);
         Filled { buffer, len }
     }
 
-    /// The bytes in it.
+    /// Bytes of a filled buffer.
     pub(super) fn bytes<'f>(&'f self, filled: &'f Filled) -> &'f [u8] {
         let offset = usize::from(filled.buffer) * self.bytes_each;
         // SAFETY: within the allocation and initialised (with zeros first). There is one `Filled`
@@ -76,7 +77,7 @@ impl Buffers {
         unsafe { std::slice::from_raw_parts(self.memory.add(offset).as_ptr(), filled.len) }
     }
 
-    /// Gives it back to the kernel.
+    /// Returns a buffer to the kernel.
     #[expect(clippy::needless_pass_by_value, reason = "the caller must not see it any more")]
     pub(super) fn hand_back(&mut self, filled: Filled) {
         self.provide(filled.buffer);
@@ -113,7 +114,7 @@ impl Drop for Buffers {
     }
 }
 
-/// The layouts of the memory and of the queue.
+/// Layouts of the memory and of the queue.
 fn layouts(number: u16, bytes_each: usize) -> (Layout, Layout) {
     let memory = Layout::array::<u8>(usize::from(number) * bytes_each);
     let queue = Layout::array::<BufRingEntry>(usize::from(number));

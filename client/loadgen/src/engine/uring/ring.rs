@@ -1,11 +1,11 @@
-//! The rings shared with the kernel, wrapped so that nothing outside can break memory.
+//! Rings shared with the kernel, with a safe interface.
 //!
-//! What an operation reads outlives the ring (`'a`) or is one of the ring's own blocks, which is
-//! not lent again before its operation has completed. What an operation writes are the ring's
-//! [`Buffers`]. Dropping the ring cancels what is in flight and waits for it.
+//! Operations read memory that outlives the ring (`'a`), or one of the ring's own blocks, which is
+//! not reused before its operation has completed. They write only to the ring's [`Buffers`].
+//! Dropping the ring cancels what is in flight and waits for it.
 //!
-//! Descriptors are named by number. Operations run in the order of their submission, closing
-//! among them, so none of them meets a later file of the same number.
+//! Descriptors are identified by number. Operations, closes included, start in the order of their
+//! submission, so none of them affects a later file of the same number.
 
 #![expect(unsafe_code, reason = "the kernel reads and writes memory that operations name")]
 
@@ -21,19 +21,19 @@ use socket2::SockAddr;
 
 use super::buffers::{Buffers, Filled};
 
-/// Operations that fit before they must be submitted.
+/// Capacity of the submission queue.
 const SUBMISSIONS: u32 = 1024;
-/// `IORING_ENTER_GETEVENTS`: runs what the kernel has deferred, and fetches completions.
+/// `IORING_ENTER_GETEVENTS`: runs deferred task work and fetches completions.
 const GET_EVENTS: u32 = 1;
-/// `MSG_WAITALL`: a send that went out in part only goes on.
+/// `MSG_WAITALL`: a partial send continues.
 const WAIT_ALL: u32 = 0x100;
-/// How long dropping a ring waits for its operations to end, a step of it.
+/// Step of the wait for operations to end when a ring is dropped.
 const ENDING_STEP: Duration = Duration::from_millis(50);
 const ENDING_STEPS: usize = 20;
 
-/// The submission and the completion queue, and the memory that operations use.
+/// Submission and completion queue, and the memory that operations use.
 pub(super) struct Ring<'a> {
-    /// Dropped by hand: before the memory, which is kept for good should the kernel still use it.
+    /// Dropped explicitly before the memory, which is leaked if the kernel still uses it.
     io: ManuallyDrop<IoUring>,
     buffers: ManuallyDrop<Buffers>,
     blocks: ManuallyDrop<Vec<Box<[u8]>>>,
@@ -41,28 +41,28 @@ pub(super) struct Ring<'a> {
     free_blocks: Vec<u16>,
     block_bytes: usize,
     queued: usize,
-    /// Operations that will complete for certain.
+    /// Operations in flight that always complete.
     in_flight: usize,
-    /// Why submitting failed.
+    /// Error of a failed submission.
     failed: Option<io::Error>,
     memory: std::marker::PhantomData<&'a [u8]>,
 }
 
-/// What an operation is of: a socket, and which use of its number.
+/// Socket of an operation, and the generation of its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) socket: u32,
     pub(super) generation: u16,
 }
 
-/// Sockets that tags can tell apart.
+/// Number of sockets that tags can distinguish.
 pub(super) const MAX_SOCKETS: usize = 1 << 24;
 
-/// What an operation does.
+/// Kinds of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
-    /// Its completion is of no interest.
+    /// Its completion is ignored.
     Ignored,
     Connect,
     Receive,
@@ -72,15 +72,15 @@ pub(super) enum Kind {
     SendBlock,
 }
 
-/// What came of an operation.
+/// Result of an operation.
 #[derive(Debug)]
 pub(super) struct Completion {
     pub(super) kind: Kind,
     pub(super) tag: Tag,
     pub(super) result: i32,
-    /// The buffer that was received into.
+    /// Buffer with the received bytes.
     pub(super) filled: Option<Filled>,
-    /// Whether the operation goes on.
+    /// Whether the operation continues.
     pub(super) more: bool,
 }
 
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Ring<'_> {
 }
 
 impl<'a> Ring<'a> {
-    /// A ring of the calling thread, which alone may use it.
+    /// Creates a ring for the calling thread, the only one that may use it.
     pub(super) fn new(
         target: SockAddr,
         mut buffers: Buffers,
@@ -107,7 +107,7 @@ impl<'a> Ring<'a> {
             .build(SUBMISSIONS)?;
         // SAFETY: the buffers live as long as the ring: see `drop`.
         unsafe { buffers.register(&io.submitter())? };
-        // Saves looking the descriptor up each time; without it all works as well.
+        // An optimisation that saves a descriptor lookup per call.
         let _ = io.submitter().register_ring_fd();
         Ok(Self {
             io: ManuallyDrop::new(io),
@@ -123,7 +123,7 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// Operations that wait for being submitted.
+    /// Number of operations not submitted yet.
     pub(super) fn queued(&self) -> usize {
         self.queued
     }
@@ -136,14 +136,14 @@ impl<'a> Ring<'a> {
         self.push(&entry.user_data(user_data(Kind::Connect, tag, 0)));
     }
 
-    /// Receives whatever comes, again and again (until a completion says otherwise).
+    /// Receives repeatedly, until a completion reports the end of the operation.
     pub(super) fn receive_repeatedly(&mut self, fd: RawFd, tag: Tag) {
         let entry = opcode::RecvMulti::new(Fd(fd), 0).build();
         self.in_flight += 1;
         self.push(&entry.user_data(user_data(Kind::Receive, tag, 0)));
     }
 
-    /// Receives whatever comes first.
+    /// Receives once.
     pub(super) fn receive_once(&mut self, fd: RawFd, tag: Tag) {
         let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), 0).buf_group(0).build();
         self.in_flight += 1;
@@ -151,8 +151,8 @@ impl<'a> Ring<'a> {
         self.push(&entry.user_data(user_data(Kind::Receive, tag, 0)));
     }
 
-    /// Sends all of this; completes only when that fails. With `more` it is joined to the next
-    /// send, which does not begin before and is cancelled if this one fails.
+    /// Sends all bytes; completes only on failure. With `more` it is linked to the next send, which
+    /// starts afterwards and is cancelled if this one fails.
     pub(super) fn send_all(&mut self, fd: RawFd, bytes: &'a [u8], more: bool, tag: Tag) {
         let mut send_flags = SendFlags::NOSIGNAL.bits() | WAIT_ALL;
         let mut flags = squeue::Flags::SKIP_SUCCESS;
@@ -167,12 +167,12 @@ impl<'a> Ring<'a> {
         self.push(&entry.user_data(user_data(Kind::SendAll, tag, 0)));
     }
 
-    /// Sends what can be sent of this.
+    /// Sends as much of the bytes as possible.
     pub(super) fn send(&mut self, fd: RawFd, bytes: &'a [u8], tag: Tag) {
         self.push_send(fd, bytes.as_ptr(), bytes.len(), user_data(Kind::Send, tag, 0));
     }
 
-    /// Has one of the ring's blocks filled, and sends what can be sent of it.
+    /// Fills one of the ring's blocks and sends as much of it as possible.
     pub(super) fn send_made(
         &mut self,
         fd: RawFd,
@@ -199,15 +199,15 @@ impl<'a> Ring<'a> {
         self.push(&entry.user_data(user_data));
     }
 
-    /// Closes a socket, after having ended what is under way on it.
+    /// Cancels the operations in flight on a socket and closes it.
     pub(super) fn close(&mut self, fd: OwnedFd, tag: Tag, busy: Busy) {
         let fd = Fd(fd.into_raw_fd());
         let quietly = squeue::Flags::SKIP_SUCCESS;
         let ignored = user_data(Kind::Ignored, Tag { socket: 0, generation: 0 }, 0);
         let by = match busy {
             Busy::No => None,
-            // By its number an operation is found at once; by its descriptor the kernel looks
-            // through those of all sockets, which is seconds for ten thousand that are closed.
+            // The kernel finds an operation by its number at once. By its descriptor it searches
+            // those of all sockets, which takes seconds for ten thousand closed ones.
             Busy::Receiving => Some(CancelBuilder::user_data(user_data(Kind::Receive, tag, 0))),
             Busy::Otherwise => Some(CancelBuilder::fd(fd).all()),
         };
@@ -230,7 +230,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Submits what is queued.
+    /// Submits the queued operations.
     pub(super) fn submit(&mut self) {
         if self.queued > 0 {
             self.queued = 0;
@@ -239,7 +239,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Submits what is queued, and waits for a completion; not at all without a time.
+    /// Submits the queued operations and waits for a completion; does not wait without a time.
     pub(super) fn submit_and_wait(&mut self, at_most: Option<Duration>) -> io::Result<()> {
         let entered = match at_most {
             Some(time) => {
@@ -258,8 +258,8 @@ impl<'a> Ring<'a> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Keeps an error that is one: a time that is over, a signal, and completions that must be
-    /// fetched first are not.
+    /// Stores an error, except for an elapsed time, a signal, and completions that must be fetched
+    /// first.
     fn note(&mut self, entered: io::Result<()>) {
         use rustix::io::Errno;
         let Err(error) = entered else { return };
@@ -269,7 +269,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Takes the completions that are there.
+    /// Takes the available completions.
     pub(super) fn reap(&mut self, mut take: impl FnMut(Completion)) {
         let Self { io, buffers, free_blocks, in_flight, .. } = self;
         for entry in io.completion() {
@@ -292,22 +292,22 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// What was received.
+    /// Received bytes.
     pub(super) fn bytes<'f>(&'f self, filled: &'f Filled) -> &'f [u8] {
         self.buffers.bytes(filled)
     }
 
-    /// Gives a buffer back to be received into.
+    /// Returns a buffer to the kernel.
     pub(super) fn hand_back(&mut self, filled: Filled) {
         self.buffers.hand_back(filled);
     }
 }
 
-/// What is under way on a socket.
+/// Operations in flight on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Busy {
     No,
-    /// Nothing but receiving.
+    /// Only a receive.
     Receiving,
     Otherwise,
 }
@@ -316,14 +316,14 @@ impl Drop for Ring<'_> {
     fn drop(&mut self) {
         self.submit();
         for _ in 0..ENDING_STEPS {
-            // What ends by itself is taken first, as long as anything does.
+            // Operations that end by themselves come first, as long as there are any.
             let mut taken = 1;
             while self.in_flight > 0 && taken > 0 {
                 let _ = self.submit_and_wait(Some(ENDING_STEP));
                 taken = 0;
                 self.reap(|_| taken += 1);
             }
-            // Nothing to cancel is an error of the call, and no matter.
+            // The call fails if there is nothing to cancel, which is harmless.
             let _ = self.io.submitter().register_sync_cancel(None, CancelBuilder::any());
             if self.in_flight == 0 {
                 break;
@@ -342,8 +342,8 @@ impl Drop for Ring<'_> {
     }
 }
 
-/// What comes back with the completion of an operation: 8 bits of kind, 16 of generation, 16 of
-/// the number of a block, 24 of the socket.
+/// User data of an operation: 8 bits of kind, 16 of generation, 16 of the number of a block, 24 of
+/// the socket.
 fn user_data(kind: Kind, tag: Tag, block: u16) -> u64 {
     debug_assert!((tag.socket as usize) < MAX_SOCKETS);
     (kind as u64) << 56

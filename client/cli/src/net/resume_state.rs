@@ -13,11 +13,11 @@ use crate::failure::Failure;
 
 /// A note on one transfer, in a file of its own.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct ResumeState {
     path: PathBuf,
 }
 
-impl Memory {
+impl ResumeState {
     /// The note on the transfer of `kind` between this server's file `name` and a local file.
     ///
     /// # Errors
@@ -45,13 +45,13 @@ impl Memory {
     }
 
     /// What was kept; nothing where the writing broke off.
-    pub(crate) fn recall(&self) -> Option<String> {
+    pub(crate) fn load(&self) -> Option<String> {
         let mut text = std::fs::read_to_string(&self.path).ok()?;
         (text.pop() == Some('\n')).then_some(text)
     }
 
     /// Keeps a line.
-    pub(crate) fn keep(&self, line: &str) -> Result<(), Failure> {
+    pub(crate) fn save(&self, line: &str) -> Result<(), Failure> {
         std::fs::write(&self.path, format!("{line}\n")).with_context(|| {
             format!("cannot write {}: free space, or leave --resume out", self.path.display())
         })?;
@@ -59,7 +59,7 @@ impl Memory {
     }
 
     /// Leaves nothing behind.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn clear(&self) {
         // One that stays is found out of date the next time.
         let _ = std::fs::remove_file(&self.path);
     }

@@ -1,4 +1,4 @@
-//! Lines to a server and its answers back, as telnet has them.
+//! LineSource to a server and its answers back, as telnet has them.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -22,15 +22,15 @@ pub(crate) const REPLY_TIME: Duration = Duration::from_millis(250);
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// A conversation: what is still to be said, and where more of it comes from.
-pub(crate) struct Talk<'a> {
+pub(crate) struct LineSession<'a> {
     stream: TcpStream,
     /// Read, not yet handed to the socket.
-    unsaid: Vec<u8>,
+    unsent: Vec<u8>,
     /// On its way to the socket.
     to_send: Vec<u8>,
-    more: Option<Box<dyn Lines + 'a>>,
+    source: Option<Box<dyn LineSource + 'a>>,
     /// Whether each line waits for the reply to the one before it.
-    takes_turns: bool,
+    waits_for_replies: bool,
     /// Until when a reply is waited for.
     reply_due: Option<Instant>,
     /// Stands before every line.
@@ -38,31 +38,31 @@ pub(crate) struct Talk<'a> {
 }
 
 /// Where lines come from: standard input, a file.
-pub(crate) trait Lines: Read + AsFd {}
+pub(crate) trait LineSource: Read + AsFd {}
 
-impl<Source: Read + AsFd> Lines for Source {}
+impl<Source: Read + AsFd> LineSource for Source {}
 
-impl<'a> Talk<'a> {
+impl<'a> LineSession<'a> {
     /// A conversation that begins with `lines` and goes on with `more`.
     pub(crate) fn new(
         stream: TcpStream,
         lines: Vec<u8>,
-        more: Option<Box<dyn Lines + 'a>>,
-        takes_turns: bool,
+        source: Option<Box<dyn LineSource + 'a>>,
+        waits_for_replies: bool,
     ) -> Self {
         Self {
             stream,
-            unsaid: lines,
+            unsent: lines,
             to_send: Vec::new(),
-            more,
-            takes_turns,
+            source,
+            waits_for_replies,
             reply_due: None,
             prefix: String::new(),
         }
     }
 
     /// The same with something before every line.
-    pub(crate) fn each_line_after(self, prefix: String) -> Self {
+    pub(crate) fn with_prefix(self, prefix: String) -> Self {
         Self { prefix, ..self }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Talk<'a> {
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             self.next_line();
-            if is_open && self.has_said_all() {
+            if is_open && self.is_all_sent() {
                 // Fails only where the connection has gone, which reading tells.
                 let _ = self.stream.shutdown(Shutdown::Write);
                 is_open = false;
@@ -89,7 +89,7 @@ impl<'a> Talk<'a> {
                     Ok(0) => return screen.finish(),
                     Ok(received) => {
                         screen.show(&buffer[..received])?;
-                        self.hear(&buffer[..received]);
+                        self.received(&buffer[..received]);
                     }
                     Err(error) if is_temporary(&error) => {}
                     // The server has closed while lines were still being said to it.
@@ -104,18 +104,18 @@ impl<'a> Talk<'a> {
             if socket.contains(PollFlags::OUT) {
                 self.send();
             }
-            if input_ready && let Some(more) = &mut self.more {
-                let read = more.read(&mut buffer).unwrap_or(0);
-                self.unsaid.extend_from_slice(&buffer[..read]);
+            if input_ready && let Some(source) = &mut self.source {
+                let read = source.read(&mut buffer).unwrap_or(0);
+                self.unsent.extend_from_slice(&buffer[..read]);
                 if read == 0 {
-                    self.more = None;
+                    self.source = None;
                 }
             }
         }
     }
 
-    fn has_said_all(&self) -> bool {
-        self.to_send.is_empty() && self.unsaid.is_empty() && self.more.is_none()
+    fn is_all_sent(&self) -> bool {
+        self.to_send.is_empty() && self.unsent.is_empty() && self.source.is_none()
     }
 
     /// Takes up what may be said now.
@@ -128,21 +128,21 @@ impl<'a> Talk<'a> {
         }
         self.reply_due = None;
         let is_end = |byte: &u8| *byte == b'\n';
-        let end = match self.takes_turns {
-            true => self.unsaid.iter().position(is_end),
-            false => self.unsaid.iter().rposition(is_end),
+        let end = match self.waits_for_replies {
+            true => self.unsent.iter().position(is_end),
+            false => self.unsent.iter().rposition(is_end),
         };
         let end = match end {
             Some(at) => at + 1,
             // What is never ended by its line's end must not pile up here.
-            None if self.more.is_none() || self.unsaid.len() > BUFFER_BYTES => self.unsaid.len(),
+            None if self.source.is_none() || self.unsent.len() > BUFFER_BYTES => self.unsent.len(),
             None => return,
         };
-        for line in self.unsaid[..end].split_inclusive(is_end) {
+        for line in self.unsent[..end].split_inclusive(is_end) {
             self.to_send.extend_from_slice(self.prefix.as_bytes());
             self.to_send.extend_from_slice(line);
         }
-        self.unsaid.drain(..end);
+        self.unsent.drain(..end);
     }
 
     fn wait(&mut self) -> Result<(PollFlags, bool), Failure> {
@@ -152,11 +152,11 @@ impl<'a> Talk<'a> {
         }
         let mut fds = vec![PollFd::from_borrowed_fd(self.stream.as_fd(), interest)];
         // A descriptor that nothing is wanted of would still tell that it was hung up.
-        let wants_more = !self.unsaid.contains(&b'\n') && self.to_send.is_empty();
-        if let Some(more) = self.more.as_ref().filter(|_| wants_more) {
-            fds.push(PollFd::from_borrowed_fd(more.as_fd(), PollFlags::IN));
+        let wants_more = !self.unsent.contains(&b'\n') && self.to_send.is_empty();
+        if let Some(source) = self.source.as_ref().filter(|_| wants_more) {
+            fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
         }
-        match poll(&mut fds, Some(&self.patience())) {
+        match poll(&mut fds, Some(&self.poll_timeout())) {
             Err(rustix::io::Errno::INTR) => Ok((PollFlags::empty(), false)),
             Err(error) => Err(anyhow::Error::new(error).into()),
             Ok(_) => {
@@ -166,7 +166,7 @@ impl<'a> Talk<'a> {
     }
 
     /// No longer than until the next line may be said without an answer to the last.
-    fn patience(&self) -> Timespec {
+    fn poll_timeout(&self) -> Timespec {
         let Some(due) = self.reply_due else { return POLL_LIMIT };
         let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         Timespec::try_from(left).map_or(POLL_LIMIT, |left| left.min(POLL_LIMIT))
@@ -176,19 +176,19 @@ impl<'a> Talk<'a> {
         match self.stream.write(&self.to_send) {
             Ok(sent) => {
                 self.to_send.drain(..sent);
-                if self.to_send.is_empty() && self.takes_turns {
+                if self.to_send.is_empty() && self.waits_for_replies {
                     self.reply_due = Some(Instant::now() + REPLY_TIME);
                 }
             }
             Err(error) if is_temporary(&error) => {}
-            // It does not listen any more; what it still says is read to the end.
-            Err(_) => (self.to_send, self.unsaid, self.more) = (Vec::new(), Vec::new(), None),
+            // It does not listen any source; what it still says is read to the end.
+            Err(_) => (self.to_send, self.unsent, self.source) = (Vec::new(), Vec::new(), None),
         }
     }
 
-    fn hear(&mut self, said: &[u8]) {
+    fn received(&mut self, bytes: &[u8]) {
         if self.reply_due.is_some() {
-            let is_whole = said.ends_with(b"\n");
+            let is_whole = bytes.ends_with(b"\n");
             self.reply_due = (!is_whole).then(|| Instant::now() + REPLY_TIME);
         }
     }

@@ -8,8 +8,8 @@ use anyhow::anyhow;
 use fileserver_proto::Wire;
 
 use crate::failure::Failure;
-use crate::net::link::{Heard, Link};
-use crate::terminal::screen::harmless;
+use crate::net::link::{Link, ReplyPart};
+use crate::terminal::screen::sanitized;
 
 /// As much of the answer as is shown.
 const ANSWER_BYTES: usize = 8 << 10;
@@ -34,14 +34,14 @@ impl FromStr for Authority {
 
 /// A connection that waits for its one message.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
+pub(super) struct Notification<'a> {
     link: Link<'a>,
     to: &'a Authority,
     timeout: Duration,
     stop: &'a AtomicBool,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Notification<'a> {
     /// Connects.
     pub(super) fn open(
         to: &'a Authority,
@@ -53,8 +53,8 @@ impl<'a> Report<'a> {
     }
 
     /// Tells it, and returns the answer with an end of line.
-    pub(super) fn tell(mut self, message: &str) -> Result<String, Failure> {
-        if self.link.is_spent() {
+    pub(super) fn send(mut self, message: &str) -> Result<String, Failure> {
+        if self.link.is_unusable() {
             // It took longer to fetch the file than the server keeps an idle connection.
             self = Self::open(self.to, self.timeout, self.stop)?;
         }
@@ -62,7 +62,7 @@ impl<'a> Report<'a> {
         // The end of what is sent ends the message, also for servers that know no lines.
         self.link.finish_sending();
         let mut answer = Vec::new();
-        while let Heard::Body(range) = self.link.hear()? {
+        while let ReplyPart::Body(range) = self.link.next_part()? {
             let room = ANSWER_BYTES.saturating_sub(answer.len());
             answer.extend(self.link.bytes(range).iter().take(room));
         }
@@ -72,6 +72,6 @@ impl<'a> Report<'a> {
                 "{host}:{port} closed the connection without an answer: is it the server to report to?"
             )));
         }
-        Ok(format!("{}\n", harmless(&answer).trim_end()))
+        Ok(format!("{}\n", sanitized(&answer).trim_end()))
     }
 }
