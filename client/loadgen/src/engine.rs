@@ -154,18 +154,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_to_who_insists_and_avoided_for_others() {
+    fn a_refused_engine_is_an_error_only_if_no_other_is_allowed() {
         let refuse = || Err(rustix::io::Errno::PERM.into());
-        let insisting = EngineChoice::Only(Engine::Uring);
+        let only_uring = EngineChoice::Only(Engine::Uring);
         assert_eq!(EngineChoice::Auto.resolve_by(refuse).unwrap(), Engine::Epoll);
-        let refusal = insisting.resolve_by(refuse).unwrap_err().to_string();
+        let refusal = only_uring.resolve_by(refuse).unwrap_err().to_string();
         for part in ["refuses io_uring", "not permitted", "epoll", "auto"] {
             assert!(refusal.contains(part), "{refusal}");
         }
-        for choice in [insisting, EngineChoice::Auto] {
+        for choice in [only_uring, EngineChoice::Auto] {
             assert_eq!(choice.resolve_by(|| Ok(())).unwrap(), Engine::Uring);
         }
-        let unasked = || panic!("epoll needs nothing of io_uring");
+        let unasked = || panic!("epoll does not need io_uring");
         assert_eq!(EngineChoice::Only(Engine::Epoll).resolve_by(unasked).unwrap(), Engine::Epoll);
     }
 }

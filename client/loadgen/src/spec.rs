@@ -180,7 +180,7 @@ pub enum SpecError {
     #[error("no file to request")]
     NoFiles,
     /// A name that the framed wire cannot carry.
-    #[error("cannot ask for {name:?}: {source}")]
+    #[error("cannot request {name:?}: {source}")]
     Name {
         /// The name.
         name: String,
@@ -188,7 +188,7 @@ pub enum SpecError {
         source: fileserver_proto::NameError,
     },
     /// The text wire and echoes belong together.
-    #[error("the text wire carries echoes and nothing else: use http or framed for files")]
+    #[error("the text wire carries only echoes: use http or framed for files")]
     TextEcho,
     /// A line of the text wire is too short or too long.
     #[error(
@@ -203,7 +203,7 @@ pub enum SpecError {
         most: u64,
     },
     /// The kernel refuses the engine.
-    #[error("the kernel refuses io_uring ({0}): use the engine epoll, or auto")]
+    #[error("the kernel refuses io_uring ({0}): choose the engine epoll or auto")]
     Engine(std::io::Error),
     /// More connections than descriptors.
     #[error(

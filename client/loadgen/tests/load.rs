@@ -1,4 +1,4 @@
-//! The load generator against a server whose every reply is known.
+//! The load generator against a server with scripted replies.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -19,8 +19,8 @@ use loadgen::{
 };
 use testkit::mock::{Mock, ok};
 
-/// Makes each of these a test of each engine. Where the kernel refuses one, that is said, and what
-/// it would have shown remains open.
+/// Defines a test per engine for each function. If the kernel refuses an engine, its tests are
+/// reported as skipped.
 macro_rules! of_each_engine {
     ($($test:ident)*) => {
         mod epoll {
@@ -31,7 +31,7 @@ macro_rules! of_each_engine {
                 let uring = super::Engine::Uring;
                 match super::EngineChoice::Only(uring).resolve() {
                     Ok(_) => super::$test(uring),
-                    Err(refused) => super::tell_skipped(stringify!($test), &refused),
+                    Err(refused) => testkit::skip(stringify!($test), refused),
                 }
             })*
         }
@@ -45,19 +45,19 @@ of_each_engine! {
     connections_are_spread_over_threads_without_loss
     more_threads_than_connections_do_no_harm
     wrong_lengths_are_errors_of_length
-    a_wrong_length_is_noticed_without_being_announced
-    wrong_bytes_are_noticed_where_bodies_are_compared
+    a_wrong_length_is_detected_without_an_announced_length
+    wrong_bytes_are_detected_if_bodies_are_compared
     refusals_are_errors_of_status
     garbage_is_an_error_of_protocol
     unasked_data_after_a_reply_is_an_error_of_protocol
     broken_connections_are_counted_and_opened_again
-    a_server_that_closes_between_requests_costs_a_connection_but_no_error
+    a_server_that_closes_between_requests_causes_a_reconnect_and_no_error
     silence_is_an_error_of_timeout
-    a_dead_server_is_counted_but_not_hammered
+    failed_connections_are_counted_and_retried_slowly
     a_delay_of_the_server_is_in_every_latency
     latencies_agree_with_what_the_server_recorded_itself
     long_replies_to_all_connections_at_once_arrive_whole
-    a_new_connection_per_request_is_one
+    every_request_can_have_its_own_connection
     think_time_separates_requests
     an_open_loop_counts_every_arrival
     an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due
@@ -67,17 +67,12 @@ of_each_engine! {
     an_upload_refused_while_it_is_sent_is_an_error_of_status
     the_framed_wire_is_measured_alike
     lines_must_come_back_as_they_were
-    what_cannot_work_is_refused_before_the_start
-}
-
-/// Past the test harness, which keeps the output of tests that pass to itself.
-fn tell_skipped(test: &str, refused: &SpecError) {
-    let _ = writeln!(std::io::stderr(), "{test} skipped: {refused}");
+    impossible_loads_are_refused_before_the_start
 }
 
 const SIZE: usize = 1000;
 
-/// Two connections asking for one file without a pause, for half a second, all of it measured.
+/// Two connections that request one file without a pause, measured for half a second.
 fn spec(engine: Engine, target: SocketAddr) -> LoadSpec {
     LoadSpec {
         target,
@@ -108,7 +103,7 @@ fn body() -> Vec<u8> {
     body
 }
 
-/// A server that answers this many requests alike, and then no more.
+/// A server that gives the same reply to this many requests, and then none.
 fn answers(count: u64, reply: Vec<u8>) -> Mock {
     Mock::http(move |number| (number < count).then(|| reply.clone()))
 }
@@ -171,7 +166,7 @@ fn histograms_are_saved_for_other_tools(engine: Engine) {
 fn the_warm_up_is_not_counted(engine: Engine) {
     let mock = answers(100, ok(&body()));
     let spec = LoadSpec { warm_up: Duration::from_secs(2), ..spec(engine, mock.address) };
-    // 100 answers of a server that has nothing else to do take far less than the warm-up.
+    // 100 replies of an idle server take far less than the warm-up.
     let report = measure(&spec);
     assert_eq!(mock.requests.load(Ordering::Relaxed), 102);
     assert_eq!((report.requests, report.connections_served), (0, 0));
@@ -185,7 +180,7 @@ fn connections_are_spread_over_threads_without_loss(engine: Engine) {
     assert_eq!((report.connections_opened, report.connections_served), (7, 7));
     let by_second: u64 = report.seconds.iter().map(|second| second.requests).sum();
     assert_eq!(by_second, report.requests);
-    // Requests under way when the window ends are the only ones not counted.
+    // Only requests in progress at the end of the window are not counted.
     let unanswered = mock.requests.load(Ordering::Relaxed) - report.requests;
     assert!(unanswered <= 7, "{unanswered}");
 }
@@ -241,7 +236,7 @@ fn wrong_lengths_are_errors_of_length(engine: Engine) {
     }
 }
 
-fn a_wrong_length_is_noticed_without_being_announced(engine: Engine) {
+fn a_wrong_length_is_detected_without_an_announced_length(engine: Engine) {
     let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     chunked.extend_from_slice(b"3e7\r\n");
     chunked.extend_from_slice(&body()[1..]);
@@ -251,7 +246,7 @@ fn a_wrong_length_is_noticed_without_being_announced(engine: Engine) {
     assert_eq!(report.errors, ErrorCounts { length: 10, ..no_errors() });
 }
 
-fn wrong_bytes_are_noticed_where_bodies_are_compared(engine: Engine) {
+fn wrong_bytes_are_detected_if_bodies_are_compared(engine: Engine) {
     let mut wrong = body();
     wrong[SIZE - 1] ^= 1;
     let mock = answers(9, ok(&wrong));
@@ -284,8 +279,8 @@ fn garbage_is_an_error_of_protocol(engine: Engine) {
 fn unasked_data_after_a_reply_is_an_error_of_protocol(engine: Engine) {
     let mock = answers(3, [ok(&body()), b"HTTP/1.1".to_vec()].concat());
     let report = measure(&spec(engine, mock.address));
-    // Whether the surplus comes together with the reply or after it, it is found; in the latter
-    // case the reply itself was fine.
+    // The surplus is detected with the reply or after it; in the latter case the reply itself is
+    // correct.
     assert_eq!(report.errors, ErrorCounts { protocol: 3, ..no_errors() });
 }
 
@@ -306,7 +301,7 @@ fn broken_connections_are_counted_and_opened_again(engine: Engine) {
     assert_eq!(report.connections_opened, 4);
 }
 
-fn a_server_that_closes_between_requests_costs_a_connection_but_no_error(engine: Engine) {
+fn a_server_that_closes_between_requests_causes_a_reconnect_and_no_error(engine: Engine) {
     let mut reply =
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n".to_vec();
     reply.extend_from_slice(&body());
@@ -332,7 +327,7 @@ fn silence_is_an_error_of_timeout(engine: Engine) {
     assert_eq!(report.errors.total(), report.errors.timeout);
 }
 
-fn a_dead_server_is_counted_but_not_hammered(engine: Engine) {
+fn failed_connections_are_counted_and_retried_slowly(engine: Engine) {
     let target = Mock::http(|_| None).address;
     let report = measure(&spec(engine, target));
     assert!(report.errors.connect >= 2, "{:?}", report.errors);
@@ -351,15 +346,15 @@ fn a_delay_of_the_server_is_in_every_latency(engine: Engine) {
     });
     let report = measure(&spec(engine, mock.address));
     assert!(report.requests > 0);
-    // To the three digits that a histogram keeps.
+    // Within the three digits of a histogram.
     assert!(report.service_ns.min() >= 19_980_000, "{}", report.service_ns.min());
     assert!(report.seconds[0].p50_ns >= 19_800_000, "{:?}", report.seconds[0]);
 }
 
-/// A server that holds each reply back for 10 ms and one of them for a second. Both sides read one
-/// clock, so that what the generator may report follows from the server's record alone: a request
-/// was sent before it came and after the answer to the one before had gone, and a reply was there
-/// after it had gone and before the next request came.
+/// A server that delays each reply by 10 ms and one of them by a second. Both sides read the same
+/// clock, so the server's record bounds the reported times: a request was sent before its arrival
+/// and after the previous reply, and a reply was complete after its sending and before the next
+/// request.
 fn latencies_agree_with_what_the_server_recorded_itself(engine: Engine) {
     const REQUESTS: usize = 50;
     const STALLED: usize = 20;
@@ -389,13 +384,13 @@ fn latencies_agree_with_what_the_server_recorded_itself(engine: Engine) {
         least.push(went - came);
         most.push(record[number + 1].0 - earliest_sent);
     }
-    // A histogram keeps three digits.
+    // A histogram has three digits.
     let (low, high) = (0.999, 1.001);
     let seconds = |ns: u64| ns as f64 / 1e9;
     let sum = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
     let service = &report.service_ns;
     assert!(service.mean() * REQUESTS as f64 / 1e9 >= low * sum(&least), "{service:?}");
-    // Requests follow each other, so that together they cannot have taken longer than all did.
+    // Requests are sequential, so their sum cannot exceed the total time.
     let all = (record[REQUESTS].0 - begin).as_secs_f64();
     assert!(service.mean() * REQUESTS as f64 / 1e9 <= high * all, "{service:?}");
     assert!(seconds(service.max()) >= low * least[STALLED].as_secs_f64());
@@ -406,7 +401,7 @@ fn latencies_agree_with_what_the_server_recorded_itself(engine: Engine) {
     assert!((1..=slow).contains(&beyond(999_000_000)));
 }
 
-fn a_new_connection_per_request_is_one(engine: Engine) {
+fn every_request_can_have_its_own_connection(engine: Engine) {
     let most = Arc::new(AtomicU64::new(0));
     let counter = most.clone();
     let mock = Mock::start(move |peer| {
@@ -472,7 +467,7 @@ fn an_open_loop_drops_nothing_and_measures_from_when_a_request_was_due(engine: E
     let (sent_late_ns, done_late_ns) = (40_000_000 * last, 40_000_000 * last + 50_000_000);
     assert!(report.send_delay_ns.max() >= sent_late_ns);
     assert!(report.response_ns.max() >= done_late_ns);
-    // All was answered in order, one by one: what is not answered was still waiting.
+    // All replies were in order, one by one: the other requests were still waiting.
     assert_eq!(report.errors, no_errors());
 }
 
@@ -517,7 +512,7 @@ fn files_are_drawn_by_weight(engine: Engine) {
     });
     assert_eq!(report.errors, no_errors());
     let (light, heavy) = (seen[0].load(Ordering::Relaxed), seen[1].load(Ordering::Relaxed));
-    // The seed is fixed, the order in which the two connections draw is not.
+    // The seed is fixed; the order in which the two connections draw is not.
     assert!(light > 0 && heavy > 5 * light, "{light} {heavy}");
 }
 
@@ -565,7 +560,7 @@ fn an_upload_sends_the_content_under_the_connections_own_name(engine: Engine) {
             spec.files[0].size_bytes = size;
             let report = measure(&spec);
             assert_eq!(report.errors, no_errors());
-            // Connections count by themselves whether they are the tenth.
+            // Each connection counts its own replies.
             assert_eq!(report.body_bytes, report.requests * size);
             let mut names = names.lock().unwrap().clone();
             names.sort();
@@ -622,7 +617,7 @@ fn lines_must_come_back_as_they_were(engine: Engine) {
         loop {
             assert_eq!(peer.read_exact(64)?, line);
             match peer.count() {
-                // In two pieces: an answer is whole where its line ends.
+                // In two pieces: a reply is complete at the end of its line.
                 0..7 => {
                     peer.stream.write_all(&line[..5])?;
                     peer.stream.write_all(&line[5..])?;
@@ -642,7 +637,7 @@ fn lines_must_come_back_as_they_were(engine: Engine) {
     assert_eq!(report.errors, ErrorCounts { content: 5, ..no_errors() });
 }
 
-fn what_cannot_work_is_refused_before_the_start(engine: Engine) {
+fn impossible_loads_are_refused_before_the_start(engine: Engine) {
     let target = "127.0.0.1:1".parse().unwrap();
     let refused = |change: &dyn Fn(&mut LoadSpec)| {
         let mut spec = spec(engine, target);

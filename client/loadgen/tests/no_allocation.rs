@@ -1,4 +1,5 @@
-//! A request costs the generator no allocation: a hundred times as many requests allocate no more.
+//! Requests cause no allocations in the generator: a hundred times as many requests allocate no
+//! more.
 #![expect(
     unsafe_code,
     reason = "counting allocations takes an allocator, and that trait is unsafe"
@@ -47,7 +48,7 @@ static COUNTING: Counting = Counting;
 const CONNECTIONS: usize = 4;
 const SIZE: usize = 700;
 
-/// Answers `limit` requests and then none; allocates nothing while it does.
+/// Answers `limit` requests and then none, without allocations.
 fn serve(limit: u64) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -106,7 +107,7 @@ fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
     after - before
 }
 
-/// One test for all, as tests of one process would count each other's allocations.
+/// One test, since concurrent tests of one process would count each other's allocations.
 #[test]
 fn more_requests_allocate_no_more() {
     for engine in [Engine::Epoll, Engine::Uring] {
@@ -121,7 +122,7 @@ fn more_requests_allocate_no_more() {
         ] {
             let few = allocations(50, engine, arrival);
             let many = allocations(5_000, engine, arrival);
-            // Threads and channels may differ by a handful from run to run.
+            // Threads and channels cause a few allocations more or less from run to run.
             let name = engine.name();
             assert!(
                 many <= few + 40,

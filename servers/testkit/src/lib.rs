@@ -8,6 +8,8 @@ pub mod mock;
 mod process;
 mod thread;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use folder::{Folder, content, names};
@@ -16,6 +18,16 @@ pub use thread::{ServerThread, server_options};
 
 /// Longest wait for an event that must happen. A test reaches it only if something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reports a test as skipped because the system lacks io_uring or another requirement. The line
+/// bypasses the test harness, which hides the output of passing tests.
+///
+/// # Panics
+/// `REQUIRE_URING` is set in the environment: there, a skipped test is a failed one.
+pub fn skip(test: &str, reason: impl Display) {
+    assert!(std::env::var_os("REQUIRE_URING").is_none(), "{test} cannot run: {reason}");
+    let _ = writeln!(std::io::stderr(), "{test} skipped: {reason}");
+}
 
 /// Waits until a condition holds; `what` names it in the failure.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {

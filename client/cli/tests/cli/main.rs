@@ -312,7 +312,7 @@ fn a_load_that_fails_says_so() {
         ("load http://HOST:PORT/a.bin --wire framed", 2, "give HOST and PORT"),
         ("load HOST PORT --file a.bin:1000 --connections 9999999", 2, "ulimit -n"),
         ("load HOST PORT --file a.bin:1000 --rate 0", 2, "the rate must be more than zero"),
-        ("load HOST PORT --file ../a:5", 2, "cannot ask for"),
+        ("load HOST PORT --file ../a:5", 2, "cannot request"),
         ("load HOST PORT --file a.bin:1000 --csv no/such/folder", 2, "cannot write no/such/folder"),
     ] {
         let mut words_of = arguments_of(server.address, arguments);

@@ -175,7 +175,7 @@ impl<'a> Connection<'a> {
     pub(crate) fn describe_reply(&self) -> String {
         match self.exchange.status {
             Some(ReplyKind::Status(status)) => format!("http status {status}"),
-            Some(ReplyKind::Data) => "unasked data".to_owned(),
+            Some(ReplyKind::Data) => "unexpected data".to_owned(),
             Some(ReplyKind::Text | ReplyKind::Error) => format!("{:?}", self.reader.text()),
             None => "nothing".to_owned(),
         }
@@ -237,7 +237,7 @@ impl<'a> Connection<'a> {
         mut input: &[u8],
     ) -> Step {
         if !self.exchange.pending || self.phase != Phase::Busy {
-            return Step::Failed(ErrorKind::Protocol, "data that nobody asked for");
+            return Step::Failed(ErrorKind::Protocol, "data without a request");
         }
         let file = &catalogue.files[self.exchange.file];
         loop {
@@ -264,7 +264,7 @@ impl<'a> Connection<'a> {
                 Err(fileserver_proto::client::ReplyError::Malformed(what)) => {
                     return Step::Failed(ErrorKind::Protocol, what);
                 }
-                Err(_) => return Step::Failed(ErrorKind::Protocol, "a reply out of place"),
+                Err(_) => return Step::Failed(ErrorKind::Protocol, "unexpected message"),
             }
         }
     }
@@ -301,7 +301,7 @@ impl<'a> Connection<'a> {
             Direction::Download | Direction::Echo => {}
             Direction::Upload => {
                 if exchange.sent_bytes < exchange.goal_bytes {
-                    return Step::Failed(ErrorKind::Protocol, "an answer before the question");
+                    return Step::Failed(ErrorKind::Protocol, "reply before the request was sent");
                 }
                 let head = &self.heads[exchange.file];
                 let said = self.reader.text_bytes();

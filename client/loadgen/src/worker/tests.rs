@@ -1,5 +1,5 @@
-//! The whole generator in simulated time, against a server of which everything is known: an
-//! injected delay and a stall have to be reported as they were.
+//! The whole generator in simulated time against a simulated server: injected delays and stalls
+//! must be reported exactly.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, SystemTime};
@@ -42,7 +42,7 @@ fn closed(connections: usize) -> LoadSpec {
     spec(connections, Arrival::Closed { think: ThinkTime::None })
 }
 
-/// What the generator reports, and what the server recorded.
+/// Runs a load; returns the report of the generator and the record of the server.
 fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport, Vec<(u64, u64)>) {
     let stop = AtomicBool::new(false);
     let shared = Shared {
@@ -79,7 +79,7 @@ fn within_a_hundredth(reported: f64, true_value: f64, what: &str) {
     assert!(off <= 0.01 * true_value, "{what}: {reported} reported, {true_value} true");
 }
 
-/// Compares counts above several times, and the ends.
+/// Compares the counts above several times, and the extremes.
 fn agree(reported: &Histogram<u64>, true_times: &Histogram<u64>, what: &str) {
     assert_eq!(reported.len(), true_times.len(), "{what}");
     for quantile in [0.5, 0.9, 0.95, 0.99, 0.999, 1.0] {
@@ -105,7 +105,7 @@ fn a_delay_is_reported_as_the_server_recorded_it() {
     let (report, record) =
         simulate(&closed(8), SimulatedServer::new(REPLY.into(), 20_000, 10 * MS));
     let true_times = true_times(&record);
-    // To the last count: nothing comes in between the two sides in simulated time.
+    // Exactly equal, since simulated time has no delay between the two sides.
     assert_eq!(report.service_ns, true_times);
     assert_eq!(report.response_ns, true_times);
     assert_eq!(report.requests, true_times.len());
@@ -128,7 +128,7 @@ fn a_stall_meets_each_connection_of_a_closed_loop_once() {
     assert!(quiet[4] <= 8 && quiet[3] > 700, "{quiet:?}");
 }
 
-/// The times that the server recorded, of requests that were answered before the end.
+/// Times in the server's record, of requests that were answered before the end.
 fn true_times(record: &[(u64, u64)]) -> Histogram<u64> {
     let mut times = histogram();
     for (came_ns, went_ns) in record.iter().filter(|(_, went)| *went < START_NS + 10_000 * MS) {
@@ -138,7 +138,7 @@ fn true_times(record: &[(u64, u64)]) -> Histogram<u64> {
 }
 
 #[test]
-fn times_of_heavy_requests_are_told_apart() {
+fn times_of_heavy_requests_are_recorded_separately() {
     let mut server = SimulatedServer::new(REPLY.into(), 10_000, MS);
     server.heavy = (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nworked\n".to_vec(), 20 * MS);
     let heavy_record = server.heavy_record.clone();
@@ -159,7 +159,7 @@ fn times_of_heavy_requests_are_told_apart() {
     let second = &report.seconds[3];
     assert!(
         second.max_ns < 2 * MS && second.requests > 0,
-        "seconds tell of light ones: {second:?}"
+        "seconds contain light ones only: {second:?}"
     );
     assert_eq!(report.errors.total(), 0);
 }
@@ -182,7 +182,7 @@ fn a_heavy_answer_of_the_wrong_length_is_an_error_and_its_bytes_are_not_compared
     assert!(report.errors.length > 0 && report.heavy_ns.is_empty());
 }
 
-/// The three times of each request of an open loop by themselves: intended, sent, done.
+/// Model of an open loop: intended, sent and done time of each request.
 fn model(
     connections: usize,
     rate_per_s: u64,
@@ -225,21 +225,21 @@ fn a_stall_is_in_every_response_time_that_it_touched() {
     agree(&report.response_ns, &true_times[0], "intended → done");
     agree(&report.service_ns, &true_times[1], "sent → done");
     agree(&report.send_delay_ns, &true_times[2], "intended → sent");
-    // Every request that fell due within the stall waited for the rest of it, and those that the
-    // queue behind it touched as well: counted from sending, only one per connection would have.
+    // Every request due within the stall waited for its end, as did those in the queue after it.
+    // Counted from sending, only one per connection would have waited.
     let slow = |times: &Histogram<u64>| times.len() - times.count_between(0, 500 * MS);
     within_a_hundredth(slow(&report.response_ns) as f64, 556.0, "response times above 500 ms");
     assert_eq!(slow(&report.service_ns), 16);
     assert_eq!(report.arrivals, 10_000);
-    // None of that was the generator's own doing.
+    // The generator caused none of these delays.
     assert!(report.lateness_ns.max() <= 2 * POLL_NS, "{}", report.lateness_ns.max());
     let answered = record.iter().filter(|(_, went)| *went < START_NS + 10_000 * MS).count();
     assert_eq!(report.requests, answered as u64);
 }
 
 #[test]
-fn what_a_server_that_is_offered_too_much_can_do_is_told() {
-    // 1 ms each, one after the other, and twice as many are due.
+fn the_achieved_rate_above_capacity_is_reported() {
+    // 1 ms each, one after the other, at twice that rate.
     let server = SimulatedServer::new(REPLY.into(), MS, 0);
     let arrival = Arrival::Open { rate_per_s: 2_000.0, pacing: Pacing::Constant };
     let warmed = LoadSpec { warm_up: Duration::from_secs(20), ..spec(16, arrival) };
@@ -249,7 +249,7 @@ fn what_a_server_that_is_offered_too_much_can_do_is_told() {
 }
 
 #[test]
-fn a_generator_that_stands_still_tells_that_it_was_late() {
+fn a_stalled_generator_reports_its_lateness() {
     let mut server = SimulatedServer::new(REPLY.into(), 100_000, 0);
     server.away_ns = START_NS + 4_000 * MS..START_NS + 4_200 * MS;
     let arrival = Arrival::Open { rate_per_s: 1_000.0, pacing: Pacing::Constant };

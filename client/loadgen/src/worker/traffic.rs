@@ -312,7 +312,7 @@ fn describe(kind: ErrorKind, connection: &Connection<'_>, expected_bytes: u64) -
         ErrorKind::Length => {
             format!("{} bytes instead of {expected_bytes}", connection.body_bytes())
         }
-        ErrorKind::Content => format!("wrong bytes among the {expected_bytes}"),
+        ErrorKind::Content => format!("wrong bytes in a body of {expected_bytes} bytes"),
         ErrorKind::Connect
         | ErrorKind::Reset
         | ErrorKind::Timeout

@@ -33,7 +33,7 @@ macro_rules! tests_of_strategy {
                 fn $test() {
                     let kind = fileserver::StrategyKind::$kind;
                     if let Err(reason) = kind.availability() {
-                        eprintln!("skipped: {reason}");
+                        testkit::skip(stringify!($test), reason);
                         return;
                     }
                     crate::$module::$test(kind);
