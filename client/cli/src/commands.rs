@@ -1,4 +1,4 @@
-//! The subcommands, and what they have in common.
+//! Subcommands and the options that they share.
 
 use clap::ValueEnum;
 use fileserver_proto::Wire;
@@ -13,7 +13,7 @@ pub(crate) mod load;
 pub(crate) mod say;
 pub(crate) mod send;
 
-/// A wire that carries requests and replies.
+/// Protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WireArg {
     /// Typed, length-prefixed messages
@@ -34,12 +34,12 @@ impl From<WireArg> for Wire {
     }
 }
 
-/// The wire of a transfer by hand: resuming takes http, and framed is the default otherwise.
+/// Wire of a transfer: http if it is resumable, framed by default.
 fn transfer_wire(wire: Option<WireArg>, resume: bool) -> Result<Wire, Failure> {
     match (wire, resume) {
         (Some(wire @ (WireArg::Framed | WireArg::Text)), true) => {
             Err(Failure::Usage(anyhow::anyhow!(
-                "--resume speaks http: leave --wire {} out, or --resume",
+                "--resume needs http: remove --wire {} or --resume",
                 Wire::from(wire).name()
             )))
         }

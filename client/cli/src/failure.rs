@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Why a command failed, and with which exit code.
+/// Failure of a command, by exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It ran, and something failed: 1.
+    /// An operation failed: 1.
     Failed(anyhow::Error),
-    /// It could not begin as asked: 2.
+    /// Arguments or environment do not allow the command: 2.
     Usage(anyhow::Error),
-    /// The reader of standard output has gone: nobody is left to be told anything.
+    /// The reader of standard output has closed it: 0.
     ClosedOutput,
-    /// Ctrl-C: 130.
+    /// Ctrl-C or SIGTERM: 130.
     Interrupted,
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Failure {
 pub(crate) const INTERRUPTED: u8 = 130;
 
 impl Failure {
-    /// Tells the user in one line and gives the exit code.
+    /// Prints the failure as one line and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let _ = io::stderr().write_all(self.line().as_bytes());
         match self {
@@ -31,7 +31,7 @@ impl Failure {
         }
     }
 
-    /// The line that tells the user; empty where there is nobody to tell, or nothing new.
+    /// Line for standard error; empty if the failure needs none.
     pub(crate) fn line(&self) -> String {
         match self {
             Self::Failed(error) | Self::Usage(error) => format!("client: {error:#}\n"),

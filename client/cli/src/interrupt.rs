@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Handling of Ctrl-C and SIGTERM.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,11 +7,11 @@ use rustix::event::Timespec;
 
 use crate::failure::INTERRUPTED;
 
-/// Longest wait before the interrupt flag is read again: a signal that arrives just before a call
+/// Longest wait before the interrupt flag is read again. A signal that arrives just before a call
 /// of `poll` does not end it.
 pub(crate) const POLL_LIMIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// A flag that the first Ctrl-C (or SIGTERM) sets; the second one ends the program at once.
+/// Returns a flag that the first Ctrl-C or SIGTERM sets; the second ends the program at once.
 pub(crate) fn stop_on_interrupt() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {

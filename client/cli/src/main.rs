@@ -14,7 +14,7 @@ mod terminal;
 use failure::INTERRUPTED;
 use interrupt::stop_on_interrupt;
 
-/// Talks to a server: sends and fetches files, says lines, chats, or puts it under load
+/// Client of the file server: transfers files, exchanges lines, chats, and generates load
 #[derive(Debug, Parser)]
 #[command(name = "client", version, arg_required_else_help = true)]
 struct Cli {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let stop = match stop_on_interrupt() {
         Ok(stop) => stop,
         Err(error) => {
-            eprintln!("client: cannot listen for Ctrl-C: {error}");
+            eprintln!("client: cannot handle Ctrl-C: {error}");
             return ExitCode::from(2);
         }
     };

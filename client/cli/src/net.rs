@@ -1,4 +1,4 @@
-//! Connections to a server, and what is remembered of transfers.
+//! Connections to a server, and the saved state of resumable transfers.
 
 pub(crate) mod line_session;
 pub(crate) mod link;

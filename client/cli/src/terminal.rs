@@ -12,12 +12,12 @@ pub(crate) mod screen;
 pub(crate) mod transcript;
 pub(crate) mod units;
 
-/// Writes to standard output; a closed one ends the command quietly.
+/// Writes to standard output; if it is closed, the command ends without a message.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     print_bytes(text.as_bytes())
 }
 
-/// The same for bytes that need not be text.
+/// Writes bytes to standard output, like [`print`].
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -29,13 +29,13 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// What a transfer that goes on begins with.
+/// First line of a resumed transfer.
 pub(crate) fn resuming(name: &str, done: u64, total: u64) -> String {
     let percent = u128::from(done) * 100 / u128::from(total.max(1));
     format!("{name}: resuming at {percent} % ({} of {})\n", bytes(done), bytes(total))
 }
 
-/// A word as it can be pasted into a shell: harmless characters as they are, others quoted.
+/// A word for a shell command, quoted if necessary.
 pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
     let is_harmless = |c: char| c.is_alphanumeric() || "-._/:=@%+,[]".contains(c);
     if !word.is_empty() && word.chars().all(is_harmless) {

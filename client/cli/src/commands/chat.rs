@@ -1,4 +1,4 @@
-//! `client chat`: sends and receives at once.
+//! `client chat`: sends and receives lines at the same time.
 
 mod terminal;
 
@@ -11,20 +11,20 @@ use crate::failure::Failure;
 use crate::net::line_session::LineSession;
 use crate::net::link::connect;
 
-/// Chat with everyone who is connected to the same server
+/// Chat with all clients of the same server
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   client chat localhost 8800
   client chat localhost 8800 --name anna
 
-What others say appears above the line that is being typed. Ctrl-D leaves. Without a terminal it
-sends the lines of standard input and prints what comes until the server closes the connection.")]
+Messages of others appear above the line being typed. Ctrl-D leaves. Without a terminal, the lines
+of standard input are sent, and all messages are printed until the server closes the connection.")]
 pub(crate) struct Args {
-    /// The server's name or address
+    /// Name or address of the server
     host: String,
-    /// The server's port
+    /// Port of the server
     port: u16,
-    /// Begin every line with this name
+    /// Name at the beginning of every line
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `client console`: composes framed messages by hand.
+//! `client console`: composes messages of the framed wire.
 
 mod message;
 
@@ -18,22 +18,22 @@ use crate::terminal::input::Input;
 use crate::terminal::print;
 use message::{Draft, truncate};
 
-/// Compose messages of the framed wire by hand and see the answers
+/// Compose messages of the framed wire and print the replies
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:
   client console localhost 8800
 
-Asks what to send, sends it, prints the answer, and asks again until you leave (q, or Ctrl-D). The
-messages are those of the framed wire: docs/protocol.md describes them.")]
+Prompts for a message, sends it, prints the reply, and repeats until you leave with q or Ctrl-D.
+docs/protocol.md describes the messages of the framed wire.")]
 pub(crate) struct Args {
-    /// The server's name or address
+    /// Name or address of the server
     host: String,
-    /// The server's port
+    /// Port of the server
     port: u16,
-    /// Open a connection for each message
+    /// Open a connection per message
     #[arg(long)]
     reconnect: bool,
-    /// Longest wait without progress
+    /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let mut console = Console { args, stop, input: Input::new(stop), link: None };
-    // A server that is not there is told before anything is asked for.
+    // An unreachable server is reported before the first prompt.
     console.link = Some(console.connect()?);
     print(&format!("connected to {}:{}\n{}", args.host, args.port, menu()))?;
     loop {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
             }
             Some(choice) if matches!(choice.trim(), "q" | "quit" | "exit") => return Ok(()),
             Some(choice) => match console.choose(choice.trim()) {
-                // What went wrong with one message is no reason not to send another.
+                // After a failed message, others can be sent.
                 Err(Failure::Failed(error) | Failure::Usage(error)) => {
                     print(&format!("failed: {error:#}\n"))?;
                 }
@@ -66,25 +66,25 @@ struct Console<'a> {
     args: &'a Args,
     stop: &'a AtomicBool,
     input: Input<'a>,
-    /// `None` after a connection that ended or broke.
+    /// `None` after the end of a connection.
     link: Option<Link<'a>>,
 }
 
 impl<'a> Console<'a> {
-    /// Asks for a line; `None` at the end of input.
+    /// Prompts for a line; `None` at the end of input.
     fn ask(&mut self, question: &str) -> Result<Option<String>, Failure> {
         print(question)?;
         loop {
             match self.input.line()?.map(String::from_utf8) {
                 None => return Ok(None),
                 Some(Ok(line)) => return Ok(Some(line)),
-                Some(Err(_)) => print("that is no UTF-8, which a text must be; again: ")?,
+                Some(Err(_)) => print("a text must be UTF-8; try again: ")?,
             }
         }
     }
 
-    /// Asks what more the choice takes, and sends the message. The end of input in between gives
-    /// the message up.
+    /// Prompts for the parts of the chosen message and sends it. The end of input in between
+    /// cancels the message.
     fn choose(&mut self, choice: &str) -> Result<(), Failure> {
         let message_type = choice.parse::<u8>().unwrap_or(0);
         let draft = match (choice, message_type) {
@@ -95,7 +95,7 @@ impl<'a> Console<'a> {
             (_, 7) => self.ask("name of the file to fetch: ")?.map(Draft::Get),
             _ => {
                 return print(&format!(
-                    "{choice:?} is none of the choices: type a number from 1 to 7, f, ? or q\n"
+                    "{choice:?} is not a choice: type a number from 1 to 7, f, ? or q\n"
                 ));
             }
         };
@@ -107,7 +107,7 @@ impl<'a> Console<'a> {
 
     fn ask_data(&mut self, message_type: u8) -> Result<Option<Draft>, Failure> {
         let most = most_data(message_type).unwrap_or(0);
-        let mut question = "how many random bytes, or the path of a file: ".to_owned();
+        let mut question = "number of random bytes (1000, 64KiB), or path of a file: ".to_owned();
         loop {
             let Some(answer) = self.ask(&question)? else { return Ok(None) };
             let draft = match answer.trim().parse() {
@@ -117,7 +117,7 @@ impl<'a> Console<'a> {
                         Draft::File { message_type, file, len, path: answer.trim().to_owned() }
                     }
                     Err(error) => {
-                        question = format!("neither a number nor a file ({error:#}); again: ");
+                        question = format!("neither a size nor a file ({error:#}); try again: ");
                         continue;
                     }
                 },
@@ -127,7 +127,7 @@ impl<'a> Console<'a> {
                 return Ok(Some(draft));
             }
             question = format!(
-                "type {message_type} can tell {most} bytes at most, not {len}; again, with fewer: "
+                "type {message_type} carries at most {most} bytes, not {len}; try a smaller size: "
             );
         }
     }
@@ -145,25 +145,25 @@ impl<'a> Console<'a> {
                     let name = if name.is_empty() { own.to_owned() } else { name };
                     return Ok(Some(Draft::Named { name, file, len, path }));
                 }
-                Err(error) => question = format!("{error:#}; again: "),
+                Err(error) => question = format!("{error:#}; try again: "),
             }
         }
     }
 
-    /// Sends the message and prints what is answered.
+    /// Sends the message and prints the reply.
     fn send(&mut self, mut draft: Draft) -> Result<(), Failure> {
         if let Draft::Text(text) | Draft::Get(text) | Draft::Named { name: text, .. } = &mut draft
             && let Some(dropped) = truncate(text)
         {
             print(&format!(
-                "that is too long: the last {dropped} bytes are dropped, {MAX_TEXT_BYTES} is the most\n"
+                "too long: the last {dropped} bytes were removed; the limit is {MAX_TEXT_BYTES} bytes\n"
             ))?;
         }
         let mut link = match self.link.take().filter(|link| !link.is_unusable()) {
             Some(link) => link,
             None => {
                 let link = self.connect()?;
-                print("(connected again)\n")?;
+                print("(reconnected)\n")?;
                 link
             }
         };
@@ -177,14 +177,14 @@ impl<'a> Console<'a> {
     fn connect(&self) -> Result<Link<'a>, Failure> {
         if self.args.port == 0 {
             return Err(Failure::Usage(anyhow!(
-                "port 0 is no server's: give the one it listens on"
+                "0 is not the port of a server: give the port that it listens on"
             )));
         }
         Link::open(&self.args.host, self.args.port, Wire::Framed, self.args.timeout, self.stop)
     }
 }
 
-/// What can be sent.
+/// List of the messages.
 fn menu() -> &'static str {
     const { assert!(MAX_TEXT_BYTES == 4096) };
     debug_assert_eq!(size_width(DATA8), Some(8));

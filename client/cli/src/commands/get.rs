@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use fileserver_proto::client::{ReplyKind, framed, http};
 use fileserver_proto::{FileName, Wire};
@@ -31,41 +31,42 @@ use output::Resume;
   client get film.mkv localhost 8800 --resume
   client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
 
-The file appears under its name when it is complete; one that is there already is kept, unless
---force is given. With --report-to, another server is connected to before the file is fetched, is then
-told its name and size, and its answer is printed.")]
+The file appears under its name when it is complete. An existing file is kept, unless --force is
+given. With --report-to, the client connects to a second server before the transfer, sends it the
+name and size of the file afterwards, and prints its reply.")]
 pub(crate) struct Args {
-    /// The file's name on the server
+    /// Name of the file on the server
     name: String,
-    /// The server's name or address
+    /// Name or address of the server
     host: String,
-    /// The server's port
+    /// Port of the server
     port: u16,
-    /// Where to put it (- for standard output); the last part of NAME in this folder otherwise
+    /// Output file, or - for standard output [default: the last part of NAME, in this folder]
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Overwrite a file that is there already
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
-    /// Which protocol to speak; http with --resume, framed otherwise
+    /// Protocol [default: framed, or http with --resume]
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
-    /// Keep what arrives, as PATH.part, and go on where an earlier attempt broke off
+    /// Continue an interrupted transfer; incomplete data are kept in PATH.part
     #[arg(long)]
     resume: bool,
-    /// Longest wait without progress
+    /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
-    /// Tell this server `The size of NAME is BYTES` afterwards, and print its answer
+    /// Send `The size of NAME is BYTES` to this server afterwards, and print its reply
     #[arg(long, value_name = "HOST:PORT")]
     report_to: Option<Authority>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let name = FileName::new(&args.name)
-        .with_context(|| format!("no server has a file {:?}: check the name", args.name));
-    let name = name.map_err(Failure::Usage)?;
+    let name = FileName::new(&args.name).map_err(|error| {
+        let name = &args.name;
+        Failure::Usage(anyhow!("{name:?} is not a valid file name ({error}): check the name"))
+    })?;
     let wire = transfer_wire(args.wire, args.resume)?;
     let mut output = Output::new(args.output.as_deref(), args.force, &name)?;
     let notification =
@@ -74,10 +75,10 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
         Ok(len_bytes) => len_bytes,
         Err(Failure::Failed(error)) if output.can_be_resumed() => {
-            return Err(Failure::Failed(anyhow!("{error:#}; the same command resumes")));
+            return Err(Failure::Failed(anyhow!("{error:#}; repeat the command to resume")));
         }
         Err(Failure::Interrupted) if output.can_be_resumed() => {
-            eprintln!("client: interrupted; the same command resumes");
+            eprintln!("client: interrupted; repeat the command to resume");
             return Err(Failure::Interrupted);
         }
         Err(failure) => return Err(failure),
@@ -86,7 +87,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     match notification {
         Some(notification) => {
             let answer = notification.send(&format!("The size of {name} is {len_bytes}"))?;
-            // Standard output may carry the file itself.
+            // Standard output carries the file itself.
             if is_stdout {
                 eprint!("{answer}");
                 return Ok(());
@@ -97,7 +98,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
 }
 
-/// Fetches what is not there yet; returns how much there is then.
+/// Fetches the missing part; returns the length of the whole file.
 fn fetch(
     args: &Args,
     name: &FileName,
@@ -130,7 +131,7 @@ fn fetch(
         {
             earlier.len_bytes
         }
-        // All of it was there, but for its name.
+        // The file was complete except for its name.
         (ReplyKind::Status(416), Some(earlier))
             if range == format!("bytes */{}", earlier.len_bytes) =>
         {
@@ -139,8 +140,8 @@ fn fetch(
         (ReplyKind::Status(206 | 416), _) => {
             output.discard();
             return Err(Failure::Failed(anyhow!(
-                "the server sends another part of {name} than was asked for: repeat the command \
-                 to fetch it anew"
+                "the server sent another part of {name} than requested: repeat the command to \
+                 fetch the whole file"
             )));
         }
         (kind, _) if !kind.is_success() => {
@@ -151,7 +152,7 @@ fn fetch(
             return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
         }
         (_, Some(_)) => {
-            print(&format!("{name}: changed since it was fetched in part, starting anew\n"))?;
+            print(&format!("{name}: changed since the interrupted transfer, starting again\n"))?;
             0
         }
         (_, None) => 0,

@@ -1,4 +1,4 @@
-//! `client knock`: connects at each Enter and tells what came of it.
+//! `client knock`: connects at each Enter and prints the result.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -16,22 +16,22 @@ use crate::net::link::{connect, is_temporary};
 use crate::terminal::input::Input;
 use crate::terminal::print;
 
-/// So long the server has to close the connection.
+/// Time for the server to close the connection.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-/// As much as is shown of what the server says meanwhile.
+/// Longest part of the server's data that is shown.
 const SAID_BYTES: usize = 512;
 
-/// Connect to a server at each Enter, and print a line about each time
+/// Connect to a server at each Enter and print the result
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:
   client knock localhost 9000
 
-For servers that close a connection as soon as it stands, such as `server --service greet-close`.
-End of input (Ctrl-D) leaves.")]
+For servers that close each connection at once, such as `server --service greet-close`.
+Ctrl-D (end of input) leaves.")]
 pub(crate) struct Args {
-    /// The server's name or address
+    /// Name or address of the server
     host: String,
-    /// The server's port
+    /// Port of the server
     port: u16,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let mut input = Input::new(stop);
     let (mut number, mut failed) = (0, 0);
-    print(&format!("Enter connects to {}:{}, Ctrl-D leaves.\n", args.host, args.port))?;
+    print(&format!("Enter connects to {}:{}; Ctrl-D leaves.\n", args.host, args.port))?;
     while input.line()?.is_some() {
         number += 1;
         let status = match knock(args, stop) {
@@ -58,15 +58,15 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
 }
 
-/// One connection, from its beginning to its end.
+/// Makes one connection and waits for its end.
 fn knock(args: &Args, stop: &AtomicBool) -> Result<String, Failure> {
     let mut stream = connect(&args.host, args.port)?;
     let begun = Instant::now();
     stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
     let mut said = Vec::new();
-    // A server that closes at once may be gone before it could be asked for its address.
+    // After an immediate close, the addresses may no longer be available.
     let told = |address: std::io::Result<std::net::SocketAddr>| {
-        address.map_or_else(|_| "an address that is gone".to_owned(), |address| address.to_string())
+        address.map_or_else(|_| "an unknown address".to_owned(), |address| address.to_string())
     };
     let (here, there) = (told(stream.local_addr()), told(stream.peer_addr()));
     let has_closed = await_close(&mut stream, begun, stop, &mut said)?;
@@ -74,12 +74,12 @@ fn knock(args: &Args, stop: &AtomicBool) -> Result<String, Failure> {
     let said = String::from_utf8_lossy(&said);
     let said = said.trim_end();
     if !said.is_empty() {
-        status += &format!("heard {said:?}, ");
+        status += &format!("received {said:?}, ");
     }
     let ms = begun.elapsed().as_secs_f64() * 1e3;
     status += &match has_closed {
         true => format!("closed by the server after {ms:.1} ms"),
-        false => format!("still open after {} s, closed from here", CLOSE_TIME.as_secs()),
+        false => format!("still open after {} s, closed by the client", CLOSE_TIME.as_secs()),
     };
     Ok(status)
 }
@@ -107,7 +107,7 @@ fn await_close(
                 said.extend(buffer[..read].iter().take(room));
             }
             Err(error) if is_temporary(&error) => {}
-            // However abruptly, it has been closed.
+            // A reset is a close as well.
             Err(_) => return Ok(true),
         }
     }

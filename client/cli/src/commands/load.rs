@@ -1,4 +1,4 @@
-//! `client load`: the load generator on its own.
+//! `client load`: the load generator without a harness.
 
 mod live;
 mod table;
@@ -34,80 +34,80 @@ use target::Target;
   client load 127.0.0.1 8800 --file up.bin:64KiB --upload --verify-every 0
   client load 127.0.0.1 65432 --wire text --file line:64
 
-Files given as NAME:SIZE are expected to hold the generated content of that name, as `bench`
-writes it; give --verify-every 0 for any other. A file given in a URL is asked for once to learn
-its length, and only its length is checked. Over the wire text the server is an echo server: each
-request is a line of that size (64 bytes by default), and its answer must be the same line.")]
+Files given as NAME:SIZE must have the generated content of that name, as `bench` writes it; for
+other files use --verify-every 0. A file given by a URL is requested once to learn its length, and
+only its length is checked. Over the text wire the server must be an echo server: each request is a
+line of that size (64 bytes by default), and the reply must be the same line.")]
 pub(crate) struct Args {
-    /// A URL (http://HOST:PORT/NAME), or HOST followed by PORT
+    /// URL (http://HOST:PORT/NAME), or HOST followed by PORT
     target: String,
-    /// The port, where the target is a host
+    /// Port, if the target is a HOST
     port: Option<u16>,
-    /// A file to ask for or to send, with its size in bytes and how often it is drawn
+    /// File to request or send, with its size (1000, 64KiB) and relative frequency
     #[arg(long = "file", value_name = "NAME:SIZE[:WEIGHT]", value_parser = parse_file)]
     files: Vec<RequestFile>,
-    /// Which protocol to speak; http for a URL, framed otherwise
+    /// Protocol [default: framed, or http for a URL]
     #[arg(long)]
     wire: Option<WireArg>,
-    /// Send the files instead of asking for them
+    /// Send the files instead of requesting them
     #[arg(long)]
     upload: bool,
     /// Concurrent connections
     #[arg(long, short = 'c', default_value_t = 64)]
     connections: usize,
-    /// Threads that drive them
+    /// Threads of the load generator
     #[arg(long, short = 't', default_value_t = 1)]
     threads: usize,
-    /// How the threads talk to the kernel
+    /// I/O engine of the load generator
     #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
     engine: EngineArg,
-    /// Cores to run the threads on, in turn (0,2)
+    /// Cores to pin the threads to, in turn (0,2)
     #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
     cores: Vec<usize>,
-    /// Open loop: requests per second, whatever the server does
+    /// Open loop: requests per second, regardless of the replies
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
-    /// With --rate: exponentially distributed distances, as independent users make them
+    /// With --rate: exponentially distributed intervals, as of independent users
     #[arg(long, requires = "rate")]
     poisson: bool,
-    /// Closed loop: pause between an answer and the next request; TIME is the mean of an
-    /// exponential distribution, constant:TIME always the same
+    /// Closed loop: pause between a reply and the next request; TIME is the mean of an
+    /// exponential distribution, constant:TIME is a constant pause
     #[arg(long, value_name = "[constant:]TIME", value_parser = parse_think, conflicts_with = "rate")]
     think: Option<ThinkTime>,
-    /// How long to measure
+    /// Measured window (500ms, 10s, 2m)
     #[arg(long, short = 'd', value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     duration: Duration,
-    /// How long to run before measuring
+    /// Warm-up before the window
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1s")]
     warm_up: Duration,
-    /// Without any progress for this long, a request has failed
+    /// Longest time without progress before a request counts as failed
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     timeout: Duration,
-    /// Open a connection for each request
+    /// Open a connection per request
     #[arg(long)]
     no_keep_alive: bool,
-    /// Compare the bytes of every how many replies on a connection; 0 compares none
+    /// Compare the bytes of every N-th reply on a connection; 0: none [default: 100, or 0 for a URL]
     #[arg(long, value_name = "N")]
     verify_every: Option<u32>,
     /// Seed of all random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Write a row per second to this file
+    /// Write one CSV row per second to this file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write the histograms to this file, as a log that HdrHistogram's tools open
+    /// Write the histograms to this file, in the log format of HdrHistogram
     #[arg(long, value_name = "FILE")]
     hdr_log: Option<PathBuf>,
 }
 
-/// How the generator's threads talk to the kernel.
+/// I/O engine of the load generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum EngineArg {
-    /// uring where the kernel grants it, else epoll
+    /// uring if the kernel supports it, else epoll
     Auto,
-    /// Readiness, and a system call for each thing sent or received
+    /// Readiness, with one system call per send or receive
     Epoll,
-    /// io_uring: one system call for a batch of requests
+    /// io_uring, with one system call per batch of requests
     Uring,
 }
 
@@ -124,7 +124,7 @@ impl From<EngineArg> for EngineChoice {
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let target = Target::parse(&args.target, args.port, args.wire)?;
-    // What is to be written later must be writable before the load, not after it.
+    // Output files are created before the load, so that it does not run in vain.
     let csv = create(args.csv.as_deref(), "--csv")?;
     let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
     let spec = spec(args, &target)?;
@@ -140,7 +140,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     judge(&report)
 }
 
-/// What cannot be run as asked is another failure than what the system refuses meanwhile.
+/// A load that cannot run as specified is a usage error; a refusal of the system is not.
 fn failure(error: RunError) -> Failure {
     match error {
         RunError::Spec(_) => Failure::Usage(error.into()),
@@ -150,13 +150,13 @@ fn failure(error: RunError) -> Failure {
 
 fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
     let mut files = args.files.clone();
-    // Content is known for files that were named with their size; others have a length alone.
+    // Only files given with their size have known content.
     let mut verify_every = args.verify_every.unwrap_or(100);
     match (&target.path, files.is_empty()) {
         (Some(path), true) => {
             if args.upload {
                 return Err(Failure::Usage(anyhow!(
-                    "--upload needs the file's size: give --file NAME:SIZE"
+                    "--upload needs the size of the file: use --file NAME:SIZE"
                 )));
             }
             let size_bytes = target.ask_length(path, args.timeout)?;
@@ -165,7 +165,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
         }
         (Some(path), false) if path != "/" => {
             return Err(Failure::Usage(anyhow!(
-                "the URL names {path} and --file another: give one of them"
+                "both the URL ({path}) and --file name a file: remove one of them"
             )));
         }
         (None, true) if target.wire == Wire::Text => {
@@ -173,7 +173,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
         }
         (None, true) => {
             return Err(Failure::Usage(anyhow!(
-                "no file to request: give --file NAME:SIZE, or a URL with a path"
+                "no file to request: use --file NAME:SIZE, or a URL with a path"
             )));
         }
         _ => {}
@@ -212,7 +212,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
     })
 }
 
-/// Exit code 1 where not one request succeeded, or any failed; an interrupted load has its own.
+/// Fails if no request succeeded or any request failed, unless the load was interrupted.
 fn judge(report: &LoadReport) -> Result<(), Failure> {
     if report.interrupted {
         return Ok(());
@@ -221,19 +221,19 @@ fn judge(report: &LoadReport) -> Result<(), Failure> {
     if report.requests == 0 {
         let why = report.error_examples.first().map_or("no reply in time", String::as_str);
         let remedy = if report.errors.content > 0 {
-            "if its files are not the generated ones, give --verify-every 0"
+            "if its files have other content, use --verify-every 0"
         } else {
             "check that the server runs and has the file"
         };
         return Err(Failure::Failed(anyhow!("no request succeeded ({why}): {remedy}")));
     }
     if errors > 0 {
-        return Err(Failure::Failed(anyhow!("{errors} requests failed, see the table")));
+        return Err(Failure::Failed(anyhow!("{errors} requests failed: see the table")));
     }
     Ok(())
 }
 
-/// Creates the file that an option names.
+/// Creates the file named by an option.
 fn create(path: Option<&Path>, option: &str) -> Result<Option<File>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let file = File::create(path)
@@ -252,7 +252,7 @@ fn write_seconds(file: File, report: &LoadReport) -> io::Result<()> {
     writeln!(out, "second,requests,body_bytes,errors,p50_ns,p99_ns,max_ns")?;
     for row in &report.seconds {
         write!(out, "{},{},{},{}", row.second, row.requests, row.body_bytes, row.errors)?;
-        // A second without requests has no percentiles, which is not the same as zero.
+        // A second without requests has no percentiles.
         if row.requests > 0 {
             writeln!(out, ",{},{},{}", row.p50_ns, row.p99_ns, row.max_ns)?;
         } else {

@@ -1,4 +1,4 @@
-//! `client say`: lines in, replies out.
+//! `client say`: sends lines and prints replies.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::net::line_session::{LineSession, LineSource};
 use crate::net::link::connect;
 
-/// Say lines to a server and print what it answers
+/// Send lines to a server and print its replies
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   client say localhost 8800 meme.txt
@@ -21,21 +21,21 @@ use crate::net::link::connect;
   client say localhost 8800 --file lines.txt
   client say localhost 8800 < lines.txt
 
-Without a LINE or --file it says what it reads from standard input, line by line. A line waits
-until the one before it was answered, for 250 ms at most. It ends when the server closes the
-connection; after the last line the server is told that none will follow.")]
+Without LINE or --file, the lines of standard input are sent. Each line waits for the reply to the
+previous one, for at most 250 ms. After the last line the client closes its direction of the
+connection; it ends when the server closes the other.")]
 pub(crate) struct Args {
-    /// The server's name or address
+    /// Name or address of the server
     host: String,
-    /// The server's port
+    /// Port of the server
     port: u16,
-    /// What to say
+    /// Lines to send
     #[arg(value_name = "LINE")]
     lines: Vec<String>,
-    /// Say the lines of this file
+    /// Send the lines of this file
     #[arg(long, value_name = "FILE", conflicts_with = "lines")]
     file: Option<PathBuf>,
-    /// Wait for no answer: say everything at once
+    /// Send all lines at once, without waiting for replies
     #[arg(long)]
     no_wait: bool,
 }

@@ -23,7 +23,7 @@ use crate::terminal::units::bytes;
 
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// Send files to a server, all over one connection
+/// Send files to a server over one connection
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "client send [OPTIONS] <FILE>... <HOST> <PORT>",
@@ -34,31 +34,31 @@ const BLOCK_BYTES: usize = 256 << 10;
   client send film.mkv localhost 8800 --resume
   client send meme.png localhost 8800 --transcript progress.txt
 
-Shows a progress bar on a terminal, and lines at 0, 25, 50, 75 and 100 % elsewhere; then prints
+Progress is a bar on a terminal and lines at 0, 25, 50, 75 and 100 % elsewhere. The last line is
 the name under which the server stored the file.
 
-With --resume, what has arrived of a file when the transfer breaks off is not lost: the same command
-sends the rest, also after a restart of either side, and the server checks the whole by its SHA-256
-hash. It works with servers that take resumable uploads by tus 1.0.0 at /, such as ours, which keeps
-an unfinished upload for a day."
+With --resume, a transfer that was interrupted continues when the command is repeated, even after
+a restart of either side. The server verifies the whole file by its SHA-256 hash. --resume needs a
+server with resumable uploads (tus 1.0.0) at /. This project's server keeps an unfinished upload
+for a day."
 )]
 pub(crate) struct Args {
-    /// The files, then the server's host and port
+    /// Files to send, then host and port of the server
     #[arg(value_name = "FILE… HOST PORT", required = true, num_args = 1..)]
     operands: Vec<String>,
-    /// Which protocol to speak; http with --resume, framed otherwise
+    /// Protocol [default: framed, or http with --resume]
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
-    /// Go on where an earlier attempt broke off, and let the server check the whole
+    /// Continue an interrupted transfer, and verify the whole file
     #[arg(long)]
     resume: bool,
-    /// The name to store the file under (one FILE only); its own otherwise
+    /// Name on the server, for one FILE [default: the file's own name]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Longest wait without progress
+    /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
-    /// Keep what the console shows, progress included, in this file as plain text
+    /// Write a plain-text copy of the output, with progress, to this file
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
 }
@@ -67,20 +67,24 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
     let mut operands = args.operands;
     let (Some(port), Some(host)) = (operands.pop(), operands.pop()) else {
-        return Err(usage("give at least one FILE, then HOST and PORT".to_owned()));
+        return Err(usage(
+            "missing arguments: give at least one FILE, then HOST and PORT".to_owned(),
+        ));
     };
     let port: u16 = port.parse().map_err(|_| {
-        usage(format!("{port:?} is no port: the last two arguments are HOST and PORT"))
+        usage(format!("{port:?} is not a port: the last two arguments are HOST and PORT"))
     })?;
     if operands.is_empty() {
-        return Err(usage(format!("no file to send: name one before {host} {port}")));
+        return Err(usage(format!("no file to send: add a FILE before {host} {port}")));
     }
     if args.name.is_some() && operands.len() > 1 {
-        return Err(usage("--as names one file: send the others by themselves".to_owned()));
+        return Err(usage("--as applies to one file: send the other files separately".to_owned()));
     }
     let wire = crate::commands::transfer_wire(args.wire, args.resume)?;
     if wire == Wire::Text {
-        return Err(usage("the text wire only fetches files: send over framed or http".to_owned()));
+        return Err(usage(
+            "the text wire only fetches files: use --wire framed or http".to_owned(),
+        ));
     }
     let files = operands
         .iter()
@@ -99,7 +103,7 @@ pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
     done
 }
 
-/// Sends the files one after the other.
+/// Sends the files in order.
 fn send_all(
     files: Vec<Upload>,
     server: &Server<'_>,
@@ -107,7 +111,7 @@ fn send_all(
 ) -> Result<(), Failure> {
     let mut spare = None;
     for (at, mut file) in files.into_iter().enumerate() {
-        // An empty file is sent at once or not at all.
+        // An empty file has no part to resume.
         spare = match resumed.filter(|_| file.len > 0) {
             Some(resumed) => {
                 let command = resumed.command(at, server);
@@ -119,7 +123,7 @@ fn send_all(
     Ok(())
 }
 
-/// What the command was given that is to be resumed, should it break off.
+/// Arguments for the command that resumes an interrupted transfer.
 #[derive(Debug)]
 struct Resumed<'a> {
     operands: &'a [String],
@@ -127,7 +131,7 @@ struct Resumed<'a> {
 }
 
 impl Resumed<'_> {
-    /// What sends the files from this one on.
+    /// Command that sends the files from this one on.
     fn command(&self, from: usize, server: &Server<'_>) -> String {
         let mut words: Vec<&str> = self.operands[from..].iter().map(String::as_str).collect();
         let port = server.port.to_string();
@@ -137,7 +141,7 @@ impl Resumed<'_> {
     }
 }
 
-/// Whom to send to, and how.
+/// Server and connection options.
 #[derive(Debug)]
 struct Server<'a> {
     host: String,
@@ -157,13 +161,13 @@ impl<'a> Server<'a> {
         Link::open(&self.host, self.port, self.wire, self.timeout, self.stop)
     }
 
-    /// The connection that is left from before, or a new one.
+    /// The open connection, if any, or a new one.
     fn link(&self, spare: Option<Link<'a>>) -> Result<Link<'a>, Failure> {
         spare.map_or_else(|| self.open(), Ok)
     }
 }
 
-/// A file to be sent.
+/// File to send.
 #[derive(Debug)]
 struct Upload {
     path: PathBuf,
@@ -181,30 +185,30 @@ impl Upload {
         let about = file.metadata().with_context(|| format!("cannot read {shown}"))?;
         if about.is_dir() {
             return Err(Failure::Failed(anyhow!(
-                "{shown} is a folder: name the files in it instead, {shown}/*"
+                "{shown} is a folder: give its files instead, {shown}/*"
             )));
         }
         if !about.is_file() {
             return Err(Failure::Failed(anyhow!(
-                "{shown} is no regular file, so its length is unknown: store it in a file first"
+                "{shown} is not a regular file and has no length: save its content to a file first"
             )));
         }
         let last = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.map(str::to_owned).or(last).unwrap_or_default();
-        let name = FileName::new(&name)
-            .with_context(|| format!("no server stores {name:?}: give another name with --as"));
-        let name = name.map_err(Failure::Usage)?;
+        let name = FileName::new(&name).map_err(|error| {
+            usage(format!("{name:?} is not a valid file name ({error}): choose another with --as"))
+        })?;
         let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         Ok(Self { name, file, len: about.len(), modified, path })
     }
 
-    /// Reads the next `len` bytes block by block.
+    /// Iterates over the next `len` bytes in blocks.
     fn blocks(&mut self, len: u64) -> Blocks<'_> {
         Blocks { path: &self.path, file: &mut self.file, left: len, block: vec![0; BLOCK_BYTES] }
     }
 }
 
-/// A part of a file, in blocks of [`BLOCK_BYTES`] at most.
+/// Part of a file in blocks of at most [`BLOCK_BYTES`].
 struct Blocks<'u> {
     path: &'u Path,
     file: &'u mut File,
@@ -219,7 +223,7 @@ impl Blocks<'_> {
         self.file.read_exact(block).map_err(|error| {
             let shown = self.path.display();
             Failure::Failed(if error.kind() == io::ErrorKind::UnexpectedEof {
-                anyhow!("{shown} became shorter while it was sent: send it again")
+                anyhow!("{shown} became shorter during the transfer: send it again")
             } else {
                 anyhow::Error::new(error).context(format!("cannot read {shown}"))
             })
@@ -229,7 +233,7 @@ impl Blocks<'_> {
     }
 }
 
-/// Sends one file; returns the connection if it can be used again.
+/// Sends one file; returns the connection if it is reusable.
 fn send<'a>(
     mut upload: Upload,
     mut link: Link<'a>,
@@ -273,7 +277,7 @@ fn send<'a>(
     Ok(head.keep_alive.then_some(link))
 }
 
-/// Sends the content; false if the server spoke up before its end.
+/// Sends the content; false if the server replied before its end.
 fn send_body(
     upload: &mut Upload,
     link: &mut Link<'_>,

@@ -1,4 +1,4 @@
-//! LineSource to a server and its answers back, as telnet has them.
+//! Lines to a server and its replies, as with telnet.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,36 +14,36 @@ use crate::interrupt::POLL_LIMIT;
 use crate::net::link::is_temporary;
 use crate::terminal::screen::Screen;
 
-/// So long a reply is waited for before the next line is said without it.
+/// Longest wait for a reply before the next line is sent.
 pub(crate) const REPLY_TIME: Duration = Duration::from_millis(250);
 
-/// More than the buffer of standard input, so that nothing stays behind in that, where poll does
-/// not see it.
+/// Larger than the buffer of standard input, so that no bytes stay in that buffer, where `poll`
+/// does not see them.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A conversation: what is still to be said, and where more of it comes from.
+/// Exchange of lines over one connection.
 pub(crate) struct LineSession<'a> {
     stream: TcpStream,
-    /// Read, not yet handed to the socket.
+    /// Lines read and not yet started.
     unsent: Vec<u8>,
-    /// On its way to the socket.
+    /// Bytes being sent.
     to_send: Vec<u8>,
     source: Option<Box<dyn LineSource + 'a>>,
-    /// Whether each line waits for the reply to the one before it.
+    /// Whether each line waits for the reply to the previous one.
     waits_for_replies: bool,
-    /// Until when a reply is waited for.
+    /// End of the wait for a reply.
     reply_due: Option<Instant>,
-    /// Stands before every line.
+    /// Prefix of every line.
     prefix: String,
 }
 
-/// Where lines come from: standard input, a file.
+/// Source of lines: standard input or a file.
 pub(crate) trait LineSource: Read + AsFd {}
 
 impl<Source: Read + AsFd> LineSource for Source {}
 
 impl<'a> LineSession<'a> {
-    /// A conversation that begins with `lines` and goes on with `more`.
+    /// Session that sends `lines`, then those of `source`.
     pub(crate) fn new(
         stream: TcpStream,
         lines: Vec<u8>,
@@ -61,13 +61,13 @@ impl<'a> LineSession<'a> {
         }
     }
 
-    /// The same with something before every line.
+    /// Adds a prefix to every line.
     pub(crate) fn with_prefix(self, prefix: String) -> Self {
         Self { prefix, ..self }
     }
 
-    /// Says everything and prints what is answered, until the server closes the connection; after
-    /// the last line it is told that none will follow.
+    /// Sends all lines and prints the replies until the server closes the connection. After the
+    /// last line it closes its own direction.
     pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<(), Failure> {
         self.stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
         let mut is_open = true;
@@ -76,7 +76,7 @@ impl<'a> LineSession<'a> {
         loop {
             self.next_line();
             if is_open && self.is_all_sent() {
-                // Fails only where the connection has gone, which reading tells.
+                // Fails only if the connection is gone, which the next read reports.
                 let _ = self.stream.shutdown(Shutdown::Write);
                 is_open = false;
             }
@@ -92,12 +92,12 @@ impl<'a> LineSession<'a> {
                         self.received(&buffer[..received]);
                     }
                     Err(error) if is_temporary(&error) => {}
-                    // The server has closed while lines were still being said to it.
+                    // The server closed while lines were still being sent.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                         return screen.finish();
                     }
                     Err(error) => {
-                        return Err(anyhow!("the connection broke: {error}; try again").into());
+                        return Err(anyhow!("the connection failed: {error}; try again").into());
                     }
                 }
             }
@@ -118,7 +118,7 @@ impl<'a> LineSession<'a> {
         self.to_send.is_empty() && self.unsent.is_empty() && self.source.is_none()
     }
 
-    /// Takes up what may be said now.
+    /// Starts the next line, or all lines, if allowed now.
     fn next_line(&mut self) {
         if !self.to_send.is_empty() {
             return;
@@ -134,7 +134,7 @@ impl<'a> LineSession<'a> {
         };
         let end = match end {
             Some(at) => at + 1,
-            // What is never ended by its line's end must not pile up here.
+            // A line without an end must not accumulate here.
             None if self.source.is_none() || self.unsent.len() > BUFFER_BYTES => self.unsent.len(),
             None => return,
         };
@@ -151,7 +151,7 @@ impl<'a> LineSession<'a> {
             interest |= PollFlags::OUT;
         }
         let mut fds = vec![PollFd::from_borrowed_fd(self.stream.as_fd(), interest)];
-        // A descriptor that nothing is wanted of would still tell that it was hung up.
+        // A descriptor without requested events would still report a hang-up.
         let wants_more = !self.unsent.contains(&b'\n') && self.to_send.is_empty();
         if let Some(source) = self.source.as_ref().filter(|_| wants_more) {
             fds.push(PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
@@ -165,7 +165,7 @@ impl<'a> LineSession<'a> {
         }
     }
 
-    /// No longer than until the next line may be said without an answer to the last.
+    /// Time until the next line may be sent without a reply to the last.
     fn poll_timeout(&self) -> Timespec {
         let Some(due) = self.reply_due else { return POLL_LIMIT };
         let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -181,7 +181,7 @@ impl<'a> LineSession<'a> {
                 }
             }
             Err(error) if is_temporary(&error) => {}
-            // It does not listen any source; what it still says is read to the end.
+            // The server reads no more; the rest of its output is read to the end.
             Err(_) => (self.to_send, self.unsent, self.source) = (Vec::new(), Vec::new(), None),
         }
     }

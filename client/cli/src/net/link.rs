@@ -1,4 +1,4 @@
-//! A connection by hand: one request at a time, heard while it is being sent.
+//! Connection for one request at a time, with replies detected while the request is being sent.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
@@ -17,11 +17,11 @@ use crate::interrupt::POLL_LIMIT;
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 128 << 10;
-/// As much of a refusal's text as is shown.
+/// Longest part of a refusal's text that is shown.
 const REASON_BYTES: usize = 512;
 
-/// Connects to the first of a host's addresses that answers: `localhost` may be `::1` to the
-/// resolver and 127.0.0.1 to the server.
+/// Connects to the first address of a host that accepts: `localhost` can resolve to `::1` while the
+/// server listens on 127.0.0.1.
 pub(crate) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let addresses: Vec<SocketAddr> =
@@ -34,7 +34,7 @@ pub(crate) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
         }
     }
     Err(Failure::Failed(match last {
-        None => anyhow!("unknown host {host:?}: check the spelling, or give an IP address"),
+        None => anyhow!("unknown host {host:?}: check the spelling, or use an IP address"),
         Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             anyhow!("connection to {host} port {port} refused: start the server, or check the port")
         }
@@ -44,7 +44,7 @@ pub(crate) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
     }))
 }
 
-/// A connection to a server, and the reply that is being read from it.
+/// Connection to a server, with the reply being read.
 #[derive(Debug)]
 pub(crate) struct Link<'a> {
     stream: TcpStream,
@@ -55,19 +55,19 @@ pub(crate) struct Link<'a> {
     stop: &'a AtomicBool,
 }
 
-/// What came from the server.
+/// Part of a reply.
 #[derive(Debug)]
 pub(crate) enum ReplyPart {
-    /// A reply began.
+    /// The head.
     Head(ReplyHead),
-    /// A piece of its body, to be had from [`Link::bytes`].
+    /// A piece of the body; see [`Link::bytes`].
     Body(Range<usize>),
-    /// The reply is complete.
+    /// The end.
     End,
 }
 
 impl<'a> Link<'a> {
-    /// Connects; without any progress for `timeout`, whatever is under way fails.
+    /// Connects. An operation without progress for `timeout` fails.
     pub(crate) fn open(
         host: &str,
         port: u16,
@@ -81,8 +81,8 @@ impl<'a> Link<'a> {
         Ok(Self { stream, reader, buffer, unread: 0..0, timeout, stop })
     }
 
-    /// Sends `bytes`, unless the server says something before they are all sent, which can only
-    /// be a refusal: then false.
+    /// Sends `bytes`; false if the server replied before all were sent, which can only be a
+    /// refusal.
     pub(crate) fn send(&mut self, mut bytes: &[u8]) -> Result<bool, Failure> {
         while !bytes.is_empty() {
             let ready = self.wait(PollFlags::IN | PollFlags::OUT)?;
@@ -92,27 +92,27 @@ impl<'a> Link<'a> {
             match self.stream.write(bytes) {
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(error) if is_temporary(&error) => {}
-                // What the server said before it closed is worth more than this error.
+                // A reply sent before the close explains more than this error.
                 Err(_) => return Ok(false),
             }
         }
         Ok(true)
     }
 
-    /// Tells the server that nothing more will be sent.
+    /// Closes the sending direction.
     pub(crate) fn finish_sending(&self) {
-        // Fails only where the connection has gone, which reading tells.
+        // Fails only if the connection is gone, which the next read reports.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Whether the server has closed the connection, or says something that nobody asked for:
-    /// between requests both make it useless.
+    /// Whether the server has closed the connection or sent data without a request: either makes it
+    /// unusable between requests.
     pub(crate) fn is_unusable(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
-    /// Waits for the next part of a reply.
+    /// Waits for the next part of the reply.
     pub(crate) fn next_part(&mut self) -> Result<ReplyPart, Failure> {
         loop {
             let mut input = &self.buffer[self.unread.clone()];
@@ -134,7 +134,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// The head of the next reply.
+    /// Reads the head of the next reply.
     pub(crate) fn read_head(&mut self) -> Result<ReplyHead, Failure> {
         match self.next_part()? {
             ReplyPart::Head(head) => Ok(head),
@@ -144,22 +144,22 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Tells that the next reply answers a HEAD, and so has no body.
+    /// Marks the next reply as one to a HEAD request, which has no body.
     pub(crate) fn expect_head_only(&mut self) {
         self.reader.expect_head_only();
     }
 
-    /// A field of the http reply whose head came last.
+    /// Field of the last http head.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.reader.field(name)
     }
 
-    /// Waits so long for any progress from here on.
+    /// Sets the longest wait without progress.
     pub(crate) fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }
 
-    /// Passes over the rest of a reply.
+    /// Skips the rest of the reply.
     pub(crate) fn skip_rest(&mut self) -> Result<(), Failure> {
         while !matches!(self.next_part()?, ReplyPart::End) {}
         Ok(())
@@ -198,12 +198,12 @@ impl<'a> Link<'a> {
         })
     }
 
-    /// The bytes of a body's piece, valid until more is heard.
+    /// Bytes of a piece of the body, valid until the next part.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.buffer[range]
     }
 
-    /// The text of the reply: see [`ReplyReader::text`].
+    /// Text of the reply; see [`ReplyReader::text`].
     pub(crate) fn text(&self) -> String {
         self.reader.text().into_owned()
     }
@@ -218,7 +218,7 @@ impl<'a> Link<'a> {
                 }
                 Err(error) if is_temporary(&error) => {}
                 Err(error) => {
-                    return Err(anyhow!("the connection broke: {error}; try again").into());
+                    return Err(anyhow!("the connection failed: {error}; try again").into());
                 }
             }
         }
@@ -251,13 +251,13 @@ pub(crate) fn is_temporary(error: &io::Error) -> bool {
 
 fn not_a_reply(error: ReplyError) -> Failure {
     let remedy = match error {
-        ReplyError::Malformed(_) => "is it a file server, and is --wire right?",
+        ReplyError::Malformed(_) => "check the port and --wire",
         ReplyError::NoReply | ReplyError::Truncated => "it may be full or stopping; try again",
     };
     Failure::Failed(anyhow!("{error}: {remedy}"))
 }
 
-/// What the user can do about a refusal.
+/// Remedy for a refusal.
 fn remedy(kind: ReplyKind, reason: Option<StoreError>) -> Option<&'static str> {
     use StoreError as Store;
     match (reason, kind) {

@@ -1,4 +1,4 @@
-//! What outlives the program: notes on transfers that can be resumed.
+//! Saved state of resumable transfers.
 
 use std::fmt::Write;
 use std::fs::DirBuilder;
@@ -11,30 +11,30 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 
-/// A note on one transfer, in a file of its own.
+/// Saved line about one transfer, in a file of its own.
 #[derive(Debug)]
 pub(crate) struct ResumeState {
     path: PathBuf,
 }
 
 impl ResumeState {
-    /// The note on the transfer of `kind` between this server's file `name` and a local file.
+    /// State of the transfer of `kind` between this server's file `name` and a local file.
     ///
     /// # Errors
-    /// There is no folder for notes.
+    /// The folder cannot be created.
     pub(crate) fn of(kind: &str, server: &str, name: &str, local: &Path) -> Result<Self, Failure> {
         let folder = state_home()?.join("threads-vs-selectors").join(kind);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
             format!(
-                "cannot remember transfers in {}: give another folder in XDG_STATE_HOME, or leave \
-                 --resume out",
+                "cannot save the state of transfers in {}: set XDG_STATE_HOME to another folder, \
+                 or remove --resume",
                 folder.display()
             )
         })?;
         let mut hash = Sha256::new();
         for part in [server.as_bytes(), name.as_bytes(), local.as_os_str().as_bytes()] {
             hash.update(part);
-            // No part holds a NUL itself.
+            // No part contains a NUL.
             hash.update([0]);
         }
         let mut file = String::new();
@@ -44,28 +44,28 @@ impl ResumeState {
         Ok(Self { path: folder.join(file) })
     }
 
-    /// What was kept; nothing where the writing broke off.
+    /// Saved line; `None` if there is none or it was written incompletely.
     pub(crate) fn load(&self) -> Option<String> {
         let mut text = std::fs::read_to_string(&self.path).ok()?;
         (text.pop() == Some('\n')).then_some(text)
     }
 
-    /// Keeps a line.
+    /// Saves a line.
     pub(crate) fn save(&self, line: &str) -> Result<(), Failure> {
         std::fs::write(&self.path, format!("{line}\n")).with_context(|| {
-            format!("cannot write {}: free space, or leave --resume out", self.path.display())
+            format!("cannot write {}: free space, or remove --resume", self.path.display())
         })?;
         Ok(())
     }
 
-    /// Leaves nothing behind.
+    /// Removes the saved line.
     pub(crate) fn clear(&self) {
-        // One that stays is found out of date the next time.
+        // A line that remains is recognised as outdated by the next attempt.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// The folder for what programs remember (XDG Base Directory Specification).
+/// Folder for state of programs (XDG Base Directory Specification).
 fn state_home() -> Result<PathBuf, Failure> {
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -73,7 +73,7 @@ fn state_home() -> Result<PathBuf, Failure> {
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
         .ok_or_else(|| {
             Failure::Usage(anyhow!(
-                "no folder to remember transfers in: set XDG_STATE_HOME, or leave --resume out"
+                "no folder for the state of transfers: set XDG_STATE_HOME, or remove --resume"
             ))
         })
 }

@@ -1,4 +1,4 @@
-//! Lines that a person types, or that a program pipes in.
+//! Lines of standard input.
 
 use std::io::{self, Read, StdinLock};
 use std::os::fd::AsFd;
@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::failure::Failure;
 use crate::interrupt::POLL_LIMIT;
 
-/// Standard input line by line; Ctrl-C ends the wait for one.
+/// Standard input by lines; Ctrl-C ends the wait for a line.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
     stdin: StdinLock<'static>,
@@ -19,12 +19,12 @@ pub(crate) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Nothing is read yet.
+    /// Input of which nothing is read yet.
     pub(crate) fn new(stop: &'a AtomicBool) -> Self {
         Self { stdin: io::stdin().lock(), unread: Vec::new(), has_ended: false, stop }
     }
 
-    /// The next line without its end; `None` after the last one.
+    /// Reads the next line without its end; `None` after the last.
     pub(crate) fn line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
@@ -38,8 +38,8 @@ impl<'a> Input<'a> {
                 return Ok((!rest.is_empty()).then_some(rest));
             }
             self.wait()?;
-            // As large as the buffer of standard input itself, so that nothing stays behind in
-            // that, where poll does not see it.
+            // Larger than the buffer of standard input, so that no bytes stay in that buffer, where
+            // `poll` does not see them.
             let mut buffer = [0; 16 << 10];
             match self.stdin.read(&mut buffer) {
                 Ok(0) => self.has_ended = true,

@@ -1,4 +1,4 @@
-//! TransferProgress of one transfer: a bar on a terminal, plain lines elsewhere.
+//! TransferProgress display of a transfer: a bar on a terminal, lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,44 +6,44 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::terminal::transcript::{Transcript, TransferProgress};
 
-/// Longest name before a bar.
+/// Longest name beside a bar.
 const NAME_CHARS: usize = 22;
 
-/// Shows how much of a transfer is done.
+/// Progress display of one transfer.
 #[derive(Debug)]
 pub(crate) struct Meter<'t> {
     view: View,
     kept: Option<(&'t Transcript, TransferProgress)>,
 }
 
-/// What the console shows.
+/// Kind of display.
 #[derive(Debug)]
 enum View {
     /// Percent, bytes, rate and time left, drawn on the terminal.
     Bar(ProgressBar),
     /// A line at each quarter.
     Lines {
-        /// What is transferred.
+        /// Name of the file.
         name: String,
-        /// How much of it there is.
+        /// Size in bytes, if known.
         total: Option<u64>,
-        /// How much is done.
+        /// Bytes done.
         done: u64,
-        /// The next quarter to tell.
+        /// Next quarter to print.
         next_percent: u64,
-        /// Standard output carries the content itself.
+        /// Whether standard output carries the content itself.
         to_stderr: bool,
     },
 }
 
 impl<'t> Meter<'t> {
-    /// A meter for `name` of `total` bytes, if that is known, of which `done` are done. Plain lines go to standard output,
-    /// unless that carries the content.
+    /// A display for `name` of `total` bytes, if known, of which `done` are done. Lines go to
+    /// standard output, unless it carries the content.
     pub(crate) fn new(name: &str, total: Option<u64>, done: u64, stdout_is_taken: bool) -> Self {
         Self { view: View::new(name, total, done, stdout_is_taken), kept: None }
     }
 
-    /// The same for something that is sent, with what it shows kept in a transcript.
+    /// A display for an upload that is also recorded in a transcript.
     pub(crate) fn with_transcript(
         name: &str,
         total: u64,
@@ -56,7 +56,7 @@ impl<'t> Meter<'t> {
         meter
     }
 
-    /// Counts further bytes.
+    /// Adds transferred bytes.
     pub(crate) fn advance(&mut self, bytes: u64) {
         self.view.advance(bytes);
         if let Some((transcript, progress)) = &mut self.kept {
@@ -64,7 +64,7 @@ impl<'t> Meter<'t> {
         }
     }
 
-    /// Ends: the bar stays as it stands, so that the console keeps what was reached.
+    /// Ends the display; the bar stays visible.
     pub(crate) fn finish(self) {
         self.view.finish();
     }
@@ -97,7 +97,7 @@ impl View {
         bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
         bar.set_message(shortened(name));
         bar.set_position(done);
-        // The rate is that of what is still to be done.
+        // The rate excludes the bytes of earlier attempts.
         bar.reset_eta();
         Self::Bar(bar)
     }
@@ -126,7 +126,7 @@ impl View {
     }
 }
 
-/// A name that leaves room for a bar in 80 columns: its beginning and its end.
+/// Beginning and end of a name, short enough for a bar in 80 columns.
 fn shortened(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     if chars.len() <= NAME_CHARS {
@@ -143,7 +143,7 @@ fn percent(done: u64, total: Option<u64>) -> u64 {
     percent.unwrap_or(100).min(100) as u64
 }
 
-/// A closed output must not end a transfer that goes well.
+/// A closed output must not end a successful transfer.
 fn tell(to_stderr: bool, line: &str) {
     let _ = if to_stderr {
         io::stderr().write_all(line.as_bytes())

@@ -1,21 +1,21 @@
-//! Standard output for what a server says: on a terminal without what would do more than show.
+//! Standard output for server data, without control characters on a terminal.
 
 use std::io::{self, IsTerminal};
 
 use crate::failure::Failure;
 use crate::terminal::print_bytes;
 
-/// Prints what comes, piece by piece.
+/// Prints data of a server piece by piece.
 #[derive(Debug)]
 pub(crate) struct Screen {
-    /// Elsewhere every byte is passed on as it came.
+    /// Elsewhere, bytes are printed unchanged.
     is_terminal: bool,
-    /// The beginning of a character, or of a line's end, whose rest is yet to come.
+    /// Beginning of a character or of an end of line whose rest has not arrived.
     held: Vec<u8>,
 }
 
 impl Screen {
-    /// Standard output.
+    /// Screen on standard output.
     pub(crate) fn stdout() -> Self {
         Self { is_terminal: io::stdout().is_terminal(), held: Vec::new() }
     }
@@ -29,13 +29,13 @@ impl Screen {
         print_bytes(text.as_bytes())
     }
 
-    /// Prints what was held back: nothing more comes.
+    /// Prints the held bytes at the end of the data.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         let rest = std::mem::take(&mut self.held);
         print_bytes(sanitized(&rest).as_bytes())
     }
 
-    /// What can be shown of all that has come, and was not shown before.
+    /// Printable text of the held bytes and this piece.
     fn sanitized_piece(&mut self, piece: &[u8]) -> String {
         self.held.extend_from_slice(piece);
         let whole = whole_bytes(&self.held);
@@ -45,7 +45,7 @@ impl Screen {
     }
 }
 
-/// As text in which nothing moves the cursor but tabs and the ends of lines.
+/// Text in which only tabs and ends of lines move the cursor.
 pub(crate) fn sanitized(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut shown = String::with_capacity(text.len());
@@ -61,13 +61,13 @@ pub(crate) fn sanitized(bytes: &[u8]) -> String {
     shown
 }
 
-/// How much of it does not depend on what comes next.
+/// Length of the prefix that does not depend on following bytes.
 fn whole_bytes(bytes: &[u8]) -> usize {
     if bytes.last() == Some(&b'\r') {
         return bytes.len() - 1;
     }
     let last = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
-    // A character's beginning is at the end, and only there may it be completed.
+    // Only a character at the end can be completed by following bytes.
     let is_begun = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
     if is_begun { bytes.len() - last.len() } else { bytes.len() }
 }

@@ -1,4 +1,4 @@
-//! What the console showed, kept as plain text.
+//! Plain-text copy of the terminal output.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -13,18 +13,18 @@ use crate::failure::Failure;
 use crate::terminal::print;
 use crate::terminal::units::bytes;
 
-/// Between two lines about a transfer.
+/// Step between two lines about a transfer.
 const STEP_PERCENT: u64 = 10;
 /// Width of the bars.
 const BAR_CHARS: u64 = 30;
 
-/// A file that gets what the console gets, or none.
+/// File with a copy of the terminal output, if requested.
 #[derive(Debug)]
 pub(crate) struct Transcript {
     file: Option<RefCell<File>>,
 }
 
-/// What has been told of one transfer's progress.
+/// Recorded progress of one transfer.
 #[derive(Debug)]
 pub(crate) struct TransferProgress {
     name: String,
@@ -36,10 +36,10 @@ pub(crate) struct TransferProgress {
 }
 
 impl Transcript {
-    /// Begins a transcript with the command that was given; without a path there is none.
+    /// Begins a transcript with the command line; without a path, nothing is recorded.
     ///
     /// # Errors
-    /// The file cannot be written, or is one of those that are to be sent.
+    /// The file cannot be written, or is itself sent.
     pub(crate) fn create(path: Option<&Path>, sent: &[&File]) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self { file: None }) };
         let shown = path.display();
@@ -50,7 +50,7 @@ impl Transcript {
             };
             if sent.iter().any(same) {
                 return Err(Failure::Usage(anyhow!(
-                    "{shown} is to be sent itself: keep the transcript in another file"
+                    "{shown} is one of the files to send: choose another --transcript file"
                 )));
             }
         }
@@ -61,21 +61,21 @@ impl Transcript {
         Ok(transcript)
     }
 
-    /// Writes to standard output, and to the file.
+    /// Writes to standard output and to the file.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         self.record(text);
         print(text)
     }
 
-    /// Writes to the file alone.
+    /// Writes to the file only.
     pub(crate) fn record(&self, text: &str) {
         if let Some(file) = &self.file {
-            // A transcript that breaks off must not end a transfer that goes well.
+            // A failing transcript must not end a successful transfer.
             let _ = file.borrow_mut().write_all(text.as_bytes());
         }
     }
 
-    /// Keeps how far a transfer has come: a line at each tenth.
+    /// Records progress with a line at each tenth.
     pub(crate) fn record_progress(&self, progress: &mut TransferProgress, bytes: u64) {
         if self.file.is_none() {
             return;
@@ -89,7 +89,7 @@ impl Transcript {
 }
 
 impl TransferProgress {
-    /// Of a transfer of `total` bytes, of which `done` are done already.
+    /// Progress of a transfer of `total` bytes, of which `done` are done.
     pub(crate) fn new(name: &str, total: u64, done: u64) -> Self {
         let mut progress = Self {
             name: name.to_owned(),
@@ -125,7 +125,7 @@ impl TransferProgress {
     }
 }
 
-/// The arguments of this process, as they can be pasted.
+/// Arguments of this process, quoted for a shell.
 fn arguments() -> String {
     let words: Vec<String> = std::env::args_os()
         .skip(1)

@@ -64,11 +64,11 @@ fn what_cannot_be_sent_is_said_before_anything_is() {
     fs::create_dir(local.path().join("folder")).unwrap();
     for (arguments, code, words) in [
         ("send a missing HOST PORT", 1, "cannot read missing: check the path"),
-        ("send a folder HOST PORT", 1, "folder is a folder: name the files in it"),
+        ("send a folder HOST PORT", 1, "folder is a folder: give its files"),
         ("send HOST PORT", 2, "no file to send"),
-        ("send a HOST x", 2, "\"x\" is no port"),
-        ("send a a HOST PORT --as b", 2, "--as names one file"),
-        ("send a HOST PORT --as ../b", 2, "no server stores \"../b\""),
+        ("send a HOST x", 2, "\"x\" is not a port"),
+        ("send a a HOST PORT --as b", 2, "--as applies to one file"),
+        ("send a HOST PORT --as ../b", 2, "is not a valid file name"),
     ] {
         let output = run(local.path(), server.address, arguments);
         assert!(error(&output, code).contains(words), "{arguments}: {output:?}");
@@ -154,7 +154,7 @@ fn a_file_is_fetched_whole_or_not_at_all() {
         assert_eq!(fs::read(local.path().join("a.png")).unwrap(), expected);
 
         fs::write(local.path().join("a.png"), "mine").unwrap();
-        assert!(error(&get("a.png HOST PORT"), 1).contains("exists already"));
+        assert!(error(&get("a.png HOST PORT"), 1).contains("exists: choose"));
         assert_eq!(fs::read(local.path().join("a.png")).unwrap(), b"mine");
         stdout(&get("a.png HOST PORT --force"));
         assert_eq!(fs::read(local.path().join("a.png")).unwrap(), expected);
@@ -307,9 +307,9 @@ fn a_load_that_fails_says_so() {
         ("load HOST PORT --file missing:5", 1, "no such file"),
         ("load HOST PORT --file a.bin:999", 1, "1000 bytes instead of 999"),
         ("load HOST PORT", 2, "no file to request"),
-        ("load HOST", 2, "give http://HOST:PORT/NAME"),
-        ("load http://HOST:PORT/a.bin --upload", 2, "--upload needs the file's size"),
-        ("load http://HOST:PORT/a.bin --wire framed", 2, "give HOST and PORT"),
+        ("load HOST", 2, "no port: use http://HOST:PORT/NAME"),
+        ("load http://HOST:PORT/a.bin --upload", 2, "--upload needs the size of the file"),
+        ("load http://HOST:PORT/a.bin --wire framed", 2, "use HOST and PORT"),
         ("load HOST PORT --file a.bin:1000 --connections 9999999", 2, "ulimit -n"),
         ("load HOST PORT --file a.bin:1000 --rate 0", 2, "the rate must be more than zero"),
         ("load HOST PORT --file ../a:5", 2, "cannot request"),

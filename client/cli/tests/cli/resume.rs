@@ -90,7 +90,7 @@ fn broken_download() -> (Server, Proxy, Place) {
     let place = Place::empty();
     proxy.break_downward(1_300_000);
     let told = error(&place.run(&proxy, GET), 1);
-    assert!(told.ends_with("try again; the same command resumes\n"), "{told}");
+    assert!(told.ends_with("try again; repeat the command to resume\n"), "{told}");
     assert_eq!(
         (names(place.local.path()), place.notes().len()),
         (vec!["a.bin.part".to_owned()], 1)
@@ -165,7 +165,9 @@ fn a_changed_file_is_sent_anew() {
     fs::write(place.path("a.bin"), content("b", LEN)).unwrap();
     let told = stdout(&place.run(&proxy, SEND));
     assert!(
-        told.starts_with("a.bin: changed since it was sent in part, starting anew\na.bin: 0 %\n"),
+        told.starts_with(
+            "a.bin: changed since the interrupted transfer, starting again\na.bin: 0 %\n"
+        ),
         "{told}"
     );
     assert_eq!((server.folder.read("x.bin"), place.notes().len()), (content("b", LEN), 0));
@@ -178,7 +180,7 @@ fn what_the_server_has_lost_is_sent_anew() {
         fs::remove_file(server.folder.path().join(name)).unwrap();
     }
     let told = stdout(&place.run(&proxy, SEND));
-    let note = "a.bin: the server has no earlier part any more, starting anew\na.bin: 0 %\n";
+    let note = "a.bin: the server has no part of it any more, starting again\na.bin: 0 %\n";
     assert!(told.starts_with(note), "{told}");
     assert_eq!((server.folder.read("x.bin"), place.notes().len()), (content("a", LEN), 0));
 }
@@ -274,17 +276,17 @@ fn where_nothing_can_be_resumed_that_is_said() {
         let proxy = Proxy::to(mock.address);
         let place = Place::with_file("a", b"x");
         let told = error(&place.run(&proxy, "send a HOST PORT --resume"), 1);
-        assert!(told.contains(" takes no resumable uploads (status "), "{told}");
-        assert!(told.contains("leave --resume out"), "{told}");
+        assert!(told.contains(" does not accept resumable uploads (status "), "{told}");
+        assert!(told.contains("without --resume"), "{told}");
         assert!(place.notes().is_empty());
     }
     let server = Server::start();
     let proxy = Proxy::to(server.address);
     let place = Place::with_file("a", b"x");
     for (arguments, words) in [
-        ("send a HOST PORT --resume --wire framed", "--resume speaks http"),
-        ("get a HOST PORT --resume --wire framed -o b", "--resume speaks http"),
-        ("get a HOST PORT --resume -o -", "give -o PATH"),
+        ("send a HOST PORT --resume --wire framed", "--resume needs http"),
+        ("get a HOST PORT --resume --wire framed -o b", "--resume needs http"),
+        ("get a HOST PORT --resume -o -", "use -o PATH"),
     ] {
         let told = error(&place.run(&proxy, arguments), 2);
         assert!(told.contains(words), "{told}");
@@ -320,7 +322,7 @@ fn a_changed_file_is_fetched_anew() {
     fs::write(server.folder.path().join("a.bin"), "short").unwrap();
     let _fresh = without_cache(&server, &proxy);
     let told = stdout(&place.run(&proxy, GET));
-    let note = "a.bin: changed since it was fetched in part, starting anew\na.bin: 0 %\n";
+    let note = "a.bin: changed since the interrupted transfer, starting again\na.bin: 0 %\n";
     assert!(told.starts_with(note), "{told}");
     assert_eq!(fs::read(place.path("a.bin")).unwrap(), b"short");
     assert!(place.notes().is_empty());
@@ -341,7 +343,10 @@ fn only_a_part_of_the_download_is_touched() {
     server.folder.put("a.bin", 10);
     let proxy = Proxy::to(server.address);
     let place = Place::with_file("a.bin.part", b"mine");
-    assert!(error(&place.run(&proxy, GET), 1).contains("no part of this download: move it away"));
+    assert!(
+        error(&place.run(&proxy, GET), 1)
+            .contains("is not a part of this download: move or delete it")
+    );
     assert_eq!(fs::read(place.path("a.bin.part")).unwrap(), b"mine");
 }
 

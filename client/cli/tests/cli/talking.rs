@@ -48,7 +48,10 @@ fn a_transcript_keeps_what_the_console_showed() {
         assert!(!kept.contains(['\r', '\u{1b}']), "plain text: {kept:?}");
     }
     let arguments = "send a.png HOST PORT --as ../a --transcript kept";
-    assert!(error(&run(local.path(), server.address, arguments), 2).contains("no server stores"));
+    assert!(
+        error(&run(local.path(), server.address, arguments), 2)
+            .contains("is not a valid file name")
+    );
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn a_transcript_keeps_a_failure_too_and_never_overwrites_what_is_sent() {
     assert!(kept.ends_with(&told), "{kept} {told}");
 
     let output = run(local.path(), server.address, "send a.png HOST PORT --transcript ./a.png");
-    assert!(error(&output, 2).contains("keep the transcript in another file"), "{output:?}");
+    assert!(error(&output, 2).contains("choose another --transcript file"), "{output:?}");
     assert_eq!(fs::read(local.path().join("a.png")).unwrap(), content("a.png", 5_000));
     let output = run(local.path(), server.address, "send a.png HOST PORT --transcript no/such/x");
     assert!(error(&output, 2).contains("choose another --transcript file"), "{output:?}");
@@ -111,7 +114,7 @@ fn a_report_that_cannot_be_made_is_told_before_anything_is_fetched() {
     assert!(error(&run(local.path(), files.address, &arguments), 1).contains("no such file"));
     assert!(names(local.path()).is_empty());
     let arguments = format!("get a HOST PORT --report-to {}", silent.address);
-    assert!(error(&run(local.path(), files.address, &arguments), 1).contains("without an answer"));
+    assert!(error(&run(local.path(), files.address, &arguments), 1).contains("without a reply"));
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn each_enter_is_a_connection() {
 
     let talkative = Mock::start(|peer| peer.stream.write_all(b"go away\r\n"));
     let told = stdout(&typed(local.path(), talkative.address, "knock HOST PORT", "\n"));
-    assert!(told.contains("heard \"go away\", closed by the server"), "{told}");
+    assert!(told.contains("received \"go away\", closed by the server"), "{told}");
 }
 
 #[test]
@@ -174,9 +177,9 @@ fn messages_are_composed_one_after_the_other_over_one_connection() {
     assert!(told.contains("sent type 4, 70000 bytes\nserver: SAVED named.bin\n"), "{told}");
     assert!(told.contains("sent type 2, 4 bytes\nserver: SAVED mine.txt\n"), "{told}");
     assert!(told.contains("saved there.bin (1000 B)"), "{told}");
-    assert!(told.contains("there.bin is in this folder already: move it away first\n"), "{told}");
+    assert!(told.contains("there.bin exists in this folder: move or delete it first\n"), "{told}");
     assert!(told.contains("server refused: no such file: missing\n"), "{told}");
-    assert!(!told.contains("connected again"), "{told}");
+    assert!(!told.contains("reconnected"), "{told}");
     assert_eq!(server.folder.read("named.bin").len(), 70_000);
     assert_eq!(server.folder.read("mine.txt"), b"mine");
     assert_eq!(server.folder.names().len(), 5, "and two random names: {:?}", server.folder.names());
@@ -194,15 +197,15 @@ fn nonsense_on_the_console_is_answered_and_the_next_request_works() {
     );
     let told = stdout(&typed(local.path(), server.address, "console HOST PORT", &lines));
     for words in [
-        "\"\" is none of the choices",
-        "\"9\" is none of the choices: type a number from 1 to 7, f, ? or q",
-        "\"hello\" is none of the choices",
-        "type 2 can tell 255 bytes at most, not 256; again, with fewer",
-        "\"folder\" is no regular file",
-        "neither a number nor a file (cannot read \"no such\"",
+        "\"\" is not a choice",
+        "\"9\" is not a choice: type a number from 1 to 7, f, ? or q",
+        "\"hello\" is not a choice",
+        "type 2 carries at most 255 bytes, not 256; try a smaller size",
+        "\"folder\" is not a regular file",
+        "neither a size nor a file (cannot read \"no such\"",
         "sent type 2, 255 bytes\nserver: SAVED ",
         "cannot read \"missing\"",
-        "the last 904 bytes are dropped, 4096 is the most",
+        "the last 904 bytes were removed; the limit is 4096 bytes",
         "sent type 3, 2 bytes\nserver: SAVED ok.bin\n",
     ] {
         assert!(told.contains(words), "{words:?} is not in {told}");
@@ -223,7 +226,7 @@ fn a_console_survives_its_connection_but_needs_a_server_to_begin() {
     let local = tempfile::tempdir().unwrap();
     let told = stdout(&typed(local.path(), once.address, "console HOST PORT", "1\nab\n1\ncd\n"));
     assert_eq!(told.matches("server: hi").count(), 2, "{told}");
-    assert!(told.contains("(connected again)"), "{told}");
+    assert!(told.contains("(reconnected)"), "{told}");
 
     let mute = Mock::start(|peer| peer.read_exact(3 + 2).map(drop));
     let told = stdout(&typed(local.path(), mute.address, "console HOST PORT", "1\nab\n1\ncd\n"));

@@ -58,7 +58,7 @@ fn binary_data_for_a_text_service_is_refused_and_the_next_text_answered() {
         ));
         assert_eq!(told.matches("server refused: ").count(), 2, "{kind:?}: {told}");
         assert!(told.contains("server: Message: hello\n"), "{kind:?}: {told}");
-        assert!(told.contains("\"nonsense\" is none of the choices"), "{kind:?}: {told}");
+        assert!(told.contains("\"nonsense\" is not a choice"), "{kind:?}: {told}");
         assert!(server.folder.names().is_empty(), "{kind:?}");
     }
 }

@@ -192,7 +192,7 @@ fn row_17_every_size_field_and_no_data_that_is_not_whole() {
             &["console", "HOST", "PORT"],
             "2\n256\n255\n",
         ));
-        assert!(told.contains("type 2 can tell 255 bytes at most, not 256"), "{kind:?}: {told}");
+        assert!(told.contains("type 2 carries at most 255 bytes, not 256"), "{kind:?}: {told}");
         assert!(told.contains("sent type 2, 255 bytes\n"), "{kind:?}: {told}");
     }
 }

@@ -1,4 +1,4 @@
-//! Chatting on a terminal: a line editor below, what others say above it.
+//! Chat on a terminal: a line editor, with messages of others above it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -20,25 +20,25 @@ use crate::net::link::is_temporary;
 use crate::terminal::print;
 use crate::terminal::screen::sanitized;
 
-/// A line of others is shown in parts where it is longer.
+/// Longest line that is shown in one piece.
 const LINE_BYTES: usize = 8 << 10;
 
-/// Runs until the person leaves or the server closes the connection.
+/// Runs until the user leaves or the server closes the connection.
 pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let before = tcgetattr(std::io::stdin()).context("cannot read the terminal's settings")?;
     let mut editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
         .context("cannot use this terminal")?;
     let printer = editor.create_external_printer().context("cannot use this terminal")?;
     let mut heard = stream.try_clone().context("cannot read and write at once")?;
-    print(&format!("connected to {}:{}, Ctrl-D leaves\n", args.host, args.port))?;
+    print(&format!("connected to {}:{}; Ctrl-D leaves\n", args.host, args.port))?;
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let why = listen(&mut heard, printer, stop);
-            // Nothing can end the wait for a key but the end of the process.
+            // Only the end of the process ends the wait for a key.
             leave(why, &before);
         });
         let said = say(&mut editor, stream, args);
-        // What the other side still sends is of no interest to someone who leaves.
+        // Data that arrive after the user leaves are discarded.
         let code = match said {
             Ok(()) => 0,
             Err(Failure::Interrupted) => INTERRUPTED,
@@ -52,7 +52,7 @@ pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<
     })
 }
 
-/// Sends line after line until there are no more.
+/// Sends lines until the end of input.
 fn say(
     editor: &mut Editor<(), MemHistory>,
     mut stream: &TcpStream,
@@ -73,22 +73,22 @@ fn say(
         if line.is_empty() {
             continue;
         }
-        // Only what was said before is out of reach then.
+        // A failure affects only the history.
         let _ = editor.add_history_entry(line.as_str());
         stream
             .write_all(format!("{prefix}{line}\r\n").as_bytes())
-            .map_err(|error| anyhow!("the connection broke: {error}; try again"))?;
+            .map_err(|error| anyhow!("the connection failed: {error}; try again"))?;
     }
 }
 
-/// Why the conversation ended, from the other side.
+/// End of the connection.
 enum End {
     Closed,
     Broken(std::io::Error),
     Stopped,
 }
 
-/// Shows what comes until nothing more will.
+/// Prints received lines until the end of the connection.
 fn listen(stream: &mut TcpStream, mut printer: impl ExternalPrinter, stop: &AtomicBool) -> End {
     let mut line = Vec::new();
     let mut buffer = vec![0; 16 << 10];
@@ -123,16 +123,16 @@ fn listen(stream: &mut TcpStream, mut printer: impl ExternalPrinter, stop: &Atom
     }
 }
 
-/// Shows a line, without what would do more to a terminal than show.
+/// Prints a line without control characters.
 fn show(printer: &mut impl ExternalPrinter, line: &mut Vec<u8>) {
     if !line.is_empty() {
-        // A terminal that is gone ends the program by its signal.
+        // A closed terminal ends the program by a signal.
         let _ = printer.print(sanitized(line.strip_suffix(b"\r").unwrap_or(line)) + "\n");
         line.clear();
     }
 }
 
-/// Puts the terminal back as it was and ends the program.
+/// Restores the terminal and ends the program.
 fn leave(why: End, before: &Termios) -> ! {
     let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, before);
     let code = match why {
@@ -141,7 +141,7 @@ fn leave(why: End, before: &Termios) -> ! {
             0
         }
         End::Broken(error) => {
-            eprintln!("\rclient: the connection broke: {error}; try again");
+            eprintln!("\rclient: the connection failed: {error}; try again");
             1
         }
         End::Stopped => INTERRUPTED,

@@ -1,4 +1,4 @@
-//! One message: how it is sent, and what the answer says.
+//! Messages of the console: composing, sending, reading the reply.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,10 +16,10 @@ use crate::terminal::print;
 use crate::terminal::units::bytes;
 
 const BLOCK_BYTES: usize = 256 << 10;
-/// Below this there is no progress to be seen.
+/// Smallest size with a progress display.
 const METERED_BYTES: u64 = 4 << 20;
 
-/// A message that is ready to be sent.
+/// Message that is ready to be sent.
 #[derive(Debug)]
 pub(super) enum Draft {
     Text(String),
@@ -33,7 +33,7 @@ pub(super) enum Draft {
         len: u64,
         path: String,
     },
-    /// A name, and when the server agrees to it the contents.
+    /// A name, followed by the content if the server accepts the name.
     Named {
         name: String,
         file: File,
@@ -44,7 +44,7 @@ pub(super) enum Draft {
 }
 
 impl Draft {
-    /// How much data it carries.
+    /// Number of data bytes.
     pub(super) fn data_bytes(&self) -> u64 {
         match self {
             Self::Text(_) | Self::Get(_) => 0,
@@ -52,7 +52,7 @@ impl Draft {
         }
     }
 
-    /// Sends it and prints what is answered; whether the connection can be used again.
+    /// Sends the message and prints the reply; returns whether the connection is reusable.
     pub(super) fn send(self, link: &mut Link<'_>) -> Result<bool, Failure> {
         match self {
             Self::Text(text) => {
@@ -83,16 +83,16 @@ impl Draft {
                 send_data(link, data_type(len), len, &path, reading(file, &path))
             }
             Self::Get(name) => {
-                // Before it is asked for: what has begun to come would have to be read to its end.
+                // Checked before the request, since a reply that has begun must be read to its end.
                 let own = name.rsplit('/').next().unwrap_or_default();
                 if !own.is_empty() && std::path::Path::new(own).symlink_metadata().is_ok() {
                     return print(&format!(
-                        "{own} is in this folder already: move it away first\n"
+                        "{own} exists in this folder: move or delete it first\n"
                     ))
                     .map(|()| true);
                 }
                 let mut message = Vec::new();
-                // As it was typed: that it is no good is for the server to say.
+                // Unchecked, so that the server's refusal of invalid names can be seen.
                 framed::text(&name, &mut message);
                 message[0] = GET;
                 link.send(&message)?;
@@ -109,11 +109,11 @@ fn reading<'p>(
     move |block| {
         let read = file.read_exact(block);
         Ok(read
-            .with_context(|| format!("{path} became shorter while it was sent: send it again"))?)
+            .with_context(|| format!("{path} became shorter during the transfer: send it again"))?)
     }
 }
 
-/// Sends data block by block, each filled when its turn comes.
+/// Sends data in blocks, each filled just before it is sent.
 fn send_data(
     link: &mut Link<'_>,
     message_type: u8,
@@ -142,7 +142,7 @@ fn send_data(
     if is_heard {
         print(&format!("sent type {message_type}, {len} bytes\n"))?;
     }
-    // A server that speaks up before the end has not taken the rest: nothing can follow it here.
+    // After an early reply the rest of the data is unsent, so the connection is not reusable.
     Ok(hear(link)? && is_heard)
 }
 
@@ -150,7 +150,7 @@ fn hear(link: &mut Link<'_>) -> Result<bool, Failure> {
     hear_answer(link).map(|(may_stay, _)| may_stay)
 }
 
-/// Prints the answer; whether the connection can be used again, and whether the answer was `OK`.
+/// Prints the reply; returns whether the connection is reusable and whether the reply was `OK`.
 fn hear_answer(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
     let head = link.read_head()?;
     let said = link.text();
@@ -176,7 +176,7 @@ fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {
     }
     let len = head.body_bytes.unwrap_or(0);
     print(&format!("server: {} of data\n", bytes(len)))?;
-    let name = FileName::new(name).context("the server took a name that is none")?;
+    let name = FileName::new(name).context("the server accepted an invalid name")?;
     let mut output = Output::new(None, false, &name)?;
     output.begin(0, None)?;
     while let ReplyPart::Body(range) = link.next_part()? {
@@ -186,15 +186,16 @@ fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {
     Ok(head.keep_alive)
 }
 
-/// Opens a regular file and tells its length.
+/// Opens a regular file; returns it with its length.
 pub(super) fn open(path: &str) -> anyhow::Result<(File, u64)> {
     let file = File::open(path).with_context(|| format!("cannot read {path:?}"))?;
     let about = file.metadata().with_context(|| format!("cannot read {path:?}"))?;
-    ensure!(about.is_file(), "{path:?} is no regular file");
+    ensure!(about.is_file(), "{path:?} is not a regular file");
     Ok((file, about.len()))
 }
 
-/// Drops what is beyond the longest text, whole characters only; how many bytes, if any.
+/// Truncates a text to the longest allowed, at a character boundary; returns the number of bytes
+/// removed, if any.
 pub(super) fn truncate(text: &mut String) -> Option<usize> {
     let before = text.len();
     let keep = text.floor_char_boundary(MAX_TEXT_BYTES);

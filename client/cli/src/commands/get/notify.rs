@@ -1,4 +1,4 @@
-//! Telling another server what was fetched.
+//! Notification of a second server about the fetched file.
 
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
@@ -11,10 +11,10 @@ use crate::failure::Failure;
 use crate::net::link::{Link, ReplyPart};
 use crate::terminal::screen::sanitized;
 
-/// As much of the answer as is shown.
+/// Longest part of the reply that is shown.
 const ANSWER_BYTES: usize = 8 << 10;
 
-/// A server that is told by HOST:PORT.
+/// HOST:PORT of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Authority {
     host: String,
@@ -27,12 +27,12 @@ impl FromStr for Authority {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (host, port) =
             text.rsplit_once(':').ok_or("give HOST:PORT, such as localhost:65432")?;
-        let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
+        let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
         Ok(Self { host: host.to_owned(), port })
     }
 }
 
-/// A connection that waits for its one message.
+/// Connection for one message.
 #[derive(Debug)]
 pub(super) struct Notification<'a> {
     link: Link<'a>,
@@ -52,14 +52,14 @@ impl<'a> Notification<'a> {
         Ok(Self { link, to, timeout, stop })
     }
 
-    /// Tells it, and returns the answer with an end of line.
+    /// Sends the message and returns the reply with an end of line.
     pub(super) fn send(mut self, message: &str) -> Result<String, Failure> {
         if self.link.is_unusable() {
-            // It took longer to fetch the file than the server keeps an idle connection.
+            // The transfer took longer than the idle timeout of this server.
             self = Self::open(self.to, self.timeout, self.stop)?;
         }
         self.link.send(message.as_bytes())?;
-        // The end of what is sent ends the message, also for servers that know no lines.
+        // Closing the direction ends the message, also for servers without a line protocol.
         self.link.finish_sending();
         let mut answer = Vec::new();
         while let ReplyPart::Body(range) = self.link.next_part()? {
@@ -69,7 +69,7 @@ impl<'a> Notification<'a> {
         if answer.is_empty() {
             let Authority { host, port } = self.to;
             return Err(Failure::Failed(anyhow!(
-                "{host}:{port} closed the connection without an answer: is it the server to report to?"
+                "{host}:{port} closed the connection without a reply: check --report-to"
             )));
         }
         Ok(format!("{}\n", sanitized(&answer).trim_end()))

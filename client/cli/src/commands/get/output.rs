@@ -1,4 +1,4 @@
-//! Where a download goes: standard output, or a file that appears when it is complete.
+//! Destination of a download: standard output, or a file that appears when it is complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use crate::net::resume_state::ResumeState;
 use crate::terminal::units::bytes;
 use crate::terminal::{print, print_bytes};
 
-/// Where the content goes.
+/// Destination of the content.
 #[derive(Debug)]
 pub(crate) enum Output {
     Stdout,
@@ -22,10 +22,10 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Nothing is written yet.
+    /// Checks the destination without writing.
     ///
     /// # Errors
-    /// The file is there already, and is not to be overwritten.
+    /// The file exists and must not be overwritten.
     pub(crate) fn new(to: Option<&Path>, force: bool, name: &FileName) -> Result<Self, Failure> {
         let (_, last) = name.split();
         let path = match to {
@@ -44,12 +44,12 @@ impl Output {
         matches!(self, Self::Stdout)
     }
 
-    /// Opens what an earlier attempt left, or begins it: a file that outlives this attempt.
-    /// Returns what is there, if it can be resumed.
+    /// Opens or creates the partial file of a resumable download. Returns the position to resume
+    /// from, if any.
     pub(super) fn resume(&mut self, server: &str, name: &str) -> Result<Option<Resume>, Failure> {
         let Self::File { path, partial, .. } = self else {
             return Err(Failure::Usage(anyhow!(
-                "what went to standard output cannot be resumed: give -o PATH, or leave --resume out"
+                "output to standard output cannot be resumed: use -o PATH, or remove --resume"
             )));
         };
         let kept = Partial::kept(path, server, name)?;
@@ -59,14 +59,14 @@ impl Output {
         Ok(etag.filter(|_| len_bytes > 0).map(|etag| Resume { len_bytes, etag }))
     }
 
-    /// What is there is no part of the server's file after all.
+    /// Forgets the partial file, which is not part of the server's file.
     pub(super) fn discard(&mut self) {
         if let Self::File { partial: Some(Partial { state: Some(state), .. }), .. } = self {
             state.clear();
         }
     }
 
-    /// Makes ready for content from `offset` on, which `etag` identifies.
+    /// Prepares for content from `offset` on, of the version `etag`.
     pub(crate) fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
         let Self::File { path, partial, .. } = self else { return Ok(()) };
         let partial = match partial {
@@ -86,7 +86,7 @@ impl Output {
         }
     }
 
-    /// Whether another attempt can go on where this one ends.
+    /// Whether another attempt can resume this one.
     pub(super) fn can_be_resumed(&self) -> bool {
         match self {
             Self::File { partial: Some(partial), .. } => partial.is_of_use(),
@@ -94,7 +94,7 @@ impl Output {
         }
     }
 
-    /// Gives the complete file its name.
+    /// Renames the complete file to its final name.
     pub(crate) fn publish(self, len_bytes: u64) -> Result<(), Failure> {
         let Self::File { path, force, partial: Some(mut partial) } = self else { return Ok(()) };
         match partial.rename(&path, force) {
@@ -105,20 +105,20 @@ impl Output {
     }
 }
 
-/// What an earlier attempt left.
+/// Position to resume from.
 #[derive(Debug)]
 pub(super) struct Resume {
     pub(super) len_bytes: u64,
-    /// Which state of the server's file it is a part of.
+    /// Version of the server's file.
     pub(super) etag: String,
 }
 
-/// A file beside its later place, removed unless it gets there or is kept for another attempt.
+/// Partial file next to its destination; removed unless it is completed or resumable.
 #[derive(Debug)]
 pub(crate) struct Partial {
     path: PathBuf,
     file: File,
-    /// Kept files are remembered.
+    /// Saved state, for resumable downloads.
     state: Option<ResumeState>,
 }
 
@@ -139,14 +139,14 @@ impl Partial {
         let file = file.with_context(|| cannot_write(path))?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             return Err(Failure::Failed(anyhow!(
-                "{shown} is being written by another client: wait until it has ended"
+                "{shown} is being written by another client: wait for its end"
             )));
         }
         let absolute = partial.canonicalize().with_context(|| cannot_write(path))?;
         let state = ResumeState::of("downloads", server, name, &absolute)?;
         if !is_new && state.load().is_none() {
             return Err(Failure::Failed(anyhow!(
-                "{shown} is there already, and no part of this download: move it away"
+                "{shown} exists and is not a part of this download: move or delete it"
             )));
         }
         Ok(Self { file, path: partial, state: Some(state) })
@@ -155,10 +155,10 @@ impl Partial {
     fn begin(&mut self, offset: u64, etag: Option<&str>) -> Result<(), Failure> {
         let Some(state) = &self.state else { return Ok(()) };
         if offset == 0 {
-            // Between these steps nothing must look like a part of what it is not.
+            // At each step, the saved version must match the content.
             state.clear();
             self.file.set_len(0).with_context(|| cannot_write(&self.path))?;
-            // A weak one does not vouch for every byte.
+            // A weak tag does not identify every byte.
             if let Some(etag) = etag.filter(|etag| etag.starts_with('"')) {
                 state.save(etag)?;
             }
@@ -175,7 +175,7 @@ impl Partial {
     fn rename(&mut self, path: &Path, force: bool) -> io::Result<()> {
         let flags = if force { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
         match renameat_with(CWD, &self.path, CWD, path, flags) {
-            // A file system that cannot tell leaves a moment between looking and renaming.
+            // Without RENAME_NOREPLACE, another file can appear between the check and the rename.
             Err(Errno::INVAL | Errno::NOSYS) if !path.exists() => {
                 std::fs::rename(&self.path, path)?;
             }
@@ -192,7 +192,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() && !self.is_of_use() {
-            // Nothing more can be done where this fails.
+            // A failure here has no remedy.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -207,9 +207,11 @@ fn with_affixes(path: &Path, prefix: &str, suffix: &str) -> PathBuf {
 
 fn taken(path: &Path) -> Failure {
     let path = path.display();
-    Failure::Failed(anyhow!("{path} exists already: give -o PATH, or --force to overwrite it"))
+    Failure::Failed(anyhow!(
+        "{path} exists: choose another path with -o, or overwrite it with --force"
+    ))
 }
 
 fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}: choose another place with -o", path.display())
+    format!("cannot write {}: choose another path with -o", path.display())
 }

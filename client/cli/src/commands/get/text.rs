@@ -1,4 +1,4 @@
-//! Fetching a file by a line of text, as telnet can.
+//! Download over the text wire.
 
 use anyhow::anyhow;
 use fileserver_proto::FileName;
@@ -8,21 +8,21 @@ use crate::failure::Failure;
 use crate::net::link::{Link, ReplyPart};
 use crate::terminal::meter::Meter;
 
-/// What a refusal begins with.
+/// Beginning of a refusal.
 const ERROR: &[u8] = b"ERROR ";
-/// A refusal holds a name of at most 4096 bytes and a few words.
+/// Upper bound of a refusal: a name of at most 4096 bytes and a few words.
 const REFUSAL_BYTES: usize = 8 << 10;
 
-/// Fetches a file; returns its length. The wire tells none beforehand, and a refusal only differs
-/// from a file by being one short line that begins with `ERROR `.
+/// Fetches a file and returns its length. The wire announces no length, and a refusal differs from
+/// a file only by being one short line that begins with `ERROR `.
 pub(super) fn fetch(
     name: &FileName,
     link: &mut Link<'_>,
     output: &mut Output,
 ) -> Result<u64, Failure> {
     link.send(name.as_str().as_bytes())?;
-    // The end of what is sent ends the line, also for servers that would take its end as a part
-    // of the name.
+    // Closing the direction ends the line, also for servers that would include an end of line in
+    // the name.
     link.finish_sending();
     let mut front = Vec::new();
     let mut has_ended = false;
@@ -60,7 +60,7 @@ pub(super) fn fetch(
     Ok(received)
 }
 
-/// Why the server refused, where all that it said is one such line.
+/// Reason of the refusal, if the whole reply is such a line.
 fn refusal(said: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(said.strip_prefix(ERROR)?).ok()?;
     let line = line.strip_suffix('\n')?;

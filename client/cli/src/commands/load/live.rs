@@ -1,4 +1,4 @@
-//! The live line of a load: how it goes right now, on a terminal.
+//! Live line of a running load on a terminal.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
@@ -9,12 +9,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use loadgen::{LoadSpec, Progress};
 
-/// From one look to the next.
+/// Interval between updates.
 const TICK: Duration = Duration::from_millis(250);
-/// The rate shown is that of so many ticks.
+/// Number of ticks over which the rate is averaged.
 const RATE_TICKS: usize = 4;
 
-/// Shows on a terminal how the load goes that `run` puts on a server.
+/// Shows the progress of a load on a terminal while `run` runs it.
 pub(super) fn watch<T>(spec: &LoadSpec, run: impl FnOnce(Option<&Progress>) -> T) -> T {
     if !io::stderr().is_terminal() {
         return run(None);
@@ -30,9 +30,9 @@ pub(super) fn watch<T>(spec: &LoadSpec, run: impl FnOnce(Option<&Progress>) -> T
     })
 }
 
-/// Draws until the other end is dropped, and leaves nothing on the screen.
+/// Draws until the other end is dropped, then clears the line.
 fn draw(spec: &LoadSpec, progress: &Progress, ended: &Receiver<()>) {
-    let total = spec.warm_up + spec.duration;
+    let total = spec.warm_up.saturating_add(spec.duration);
     let bar = ProgressBar::new(total.as_millis() as u64);
     let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}");
     bar.set_style(style.expect("the template is valid"));
@@ -62,7 +62,7 @@ fn draw(spec: &LoadSpec, progress: &Progress, ended: &Receiver<()>) {
     bar.finish_and_clear();
 }
 
-/// Requests per second between two looks, each a time and a count.
+/// Requests per second between two samples of time and count.
 fn rate_per_s(earlier: (Duration, u64), now: (Duration, u64)) -> f64 {
     let seconds = now.0.saturating_sub(earlier.0).as_secs_f64();
     if seconds > 0.0 { now.1.saturating_sub(earlier.1) as f64 / seconds } else { 0.0 }

@@ -1,4 +1,4 @@
-//! What a load measured, as a table for people.
+//! Results of a load as a text table.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use loadgen::{Arrival, Direction, LoadReport, LoadSpec};
 
 use crate::terminal::units::time;
 
-/// The table of a report.
+/// Formats a report as a table.
 pub(super) fn of(spec: &LoadSpec, report: &LoadReport) -> String {
     let mut text = String::new();
     write_into(&mut text, spec, report).expect("writing to a String does not fail");
@@ -46,7 +46,7 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     }
     row(out, "bodies compared", report.verified.to_string())?;
     let opened = report.connections_opened;
-    row(out, "connections", format!("{opened} opened, {} answered", report.connections_served))?;
+    row(out, "connections", format!("{opened} opened, {} served", report.connections_served))?;
     if seconds > 0.0 {
         let mut text = format!("{:.0} % of each thread", 100.0 * report.cpu_share());
         if report.requests > 0 {

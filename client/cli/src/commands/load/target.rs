@@ -1,4 +1,4 @@
-//! Whom to put under load.
+//! Target of a load.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,18 +12,18 @@ use crate::commands::WireArg;
 use crate::failure::Failure;
 use crate::net::link::{CONNECT_TIMEOUT, connect};
 
-/// A server, how to speak to it, and perhaps one of its files.
+/// Server, wire and file of a load.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) wire: Wire,
-    /// The path of a URL, as it stands there.
+    /// Path of the URL, unchanged.
     pub(super) path: Option<String>,
 }
 
 impl Target {
-    /// Reads a URL, or a host and a port; of a host's addresses the first that can be connected
-    /// to is taken.
+    /// Parses a URL, or a host and a port. The address is the first of the host that accepts a
+    /// connection.
     pub(super) fn parse(
         text: &str,
         port: Option<u16>,
@@ -31,7 +31,7 @@ impl Target {
     ) -> Result<Self, Failure> {
         let (host, port, path) = match (text.strip_prefix("http://"), port) {
             (Some(_), Some(_)) => {
-                return Err(usage("a URL holds its port itself: leave PORT out"));
+                return Err(usage("the URL contains the port: remove PORT"));
             }
             (Some(rest), None) => {
                 let (authority, path) = match rest.find('/') {
@@ -43,13 +43,13 @@ impl Target {
             }
             (None, Some(port)) => (text, port, None),
             (None, None) => {
-                return Err(usage("give http://HOST:PORT/NAME, or HOST and PORT"));
+                return Err(usage("no port: use http://HOST:PORT/NAME, or HOST and PORT"));
             }
         };
         if let (Some(_), Some(wire @ (WireArg::Framed | WireArg::Text))) = (&path, wire) {
             let wire = Wire::from(wire).name();
             return Err(usage(&format!(
-                "a URL is asked for over http: give HOST and PORT with --wire {wire}"
+                "a URL is requested over http: use HOST and PORT with --wire {wire}"
             )));
         }
         let wire = match (wire, &path) {
@@ -61,7 +61,7 @@ impl Target {
         Ok(Self { address, wire, path })
     }
 
-    /// Asks for a file once to learn how long it is.
+    /// Requests a file once to learn its length.
     pub(super) fn ask_length(&self, path: &str, timeout: Duration) -> Result<u64, Failure> {
         let asked = || -> anyhow::Result<u64> {
             let mut stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT)?;
@@ -98,7 +98,7 @@ impl Target {
             }
         };
         let length = asked().with_context(|| {
-            format!("cannot learn the length of {path}: check the name, or give --file NAME:SIZE")
+            format!("cannot learn the length of {path}: check the name, or use --file NAME:SIZE")
         });
         Ok(length?)
     }
@@ -107,7 +107,7 @@ impl Target {
 fn split_port(authority: &str) -> Result<(&str, u16), Failure> {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
-            let port = port.parse().map_err(|_| usage("the port of the URL is no number"))?;
+            let port = port.parse().map_err(|_| usage("the port of the URL is not a number"))?;
             Ok((host, port))
         }
         _ => Ok((authority, 80)),

@@ -1,4 +1,4 @@
-//! Uploads that can be resumed, by the protocol tus 1.0.0.
+//! Resumable uploads by the protocol tus 1.0.0.
 
 use std::io::{Seek, SeekFrom};
 use std::ops::Range;
@@ -18,13 +18,13 @@ use crate::terminal::meter::Meter;
 use crate::terminal::units::bytes;
 use crate::terminal::{quoted, resuming};
 
-/// From one question whether an upload is free to the next.
+/// Interval between checks of a locked upload.
 const RETRY: Duration = Duration::from_millis(200);
-/// A server that reads its disk more slowly than this takes too long to check what it got.
+/// Lowest disk read rate of a server that verifies an upload in time.
 const SLOWEST_READ_BYTES_PER_S: u64 = 50_000_000;
 
-/// Sends what the server has not got yet of a file; returns the connection if it can be used
-/// again. `command` is what resumes after a failure.
+/// Sends the missing part of a file; returns the connection if it is reusable. `command` resumes
+/// the upload after a failure.
 pub(super) fn send<'a>(
     upload: &mut Upload,
     server: &Server<'a>,
@@ -46,7 +46,7 @@ pub(super) fn send<'a>(
     })
 }
 
-/// What is remembered of an upload: where the server keeps it, and which state of the file it is.
+/// Saved state of an upload: its path on the server and the version of the file.
 #[derive(Debug)]
 struct SavedUpload {
     state: ResumeState,
@@ -86,12 +86,13 @@ impl<'a> Transfer<'_, 'a> {
         if offset > 0 {
             self.server.transcript.print(&resuming(&shown, offset, len))?;
             self.hash_front(offset, &mut hash)?;
-            // The server may have tired of waiting for that.
+            // The connection may have timed out meanwhile.
             link = self.server.open()?;
         }
 
         let mut meter = Meter::with_transcript(&shown, len, offset, self.server.transcript);
-        // The last block goes apart: it carries the hash of all, which nobody knows before it.
+        // The last block is sent separately, with the hash of the whole file, which is complete
+        // only then.
         let last_len = (len - offset).min(BLOCK_BYTES as u64);
         let last_offset = len - last_len;
         if last_offset > offset {
@@ -107,14 +108,14 @@ impl<'a> Transfer<'_, 'a> {
         tus::append(&target, &authority, last_offset, last_len, Some(&digest), &mut request);
         let all_sent = link.send(&request)? && link.send(last)?;
         meter.advance(last_len);
-        // The server reads the whole again before it answers.
+        // The server reads the whole file again before it replies.
         let reading = Duration::from_secs(len / SLOWEST_READ_BYTES_PER_S);
         link.set_timeout(self.server.timeout + reading);
         let head = link.read_head()?;
         link.set_timeout(self.server.timeout);
         meter.finish();
         if !head.kind.is_success() || !all_sent {
-            // It has the whole, and that is not what the hash says.
+            // The whole file has arrived and does not match its hash.
             if head.kind == ReplyKind::Status(400) {
                 self.saved.state.clear();
             }
@@ -128,7 +129,7 @@ impl<'a> Transfer<'_, 'a> {
         Ok(head.keep_alive.then_some(link))
     }
 
-    /// Sends a piece that does not end the upload, from where the file is read.
+    /// Sends a part from the current position that does not complete the upload.
     fn append(
         &mut self,
         link: &mut Link<'a>,
@@ -154,14 +155,14 @@ impl<'a> Transfer<'_, 'a> {
         self.renew(link, head.keep_alive)
     }
 
-    /// The upload that was begun earlier and how much of it has arrived, if it can be resumed.
+    /// Path and received length of the earlier upload, if it can be resumed.
     fn find(&self, link: &mut Link<'a>) -> Result<Option<(String, u64)>, Failure> {
         let Some(line) = self.saved.state.load() else { return Ok(None) };
         let shown = self.upload.path.display();
         let Some(target) = line.strip_prefix(&self.saved.version) else {
-            self.server
-                .transcript
-                .print(&format!("{shown}: changed since it was sent in part, starting anew\n"))?;
+            self.server.transcript.print(&format!(
+                "{shown}: changed since the interrupted transfer, starting again\n"
+            ))?;
             return Ok(None);
         };
         let begun = Instant::now();
@@ -181,7 +182,7 @@ impl<'a> Transfer<'_, 'a> {
                     self.renew(link, head.keep_alive)?;
                     return Ok(Some((target.to_owned(), offset)));
                 }
-                // Whoever sent the earlier part still has it, or has gone unnoticed.
+                // The earlier connection is still open, or its end was not noticed yet.
                 (ReplyKind::Status(423), _) if begun.elapsed() < self.server.timeout => {
                     self.renew(link, head.keep_alive)?;
                     if self.server.stop.load(Ordering::Relaxed) {
@@ -191,7 +192,7 @@ impl<'a> Transfer<'_, 'a> {
                 }
                 (ReplyKind::Status(200..300 | 404 | 410), _) => {
                     self.server.transcript.print(&format!(
-                        "{shown}: the server has no earlier part any more, starting anew\n"
+                        "{shown}: the server has no part of it any more, starting again\n"
                     ))?;
                     self.saved.state.clear();
                     self.renew(link, head.keep_alive)?;
@@ -202,7 +203,7 @@ impl<'a> Transfer<'_, 'a> {
         }
     }
 
-    /// Begins an upload and remembers where it is kept.
+    /// Begins an upload and saves its path.
     fn create(&self, link: &mut Link<'a>) -> Result<String, Failure> {
         let authority = self.server.authority();
         let mut request = Vec::new();
@@ -228,14 +229,14 @@ impl<'a> Transfer<'_, 'a> {
                     ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => String::new(),
                 };
                 Err(Failure::Failed(anyhow!(
-                    "{authority} takes no resumable uploads{status}: leave --resume out, with \
-                     --wire http"
+                    "{authority} does not accept resumable uploads{status}: use --wire http \
+                     without --resume"
                 )))
             }
         }
     }
 
-    /// Takes in the part of the file that the server has already.
+    /// Hashes the part of the file that the server already has.
     fn hash_front(&mut self, len: u64, hash: &mut Sha256) -> Result<(), Failure> {
         self.upload.file.seek(SeekFrom::Start(0)).map_err(anyhow::Error::new)?;
         let mut blocks = self.upload.blocks(len);
@@ -248,7 +249,7 @@ impl<'a> Transfer<'_, 'a> {
         Ok(())
     }
 
-    /// Ends a reply and makes the connection ready for the next request.
+    /// Reads the reply to its end and prepares the connection for the next request.
     fn renew(&self, link: &mut Link<'a>, keep_alive: bool) -> Result<(), Failure> {
         match keep_alive {
             true => link.skip_rest()?,
@@ -258,7 +259,7 @@ impl<'a> Transfer<'_, 'a> {
     }
 }
 
-/// The path of an upload; a server may tell it as a URL.
+/// Path of an upload; a server can send it as a URL.
 fn path_of_location(location: &str) -> Option<&str> {
     let path = match location.split_once("://") {
         Some((_, rest)) => &rest[rest.find('/')?..],
@@ -268,7 +269,7 @@ fn path_of_location(location: &str) -> Option<&str> {
     is_path.then_some(path)
 }
 
-/// A command line to paste.
+/// Command line for a shell.
 pub(super) fn command_line<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let mut line = String::from("client send");
     for word in words {
