@@ -90,42 +90,36 @@ impl Session {
         now: Now,
     ) {
         match (state, done) {
-            (
-                LabState::ShowingNotice(Notice::Connected),
-                Completion::Lab(LabCompletion::NoticeShown),
-            ) => {
-                if self.settings.service == Service::GreetClose {
-                    self.proceed(State::FinishingSending);
-                } else {
-                    self.await_request(io, now);
-                }
+            (LabState::Delivering, Completion::Sent) => self.await_request(io, now),
+            (LabState::ShowingNotice(notice), Completion::Lab(LabCompletion::NoticeShown)) => {
+                self.notice_shown(io, notice, now);
             }
-            (
-                LabState::ShowingNotice(Notice::Received),
-                Completion::Lab(LabCompletion::NoticeShown),
-            )
-            | (LabState::Logging, Completion::Lab(LabCompletion::Logged(Ok(())))) => {
-                self.answer(io, now);
-            }
-            (
-                LabState::ShowingNotice(Notice::SentBack),
-                Completion::Lab(LabCompletion::NoticeShown),
-            ) => {
-                self.drop_message(io);
-                self.finish_request(io, now);
-            }
-            (LabState::Logging, Completion::Lab(LabCompletion::Logged(Err(error)))) => {
-                self.refuse(io, Refusal::Store(error), now);
-            }
+            (LabState::Logging, Completion::Lab(LabCompletion::Logged(logged))) => match logged {
+                Ok(()) => self.answer(io, now),
+                Err(error) => self.refuse(io, Refusal::Store(error), now),
+            },
             (LabState::Joining, Completion::Lab(LabCompletion::Joined)) => {
                 self.proceed(State::Lab(LabState::ShowingNotice(Notice::Connected)));
             }
-            (LabState::Delivering, Completion::Sent) => self.await_request(io, now),
             (LabState::Posting, Completion::Lab(LabCompletion::Posted)) => {
                 self.drop_message(io);
                 self.reply(io, &Reply::Posted, now);
             }
             (state, done) => panic!("{done:?} is no completion of {state:?}"),
+        }
+    }
+
+    fn notice_shown(&mut self, io: &mut IoBuffers, notice: Notice, now: Now) {
+        match notice {
+            Notice::Connected if self.settings.service == Service::GreetClose => {
+                self.proceed(State::FinishingSending);
+            }
+            Notice::Connected => self.await_request(io, now),
+            Notice::Received => self.answer(io, now),
+            Notice::SentBack => {
+                self.drop_message(io);
+                self.finish_request(io, now);
+            }
         }
     }
 
