@@ -18,7 +18,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, Shutdown};
 
-use crate::lab::room::Found;
+use crate::lab::room::Delivery;
 use crate::server::limit::Permit;
 use crate::server::send_path::COPY_BYTES;
 use crate::server::state::ServerState;
@@ -232,9 +232,9 @@ impl Connection {
         let Some(membership) = &self.local.membership else { return };
         while self.session.takes_mail() {
             match membership.take(io.output.len() < MAIL_BYTES) {
-                Found::Nothing => break,
-                Found::Message(message) => self.session.handle_mail(io, &message, now),
-                Found::Overflow => {
+                Delivery::Nothing => break,
+                Delivery::Message(message) => self.session.handle_mail(io, &message, now),
+                Delivery::Overflow => {
                     self.session.handle_eviction(io, now);
                     self.local.membership = None;
                     break;

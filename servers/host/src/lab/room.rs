@@ -43,7 +43,7 @@ pub(crate) struct Membership {
 
 /// What a member finds in its mailbox.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Delivery {
     Nothing,
     Message(Arc<[u8]>),
     /// It had not been emptied for so long that there was no more room: nothing will come.
@@ -73,26 +73,26 @@ impl Membership {
 
     /// Takes out the oldest message, where there is `room` for one. Costs a look at a flag where
     /// there is none. An overflow is found in any case.
-    pub(crate) fn take(&self, room: bool) -> Found {
+    pub(crate) fn take(&self, room: bool) -> Delivery {
         if !self.mailbox.rings.load(Ordering::Acquire) {
-            return Found::Nothing;
+            return Delivery::Nothing;
         }
         let mut mail = lock(&self.mailbox.mail);
         if mail.has_overflowed {
-            return Found::Overflow;
+            return Delivery::Overflow;
         }
         if !room {
-            return Found::Nothing;
+            return Delivery::Nothing;
         }
         match mail.messages.pop_front() {
             Some(message) => {
                 mail.bytes -= message.len();
-                Found::Message(message)
+                Delivery::Message(message)
             }
             None => {
                 // Under the lock, so that no message that comes meanwhile is overlooked.
                 self.mailbox.rings.store(false, Ordering::Release);
-                Found::Nothing
+                Delivery::Nothing
             }
         }
     }
@@ -150,8 +150,8 @@ mod tests {
         (room.join(Waker::from(Arc::clone(&count))), count)
     }
 
-    fn message(text: &str) -> Found {
-        Found::Message(text.as_bytes().into())
+    fn message(text: &str) -> Delivery {
+        Delivery::Message(text.as_bytes().into())
     }
 
     #[test]
@@ -162,9 +162,9 @@ mod tests {
         c.post(b"two");
         assert_eq!(
             [b.take(true), b.take(true), b.take(true)],
-            [message("one"), message("two"), Found::Nothing]
+            [message("one"), message("two"), Delivery::Nothing]
         );
-        assert_eq!([a.take(true), a.take(true)], [message("two"), Found::Nothing]);
+        assert_eq!([a.take(true), a.take(true)], [message("two"), Delivery::Nothing]);
         assert_eq!(woken.0.load(Ordering::SeqCst), 1, "woken once for what it has not looked at");
         a.post(b"three");
         assert_eq!(woken.0.load(Ordering::SeqCst), 2);
@@ -179,7 +179,7 @@ mod tests {
         a.post(b"one");
         assert_eq!(woken.0.load(Ordering::SeqCst), 0);
         let (c, _) = member(&room);
-        assert_eq!(c.take(true), Found::Nothing);
+        assert_eq!(c.take(true), Delivery::Nothing);
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             a.post(b"x");
             assert_eq!(fast.take(true), message("x"));
         }
-        assert_eq!([fast.take(false), slow.take(false)], [Found::Nothing, Found::Overflow]);
+        assert_eq!([fast.take(false), slow.take(false)], [Delivery::Nothing, Delivery::Overflow]);
         assert_eq!(lock(&slow.mailbox.mail).messages.capacity(), 0);
         assert_eq!(woken.0.load(Ordering::SeqCst), 2);
 
@@ -198,6 +198,6 @@ mod tests {
         for _ in 0..=MAILBOX_BYTES / 4096 {
             a.post(&[b'x'; 4096]);
         }
-        assert_eq!(large.take(true), Found::Overflow);
+        assert_eq!(large.take(true), Delivery::Overflow);
     }
 }

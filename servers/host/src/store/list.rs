@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType};
 
 use super::download::info;
 use super::error;
-use super::walk::{Found, join, walk};
+use super::walk::{WalkEntry, join, walk};
 
 /// Most files of one listing.
 const LIST_ENTRIES: usize = 10_000;
@@ -29,7 +29,7 @@ pub(super) fn list(root: BorrowedFd<'_>) -> Result<Vec<Entry>, StoreError> {
 }
 
 /// The listing's line for a regular file with a name that peers can give; temporaries have none.
-fn entry(found: &Found<'_>) -> Option<Entry> {
+fn entry(found: &WalkEntry<'_>) -> Option<Entry> {
     if found.kind != FileType::RegularFile {
         return None;
     }

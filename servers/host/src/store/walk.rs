@@ -15,7 +15,7 @@ use super::open_beneath;
 const WALK_ENTRIES: usize = 100_000;
 
 /// One thing found by a [`walk`] that is no folder.
-pub(super) struct Found<'a> {
+pub(super) struct WalkEntry<'a> {
     /// The folder it is in, open.
     pub folder: BorrowedFd<'a>,
     /// That folder's path beneath the root; empty for the root itself.
@@ -33,7 +33,7 @@ pub(super) struct Found<'a> {
 /// Where the root itself cannot be read.
 pub(super) fn walk(
     root: BorrowedFd<'_>,
-    mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
+    mut visit: impl FnMut(WalkEntry<'_>) -> ControlFlow<()>,
 ) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut dir = Dir::new(open_beneath(root, ".", flags)?)?;
@@ -58,7 +58,7 @@ pub(super) fn walk(
                 if let Some(below) = below.filter(|below| FileName::new(below).is_ok()) {
                     waiting.push_back(below);
                 }
-            } else if visit(Found { folder, path: &path, name, kind }).is_break() {
+            } else if visit(WalkEntry { folder, path: &path, name, kind }).is_break() {
                 return Ok(());
             }
         }

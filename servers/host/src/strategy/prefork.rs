@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child as Process, Command, Stdio};
+use std::process::{self, Child as Process, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
 
-use link::{Link, News, Order};
+use link::{Command, Link, Message};
 
 /// Processes wait in `accept` on one listening socket and serve whom they get to the end, one
 /// connection each at a time: Apache's oldest way, and the only one here whose connections share
@@ -133,13 +133,13 @@ struct Worker {
     process: Process,
     link: Link,
     started: Instant,
-    state: State,
+    state: ProcessState,
     /// What it did up to its last connection's end.
     report: ServeReport,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ProcessState {
     Starting,
     Idle,
     Busy,
@@ -153,7 +153,7 @@ impl Pool<'_> {
             self.replenish()?;
             let poll_timeout =
                 self.pause.map(|until| until.saturating_duration_since(Instant::now()));
-            if self.listen(poll_timeout)? {
+            if self.wait_for_messages(poll_timeout)? {
                 std::thread::sleep(ROUND);
             }
             for (status, worker) in self.reap()? {
@@ -173,7 +173,7 @@ impl Pool<'_> {
             return Ok(());
         }
         self.pause = None;
-        let busy = self.workers.iter().filter(|worker| worker.state == State::Busy).count();
+        let busy = self.workers.iter().filter(|worker| worker.state == ProcessState::Busy).count();
         let wanted = self.most.min(busy + SPARE);
         while self.workers.len() < wanted {
             match self.program.start(self.listener) {
@@ -191,7 +191,7 @@ impl Pool<'_> {
 
     /// Waits until a process has something to say, the shutdown is triggered, or the time is over.
     /// Tells whether anything was said.
-    fn listen(&mut self, poll_timeout: Option<Duration>) -> io::Result<bool> {
+    fn wait_for_messages(&mut self, poll_timeout: Option<Duration>) -> io::Result<bool> {
         let timeout = poll_timeout.and_then(|poll_timeout| Timespec::try_from(poll_timeout).ok());
         let mut watched = Vec::with_capacity(1 + self.workers.len());
         watched.push(PollFd::new(&self.wake, PollFlags::IN));
@@ -202,8 +202,8 @@ impl Pool<'_> {
         }
         let ready: Vec<_> = watched[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
         for (worker, _) in self.workers.iter_mut().zip(&ready).filter(|(_, ready)| **ready) {
-            worker.hear(self.console);
-            self.has_served |= matches!(worker.state, State::Idle | State::Busy);
+            worker.receive(self.console);
+            self.has_served |= matches!(worker.state, ProcessState::Idle | ProcessState::Busy);
         }
         Ok(ready.contains(&true))
     }
@@ -211,7 +211,7 @@ impl Pool<'_> {
     /// Takes out the processes that have ended, and counts what they did.
     fn reap(&mut self) -> io::Result<Vec<(String, Worker)>> {
         let mut gone = Vec::new();
-        for mut worker in self.workers.extract_if(.., |worker| worker.state == State::Gone) {
+        for mut worker in self.workers.extract_if(.., |worker| worker.state == ProcessState::Gone) {
             let status = worker.process.wait()?;
             self.ended.add(worker.report);
             gone.push((status.to_string(), worker));
@@ -243,15 +243,15 @@ impl Pool<'_> {
     /// taken too long or the shutdown is urgent.
     fn end(&mut self, shutdown: &Shutdown, drain: Duration) {
         self.listener.close();
-        self.order(Order::Drain);
+        self.send_command(Command::Drain);
         self.wait_for_end(Instant::now() + drain, || shutdown.is_urgent());
-        self.order(Order::End);
+        self.send_command(Command::End);
         self.wait_for_end(Instant::now() + CLEARING, || false);
         for mut worker in self.workers.drain(..) {
             // It may have ended by now.
             let _ = worker.process.kill();
             let _ = worker.process.wait();
-            if worker.state == State::Busy {
+            if worker.state == ProcessState::Busy {
                 worker.report.connections += 1;
                 worker.report.broken += 1;
             }
@@ -259,9 +259,9 @@ impl Pool<'_> {
         }
     }
 
-    fn order(&self, order: Order) {
+    fn send_command(&self, command: Command) {
         for worker in &self.workers {
-            worker.link.order(order);
+            worker.link.send_command(command);
         }
     }
 
@@ -271,7 +271,7 @@ impl Pool<'_> {
             self.wake.clear();
             let left = deadline.saturating_duration_since(Instant::now());
             let is_over = is_over() || left.is_zero();
-            if is_over || self.listen(Some(left)).is_err() || self.reap().is_err() {
+            if is_over || self.wait_for_messages(Some(left)).is_err() || self.reap().is_err() {
                 break;
             }
         }
@@ -282,7 +282,7 @@ impl Program {
     fn start(&self, listener: &Listener) -> io::Result<Worker> {
         let (ours, theirs) = link::pair()?;
         let listener = listener.as_fd().try_clone_to_owned()?;
-        let process = Command::new(&self.path)
+        let process = process::Command::new(&self.path)
             .args(&self.arguments)
             .stdin(Stdio::from(listener))
             .stdout(Stdio::from(theirs))
@@ -291,7 +291,7 @@ impl Program {
             process,
             link: ours,
             started: Instant::now(),
-            state: State::Starting,
+            state: ProcessState::Starting,
             report: ServeReport::default(),
         })
     }
@@ -299,18 +299,18 @@ impl Program {
 
 impl Worker {
     /// Takes in what it has said.
-    fn hear(&mut self, console: &Console) {
+    fn receive(&mut self, console: &Console) {
         loop {
-            match self.link.hear() {
-                Some(News::Busy) => self.state = State::Busy,
-                Some(News::Idle(report)) => {
-                    self.state = State::Idle;
+            match self.link.receive_message() {
+                Some(Message::Busy) => self.state = ProcessState::Busy,
+                Some(Message::Idle(report)) => {
+                    self.state = ProcessState::Idle;
                     self.report = report;
                 }
-                Some(News::Shown(line)) => console.show_line(&line),
-                Some(News::Gone) => {
+                Some(Message::Shown(line)) => console.show_line(&line),
+                Some(Message::Gone) => {
                     // Its connection went with it.
-                    if self.state == State::Busy {
+                    if self.state == ProcessState::Busy {
                         tracing::error!(
                             "process {} ended while it served a connection; the others go on",
                             self.process.id(),
@@ -318,7 +318,7 @@ impl Worker {
                         self.report.connections += 1;
                         self.report.panics += 1;
                     }
-                    self.state = State::Gone;
+                    self.state = ProcessState::Gone;
                     return;
                 }
                 None => return,

@@ -11,7 +11,7 @@ use rustix::net::SocketFlags;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::link::{Link, News, Order, Screen};
+use super::link::{Command, Link, Message, Screen};
 use crate::connection::{io_buffers, isolate_panic};
 use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
@@ -64,28 +64,28 @@ pub(crate) fn serve(
             connections.end_all(&its_site);
         }
     });
-    let desk = Arc::new(Desk {
+    let control = Arc::new(Control {
         link: parent.0,
         shutdown: shutdown.clone(),
         draining: Once::new(),
         busy: AtomicBool::new(false),
     });
-    desk.watch_signals()?;
-    desk.obey()?;
+    control.watch_signals()?;
+    control.watch_parent()?;
     let mut io = io_buffers(server);
-    desk.link.tell(News::Idle(server.counters.report()));
+    control.link.send_message(Message::Idle(server.counters.report()));
     while !shutdown.is_triggered() {
         match listener.accept(SocketFlags::empty()) {
             Ok(socket) => {
-                desk.busy.store(true, Ordering::SeqCst);
+                control.busy.store(true, Ordering::SeqCst);
                 let Some(permit) = server.limit.try_acquire() else { continue };
-                desk.link.tell(News::Busy);
+                control.link.send_message(Message::Busy);
                 io.clear();
                 isolate_panic(server, || {
                     serve_connection(server, &registry, socket, permit, &mut io);
                 });
-                desk.busy.store(false, Ordering::SeqCst);
-                desk.link.tell(News::Idle(server.counters.report()));
+                control.busy.store(false, Ordering::SeqCst);
+                control.link.send_message(Message::Idle(server.counters.report()));
             }
             Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
             Err(AcceptError::Exhausted(error)) => {
@@ -100,7 +100,7 @@ pub(crate) fn serve(
 }
 
 /// Where those that want something of this process are heard.
-struct Desk {
+struct Control {
     link: Link,
     shutdown: Shutdown,
     draining: Once,
@@ -108,7 +108,7 @@ struct Desk {
     busy: AtomicBool,
 }
 
-impl Desk {
+impl Control {
     /// Has the process end after the request in progress. A signal and the parent may both ask
     /// for it, as when Ctrl-C reaches all processes of a terminal: together they do not mean more.
     fn drain(&self) {
@@ -118,12 +118,12 @@ impl Desk {
     /// A signal to this process alone ends it alone; another takes its place.
     fn watch_signals(self: &Arc<Self>) -> io::Result<()> {
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        let desk = Arc::clone(self);
+        let control = Arc::clone(self);
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for _ in signals.forever() {
-                desk.drain();
+                control.drain();
                 // It waits in accept, and only the parent may close what all wait for.
-                if !desk.busy.load(Ordering::SeqCst) {
+                if !control.busy.load(Ordering::SeqCst) {
                     exit(0);
                 }
             }
@@ -132,15 +132,15 @@ impl Desk {
     }
 
     /// Does what the parent says, and ends with it.
-    fn obey(self: &Arc<Self>) -> io::Result<()> {
-        let desk = Arc::clone(self);
+    fn watch_parent(self: &Arc<Self>) -> io::Result<()> {
+        let control = Arc::clone(self);
         thread::Builder::new().name("parent".to_owned()).spawn(move || {
             loop {
-                match desk.link.wait_for_order() {
-                    Some(Order::Drain) => desk.drain(),
-                    Some(Order::End) => {
-                        desk.drain();
-                        desk.shutdown.trigger();
+                match control.link.wait_for_command() {
+                    Some(Command::Drain) => control.drain(),
+                    Some(Command::End) => {
+                        control.drain();
+                        control.shutdown.trigger();
                     }
                     // What is killed without notice breaks off at once, whatever the strategy.
                     None => exit(1),

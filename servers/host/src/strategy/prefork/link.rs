@@ -26,7 +26,7 @@ pub(super) struct Link(OwnedFd);
 
 /// What a process tells its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Message {
     /// It has accepted a connection.
     Busy,
     /// It waits for one, and has done this so far.
@@ -39,7 +39,7 @@ pub(super) enum News {
 
 /// What the parent tells a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Command {
     /// Finish the request in progress and end.
     Drain,
     /// End at once.
@@ -66,52 +66,54 @@ impl Link {
     }
 
     /// The next thing that a process has said, if anything.
-    pub(super) fn hear(&self) -> Option<News> {
+    pub(super) fn receive_message(&self) -> Option<Message> {
         let mut message = [0; MESSAGE_BYTES];
         match self.receive(&mut message, RecvFlags::DONTWAIT) {
-            Ok("") => Some(News::Gone),
-            Ok(BUSY) => Some(News::Busy),
-            Ok(text) if text.starts_with(SHOW) => Some(News::Shown(text[SHOW.len()..].to_owned())),
+            Ok("") => Some(Message::Gone),
+            Ok(BUSY) => Some(Message::Busy),
+            Ok(text) if text.starts_with(SHOW) => {
+                Some(Message::Shown(text[SHOW.len()..].to_owned()))
+            }
             Ok(report) => match report.parse() {
-                Ok(report) => Some(News::Idle(report)),
+                Ok(report) => Some(Message::Idle(report)),
                 Err(error) => {
                     tracing::error!("a process said something else than it should: {error}");
-                    Some(News::Gone)
+                    Some(Message::Gone)
                 }
             },
             Err(Errno::AGAIN) => None,
             // It ended without having read an order. This is told once, ahead of what it had said,
             // which is still there.
-            Err(Errno::CONNRESET) => self.hear(),
-            Err(_) => Some(News::Gone),
+            Err(Errno::CONNRESET) => self.receive_message(),
+            Err(_) => Some(Message::Gone),
         }
     }
 
     /// Tells the parent. It hears of the end by itself.
-    pub(super) fn tell(&self, news: News) {
-        match news {
-            News::Busy => self.send(BUSY, SendFlags::empty()),
-            News::Idle(report) => self.send(&report.to_string(), SendFlags::empty()),
-            News::Shown(line) => self.send(&format!("{SHOW}{line}"), SendFlags::empty()),
-            News::Gone => {}
+    pub(super) fn send_message(&self, message: Message) {
+        match message {
+            Message::Busy => self.send(BUSY, SendFlags::empty()),
+            Message::Idle(report) => self.send(&report.to_string(), SendFlags::empty()),
+            Message::Shown(line) => self.send(&format!("{SHOW}{line}"), SendFlags::empty()),
+            Message::Gone => {}
         }
     }
 
     /// Tells a process; one that does not listen has ended, or soon will be.
-    pub(super) fn order(&self, order: Order) {
-        let word = match order {
-            Order::Drain => DRAIN,
-            Order::End => END,
+    pub(super) fn send_command(&self, command: Command) {
+        let word = match command {
+            Command::Drain => DRAIN,
+            Command::End => END,
         };
         self.send(word, SendFlags::DONTWAIT);
     }
 
     /// Waits for the parent's next order; `None` when it has died.
-    pub(super) fn wait_for_order(&self) -> Option<Order> {
+    pub(super) fn wait_for_command(&self) -> Option<Command> {
         let mut message = [0; MESSAGE_BYTES];
         match self.receive(&mut message, RecvFlags::empty()) {
-            Ok(DRAIN) => Some(Order::Drain),
-            Ok(END) => Some(Order::End),
+            Ok(DRAIN) => Some(Command::Drain),
+            Ok(END) => Some(Command::End),
             Ok(_) | Err(_) => None,
         }
     }
@@ -145,7 +147,7 @@ impl Link {
 
 impl io::Write for Screen {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.tell(News::Shown(String::from_utf8_lossy(line).into_owned()));
+        self.0.send_message(Message::Shown(String::from_utf8_lossy(line).into_owned()));
         Ok(line.len())
     }
 
@@ -168,23 +170,23 @@ mod tests {
     fn messages_arrive_one_by_one_and_the_end_is_heard() {
         let (parent, theirs) = pair().unwrap();
         let child = Link::inherited(theirs).unwrap();
-        assert_eq!(parent.hear(), None);
+        assert_eq!(parent.receive_message(), None);
         let report = ServeReport { requests: u64::MAX, ..ServeReport::default() };
-        child.tell(News::Busy);
-        child.tell(News::Shown("a line\n".to_owned()));
-        child.tell(News::Idle(report));
-        assert_eq!(parent.hear(), Some(News::Busy));
-        assert_eq!(parent.hear(), Some(News::Shown("a line\n".to_owned())));
-        assert_eq!(parent.hear(), Some(News::Idle(report)));
-        parent.order(Order::Drain);
-        parent.order(Order::End);
-        assert_eq!(child.wait_for_order(), Some(Order::Drain));
-        assert_eq!(child.wait_for_order(), Some(Order::End));
+        child.send_message(Message::Busy);
+        child.send_message(Message::Shown("a line\n".to_owned()));
+        child.send_message(Message::Idle(report));
+        assert_eq!(parent.receive_message(), Some(Message::Busy));
+        assert_eq!(parent.receive_message(), Some(Message::Shown("a line\n".to_owned())));
+        assert_eq!(parent.receive_message(), Some(Message::Idle(report)));
+        parent.send_command(Command::Drain);
+        parent.send_command(Command::End);
+        assert_eq!(child.wait_for_command(), Some(Command::Drain));
+        assert_eq!(child.wait_for_command(), Some(Command::End));
         drop(child);
-        assert_eq!(parent.hear(), Some(News::Gone));
+        assert_eq!(parent.receive_message(), Some(Message::Gone));
         let (parent, theirs) = pair().unwrap();
         drop(parent);
-        assert_eq!(Link::inherited(theirs).unwrap().wait_for_order(), None);
+        assert_eq!(Link::inherited(theirs).unwrap().wait_for_command(), None);
     }
 
     #[test]
@@ -192,12 +194,12 @@ mod tests {
         let (parent, theirs) = pair().unwrap();
         let child = Link::inherited(theirs).unwrap();
         let report = ServeReport { requests: 1, ..ServeReport::default() };
-        child.tell(News::Busy);
-        child.tell(News::Idle(report));
-        parent.order(Order::Drain);
+        child.send_message(Message::Busy);
+        child.send_message(Message::Idle(report));
+        parent.send_command(Command::Drain);
         drop(child);
-        assert_eq!(parent.hear(), Some(News::Busy));
-        assert_eq!(parent.hear(), Some(News::Idle(report)));
-        assert_eq!(parent.hear(), Some(News::Gone));
+        assert_eq!(parent.receive_message(), Some(Message::Busy));
+        assert_eq!(parent.receive_message(), Some(Message::Idle(report)));
+        assert_eq!(parent.receive_message(), Some(Message::Gone));
     }
 }
