@@ -83,8 +83,16 @@ impl OpenFiles {
         root: BorrowedFd<'_>,
         name: &FileName,
     ) -> Result<Download, StoreError> {
+        self.open_at(root, name, Instant::now())
+    }
+
+    fn open_at(
+        &self,
+        root: BorrowedFd<'_>,
+        name: &FileName,
+        now: Instant,
+    ) -> Result<Download, StoreError> {
         let slot = self.slot(name);
-        let now = Instant::now();
         if let Some(kept) = &*slot.kept.load()
             && slot.is_fresh(kept, name, now)
             && (self.freshness == Freshness::Lasts || kept.file.is_still(root, name))
@@ -163,6 +171,36 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn a_change_by_others_shows_when_the_kept_file_is_no_longer_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::File::open(folder.path()).unwrap();
+        let (name, path) = (FileName::new("a").unwrap(), folder.path().join("a"));
+        let files = OpenFiles::new(Freshness::Lasts);
+        let mut now = Instant::now();
+        let content = |now| {
+            let file = files.open_at(root.as_fd(), &name, now).unwrap();
+            let content = file.content(100).unwrap().to_vec();
+            assert_eq!(content.len() as u64, file.info().len);
+            content
+        };
+        std::fs::write(&path, "old").unwrap();
+        assert_eq!(content(now), b"old");
+        // In place, to a longer and to a shorter file.
+        for (old, new) in [("old", "longer"), ("longer", "new")] {
+            std::fs::write(&path, new).unwrap();
+            now += FRESH - Duration::from_nanos(1);
+            assert_eq!(content(now), old.as_bytes());
+            now += Duration::from_nanos(1);
+            assert_eq!(content(now), new.as_bytes());
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(content(now), b"new");
+        now += FRESH;
+        assert_eq!(files.open_at(root.as_fd(), &name, now).unwrap_err(), StoreError::NotFound);
+        assert!(!files.has(&name));
+    }
 
     #[test]
     fn a_file_opened_before_it_was_replaced_is_not_kept() {

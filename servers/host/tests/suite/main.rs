@@ -125,7 +125,7 @@ tests_of_all_strategies! {
         limits::a_disk_that_fills_up_is_told
         timeouts::an_idle_connection_is_closed
         timeouts::a_head_must_be_whole_in_time
-        timeouts::a_stalled_upload_is_ended_but_not_a_slow_one
+        timeouts::a_stalled_upload_is_ended
         timeouts::a_stalled_download_is_ended
         descriptors::more_clients_than_descriptors
         descriptors::descriptors_run_out_while_serving

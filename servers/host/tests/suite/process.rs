@@ -166,13 +166,6 @@ impl Process {
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
     }
 
-    /// Processor time it has used, user and system, in clock ticks (hundredths of a second).
-    pub(crate) fn cpu_ticks(&self) -> u64 {
-        let stat = fs::read_to_string(self.proc("stat")).unwrap();
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
-    }
-
     /// The processes it has started, by their ids.
     pub(crate) fn children(&self) -> Vec<Pid> {
         let parent = format!("PPid:\t{}", self.process.child.id());

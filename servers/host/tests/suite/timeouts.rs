@@ -1,4 +1,5 @@
-//! Nobody may keep a connection for ever, and nobody is cut off who makes progress.
+//! Time limits end a connection under every strategy. That progress renews them is tested with the
+//! session, in virtual time.
 
 use std::time::Duration;
 
@@ -10,8 +11,6 @@ use crate::peer::{Peer, framed_data, framed_get, framed_name, http_get, http_put
 use crate::server::Server;
 
 const SOON: Duration = Duration::from_millis(200);
-/// Short for a test, and long for a peer that makes progress on a busy machine.
-const LATER: Duration = Duration::from_secs(3);
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// A server whose every timeout is never, but for those that are adjusted.
@@ -31,17 +30,22 @@ fn server(kind: StrategyKind, adjust: impl FnOnce(&mut Timeouts)) -> Server {
 }
 
 pub(crate) fn an_idle_connection_is_closed(kind: StrategyKind) {
-    let server = server(kind, |timeouts| timeouts.idle = LATER);
+    let server = server(kind, |timeouts| timeouts.idle = SOON);
     server.store("file", "content");
-    let mut silent = server.connect();
-    assert_eq!(silent.rest(), b"");
-    let mut http = server.connect();
-    assert_eq!(http.get("file"), b"content");
-    assert_eq!(http.get("file"), b"content");
-    assert_eq!(http.rest(), b"");
-    let mut framed = server.connect();
-    framed.send(framed_get("file")).message();
-    assert_eq!(framed.rest(), b"");
+    assert_eq!(server.connect().rest(), b"");
+    for (requests, beginning) in [
+        ([http_get("file"), http_get("file")].concat().into_bytes(), &b"HTTP/1.1 200 "[..]),
+        (framed_get("file"), b"\x02\x07"),
+    ] {
+        let reply = std::iter::repeat_with(|| {
+            let mut peer = server.connect();
+            peer.try_send(&requests);
+            peer.rest()
+        });
+        // On a busy machine a connection may have been idle for too long before its request.
+        let reply = reply.take(100).find(|reply| !reply.is_empty()).unwrap();
+        assert!(reply.starts_with(beginning) && reply.ends_with(b"content"), "{reply:?}");
+    }
     server.wait_until_deserted();
     server.stop();
 }
@@ -65,38 +69,29 @@ pub(crate) fn a_head_must_be_whole_in_time(kind: StrategyKind) {
     server.stop();
 }
 
-pub(crate) fn a_stalled_upload_is_ended_but_not_a_slow_one(kind: StrategyKind) {
-    let server = server(kind, |timeouts| timeouts.stall = LATER);
-    let content = bytes(1, 1000);
+pub(crate) fn a_stalled_upload_is_ended(kind: StrategyKind) {
+    let server = server(kind, |timeouts| timeouts.stall = SOON);
+    let content = bytes(1, 999);
     let mut stalled = server.connect();
-    assert_eq!(stalled.send(http_put("a", 1000)).send(&content[..999]).reply().status, 408);
+    stalled.send([http_put("a", 1000).as_bytes(), &content].concat());
+    assert_eq!(stalled.reply().status, 408);
     drop(stalled);
     let mut framed = server.connect();
     framed.send(framed_name("a")).message();
-    assert!(framed.send(framed_data(1000)).send(&content[..999]).message().is_error());
+    assert!(framed.send([&framed_data(1000), &content[..]].concat()).message().is_error());
     drop(framed);
     server.wait_until_deserted();
     assert_eq!(server.on_disk(), [""; 0]);
-
-    let mut slow = server.connect();
-    slow.send(http_put("b", 1000));
-    for piece in content.chunks(100) {
-        std::thread::sleep(LATER / 8);
-        slow.send(piece);
-    }
-    assert_eq!(slow.reply().stored_name(), "b");
     server.stop();
 }
 
 pub(crate) fn a_stalled_download_is_ended(kind: StrategyKind) {
-    let server = server(kind, |timeouts| timeouts.stall = LATER);
+    let server = server(kind, |timeouts| timeouts.stall = SOON);
     let content = bytes(2, 20_000_000);
     server.store("file", &content);
     let mut unread = Peer::connect_narrow(server.address());
     unread.send(http_get("file")).bytes(1);
     server.wait_until_deserted();
     assert!(unread.rest().len() < content.len());
-    // Whoever reads gets all of it.
-    assert!(server.connect().get("file") == content);
     server.stop();
 }
