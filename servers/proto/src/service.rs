@@ -1,4 +1,4 @@
-//! Lab services: the exercises of socket courses, beside the file service.
+//! Lab services: the exercises of socket courses.
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub enum Service {
     Transform(Transform),
     /// Answers `what time is it?` with the time.
     Date,
-    /// As `Date`; also stores each request in a new numbered file.
+    /// Answers as `Date`, and stores each request in a new numbered file.
     DateLog,
     /// Sends every message to all other members of the room.
     Chat,

@@ -40,7 +40,7 @@ pub enum WirePin {
     /// Chosen for each connection by its first bytes.
     #[default]
     Auto,
-    /// The same for all connections.
+    /// One wire for all connections.
     Pinned(crate::Wire),
 }
 
