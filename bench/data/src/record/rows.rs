@@ -1,10 +1,11 @@
 //! The rows that a trial leaves behind, and the files they stand in.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use flate2::read::GzDecoder;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use loadgen::{Direction, LoadReport};
@@ -483,6 +484,12 @@ impl RecordWriter {
 }
 
 fn open(path: &Path, columns: &[&str]) -> anyhow::Result<csv::Writer<File>> {
+    let compressed = gzipped(path);
+    ensure!(
+        path.is_file() || !compressed.is_file(),
+        "{} is compressed: gunzip it to continue the run",
+        compressed.display()
+    );
     let file = File::options().create(true).append(true).open(path);
     let file = file.with_context(|| format!("cannot create or write {}", path.display()))?;
     let is_new = file.metadata()?.len() == 0;
@@ -493,12 +500,29 @@ fn open(path: &Path, columns: &[&str]) -> anyhow::Result<csv::Writer<File>> {
     Ok(writer)
 }
 
+/// Content of a file of records, or of its gzipped form where only that exists.
+fn text(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && gzipped(path).is_file() => {
+            Box::new(GzDecoder::new(File::open(gzipped(path))?))
+        }
+        file => Box::new(file?),
+    })
+}
+
+/// Path of the gzipped form of a file of records.
+pub(crate) fn gzipped(path: &Path) -> PathBuf {
+    path.with_extension("csv.gz")
+}
+
 fn read<Row: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<Row>> {
-    let mut reader =
-        csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut reader = csv::Reader::from_reader(text);
+    // Deserialization would take a header that cannot be read for an empty file.
     reader
-        .deserialize()
-        .collect::<Result<_, _>>()
+        .headers()
+        .map(drop)
+        .and_then(|()| reader.deserialize().collect())
         .with_context(|| format!("{} is not as results/SCHEMA.md says", path.display()))
 }
 
@@ -562,6 +586,28 @@ mod tests {
         writer.serialize(row).unwrap();
         let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
         text.lines().next().unwrap().split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn gzipped_records_are_read_where_only_they_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = crate::mock::records();
+        RecordWriter::open(folder.path()).unwrap().append(&records).unwrap();
+        let plain = folder.path().join(FILES[1]);
+        let mut encoder = flate2::write::GzEncoder::new(
+            File::create(gzipped(&plain)).unwrap(),
+            flate2::Compression::fast(),
+        );
+        io::copy(&mut File::open(&plain).unwrap(), &mut encoder).unwrap();
+        encoder.finish().unwrap();
+        std::fs::remove_file(&plain).unwrap();
+        assert_eq!(Records::read(folder.path()).unwrap(), records);
+        let refusal = RecordWriter::open(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("gunzip it"), "{refusal}");
+        std::fs::write(gzipped(&plain), "trial,distribution,percentile,latency_us\n").unwrap();
+        let error = Records::read(folder.path()).map(drop).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("latency.csv"), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use loadgen::LoadReport;
 
 use crate::plan::Plan;
 use crate::record::environment::Environment;
-use crate::record::rows::{FILES, Records};
+use crate::record::rows::{FILES, Records, gzipped};
 
 const PLAN: &str = "plan.toml";
 const ENVIRONMENT: &str = "environment.toml";
@@ -84,7 +84,11 @@ impl RunFolder {
             bail!("{} is not a folder: name one that bench has made", path.display());
         }
         let expected = FILES.iter().chain(&[PLAN, ENVIRONMENT]);
-        let missing: Vec<_> = expected.filter(|name| !path.join(name).is_file()).copied().collect();
+        let is_missing = |name: &&&str| {
+            let file = path.join(name);
+            !file.is_file() && !gzipped(&file).is_file()
+        };
+        let missing: Vec<_> = expected.filter(is_missing).copied().collect();
         if !missing.is_empty() {
             bail!(
                 "{} is not a results folder: it lacks {}; name one that bench has made, such as \
