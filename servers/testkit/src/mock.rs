@@ -34,15 +34,15 @@ impl Mock {
                 }
                 let (serve, requests) = (serve.clone(), counter.clone());
                 let mut peer = Peer { stream: stream.unwrap(), requests, pending: Vec::new() };
-                // A peer that goes away ends its thread with an error, as it should.
+                // A peer that disconnects ends its thread with an error.
                 std::thread::spawn(move || serve(&mut peer));
             }
         });
         Self { address, requests, stop, acceptor: Some(acceptor) }
     }
 
-    /// Answers each GET with what `reply` makes of the request's number, counted over all
-    /// connections; where that is `None`, with silence.
+    /// Answers each GET with the result of `reply` for the request's number, counted over all
+    /// connections; `None` sends nothing.
     pub fn http<F>(reply: F) -> Self
     where
         F: Fn(u64) -> Option<Vec<u8>> + Send + Sync + 'static,
@@ -76,7 +76,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Reads a request up to its empty line: its number, and its text.
+    /// Reads a request head; returns its number and text.
     pub fn read_http_head(&mut self) -> io::Result<(u64, String)> {
         let end = loop {
             if let Some(at) = self.pending.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -88,7 +88,7 @@ impl Peer {
         Ok((self.count(), String::from_utf8(head).unwrap()))
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly `len` bytes.
     pub fn read_exact(&mut self, len: usize) -> io::Result<Vec<u8>> {
         while self.pending.len() < len {
             self.read_more()?;
@@ -96,14 +96,14 @@ impl Peer {
         Ok(self.pending.drain(..len).collect())
     }
 
-    /// Reads until the client sends no more.
+    /// Reads until the client closes its direction.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut all = std::mem::take(&mut self.pending);
         self.stream.read_to_end(&mut all)?;
         Ok(all)
     }
 
-    /// Counts a request; returns how many there were before.
+    /// Counts a request; returns the number of earlier ones.
     pub fn count(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }

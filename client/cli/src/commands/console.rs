@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_menu_stands_in_one_column() {
+    fn the_menu_is_aligned() {
         for line in menu().lines() {
             let is_choice = line.starts_with("  ") && line[3..].starts_with("  ");
             assert!(is_choice && !line[5..].starts_with(' '), "{line:?}");

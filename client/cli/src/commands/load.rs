@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_that_is_refused_is_a_load_that_cannot_be_run_as_asked() {
+    fn a_refused_engine_is_a_usage_error() {
         let refused = || std::io::Error::from_raw_os_error(1);
         let engine = RunError::Spec(loadgen::SpecError::Engine(refused()));
         assert!(matches!(failure(engine), Failure::Usage(_)));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn think_time_is_exponential_unless_said_otherwise() {
+    fn think_time_is_exponential_by_default() {
         let millis = Duration::from_millis;
         assert_eq!(parse_think("5ms"), Ok(ThinkTime::Exponential(millis(5))));
         assert_eq!(parse_think("constant:1s"), Ok(ThinkTime::Constant(millis(1_000))));

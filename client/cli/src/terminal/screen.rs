@@ -77,14 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_cannot_move_the_cursor() {
+    fn printed_data_cannot_move_the_cursor() {
         assert_eq!(sanitized(b"caf\xc3\xa9\tau lait\r\n"), "café\tau lait\n");
         assert_eq!(sanitized(b"\x1b[2Jgone\x07\r"), "\u{fffd}[2Jgone\u{fffd}\u{fffd}");
         assert_eq!(sanitized(b"\xc2\x9b1m\xff"), "\u{fffd}1m\u{fffd}");
     }
 
     #[test]
-    fn pieces_show_what_the_whole_does() {
+    fn pieces_print_the_same_text_as_the_whole() {
         let whole = "grüße €\r\n\u{1f600}\u{1b}[1m\r\n".as_bytes();
         for len in 1..whole.len() {
             let mut screen = Screen { is_terminal: true, held: Vec::new() };

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_transfer_begins_where_it_stands() {
+    fn a_resumed_transfer_begins_at_its_position() {
         let progress = TransferProgress::new("a.png", 1000, 333);
         assert_eq!((progress.percent(), progress.next_percent), (33, 40));
         assert_eq!(TransferProgress::new("empty", 0, 0).percent(), 100);

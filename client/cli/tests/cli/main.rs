@@ -1,4 +1,4 @@
-//! The `client` program as its users run it, against the real server and against odd ones.
+//! The `client` program against this project's server and scripted ones.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +17,7 @@ mod support;
 mod talking;
 
 #[test]
-fn files_are_sent_over_one_connection_and_their_stored_names_told() {
+fn files_are_sent_over_one_connection_and_their_stored_names_printed() {
     for wire in ["framed", "http"] {
         let server = Server::start();
         let local = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ fn a_file_can_be_stored_under_another_name() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_said_before_anything_is() {
+fn invalid_files_and_names_are_reported_before_a_transfer() {
     let server = Server::start();
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("a"), "x").unwrap();
@@ -77,11 +77,11 @@ fn what_cannot_be_sent_is_said_before_anything_is() {
 }
 
 #[test]
-fn a_refusal_is_heard_while_the_file_is_still_being_sent() {
+fn a_refusal_is_detected_during_the_transfer() {
     for (wire, words) in [("framed", "refused big"), ("http", "refused big: status 413")] {
         let server = Server::with_limit(1_000);
         let local = tempfile::tempdir().unwrap();
-        // Far more than all socket buffers hold, and no disk space.
+        // Sparse: far larger than all socket buffers, without disk space.
         fs::File::create(local.path().join("big")).unwrap().set_len(1 << 36).unwrap();
         let output =
             run(local.path(), server.address, &format!("send big HOST PORT --wire {wire}"));
@@ -91,7 +91,7 @@ fn a_refusal_is_heard_while_the_file_is_still_being_sent() {
 }
 
 #[test]
-fn a_full_server_is_told_with_a_remedy() {
+fn a_full_server_is_reported_with_a_remedy() {
     let mock = Mock::start(|peer| {
         peer.read_http_head()?;
         peer.stream.write_all(b"HTTP/1.1 507 Full\r\nContent-Length: 0\r\n\r\n")?;
@@ -108,7 +108,7 @@ fn a_full_server_is_told_with_a_remedy() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_told_with_a_remedy() {
+fn an_unreachable_server_is_reported_with_a_remedy() {
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("a"), "x").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -130,7 +130,7 @@ fn a_server_that_cannot_be_reached_is_told_with_a_remedy() {
 }
 
 #[test]
-fn localhost_is_tried_at_all_its_addresses() {
+fn all_addresses_of_localhost_are_tried() {
     let server = Server::start();
     let expected = server.folder.put("a", 10);
     let local = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ fn a_file_is_fetched_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_download_that_breaks_off_leaves_no_file() {
+fn a_download_that_ends_early_leaves_no_file() {
     let mock = Mock::start(|peer| {
         peer.read_http_head()?;
         peer.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all")
@@ -205,7 +205,7 @@ fn an_interrupted_download_leaves_no_file() {
 }
 
 #[test]
-fn lines_are_said_and_the_answers_printed() {
+fn lines_are_sent_and_the_replies_printed() {
     let server = Server::start();
     let expected = server.folder.put("a.txt", 5_000);
     let local = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ fn lines_are_said_and_the_answers_printed() {
 }
 
 #[test]
-fn a_conversation_takes_turns() {
+fn lines_and_replies_alternate() {
     let mock = Mock::start(|peer| {
         for answer in ["one\n", "two\n"] {
             assert_eq!(peer.read_exact(2)?, b"x\n");
@@ -252,7 +252,7 @@ fn a_conversation_takes_turns() {
 }
 
 #[test]
-fn a_load_is_told_in_a_table_and_a_row_per_second() {
+fn a_load_prints_a_table_and_writes_a_row_per_second() {
     let server = Server::start();
     server.folder.put("a.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
@@ -297,7 +297,7 @@ fn a_load_is_told_in_a_table_and_a_row_per_second() {
 }
 
 #[test]
-fn a_load_that_fails_says_so() {
+fn a_failed_load_is_reported() {
     let server = Server::start();
     server.folder.put("a.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
@@ -328,7 +328,7 @@ fn a_load_that_fails_says_so() {
 }
 
 #[test]
-fn an_interrupted_load_prints_what_it_measured() {
+fn an_interrupted_load_prints_its_results() {
     let server = Server::start();
     server.folder.put("a.bin", 1_000);
     let local = tempfile::tempdir().unwrap();
@@ -352,7 +352,7 @@ fn an_interrupted_load_prints_what_it_measured() {
 }
 
 #[test]
-fn a_closed_output_is_no_panic() {
+fn a_closed_output_causes_no_panic() {
     let server = Server::start();
     server.folder.put("a.bin", 1 << 20);
     let local = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A way to a server that breaks.
+//! Proxy that interrupts connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// Passes connections on to a server, and breaks off the one over which a number of bytes has
-/// gone; stops when dropped.
+/// Forwards connections to a server and interrupts one after a number of bytes; stops when dropped.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     inner: Arc<Inner>,
@@ -16,15 +15,15 @@ pub(crate) struct Proxy {
 
 struct Inner {
     upstream: Mutex<SocketAddr>,
-    /// Bytes until the next break.
+    /// Bytes until the next interruption.
     left: AtomicI64,
-    /// The bytes come from the server.
+    /// Whether bytes from the server are counted.
     is_downward: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Proxy {
-    /// Never breaks by itself.
+    /// Forwards without interruptions.
     pub(crate) fn to(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -55,26 +54,26 @@ impl Proxy {
         Self { address, inner, acceptor: Some(acceptor) }
     }
 
-    /// Breaks once, after so many more bytes to the server.
+    /// Interrupts once, after this number of bytes to the server.
     pub(crate) fn break_upward(&self, bytes: i64) {
         self.inner.is_downward.store(false, Ordering::Relaxed);
         self.inner.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// Breaks once, after so many more bytes from the server.
+    /// Interrupts once, after this number of bytes from the server.
     pub(crate) fn break_downward(&self, bytes: i64) {
         self.inner.is_downward.store(true, Ordering::Relaxed);
         self.inner.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// Leads to another server from now on.
+    /// Forwards to another server from now on.
     pub(crate) fn lead_to(&self, upstream: SocketAddr) {
         *self.inner.upstream.lock().unwrap() = upstream;
     }
 }
 
 impl Inner {
-    /// Passes bytes on until an end or a break, and ends both sides of the connection then.
+    /// Forwards bytes until an end or an interruption, then closes both sides.
     fn pass(&self, is_downward: bool, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
         let mut block = vec![0; 16 << 10];
         loop {

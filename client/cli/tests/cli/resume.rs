@@ -1,4 +1,4 @@
-//! Transfers that break off and are resumed.
+//! Interrupted and resumed transfers.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -16,7 +16,7 @@ use testkit::{content, names};
 
 const LEN: usize = 3_000_000;
 
-/// A folder to run the program in, and one for what it remembers.
+/// Working folder and state folder of the program.
 struct Place {
     local: TempDir,
     state: TempDir,
@@ -48,8 +48,8 @@ impl Place {
         self.local.path().join(name)
     }
 
-    /// What the program remembers.
-    fn notes(&self) -> Vec<PathBuf> {
+    /// Saved states of the program.
+    fn saved_states(&self) -> Vec<PathBuf> {
         let folder = self.state.path().join("threads-vs-selectors");
         ["uploads", "downloads"]
             .iter()
@@ -60,7 +60,7 @@ impl Place {
     }
 }
 
-/// A server, and a file sent to it in part.
+/// A server and an interrupted upload.
 fn broken_upload() -> (Server, Proxy, Place) {
     let server = Server::start();
     let proxy = Proxy::to(server.address);
@@ -70,9 +70,9 @@ fn broken_upload() -> (Server, Proxy, Place) {
     let [host, port] = [proxy.address.ip().to_string(), proxy.address.port().to_string()];
     let again = format!("; to resume: client send a.bin {host} {port} --resume --as x.bin\n");
     assert!(told.ends_with(&again), "{told}");
-    assert_eq!(place.notes().len(), 1);
+    assert_eq!(place.saved_states().len(), 1);
     assert!(!server.folder.names().contains(&"x.bin".to_owned()));
-    // The server is still taking in what came before the break.
+    // The server still stores the data that arrived before the interruption.
     let content = server.folder.path().join(partial_content(&server));
     while fs::metadata(&content).unwrap().len() < 1_299_000 {
         std::thread::sleep(Duration::from_millis(1));
@@ -82,7 +82,7 @@ fn broken_upload() -> (Server, Proxy, Place) {
 
 const SEND: &str = "send a.bin HOST PORT --resume --as x.bin";
 
-/// The same for a file fetched in part.
+/// A server and an interrupted download.
 fn broken_download() -> (Server, Proxy, Place) {
     let server = Server::start();
     server.folder.put("a.bin", LEN);
@@ -92,7 +92,7 @@ fn broken_download() -> (Server, Proxy, Place) {
     let told = error(&place.run(&proxy, GET), 1);
     assert!(told.ends_with("try again; repeat the command to resume\n"), "{told}");
     assert_eq!(
-        (names(place.local.path()), place.notes().len()),
+        (names(place.local.path()), place.saved_states().len()),
         (vec!["a.bin.part".to_owned()], 1)
     );
     (server, proxy, place)
@@ -100,30 +100,30 @@ fn broken_download() -> (Server, Proxy, Place) {
 
 const GET: &str = "get a.bin HOST PORT --resume";
 
-/// A server over the same files that has none of them open yet, and sees at once what changed.
+/// A second server over the same files without cached ones, so that it sees changes at once.
 fn without_cache(server: &Server, proxy: &Proxy) -> Server {
     let fresh = Server::over(server.folder.clone(), u64::MAX);
     proxy.lead_to(fresh.address);
     fresh
 }
 
-/// The name of what has arrived of an unfinished upload.
+/// Name of the file of an unfinished upload.
 fn partial_content(server: &Server) -> String {
     let is_content = |name: &String| name.contains("partial-") && !name.contains("note");
     server.folder.names().into_iter().find(is_content).unwrap()
 }
 
 #[test]
-fn an_upload_goes_on_where_it_broke_off() {
+fn an_upload_resumes_where_it_was_interrupted() {
     let (server, proxy, place) = broken_upload();
     let told = stdout(&place.run(&proxy, SEND));
     assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
     assert!(told.contains(" MiB of 2.86 MiB)\na.bin: 50 %\na.bin: 75 %\n"), "{told}");
     assert!(told.ends_with("a.bin: 100 %\nsaved as x.bin (2.86 MiB)\n"), "{told}");
     assert_eq!(server.folder.read("x.bin"), content("a", LEN));
-    assert_eq!((server.folder.names(), place.notes().len()), (vec!["x.bin".to_owned()], 0));
+    assert_eq!((server.folder.names(), place.saved_states().len()), (vec!["x.bin".to_owned()], 0));
 
-    // Once it is complete, the same command is another upload.
+    // After completion, the same command is another upload.
     let told = stdout(&place.run(&proxy, SEND));
     assert!(told.starts_with("a.bin: 0 %\n"), "{told}");
     assert!(told.ends_with("saved as x_copy1.bin (2.86 MiB)\n"), "{told}");
@@ -144,7 +144,7 @@ fn files_of_all_sizes_are_sent_resumably() {
         assert!(told.contains(&format!("saved as {name} (")), "{told}");
         assert_eq!(server.folder.read(name), content(name, size));
     }
-    assert_eq!((server.folder.names().len(), place.notes().len()), (sizes.len(), 0));
+    assert_eq!((server.folder.names().len(), place.saved_states().len()), (sizes.len(), 0));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn an_upload_survives_a_restart_of_the_server() {
 }
 
 #[test]
-fn a_changed_file_is_sent_anew() {
+fn a_changed_file_is_sent_again() {
     let (server, proxy, place) = broken_upload();
     fs::write(place.path("a.bin"), content("b", LEN)).unwrap();
     let told = stdout(&place.run(&proxy, SEND));
@@ -170,11 +170,11 @@ fn a_changed_file_is_sent_anew() {
         ),
         "{told}"
     );
-    assert_eq!((server.folder.read("x.bin"), place.notes().len()), (content("b", LEN), 0));
+    assert_eq!((server.folder.read("x.bin"), place.saved_states().len()), (content("b", LEN), 0));
 }
 
 #[test]
-fn what_the_server_has_lost_is_sent_anew() {
+fn an_upload_that_the_server_lost_is_sent_again() {
     let (server, proxy, place) = broken_upload();
     for name in server.folder.names() {
         fs::remove_file(server.folder.path().join(name)).unwrap();
@@ -182,11 +182,11 @@ fn what_the_server_has_lost_is_sent_anew() {
     let told = stdout(&place.run(&proxy, SEND));
     let note = "a.bin: the server has no part of it any more, starting again\na.bin: 0 %\n";
     assert!(told.starts_with(note), "{told}");
-    assert_eq!((server.folder.read("x.bin"), place.notes().len()), (content("a", LEN), 0));
+    assert_eq!((server.folder.read("x.bin"), place.saved_states().len()), (content("a", LEN), 0));
 }
 
 #[test]
-fn what_arrived_damaged_is_refused_and_sent_anew() {
+fn a_damaged_upload_is_refused_and_sent_again() {
     let (server, proxy, place) = broken_upload();
     let path = server.folder.path().join(partial_content(&server));
     let partial = fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -194,13 +194,13 @@ fn what_arrived_damaged_is_refused_and_sent_anew() {
     let told = error(&place.run(&proxy, SEND), 1);
     assert!(told.contains("status 400, the content does not match its digest: "), "{told}");
     assert!(told.ends_with("send it again\n"), "{told}");
-    assert!(server.folder.names().is_empty() && place.notes().is_empty());
+    assert!(server.folder.names().is_empty() && place.saved_states().is_empty());
     stdout(&place.run(&proxy, SEND));
     assert_eq!(server.folder.read("x.bin"), content("a", LEN));
 }
 
 #[test]
-fn an_interrupted_upload_tells_how_to_resume() {
+fn an_interrupted_upload_prints_the_command_to_resume() {
     let mock = Mock::start(|peer| {
         peer.read_http_head()?;
         peer.stream.write_all(
@@ -226,11 +226,11 @@ fn an_interrupted_upload_tells_how_to_resume() {
     let output = child.wait_with_output().unwrap();
     let told = error(&output, 130);
     assert!(told.starts_with("client: interrupted; to resume: client send 'a b' 127"), "{told}");
-    assert_eq!(place.notes().len(), 1);
+    assert_eq!(place.saved_states().len(), 1);
 }
 
 #[test]
-fn another_server_s_tus_will_do() {
+fn other_servers_with_tus_are_supported() {
     let mock = Mock::start(|peer| {
         let tus = "Tus-Resumable: 1.0.0\r\nContent-Length: 0\r\n";
         loop {
@@ -262,11 +262,11 @@ fn another_server_s_tus_will_do() {
     let told = stdout(&place.run(&proxy, "send a HOST PORT --resume"));
     assert!(told.starts_with("a: resuming at 40 % (2 B of 5 B)\na: 50 %\n"), "{told}");
     assert!(told.ends_with("saved as a (5 B)\n"), "{told}");
-    assert!(place.notes().is_empty());
+    assert!(place.saved_states().is_empty());
 }
 
 #[test]
-fn where_nothing_can_be_resumed_that_is_said() {
+fn impossible_resumption_is_reported() {
     for reply in [
         "405 Not Allowed\r\nContent-Length: 0\r\n\r\n",
         "200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -278,7 +278,7 @@ fn where_nothing_can_be_resumed_that_is_said() {
         let told = error(&place.run(&proxy, "send a HOST PORT --resume"), 1);
         assert!(told.contains(" does not accept resumable uploads (status "), "{told}");
         assert!(told.contains("without --resume"), "{told}");
-        assert!(place.notes().is_empty());
+        assert!(place.saved_states().is_empty());
     }
     let server = Server::start();
     let proxy = Proxy::to(server.address);
@@ -298,26 +298,32 @@ fn where_nothing_can_be_resumed_that_is_said() {
 }
 
 #[test]
-fn a_download_goes_on_where_it_broke_off() {
+fn a_download_resumes_where_it_was_interrupted() {
     let (_server, proxy, place) = broken_download();
     let told = stdout(&place.run(&proxy, GET));
     assert!(told.starts_with("a.bin: resuming at 4"), "{told}");
     assert!(told.ends_with("a.bin: 50 %\na.bin: 75 %\na.bin: 100 %\nsaved a.bin (2.86 MiB)\n"));
     assert_eq!(fs::read(place.path("a.bin")).unwrap(), content("a.bin", LEN));
-    assert_eq!((names(place.local.path()), place.notes().len()), (vec!["a.bin".to_owned()], 0));
+    assert_eq!(
+        (names(place.local.path()), place.saved_states().len()),
+        (vec!["a.bin".to_owned()], 0)
+    );
 }
 
 #[test]
-fn a_complete_download_only_gets_its_name() {
+fn a_complete_download_is_only_renamed() {
     let (_server, proxy, place) = broken_download();
     fs::write(place.path("a.bin.part"), content("a.bin", LEN)).unwrap();
     assert_eq!(stdout(&place.run(&proxy, GET)), "saved a.bin (2.86 MiB)\n");
     assert_eq!(fs::read(place.path("a.bin")).unwrap(), content("a.bin", LEN));
-    assert_eq!((names(place.local.path()), place.notes().len()), (vec!["a.bin".to_owned()], 0));
+    assert_eq!(
+        (names(place.local.path()), place.saved_states().len()),
+        (vec!["a.bin".to_owned()], 0)
+    );
 }
 
 #[test]
-fn a_changed_file_is_fetched_anew() {
+fn a_changed_file_is_fetched_again() {
     let (server, proxy, place) = broken_download();
     fs::write(server.folder.path().join("a.bin"), "short").unwrap();
     let _fresh = without_cache(&server, &proxy);
@@ -325,7 +331,7 @@ fn a_changed_file_is_fetched_anew() {
     let note = "a.bin: changed since the interrupted transfer, starting again\na.bin: 0 %\n";
     assert!(told.starts_with(note), "{told}");
     assert_eq!(fs::read(place.path("a.bin")).unwrap(), b"short");
-    assert!(place.notes().is_empty());
+    assert!(place.saved_states().is_empty());
 }
 
 #[test]
@@ -334,7 +340,7 @@ fn a_download_whose_file_is_gone_leaves_nothing() {
     fs::remove_file(server.folder.path().join("a.bin")).unwrap();
     let _fresh = without_cache(&server, &proxy);
     assert!(error(&place.run(&proxy, GET), 1).ends_with("check the name\n"));
-    assert!(names(place.local.path()).is_empty() && place.notes().is_empty());
+    assert!(names(place.local.path()).is_empty() && place.saved_states().is_empty());
 }
 
 #[test]
@@ -351,7 +357,7 @@ fn only_a_part_of_the_download_is_touched() {
 }
 
 #[test]
-fn a_download_that_nothing_identifies_is_not_kept() {
+fn a_download_without_a_strong_tag_is_not_kept() {
     let mock = Mock::start(|peer| {
         peer.read_http_head()?;
         let head = "HTTP/1.1 200 OK\r\nETag: W/\"a\"\r\nContent-Length: 100\r\n\r\nnot all";
@@ -360,5 +366,5 @@ fn a_download_that_nothing_identifies_is_not_kept() {
     let place = Place::empty();
     let told = error(&place.run(&Proxy::to(mock.address), GET), 1);
     assert!(!told.contains("resume"), "{told}");
-    assert!(names(place.local.path()).is_empty() && place.notes().is_empty());
+    assert!(names(place.local.path()).is_empty() && place.saved_states().is_empty());
 }

@@ -1,4 +1,4 @@
-//! A real server, and the program run against it.
+//! Server and client program of the tests.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use fileserver::store::{Store, StoreOptions};
 use fileserver::{ServerOptions, ServerState, StrategyKind};
 use testkit::{Folder, ServerThread, server_options};
 
-/// A real server over a temporary folder.
+/// Server over a temporary folder.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) folder: Folder,
@@ -21,12 +21,12 @@ impl Server {
         Self::with_limit(u64::MAX)
     }
 
-    /// A server that takes uploads of so many bytes at most.
+    /// A server with a limit of upload bytes.
     pub(crate) fn with_limit(upload_bytes: u64) -> Self {
         Self::over(Folder::new(), upload_bytes)
     }
 
-    /// The same over a folder that other servers may have served before.
+    /// A server over a folder that others may have served before.
     pub(crate) fn over(folder: Folder, upload_bytes: u64) -> Self {
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
         let mut options = ServerOptions { max_connections: 100, ..server_options() };
@@ -39,14 +39,14 @@ impl Server {
     }
 }
 
-/// The program, to be run in a folder.
+/// Command that runs the program in a folder.
 pub(crate) fn client(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
     command.current_dir(folder).stdin(Stdio::null());
     command
 }
 
-/// Runs `client` with these arguments, HOST and PORT standing for the address.
+/// Runs `client` with these arguments; HOST and PORT stand for the address.
 pub(crate) fn run(folder: &Path, address: SocketAddr, arguments: &str) -> Output {
     client(folder).args(arguments_of(address, arguments)).output().unwrap()
 }
@@ -66,7 +66,7 @@ pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The one line of an error that ended with this exit code.
+/// The single line of standard error of a command with this exit code.
 pub(crate) fn error(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let text = String::from_utf8(output.stderr.clone()).unwrap();

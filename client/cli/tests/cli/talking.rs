@@ -1,5 +1,4 @@
-//! The commands that a person talks through: console, chat, knock, say, and reports of what was
-//! sent and fetched.
+//! Interactive commands (console, chat, knock, say), transcripts and notifications.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -20,13 +19,13 @@ fn typed(folder: &Path, address: SocketAddr, arguments: &str, lines: &str) -> Ou
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It may have refused its arguments already.
+    // It can have refused its arguments already.
     let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
     child.wait_with_output().unwrap()
 }
 
 #[test]
-fn a_transcript_keeps_what_the_console_showed() {
+fn a_transcript_contains_the_output() {
     let server = Server::start();
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("a.png"), content("a.png", 700_001)).unwrap();
@@ -55,7 +54,7 @@ fn a_transcript_keeps_what_the_console_showed() {
 }
 
 #[test]
-fn a_transcript_keeps_a_failure_too_and_never_overwrites_what_is_sent() {
+fn a_transcript_contains_failures_and_never_overwrites_a_sent_file() {
     let server = Server::with_limit(1_000);
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("a.png"), content("a.png", 5_000)).unwrap();
@@ -72,7 +71,7 @@ fn a_transcript_keeps_a_failure_too_and_never_overwrites_what_is_sent() {
 }
 
 #[test]
-fn what_was_fetched_is_reported_to_another_server() {
+fn a_second_server_is_notified_of_the_fetched_file() {
     for wire in ["text", "framed", "http"] {
         let files = Server::start();
         let expected = files.folder.put("eagle.jpg", 55_696);
@@ -94,7 +93,7 @@ fn what_was_fetched_is_reported_to_another_server() {
         );
         assert_eq!(fs::read(local.path().join("eagle.jpg")).unwrap(), expected);
 
-        // The file itself may go to standard output; the answer does not mix with it.
+        // The file goes to standard output, so the reply does not.
         let output = run(local.path(), files.address, &(arguments + " -o -"));
         assert_eq!((output.status.code(), output.stdout), (Some(0), expected));
         assert!(String::from_utf8_lossy(&output.stderr).contains("The size of eagle.jpg is 55696"));
@@ -102,7 +101,7 @@ fn what_was_fetched_is_reported_to_another_server() {
 }
 
 #[test]
-fn a_report_that_cannot_be_made_is_told_before_anything_is_fetched() {
+fn an_unreachable_second_server_is_reported_before_the_transfer() {
     let files = Server::start();
     files.folder.put("a", 10);
     let local = tempfile::tempdir().unwrap();
@@ -155,7 +154,7 @@ fn each_enter_is_a_connection() {
 }
 
 #[test]
-fn a_refused_knock_is_told_and_the_next_one_tried() {
+fn a_refused_connection_is_reported_and_the_next_one_tried() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let local = tempfile::tempdir().unwrap();
     let output = typed(local.path(), free, "knock HOST PORT", "\n\n");
@@ -187,7 +186,7 @@ fn messages_are_composed_one_after_the_other_over_one_connection() {
 }
 
 #[test]
-fn nonsense_on_the_console_is_answered_and_the_next_request_works() {
+fn invalid_input_to_the_console_is_answered_and_the_next_request_works() {
     let server = Server::start();
     let local = tempfile::tempdir().unwrap();
     fs::create_dir(local.path().join("folder")).unwrap();
@@ -216,10 +215,10 @@ fn nonsense_on_the_console_is_answered_and_the_next_request_works() {
 }
 
 #[test]
-fn a_console_survives_its_connection_but_needs_a_server_to_begin() {
+fn a_console_reconnects_but_needs_a_server_at_its_start() {
     let once = Mock::start(|peer| {
         peer.read_exact(3 + 2)?;
-        // Corked, so that the answer and the end of the connection arrive as one.
+        // Corked, so that the reply and the end of the connection arrive together.
         rustix::net::sockopt::set_tcp_cork(&peer.stream, true)?;
         peer.stream.write_all(b"\x01\x00\x02hi")
     });
@@ -270,8 +269,8 @@ fn a_chat_without_a_terminal_sends_and_prints_plain_lines() {
 }
 
 #[test]
-fn each_line_waits_for_the_answer_to_the_one_before() {
-    // A server as a first exercise has it: what one recv brings is one message.
+fn each_line_waits_for_the_reply_to_the_previous_one() {
+    // A server as in a first exercise: each recv returns one message.
     let server = Mock::start(|peer| {
         let mut buffer = [0; 1024];
         loop {
@@ -302,7 +301,7 @@ fn each_line_waits_for_the_answer_to_the_one_before() {
 }
 
 #[test]
-fn a_line_that_is_not_answered_does_not_keep_the_next_one_back() {
+fn a_line_without_a_reply_does_not_block_the_next() {
     let server = Mock::start(|peer| {
         let said = peer.read_to_end()?;
         peer.stream.write_all(&said)

@@ -1,4 +1,4 @@
-//! What a service cannot use is answered clearly, and the next request works.
+//! Invalid input gets a clear reply, and the next request works.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use testkit::names;
 use crate::support::{Server, all, connected, error, stdout};
 
 #[test]
-fn an_unknown_transform_or_service_is_told_at_the_start() {
+fn an_unknown_transform_or_service_is_reported_at_the_start() {
     for (arguments, words) in [
         (&["--service", "transform", "--transform", "shout"][..], "reverse"),
         (&["--service", "shout"], "echo"),
@@ -26,7 +26,7 @@ fn an_unknown_transform_or_service_is_told_at_the_start() {
 }
 
 #[test]
-fn a_text_that_is_no_text_or_too_long_is_refused_on_the_framed_wire() {
+fn a_text_that_is_not_utf_8_or_too_long_is_refused_on_the_framed_wire() {
     for kind in all() {
         let server = Server::start(kind, "--service message");
         let mut peer = server.connect();
@@ -64,12 +64,13 @@ fn binary_data_for_a_text_service_is_refused_and_the_next_text_answered() {
 }
 
 #[test]
-fn a_chat_member_who_never_reads_is_dropped_and_nobody_else() {
+fn only_a_chat_member_that_never_reads_is_disconnected() {
     for kind in connected() {
         let server = Server::start(kind, "--service chat");
         let (mut sender, mut reader, mut sleeper) =
             (server.connect(), server.connect(), server.connect());
-        // Who has connected is a member only once the server has got to it, and nothing tells when.
+        // A connected client becomes a member only when the server has handled it, which cannot be
+        // observed.
         std::thread::sleep(std::time::Duration::from_secs(1));
         for (peer, name) in [(&mut sleeper, "sleeper"), (&mut reader, "reader")] {
             peer.send(format!("{name}\r\n").as_bytes());
@@ -77,8 +78,8 @@ fn a_chat_member_who_never_reads_is_dropped_and_nobody_else() {
         let mut names = [sender.line(), sender.line()];
         names.sort_unstable();
         assert_eq!(names, [b"reader\r\n".to_vec(), b"sleeper\r\n".to_vec()], "{kind:?}");
-        // More than all buffers between here and there hold, and never more at once than the one
-        // who reads has room for.
+        // More than all buffers on the way can hold, and never more at once than the mailbox of the
+        // reading member.
         let line = ["x".repeat(4_000).as_bytes(), b"\r\n"].concat();
         let (has_read, reads) = std::sync::mpsc::channel();
         let reading = std::thread::spawn(move || {

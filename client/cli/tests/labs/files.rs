@@ -59,7 +59,7 @@ fn row_06_a_taken_name_is_numbered() {
             let told = stdout(&server.client(local.path(), &send));
             assert!(told.ends_with(&format!("saved as {expected} (1 B)\n")), "{kind:?}: {told}");
         }
-        // At once: every one has a name of its own, and none is left out.
+        // Concurrently: each file has its own name, and none is missing.
         let sending: Vec<_> = (0..6).map(|_| server.client_process(local.path(), &send)).collect();
         for child in sending {
             stdout(&child.wait_with_output().unwrap());
@@ -110,7 +110,7 @@ fn row_11_a_line_that_names_a_file_gets_its_bytes() {
         let mut peer = server.connect();
         peer.send(b"turtle.jpg\r\n");
         assert!(peer.rest() == turtle, "{kind:?}");
-        // As a program sends it that knows no lines, and waits.
+        // A program that sends no end of line and waits.
         let mut peer = server.connect();
         peer.send(b"turtle.jpg");
         assert!(peer.rest() == turtle, "{kind:?}");
@@ -152,7 +152,7 @@ fn row_16_a_text_or_random_bytes_one_message_per_connection() {
         ));
         assert!(told.contains("server: OK\n"), "{kind:?}: {told}");
         assert_eq!(told.matches("server: SAVED ").count(), 2, "{kind:?}: {told}");
-        // A name is forgotten with its connection.
+        // A name does not outlive its connection.
         assert!(server.folder.names().iter().all(|name| name.ends_with(".bin")), "{kind:?}");
         let mut sizes: Vec<usize> =
             server.folder.names().iter().map(|name| server.folder.read(name).len()).collect();
@@ -162,7 +162,7 @@ fn row_16_a_text_or_random_bytes_one_message_per_connection() {
 }
 
 #[test]
-fn row_17_every_size_field_and_no_data_that_is_not_whole() {
+fn row_17_every_size_field_works_and_incomplete_data_are_not_stored() {
     for kind in all() {
         let server = Server::start(kind, "");
         let mut peer = server.connect();
@@ -251,7 +251,7 @@ fn row_20_an_upload_grows_on_disk_and_not_in_memory() {
         peer.send(&[&[0x05][..], &(240 * MIB as u32).to_be_bytes()].concat());
         let block = content("big", MIB);
         (0..60).for_each(|_| peer.send(&block));
-        // What has come is in a file already, though under no name yet.
+        // The data are in a file already, which has no name yet.
         until("the file to grow", || largest_open_file(&server) >= 59 * MIB as u64);
         assert!(server.folder.names().is_empty(), "{kind:?}");
         (60..240).for_each(|_| peer.send(&block));
@@ -272,7 +272,7 @@ fn processes(pid: u32) -> Vec<u32> {
     [pid].into_iter().chain(children).collect()
 }
 
-/// The size of the largest file that the server has open.
+/// Size of the largest open file of the server.
 fn largest_open_file(server: &Server) -> u64 {
     let folders = processes(server.pid()).into_iter().map(|pid| format!("/proc/{pid}/fd"));
     let entries = folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten();
@@ -285,7 +285,7 @@ fn largest_open_file(server: &Server) -> u64 {
 }
 
 #[test]
-fn row_09_heavy_work_in_the_one_thread_holds_everyone_up() {
+fn row_09_heavy_work_in_the_only_thread_blocks_all_clients() {
     let heavy_request = b"GET /.work?block=1s HTTP/1.1\r\nHost: x\r\n\r\n";
     for (kind, holds_up) in [
         (StrategyKind::Selector, true),
@@ -298,10 +298,10 @@ fn row_09_heavy_work_in_the_one_thread_holds_everyone_up() {
         let mut heavy = server.connect();
         heavy.send(heavy_request);
         if !holds_up {
-            // Far longer than the light request can take.
+            // Much longer than the light request can take.
             (0..4).for_each(|_| heavy.send(heavy_request));
         }
-        // It has begun when its connection has been accepted and read, which is soon.
+        // It has begun when its connection is accepted and read.
         std::thread::sleep(std::time::Duration::from_millis(200));
         let mut light = server.connect();
         light.send(b"GET /light HTTP/1.0\r\n\r\n");
@@ -315,8 +315,8 @@ fn row_09_heavy_work_in_the_one_thread_holds_everyone_up() {
 }
 
 #[test]
-fn row_08_what_is_handed_in_can_be_listed() {
-    // "ls -la .": the sizes and names of what was sent, as the server stored them.
+fn row_08_stored_files_can_be_listed() {
+    // "ls -la .": sizes and names of the stored files.
     let server = Server::start(StrategyKind::Selector, "");
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("meme.png"), "x").unwrap();
@@ -327,8 +327,8 @@ fn row_08_what_is_handed_in_can_be_listed() {
 }
 
 #[test]
-fn row_05_the_progress_stands_in_percent_on_a_terminal_too() {
-    // util-linux' `script` gives the program a terminal.
+fn row_05_progress_is_in_percent_on_a_terminal() {
+    // `script` of util-linux runs the program on a terminal.
     if !Path::new("/usr/bin/script").exists() {
         eprintln!("skipped: /usr/bin/script is not installed");
         return;

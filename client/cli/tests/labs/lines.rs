@@ -12,7 +12,7 @@ fn row_03_telnet_talks_in_lines() {
     for kind in all() {
         let server = Server::start(kind, "--service echo");
         let mut peer = server.connect();
-        // IAC DO SUPPRESS-GO-AHEAD, IAC WILL TERMINAL-TYPE: what a telnet may begin with.
+        // IAC DO SUPPRESS-GO-AHEAD, IAC WILL TERMINAL-TYPE: a possible beginning of telnet.
         peer.send(b"\xff\xfd\x03\xff\xfb\x18hello\r\n");
         assert_eq!(peer.line(), b"hello\r\n", "{kind:?}");
         peer.send("grüße\r\n".as_bytes());
@@ -21,7 +21,7 @@ fn row_03_telnet_talks_in_lines() {
 }
 
 #[test]
-fn row_10_hello_answers_what_it_got() {
+fn row_10_hello_quotes_each_message() {
     for kind in all() {
         let server = Server::start(kind, "--service hello");
         let mut peer = server.connect();
@@ -30,7 +30,7 @@ fn row_10_hello_answers_what_it_got() {
         assert_eq!(peer.line(), answer, "{kind:?}");
         server.shows(&format!("Connected by {}", peer.address()));
         server.shows(&format!("Sent back \"Hello, world\" to: {}", peer.address()));
-        // As Python's sendall("…") sends it: without any end.
+        // Like Python's sendall("…"): without an end of line.
         peer.send(b"again");
         let answer = b"I got \"again\" from you and I am sending it back.";
         assert_eq!(peer.exactly(answer.len()), answer, "{kind:?}");
@@ -38,7 +38,7 @@ fn row_10_hello_answers_what_it_got() {
 }
 
 #[test]
-fn row_13_every_knock_is_seen_and_closed() {
+fn row_13_every_connection_is_printed_and_closed() {
     for kind in all() {
         let server = Server::start(kind, "--service greet-close");
         let local = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ fn row_15_a_string_of_up_to_4_kb_is_shown_and_answered() {
         let told = stdout(&server.client(local.path(), &["say", "HOST", "PORT", "hi there"]));
         assert_eq!(told, "Message: hi there\r\n", "{kind:?}");
         server.shows("127.0.0.1: hi there");
-        // The rest is dropped, and the next message is answered as ever.
+        // The rest is discarded, and the next message is answered.
         let long = "x".repeat(5_000);
         let told = stdout(&server.client(local.path(), &["say", "HOST", "PORT", &long, "next"]));
         assert_eq!(told, format!("Message: {}\r\nMessage: next\r\n", "x".repeat(4_096)));
@@ -86,14 +86,14 @@ fn row_15_a_string_of_up_to_4_kb_is_shown_and_answered() {
 }
 
 #[test]
-fn row_21_an_echo_is_what_was_said() {
+fn row_21_an_echo_equals_the_message() {
     for kind in all() {
         let server = Server::start(kind, "--service echo");
         let local = tempfile::tempdir().unwrap();
         let told =
             stdout(&server.client(local.path(), &["say", "HOST", "PORT", "Hello, world", "2"]));
         assert_eq!(told, "Hello, world\r\n2\r\n", "{kind:?}");
-        // Bytes that are no text survive it, too.
+        // Bytes other than text are unchanged as well.
         let mut peer = server.connect();
         peer.send(b"\x00\xfe\xc3(\n");
         assert_eq!(peer.line(), b"\x00\xfe\xc3(\n", "{kind:?}");
@@ -101,7 +101,7 @@ fn row_21_an_echo_is_what_was_said() {
 }
 
 #[test]
-fn row_22_whoever_asks_is_told_the_time() {
+fn row_22_a_request_for_the_date_gets_the_time() {
     for kind in all() {
         let server = Server::start(kind, "--service date");
         let local = tempfile::tempdir().unwrap();
@@ -203,7 +203,7 @@ fn row_26_a_line_of_chat_goes_to_everyone_else() {
     for kind in connected() {
         let server = Server::start(kind, "--service chat");
         let local = tempfile::tempdir().unwrap();
-        // One who has not said a word yet hears as well as others.
+        // A member that has sent nothing receives lines as well.
         let mut listener = server.connect();
         let mut anna =
             server.client_process(local.path(), &["chat", "HOST", "PORT", "--name", "anna"]);
@@ -211,13 +211,13 @@ fn row_26_a_line_of_chat_goes_to_everyone_else() {
         let mut hears = BufReader::new(ben.stdout.take().unwrap()).lines();
         let (mut anna_says, mut ben_says) = (anna.stdin.take().unwrap(), ben.stdin.take().unwrap());
         let mut anna_hears = BufReader::new(anna.stdout.take().unwrap()).lines();
-        // Who has been heard is a member, and from then on hears everything.
+        // A client whose line was received is a member and receives all later lines.
         writeln!(ben_says, "ben is here").unwrap();
         assert_eq!(listener.line(), b"ben is here\r\n", "{kind:?}");
         writeln!(anna_says, "hello").unwrap();
         assert_eq!(listener.line(), b"anna: hello\r\n", "{kind:?}");
         assert_eq!(hears.next().unwrap().unwrap(), "anna: hello", "{kind:?}");
-        // Both at once, a hundred lines each way; nobody gets back what was said by himself.
+        // Concurrently, a hundred lines each way; no member receives its own lines.
         for number in 0..100 {
             writeln!(anna_says, "{number}").unwrap();
             writeln!(ben_says, "{number}").unwrap();
@@ -228,7 +228,7 @@ fn row_26_a_line_of_chat_goes_to_everyone_else() {
         let expected: Vec<String> = (0..100).map(|number| format!("anna: {number}")).collect();
         assert_eq!(heard_by(&mut hears), expected, "{kind:?}");
         let mut from_ben = heard_by(&mut anna_hears);
-        // Anna may have been there before Ben said that he was.
+        // Anna can have joined before Ben's first line.
         if from_ben[0] == "ben is here" {
             from_ben.remove(0);
             from_ben.push(anna_hears.next().unwrap().unwrap());
@@ -242,7 +242,7 @@ fn row_26_a_line_of_chat_goes_to_everyone_else() {
 }
 
 #[test]
-fn row_27_connections_are_told_apart_by_both_addresses() {
+fn row_27_connections_are_distinguished_by_both_addresses() {
     for kind in concurrent() {
         let server = Server::start(kind, "--service hello");
         let (mut a, mut b) = (server.connect(), server.connect());

@@ -1,5 +1,5 @@
-//! Every system of the lab exercises: a test for each row of the table in `docs/labs.md`, named
-//! after it, which runs both programs over every strategy that can carry it.
+//! The systems of the lab exercises: one test per row of the table in `docs/labs.md`, which runs
+//! both programs with every strategy that supports it.
 
 mod bad_input;
 mod files;

@@ -1,4 +1,4 @@
-//! The two programs of the exercises, run as their users run them.
+//! The two programs of the exercises.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,7 +26,7 @@ pub(crate) fn connected() -> impl Iterator<Item = StrategyKind> {
     concurrent().filter(|kind| kind.name() != "prefork")
 }
 
-/// A running `server` over a folder of its own.
+/// Running `server` over its own folder.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) folder: Folder,
@@ -35,12 +35,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it with that strategy and further arguments, separated by spaces.
+    /// Starts it with a strategy and further arguments, separated by spaces.
     pub(crate) fn start(kind: StrategyKind, arguments: &str) -> Self {
         Self::over(Folder::new(), kind, arguments)
     }
 
-    /// The same over a folder that is there already.
+    /// Starts it over an existing folder.
     pub(crate) fn over(folder: Folder, kind: StrategyKind, arguments: &str) -> Self {
         let mut command = Command::new(server_program());
         command.args(["--strategy", kind.name(), "--listen", "127.0.0.1:0", "--root"]);
@@ -62,14 +62,14 @@ impl Server {
         self.process.child.id()
     }
 
-    /// A connection by hand, which waits for no answer longer than [`PATIENCE`].
+    /// Connects; reads wait for at most [`PATIENCE`].
     pub(crate) fn connect(&self) -> Peer {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Peer(BufReader::new(stream))
     }
 
-    /// Waits until the console shows such a line.
+    /// Waits until the server prints this line.
     pub(crate) fn shows(&self, line: &str) {
         let (lines, more) = &*self.shown;
         let begun = Instant::now();
@@ -85,7 +85,7 @@ impl Server {
         self.client_with_input(folder, arguments, "")
     }
 
-    /// The same with these lines as its standard input.
+    /// Runs `client` with these lines as its standard input.
     pub(crate) fn client_with_input(
         &self,
         folder: &Path,
@@ -93,7 +93,7 @@ impl Server {
         input: &str,
     ) -> Output {
         let mut child = self.client_process(folder, arguments);
-        // It may end before it has read everything.
+        // It can end before it has read everything.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
@@ -116,7 +116,7 @@ impl Server {
             .unwrap()
     }
 
-    /// Ends it as an operator does, and expects that to succeed.
+    /// Sends SIGTERM and checks that the server ends successfully.
     pub(crate) fn stop(mut self) {
         signal(&self.process.child, rustix::process::Signal::TERM);
         assert_eq!(self.process.child.wait().unwrap().code(), Some(0));
@@ -125,7 +125,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Not by force at once: it may have processes of its own to end.
+        // SIGTERM first, since it may have processes of its own to end.
         signal(&self.process.child, rustix::process::Signal::TERM);
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3)
@@ -136,7 +136,7 @@ impl Drop for Server {
     }
 }
 
-/// A connection by hand.
+/// Connection of a test.
 pub(crate) struct Peer(BufReader<TcpStream>);
 
 impl Peer {
@@ -144,12 +144,12 @@ impl Peer {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending direction.
     pub(crate) fn finish(&self) {
         self.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// The next line with its end.
+    /// Reads the next line with its end.
     pub(crate) fn line(&mut self) -> Vec<u8> {
         let mut line = Vec::new();
         self.0.read_until(b'\n', &mut line).unwrap();
@@ -162,14 +162,14 @@ impl Peer {
         bytes
     }
 
-    /// Everything until the server closes.
+    /// Reads until the server closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes).unwrap();
         bytes
     }
 
-    /// What has come already, up to 64 KiB.
+    /// Bytes that have already arrived, up to 64 KiB.
     pub(crate) fn arrived(&mut self) -> Vec<u8> {
         let mut bytes = vec![0; 64 << 10];
         let stream = self.0.get_ref();
@@ -185,24 +185,24 @@ impl Peer {
     }
 }
 
-/// What a command that succeeded printed.
+/// Standard output of a successful command.
 pub(crate) fn stdout(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// What a command that failed with this code said.
+/// Standard error of a command that failed with this code.
 pub(crate) fn error(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
-    // It can only fail to reach a child that has been waited for.
+    // Fails only for a child that has been waited for.
     let _ = rustix::process::kill_process(rustix::process::Pid::from_child(child), signal);
 }
 
-/// A number out of `/proc/<pid>/status`.
+/// Number from `/proc/<pid>/status`.
 pub(crate) fn status(pid: u32, field: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();

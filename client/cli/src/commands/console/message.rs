@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_between_characters() {
+    fn a_text_is_truncated_between_characters() {
         let mut text = "a".repeat(4095) + "öb";
         assert_eq!(truncate(&mut text), Some(3));
         assert_eq!(text.len(), 4095);

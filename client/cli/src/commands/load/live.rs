@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_that_of_the_time_between() {
+    fn a_rate_is_the_difference_over_time() {
         let at = |millis, count| (Duration::from_millis(millis), count);
         assert_eq!(rate_per_s(at(500, 100), at(1_500, 400)), 300.0);
         assert_eq!(rate_per_s(at(0, 0), at(0, 0)), 0.0);

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_can_be_pasted() {
+    fn a_command_is_quoted_for_a_shell() {
         assert_eq!(
             command_line(["a.png", "b c", "d'e", "--as", "ö"]),
             r"client send a.png 'b c' 'd'\''e' --as ö"
