@@ -1,5 +1,6 @@
 //! Failures of a command and their exit codes.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -43,5 +44,17 @@ impl Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+/// Extension of results by the failed operation and a remedy.
+pub(crate) trait OrRemedy<T> {
+    /// Turns an error into `FAILED: ERROR; REMEDY`.
+    fn or_remedy(self, failed: impl Display, remedy: &str) -> anyhow::Result<T>;
+}
+
+impl<T, E: Display> OrRemedy<T> for Result<T, E> {
+    fn or_remedy(self, failed: impl Display, remedy: &str) -> anyhow::Result<T> {
+        self.map_err(|error| anyhow::anyhow!("{failed}: {error:#}; {remedy}"))
     }
 }

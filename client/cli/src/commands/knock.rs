@@ -19,7 +19,7 @@ use crate::terminal::print;
 /// Time for the server to close the connection.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Longest part of the server's data that is shown.
-const SAID_BYTES: usize = 512;
+const RECEIVED_BYTES: usize = 512;
 
 /// Connect to a server at each Enter and print the result
 #[derive(Debug, ClapArgs)]
@@ -63,18 +63,18 @@ fn knock(args: &Args, stop: &AtomicBool) -> Result<String, Failure> {
     let mut stream = connect(&args.host, args.port)?;
     let begun = Instant::now();
     stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
-    let mut said = Vec::new();
+    let mut received = Vec::new();
     // After an immediate close, the addresses may no longer be available.
-    let told = |address: std::io::Result<std::net::SocketAddr>| {
+    let text = |address: std::io::Result<std::net::SocketAddr>| {
         address.map_or_else(|_| "an unknown address".to_owned(), |address| address.to_string())
     };
-    let (here, there) = (told(stream.local_addr()), told(stream.peer_addr()));
-    let has_closed = await_close(&mut stream, begun, stop, &mut said)?;
-    let mut status = format!("connected from {here} to {there}, ");
-    let said = String::from_utf8_lossy(&said);
-    let said = said.trim_end();
-    if !said.is_empty() {
-        status += &format!("received {said:?}, ");
+    let (local, peer) = (text(stream.local_addr()), text(stream.peer_addr()));
+    let has_closed = await_close(&mut stream, begun, stop, &mut received)?;
+    let mut status = format!("connected from {local} to {peer}, ");
+    let received = String::from_utf8_lossy(&received);
+    let received = received.trim_end();
+    if !received.is_empty() {
+        status += &format!("received {received:?}, ");
     }
     let ms = begun.elapsed().as_secs_f64() * 1e3;
     status += &match has_closed {
@@ -88,7 +88,7 @@ fn await_close(
     stream: &mut TcpStream,
     begun: Instant,
     stop: &AtomicBool,
-    said: &mut Vec<u8>,
+    received: &mut Vec<u8>,
 ) -> Result<bool, Failure> {
     let mut buffer = [0; 4096];
     while begun.elapsed() < CLOSE_TIME {
@@ -103,8 +103,8 @@ fn await_close(
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(true),
             Ok(read) => {
-                let room = SAID_BYTES.saturating_sub(said.len());
-                said.extend(buffer[..read].iter().take(room));
+                let room = RECEIVED_BYTES.saturating_sub(received.len());
+                received.extend(buffer[..read].iter().take(room));
             }
             Err(error) if is_temporary(&error) => {}
             // A reset is a close as well.

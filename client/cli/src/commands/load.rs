@@ -20,7 +20,7 @@ use loadgen::{
 };
 
 use crate::commands::WireArg;
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::terminal::print;
 use target::Target;
 
@@ -236,8 +236,10 @@ fn judge(report: &LoadReport) -> Result<(), Failure> {
 /// Creates the file named by an option.
 fn create(path: Option<&Path>, option: &str) -> Result<Option<File>, Failure> {
     let Some(path) = path else { return Ok(None) };
-    let file = File::create(path)
-        .with_context(|| format!("cannot write {}: choose another {option} file", path.display()));
+    let file = File::create(path).or_remedy(
+        format_args!("cannot write {}", path.display()),
+        &format!("choose another {option} file"),
+    );
     file.map(Some).map_err(Failure::Usage)
 }
 

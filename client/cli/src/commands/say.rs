@@ -5,10 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Context;
 use clap::Args as ClapArgs;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::net::line_session::{LineSession, LineSource};
 use crate::net::link::connect;
 
@@ -44,9 +43,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let more: Option<Box<dyn LineSource>> = match &args.file {
         Some(path) => {
-            let file = File::open(path).with_context(|| {
-                format!("cannot read {}: check the path and permissions", path.display())
-            })?;
+            let failed = format_args!("cannot read {}", path.display());
+            let file = File::open(path).or_remedy(failed, "check the path and permissions")?;
             Some(Box::new(file))
         }
         None if args.lines.is_empty() => Some(Box::new(io::stdin().lock())),

@@ -15,7 +15,7 @@ use fileserver_proto::wire::framed::{OK, SAVED};
 use fileserver_proto::{FileName, Wire};
 
 use crate::commands::WireArg;
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::net::link::Link;
 use crate::terminal::meter::Meter;
 use crate::terminal::transcript::Transcript;
@@ -181,7 +181,7 @@ impl Upload {
     fn open(path: PathBuf, name: Option<&str>) -> Result<Self, Failure> {
         let shown = path.display();
         let file = File::open(&path)
-            .with_context(|| format!("cannot read {shown}: check the path and permissions"))?;
+            .or_remedy(format_args!("cannot read {shown}"), "check the path and permissions")?;
         let about = file.metadata().with_context(|| format!("cannot read {shown}"))?;
         if about.is_dir() {
             return Err(Failure::Failed(anyhow!(

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use sha2::{Digest, Sha256};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 
 /// Saved line about one transfer, in a file of its own.
 #[derive(Debug)]
@@ -24,13 +24,10 @@ impl ResumeState {
     /// The folder cannot be created.
     pub(crate) fn of(kind: &str, server: &str, name: &str, local: &Path) -> Result<Self, Failure> {
         let folder = state_home()?.join("threads-vs-selectors").join(kind);
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
-            format!(
-                "cannot save the state of transfers in {}: set XDG_STATE_HOME to another folder, \
-                 or remove --resume",
-                folder.display()
-            )
-        })?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).or_remedy(
+            format_args!("cannot save the state of transfers in {}", folder.display()),
+            "set XDG_STATE_HOME to another folder, or remove --resume",
+        )?;
         let mut hash = Sha256::new();
         for part in [server.as_bytes(), name.as_bytes(), local.as_os_str().as_bytes()] {
             hash.update(part);
@@ -52,10 +49,9 @@ impl ResumeState {
 
     /// Saves a line.
     pub(crate) fn save(&self, line: &str) -> Result<(), Failure> {
-        std::fs::write(&self.path, format!("{line}\n")).with_context(|| {
-            format!("cannot write {}: free space, or remove --resume", self.path.display())
-        })?;
-        Ok(())
+        let failed = format_args!("cannot write {}", self.path.display());
+        let written = std::fs::write(&self.path, format!("{line}\n"));
+        Ok(written.or_remedy(failed, "free space, or remove --resume")?)
     }
 
     /// Removes the saved line.

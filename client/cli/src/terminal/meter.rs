@@ -108,7 +108,7 @@ impl View {
             Self::Lines { name, total, done, next_percent, to_stderr } => {
                 *done += bytes;
                 while total.is_some() && *next_percent <= percent(*done, *total) {
-                    tell(*to_stderr, &format!("{name}: {next_percent} %\n"));
+                    print_line(*to_stderr, &format!("{name}: {next_percent} %\n"));
                     *next_percent += 25;
                 }
             }
@@ -119,7 +119,7 @@ impl View {
         match self {
             Self::Bar(bar) => bar.abandon(),
             Self::Lines { name, total: None, to_stderr, .. } => {
-                tell(to_stderr, &format!("{name}: 100 %\n"));
+                print_line(to_stderr, &format!("{name}: 100 %\n"));
             }
             Self::Lines { .. } => {}
         }
@@ -144,7 +144,7 @@ fn percent(done: u64, total: Option<u64>) -> u64 {
 }
 
 /// A closed output must not end a successful transfer.
-fn tell(to_stderr: bool, line: &str) {
+fn print_line(to_stderr: bool, line: &str) {
     let _ = if to_stderr {
         io::stderr().write_all(line.as_bytes())
     } else {

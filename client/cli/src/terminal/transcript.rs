@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::terminal::print;
 use crate::terminal::units::bytes;
 
@@ -43,8 +43,8 @@ impl Transcript {
     pub(crate) fn create(path: Option<&Path>, sent: &[&File]) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self { file: None }) };
         let shown = path.display();
-        if let Ok(there) = path.metadata() {
-            let identity = (there.dev(), there.ino());
+        if let Ok(existing) = path.metadata() {
+            let identity = (existing.dev(), existing.ino());
             let same = |file: &&File| {
                 file.metadata().is_ok_and(|about| (about.dev(), about.ino()) == identity)
             };
@@ -55,7 +55,7 @@ impl Transcript {
             }
         }
         let file = File::create(path)
-            .with_context(|| format!("cannot write {shown}: choose another --transcript file"));
+            .or_remedy(format_args!("cannot write {shown}"), "choose another --transcript file");
         let transcript = Self { file: Some(RefCell::new(file.map_err(Failure::Usage)?)) };
         transcript.record(&format!("$ client {}\n", arguments()));
         Ok(transcript)

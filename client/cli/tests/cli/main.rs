@@ -63,7 +63,7 @@ fn invalid_files_and_names_are_reported_before_a_transfer() {
     fs::write(local.path().join("a"), "x").unwrap();
     fs::create_dir(local.path().join("folder")).unwrap();
     for (arguments, code, words) in [
-        ("send a missing HOST PORT", 1, "cannot read missing: check the path"),
+        ("send a missing HOST PORT", 1, "(os error 2); check the path"),
         ("send a folder HOST PORT", 1, "folder is a folder: give its files"),
         ("send HOST PORT", 2, "no file to send"),
         ("send a HOST x", 2, "\"x\" is not a port"),

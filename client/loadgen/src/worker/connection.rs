@@ -304,15 +304,15 @@ impl<'a> Connection<'a> {
                     return Step::Failed(ErrorKind::Protocol, "reply before the request was sent");
                 }
                 let head = &self.heads[exchange.file];
-                let said = self.reader.text_bytes();
+                let reply = self.reader.text_bytes();
                 let announced = head.announced < head.bytes.len();
                 if announced && exchange.sent_bytes == head.announced as u64 {
-                    if said == OK.as_bytes() {
+                    if reply == OK.as_bytes() {
                         exchange.goal_bytes = head.bytes.len() as u64 + file.size_bytes;
                         return Step::Continue;
                     }
                     exchange.fault = Some(ErrorKind::Protocol);
-                } else if announced && !said.starts_with(SAVED.as_bytes()) {
+                } else if announced && !reply.starts_with(SAVED.as_bytes()) {
                     exchange.fault = Some(ErrorKind::Protocol);
                 }
             }

@@ -29,17 +29,17 @@ pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<
     let mut editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
         .context("cannot use this terminal")?;
     let printer = editor.create_external_printer().context("cannot use this terminal")?;
-    let mut heard = stream.try_clone().context("cannot read and write at once")?;
+    let mut incoming = stream.try_clone().context("cannot read and write at once")?;
     print(&format!("connected to {}:{}; Ctrl-D leaves\n", args.host, args.port))?;
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            let why = listen(&mut heard, printer, stop);
+            let why = print_incoming(&mut incoming, printer, stop);
             // Only the end of the process ends the wait for a key.
             leave(why, &before);
         });
-        let said = say(&mut editor, stream, args);
+        let sent = send_lines(&mut editor, stream, args);
         // Data that arrive after the user leaves are discarded.
-        let code = match said {
+        let code = match sent {
             Ok(()) => 0,
             Err(Failure::Interrupted) => INTERRUPTED,
             Err(failure) => {
@@ -53,7 +53,7 @@ pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<
 }
 
 /// Sends lines until the end of input.
-fn say(
+fn send_lines(
     editor: &mut Editor<(), MemHistory>,
     mut stream: &TcpStream,
     args: &Args,
@@ -89,7 +89,11 @@ enum End {
 }
 
 /// Prints received lines until the end of the connection.
-fn listen(stream: &mut TcpStream, mut printer: impl ExternalPrinter, stop: &AtomicBool) -> End {
+fn print_incoming(
+    stream: &mut TcpStream,
+    mut printer: impl ExternalPrinter,
+    stop: &AtomicBool,
+) -> End {
     let mut line = Vec::new();
     let mut buffer = vec![0; 16 << 10];
     loop {

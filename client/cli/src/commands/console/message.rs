@@ -59,7 +59,7 @@ impl Draft {
                 let mut message = Vec::new();
                 framed::text(&text, &mut message);
                 link.send(&message)?;
-                hear(link)
+                print_reply(link)
             }
             Self::Random { message_type, len } => {
                 let mut random = fastrand::Rng::new();
@@ -76,7 +76,7 @@ impl Draft {
                 let mut message = Vec::new();
                 framed::text(&name, &mut message);
                 link.send(&message)?;
-                let (may_stay, agrees) = hear_answer(link)?;
+                let (may_stay, agrees) = reply_of(link)?;
                 if !agrees {
                     return Ok(may_stay);
                 }
@@ -123,14 +123,14 @@ fn send_data(
 ) -> Result<bool, Failure> {
     let mut head = Vec::new();
     framed::data_as(message_type, len, &mut head);
-    let mut is_heard = link.send(&head)?;
+    let mut is_accepted = link.send(&head)?;
     let mut meter = (len >= METERED_BYTES).then(|| Meter::new(what, Some(len), 0, false));
     let mut block = vec![0; BLOCK_BYTES];
     let mut left = len;
-    while left > 0 && is_heard {
+    while left > 0 && is_accepted {
         let want = left.min(BLOCK_BYTES as u64) as usize;
         fill(&mut block[..want])?;
-        is_heard = link.send(&block[..want])?;
+        is_accepted = link.send(&block[..want])?;
         left -= want as u64;
         if let Some(meter) = &mut meter {
             meter.advance(want as u64);
@@ -139,22 +139,22 @@ fn send_data(
     if let Some(meter) = meter {
         meter.finish();
     }
-    if is_heard {
+    if is_accepted {
         print(&format!("sent type {message_type}, {len} bytes\n"))?;
     }
     // After an early reply the rest of the data is unsent, so the connection is not reusable.
-    Ok(hear(link)? && is_heard)
+    Ok(print_reply(link)? && is_accepted)
 }
 
-fn hear(link: &mut Link<'_>) -> Result<bool, Failure> {
-    hear_answer(link).map(|(may_stay, _)| may_stay)
+fn print_reply(link: &mut Link<'_>) -> Result<bool, Failure> {
+    reply_of(link).map(|(may_stay, _)| may_stay)
 }
 
 /// Prints the reply; returns whether the connection is reusable and whether the reply was `OK`.
-fn hear_answer(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
+fn reply_of(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
     let head = link.read_head()?;
-    let said = link.text();
-    let shown = said.replace(char::is_control, " ");
+    let text = link.text();
+    let shown = text.replace(char::is_control, " ");
     match head.kind {
         ReplyKind::Text => print(&format!("server: {shown}\n"))?,
         ReplyKind::Error => print(&format!("server refused: {shown}\n"))?,
@@ -163,7 +163,7 @@ fn hear_answer(link: &mut Link<'_>) -> Result<(bool, bool), Failure> {
         }
     }
     link.skip_rest()?;
-    Ok((head.keep_alive, head.kind == ReplyKind::Text && said == OK))
+    Ok((head.keep_alive, head.kind == ReplyKind::Text && text == OK))
 }
 
 fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {

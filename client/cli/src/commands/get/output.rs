@@ -1,18 +1,22 @@
 //! Destination of a download: standard output, or a file that appears when it is complete.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use fileserver_proto::FileName;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::net::resume_state::ResumeState;
 use crate::terminal::units::bytes;
 use crate::terminal::{print, print_bytes};
+
+/// Remedy for a path that cannot be written.
+const OTHER_PATH: &str = "choose another path with -o";
 
 /// Destination of the content.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ impl Output {
             Self::Stdout | Self::File { partial: None, .. } => print_bytes(piece),
             Self::File { path, partial: Some(partial), .. } => {
                 let written = partial.file.write_all(piece);
-                Ok(written.with_context(|| cannot_write(path))?)
+                Ok(written.or_remedy(cannot_write(path), OTHER_PATH)?)
             }
         }
     }
@@ -99,7 +103,7 @@ impl Output {
         let Self::File { path, force, partial: Some(mut partial) } = self else { return Ok(()) };
         match partial.rename(&path, force) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(&path)),
-            renamed => renamed.with_context(|| cannot_write(&path))?,
+            renamed => renamed.or_remedy(cannot_write(&path), OTHER_PATH)?,
         }
         print(&format!("saved {} ({})\n", path.display(), bytes(len_bytes)))
     }
@@ -127,7 +131,7 @@ impl Partial {
         let name = format!(".{}.part", std::process::id());
         let partial = with_affixes(path, ".", &name);
         let file = OpenOptions::new().write(true).create_new(true).open(&partial);
-        let file = file.with_context(|| cannot_write(path))?;
+        let file = file.or_remedy(cannot_write(path), OTHER_PATH)?;
         Ok(Self { file, path: partial, state: None })
     }
 
@@ -136,13 +140,13 @@ impl Partial {
         let shown = partial.display();
         let is_new = partial.symlink_metadata().is_err();
         let file = OpenOptions::new().write(true).create_new(is_new).open(&partial);
-        let file = file.with_context(|| cannot_write(path))?;
+        let file = file.or_remedy(cannot_write(path), OTHER_PATH)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             return Err(Failure::Failed(anyhow!(
                 "{shown} is being written by another client: wait for its end"
             )));
         }
-        let absolute = partial.canonicalize().with_context(|| cannot_write(path))?;
+        let absolute = partial.canonicalize().or_remedy(cannot_write(path), OTHER_PATH)?;
         let state = ResumeState::of("downloads", server, name, &absolute)?;
         if !is_new && state.load().is_none() {
             return Err(Failure::Failed(anyhow!(
@@ -157,14 +161,14 @@ impl Partial {
         if offset == 0 {
             // At each step, the saved version must match the content.
             state.clear();
-            self.file.set_len(0).with_context(|| cannot_write(&self.path))?;
+            self.file.set_len(0).or_remedy(cannot_write(&self.path), OTHER_PATH)?;
             // A weak tag does not identify every byte.
             if let Some(etag) = etag.filter(|etag| etag.starts_with('"')) {
                 state.save(etag)?;
             }
         }
-        let there = self.file.seek(SeekFrom::Start(offset));
-        there.with_context(|| cannot_write(&self.path))?;
+        let position = self.file.seek(SeekFrom::Start(offset));
+        position.or_remedy(cannot_write(&self.path), OTHER_PATH)?;
         Ok(())
     }
 
@@ -212,6 +216,6 @@ fn taken(path: &Path) -> Failure {
     ))
 }
 
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}: choose another path with -o", path.display())
+fn cannot_write(path: &Path) -> impl Display {
+    std::fmt::from_fn(move |out| write!(out, "cannot write {}", path.display()))
 }

@@ -61,8 +61,8 @@ pub(super) fn fetch(
 }
 
 /// Reason of the refusal, if the whole reply is such a line.
-fn refusal(said: &[u8]) -> Option<&str> {
-    let line = std::str::from_utf8(said.strip_prefix(ERROR)?).ok()?;
+fn refusal(reply: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(reply.strip_prefix(ERROR)?).ok()?;
     let line = line.strip_suffix('\n')?;
     let line = line.strip_suffix('\r').unwrap_or(line);
     (!line.contains(char::is_control)).then_some(line)

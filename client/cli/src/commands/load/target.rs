@@ -9,7 +9,7 @@ use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyKind, ReplyReader, http};
 
 use crate::commands::WireArg;
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::net::link::{CONNECT_TIMEOUT, connect};
 
 /// Server, wire and file of a load.
@@ -57,7 +57,8 @@ impl Target {
             (None, Some(_)) => Wire::Http,
             (None, None) => Wire::Framed,
         };
-        let address = connect(host, port)?.peer_addr().context("the server has gone")?;
+        let address =
+            connect(host, port)?.peer_addr().context("the server closed the connection")?;
         Ok(Self { address, wire, path })
     }
 
@@ -97,10 +98,8 @@ impl Target {
                 }
             }
         };
-        let length = asked().with_context(|| {
-            format!("cannot learn the length of {path}: check the name, or use --file NAME:SIZE")
-        });
-        Ok(length?)
+        let failed = format_args!("cannot learn the length of {path}");
+        Ok(asked().or_remedy(failed, "check the name, or use --file NAME:SIZE")?)
     }
 }
 
