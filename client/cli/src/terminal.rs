@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::failure::Failure;
-use units::bytes;
+use units::{bytes, percent};
 
 pub(crate) mod input;
 pub(crate) mod meter;
@@ -31,7 +31,7 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 
 /// First line of a resumed transfer.
 pub(crate) fn resuming(name: &str, done: u64, total: u64) -> String {
-    let percent = u128::from(done) * 100 / u128::from(total.max(1));
+    let percent = percent(done, total);
     format!("{name}: resuming at {percent} % ({} of {})\n", bytes(done), bytes(total))
 }
 

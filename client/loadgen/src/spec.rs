@@ -2,7 +2,9 @@
 
 mod check;
 
+use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use fileserver_proto::Wire;
@@ -54,6 +56,28 @@ pub enum EngineChoice {
     Only(Engine),
 }
 
+impl FromStr for EngineChoice {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "epoll" => Ok(Self::Only(Engine::Epoll)),
+            "uring" => Ok(Self::Only(Engine::Uring)),
+            _ => Err(UnknownName::new("engine", name, "auto, epoll or uring")),
+        }
+    }
+}
+
+impl Display for EngineChoice {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Auto => "auto",
+            Self::Only(engine) => engine.name(),
+        })
+    }
+}
+
 /// I/O engine of the load generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -82,6 +106,49 @@ pub enum Direction {
     Upload,
     /// Both ways: lines of the text wire to an echo server.
     Echo,
+}
+
+impl Direction {
+    /// Name in plans and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Upload => "upload",
+            Self::Echo => "echo",
+        }
+    }
+}
+
+impl FromStr for Direction {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        [Self::Download, Self::Upload, Self::Echo]
+            .into_iter()
+            .find(|direction| direction.name() == name)
+            .ok_or_else(|| UnknownName::new("direction", name, "download, upload or echo"))
+    }
+}
+
+impl Display for Direction {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// Name that is not one of the known names of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} '{name}': choose {known}")]
+pub struct UnknownName {
+    kind: &'static str,
+    name: String,
+    known: &'static str,
+}
+
+impl UnknownName {
+    fn new(kind: &'static str, name: &str, known: &'static str) -> Self {
+        Self { kind, name: name.to_owned(), known }
+    }
 }
 
 /// A file that requests name.
@@ -229,4 +296,22 @@ pub enum SpecError {
         /// Ephemeral ports available.
         ports: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for engine in ["auto", "epoll", "uring"] {
+            assert_eq!(engine.parse::<EngineChoice>().unwrap().to_string(), engine);
+        }
+        for direction in ["download", "upload", "echo"] {
+            assert_eq!(direction.parse::<Direction>().unwrap().to_string(), direction);
+        }
+        let unknown = "kqueue".parse::<EngineChoice>().unwrap_err().to_string();
+        assert_eq!(unknown, "unknown engine 'kqueue': choose auto, epoll or uring");
+        assert!("Download".parse::<Direction>().is_err());
+    }
 }

@@ -15,7 +15,7 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::commands::{WireArg, transfer_wire};
 use crate::failure::Failure;
-use crate::net::link::{Link, ReplyPart};
+use crate::net::link::Link;
 use crate::terminal::meter::Meter;
 use crate::terminal::{print, resuming};
 use notify::{Authority, Notification};
@@ -163,19 +163,7 @@ fn fetch(
     }
     output.begin(offset, link.field("etag"))?;
     let mut meter = Meter::new(name.as_str(), total, offset, output.is_stdout());
-    let mut received = offset;
-    loop {
-        match link.next_part()? {
-            ReplyPart::Body(range) => {
-                let piece = link.bytes(range);
-                output.write(piece)?;
-                received += piece.len() as u64;
-                meter.advance(piece.len() as u64);
-            }
-            ReplyPart::Head(_) => {}
-            ReplyPart::End => break,
-        }
-    }
+    let received = output.receive(&mut link, Some(&mut meter))?;
     meter.finish();
-    Ok(received)
+    Ok(offset + received)
 }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use fileserver_proto::Wire;
 use loadgen::{
-    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadReport, LoadSpec, Pacing,
-    RequestFile, RunError, ThinkTime, run as run_load,
+    Arrival, ConnectionUse, Direction, EngineChoice, LoadReport, LoadSpec, Pacing, RequestFile,
+    RunError, ThinkTime, run as run_load,
 };
 
 use crate::commands::WireArg;
@@ -58,9 +58,10 @@ pub(crate) struct Args {
     /// Threads of the load generator
     #[arg(long, short = 't', default_value_t = 1)]
     threads: usize,
-    /// I/O engine of the load generator
-    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
-    engine: EngineArg,
+    /// I/O engine of the load generator: epoll (readiness, one system call per send or receive),
+    /// uring (completions, one system call per batch), or auto (uring if the kernel supports it)
+    #[arg(long, default_value_t = EngineChoice::Auto)]
+    engine: EngineChoice,
     /// Cores to pin the threads to, in turn (0,2)
     #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
     cores: Vec<usize>,
@@ -100,34 +101,13 @@ pub(crate) struct Args {
     hdr_log: Option<PathBuf>,
 }
 
-/// I/O engine of the load generator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EngineArg {
-    /// uring if the kernel supports it, else epoll
-    Auto,
-    /// Readiness, with one system call per send or receive
-    Epoll,
-    /// io_uring, with one system call per batch of requests
-    Uring,
-}
-
-impl From<EngineArg> for EngineChoice {
-    fn from(engine: EngineArg) -> Self {
-        match engine {
-            EngineArg::Auto => Self::Auto,
-            EngineArg::Epoll => Self::Only(Engine::Epoll),
-            EngineArg::Uring => Self::Only(Engine::Uring),
-        }
-    }
-}
-
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let target = Target::parse(&args.target, args.port, args.wire)?;
     // Output files are created before the load, so that it does not run in vain.
     let csv = create(args.csv.as_deref(), "--csv")?;
     let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
-    let spec = spec(args, &target)?;
+    let spec = spec(args, &target, stop)?;
     let ran = live::watch(&spec, |progress| run_load(&spec, stop, progress));
     let report = ran.map_err(failure)?;
     if let Some(file) = csv {
@@ -148,7 +128,7 @@ fn failure(error: RunError) -> Failure {
     }
 }
 
-fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
+fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Failure> {
     let mut files = args.files.clone();
     // Only files given with their size have known content.
     let mut verify_every = args.verify_every.unwrap_or(100);
@@ -159,7 +139,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
                     "--upload needs the size of the file: use --file NAME:SIZE"
                 )));
             }
-            let size_bytes = target.ask_length(path, args.timeout)?;
+            let size_bytes = target.ask_length(path, args.timeout, stop)?;
             files.push(RequestFile::new(path.clone(), size_bytes));
             verify_every = 0;
         }
@@ -196,7 +176,7 @@ fn spec(args: &Args, target: &Target) -> Result<LoadSpec, Failure> {
         files,
         connections: args.connections,
         threads: args.threads,
-        engine: args.engine.into(),
+        engine: args.engine,
         cores: args.cores.clone(),
         connection_use: if args.no_keep_alive {
             ConnectionUse::PerRequest

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::failure::Failure;
 use crate::interrupt::POLL_LIMIT;
 
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 128 << 10;
 /// Longest part of a refusal's text that is shown.
 const REASON_BYTES: usize = 512;

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::terminal::transcript::{Transcript, TransferProgress};
+use crate::terminal::units::percent;
 
 /// Longest name beside a bar.
 const NAME_CHARS: usize = 22;
@@ -81,7 +82,7 @@ impl View {
                 done,
                 next_percent: match done {
                     0 => 0,
-                    done => percent(done, total).next_multiple_of(25),
+                    done => percent(done, total.unwrap_or(u64::MAX)).next_multiple_of(25),
                 },
                 to_stderr: stdout_is_taken,
             };
@@ -107,7 +108,8 @@ impl View {
             Self::Bar(bar) => bar.inc(bytes),
             Self::Lines { name, total, done, next_percent, to_stderr } => {
                 *done += bytes;
-                while total.is_some() && *next_percent <= percent(*done, *total) {
+                while total.is_some() && *next_percent <= percent(*done, total.unwrap_or(u64::MAX))
+                {
                     print_line(*to_stderr, &format!("{name}: {next_percent} %\n"));
                     *next_percent += 25;
                 }
@@ -135,12 +137,6 @@ fn shortened(name: &str) -> String {
     let (front, back) = (NAME_CHARS / 2, NAME_CHARS - NAME_CHARS / 2 - 1);
     let tail = &chars[chars.len() - back..];
     chars[..front].iter().chain(&['…']).chain(tail).collect()
-}
-
-/// An empty file is complete from the start.
-fn percent(done: u64, total: Option<u64>) -> u64 {
-    let percent = (u128::from(done) * 100).checked_div(u128::from(total.unwrap_or(u64::MAX)));
-    percent.unwrap_or(100).min(100) as u64
 }
 
 /// A closed output must not end a successful transfer.

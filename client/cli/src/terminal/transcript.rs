@@ -11,7 +11,7 @@ use anyhow::anyhow;
 
 use crate::failure::{Failure, OrRemedy};
 use crate::terminal::print;
-use crate::terminal::units::bytes;
+use crate::terminal::units::{bytes, percent};
 
 /// Step between two lines about a transfer.
 const STEP_PERCENT: u64 = 10;
@@ -103,10 +103,8 @@ impl TransferProgress {
         progress
     }
 
-    /// An empty file is complete from the start.
     fn percent(&self) -> u64 {
-        let percent = (u128::from(self.done) * 100).checked_div(u128::from(self.total));
-        percent.unwrap_or(100).min(100) as u64
+        percent(self.done, self.total)
     }
 
     fn line(&self) -> String {

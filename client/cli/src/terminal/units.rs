@@ -5,6 +5,12 @@ pub(crate) fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
+/// The part done in whole percent; an empty file is complete from the start.
+pub(crate) fn percent(done: u64, total: u64) -> u64 {
+    let percent = (u128::from(done) * 100).checked_div(u128::from(total));
+    percent.unwrap_or(100).min(100) as u64
+}
+
 /// A time with three significant digits and a unit: `1.23 ms`.
 pub(crate) fn time(ns: f64) -> String {
     let (value, unit) = match ns {

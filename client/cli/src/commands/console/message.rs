@@ -10,7 +10,7 @@ use fileserver_proto::wire::framed::{GET, MAX_TEXT_BYTES, OK, data_type};
 
 use crate::commands::get::Output;
 use crate::failure::Failure;
-use crate::net::link::{Link, ReplyPart};
+use crate::net::link::Link;
 use crate::terminal::meter::Meter;
 use crate::terminal::print;
 use crate::terminal::units::bytes;
@@ -179,9 +179,7 @@ fn fetch(link: &mut Link<'_>, name: &str) -> Result<bool, Failure> {
     let name = FileName::new(name).context("the server accepted an invalid name")?;
     let mut output = Output::new(None, false, &name)?;
     output.begin(0, None)?;
-    while let ReplyPart::Body(range) = link.next_part()? {
-        output.write(link.bytes(range))?;
-    }
+    output.receive(link, None)?;
     output.publish(len)?;
     Ok(head.keep_alive)
 }

@@ -11,7 +11,9 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, OrRemedy};
+use crate::net::link::{Link, ReplyPart};
 use crate::net::resume_state::ResumeState;
+use crate::terminal::meter::Meter;
 use crate::terminal::units::bytes;
 use crate::terminal::{print, print_bytes};
 
@@ -88,6 +90,24 @@ impl Output {
                 Ok(written.or_remedy(cannot_write(path), OTHER_PATH)?)
             }
         }
+    }
+
+    /// Writes the rest of a reply's body; returns its length.
+    pub(crate) fn receive(
+        &mut self,
+        link: &mut Link<'_>,
+        mut meter: Option<&mut Meter<'_>>,
+    ) -> Result<u64, Failure> {
+        let mut received = 0;
+        while let ReplyPart::Body(range) = link.next_part()? {
+            let piece = link.bytes(range);
+            self.write(piece)?;
+            received += piece.len() as u64;
+            if let Some(meter) = &mut meter {
+                meter.advance(piece.len() as u64);
+            }
+        }
+        Ok(received)
     }
 
     /// Whether another attempt can resume this one.

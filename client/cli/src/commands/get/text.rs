@@ -43,21 +43,9 @@ pub(super) fn fetch(
     let mut meter = Meter::new(name.as_str(), None, 0, output.is_stdout());
     output.write(&front)?;
     meter.advance(front.len() as u64);
-    let mut received = front.len() as u64;
-    while !has_ended {
-        match link.next_part()? {
-            ReplyPart::Body(range) => {
-                let piece = link.bytes(range);
-                output.write(piece)?;
-                received += piece.len() as u64;
-                meter.advance(piece.len() as u64);
-            }
-            ReplyPart::Head(_) => {}
-            ReplyPart::End => has_ended = true,
-        }
-    }
+    let rest = if has_ended { 0 } else { output.receive(link, Some(&mut meter))? };
     meter.finish();
-    Ok(received)
+    Ok(front.len() as u64 + rest)
 }
 
 /// Reason of the refusal, if the whole reply is such a line.

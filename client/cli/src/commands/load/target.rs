@@ -1,16 +1,16 @@
 //! Target of a load.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use fileserver_proto::Wire;
-use fileserver_proto::client::{ReplyEvent, ReplyKind, ReplyReader, http};
+use fileserver_proto::client::http;
 
 use crate::commands::WireArg;
-use crate::failure::{Failure, OrRemedy};
-use crate::net::link::{CONNECT_TIMEOUT, connect};
+use crate::failure::Failure;
+use crate::net::link::{Link, ReplyPart, connect};
 
 /// Server, wire and file of a load.
 #[derive(Debug)]
@@ -63,43 +63,29 @@ impl Target {
     }
 
     /// Requests a file once to learn its length.
-    pub(super) fn ask_length(&self, path: &str, timeout: Duration) -> Result<u64, Failure> {
-        let asked = || -> anyhow::Result<u64> {
-            let mut stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT)?;
-            stream.set_read_timeout(Some(timeout))?;
-            let mut request = Vec::new();
-            http::get(path, &self.address.to_string(), false, &mut request);
-            stream.write_all(&request)?;
-            let mut reader = ReplyReader::new(Wire::Http);
-            let mut buffer = vec![0; 64 << 10];
-            let mut length = 0;
-            loop {
-                let received = stream.read(&mut buffer)?;
-                if received == 0 {
-                    reader.close()?;
-                    return Ok(length);
-                }
-                let mut input = &buffer[..received];
-                loop {
-                    match reader.next(&mut input)? {
-                        ReplyEvent::NeedMore => break,
-                        ReplyEvent::Head(head) if !head.kind.is_success() => {
-                            return Err(match head.kind {
-                                ReplyKind::Status(status) => anyhow!("status {status}"),
-                                ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => {
-                                    anyhow!("not an http reply")
-                                }
-                            });
-                        }
-                        ReplyEvent::Head(_) => {}
-                        ReplyEvent::Body(piece) => length += piece.len() as u64,
-                        ReplyEvent::End => return Ok(length),
-                    }
-                }
-            }
-        };
-        let failed = format_args!("cannot learn the length of {path}");
-        Ok(asked().or_remedy(failed, "check the name, or use --file NAME:SIZE")?)
+    pub(super) fn ask_length(
+        &self,
+        path: &str,
+        timeout: Duration,
+        stop: &AtomicBool,
+    ) -> Result<u64, Failure> {
+        let (host, port) = (self.address.ip().to_string(), self.address.port());
+        let mut link = Link::open(&host, port, Wire::Http, timeout, stop)?;
+        let mut request = Vec::new();
+        http::get(path, &self.address.to_string(), false, &mut request);
+        link.send(&request)?;
+        let head = link.read_head()?;
+        if !head.kind.is_success() {
+            let reason = link.refusal(head)?;
+            return Err(Failure::Failed(anyhow!(
+                "cannot learn the length of {path}: {reason}, or use --file NAME:SIZE"
+            )));
+        }
+        let mut length = 0;
+        while let ReplyPart::Body(range) = link.next_part()? {
+            length += range.len() as u64;
+        }
+        Ok(length)
     }
 }
 
