@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use fileserver::StrategyKind;
 use testkit::names;
 
-use crate::support::{Server, all, connected, error, stdout};
+use crate::support::{Server, all, connected, error, stdout, until_members};
 
 #[test]
 fn an_unknown_transform_or_service_is_reported_at_the_start() {
@@ -69,15 +69,9 @@ fn only_a_chat_member_that_never_reads_is_disconnected() {
         let server = Server::start(kind, "--service chat");
         let (mut sender, mut reader, mut sleeper) =
             (server.connect(), server.connect(), server.connect());
-        // A connected client becomes a member only when the server has handled it, which cannot be
-        // observed.
-        std::thread::sleep(std::time::Duration::from_secs(1));
-        for (peer, name) in [(&mut sleeper, "sleeper"), (&mut reader, "reader")] {
-            peer.send(format!("{name}\r\n").as_bytes());
-        }
-        let mut names = [sender.line(), sender.line()];
-        names.sort_unstable();
-        assert_eq!(names, [b"reader\r\n".to_vec(), b"sleeper\r\n".to_vec()], "{kind:?}");
+        until_members(|line| reader.send(line), &mut sender);
+        sleeper.send(b"sleeper\r\n");
+        assert_eq!(sender.line(), b"sleeper\r\n", "{kind:?}");
         // More than all buffers on the way can hold, and never more at once than the mailbox of the
         // reading member.
         let line = ["x".repeat(4_000).as_bytes(), b"\r\n"].concat();

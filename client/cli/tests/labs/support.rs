@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use fileserver::StrategyKind;
-use testkit::{Folder, PATIENCE, ServerProcess, server_program};
+use testkit::{Folder, PATIENCE, ServerProcess, server_program, until};
 
 /// Every strategy.
 pub(crate) fn all() -> impl Iterator<Item = StrategyKind> {
@@ -183,6 +183,17 @@ impl Peer {
     pub(crate) fn address(&self) -> SocketAddr {
         self.0.get_ref().local_addr().unwrap()
     }
+}
+
+/// Makes a chat client say lines until another one, which says nothing, receives one: then both
+/// are members. A connected client becomes one only when the server has handled it.
+pub(crate) fn until_members(mut say: impl FnMut(&[u8]), silent: &mut Peer) {
+    until("the silent client is a member", || {
+        say(b"?\r\n");
+        !silent.arrived().is_empty()
+    });
+    say(b"joined\r\n");
+    while silent.line() != b"joined\r\n" {}
 }
 
 /// Standard output of a successful command.
