@@ -1,4 +1,4 @@
-//! The server's command line: flags, set-up, signals and what it tells its operator.
+//! Command line of the server: flags, set-up, signals and messages to the operator.
 
 mod descriptors;
 mod greeting;
@@ -28,54 +28,54 @@ use crate::{
     Strategy, StrategyKind,
 };
 
-/// Where files are kept unless the operator names another folder.
+/// Default folder to serve.
 const DEFAULT_ROOT: &str = "./shared-files";
-/// Workers for each core where they block: enough that some run while others wait for a peer or
-/// the disk.
+/// Worker threads per core in strategies whose workers block: some run while others wait for a peer
+/// or the disk.
 const BLOCKING_WORKERS_PER_CORE: usize = 4;
 
-/// Most processes of `prefork` (as many as Apache's `MaxRequestWorkers`): each has one connection.
+/// Most processes of `prefork`, as Apache's `MaxRequestWorkers`: each has one connection.
 const MOST_PROCESSES: usize = 256;
 
-/// Ended by a second signal, before the drain was over.
+/// Exit code after a second signal.
 const INTERRUPTED: u8 = 130;
-/// Wrong usage, or set-up failed.
+/// Exit code if the usage is wrong or the set-up failed.
 const UNUSABLE: u8 = 2;
 
-/// What a server is told on its command line.
+/// Flags of a server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Concurrency architecture
+    /// Concurrency strategy
     #[arg(long, value_enum, default_value_t = StrategyKind::Selector, value_name = "NAME")]
     pub strategy: StrategyKind,
     /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one [default: 127.0.0.1 and the service's port, 8800 for files]
     #[arg(long, value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: Option<SocketAddr>,
-    /// Worker threads of the strategies with a fixed number of them [default per core: 4, multi-selector and tokio 1]; most processes of prefork [default: 256]
+    /// Worker threads of the strategies with a fixed number of them; most processes of prefork [default: 4 per core, multi-selector and tokio 1 per core, prefork 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
-    /// How the selectors of `multi-selector` come by their connections
+    /// Distribution of new connections over the threads of `multi-selector`
     #[arg(long, value_enum, default_value_t = AcceptDistribution::Reuseport, value_name = "WAY")]
     pub accept: AcceptDistribution,
-    /// Which way files are sent
+    /// Path of files to the socket
     #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
     pub send_path: SendPath,
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
 
-    /// What is answered.
+    /// Service.
     #[command(flatten)]
     pub service: ServiceArgs,
 
-    /// Folder of the files; created if only its last component is missing [default: ./shared-files]
+    /// Folder to serve; created if only its last component is missing [default: ./shared-files]
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub root: Option<PathBuf>,
-    /// What is forced to disk before an upload is acknowledged
+    /// Data forced to disk before an upload is acknowledged
     #[arg(long, value_enum, default_value_t = Durability::Data, value_name = "LEVEL", help_heading = "Files")]
     pub durability: Durability,
-    /// What happens when an upload's name is taken
+    /// Reaction to an upload whose name is taken
     #[arg(long, value_enum, default_value_t = OnConflict::Rename, value_name = "WAY", help_heading = "Files")]
     pub on_conflict: OnConflict,
 
@@ -86,25 +86,25 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub timeouts: TimeoutArgs,
 
-    /// Be a process of `prefork`, which alone starts such processes
+    /// Runs as a process of `prefork`, which alone starts such processes
     #[arg(long, hide = true)]
     pub child: bool,
-    /// Print only what programs read: `listening on ADDRESS`, and at the end a line of counts
+    /// Print only the lines for programs: `listening on ADDRESS` and, at the end, the counts
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
-    /// Least severe kind of message logged to standard error
+    /// Lowest level of messages logged to standard error
     #[arg(long, value_enum, default_value_t = LogLevel::Warn, value_name = "LEVEL", help_heading = "Output")]
     pub log_level: LogLevel,
 }
 
 /// Limits on size and number.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Limits (sizes in bytes, or as 64KiB, 10MiB, 1GiB, 1TiB)")]
+#[command(next_help_heading = "Limits (sizes: 1500 is bytes; 64KiB, 10MiB, 1GiB)")]
 pub struct LimitArgs {
-    /// Most connections open at once; more wait in the backlog [default: half of the descriptors]
+    /// Most connections open at once; further ones wait in the accept queue [default: half of the descriptors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
-    /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
+    /// Length limit of the accept queue; the kernel caps it at net.core.somaxconn
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=65_535))]
     pub backlog: i32,
     /// Largest upload
@@ -126,32 +126,32 @@ pub struct LimitArgs {
 
 /// Limits on time.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Timeouts (as 500ms, 20s, 2m)")]
+#[command(next_help_heading = "Timeouts (durations with a unit: 500ms, 20s, 2m)")]
 pub struct TimeoutArgs {
-    /// For the whole head of a request, from its first byte
+    /// Longest time for the head of a request, from its first byte
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
     pub head_timeout: Duration,
-    /// Without progress of an upload or a reply
+    /// Longest time without progress of an upload or a reply
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
     pub stall_timeout: Duration,
-    /// Between the requests of a connection
+    /// Longest time between two requests of a connection
     #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
     pub idle_timeout: Duration,
-    /// For requests in progress after SIGTERM or SIGINT; a second signal ends them at once
+    /// Longest time for requests in progress after SIGTERM or SIGINT; a second signal ends them at once
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::grace)]
     pub drain_timeout: Duration,
 }
 
-/// Which protocol a server speaks.
+/// Protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WireChoice {
-    /// Whichever the first bytes of a connection show
+    /// The protocol that the first bytes of a connection show
     Auto,
-    /// Typed, length-prefixed messages only
+    /// Only typed, length-prefixed messages
     Framed,
-    /// HTTP/1.1 and HTTP/1.0 only
+    /// Only HTTP/1.1 and HTTP/1.0
     Http,
-    /// Lines that name files only, as typed into telnet
+    /// Only lines that name files, as typed into telnet
     Text,
 }
 
@@ -166,16 +166,16 @@ impl WireChoice {
     }
 }
 
-/// How much is logged.
+/// Lowest level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What keeps the server from working
+    /// Failures of the server
     Error,
-    /// What the operator should look at
+    /// Conditions for the operator to check
     Warn,
-    /// What happens now and then
+    /// Rare events
     Info,
-    /// What happens often
+    /// Frequent events
     Debug,
     /// Everything
     Trace,
@@ -193,17 +193,18 @@ impl LogLevel {
     }
 }
 
-/// Runs the server to its end; for the calling process to exit with.
+/// Runs the server to its end, and returns the exit code of the process.
 ///
-/// 0 after a drain, 1 if serving failed or the drain ran out of time and broke connections, 2 if
-/// it could not begin, 130 if a second signal ended it. Takes over the process: SIGTERM, SIGINT, its descriptor limit and its log.
+/// 0 after a drain; 1 if serving failed, or connections were broken off at the end of the drain
+/// timeout; 2 if it could not start; 130 if a second signal ended it. Handles SIGTERM and SIGINT,
+/// raises the descriptor limit and sets up the log of the process.
 pub fn run(args: &ServerArgs) -> ExitCode {
     start_log(args.log_level);
     if args.child {
         return match serve_as_child(args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                say(format_args!("error: {error:#}"));
+                print_line(format_args!("error: {error:#}"));
                 ExitCode::from(UNUSABLE)
             }
         };
@@ -211,7 +212,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
     let server = match Server::new(args) {
         Ok(server) => server,
         Err(error) => {
-            say(format_args!("error: {error:#}"));
+            print_line(format_args!("error: {error:#}"));
             return ExitCode::from(UNUSABLE);
         }
     };
@@ -222,7 +223,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         Ok(report) => {
             let _ = writeln!(io::stdout(), "{report}");
             if !args.quiet {
-                say(format_args!("{}", greeting::farewell(&report)));
+                print_line(format_args!("{}", greeting::farewell(&report)));
             }
             match (server.shutdown.is_urgent(), report.broken) {
                 (true, _) => ExitCode::from(INTERRUPTED),
@@ -232,13 +233,13 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         }
         Err(error) => {
             let strategy = args.strategy.name();
-            say(format_args!("error: strategy {strategy} cannot go on serving: {error}"));
+            print_line(format_args!("error: strategy {strategy} failed: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The implementation, for a program that is a server.
+/// Implementation of a strategy for this program, which can start further processes of itself.
 fn strategy(kind: StrategyKind) -> io::Result<Box<dyn Strategy>> {
     if kind == StrategyKind::Prefork {
         return Ok(Box::new(Prefork::of_this_program()?));
@@ -246,8 +247,8 @@ fn strategy(kind: StrategyKind) -> io::Result<Box<dyn Strategy>> {
     Ok(kind.build())
 }
 
-/// Runs a process of `prefork`: it has the parent's arguments, and all that they led to but the
-/// listening socket it makes anew.
+/// Runs a process of `prefork`: it has the parent's arguments and listener, and sets up all else
+/// itself.
 fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
     let (listener, parent) = prefork::child::inherited()
         .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
@@ -257,7 +258,7 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
     } else {
         Store::without_files()?
     };
-    // How many there may be in all is the parent's business.
+    // The parent limits the number of processes.
     let mut state = state(args, store, 1)?;
     if !args.quiet {
         state.console = Console::on(parent.screen()?);
@@ -265,7 +266,7 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
     Ok(prefork::child::serve(&listener, &Arc::new(state), parent)?)
 }
 
-/// All that a strategy needs, ready to serve.
+/// Listener, state and shutdown, ready for a strategy.
 struct Server {
     listener: Listener,
     address: SocketAddr,
@@ -276,19 +277,19 @@ struct Server {
 impl Server {
     fn new(args: &ServerArgs) -> anyhow::Result<Self> {
         args.strategy.availability().with_context(|| {
-            format!("strategy {} cannot be had on this system", args.strategy.name())
+            format!("strategy {} is not available on this system", args.strategy.name())
         })?;
         if args.service.service()? == Service::Chat && args.strategy == StrategyKind::Prefork {
             anyhow::bail!(
-                "service chat cannot be had with strategy prefork: its processes share no memory, so \
-                 nobody would hear the others; choose another strategy with --strategy"
+                "--service chat does not work with --strategy prefork, whose processes share no memory; \
+                 choose another strategy with --strategy"
             );
         }
         let max_connections = max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
         let wanted = args.listen.unwrap_or(args.service.service.default_address());
         let listener = listen(wanted, args.limits.backlog)?;
-        let address = listener.local_addr().context("cannot tell the address bound")?;
+        let address = listener.local_addr().context("cannot read the listener's address")?;
         let store = if args.service.service.has_files() {
             create_root(args.root.as_deref())?;
             Store::open(root(args), store_options(args))?
@@ -300,13 +301,14 @@ impl Server {
             state.console = Console::on(io::stdout());
         }
         let shutdown = Shutdown::new();
-        signals::watch(&shutdown, INTERRUPTED)
-            .context("cannot handle signals; is a sandbox in the way?")?;
+        signals::watch(&shutdown, INTERRUPTED).context(
+            "cannot install signal handlers; check the restrictions of the sandbox or container",
+        )?;
         Ok(Self { listener, address, state: Arc::new(state), shutdown })
     }
 
-    /// Tells standard output where it listens, first for machines and then for people. That
-    /// nobody may read it (`| head -1`) is none of the server's business.
+    /// Prints the address for programs, then the greeting for people. A closed standard output
+    /// (`| head -1`) is ignored.
     fn greet(&self, args: &ServerArgs) {
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "listening on {}", self.address);
@@ -385,26 +387,26 @@ fn default_workers(strategy: StrategyKind) -> usize {
     std::thread::available_parallelism().map_or(1, usize::from) * per_core
 }
 
-/// Creates a missing root, but not its parents; says so unless it is the default one.
+/// Creates a missing root, but not its parents. Reports it unless it is the default root.
 fn create_root(named: Option<&Path>) -> anyhow::Result<()> {
     let root = named.unwrap_or(Path::new(DEFAULT_ROOT));
     match std::fs::create_dir(root) {
         Ok(()) => {
             if named.is_some() {
-                say(format_args!("created folder {root:?}"));
+                print_line(format_args!("created folder {root:?}"));
             }
             Ok(())
         }
-        // What there is instead, opening it will tell.
+        // If it is no folder, opening it fails.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             anyhow::bail!(
-                "root {root:?} cannot be created, its parent does not exist; \
-                 create that first, or name another with --root"
+                "cannot create root {root:?}: its parent does not exist; \
+                 create the parent, or choose another root with --root"
             )
         }
         Err(error) => Err(error).with_context(|| {
-            format!("root {root:?} cannot be created; name a folder that you may use with --root")
+            format!("cannot create root {root:?}; choose a writable folder with --root")
         }),
     }
 }
@@ -413,16 +415,16 @@ fn listen(address: SocketAddr, backlog: i32) -> anyhow::Result<Listener> {
     Listener::bind(address, backlog).map_err(|error| {
         let remedy = match Errno::from_io_error(&error) {
             Some(Errno::ADDRINUSE) => format!(
-                "the port is in use; stop the program that has it (ss -ltnp sport = :{} names it) \
-                 or choose another port with --listen, 0 for any free one",
+                "the port is in use; stop the program that uses it (ss -ltnp sport = :{}) \
+                 or choose another port with --listen, 0 for a free one",
                 address.port()
             ),
             Some(Errno::ACCESS | Errno::PERM) => {
-                "permission denied; choose a port from 1024 up with --listen".to_owned()
+                "permission denied; choose a port of at least 1024 with --listen".to_owned()
             }
             Some(Errno::ADDRNOTAVAIL) => format!(
-                "this machine has no address {}; choose one that it has, \
-                 0.0.0.0 for all, with --listen",
+                "this machine has no address {}; choose one of its addresses with --listen, \
+                 0.0.0.0 for all",
                 address.ip()
             ),
             _ => format!("{error}; choose another address with --listen"),
@@ -431,7 +433,7 @@ fn listen(address: SocketAddr, backlog: i32) -> anyhow::Result<Listener> {
     })
 }
 
-/// Logs to standard error. A process that has set up a log before keeps it.
+/// Logs to standard error, unless the process has set up a log before.
 fn start_log(level: LogLevel) {
     let _ = tracing_subscriber::fmt()
         .with_max_level(level.filter())
@@ -442,7 +444,7 @@ fn start_log(level: LogLevel) {
         .try_init();
 }
 
-/// A line for the operator; that standard error may be closed is none of the server's business.
-fn say(line: std::fmt::Arguments<'_>) {
+/// Prints a line for the operator; a closed standard error is ignored.
+fn print_line(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -48,18 +48,18 @@ pub struct Store {
 /// How uploads are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreOptions {
-    /// What a finished upload survives.
+    /// Data forced to disk before an upload is acknowledged.
     pub durability: Durability,
-    /// What happens when an upload's name is taken.
+    /// Reaction to an upload whose name is taken.
     pub on_conflict: OnConflict,
 }
 
-/// What is forced to disk before an upload is acknowledged.
+/// Data forced to disk before an upload is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Durability {
-    /// Nothing: the system writes when it likes, and a power cut may lose acknowledged uploads
+    /// Nothing: a power cut may lose acknowledged uploads
     None,
-    /// The file's data: a name that survives a power cut has its whole content
+    /// The file's data: a file that survives a power cut is complete
     #[default]
     Data,
     /// The file and its folder: an acknowledged upload survives a power cut, name and content
@@ -67,7 +67,7 @@ pub enum Durability {
 }
 
 impl Durability {
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -77,20 +77,20 @@ impl Durability {
     }
 }
 
-/// What happens when an upload's name is taken.
+/// Reaction to an upload whose name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum OnConflict {
-    /// Store it as `name_copy1.ext`, `name_copy2.ext`, … and tell the client
+    /// Store it as `name_copy1.ext`, `name_copy2.ext`, …; the reply names it
     #[default]
     Rename,
-    /// Replace the present file in one step
+    /// Replace the existing file in one step
     Overwrite,
     /// Refuse the upload
     Error,
 }
 
 impl OnConflict {
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rename => "rename",

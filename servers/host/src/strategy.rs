@@ -1,4 +1,4 @@
-//! Concurrency architectures: the contract, and the list of all.
+//! Concurrency strategies: their contract and their list.
 
 mod hybrid;
 mod iterative;
@@ -33,26 +33,27 @@ pub use thread_pool::ThreadPool;
 pub use threaded::Threaded;
 pub use uring::Uring;
 
-/// A concurrency architecture. Implementations differ only in who runs a connection, and when.
+/// Concurrency strategy. Implementations differ only in which thread runs a connection, and when.
 ///
-/// Each of them, alike:
-/// - performs the actions of every connection's [`Session`](fileserver_proto::Session), tells it
-///   of the time no later than a moment after its deadline, and drops it when it says so or the
+/// Every strategy:
+/// - performs the actions of each connection's [`Session`](fileserver_proto::Session), calls its
+///   `handle_timeout` shortly after its deadline, and closes it when the session ends or the
 ///   connection breaks;
-/// - opens no more connections than the site's gate admits: further ones wait in the backlog;
-/// - pauses accepting when descriptors or memory run out, until a connection closes or
+/// - opens no more connections than the connection limit permits: further ones wait in the accept
+///   queue;
+/// - pauses accepting while descriptors or memory are exhausted, until a connection closes or
 ///   [`EXHAUSTION_PAUSE`](crate::server::state::EXHAUSTION_PAUSE) has passed, without spinning;
-/// - lets every connection that is admitted to service make progress, whatever the others do
-///   (`iterative` admits one at a time: that is its point);
+/// - lets every admitted connection make progress, whatever the others do (`iterative` admits one
+///   at a time);
 /// - confines a panic to the connection it happened on, and counts it;
-/// - once the shutdown is triggered, accepts no more, closes idle connections at once and the
-///   others after the request in progress, and after the site's drain time, or a second trigger,
-///   breaks what is left.
+/// - once the shutdown is triggered, stops accepting, closes idle connections at once and the
+///   others after the request in progress, and breaks the rest after the drain timeout or a second
+///   trigger.
 pub trait Strategy: Send + Sync {
-    /// Serves until `shutdown` is triggered, drains, and returns what happened.
+    /// Serves until `shutdown` is triggered, drains, and returns the counts.
     ///
     /// # Errors
-    /// The listener or the selector failed for good, or a fixed number of threads cannot be had.
+    /// The listener or the selector failed for good, or a thread cannot be created.
     fn serve(
         &self,
         listener: &Listener,
@@ -61,31 +62,31 @@ pub trait Strategy: Send + Sync {
     ) -> io::Result<ServeReport>;
 }
 
-/// The architectures to choose from. The first line of each is what `--help` shows.
+/// Concurrency strategies. `--help` shows the first line of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub enum StrategyKind {
-    /// One connection at a time, start to end, on one thread: everyone else waits in the backlog
+    /// One thread, one connection at a time; the others wait in the accept queue
     Iterative,
-    /// Processes that share the listening socket, one connection at a time each: how Apache began
+    /// Processes that share the listener, one connection each; the others wait in the accept queue (Apache's prefork MPM)
     Prefork,
-    /// A thread per connection, blocking on its socket: Apache's worker MPM
+    /// A thread per connection, blocked on its socket (Apache's worker MPM)
     Threaded,
-    /// A fixed pool of worker threads; a connection holds one only while it has work: Apache's event MPM
+    /// A fixed number of worker threads; an idle connection occupies none (Apache's event MPM)
     ThreadPool,
-    /// One thread, non-blocking sockets and an OS selector (epoll) for all connections: how nginx works
+    /// One thread, non-blocking sockets, one selector (epoll) for all connections (nginx)
     Selector,
-    /// A selector per core, each on its own thread with its own share of the connections: nginx's worker processes
+    /// A selector and a thread per core, each with its share of the connections (nginx's worker processes)
     MultiSelector,
-    /// A selector for the sockets and a pool of workers for what may block: nginx with aio threads
+    /// A selector for the sockets, worker threads for blocking operations (nginx with aio threads)
     Hybrid,
-    /// One thread, operations queued to the kernel and completed by it (io_uring): few system calls, no readiness
+    /// One thread; operations are queued to the kernel, which reports their completion (io_uring)
     Uring,
-    /// A task per connection on a runtime of a thread per core that share out their tasks: what most would pick today
+    /// A task per connection on Tokio's work-stealing runtime, one thread per core
     Tokio,
 }
 
 impl StrategyKind {
-    /// All of them, simplest first.
+    /// All strategies, simplest first.
     pub const ALL: [Self; 9] = [
         Self::Iterative,
         Self::Prefork,
@@ -98,7 +99,7 @@ impl StrategyKind {
         Self::Tokio,
     ];
 
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Iterative => "iterative",
@@ -113,10 +114,8 @@ impl StrategyKind {
         }
     }
 
-    /// The implementation. That of `prefork` can serve only where [`command::run`] has it run
-    /// further processes of the program.
-    ///
-    /// [`command::run`]: crate::cli::run
+    /// Implementation of the strategy. `prefork` can serve only in a program started by
+    /// [`cli::run`](crate::cli::run), of which it starts further processes.
     pub fn build(self) -> Box<dyn Strategy> {
         match self {
             Self::Iterative => Box::new(Iterative),
@@ -131,10 +130,10 @@ impl StrategyKind {
         }
     }
 
-    /// Whether this system can run it.
+    /// Checks that this system can run the strategy.
     ///
     /// # Errors
-    /// What is missing, and the remedy.
+    /// The missing requirement and the remedy.
     pub fn availability(self) -> Result<(), Unavailable> {
         match self {
             Self::Iterative
@@ -149,7 +148,7 @@ impl StrategyKind {
         }
     }
 
-    /// The model in one line, as `--help` shows it.
+    /// One-line summary, as in `--help`.
     pub fn summary(self) -> String {
         let value = self.to_possible_value();
         value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
@@ -178,7 +177,7 @@ impl FromStr for StrategyKind {
 #[error("unknown strategy '{0}': choose from {list}", list = StrategyKind::ALL.map(StrategyKind::name).join(", "))]
 pub struct UnknownStrategy(String);
 
-/// Why this system cannot run a strategy: what is missing, and the remedy.
+/// Missing requirement of a strategy, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub(crate) String);

@@ -1,17 +1,17 @@
-//! How many connections the process's file descriptors suffice for.
+//! Connections that the process's file descriptors suffice for.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that a server needs besides those of its connections, with some to spare.
+/// Descriptors of the server itself, with some to spare.
 const RESERVED: usize = 32;
-/// Descriptors that one connection may need: its socket and a file.
+/// Descriptors of one connection: its socket and a file.
 const PER_CONNECTION: usize = 2;
-/// From this many connections on, the server's own descriptors are taken from those for files.
+/// Descriptors from which the server's own are taken from those for files.
 const MANY: usize = 100 * RESERVED;
-/// Taken for the limit where there is none.
+/// Limit to assume if the system has none.
 const UNLIMITED: usize = 1 << 20;
 
-/// Raises the process's soft limit to the hard one; returns how many descriptors it may have.
+/// Raises the soft limit on descriptors to the hard one, and returns it.
 pub(super) fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -22,16 +22,16 @@ pub(super) fn raise_limit() -> usize {
     allowed.map_or(UNLIMITED, |allowed| usize::try_from(allowed).unwrap_or(UNLIMITED))
 }
 
-/// The most connections at once: as many as wanted, or as many as never run out of descriptors.
+/// Connection limit: as wanted, or as many as never run out of descriptors.
 ///
 /// # Errors
-/// Where the descriptors cannot suffice.
+/// The descriptors do not suffice.
 pub(super) fn max_connections(descriptors: usize, wanted: Option<usize>) -> anyhow::Result<usize> {
     let left = descriptors.saturating_sub(RESERVED);
     anyhow::ensure!(
         left >= PER_CONNECTION,
-        "this process may have only {descriptors} descriptors and needs {} at least; \
-         raise the limit, for example with: ulimit -n 1024",
+        "the limit of {descriptors} descriptors is too low: a server needs at least {}; \
+         raise it, for example with: ulimit -n 1024",
         RESERVED + PER_CONNECTION
     );
     let Some(wanted) = wanted else {
@@ -41,8 +41,8 @@ pub(super) fn max_connections(descriptors: usize, wanted: Option<usize>) -> anyh
     };
     anyhow::ensure!(
         wanted <= left,
-        "--max-connections {wanted} needs {} descriptors, but this process may have only \
-         {descriptors}; raise the limit (ulimit -n {}) or choose at most {left}",
+        "--max-connections {wanted} needs {} descriptors, but the limit is {descriptors}; \
+         raise it (ulimit -n {}) or choose at most {left}",
         wanted + RESERVED,
         wanted + RESERVED
     );
@@ -66,6 +66,6 @@ mod tests {
         let error = max_connections(1024, Some(1000)).unwrap_err().to_string();
         assert!(error.contains("ulimit -n 1032") && error.contains("at most 992"), "{error}");
         let error = max_connections(16, None).unwrap_err().to_string();
-        assert!(error.contains("only 16") && error.contains("ulimit -n"), "{error}");
+        assert!(error.contains("limit of 16") && error.contains("ulimit -n"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the server tells its operator when it starts and when it ends.
+//! Messages to the operator at the start and at the end.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use super::{DEFAULT_ROOT, ServerArgs, ServiceChoice, WireChoice};
 use crate::{ServeReport, ServerState, StrategyKind};
 
-/// Strategy, files, limits, and lines to paste.
+/// Greeting: strategy, files, limits, and commands to paste.
 pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerState) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
@@ -36,7 +36,7 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerSt
         line(
             "uploads",
             format!(
-                "up to {}, durability {}, a taken name: {}",
+                "up to {}, durability {}, on conflict {}",
                 ByteSize::b(args.limits.max_upload).display().iec(),
                 args.durability.name(),
                 args.on_conflict.name()
@@ -66,14 +66,14 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerSt
     text
 }
 
-/// What happened, in one line.
+/// Farewell: the counts in one line.
 pub(super) fn farewell(report: &ServeReport) -> String {
     let ServeReport { connections, requests, refused, panics, broken, sent: _ } = report;
     let mut text = format!("served {requests} requests on {connections} connections");
     for (count, what) in [
-        (refused, "refused for want of a thread"),
+        (refused, "refused: no thread could be created"),
         (panics, "ended by a panic"),
-        (broken, "broken off before they were done"),
+        (broken, "broken off at the end of the drain"),
     ] {
         if *count > 0 {
             write!(text, ", {count} {what}").expect("a string takes any text");
@@ -82,11 +82,11 @@ pub(super) fn farewell(report: &ServeReport) -> String {
     text
 }
 
-/// Lines to paste into a shell on this machine, for the wires that are spoken.
+/// Commands to paste into a shell on this machine, for the protocols that are spoken.
 fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> {
     let reachable = reachable(address);
     let (host, port) = (reachable.ip(), reachable.port());
-    // The client speaks framed unless it is told otherwise.
+    // The client's default is framed.
     let by_client = |wire: &str| {
         [
             format!("{client} send FILE {host} {port}{wire}"),
@@ -98,7 +98,7 @@ fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> 
         format!("curl -fO http://{reachable}/NAME"),
         format!("http://{reachable}/           (in a browser)"),
     ];
-    let text = [format!("telnet {host} {port}      (then type a file's name)")];
+    let text = [format!("telnet {host} {port}      (then type the name of a file)")];
     match wire {
         WireChoice::Auto => by_client("").into_iter().chain(http).chain(text).collect(),
         WireChoice::Framed => by_client("").into(),
@@ -107,7 +107,7 @@ fn examples(wire: WireChoice, address: SocketAddr, client: &str) -> Vec<String> 
     }
 }
 
-/// The same for a lab service.
+/// Commands to paste for a lab service.
 fn service_examples(
     service: ServiceChoice,
     wire: WireChoice,
@@ -141,7 +141,7 @@ fn service_examples(
     }
 }
 
-/// How the bundled client is called: whoever runs the server through cargo runs it the same way.
+/// Command of the bundled client: through cargo if the server was started that way.
 fn client_program() -> &'static str {
     // Cargo sets it for what it runs.
     match std::env::var_os("CARGO_MANIFEST_DIR") {
@@ -150,7 +150,7 @@ fn client_program() -> &'static str {
     }
 }
 
-/// Where a client on this machine finds a server that listens on all addresses.
+/// Address for a client on this machine, also of a server that listens on all addresses.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -195,6 +195,6 @@ mod tests {
         let report = ServeReport { panics: 1, ..report };
         assert!(farewell(&report).ends_with(", 1 ended by a panic"));
         let report = ServeReport { panics: 0, broken: 2, ..report };
-        assert!(farewell(&report).ends_with(" connections, 2 broken off before they were done"));
+        assert!(farewell(&report).ends_with(" connections, 2 broken off at the end of the drain"));
     }
 }

@@ -1,18 +1,18 @@
-//! The service flags.
+//! Flags of the service.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 use fileserver_proto::{Service, Transform};
 
-/// What a server answers.
+/// Flags of the service.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
-    /// What the server answers: files, or an exercise of a socket course (each has its own default port)
+    /// Service: files, or an exercise of a socket course (each has its own default port)
     #[arg(long, value_enum, default_value_t = ServiceChoice::Files, value_name = "NAME")]
     pub service: ServiceChoice,
-    /// What `--service transform` does to a message: reverse, upper, length or prefix=TEXT [default: reverse]
+    /// Transformation of `--service transform`: reverse, upper, length or prefix=TEXT [default: reverse]
     #[arg(long, value_name = "WAY", value_parser = transform)]
     pub transform: Option<Transform>,
     /// Serve heavy requests, `GET /.work?cpu=20ms` and `/.work?block=20ms`, for experiments
@@ -20,33 +20,33 @@ pub struct ServiceArgs {
     pub work: bool,
 }
 
-/// What a server answers.
+/// Service of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ServiceChoice {
-    /// Files, up and down (port 8800)
+    /// Uploads and downloads of files (port 8800)
     Files,
-    /// Each message comes back as it is (port 65432)
+    /// Sends each message back unchanged (port 65432)
     Echo,
-    /// `I got "<data>" from you and I am sending it back.` (port 65432)
+    /// Answers `I got "<data>" from you and I am sending it back.` (port 65432)
     Hello,
-    /// Shows who has connected, and closes (port 9000)
+    /// Shows the address of each client and closes (port 9000)
     GreetClose,
     /// Shows each message and answers `Message: <message>` (port 9000)
     Message,
     /// Shows one message, answers `I have received: <message>` and closes (port 9000)
     Ack,
-    /// Each message comes back transformed (port 9001)
+    /// Sends each message back transformed (port 9001)
     Transform,
-    /// Tells the time to whoever asks `what time is it?` (port 6015)
+    /// Answers `what time is it?` with the time (port 6015)
     Date,
-    /// The same, and notes each request in a new file: log0.txt, log1.txt, ... in the root (port 6015)
+    /// As date, and logs each request to a new file of the root: log0.txt, log1.txt, ... (port 6015)
     DateLog,
-    /// Each line goes to all other connected clients; not with prefork (port 9002)
+    /// Sends each line to all other clients; not with prefork (port 9002)
     Chat,
 }
 
 impl ServiceChoice {
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Files => "files",
@@ -62,13 +62,13 @@ impl ServiceChoice {
         }
     }
 
-    /// What it does in one line, as `--help` shows it.
+    /// One-line summary, as in `--help`.
     pub fn summary(self) -> String {
         let value = self.to_possible_value();
         value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
 
-    /// The port of its exercise, or of no other service.
+    /// Port of the exercise; 8800 for files.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Files => 8800,
@@ -80,32 +80,32 @@ impl ServiceChoice {
         }
     }
 
-    /// Whether it has a folder of files.
+    /// Whether the service reads or writes a folder.
     pub fn has_files(self) -> bool {
         matches!(self, Self::Files | Self::DateLog)
     }
 
-    /// Where it listens unless it is told.
+    /// Default address to listen on.
     pub fn default_address(self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.default_port())
     }
 }
 
 impl ServiceArgs {
-    /// The service that was asked for.
+    /// Chosen service.
     ///
     /// # Errors
-    /// Where a flag is of no use to it.
+    /// A flag does not apply to it.
     pub(super) fn service(&self) -> anyhow::Result<Service> {
         if self.transform.is_some() && self.service != ServiceChoice::Transform {
             anyhow::bail!(
-                "--transform is of no use to service {}; add --service transform or leave it out",
+                "--transform does not apply to --service {}; add --service transform or remove it",
                 self.service.name()
             );
         }
         if self.work && self.service != ServiceChoice::Files {
             anyhow::bail!(
-                "--work is of no use to service {}; leave one of the two out",
+                "--work does not apply to --service {}; remove one of the two",
                 self.service.name()
             );
         }
@@ -134,7 +134,7 @@ fn transform(text: &str) -> Result<Transform, String> {
         "length" => Ok(Transform::Length),
         _ => match text.strip_prefix("prefix=") {
             Some(prefix) => Ok(Transform::Prefix(prefix.to_owned())),
-            None => Err("there are reverse, upper, length and prefix=TEXT".to_owned()),
+            None => Err("choose reverse, upper, length or prefix=TEXT".to_owned()),
         },
     }
 }

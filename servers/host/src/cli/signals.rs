@@ -1,4 +1,4 @@
-//! Signals: the first asks for a drain, the second for an end.
+//! Signals: the first begins a drain, the second ends the server.
 
 use std::io;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use signal_hook::iterator::Signals;
 
 use crate::Shutdown;
 
-/// How long a strategy that was told to end at once may take to return.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time for a strategy to return after the second signal.
+const RETURN_TIME: Duration = Duration::from_secs(1);
 
-/// Has SIGTERM and SIGINT trigger the shutdown; should a strategy be stuck even so, a while after
-/// the second the process exits with `exit_code`.
+/// Has SIGTERM and SIGINT trigger the shutdown. If the strategy has not returned a second after the
+/// second signal, the process exits with `exit_code`.
 ///
 /// # Errors
-/// The handlers or the thread that waits for them cannot be had.
+/// The handlers cannot be installed, or their thread cannot be created.
 pub(super) fn watch(shutdown: &Shutdown, exit_code: u8) -> io::Result<()> {
     survive_size_limit()?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -26,7 +26,7 @@ pub(super) fn watch(shutdown: &Shutdown, exit_code: u8) -> io::Result<()> {
         for _ in signals.forever() {
             shutdown.trigger();
             if shutdown.is_urgent() {
-                std::thread::sleep(PATIENCE);
+                std::thread::sleep(RETURN_TIME);
                 std::process::exit(i32::from(exit_code));
             }
         }
@@ -34,10 +34,11 @@ pub(super) fn watch(shutdown: &Shutdown, exit_code: u8) -> io::Result<()> {
     Ok(())
 }
 
-/// By default a file beyond the process's size limit ends it; handled, it is a full disk.
+/// Handles SIGXFSZ, whose default ends the process: a file beyond the size limit is then a write
+/// error, as on a full disk.
 ///
 /// # Errors
-/// The handler cannot be had.
+/// The handler cannot be installed.
 pub(super) fn survive_size_limit() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     Ok(())

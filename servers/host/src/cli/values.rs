@@ -1,12 +1,12 @@
-//! The values of flags, as people write them.
+//! Values of flags: addresses, sizes and durations.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// The sizes that make sense for a piece of a request's head, in bytes: each connection that
-/// sends one needs a buffer for it.
+/// Sizes of a part of a request's head, in bytes: each connection that sends one needs a buffer for
+/// it.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 64..=1 << 20;
 
 /// `127.0.0.1:8800`, `[::1]:8800`, `localhost:8800`, `:8800` or `8800`.
@@ -21,41 +21,43 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
         .to_socket_addrs()
         .map_err(|error| format!("{error}; write HOST:PORT, for example 127.0.0.1:8800"))?
         .collect();
-    // Where a name has both, clients that try only one usually try this one.
+    // Clients that try only one address of a name usually try IPv4.
     let ipv4 = addresses.iter().find(|address| address.is_ipv4());
-    ipv4.or(addresses.first()).copied().ok_or_else(|| "the host has no address".to_owned())
+    ipv4.or(addresses.first()).copied().ok_or_else(|| "the host name has no address".to_owned())
 }
 
 /// A size in bytes: `1500`, `64KiB`, `1.5GiB`, `1TiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let size: ByteSize = text.parse().map_err(|_| "write for example 1500, 64KiB or 10GiB")?;
+    let size: ByteSize = text
+        .parse()
+        .map_err(|_| "write bytes as a number, or a number with a unit: 1500, 64KiB, 10GiB")?;
     Ok(size.as_u64())
 }
 
-/// A size that fits a request's head.
+/// A size of a part of a request's head.
 pub(super) fn head_size(text: &str) -> Result<usize, String> {
     let bytes = size(text)?;
     if !HEAD_BYTES.contains(&bytes) {
         return Err("choose from 64 bytes to 1MiB".to_owned());
     }
-    usize::try_from(bytes).map_err(|_| "too large for this machine".to_owned())
+    usize::try_from(bytes).map_err(|_| "too large for this system".to_owned())
 }
 
-/// A duration, more than none: `500ms`, `20s`, `2m`.
+/// A duration of more than 0: `500ms`, `20s`, `2m`.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match grace(text)? {
-        Duration::ZERO => Err("nothing happens in no time; choose a longer one".to_owned()),
+        Duration::ZERO => Err("choose a duration of more than 0".to_owned()),
         duration => Ok(duration),
     }
 }
 
-/// A duration, perhaps none: `500ms`, `20s`, `2m`, `0s`.
+/// A duration, possibly 0: `500ms`, `20s`, `2m`, `0s`.
 pub(super) fn grace(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write for example 500ms, 20s or 2m"))?;
-    // Later the clock is added to it.
+        .map_err(|error| format!("{error}; write a number with a unit: 500ms, 20s, 2m"))?;
+    // So that adding it to the clock cannot overflow.
     if duration > Duration::from_secs(1 << 32) {
-        return Err("longer than a century; choose a shorter one".to_owned());
+        return Err("longer than 136 years; choose a shorter duration".to_owned());
     }
     Ok(duration)
 }

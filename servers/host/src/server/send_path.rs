@@ -1,29 +1,27 @@
-//! The ways that a file's bytes take to a socket.
+//! Paths of a file's bytes to a socket.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// A file of up to this size is sent from memory unless told otherwise. Here the ways cross: a
-/// request costs 8.2 µs from memory and 8.9 by `sendfile` at 4 KiB, 9.7 and 9.2 at 16 KiB, 12.0 and
+/// Size up to which `auto` sends a file from memory. Here the costs cross: a request costs 8.2 µs from memory and 8.9 by `sendfile` at 4 KiB, 9.7 and 9.2 at 16 KiB, 12.0 and
 /// 9.9 at 32 KiB (selector, AMD EPYC, Linux 6.18; `docs/marks.md`).
 const AUTO_MEMORY_BYTES: u64 = 16 << 10;
-/// A file of up to this size is sent from memory where that is asked for.
+/// Size up to which `memory` sends a file from memory.
 const MEMORY_BYTES: u64 = 1 << 20;
-/// What cannot be kept in memory is read and written together with its head up to this size; what
-/// is larger goes by `sendfile`.
+/// Size up to which a file that is not in memory is read and written together with its head.
 pub(crate) const COPY_BYTES: u64 = 16 << 10;
 
-/// Which way files are sent. What it comes to is counted in [`SentBytes`].
+/// Path of files to the socket. [`SentBytes`] counts the bytes by path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ValueEnum)]
 pub enum SendPath {
-    /// From memory what is small, by sendfile what is large
+    /// Small files from memory, large ones by sendfile
     #[default]
     Auto,
-    /// Read and written, through a buffer of the server's
+    /// Read into a buffer of the server and written from there
     Copy,
-    /// From memory what is small: kept as long as the file is kept open; else as auto
+    /// Files of up to 1 MiB from memory, kept there as long as the file is kept open; larger ones by sendfile
     Memory,
     /// By the kernel, from the file to the socket
     Sendfile,
@@ -32,10 +30,10 @@ pub enum SendPath {
 }
 
 impl SendPath {
-    /// The choice, and then every path to choose.
+    /// All choices.
     pub const ALL: [Self; 5] = [Self::Auto, Self::Copy, Self::Memory, Self::Sendfile, Self::Splice];
 
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -46,7 +44,7 @@ impl SendPath {
         }
     }
 
-    /// The size of the largest file whose content it keeps in memory.
+    /// Size of the largest file whose content is kept in memory.
     pub(crate) fn memory_bytes(self) -> u64 {
         match self {
             Self::Auto => AUTO_MEMORY_BYTES,
@@ -78,7 +76,7 @@ impl FromStr for SendPath {
 #[error("unknown send path '{0}': choose from {list}", list = SendPath::ALL.map(SendPath::name).join(", "))]
 pub struct UnknownSendPath(String);
 
-/// How many bytes of files went by each path.
+/// Bytes of files by the path they took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SentBytes {
     /// Read and written.
@@ -92,7 +90,7 @@ pub struct SentBytes {
 }
 
 impl SentBytes {
-    /// The path that carried most; `None` where nothing was sent.
+    /// Path that carried most bytes; `None` if none were sent.
     pub fn main_path(&self) -> Option<SendPath> {
         let paths = [
             (self.copy, SendPath::Copy),

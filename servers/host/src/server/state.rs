@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! State shared by all connections of a server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,63 +14,63 @@ use crate::lab::console::Console;
 use crate::lab::room::Room;
 use crate::store::Store;
 
-/// How long accepting pauses when descriptors or memory have run out and no connection closes.
+/// Pause of accepting while descriptors or memory are exhausted and no connection closes.
 pub const EXHAUSTION_PAUSE: Duration = Duration::from_millis(500);
 
-/// What all connections of a server share: the files, the settings and the counts.
+/// State shared by all connections of a server: store, settings, limits and counts.
 #[derive(Debug)]
 pub struct ServerState {
-    /// The files.
+    /// Served folder.
     pub store: Store,
-    /// What every session obeys.
+    /// Limits, timeouts and service of every session.
     pub settings: Arc<Settings>,
-    /// Worker threads of the strategies that have a fixed number of them.
+    /// Worker threads of the strategies with a fixed number of them.
     pub workers: usize,
-    /// How several selectors come by their connections.
+    /// Distribution of new connections over the selectors of `multi-selector`.
     pub accept: AcceptDistribution,
-    /// Which way files are sent.
+    /// Path of files to the socket.
     pub send_path: SendPath,
-    /// How long a drain may take.
+    /// Time limit of a drain.
     pub drain: Duration,
-    /// The count of open connections and its limit.
+    /// Open connections and their limit.
     pub limit: Arc<ConnectionLimit>,
-    /// What has happened so far.
+    /// Counts so far.
     pub counters: Counters,
-    /// Where the operator is shown what lab services have to say: nowhere, unless it is set.
+    /// Operator's screen for the notices of lab services; none by default.
     pub console: Console,
-    /// Whose members hear each other.
+    /// Room of the chat service.
     pub(crate) room: Room,
 }
 
-/// How a [`ServerState`] is set up.
+/// Options of a [`ServerState`].
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// What every session obeys.
+    /// Limits, timeouts and service of every session.
     pub settings: Settings,
-    /// Worker threads of the strategies that have a fixed number of them.
+    /// Worker threads of the strategies with a fixed number of them.
     pub workers: usize,
-    /// Most connections open at once; further ones wait in the backlog.
+    /// Most connections open at once; further ones wait in the accept queue.
     pub max_connections: usize,
-    /// How several selectors come by their connections.
+    /// Distribution of new connections over the selectors of `multi-selector`.
     pub accept: AcceptDistribution,
-    /// Which way files are sent.
+    /// Path of files to the socket.
     pub send_path: SendPath,
-    /// How long a drain may take.
+    /// Time limit of a drain.
     pub drain: Duration,
 }
 
-/// How several selectors come by their connections.
+/// Distribution of new connections over the selectors of `multi-selector`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum AcceptDistribution {
-    /// Each has its own listening socket; the kernel deals by a hash of the addresses
+    /// A listener per selector; the kernel distributes by a hash of the addresses
     #[default]
     Reuseport,
-    /// One thread accepts and deals in turn: even, at the price of a hand-over each
+    /// One thread accepts and hands connections to the selectors in turn: even, for one hand-over each
     Dispatch,
 }
 
 impl ServerState {
-    /// A site over these files.
+    /// State of a server of these files.
     pub fn new(store: Store, options: ServerOptions) -> Self {
         Self {
             store,
@@ -107,12 +107,12 @@ impl Counters {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An accepted connection was closed unserved: no thread could be had for it.
+    /// An accepted connection was closed unserved: it could be neither watched nor given a thread.
     pub fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection ended after that many requests, and sent so much of files.
+    /// A connection ended after that many requests and these bytes of files.
     pub fn ended(&self, requests: u64, sent: SentBytes) {
         self.requests.fetch_add(requests, Ordering::Relaxed);
         for (count, bytes) in [
@@ -130,7 +130,7 @@ impl Counters {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection was broken off because the drain ended before it did.
+    /// A connection was broken off at the end of the drain.
     pub fn broken(&self) {
         self.broken.fetch_add(1, Ordering::Relaxed);
     }

@@ -77,7 +77,7 @@ fn services_that_cannot_be_had_are_refused_with_a_remedy() {
         refusal(&mut command)
     };
     let unknown = on(&["--service", "transform", "--transform", "backwards"]);
-    assert_says(&unknown, &["backwards", "reverse, upper, length and prefix=TEXT"]);
+    assert_says(&unknown, &["backwards", "reverse, upper, length or prefix=TEXT"]);
     assert_says(&on(&["--service", "time"]), &["time", "date-log"]);
     assert_says(&on(&["--service", "echo", "--transform", "upper"]), &["--service transform"]);
     assert_says(&on(&["--service", "echo", "--work"]), &["--work", "echo"]);
