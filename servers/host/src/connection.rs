@@ -1,4 +1,4 @@
-//! One connection: its session, its socket and its files, and the performing of actions.
+//! A connection: its session, socket and files, and the performing of actions.
 
 mod local;
 mod parked;
@@ -30,33 +30,33 @@ use local::{Local, Performed};
 pub(crate) use local::SocketAction;
 pub(crate) use parked::Leftover;
 
-/// Room for received bytes: larger pieces mean fewer system calls for an upload.
+/// Size of the input buffer: larger pieces mean fewer system calls for an upload.
 const INPUT_BYTES: usize = 128 << 10;
-/// The same for an upload that a thread has to itself, and need not stop for others. With the one
-/// thread of `selector` it drives what was received out of the processor's cache.
+/// Size for an upload that has a thread to itself. In the one thread of `selector` it would exceed
+/// the processor's cache.
 pub(crate) const LONE_UPLOAD_BYTES: usize = 256 << 10;
-/// Room for composed bytes: a head and a small file.
+/// Size of the output buffer: a head and a small file.
 pub(crate) const OUTPUT_BYTES: usize = COPY_BYTES as usize + 2048;
-/// Other members' messages are gathered up to this size before they are sent.
+/// Size up to which messages of other members are collected before they are sent.
 const MAIL_BYTES: usize = COPY_BYTES as usize;
 
-/// The same to begin with, where a thread has them to itself.
+/// Initial sizes of the buffers of a thread that serves one connection.
 const LONE_INPUT_BYTES: usize = 4 << 10;
 const LONE_OUTPUT_BYTES: usize = 1 << 10;
 
-/// Buffers to lend to connections, large enough for these settings.
+/// Buffers shared by connections, large enough for the server's limits.
 pub(crate) fn io_buffers(server: &ServerState) -> IoBuffers {
     let input = INPUT_BYTES.max(2 * server.settings.limits.input_bytes());
     IoBuffers::with_capacity(input, OUTPUT_BYTES)
 }
 
-/// Buffers of a thread that serves one connection: small, as it holds them while it is idle. They
-/// grow when it needs more.
+/// Buffers of a thread that serves one connection: small, since it keeps them while it is idle;
+/// they grow on demand.
 pub(crate) fn lone_io_buffers() -> IoBuffers {
     IoBuffers::with_capacity(LONE_INPUT_BYTES, LONE_OUTPUT_BYTES)
 }
 
-/// One connection.
+/// Connection: session, socket, and open files.
 #[derive(Debug)]
 pub(crate) struct Connection {
     session: Session,
@@ -65,7 +65,7 @@ pub(crate) struct Connection {
     _permit: Permit,
 }
 
-/// What came of one step.
+/// Result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The action was performed, wholly or in part, and moved that many body bytes.
@@ -73,13 +73,13 @@ pub(crate) enum Step {
         /// Body bytes moved: the measure of a fair share.
         bytes: u64,
     },
-    /// It would have to wait for the peer.
+    /// The action would have to wait for the peer.
     Blocked(Wait),
     /// The conversation is over, or the connection is broken.
     Closed,
 }
 
-/// What a connection waits for.
+/// Event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// Bytes from the peer.
@@ -88,18 +88,18 @@ pub(crate) enum Wait {
     Outbound,
 }
 
-/// How a strategy waits for the peer and tells the time.
+/// Wait policy of a strategy: whether an action may wait, and the time.
 pub(crate) trait WaitPolicy {
-    /// The most of a file that one step sends.
+    /// Most bytes of a file that one step sends.
     const STEP_BYTES: u64 = STEP_BYTES;
-    /// Room for what one step receives of an upload.
+    /// Most bytes of an upload that one step receives.
     const UPLOAD_BYTES: usize = INPUT_BYTES;
 
-    /// The present, asked for when an action is done.
+    /// Present time, read when an action is done.
     fn now(&mut self) -> Now;
 
-    /// Called before an action that may wait for the peer. `idle` says that the session is
-    /// between requests; `deadline` is when the session wants to hear of the time.
+    /// Called before an action that may wait for the peer. `idle` if the session is between
+    /// requests; `deadline` is the session's.
     fn before_wait(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -108,34 +108,34 @@ pub(crate) trait WaitPolicy {
         deadline: Option<Instant>,
     ) -> Attempt;
 
-    /// Called with the number of bytes a receive brought and the room it had.
+    /// Called with the number of received bytes and the size of the buffer.
     fn received(&mut self, _bytes: usize, _room: usize) {}
 
-    /// What has the connection stepped again, from whichever thread wakes it; a wake that was for
-    /// nothing does no harm. Asked for once, by connections that others have messages for.
+    /// Waker that has the connection stepped again, from any thread; a spurious wake-up is
+    /// harmless. Called once, for connections that join the chat room.
     fn waker(&mut self) -> Waker;
 
     /// Whether the server drains.
     fn is_draining(&self) -> bool;
 }
 
-/// What to do about an action that may wait for the peer.
+/// Decision about an action that may wait for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attempt {
     /// Perform it; a blocking socket waits.
     Perform,
     /// Perform it only if it need not wait.
     PerformNow,
-    /// It is known that it would wait.
+    /// Do not try: it would wait.
     Skip,
 }
 
 impl Drop for Connection {
-    /// A download that breaks off ends with a reset: where nothing tells its length, as on the
-    /// text wire, an orderly end would make it look whole.
+    /// A download that breaks off ends with a reset: on the text wire, whose replies have no
+    /// length, an orderly end would look complete.
     fn drop(&mut self) {
         if self.local.download.is_some() {
-            // Where it fails, the socket is closed already.
+            // Fails only if the socket is closed already.
             let _ = set_socket_linger(&self.socket, Some(Duration::ZERO));
         }
     }
@@ -152,12 +152,12 @@ impl Connection {
         }
     }
 
-    /// Whether it has something to do before its peer says anything.
+    /// Whether the server acts before the peer sends anything.
     pub(crate) fn begins(&self) -> bool {
         !self.is_idle()
     }
 
-    /// The socket, for whoever must be able to shut it down from another thread.
+    /// Socket, shared so that another thread can shut it down.
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
         &self.socket
     }
@@ -174,13 +174,13 @@ impl Connection {
         self.session.is_idle()
     }
 
-    /// Counts the connection as ended; what is dropped without this ended by a panic.
+    /// Counts the connection as ended. A connection dropped without this ended by a panic.
     pub(crate) fn close(self, server: &ServerState) {
         server.counters.ended(self.session.requests(), self.local.sent);
     }
 
     /// Whether the next action may block on storage: a thread that serves many connections had
-    /// better leave it to another.
+    /// better leave it to a worker.
     pub(crate) fn next_may_block(&mut self, server: &ServerState, io: &mut IoBuffers) -> bool {
         match self.session.poll_action(io) {
             Action::OpenDownload { name } => !server.store.is_open(name),
@@ -210,24 +210,24 @@ impl Connection {
         }
     }
 
-    /// Whether an action that may block would find room in the socket: where it would not, its
-    /// storage must not be waited for yet. An event tells when there is room.
+    /// Whether the socket has room. If it has none, an action that may block is not performed yet;
+    /// an event follows when there is room.
     pub(crate) fn has_room(&self) -> bool {
         if self.local.download.is_none() {
             return true;
         }
         let mut sockets = [PollFd::new(&self.socket, PollFlags::OUT)];
-        // What the system can't tell, trying will.
+        // If the poll fails, the attempt decides.
         !matches!(rustix::event::poll(&mut sockets, Some(&Timespec::default())), Ok(0))
     }
 
-    /// Whether others may have messages for it.
+    /// Whether the connection has joined the chat room.
     pub(crate) fn has_joined(&self) -> bool {
         self.local.membership.is_some()
     }
 
-    /// Has the session take what others have posted, as much as is sent at once. Not to be called
-    /// while a send of `io.output` is under way. May withdraw the session's action.
+    /// Delivers messages of other members to the session, as much as is sent at once. Not to be
+    /// called while a send of `io.output` is in flight. May withdraw the session's action.
     pub(crate) fn deliver_mail(&mut self, io: &mut IoBuffers, now: Now) {
         let Some(membership) = &self.local.membership else { return };
         while self.session.takes_mail() {
@@ -282,7 +282,7 @@ impl Connection {
                         Ok((bytes, _)) => {
                             policy.received(bytes, room_bytes);
                             io.input.commit(bytes);
-                            // An upload's bytes count when they are written: a turn that ended before
+                            // An upload's bytes count when they are written: a turn that ended here
                             // would have to keep them.
                             moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
                             Completion::Received { bytes }
@@ -322,7 +322,7 @@ impl Connection {
                     }
                 }
                 Performed::Socket(SocketAction::FinishSending) => {
-                    // Fails only where the peer is gone, which the next read will tell.
+                    // Fails only if the peer is gone, which the next read reports.
                     let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
                     Completion::SendingFinished
                 }
@@ -332,19 +332,19 @@ impl Connection {
         Step::Done { bytes: moved }
     }
 
-    /// Hands the session what came of its action.
+    /// Reports the result of its action to the session.
     pub(crate) fn complete(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
         self.session.handle_completion(io, done, now);
-        // A peer that always has another byte never lets the driver wait until the deadline.
+        // With a peer that always sends another byte, the driver never waits until the deadline.
         if self.session.poll_timeout().is_some_and(|deadline| deadline <= now.instant) {
             self.session.handle_timeout(io, now);
         }
     }
 
-    /// Performs what needs no socket, and returns the first action that does: for a driver that
-    /// hands it to the system and [`complete`](Self::complete)s it later. Such a driver also calls
-    /// [`deliver_mail`](Self::deliver_mail), when nothing is in flight and no received bytes are
-    /// untold; `waker` is that of [`WaitPolicy::waker`].
+    /// Performs the actions that need no socket, and returns the first that does: for a driver that
+    /// submits it to the kernel and [`complete`](Self::complete)s it later. Such a driver also
+    /// calls [`deliver_mail`](Self::deliver_mail), while no operation is in flight and no received
+    /// bytes are unreported; `waker` is that of [`WaitPolicy::waker`].
     pub(crate) fn next_on_socket(
         &mut self,
         server: &ServerState,
@@ -388,8 +388,8 @@ impl Connection {
         Step::Done { bytes }
     }
 
-    /// Makes a part of [`SocketAction::SendFile`] ready to be sent together with the output; `None`
-    /// where the file does not go that way. What is behind the output is completed already.
+    /// Prepares a part of [`SocketAction::SendFile`] to be sent together with the output; `None` if
+    /// the file takes another path. A part copied behind the output is completed already.
     pub(crate) fn load_file(
         &mut self,
         server: &ServerState,
@@ -408,7 +408,7 @@ impl Connection {
         Some(Loaded::Behind(bytes))
     }
 
-    /// Completes a part of [`SocketAction::SendFile`] of which so many bytes were sent from memory.
+    /// Completes a part of [`SocketAction::SendFile`] after this many bytes were sent from memory.
     pub(crate) fn content_sent(&mut self, io: &mut IoBuffers, bytes: u64, now: Now) {
         self.local.sent.memory += bytes;
         self.complete(io, Completion::FileSent(Ok(bytes)), now);
@@ -416,21 +416,21 @@ impl Connection {
 
     /// Performs [`SocketAction::FinishSending`].
     pub(crate) fn finish_sending(&mut self, io: &mut IoBuffers, now: Now) {
-        // Fails only where the peer is gone, which the next read will tell.
+        // Fails only if the peer is gone, which the next read reports.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
         self.complete(io, Completion::SendingFinished, now);
     }
 
-    /// Whether the session has a current upload.
+    /// Whether an upload is in progress.
     pub(crate) fn is_uploading(&self) -> bool {
         self.local.upload.is_some()
     }
 }
 
-/// Runs something on behalf of one connection so that a panic ends no more than that connection.
+/// Runs code of one connection so that a panic ends only that connection; `None` after a panic.
 ///
-/// Whatever the panicking code held is dropped with the connection, so no broken state is seen
-/// by others: hence the assertion of unwind safety.
+/// The connection's state is dropped after a panic, so no other code sees it broken: hence the
+/// assertion of unwind safety.
 pub(crate) fn isolate_panic<T>(server: &ServerState, run: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(run));
     if result.is_err() {
@@ -440,8 +440,8 @@ pub(crate) fn isolate_panic<T>(server: &ServerState, run: impl FnOnce() -> T) ->
     result.ok()
 }
 
-/// Whether the last byte of the range can be read without waiting for the disk; the system reads
-/// ahead in order, so what precedes it most likely can.
+/// Whether the last byte of the range can be read without waiting for the disk. The system reads
+/// ahead in order, so the bytes before it most likely can.
 fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
     if download.is_kept() {
         return true;

@@ -1,4 +1,4 @@
-//! The directory of files: opened once, and nothing outside it is ever reached.
+//! Served folder: opened once, and nothing outside it is ever accessed.
 //!
 //! Every name is resolved beneath the root by the kernel (`openat2`), without symbolic links. An
 //! upload is written to a temporary and appears under its name by one atomic step that never
@@ -33,19 +33,18 @@ pub use upload::Upload;
 
 use open_files::{Freshness, OpenFiles};
 
-/// A folder whose files are served. Shared by all threads; all it keeps is the open folder and the
-/// files lately asked for, open.
+/// Served folder, shared by all threads. Keeps the folder and recently requested files open.
 #[derive(Debug)]
 pub struct Store {
     root: Arc<OwnedFd>,
     options: StoreOptions,
     open_files: Arc<OpenFiles>,
     log_numbers: log::Numbers,
-    /// Whether to try temporaries that have no name at all.
+    /// Whether to try unnamed temporaries (`O_TMPFILE`).
     unnamed: bool,
 }
 
-/// How uploads are stored.
+/// Options for storing uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreOptions {
     /// Data forced to disk before an upload is acknowledged.
@@ -109,28 +108,28 @@ impl Store {
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenStoreError> {
         let folder = rustix::fs::openat(CWD, root, FOLDER, Mode::empty())
             .map_err(|errno| OpenStoreError::new(root, errno))?;
-        // Proves that the folder may be searched and that the kernel knows openat2.
+        // Checks that the folder may be searched and that the kernel has openat2.
         open_beneath(&folder, ".", FOLDER).map_err(|errno| OpenStoreError::new(root, errno))?;
         temporary::remove_stale(folder.as_fd());
         partial::remove_abandoned(folder.as_fd());
         Ok(Self::on(folder, options, Freshness::Lasts))
     }
 
-    /// A store that has no folder, for services that have no files. Whatever it is asked for fails.
+    /// Store without a folder, for services without files. All its operations fail.
     ///
     /// # Errors
     /// Out of descriptors.
     pub fn without_files() -> Result<Self, OpenStoreError> {
-        // Something that no name can lie beneath.
+        // No name can lie beneath this.
         let path = Path::new("/dev/null");
         let nothing = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| OpenStoreError::new(path, errno))?;
         Ok(Self::on(nothing, StoreOptions::default(), Freshness::Lasts))
     }
 
-    /// Opens a folder that another process of the same server has opened. Nothing is tidied up.
-    /// Where uploads replace files, each request asks the file system whether a file is still the
-    /// one that is kept open, since another process may just have replaced it.
+    /// Opens a folder that another process of the same server has opened, without removing stale
+    /// temporaries. If uploads replace files, each request checks whether the file kept open is
+    /// still current, since another process may have replaced it.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -155,10 +154,10 @@ impl Store {
         }
     }
 
-    /// Opens a regular file for reading; a FIFO or device is refused, not waited for.
+    /// Opens a regular file for reading; a FIFO or device is refused without waiting for it.
     ///
-    /// The file may have been opened for an earlier request; a change by others than this store
-    /// shows within a second.
+    /// The file may be open from an earlier request; a change by other programs shows within a
+    /// second.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotAFile`], [`StoreError::Denied`],
@@ -167,12 +166,12 @@ impl Store {
         self.open_files.open(self.root.as_fd(), name)
     }
 
-    /// Whether the file is open from an earlier request, so that opening it will not block.
+    /// Whether the file is open from an earlier request, so that opening it does not block.
     pub fn is_open(&self, name: &FileName) -> bool {
         self.open_files.has(name)
     }
 
-    /// Creates the temporary of an upload to `name`, or to a random name where there is none.
+    /// Creates the temporary of an upload to `name`, or to a random name.
     ///
     /// # Errors
     /// [`StoreError::Full`] where less than `size_hint` bytes are free, [`StoreError::NoFolder`],
@@ -186,9 +185,8 @@ impl Store {
         Upload::create(self, name, size_hint)
     }
 
-    /// Creates a resumable upload to `name`, or to a random name where there is none: empty, `len`
-    /// bytes long when it is whole. It stays until it is committed, or until a server that starts
-    /// finds it at rest for a day.
+    /// Creates an empty resumable upload to `name`, or to a random name, of `len` bytes in all. It
+    /// remains until it is committed, or until a starting server finds it unused for a day.
     ///
     /// # Errors
     /// As for [`create_upload`](Self::create_upload).
@@ -200,7 +198,7 @@ impl Store {
         partial::create(self, name, len)
     }
 
-    /// Opens a resumable upload to be appended to; others cannot until it is dropped.
+    /// Opens a resumable upload for appending, exclusively until it is dropped.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is none of that id (any more), [`StoreError::Busy`]
@@ -210,8 +208,8 @@ impl Store {
         Ok((Upload::resume(self, opened), info))
     }
 
-    /// The regular files that a peer can name, in all folders, sorted by name. Temporaries and
-    /// links are left out. Stops after 10,000 files (and logs that), in no particular order.
+    /// Regular files that a peer can name, in all folders, sorted by name. Temporaries and links
+    /// are omitted. Stops after 10,000 files, in no particular order, and logs that.
     ///
     /// # Errors
     /// Where the root itself cannot be read. Folders below that cannot be read are left out.
@@ -220,8 +218,8 @@ impl Store {
     }
 
     /// Stores a line about a request in a new file of the root: `log0.txt`, `log1.txt`, and so on
-    /// after the highest number there is. Numbers have no gaps and none is used twice, whoever else
-    /// logs into the same folder.
+    /// after the highest number. Numbers have no gaps and none is used twice, even by several
+    /// servers on one folder.
     ///
     /// # Errors
     /// As for [`create_upload`](Self::create_upload), and where the root cannot be read.
@@ -234,7 +232,7 @@ impl Store {
         log::store(self, now, peer, message)
     }
 
-    /// The folder of a name whose last component is split off.
+    /// Folder of a name, without its last component.
     fn folder(&self, path: &str) -> Result<Arc<OwnedFd>, Errno> {
         if path.is_empty() {
             return Ok(Arc::clone(&self.root));
@@ -243,7 +241,7 @@ impl Store {
     }
 }
 
-/// How a folder is opened that is only a starting point for names.
+/// Flags of a folder that is only a starting point for names.
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens what `path` leads to beneath `folder`, following no link anywhere.

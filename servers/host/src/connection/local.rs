@@ -1,4 +1,4 @@
-//! The actions that need no socket: whichever way a strategy moves bytes, these are the same.
+//! Actions that need no socket, common to all strategies.
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -12,26 +12,26 @@ use crate::server::send_path::SentBytes;
 use crate::server::state::{ServerState, now};
 use crate::store::{Download, Upload};
 
-/// What a connection has besides its session and its socket.
+/// State of a connection besides its session and its socket.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     pub(crate) download: Option<Download>,
-    /// How much of files was sent, by whoever drives the socket.
+    /// Bytes of files sent, counted by the driver of the socket.
     pub(crate) sent: SentBytes,
     pub(crate) upload: Option<Upload>,
-    /// Where other members' messages come, once it has joined the room.
+    /// Membership of the chat room, once it has joined.
     pub(super) membership: Option<Box<Membership>>,
 }
 
-/// What came of an action.
+/// Result of an action.
 pub(crate) enum Performed {
-    /// It is done; so many body bytes were written.
+    /// Completed; this many body bytes were written.
     Done(Completion, u64),
-    /// It is for whoever drives the socket.
+    /// To be performed by the driver of the socket.
     Socket(SocketAction),
 }
 
-/// An action that needs the socket; as the session's [`Action`] of that name.
+/// Action that needs the socket; see the session's [`Action`] of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SocketAction {
     Receive,
@@ -42,8 +42,8 @@ pub(crate) enum SocketAction {
 }
 
 impl Local {
-    /// Performs an action, unless it needs the socket to be read or written. `waker` is asked for
-    /// what has the connection stepped again, where it joins the room.
+    /// Performs an action, unless it needs the socket. `waker` makes the connection's waker when it
+    /// joins the chat room.
     pub(crate) fn perform(
         &mut self,
         action: &Action<'_>,
@@ -151,7 +151,7 @@ impl Local {
     }
 }
 
-/// Who is at the other end; `None` where it is gone.
+/// Address of the peer; `None` if it is gone.
 fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     let address = rustix::net::getpeername(socket).ok()??;
     SocketAddr::try_from(address).ok()

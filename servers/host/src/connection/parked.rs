@@ -1,8 +1,8 @@
-//! Bytes of a connection that no thread serves at present.
+//! Bytes of a parked connection.
 
 use fileserver_proto::{Buffer, IoBuffers};
 
-/// What a parked connection keeps of its buffers: nothing, unless bytes wait in them.
+/// Bytes that a parked connection keeps of the shared buffers; usually none.
 #[derive(Debug, Default)]
 pub(crate) struct Leftover {
     input: Option<Box<[u8]>>,
@@ -10,7 +10,7 @@ pub(crate) struct Leftover {
 }
 
 impl Leftover {
-    /// Takes what is left in borrowed buffers, so that they can serve another connection.
+    /// Takes the bytes left in the shared buffers, which can then serve another connection.
     pub(crate) fn take(io: &mut IoBuffers) -> Self {
         fn rest(buffer: &mut Buffer) -> Option<Box<[u8]>> {
             if buffer.is_empty() {
@@ -23,7 +23,7 @@ impl Leftover {
         Self { input: rest(&mut io.input), output: rest(&mut io.output) }
     }
 
-    /// Puts it back into buffers, which must be empty.
+    /// Puts the bytes back into the buffers, which must be empty.
     pub(crate) fn restore(&mut self, io: &mut IoBuffers) {
         debug_assert!(io.is_empty(), "another connection's bytes are in the buffers");
         if let Some(bytes) = self.input.take() {

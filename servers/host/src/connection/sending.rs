@@ -1,4 +1,4 @@
-//! Sending to a socket: what was composed, and files by whichever path.
+//! Sending to a socket: composed output, and files by each path.
 
 mod pipe;
 
@@ -12,21 +12,21 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 use crate::server::send_path::{COPY_BYTES, SendPath, SentBytes};
 use crate::store::{Download, Part};
 
-/// The most that one step hands to the kernel for a thread that serves others meanwhile.
+/// Most bytes that one step sends on a thread that serves many connections.
 ///
-/// 64 connections, 1 MiB, by `selector` (as for the endpoint's `UNSENT_BYTES`): 128 KiB 6,200
+/// 64 connections, 1 MiB, `selector` (as for the listener's `UNSENT_BYTES`): 128 KiB 6,200
 /// requests/s, 256 KiB 7,000.
 pub(crate) const STEP_BYTES: u64 = 256 << 10;
-/// The same for a thread that serves one connection: it has nobody else to turn to, and comes back
-/// when the peer is slow. By `threaded`: 128 KiB 5,700 requests/s, 1 MiB 7,000.
+/// Most bytes that one step sends on a thread that serves one connection. `threaded`: 128 KiB 5,700
+/// requests/s, 1 MiB 7,000.
 pub(crate) const LONE_STEP_BYTES: u64 = 1 << 20;
-/// The most that one step reads into a buffer to send it from there.
+/// Most bytes that one step reads into a buffer and sends from there.
 pub(crate) const COPY_STEP_BYTES: u64 = 64 << 10;
-/// Content of up to this size is copied behind its head rather than listed beside it: one piece
+/// Size up to which content is copied behind its head instead of sent as a second piece: one piece
 /// costs the kernel less than two.
 const JOINED_BYTES: usize = 4 << 10;
 
-/// Why a part of a file was not sent.
+/// Failure to send a part of a file.
 pub(crate) enum SendFileError {
     Socket(Errno),
     Store(StoreError),
@@ -38,13 +38,13 @@ impl From<Errno> for SendFileError {
     }
 }
 
-/// Sends what was composed, or some of it. `more` says that further output follows at once.
+/// Sends the output, or a part of it. `more` if further output follows at once.
 pub(crate) fn send(socket: BorrowedFd<'_>, output: &mut Buffer, more: bool) -> Result<(), Errno> {
     let flags = if more { SendFlags::MORE } else { SendFlags::empty() };
     send_flagged(socket, output, flags)
 }
 
-/// The same, as much as can be sent without waiting, also where the socket would block.
+/// Sends as much of the output as possible without waiting, even on a blocking socket.
 pub(crate) fn send_now(socket: BorrowedFd<'_>, output: &mut Buffer) -> Result<(), Errno> {
     send_flagged(socket, output, SendFlags::DONTWAIT)
 }
@@ -59,9 +59,8 @@ fn send_flagged(
     Ok(())
 }
 
-/// Sends what was composed, then `len` bytes of the file from `offset` on, or some of all that;
-/// returns how many bytes of the file went out, and counts them by the path they took. The caller
-/// limits `len` to a step.
+/// Sends the output, then `len` bytes of the file from `offset` on, or a part of both. Returns the
+/// number of bytes of the file, counted by path. The caller limits `len` to a step.
 pub(crate) fn send_file(
     socket: BorrowedFd<'_>,
     output: &mut Buffer,
@@ -102,19 +101,19 @@ pub(crate) fn send_file(
             *counted += sent as u64;
             Ok(sent as u64)
         }
-        // A file system that can't.
+        // The file system does not support it.
         Err(Errno::INVAL | Errno::NOSYS) => send_copy(socket, output, download, offset, len, count),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// Where a part of a file is sent from.
+/// Source of a part of a file.
 enum Source<'d> {
-    /// This part of it is in memory.
+    /// Memory of the server.
     Memory(&'d [u8]),
-    /// A buffer that it is read into.
+    /// A buffer that the part is read into.
     Copy,
-    /// The kernel's memory, by this path.
+    /// Memory of the kernel, by this path.
     Kernel(SendPath),
 }
 
@@ -133,16 +132,16 @@ fn source(download: &Download, (offset, len): (u64, u64), path: SendPath) -> Sou
     }
 }
 
-/// A part of a file, ready to be sent.
+/// Part of a file, ready to be sent.
 pub(crate) enum Loaded {
-    /// So many bytes of it are behind what was composed.
+    /// Copied behind the output: this many bytes.
     Behind(u64),
-    /// It is to follow what was composed.
+    /// To be sent after the output.
     Beside(Part),
 }
 
-/// Makes a part of the file ready for a driver that sends it later; `None` where its path leads
-/// through no memory of ours. Counts the bytes that are put behind what was composed.
+/// Prepares a part of the file for a driver that sends it later; `None` if its path uses no memory
+/// of the server. Counts the bytes that are copied behind the output.
 pub(crate) fn load_file(
     output: &mut Buffer,
     download: &Download,
@@ -171,7 +170,7 @@ pub(crate) fn load_file(
     }
 }
 
-/// Sends what was composed and a part of the file that is read behind it.
+/// Sends the output and a part of the file that is read behind it.
 fn send_copy(
     socket: BorrowedFd<'_>,
     output: &mut Buffer,
@@ -189,7 +188,7 @@ fn send_copy(
     Ok(sent)
 }
 
-/// Reads a part of the file behind what was composed.
+/// Reads a part of the file behind the output.
 fn read_behind(
     output: &mut Buffer,
     download: &Download,
@@ -211,7 +210,7 @@ fn read_behind(
     }
 }
 
-/// Sends what was composed and this content in one call.
+/// Sends the output and this content in one call.
 fn send_with(
     socket: BorrowedFd<'_>,
     output: &mut Buffer,
@@ -229,8 +228,8 @@ fn send_with(
     Ok(take_off(output, head, sent)?)
 }
 
-/// Takes what was sent off the output, and all content behind the head: what of it was not sent
-/// is read again. Returns how much of the content was sent.
+/// Removes the sent bytes from the output, and all content behind the head: the unsent rest of it
+/// is read again. Returns the number of content bytes sent.
 fn take_off(output: &mut Buffer, head: usize, sent: Result<usize, Errno>) -> Result<u64, Errno> {
     output.truncate(head);
     let sent = sent?;

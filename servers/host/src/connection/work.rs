@@ -1,11 +1,11 @@
-//! The heavy requests of the experiments.
+//! Heavy requests of the experiments.
 
 use std::time::Duration;
 
 use fileserver_proto::Work;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Works, or blocks, on the calling thread until it is done.
+/// Computes or blocks on the calling thread.
 pub(super) fn perform(work: Work) {
     match work {
         Work::Compute { us } => compute(Duration::from_micros(u64::from(us))),
@@ -13,8 +13,8 @@ pub(super) fn perform(work: Work) {
     }
 }
 
-/// Keeps the processor busy for so much of *its* time: however many threads share it, the work
-/// is the same.
+/// Computes for this much processor time of the thread, so that the work is the same however many
+/// threads share the processor.
 fn compute(duration: Duration) {
     const ROUNDS_PER_LOOK: u32 = 2000;
     let begun = thread_time();
@@ -30,7 +30,7 @@ fn compute(duration: Duration) {
     }
 }
 
-/// The processor time of the calling thread.
+/// Processor time of the calling thread.
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)

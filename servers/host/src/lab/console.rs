@@ -1,4 +1,4 @@
-//! Where the operator is shown what lab services have to say.
+//! Operator's console, for the notices of lab services.
 
 use std::fmt;
 use std::io::Write;
@@ -7,22 +7,22 @@ use std::sync::{Mutex, PoisonError};
 
 use fileserver_proto::Notice;
 
-/// The operator's screen, a line at a time; or none.
+/// Operator's screen, written line by line; or none.
 #[derive(Default)]
 pub struct Console(Option<Mutex<Box<dyn Write + Send>>>);
 
 impl Console {
-    /// Shows everything on this.
+    /// Console that writes to this output.
     pub fn on(output: impl Write + Send + 'static) -> Self {
         Self(Some(Mutex::new(Box::new(output))))
     }
 
-    /// Whether anybody looks.
+    /// Whether the console has an output.
     pub(crate) fn is_shown(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Shows a line. That nobody may read it any more is none of the server's business.
+    /// Shows a notice. A closed output is ignored.
     pub(crate) fn show(&self, notice: Notice, peer: Option<SocketAddr>, message: &[u8]) {
         let mut line = String::new();
         notice.write(&mut line, peer, message).expect("a string takes any text");
@@ -30,7 +30,7 @@ impl Console {
         self.show_line(&line);
     }
 
-    /// Shows a line that another process has worded, with its end.
+    /// Shows a line composed by another process, with its line end.
     pub(crate) fn show_line(&self, line: &str) {
         let Some(output) = &self.0 else { return };
         let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);

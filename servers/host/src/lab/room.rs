@@ -1,4 +1,4 @@
-//! The room whose members hear each other, and their mailboxes.
+//! Chat room and the mailboxes of its members.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,18 @@ use slab::Slab;
 
 /// Most messages that wait for one member,
 const MAILBOX_MESSAGES: usize = 1024;
-/// and most bytes of them; whoever reads more slowly than that is dropped, so that nobody can make
-/// the server keep what it does not read.
+/// and most bytes of them. A member that reads more slowly is removed, so that no client can make
+/// the server keep messages without limit.
 const MAILBOX_BYTES: usize = 256 << 10;
 
 /// Members and their mailboxes. All members get all messages in the same order.
 #[derive(Debug, Default)]
 pub(crate) struct Room(Arc<Mutex<Slab<Arc<Mailbox>>>>);
 
-/// What waits for one member.
+/// Messages that wait for one member.
 #[derive(Debug)]
 struct Mailbox {
-    /// There is something to be looked for.
+    /// Set while there may be messages.
     rings: AtomicBool,
     mail: Mutex<Mail>,
     waker: Waker,
@@ -33,7 +33,7 @@ struct Mail {
     has_overflowed: bool,
 }
 
-/// A member's place in the room, until it is dropped.
+/// Membership of the room, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Membership {
     members: Arc<Mutex<Slab<Arc<Mailbox>>>>,
@@ -41,17 +41,17 @@ pub(crate) struct Membership {
     key: usize,
 }
 
-/// What a member finds in its mailbox.
+/// Content of a mailbox.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Nothing,
     Message(Arc<[u8]>),
-    /// It had not been emptied for so long that there was no more room: nothing will come.
+    /// The mailbox was full: no message follows.
     Overflow,
 }
 
 impl Room {
-    /// Adds a member that is woken when something comes for it.
+    /// Adds a member, woken when a message arrives.
     pub(crate) fn join(&self, waker: Waker) -> Membership {
         let mail = Mutex::new(Mail::default());
         let mailbox = Arc::new(Mailbox { rings: AtomicBool::new(false), mail, waker });
@@ -71,8 +71,8 @@ impl Membership {
         }
     }
 
-    /// Takes out the oldest message, where there is `room` for one. Costs a look at a flag where
-    /// there is none. An overflow is found in any case.
+    /// Takes the oldest message, if there is `room` for one. Reads only a flag if there is none. An
+    /// overflow is returned in any case.
     pub(crate) fn take(&self, room: bool) -> Delivery {
         if !self.mailbox.rings.load(Ordering::Acquire) {
             return Delivery::Nothing;
@@ -90,7 +90,7 @@ impl Membership {
                 Delivery::Message(message)
             }
             None => {
-                // Under the lock, so that no message that comes meanwhile is overlooked.
+                // Under the lock, so that no concurrent message is missed.
                 self.mailbox.rings.store(false, Ordering::Release);
                 Delivery::Nothing
             }

@@ -1,10 +1,10 @@
-//! How many connections are open, and how many may be.
+//! Number of open connections, and its limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Counts open connections against the limit. Beyond it, connections wait in the backlog.
+/// Counts open connections against a limit. Beyond it, connections wait in the accept queue.
 #[derive(Debug)]
 pub struct ConnectionLimit {
     open: Mutex<usize>,
@@ -76,13 +76,13 @@ impl Permit {
 }
 
 impl ConnectionLimit {
-    /// A gate for at most `max` connections.
+    /// Limit of `max` connections.
     pub fn new(max: usize) -> Self {
         let wakers = Mutex::default();
         Self { open: Mutex::new(0), closed_one: Condvar::new(), wakers, max }
     }
 
-    /// Takes a place, if one is free.
+    /// Takes a permit, if one is free.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut open = self.lock();
         if *open >= self.max {
@@ -106,17 +106,17 @@ impl ConnectionLimit {
         register(&mut self.wakers().exhausted, waker);
     }
 
-    /// How many places are free.
+    /// Number of free permits.
     pub fn free(&self) -> usize {
         self.max.saturating_sub(*self.lock())
     }
 
-    /// Whether a place is free.
+    /// Whether a permit is free.
     pub fn has_room(&self) -> bool {
         *self.lock() < self.max
     }
 
-    /// Waits until a place is free or `wake` is called, but no longer than this.
+    /// Waits until a permit is free or `wake` is called, but no longer than this.
     pub fn wait_for_room(&self, at_most: Duration) {
         let open = self.lock();
         // One may have become free since a caller was refused.
@@ -125,25 +125,25 @@ impl ConnectionLimit {
         }
     }
 
-    /// How many connections may be open.
+    /// Most open connections.
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// How many places are taken: by open connections, and by the thread, if any, that waits in
-    /// `accept` and already holds the place of the connection to come.
+    /// Number of permits in use: by open connections, and by a thread that waits in `accept` with
+    /// the permit of the next connection.
     pub fn open(&self) -> usize {
         *self.lock()
     }
 
-    /// Waits until some connection closes or `wake` is called, but no longer than this.
+    /// Waits until a connection closes or `wake` is called, but no longer than this.
     pub fn wait_for_close(&self, at_most: Duration) {
         let open = self.lock();
         drop(self.closed_one.wait_timeout(open, at_most));
     }
 
-    /// Waits until no connection is open, `give_up` says so, or the deadline has passed; tells
-    /// whether none is open.
+    /// Waits until no connection is open, `give_up` returns true, or the deadline has passed.
+    /// Returns whether none is open.
     pub fn wait_until_empty(&self, deadline: Instant, give_up: impl Fn() -> bool) -> bool {
         let mut open = self.lock();
         while *open > 0 && !give_up() {
@@ -156,7 +156,7 @@ impl ConnectionLimit {
         *open == 0
     }
 
-    /// Wakes whoever waits, so that it looks again at what else it waits for.
+    /// Wakes all waiting threads, so that they check their other conditions.
     pub fn wake(&self) {
         let _open = self.lock();
         self.closed_one.notify_all();

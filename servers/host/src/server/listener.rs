@@ -1,4 +1,4 @@
-//! The listening socket, and how connections leave its backlog.
+//! Listener, and the accepting of connections from its queue.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,38 +9,38 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Socket, Type};
 
-/// How many bytes a connection may hold that its peer has no window for yet, before it takes no
-/// more. What is in flight is not limited by it, so a long way loses nothing.
+/// Unsent bytes that a connection may hold before it takes no more. Bytes in flight are not
+/// limited, so a long round-trip time loses nothing.
 ///
-/// Without it a socket takes a whole file at once, and the kernel pushes it in pieces each of which
-/// wakes a peer that has finished the one before. With it the peer's own acknowledgements fetch the
+/// Without it a socket takes a whole file at once, and the kernel sends it in pieces, each of which
+/// wakes a peer that has finished the one before. With it the peer's acknowledgements fetch the
 /// next bytes. 64 connections, 1 MiB, server and peer on a core each (`bench run --sizes 1MiB
-/// --connections 64`): `selector` 2,600 requests/s without, 6,200 with it; 32 KiB measured the same,
-/// 64 KiB 5,000, 128 KiB nothing.
+/// --connections 64`): `selector` 2,600 requests/s without, 6,200 with it; 32 KiB the same, 64 KiB
+/// 5,000, 128 KiB no gain.
 const UNSENT_BYTES: u32 = 16 << 10;
 
-/// A bound and listening socket.
+/// Bound and listening socket.
 #[derive(Debug, Clone)]
 pub struct Listener {
     listener: Arc<TcpListener>,
     backlog: i32,
 }
 
-/// Why no connection was accepted.
+/// Reason that no connection was accepted.
 #[derive(Debug)]
 pub enum AcceptError {
-    /// A non-blocking listener has no connection waiting.
+    /// The accept queue of a non-blocking listener is empty.
     WouldBlock,
     /// The connection waiting was lost before it was accepted; the next may be fine.
     Lost,
     /// Out of descriptors or memory: pause until a connection closes, or a while.
     Exhausted(io::Error),
-    /// The listener was closed or shut down, or is of no more use for another reason.
+    /// The listener was closed, or failed for another reason.
     Ended(io::Error),
 }
 
 impl Listener {
-    /// Binds and listens; port 0 takes a free one.
+    /// Binds and listens; port 0 takes a free port.
     ///
     /// # Errors
     /// What the operating system said: the address is in use, not local, or not permitted.
@@ -48,7 +48,7 @@ impl Listener {
         Self::listen(socket(addr)?, addr, backlog)
     }
 
-    /// A listening socket that another process has bound and left to this one.
+    /// Listener that another process has bound and passed to this one.
     ///
     /// # Errors
     /// The descriptor is no socket of this kind. (It may have ceased to listen.)
@@ -57,12 +57,12 @@ impl Listener {
         if socket.r#type()? != socket2::Type::STREAM {
             return Err(Errno::PROTOTYPE.into());
         }
-        // Only a sibling would need to know.
+        // Only a sibling would need the backlog.
         Ok(Self { listener: Arc::new(socket.into()), backlog: 0 })
     }
 
-    /// Another listening socket on the same address: the kernel deals new connections to both by
-    /// a hash of their addresses.
+    /// Another listener on the same address: the kernel distributes new connections over both by a
+    /// hash of their addresses.
     ///
     /// # Errors
     /// What the operating system said.
@@ -81,7 +81,7 @@ impl Listener {
         Ok(Self { listener: Arc::new(socket.into()), backlog })
     }
 
-    /// The address bound, with the port that was taken.
+    /// Bound address, with the actual port.
     ///
     /// # Errors
     /// What the operating system said.
@@ -89,7 +89,7 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// Makes [`accept`](Self::accept) return at once where no connection waits.
+    /// Makes [`accept`](Self::accept) return at once while the accept queue is empty.
     ///
     /// # Errors
     /// What the operating system said.
@@ -97,7 +97,7 @@ impl Listener {
         self.listener.set_nonblocking(true)
     }
 
-    /// Takes the next connection; blocks for it unless set otherwise.
+    /// Accepts the next connection; blocks unless the listener is non-blocking.
     ///
     /// # Errors
     /// Sorted by what the caller has to do about them.
@@ -111,7 +111,7 @@ impl Listener {
         }
     }
 
-    /// How many connections may wait to be accepted, as was asked for.
+    /// Length limit of the accept queue, as requested.
     pub(crate) fn backlog(&self) -> usize {
         usize::try_from(self.backlog).unwrap_or(0)
     }
@@ -119,7 +119,7 @@ impl Listener {
     /// Stops listening: a blocked [`accept`](Self::accept) returns [`AcceptError::Ended`], and
     /// further clients are refused.
     pub fn close(&self) {
-        // Fails only where the socket is not listening any more, which is what is wanted.
+        // Fails only if the socket no longer listens.
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
     }
 }
@@ -140,10 +140,10 @@ impl From<Errno> for AcceptError {
     }
 }
 
-/// A socket whose accepted connections inherit what suits a file server.
+/// Socket whose accepted connections inherit options for a file server.
 ///
-/// `TCP_NODELAY`: replies are composed whole before they are sent, so waiting for more to fill a
-/// segment would only add delay. `TCP_NOTSENT_LOWAT`: see [`UNSENT_BYTES`].
+/// `TCP_NODELAY`: replies are composed before they are sent, so waiting to fill a segment would
+/// only add delay. `TCP_NOTSENT_LOWAT`: see [`UNSENT_BYTES`].
 fn socket(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

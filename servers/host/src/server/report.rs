@@ -1,35 +1,35 @@
-//! What a server tells when it has ended.
+//! Counts of a server at its end.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::send_path::SentBytes;
 
-/// What happened while a server served.
+/// Counts of a server at its end.
 ///
-/// Written and read as the one line that a server prints at its end, for programs:
-/// `ended connections=2 requests=5 …`.
+/// Written and read as the line that a server prints at its end, for programs: `ended connections=2
+/// requests=5 …`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ServeReport {
     /// Connections accepted.
     pub connections: u64,
     /// Requests answered on connections that have ended.
     pub requests: u64,
-    /// Connections closed unserved because no thread could be had.
+    /// Connections closed unserved because no thread could be created.
     pub refused: u64,
     /// Connections ended by a panic.
     pub panics: u64,
-    /// Connections broken off because the drain's time was over, or was cut short.
+    /// Connections broken off at the end of the drain.
     pub broken: u64,
-    /// What was sent of files on connections that have ended, by the path it took.
+    /// Bytes of files sent on connections that have ended, by path.
     pub sent: SentBytes,
 }
 
-/// What the line begins with.
+/// First word of the line.
 const ENDED: &str = "ended";
 
 impl ServeReport {
-    /// Every count and its name in the line.
+    /// Counts and their names in the line.
     fn counts(&mut self) -> [(&'static str, &mut u64); 9] {
         let Self { connections, requests, refused, panics, broken, sent } = self;
         let SentBytes { copy, memory, sendfile, splice } = sent;
@@ -46,7 +46,7 @@ impl ServeReport {
         ]
     }
 
-    /// Adds what another server, or another part of this one, did.
+    /// Adds the counts of another process.
     pub(crate) fn add(&mut self, mut other: Self) {
         for ((_, count), (_, more)) in self.counts().into_iter().zip(other.counts()) {
             *count += *more;
@@ -62,7 +62,7 @@ impl fmt::Display for ServeReport {
     }
 }
 
-/// A line that is no server's last.
+/// Line that is no server's last line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no report of a server's end: '{0}'")]
 pub struct ReportError(String);
@@ -70,7 +70,7 @@ pub struct ReportError(String);
 impl FromStr for ServeReport {
     type Err = ReportError;
 
-    /// Reads the line. Counts that it does not know are skipped, those that are missing are 0.
+    /// Reads the line. Unknown counts are skipped, missing ones are 0.
     fn from_str(line: &str) -> Result<Self, ReportError> {
         let error = || ReportError(line.to_owned());
         let mut words = line.split_ascii_whitespace();

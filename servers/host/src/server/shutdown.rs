@@ -1,12 +1,12 @@
-//! The request to stop, and how it reaches threads that wait elsewhere.
+//! Request to stop, and its delivery to waiting threads.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A request to stop that any thread can make and every strategy obeys. Clones are one request.
+/// Request to stop, which any thread can trigger. Clones are one request.
 ///
-/// Triggered once, it asks for a drain: no new connections, requests in progress are finished.
-/// Triggered again, it asks for an end at once.
+/// The first trigger begins a drain: no new connections, and requests in progress are finished. The
+/// second ends the server at once.
 #[derive(Clone, Default)]
 pub struct Shutdown(Arc<Inner>);
 
@@ -16,16 +16,16 @@ struct Inner {
     callbacks: Mutex<Vec<Callback>>,
 }
 
-/// What is called at a trigger, with the request.
+/// Function called at a trigger, with the request.
 type Callback = Box<dyn Fn(&Shutdown) + Send>;
 
 impl Shutdown {
-    /// A request not yet made.
+    /// Request that is not triggered.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks for a drain; the second time, for an end at once.
+    /// Begins a drain; the second time, ends the server at once.
     pub fn trigger(&self) {
         let callbacks = self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.triggered.load(Ordering::SeqCst);
@@ -35,19 +35,19 @@ impl Shutdown {
         }
     }
 
-    /// Whether a drain was asked for.
+    /// Whether a drain has begun.
     pub fn is_triggered(&self) -> bool {
         self.0.triggered.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether an end at once was asked for.
+    /// Whether the server ends at once.
     pub fn is_urgent(&self) -> bool {
         self.0.triggered.load(Ordering::SeqCst) > 1
     }
 
-    /// Has `wake` called at each trigger, and at once where it was triggered before: for waking
-    /// a thread that waits for something else. It is called with the request, of which it must not
-    /// keep a clone: the two would keep each other, and all that `wake` holds, for ever.
+    /// Has `wake` called at each trigger, and at once if triggered before: to wake a thread that
+    /// waits for something else. Its argument is the request, of which it must not keep a clone:
+    /// that would be a reference cycle.
     pub fn on_trigger(&self, wake: impl Fn(&Self) + Send + 'static) {
         let mut callbacks = self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_triggered() {

@@ -1,4 +1,4 @@
-//! The content of small files, kept in a bounded part of memory.
+//! Content of small files, kept in a limited amount of memory.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-/// The most that the content of all files together takes.
+/// Most memory for the content of all files.
 const MOST_BYTES: u64 = 32 << 20;
 
-/// How much memory content takes.
+/// Memory in use for contents.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     taken_bytes: AtomicU64,
 }
 
-/// A file's whole content; its memory is free for others once this is dropped.
+/// Whole content of a file; dropping it frees its memory for others.
 #[derive(Debug)]
 pub(super) struct Content {
     bytes: Box<[u8]>,
@@ -23,14 +23,14 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Reads all `len` bytes of the file; `None` where it has fewer or can't be read, or where
-    /// there is no room for them.
+    /// Reads all `len` bytes of the file; `None` if it has fewer, cannot be read, or the memory
+    /// limit is reached.
     pub(super) fn read(file: BorrowedFd<'_>, len: u64, memory: &Arc<Memory>) -> Option<Self> {
         if memory.taken_bytes.load(Ordering::Relaxed).saturating_add(len) > MOST_BYTES {
             return None;
         }
         memory.taken_bytes.fetch_add(len, Ordering::Relaxed);
-        // From here on dropping it gives back what was taken.
+        // From here on, dropping it returns the memory.
         let mut content = Self { bytes: vec![0; len as usize].into(), memory: Arc::clone(memory) };
         let mut filled = 0;
         while filled < content.bytes.len() {

@@ -1,14 +1,14 @@
-//! Which `_copyN` to try for a name that is taken.
+//! Choice of the `_copyN` for a taken name.
 
-/// How many numbers are tried one after another before looking further ahead.
+/// Numbers tried one after another before the distance grows.
 const IN_A_ROW: u32 = 4;
 
 /// Finds a number for which `place` succeeds, from 1 on; `None` when there is none left.
 ///
-/// `place` decides: it returns false where the number is taken, also by a rival at this moment.
-/// `taken` is only a hint that keeps this fast among thousands of copies: after a few failures it
-/// doubles the distance until a number looks free, then halves back to the first one that does.
-/// Gaps in the numbering may be passed over.
+/// `place` decides: it returns false if the number is taken, also by a concurrent upload. `taken`
+/// is only a hint that keeps this fast among thousands of copies: after a few failures it doubles
+/// the distance until a number looks free, then halves back to the first one that does. Gaps in the
+/// numbering may be skipped.
 pub(super) fn place_copy<E>(
     mut place: impl FnMut(u32) -> Result<bool, E>,
     mut taken: impl FnMut(u32) -> Result<bool, E>,

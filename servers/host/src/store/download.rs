@@ -9,11 +9,11 @@ use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use super::content::{Content, Memory};
 use super::{error, open_beneath};
 
-/// A regular file open for reading; other downloads may share it.
+/// Regular file open for reading, possibly shared with other downloads.
 #[derive(Debug)]
 pub struct Download(Arc<OpenFile>);
 
-/// An open file; closed when nobody holds it any more.
+/// Open file, closed with its last user.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     file: OwnedFd,
@@ -28,7 +28,7 @@ impl OpenFile {
         name: &FileName,
         memory: &Arc<Memory>,
     ) -> Result<Self, StoreError> {
-        // Without O_NONBLOCK a FIFO would be waited for until somebody writes to it.
+        // Without O_NONBLOCK, opening a FIFO waits for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = open_beneath(root, name.as_str(), flags).map_err(error::on_download)?;
         let stat = rustix::fs::fstat(&file).map_err(error::on_download)?;
@@ -40,9 +40,9 @@ impl OpenFile {
         Ok(Self { file, description, content: OnceLock::new(), memory })
     }
 
-    /// Whether the name leads to this very file, and nobody has changed it.
+    /// Whether the name still leads to this file, unchanged.
     pub(super) fn is_still(&self, root: BorrowedFd<'_>, name: &FileName) -> bool {
-        // The number tells it from whatever a link on the way may lead to.
+        // The inode number distinguishes it from the target of a link.
         rustix::fs::statat(root, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| info(&stat) == self.description.info())
     }
@@ -53,12 +53,12 @@ impl Download {
         Self(file)
     }
 
-    /// Length and modification time when it was opened.
+    /// Length and modification time at opening.
     pub fn info(&self) -> FileInfo {
         self.0.description.info()
     }
 
-    /// What replies say of it.
+    /// Description of the file for replies.
     pub fn description(&self) -> Arc<FileDescription> {
         Arc::clone(&self.0.description)
     }
@@ -75,30 +75,30 @@ impl Download {
         if len > most_bytes {
             return None;
         }
-        // Two threads may both read it, and one of them in vain: better than to wait.
+        // Two threads may both read it, which is better than one waiting for the other.
         let content = Content::read(file.file.as_fd(), len, &file.memory)?;
         Some(file.content.get_or_init(|| content).bytes())
     }
 
-    /// A part of the content, where [`content`](Self::content) has it: as much as there is.
+    /// Part of the content, if [`content`](Self::content) has it; shorter at the end of the file.
     pub(crate) fn part(&self, most_bytes: u64, (offset, len): (u64, u64)) -> Option<Part> {
         let end = self.content(most_bytes)?.len() as u64;
         let (start, end) = (offset.min(end) as usize, offset.saturating_add(len).min(end) as usize);
         Some(Part { file: Arc::clone(&self.0), start, end })
     }
 
-    /// Whether its content is in memory already.
+    /// Whether the content is in memory already.
     pub(crate) fn is_kept(&self) -> bool {
         self.0.content.get().is_some()
     }
 
-    /// The open file, for `pread` and `sendfile` with an offset of the caller's own.
+    /// Open file, for `pread` and `sendfile` with an offset.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
     }
 }
 
-/// A part of a file's content in memory. It stays there, in its place, as long as this lives.
+/// Part of a file's content in memory, at a fixed address while this exists.
 #[derive(Debug)]
 pub(crate) struct Part {
     file: Arc<OpenFile>,
@@ -112,7 +112,7 @@ impl Part {
     }
 }
 
-/// What a session needs to know of a file.
+/// Length, modification time and inode of a file.
 pub(super) fn info(stat: &Stat) -> FileInfo {
     FileInfo {
         len: u64::try_from(stat.st_size).unwrap_or(0),

@@ -1,14 +1,14 @@
-//! What the operating system's refusals mean to an operator and to a peer.
+//! Meaning of the operating system's errors for an operator and a peer.
 
 use std::path::{Path, PathBuf};
 
 use fileserver_proto::StoreError;
 use rustix::io::Errno;
 
-/// Why the root cannot be served.
+/// Failure to open the root.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenStoreError {
-    /// Nothing has that name.
+    /// The name does not exist.
     #[error("root {path:?} does not exist; create the folder or name another")]
     NotFound {
         /// The root as given.
@@ -42,7 +42,7 @@ pub enum OpenStoreError {
     Io {
         /// The root as given.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
@@ -60,7 +60,7 @@ impl OpenStoreError {
     }
 }
 
-/// What a refusal to open a download means.
+/// Meaning of an error when a download is opened.
 pub(super) fn on_download(errno: Errno) -> StoreError {
     match errno {
         // EXDEV: the path would have left the root.
@@ -71,7 +71,7 @@ pub(super) fn on_download(errno: Errno) -> StoreError {
     }
 }
 
-/// What a refusal to open an upload's folder means.
+/// Meaning of an error when an upload's folder is opened.
 pub(super) fn on_folder(errno: Errno) -> StoreError {
     match errno {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV => StoreError::NoFolder,
@@ -79,7 +79,7 @@ pub(super) fn on_folder(errno: Errno) -> StoreError {
     }
 }
 
-/// What a refusal to write or publish an upload means.
+/// Meaning of an error when an upload is written or published.
 pub(super) fn on_upload(errno: Errno) -> StoreError {
     match errno {
         // The folder was removed meanwhile.
@@ -90,7 +90,7 @@ pub(super) fn on_upload(errno: Errno) -> StoreError {
     }
 }
 
-/// What an error means whatever was attempted; unexpected ones are logged.
+/// Meaning of an error in any operation; unexpected ones are logged.
 pub(super) fn in_general(errno: Errno, attempt: &str) -> StoreError {
     match errno {
         Errno::ACCESS | Errno::PERM | Errno::ROFS => StoreError::Denied,

@@ -1,4 +1,4 @@
-//! The listing of the files that a peer can name.
+//! Listing of the files that a peer can name.
 
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
@@ -28,7 +28,7 @@ pub(super) fn list(root: BorrowedFd<'_>) -> Result<Vec<Entry>, StoreError> {
     Ok(entries)
 }
 
-/// The listing's line for a regular file with a name that peers can give; temporaries have none.
+/// Entry of a regular file with a name that peers can give; `None` for a temporary.
 fn entry(found: &WalkEntry<'_>) -> Option<Entry> {
     if found.kind != FileType::RegularFile {
         return None;

@@ -11,12 +11,12 @@ use rustix::io::Errno;
 
 use super::{Store, Upload, error, open_beneath};
 
-/// The number that is most likely free next; not known before the first line.
+/// Number that is most likely free next; unknown before the first line.
 #[derive(Debug, Default)]
 pub(super) struct Numbers(Mutex<Option<u64>>);
 
-/// Writes the line to a temporary, then gives that the next number's name in one exclusive step:
-/// who comes second, in this process or another, takes the number after it.
+/// Writes the line to a temporary, then gives it the next number's name in one exclusive step. If
+/// another thread or process is first, it takes the following number.
 pub(super) fn store(
     store: &Store,
     now: Now,
@@ -46,7 +46,7 @@ fn name(number: u64) -> String {
     format!("log{number}.txt")
 }
 
-/// The number after the highest in a folder.
+/// Number after the highest in a folder.
 fn first_free(root: impl AsFd) -> Result<u64, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut dir = Dir::new(open_beneath(root, ".", flags)?)?;
@@ -60,7 +60,7 @@ fn first_free(root: impl AsFd) -> Result<u64, Errno> {
     Ok(first)
 }
 
-/// The number of a file's name, where it is one of the log.
+/// Number in the name of a log file; `None` for other files.
 fn number(file: &str) -> Option<u64> {
     let digits = file.strip_prefix("log")?.strip_suffix(".txt")?;
     let number = digits.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Files kept open between requests, so that a popular one costs no system call to open.
+//! Files kept open between requests, so that a popular file is opened without a system call.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -15,43 +15,43 @@ use super::Download;
 use super::content::Memory;
 use super::download::OpenFile;
 
-/// How long a file is served without asking the file system whether its name still leads to it.
-/// Whoever changes or replaces a file sees the change served within this time.
+/// Time for which a file is served without checking whether its name still leads to it. A change by
+/// another program shows within this time.
 const FRESH: Duration = Duration::from_millis(500);
-/// How long a file stays open that nobody asks for (as long as nginx's `inactive`).
+/// Time for which an unused file stays open (as nginx's `inactive`).
 const INACTIVE: Duration = Duration::from_secs(60);
 /// Most files kept open.
 const MOST_FILES: usize = 1024;
-/// The share of the descriptor limit that may be kept: one in so many.
+/// Divisor of the descriptor limit: the share that may be kept open.
 const LIMIT_SHARE: u64 = 16;
 
-/// A direct-mapped cache: a name has one slot, and whoever comes last has it. A hit takes no lock
-/// and allocates nothing.
+/// Direct-mapped cache: a name has one slot, and the last file opened occupies it. A hit takes no
+/// lock and allocates nothing.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     slots: Box<[Slot]>,
     hasher: RandomState,
-    /// The slot that is looked at next for a file that nobody asks for.
+    /// Slot that is checked next for an unused file.
     hand: AtomicUsize,
-    /// What the content of small ones is kept in.
+    /// Memory for the content of small files.
     memory: Arc<Memory>,
     freshness: Freshness,
 }
 
-/// How it is known that a name still leads to the file that was opened for it.
+/// Way to know that a name still leads to the file opened for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// It is assumed for a while: whoever replaces a file here has it forgotten.
+    /// Assumed for a while: uploads of this process that replace a file remove it here.
     Lasts,
-    /// The file system is asked each time: other processes replace files, too.
+    /// Checked in the file system each time: other processes replace files, too.
     IsAsked,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     kept: ArcSwapOption<Kept>,
-    /// How often a file of this slot was replaced. What was opened before the last time counts for
-    /// nothing, also where it is stored only afterwards.
+    /// Number of replacements of a file of this slot. A file opened before the last one is invalid,
+    /// even if stored afterwards.
     replaced: AtomicU64,
 }
 
@@ -60,7 +60,7 @@ struct Kept {
     name: FileName,
     file: Arc<OpenFile>,
     opened: Instant,
-    /// The slot's count before it was opened.
+    /// Count of the slot before the file was opened.
     replaced: u64,
 }
 
@@ -77,7 +77,7 @@ impl OpenFiles {
         }
     }
 
-    /// The file of this name, from the cache or opened now.
+    /// File of this name, from the cache or opened now.
     pub(super) fn open(
         &self,
         root: BorrowedFd<'_>,
@@ -120,14 +120,14 @@ impl OpenFiles {
         Ok(Download::new(file))
     }
 
-    /// Whether [`open`](Self::open) has the file at hand. Where it has to ask the file system once
-    /// more, that need not wait for the disk: what is open is in the system's memory, name and all.
+    /// Whether the file is in the cache. If [`open`](Self::open) has to check it in the file
+    /// system, that does not wait for the disk: the inode of an open file is in memory.
     pub(super) fn has(&self, name: &FileName) -> bool {
         let slot = self.slot(name);
         (*slot.kept.load()).as_ref().is_some_and(|kept| slot.is_of(kept, name))
     }
 
-    /// Has the next request for this name ask the file system.
+    /// Removes the file, so that the next request opens it anew.
     pub(super) fn forget(&self, name: &FileName) {
         let slot = self.slot(name);
         slot.replaced.fetch_add(1, Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! Resumable uploads: temporaries that outlive connections and restarts.
 //!
-//! The content lies beside its target under a name no peer can give; a note in the root says how
-//! long the whole is to be and what it is to be called. Whoever appends holds the content's lock.
+//! The content lies beside its target under a name that no peer can give. A note in the root holds
+//! the total length and the target's name. Appending requires the content's lock.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,15 +16,15 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::walk::walk;
 use super::{Store, error, open_beneath, temporary};
 
-/// What the names begin with; see `temporary.rs` for why no peer can give them.
+/// Prefixes of the names; `temporary.rs` explains why no peer can give them.
 const CONTENT: &str = "\u{1}partial-";
 const NOTE: &str = "\u{1}partial-note-";
 /// Longest note: a length, a line end and a name.
 const NOTE_BYTES: usize = 20 + 1 + 4096;
-/// How long an upload may rest before it is taken for abandoned.
+/// Time without use after which an upload is abandoned.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The note of a resumable upload.
+/// Note of a resumable upload.
 #[derive(Debug)]
 pub(super) struct Partial {
     root: Arc<OwnedFd>,
@@ -32,7 +32,7 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Removes the note: the content can't be found any more.
+    /// Removes the note: the content cannot be found any more.
     pub(super) fn remove(self) {
         if let Err(errno) = rustix::fs::unlinkat(&self.root, &self.note, AtFlags::empty()) {
             let error = std::io::Error::from(errno);
@@ -94,7 +94,7 @@ pub(super) fn open(store: &Store, id: PartialId) -> Result<(Opened, PartialInfo)
     if stat.st_nlink == 0 || read_note(store.root.as_fd(), &note).is_err() {
         return Err(StoreError::NotFound);
     }
-    // The note is as young as the last use of the content.
+    // The note's time is that of the last use of the content.
     let now = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
         last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
@@ -105,7 +105,7 @@ pub(super) fn open(store: &Store, id: PartialId) -> Result<(Opened, PartialInfo)
     Ok((Opened { folder, file, name, target, partial }, PartialInfo { len, offset }))
 }
 
-/// Removes what has rested too long, beneath the whole root.
+/// Removes abandoned uploads beneath the whole root.
 pub(super) fn remove_abandoned(root: BorrowedFd<'_>) {
     let outcome = walk(root, |found| {
         if found.kind == FileType::RegularFile

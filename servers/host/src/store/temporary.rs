@@ -1,7 +1,8 @@
-//! Temporary files: nameless where the file system can, else under a name no peer can give.
+//! Temporary files: unnamed if the file system supports it, else under a name that no peer can
+//! give.
 //!
-//! A named temporary is locked (`flock`) for as long as a server writes it, so that a server that
-//! starts on the same folder can tell it from one that a killed server left.
+//! A named temporary is locked (`flock`) while a server writes it, so that a server that starts on
+//! the same folder can distinguish it from one left by a killed server.
 
 use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -11,14 +12,14 @@ use rustix::io::Errno;
 
 use super::walk::walk;
 
-/// What a temporary's name begins with. A `FileName` has no control character, so no peer can
-/// read, replace or list a temporary.
+/// Prefix of a temporary's name. A `FileName` has no control character, so no peer can read,
+/// replace or list a temporary.
 const PREFIX: &str = "\u{1}upload-";
 
 /// Readable and writable for all, less the process's umask.
 pub(super) const MODE: Mode = Mode::from_raw_mode(0o666);
 
-/// Opens a nameless temporary in a folder; `None` where the file system has no such thing.
+/// Opens an unnamed temporary in a folder; `None` if the file system does not support it.
 pub(super) fn unnamed(folder: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match rustix::fs::openat(folder, ".", flags, MODE) {
@@ -38,14 +39,14 @@ pub(super) fn named(folder: BorrowedFd<'_>) -> Result<(OwnedFd, String), Errno> 
             Err(Errno::EXIST) => continue,
             Err(errno) => return Err(errno),
         };
-        // A server that starts at this very moment may take it for a stale one and remove it.
+        // A server that starts at this moment may remove it as stale.
         if lock(&file).is_ok() && rustix::fs::fstat(&file)?.st_nlink > 0 {
             return Ok((file, name));
         }
     }
 }
 
-/// Gives a nameless temporary a temporary name, locked.
+/// Gives an unnamed temporary a temporary name, locked.
 pub(super) fn expose(folder: BorrowedFd<'_>, file: &OwnedFd) -> Result<String, Errno> {
     lock(file)?;
     loop {
@@ -89,7 +90,7 @@ pub(super) fn remove_stale(root: BorrowedFd<'_>) {
         ControlFlow::Continue(())
     });
     if let Err(errno) = outcome {
-        // A root that may be entered but not listed still serves whoever knows a name.
+        // A root that may be entered but not listed still serves known names.
         tracing::warn!("cannot look for stale temporaries: {}", std::io::Error::from(errno));
     }
 }

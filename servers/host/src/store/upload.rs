@@ -1,4 +1,4 @@
-//! A file on its way in: written to a temporary, published all or nothing.
+//! An upload: written to a temporary, then published in one step.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use super::open_files::OpenFiles;
 use super::partial::{Opened, Partial};
 use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
 
-/// Space is reserved for so much of an upload at a time, as its bytes come: writing to reserved space
-/// costs ext4 half as much, and a peer that declares much and sends little holds little.
+/// Bytes of an upload for which space is reserved at a time: writing to reserved space costs ext4
+/// half as much, and a peer that announces much and sends little occupies little.
 const RESERVED_BYTES: u64 = 16 << 20;
-/// What is left of an upload must be worth the call.
+/// Least rest of an upload for which reserving is worth the call.
 const WORTH_RESERVING_BYTES: u64 = 256 << 10;
 
-/// An upload in progress. Dropping it leaves no trace, unless it is resumable: then what has been
-/// written stays for [`Store::open_partial`].
+/// Upload in progress. Dropping it removes it, unless it is resumable: then the written bytes
+/// remain for [`Store::open_partial`].
 #[derive(Debug)]
 pub struct Upload {
     folder: Arc<OwnedFd>,
     file: OwnedFd,
-    /// The temporary's name in the folder, where it has one.
+    /// Name of the temporary in the folder, if it has one.
     temporary: Option<String>,
-    /// The name it is to get; `None` for a random one.
+    /// Name to publish under; `None` for a random one.
     target: Option<FileName>,
     options: StoreOptions,
-    /// Told when a name leads to another file.
+    /// Cache to update when a name leads to another file.
     open_files: Arc<OpenFiles>,
-    /// What a resumable upload leaves behind beside its content.
+    /// Note of a resumable upload.
     partial: Option<Partial>,
-    /// How many bytes are still to be expected, as far as the peer has said.
+    /// Bytes still expected, as announced by the peer.
     expected: u64,
-    /// How many of them the file has space for already.
+    /// Bytes of them for which space is reserved.
     reserved: u64,
 }
 
@@ -85,7 +85,7 @@ impl Upload {
         }
     }
 
-    /// A resumable upload to be continued.
+    /// Resumable upload to be continued.
     pub(super) fn resume(store: &Store, opened: Opened) -> Self {
         let Opened { folder, file, name, target, partial } = opened;
         Self {
@@ -130,8 +130,8 @@ impl Upload {
             });
             match outcome {
                 Ok(()) => self.reserved += missing,
-                // It is no more than a help, and not every file system gives it. Where there is no
-                // space, writing will tell.
+                // An optimization that not every file system supports. If there is no space,
+                // writing fails.
                 Err(_) => self.expected = 0,
             }
         }
@@ -139,8 +139,8 @@ impl Upload {
         self.expected = self.expected.saturating_sub(len);
     }
 
-    /// Checks the content against its digest, where there is one, makes the file durable as the
-    /// store's options say, then gives it its name in one step.
+    /// Checks the content against its digest, if there is one, makes the file durable as the
+    /// options say, then publishes it in one step.
     ///
     /// # Errors
     /// As for [`Store::create_upload`], [`StoreError::DigestMismatch`], and
@@ -150,7 +150,7 @@ impl Upload {
         if let Some(digest) = digest
             && sha256(&self.file).map_err(error::on_upload)? != *digest
         {
-            // Whatever is wrong with it, appending more does not mend it.
+            // Appending more cannot repair it.
             self.discard_partial();
             return Err(StoreError::DigestMismatch);
         }
@@ -172,14 +172,14 @@ impl Upload {
                 }
             },
         };
-        // Also where the name was free: a file that others removed may still be kept open.
+        // Also if the name was free: a file removed by others may still be kept open.
         self.open_files.forget(&name);
         self.discard_partial();
         self.sync_folder()?;
         Ok(Stored { name, replaced })
     }
 
-    /// Makes the content as durable as the store's options say.
+    /// Makes the content as durable as the options say.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         match self.options.durability {
             Durability::None => Ok(()),
@@ -189,7 +189,7 @@ impl Upload {
         .map_err(error::on_upload)
     }
 
-    /// Makes the name as durable as the store's options say.
+    /// Makes the name as durable as the options say.
     pub(super) fn sync_folder(&self) -> Result<(), StoreError> {
         match self.options.durability {
             Durability::None | Durability::Data => Ok(()),
@@ -197,7 +197,7 @@ impl Upload {
         }
     }
 
-    /// Forgets that the upload can be continued: dropping it leaves no trace now.
+    /// Makes the upload no longer resumable: dropping it removes it.
     fn discard_partial(&mut self) {
         if let Some(partial) = self.partial.take() {
             partial.remove();
@@ -231,7 +231,7 @@ impl Upload {
         copy(number)
     }
 
-    /// Publishes under the name, in place of the file that has it; tells whether there was one.
+    /// Publishes under the name, replacing the file that has it. Returns whether there was one.
     fn publish_over(&mut self, name: &FileName) -> Result<bool, StoreError> {
         let (_, last) = name.split();
         if self.publish(last)? {
@@ -248,7 +248,7 @@ impl Upload {
         Ok(true)
     }
 
-    /// Gives the file this name in its folder; false where the name is taken.
+    /// Gives the file this name in its folder; false if the name is taken.
     pub(super) fn publish(&mut self, last: &str) -> Result<bool, StoreError> {
         let outcome = match &self.temporary {
             None => temporary::link(self.folder.as_fd(), &self.file, last),
@@ -264,8 +264,8 @@ impl Upload {
         }
     }
 
-    /// Whether the file system has less than `size` bytes free. Where it does not say, the first
-    /// write that fails will.
+    /// Whether the file system has less than `size` bytes free. If unknown, the first write that
+    /// fails shows it.
     fn is_beyond_free_space(&self, size: u64) -> bool {
         rustix::fs::fstatvfs(&self.file).is_ok_and(|space| {
             space.f_blocks > 0 && space.f_bavail.saturating_mul(space.f_frsize) < size
@@ -276,7 +276,7 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if self.partial.is_some() {
-            // Where this fails, closing the file does the same.
+            // If this fails, closing the file unlocks it.
             let _ = temporary::unlock(&self.file);
             return;
         }
@@ -288,7 +288,7 @@ impl Drop for Upload {
     }
 }
 
-/// The hash of a whole file.
+/// SHA-256 of a whole file.
 fn sha256(file: &OwnedFd) -> Result<Digest, Errno> {
     const BLOCK_BYTES: usize = 128 << 10;
     let mut block = vec![0; BLOCK_BYTES];
@@ -305,7 +305,7 @@ fn sha256(file: &OwnedFd) -> Result<Digest, Errno> {
     }
 }
 
-/// Whether anything has this name; a link counts itself, not what it leads to.
+/// Whether the name is taken; a link counts itself, not its target.
 fn is_taken(folder: &OwnedFd, last: &str) -> Result<bool, Errno> {
     match rustix::fs::statat(folder, last, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
@@ -314,10 +314,10 @@ fn is_taken(folder: &OwnedFd, last: &str) -> Result<bool, Errno> {
     }
 }
 
-/// Renames where the new name is free.
+/// Renames if the new name is free.
 fn rename_exclusively(folder: &OwnedFd, old: &str, new: &str) -> Result<(), Errno> {
     match rustix::fs::renameat_with(folder, old, folder, new, RenameFlags::NOREPLACE) {
-        // NFS has neither nameless files nor exclusive renames, but its links are exclusive.
+        // NFS has neither unnamed files nor exclusive renames, but its links are exclusive.
         Err(Errno::INVAL) => {
             rustix::fs::linkat(folder, old, folder, new, AtFlags::empty())?;
             rustix::fs::unlinkat(folder, old, AtFlags::empty())

@@ -1,4 +1,4 @@
-//! Visits what lies beneath the root, bounded and without following links.
+//! Walk over the entries beneath the root, bounded and without following links.
 
 use std::collections::VecDeque;
 use std::ffi::CStr;
@@ -11,23 +11,23 @@ use rustix::io::Errno;
 
 use super::open_beneath;
 
-/// Most directory entries that one walk looks at.
+/// Most directory entries of one walk.
 const WALK_ENTRIES: usize = 100_000;
 
-/// One thing found by a [`walk`] that is no folder.
+/// Entry found by a [`walk`] that is no folder.
 pub(super) struct WalkEntry<'a> {
-    /// The folder it is in, open.
+    /// Folder of the entry, open.
     pub folder: BorrowedFd<'a>,
-    /// That folder's path beneath the root; empty for the root itself.
+    /// Path of the folder beneath the root; empty for the root itself.
     pub path: &'a str,
-    /// Its name in that folder.
+    /// Name in the folder.
     pub name: &'a CStr,
-    /// What it is.
+    /// Type of the entry.
     pub kind: FileType,
 }
 
-/// Calls `visit` for everything beneath the root but folders, until it breaks or the bound is
-/// reached. Folders that no peer can name, or that cannot be read, are left out.
+/// Calls `visit` for each entry beneath the root but folders, until it breaks or the bound is
+/// reached. Folders that no peer can name, or that cannot be read, are omitted.
 ///
 /// # Errors
 /// Where the root itself cannot be read.
@@ -73,12 +73,12 @@ pub(super) fn walk(
     }
 }
 
-/// A name with the path of its folder before it.
+/// Name with the path of its folder before it.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
-/// The kind of an entry, asked for where the file system does not tell it in its listing.
+/// Type of an entry, queried if the listing does not include it.
 fn kind_of(folder: BorrowedFd<'_>, name: &CStr, told: FileType) -> Option<FileType> {
     if told != FileType::Unknown {
         return Some(told);

@@ -1,4 +1,4 @@
-//! A selector for the sockets, workers for what may block.
+//! A selector for the sockets, workers for blocking operations.
 
 use std::io;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::ServerState;
 
-/// One thread waits for all sockets; storage that may block goes to a pool of workers (rayon) and
-/// comes back when it is done. Half-sync/half-async (Schmidt and Cranor, PLoP 1995); nginx with
-/// `aio threads`. A heavy request never delays a light one.
+/// One thread waits for all sockets; operations on storage that may block go to a pool of workers
+/// (rayon). Half-sync/half-async (Schmidt and Cranor, PLoP 1995); nginx with `aio threads`. A heavy
+/// request does not delay a light one.
 #[derive(Debug)]
 pub struct Hybrid;
 

@@ -15,8 +15,8 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::ServerState;
 
-/// One thread accepts a connection, serves it to its end and accepts the next. Whoever comes
-/// meanwhile waits in the backlog: the textbook's first server, and the baseline.
+/// One thread accepts a connection, serves it to its end and accepts the next; the others wait in
+/// the accept queue. The textbook's first server, and the baseline.
 #[derive(Debug)]
 pub struct Iterative;
 

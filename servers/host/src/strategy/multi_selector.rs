@@ -1,4 +1,4 @@
-//! Several selectors, a thread each, as many as cores.
+//! A selector and a thread per core.
 
 use std::io;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{AcceptDistribution, ServerState};
 
-/// Each thread waits for its own share of the sockets and never touches another's: nginx's worker
-/// processes, as threads. The kernel deals new connections by their addresses (`SO_REUSEPORT`),
-/// or an acceptor deals them in turn.
+/// Each thread serves its own share of the connections, as nginx's worker processes do. The kernel
+/// distributes new connections by a hash of their addresses (`SO_REUSEPORT`), or an acceptor
+/// distributes them in turn.
 #[derive(Debug)]
 pub struct MultiSelector;
 
@@ -65,8 +65,8 @@ fn reactor(
     Reactor::new(source, server, shutdown, None)
 }
 
-/// Runs each reactor on a thread of its own and `accept` on this one. The first error counts, and
-/// ends the others.
+/// Runs each reactor on its own thread and `accept` on this one. The first error ends the others
+/// and is returned.
 fn run_all(
     reactors: Vec<Reactor>,
     shutdown: &Shutdown,
@@ -95,7 +95,7 @@ fn run_all(
     })
 }
 
-/// Accepts connections and deals them in turn.
+/// Accepts connections and distributes them in turn.
 fn deal(
     listener: &Listener,
     server: &ServerState,

@@ -1,4 +1,4 @@
-//! Processes that share the listening socket, each serving one connection at a time.
+//! Processes that share the listener, each serving one connection at a time.
 
 pub(crate) mod child;
 mod link;
@@ -24,42 +24,42 @@ use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
 
 use link::{Command, Link, Message};
 
-/// Processes wait in `accept` on one listening socket and serve whom they get to the end, one
-/// connection each at a time: Apache's oldest way, and the only one here whose connections share
-/// no memory. What breaks one process leaves the others alone.
+/// Processes wait in `accept` on one listener, and each serves one connection at a time to its end,
+/// as Apache's prefork MPM. Connections share no memory: a crash ends one process and leaves the
+/// others alone.
 ///
-/// The parent serves nobody. It keeps a few processes spare, up to the site's workers in all (and
-/// no more than the gate admits), and puts another in the place of one that dies.
+/// The parent serves no connection. It keeps a few processes spare, up to the server's number of
+/// workers in all (and no more than the connection limit), and replaces those that end.
 #[derive(Debug, Default)]
 pub struct Prefork {
     program: Option<Program>,
 }
 
-/// How a further process is started.
+/// Command that starts a further process.
 #[derive(Debug)]
 struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
 }
 
-/// Processes that wait for connections, at least (Apache's `MinSpareServers`): as many connections
-/// as this can come at once without waiting for a process to start.
+/// Least number of processes that wait for connections (Apache's `MinSpareServers`): as many
+/// connections can come at once without waiting for a process to start.
 const SPARE: usize = 5;
-/// What was heard from the processes is looked at no more often than this, so that clients that
-/// come and go quickly do not have the parent woken twice for each.
+/// Shortest time between two looks at the processes' messages, so that short connections do not
+/// wake the parent twice each.
 const ROUND: Duration = Duration::from_millis(2);
-/// A process that lives shorter than this and has served nobody is not replaced at once,
+/// Lifetime below which a process that has served no connection is not replaced at once,
 const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// but after this time, and after twice the time for the next,
+/// but after this time, which doubles for each further one
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 /// up to this.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
-/// How long processes that were told to end at once may take.
+/// Time for processes to end at once.
 const CLEARING: Duration = Duration::from_millis(500);
 
 impl Prefork {
-    /// A strategy whose processes run this very program with the arguments it was given, which
-    /// must have been those of a server: see [`command::run`](crate::cli::run).
+    /// Strategy whose processes run this program with the same arguments, which must be those of a
+    /// server: see [`cli::run`](crate::cli::run).
     ///
     /// # Errors
     /// The program's file cannot be told.
@@ -87,7 +87,7 @@ impl Strategy for Prefork {
         let wake = Arc::new(EventfdWaker::new()?);
         let (closing, woken) = (listener.clone(), Arc::clone(&wake));
         shutdown.on_trigger(move |_| {
-            // Of the socket that all share: whoever waits in accept returns.
+            // Processes that wait in accept on the shared socket return.
             closing.close();
             woken.wake();
         });
@@ -109,22 +109,22 @@ impl Strategy for Prefork {
     }
 }
 
-/// The processes and what is known of them.
+/// Processes and their states.
 struct Pool<'p> {
     program: &'p Program,
     listener: &'p Listener,
     console: &'p Console,
-    /// How many processes there may be.
+    /// Most processes.
     most: usize,
     /// Readable once the shutdown is triggered.
     wake: Arc<EventfdWaker>,
     workers: Vec<Worker>,
-    /// No process is started before then.
+    /// Time before which no process is started.
     pause: Option<Instant>,
     back_off: Duration,
-    /// Whether any process ever came so far as to accept.
+    /// Whether any process has ever accepted.
     has_served: bool,
-    /// What those that have ended did.
+    /// Counts of the processes that have ended.
     ended: ServeReport,
 }
 
@@ -134,7 +134,7 @@ struct Worker {
     link: Link,
     started: Instant,
     state: ProcessState,
-    /// What it did up to its last connection's end.
+    /// Counts up to the end of its last connection.
     report: ServeReport,
 }
 
@@ -189,8 +189,7 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// Waits until a process has something to say, the shutdown is triggered, or the time is over.
-    /// Tells whether anything was said.
+    /// Waits for a message, the trigger or the timeout. Returns whether a message came.
     fn wait_for_messages(&mut self, poll_timeout: Option<Duration>) -> io::Result<bool> {
         let timeout = poll_timeout.and_then(|poll_timeout| Timespec::try_from(poll_timeout).ok());
         let mut watched = Vec::with_capacity(1 + self.workers.len());
@@ -208,7 +207,7 @@ impl Pool<'_> {
         Ok(ready.contains(&true))
     }
 
-    /// Takes out the processes that have ended, and counts what they did.
+    /// Removes the processes that have ended, and adds their counts.
     fn reap(&mut self) -> io::Result<Vec<(String, Worker)>> {
         let mut gone = Vec::new();
         for mut worker in self.workers.extract_if(.., |worker| worker.state == ProcessState::Gone) {
@@ -219,8 +218,7 @@ impl Pool<'_> {
         Ok(gone)
     }
 
-    /// Has the next process wait a while where one ended that was of no use: it may be the same
-    /// with the next.
+    /// Delays the next process after one that ended early: the next may do the same.
     ///
     /// # Errors
     /// None ever was of any use.
@@ -239,8 +237,8 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// Has all processes end: those that are busy after their request, and at once when it has
-    /// taken too long or the shutdown is urgent.
+    /// Ends all processes: busy ones after their request, and at once at the end of the drain
+    /// timeout or on a second trigger.
     fn end(&mut self, shutdown: &Shutdown, drain: Duration) {
         self.listener.close();
         self.send_command(Command::Drain);
@@ -267,7 +265,7 @@ impl Pool<'_> {
 
     fn wait_for_end(&mut self, deadline: Instant, is_over: impl Fn() -> bool) {
         while !self.workers.is_empty() {
-            // Heard, so that only a further trigger wakes it; looked at after that.
+            // Cleared, so that only a further trigger wakes it.
             self.wake.clear();
             let left = deadline.saturating_duration_since(Instant::now());
             let is_over = is_over() || left.is_zero();
@@ -298,7 +296,7 @@ impl Program {
 }
 
 impl Worker {
-    /// Takes in what it has said.
+    /// Handles its messages.
     fn receive(&mut self, console: &Console) {
         loop {
             match self.link.receive_message() {
@@ -309,7 +307,7 @@ impl Worker {
                 }
                 Some(Message::Shown(line)) => console.show_line(&line),
                 Some(Message::Gone) => {
-                    // Its connection went with it.
+                    // Its connection ended with it.
                     if self.state == ProcessState::Busy {
                         tracing::error!(
                             "process {} ended while it served a connection; the others go on",

@@ -10,8 +10,8 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::ServerState;
 
-/// One thread waits for all sockets at once (epoll, through mio) and does for each what can be
-/// done without waiting. No thread is ever added; what blocks in it (storage) stalls all.
+/// One thread waits for all sockets (epoll, through mio) and performs for each what can be done
+/// without waiting. An operation that blocks the thread (storage) delays all connections.
 #[derive(Debug)]
 pub struct Selector;
 

@@ -1,4 +1,4 @@
-//! A fixed pool of workers, and a dispatcher that keeps idle connections from holding one.
+//! A fixed number of workers, and a dispatcher for idle connections.
 
 use std::cell::RefCell;
 use std::io;
@@ -30,20 +30,21 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, now};
 
-/// A dispatcher waits for new connections and for requests on idle ones, and queues each that
-/// has work for a fixed pool of workers (rayon). A worker blocks on the connection's socket until
-/// the connection is idle again. Slow peers hold workers; when all are held, everyone waits.
+/// A dispatcher waits for new connections and for requests on idle ones, and queues each connection
+/// with work for a fixed number of workers (rayon). A worker blocks on the connection's socket
+/// until the connection is idle again. Slow peers occupy workers; while all are occupied, other
+/// requests wait.
 #[derive(Debug)]
 pub struct ThreadPool;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
-/// Jobs that may wait for a worker, per worker; beyond that the dispatcher waits, so that work
-/// queues up in the kernel, where it is bounded, and not in the pool.
+/// Jobs per worker that may wait; beyond that the dispatcher waits, so that connections queue up in
+/// the kernel, which limits them, and not in the pool.
 const QUEUE_PER_WORKER: usize = 4;
-/// A worker passes a connection that always has another request to the end of the queue after
-/// this many steps.
+/// Steps after which a worker moves a connection that always has another request to the end of the
+/// queue.
 const TURN_STEPS: usize = 256;
 
 impl Strategy for ThreadPool {
@@ -61,21 +62,22 @@ impl Strategy for ThreadPool {
     }
 }
 
-/// Where a connection is. Only the thread that moved it to `BUSY` or runs it touches it.
+/// Place of a connection. Only the thread that moved it to `BUSY`, or runs it, accesses it.
 mod place {
     /// With the dispatcher: an event queues it.
     pub(super) const PARKED: u8 = 0;
     /// In the queue or with a worker.
     pub(super) const BUSY: u8 = 1;
-    /// As `BUSY`, and an event came meanwhile: look again before parking.
+    /// As `BUSY`, and an event has arrived: check again before parking.
     pub(super) const BUSY_NOTIFIED: u8 = 2;
-    /// Closed: the dispatcher may forget it.
+    /// Closed: the dispatcher removes it.
     pub(super) const GONE: u8 = 3;
 }
 
 struct PooledConnection {
     place: AtomicU8,
-    /// Never contended: whoever moved `place` to `BUSY` has it. Empty once it is closed.
+    /// Never contended: the thread that moved `place` to `BUSY` has it. `None` once the connection
+    /// is closed.
     held: Mutex<Option<Held>>,
 }
 
@@ -101,17 +103,17 @@ struct Held {
     armed: ArmedTimeouts,
 }
 
-/// What the dispatcher and the workers share.
+/// State shared by the dispatcher and the workers.
 struct PoolState {
     server: Arc<ServerState>,
     pool: RayonPool,
-    /// Jobs queued or running, and who waits for one to end.
+    /// Jobs queued or running.
     jobs: Mutex<usize>,
     job_ended: Condvar,
     most_jobs: usize,
-    /// Connections closed since the dispatcher last looked.
+    /// Connections closed since the dispatcher last checked.
     gone: AtomicUsize,
-    /// Connections for which there may be mail, by their keys.
+    /// Keys of connections that may have messages.
     called: Mutex<Vec<usize>>,
     waker: Waker,
 }
@@ -128,8 +130,8 @@ impl PoolState {
         });
     }
 
-    /// Waits while the queue is full, but no longer than this, nor once a drain has begun: then
-    /// every job ends soon. Tells whether the next job may be submitted.
+    /// Waits while the queue is full, but no longer than this, nor during a drain, in which every
+    /// job ends soon. Returns whether the next job may be submitted.
     fn wait_for_queue_room(&self, at_most: Duration, shutdown: &Shutdown) -> bool {
         let may_submit = |jobs: usize| jobs < self.most_jobs || shutdown.is_triggered();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +144,7 @@ impl PoolState {
         }
     }
 
-    /// Wakes the dispatcher, whatever it waits for.
+    /// Wakes the dispatcher from either of its waits.
     fn wake(&self) {
         let _jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         self.job_ended.notify_all();
@@ -151,7 +153,7 @@ impl PoolState {
         }
     }
 
-    /// A worker's part: serves a connection until it is idle or closed.
+    /// Serves a connection, on a worker, until it is idle or closed.
     fn serve(self: &Arc<Self>, slot: &Arc<PooledConnection>) {
         thread_local! {
             static IO: RefCell<Option<IoBuffers>> = const { RefCell::new(None) };
@@ -194,7 +196,7 @@ impl PoolState {
         });
     }
 
-    /// Closes a connection if it is parked: it is idle then, and loses nothing.
+    /// Closes a connection if it is parked, and therefore idle.
     fn close_parked(&self, slot: &PooledConnection) {
         let taken = slot.place.compare_exchange(
             place::PARKED,
@@ -321,7 +323,7 @@ impl<'s> Dispatcher<'s> {
             self.expire();
             self.accept()?;
         }
-        // The parked ones, which no thread waits on.
+        // No thread waits on the parked ones.
         for (_, slot) in &self.slots {
             self.shared.close_parked(slot);
         }
@@ -351,7 +353,7 @@ impl<'s> Dispatcher<'s> {
         }
     }
 
-    /// Queues the connections for which there may be mail.
+    /// Queues the connections that may have messages.
     fn dispatch_called(&mut self) {
         let called = {
             let mut called = self.shared.called.lock().unwrap_or_else(PoisonError::into_inner);
@@ -362,7 +364,7 @@ impl<'s> Dispatcher<'s> {
         }
     }
 
-    /// How long until the next connection may have waited too long.
+    /// Time until the next deadline.
     fn until_deadline(&self) -> Duration {
         self.lifecycle
             .deadlines
@@ -388,7 +390,7 @@ impl<'s> Dispatcher<'s> {
         let server = &self.shared.server;
         let raw = socket.as_raw_fd();
         let key = self.slots.vacant_key();
-        // Its events are read by this thread, so not before it has its slot.
+        // This thread reads its events, so not before the slot is filled.
         let registry = self.poll.registry();
         if let Err(error) = registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE) {
             server.counters.refused();

@@ -16,13 +16,13 @@ use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::ServerState;
 
-/// Each connection gets a thread that blocks on its socket. The kernel's scheduler does the
-/// multiplexing; the price is a stack per connection and a context switch per wait.
+/// Each connection has a thread that blocks on its socket. The kernel's scheduler does the
+/// multiplexing, at the cost of a stack per connection and a context switch per wait.
 #[derive(Debug)]
 pub struct Threaded;
 
-/// Stack of a connection's thread. Buffers live on the heap, so calls are shallow; only pages
-/// that are touched cost memory.
+/// Stack of a connection's thread. Buffers are on the heap, so calls are shallow; only touched
+/// pages cost memory.
 pub(crate) const STACK_BYTES: usize = 128 << 10;
 
 impl Strategy for Threaded {
@@ -43,7 +43,7 @@ impl Strategy for Threaded {
                     serve_connection(server, &registry, socket, permit, &mut io);
                 });
             });
-            // The closure that owned the socket is dropped with the error: the peer sees a close.
+            // The closure that owned the socket is dropped with the error, which closes it.
             if let Err(error) = spawned {
                 server.counters.refused();
                 tracing::warn!("a connection is refused, no thread can be had: {error}");

@@ -1,4 +1,4 @@
-//! Operations handed to the kernel, and their completions.
+//! Operations queued to the kernel, and their completions.
 
 mod acceptor;
 mod connection;
@@ -18,25 +18,24 @@ use crate::server::shutdown::Shutdown;
 use crate::server::state::ServerState;
 use driver::Driver;
 
-/// One thread tells the kernel what to do instead of asking what can be done: it queues
-/// operations (accept, receive, send) and finds them completed later, many with each system call
-/// (io_uring; Axboe, "Efficient IO with io_uring", 2019).
+/// One thread queues operations (accept, receive, send) to the kernel and later reads their
+/// completions, many with each system call (io_uring; Axboe, "Efficient IO with io_uring", 2019).
 ///
-/// Accepting and receiving are asked for once and go on by themselves (multishot); received bytes
-/// come in buffers from a common stock (provided buffers), so that an idle connection holds none.
-/// A buffer that is sent belongs to the ring until that is completed.
+/// Accept and receive are submitted once and repeat (multishot). Received bytes arrive in buffers
+/// that all connections share (provided buffers), so an idle connection has none. The ring owns a
+/// buffer from the submission of a send to its completion.
 ///
-/// Three things io_uring would do worse than a system call, and they are done by one:
-/// - Large files go by `sendfile`, which io_uring does not know; its `splice` always runs on a
-///   worker thread of the kernel. The ring tells when a full socket has room again.
-/// - What opens, commits or lists files runs on this thread as in `selector`: a commit that waits
-///   for the disk stalls the others.
-/// - A socket is shut down and closed at once: neither waits.
+/// Three operations are system calls, which are better here than io_uring:
+/// - Large files go by `sendfile`, which io_uring lacks; its `splice` always runs on a kernel
+///   worker thread. The ring reports when a full socket has room again.
+/// - Opening, committing and listing files runs on this thread, as in `selector`: a commit that
+///   waits for the disk delays all connections.
+/// - Shutting down and closing a socket does not wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Uring;
 
 impl Uring {
-    /// Whether this system grants io_uring, with all that is needed of it.
+    /// Checks that this system permits io_uring and has the required operations.
     ///
     /// # Errors
     /// What is missing, and the remedy.

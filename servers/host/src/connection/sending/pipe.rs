@@ -1,4 +1,4 @@
-//! From a file through a pipe to a socket, without a copy.
+//! Splicing a file through a pipe to a socket, without a copy.
 
 use std::cell::RefCell;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,7 +14,7 @@ thread_local! {
     static PIPE: RefCell<Option<Pipe>> = const { RefCell::new(None) };
 }
 
-/// Sends a part of the file; returns how much of it went out, 0 at the file's end.
+/// Sends a part of the file; returns the number of bytes, 0 at the end of the file.
 ///
 /// # Errors
 /// Those of the socket and of the file; `EINVAL` also where no pipe can be had.
@@ -40,16 +40,16 @@ pub(super) fn splice(
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
-    /// Takes what the socket did not.
+    /// Receives the bytes that the socket did not take.
     null: OwnedFd,
-    /// It could not be emptied.
+    /// Whether it could not be emptied.
     is_clogged: bool,
 }
 
 impl Pipe {
     fn new() -> Result<Self, Errno> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // A smaller one takes smaller steps. A part of a file may begin and end within a page.
+        // A smaller pipe takes smaller steps. A part of a file may begin and end within a page.
         let _ = fcntl_setpipe_size(&write, 2 * STEP_BYTES as usize);
         let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { read, write, null, is_clogged: false })
@@ -86,7 +86,7 @@ impl Pipe {
                 }
             }
         }
-        // Nothing may have gone out, which must not look like the file's end.
+        // 0 bytes sent must not look like the end of the file.
         match sent {
             Ok(0) => Err(Errno::AGAIN),
             sent => sent,

@@ -1,4 +1,4 @@
-//! What the strategies share whose threads block on a connection's socket.
+//! Parts of the strategies whose threads block on a connection's socket.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -26,7 +26,7 @@ use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 /// requests, a little different each, need no system call to arm.
 const TIMEOUT_STEP_MS: u128 = 50;
 
-/// The connections that threads may be blocked on, so that another thread can end their waiting.
+/// Connections that threads may be blocked on, so that another thread can end their wait.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionRegistry {
     places: Mutex<Slab<Arc<Place>>>,
@@ -40,7 +40,7 @@ struct Place {
     broken: AtomicBool,
 }
 
-/// A connection's place in the roster, for as long as this lives.
+/// Registration of a connection; dropping it removes the connection from the registry.
 #[derive(Debug)]
 pub(crate) struct Guard {
     registry: Arc<ConnectionRegistry>,
@@ -59,10 +59,10 @@ impl ConnectionRegistry {
         Guard { registry: Arc::clone(self), place, key }
     }
 
-    /// Ends the waiting of idle connections and has the others close after their request.
+    /// Ends the wait of idle connections; the others close after their request.
     ///
-    /// A thread stores that it is idle and then looks whether the server drains; here the order
-    /// is the other way round. So one of the two always sees the other.
+    /// A thread stores that it is idle and then checks for a drain; here the order is reversed. So
+    /// one of the two always sees the other.
     pub(crate) fn begin_drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
         for (_, place) in self.lock().iter() {
@@ -103,28 +103,29 @@ impl Drop for Guard {
     }
 }
 
-/// What a connection's thread waits by: the timeouts that its socket has at present.
+/// Timeouts that a connection's socket has at present, to set them only when they change.
 #[derive(Debug, Default)]
 pub(crate) struct ArmedTimeouts {
     receive: Option<Duration>,
     send: Option<Duration>,
-    /// Where others may have messages for it: the thread waits for that, too.
+    /// Set once the connection has joined the chat room: its thread waits for messages, too.
     waker: Option<Arc<EventfdWaker>>,
 }
 
-/// The pace of a thread that blocks on its connection's socket, with the session's deadline as
+/// Wait policy of a thread that blocks on its connection's socket, with the session's deadline as
 /// the socket's timeout.
 pub(crate) struct BlockingPolicy<'c> {
     registration: &'c Guard,
     armed: &'c mut ArmedTimeouts,
     between_requests: Attempt,
-    /// Whoever sees to a connection that no thread waits for; else its thread has a bell.
+    /// Makes the waker of a connection that no thread waits for; without it, the thread polls an
+    /// eventfd.
     woken_by: Option<&'c dyn Fn() -> Waker>,
     now: Now,
 }
 
 impl<'c> BlockingPolicy<'c> {
-    /// `between_requests` says whether the thread waits for the next request too.
+    /// `between_requests` decides whether the thread also waits for the next request.
     pub(crate) fn new(
         registration: &'c Guard,
         armed: &'c mut ArmedTimeouts,
@@ -133,7 +134,7 @@ impl<'c> BlockingPolicy<'c> {
         Self { registration, armed, between_requests, woken_by: None, now: now() }
     }
 
-    /// Has connections that others have messages for woken like this.
+    /// Sets how a connection with messages is woken.
     pub(crate) fn woken_by(mut self, waker: &'c dyn Fn() -> Waker) -> Self {
         self.woken_by = Some(waker);
         self
@@ -260,7 +261,8 @@ pub(crate) fn serve_connection(
 
 /// Accepts connections until the shutdown is triggered and hands each to `serve`.
 ///
-/// While the gate is full, or descriptors have run out, connections wait in the backlog.
+/// While the connection limit is reached or descriptors have run out, connections wait in the
+/// accept queue.
 ///
 /// # Errors
 /// The listener failed for good.
@@ -292,7 +294,7 @@ pub(crate) fn accept_each(
                 server.limit.wait_for_close(until - now);
                 policy.connection_closed();
             }
-            // The accept blocks until one comes.
+            // The accept blocks until a connection comes.
             Next::WaitForConnection => policy.listener_readable(),
             Next::End => break,
         }
@@ -300,8 +302,8 @@ pub(crate) fn accept_each(
     Ok(())
 }
 
-/// Has a triggered shutdown end the accepting and the waiting of idle connections at once, and
-/// break what is left when the drain has taken too long.
+/// On a trigger, ends accepting and the wait of idle connections at once, and breaks the other
+/// connections at the end of the drain timeout.
 pub(crate) fn drain_when_triggered(
     listener: &Listener,
     server: &Arc<ServerState>,
@@ -329,7 +331,7 @@ pub(crate) fn drain_when_triggered(
     });
 }
 
-/// How long broken connections may take to be cleared away.
+/// Time that broken connections may take to close.
 const CLEARING: Duration = Duration::from_secs(1);
 
 /// Waits for the drain to end.

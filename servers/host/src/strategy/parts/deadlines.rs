@@ -1,24 +1,24 @@
-//! When which connection wants to hear of the time.
+//! Deadlines of many connections.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// The deadlines of many connections, by their keys in a slab; cheap to postpone.
+/// Deadlines of many connections, by their keys in a slab; cheap to postpone.
 ///
-/// A key has at most one valid entry, at or before its real deadline. A deadline that moves to a
-/// later time, as it does with every request, changes nothing here, nor does a new connection
-/// under an old key: when the entry falls due, the owner looks at the real deadline and asks
-/// again. So the entries are bounded by the connections, not by the requests.
+/// A key has at most one valid entry, at or before its real deadline. Postponing a deadline, as
+/// every request does, changes nothing here, nor does a new connection under a reused key: when the
+/// entry falls due, the owner reads the real deadline and schedules it. So the number of entries
+/// depends on the connections, not on the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     entries: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// The valid entry of each key.
+    /// Valid entry of each key.
     scheduled: Vec<Option<Instant>>,
 }
 
 impl Deadlines {
-    /// Has the key fall due at that time, or before.
+    /// Has the key fall due at this time, or before.
     pub(crate) fn want(&mut self, key: usize, at: Instant) {
         if key >= self.scheduled.len() {
             self.scheduled.resize(key + 1, None);
@@ -29,7 +29,7 @@ impl Deadlines {
         }
     }
 
-    /// When the next entry falls due.
+    /// Time at which the next entry falls due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.entries.peek().map(|Reverse((at, _))| *at)
     }

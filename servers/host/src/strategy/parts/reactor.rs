@@ -1,5 +1,5 @@
-//! One thread that serves many connections through a selector: the core of the event-driven
-//! strategies.
+//! Event loop of the event-driven strategies: one thread serves many connections through a
+//! selector.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -30,18 +30,18 @@ const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 /// Events taken from the selector at once.
 const EVENTS: usize = 1024;
-/// Buffers kept for connections that take a pair along to a worker.
+/// Pairs of buffers kept for connections that move to a worker.
 const SPARE_BUFFERS: usize = 16;
 
-/// Where a reactor's connections come from.
+/// Source of a reactor's connections.
 pub(crate) enum ConnectionSource {
     /// Its own listener.
     Listener(Listener),
-    /// Its inbox, into which another thread deals them.
+    /// Its inbox, filled by another thread.
     Inbox,
 }
 
-/// What other threads hand to a reactor.
+/// Connections and wake-ups that other threads hand to a reactor.
 pub(crate) struct Inbox {
     arrivals: Mutex<Vec<Arrival>>,
     waker: Waker,
@@ -50,9 +50,9 @@ pub(crate) struct Inbox {
 enum Arrival {
     /// A connection accepted elsewhere.
     New(OwnedFd, Permit),
-    /// What became on a worker of the connection of this key, and its buffers.
+    /// A connection that a worker hands back, by its key, and its buffers.
     Back(usize, Worked, IoBuffers),
-    /// There may be mail for the connection of this key.
+    /// The connection of this key may have messages.
     Wake(usize),
 }
 
@@ -64,11 +64,11 @@ impl WakeConnection for Inbox {
     }
 }
 
-/// What became of a connection on a worker.
+/// State of a connection that comes back from a worker.
 enum Worked {
-    /// What may block is done for now.
+    /// The next action does not block.
     Goes(Box<Connection>),
-    /// It broke.
+    /// The connection is broken.
     Closed(Box<Connection>),
     /// It ended by a panic.
     Panicked,
@@ -107,37 +107,37 @@ struct ReactorConnection {
     /// `None` while a worker has it.
     connection: Option<Box<Connection>>,
     leftover: Leftover,
-    /// Whether the socket may have bytes: edge-triggered events tell of changes only.
+    /// Whether the socket may have bytes: edge-triggered events report changes only.
     readable: bool,
-    /// Whether the peer has finished sending, so that reading must go on until it shows.
+    /// Whether the peer has finished sending: reads continue until the end of the stream.
     read_closed: bool,
-    /// Whether it waits for another turn.
+    /// Whether the connection waits for another turn.
     queued: bool,
 }
 
-/// One thread's connections, and the selector it waits with.
+/// Connections of one thread, and the selector it waits with.
 pub(crate) struct Reactor {
     server: Arc<ServerState>,
     shutdown: Shutdown,
     /// `None` for a reactor whose connections come through its inbox.
     acceptor: Option<Acceptor>,
-    /// Where actions that may block are performed; inline where there is none.
+    /// Pool for actions that may block; `None` performs them inline.
     workers: Option<Arc<ThreadPool>>,
     inbox: Arc<Inbox>,
-    /// Taken out of the inbox; kept for its memory.
+    /// Taken out of the inbox; kept to reuse its memory.
     arrived: Vec<Arrival>,
     poll: Poll,
     slots: Slab<ReactorConnection>,
     lifecycle: Lifecycle,
-    /// Lent to one connection at a time.
+    /// Buffers of the connection whose turn it is.
     io: IoBuffers,
-    /// Come back from workers, for the next connection that takes a pair along.
+    /// Returned by workers, for the next connection that moves to a worker.
     spare_io: Vec<IoBuffers>,
     now: Now,
 }
 
 impl Reactor {
-    /// A reactor that has yet to [`run`](Self::run). With `workers`, what may block is done there.
+    /// Reactor, not yet [running](Self::run). `workers`, if any, perform actions that may block.
     ///
     /// # Errors
     /// The selector cannot be had: too few descriptors, most likely.
@@ -180,7 +180,7 @@ impl Reactor {
         })
     }
 
-    /// Where other threads hand connections over.
+    /// Inbox through which other threads hand connections over.
     pub(crate) fn inbox(&self) -> &Arc<Inbox> {
         &self.inbox
     }
@@ -214,7 +214,7 @@ impl Reactor {
                         if let Some(slot) = self.slots.get_mut(key) {
                             slot.readable |= event.is_readable();
                             slot.read_closed |= event.is_read_closed() || event.is_error();
-                            // Its turn comes: more events must not bring it more turns.
+                            // More events must not give it more turns.
                             if !slot.queued {
                                 self.take_turn(key);
                             }
@@ -243,7 +243,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Takes what other threads have handed over.
+    /// Handles what other threads have handed over.
     fn admit_arrivals(&mut self) {
         let mut arrived = std::mem::take(&mut self.arrived);
         self.inbox.take(&mut arrived);
@@ -278,7 +278,7 @@ impl Reactor {
         }
     }
 
-    /// How long the selector may wait for events.
+    /// Longest wait for events.
     fn poll_timeout(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let accept = self.acceptor.as_mut().map_or(Next::End, |acceptor| acceptor.next(now));
@@ -316,7 +316,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Begins to watch a new connection; an event tells at once if it has something to say.
+    /// Watches a new connection. An event follows at once if it is readable.
     fn admit(&mut self, socket: OwnedFd, permit: Permit) {
         let raw = socket.as_raw_fd();
         let key = self.slots.vacant_key();
@@ -338,13 +338,13 @@ impl Reactor {
             read_closed: false,
             queued: false,
         });
-        // It was dealt before the drain began, and may never say anything.
+        // It was handed over before the drain began, and may stay idle.
         if self.lifecycle.is_draining() {
             self.take_turn(key);
         }
     }
 
-    /// Lets a connection do what it can without waiting, up to its fair share.
+    /// Gives a connection a turn: it does what it can without waiting, up to its fair share.
     fn take_turn(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if slot.connection.is_some() {
@@ -353,7 +353,7 @@ impl Reactor {
         }
     }
 
-    /// The same, with the connection's bytes in the buffers already.
+    /// Gives a turn to a connection whose bytes are in the buffers already.
     fn take_turn_with_buffers(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let (server, io) = (&*self.server, &mut self.io);
@@ -385,7 +385,8 @@ impl Reactor {
         }
     }
 
-    /// Has a worker do what may block, and hand the connection back.
+    /// Moves the connection to a worker, which performs the actions that may block and hands it
+    /// back.
     fn hand_to_worker(&mut self, key: usize) {
         let Some(workers) = &self.workers else { return };
         let Some(mut connection) = self.slots.get_mut(key).and_then(|slot| slot.connection.take())
@@ -410,7 +411,7 @@ impl Reactor {
         });
     }
 
-    /// Forgets a connection; one that ended without a panic is counted.
+    /// Removes a connection; one that ended without a panic is counted.
     fn close(&mut self, key: usize, ended: Option<Box<Connection>>) {
         self.slots.remove(key);
         match ended {
@@ -444,10 +445,10 @@ impl Reactor {
     }
 }
 
-/// What holds during a turn.
+/// Conditions of a turn.
 #[derive(Clone, Copy)]
 struct Conditions<'r> {
-    /// The connection's.
+    /// Key of the connection.
     key: usize,
     inbox: &'r Arc<Inbox>,
     now: Now,
@@ -455,7 +456,7 @@ struct Conditions<'r> {
     has_workers: bool,
 }
 
-/// How a turn ended in a reactor.
+/// End of a turn in a reactor.
 enum ReactorTurn {
     Ended(Turn),
     /// The next action may block: a worker performs it.
@@ -503,7 +504,7 @@ impl ReactorConnection {
     }
 }
 
-/// The pace of a reactor: nothing waits, and time stands still during a turn.
+/// Wait policy of a reactor: no action waits, and the clock is read once per turn.
 struct ReadinessPolicy<'c> {
     conditions: Conditions<'c>,
     readable: &'c mut bool,
@@ -528,7 +529,8 @@ impl WaitPolicy for ReadinessPolicy<'_> {
         Attempt::Perform
     }
 
-    /// A receive that did not fill the room has emptied the socket: the next bytes raise an event.
+    /// A receive that did not fill the buffer has emptied the socket: the next bytes raise an
+    /// event.
     fn received(&mut self, bytes: usize, room: usize) {
         if bytes < room {
             *self.readable = false;
@@ -544,7 +546,7 @@ impl WaitPolicy for ReadinessPolicy<'_> {
     }
 }
 
-/// The pace of a worker, which performs nothing that waits for the peer.
+/// Wait policy of a worker, which performs no action that waits for the peer.
 struct WorkerPolicy;
 
 impl WaitPolicy for WorkerPolicy {

@@ -1,4 +1,4 @@
-//! The pool of worker threads that some strategies hand work to.
+//! Pool of worker threads for strategies that hand work over.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use crate::server::state::ServerState;
 /// Stack of a worker.
 const STACK_BYTES: usize = 256 << 10;
 
-/// As many workers as the site has; a pool of their own, since they block.
+/// Pool of as many workers as the server's options say. It is separate from rayon's global pool,
+/// since its workers block.
 ///
 /// # Errors
 /// The threads cannot be had.

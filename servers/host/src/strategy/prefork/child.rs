@@ -1,4 +1,4 @@
-//! The part of a process that serves one connection at a time, for a parent.
+//! A process of `prefork`, which serves one connection at a time.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,10 +18,10 @@ use crate::server::shutdown::Shutdown;
 use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
 use crate::strategy::parts::blocking::{ConnectionRegistry, serve_connection};
 
-/// The argument that has a program be such a process.
+/// Flag that makes the program such a process.
 pub(crate) const FLAG: &str = "--child";
 
-/// What the parent hands over: the listening socket as standard input, the link to it as standard
+/// Descriptors from the parent: the listener as standard input, the link to the parent as standard
 /// output.
 ///
 /// # Errors
@@ -37,7 +37,7 @@ pub(crate) fn inherited() -> io::Result<(Listener, Parent)> {
 pub(crate) struct Parent(Link);
 
 impl Parent {
-    /// Where lines for the operator are written, a line at a time: standard output is the link.
+    /// Output for the operator, a line at a time: standard output is the link.
     ///
     /// # Errors
     /// Out of descriptors.
@@ -46,7 +46,7 @@ impl Parent {
     }
 }
 
-/// Serves connections until the parent ends or wants this to end.
+/// Serves connections until the parent ends or ends this process.
 ///
 /// # Errors
 /// A thread cannot be had.
@@ -99,30 +99,30 @@ pub(crate) fn serve(
     Ok(())
 }
 
-/// Where those that want something of this process are heard.
+/// Commands of the parent and signals.
 struct Control {
     link: Link,
     shutdown: Shutdown,
     draining: Once,
-    /// Whether there is a connection.
+    /// Whether a connection is being served.
     busy: AtomicBool,
 }
 
 impl Control {
-    /// Has the process end after the request in progress. A signal and the parent may both ask
-    /// for it, as when Ctrl-C reaches all processes of a terminal: together they do not mean more.
+    /// Ends the process after the request in progress. A signal and the parent may both ask for it,
+    /// as when Ctrl-C reaches all processes of a terminal: together they count once.
     fn drain(&self) {
         self.draining.call_once(|| self.shutdown.trigger());
     }
 
-    /// A signal to this process alone ends it alone; another takes its place.
+    /// Handles signals: one to this process alone ends it, and the parent replaces it.
     fn watch_signals(self: &Arc<Self>) -> io::Result<()> {
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let control = Arc::clone(self);
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for _ in signals.forever() {
                 control.drain();
-                // It waits in accept, and only the parent may close what all wait for.
+                // The process waits in accept, and only the parent may close the shared listener.
                 if !control.busy.load(Ordering::SeqCst) {
                     exit(0);
                 }
@@ -131,7 +131,7 @@ impl Control {
         Ok(())
     }
 
-    /// Does what the parent says, and ends with it.
+    /// Obeys the parent's commands, and ends with the parent.
     fn watch_parent(self: &Arc<Self>) -> io::Result<()> {
         let control = Arc::clone(self);
         thread::Builder::new().name("parent".to_owned()).spawn(move || {
@@ -142,7 +142,7 @@ impl Control {
                         control.drain();
                         control.shutdown.trigger();
                     }
-                    // What is killed without notice breaks off at once, whatever the strategy.
+                    // The parent was killed: end at once.
                     None => exit(1),
                 }
             }

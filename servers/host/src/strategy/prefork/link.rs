@@ -1,7 +1,7 @@
-//! What a process of `prefork` and its parent tell each other.
+//! Messages between a process of `prefork` and its parent.
 //!
-//! A pair of connected sockets that keep messages apart. It needs no shared memory, and either
-//! side hears of the other's death: that is the end of the stream.
+//! A pair of connected sockets with message boundaries. It needs no shared memory, and the end of
+//! either process ends the stream.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,19 +17,19 @@ const MESSAGE_BYTES: usize = 32 << 10;
 const BUSY: &str = "busy";
 const DRAIN: &str = "drain";
 const END: &str = "end";
-/// What precedes a line for the operator.
+/// Prefix of a line for the operator.
 const SHOW: &str = "show ";
 
 /// One side of the link.
 #[derive(Debug)]
 pub(super) struct Link(OwnedFd);
 
-/// What a process tells its parent.
+/// Message of a process to its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     /// It has accepted a connection.
     Busy,
-    /// It waits for one, and has done this so far.
+    /// It waits for a connection; its counts so far.
     Idle(ServeReport),
     /// It has a line for the operator.
     Shown(String),
@@ -37,7 +37,7 @@ pub(super) enum Message {
     Gone,
 }
 
-/// What the parent tells a process.
+/// Command of the parent to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Command {
     /// Finish the request in progress and end.
@@ -46,7 +46,7 @@ pub(super) enum Command {
     End,
 }
 
-/// The parent's side, and the one that becomes a process's standard output.
+/// Parent's side, and the side that becomes a process's standard output.
 pub(super) fn pair() -> io::Result<(Link, OwnedFd)> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
@@ -54,7 +54,7 @@ pub(super) fn pair() -> io::Result<(Link, OwnedFd)> {
 }
 
 impl Link {
-    /// The other side of a [`pair`], in another process.
+    /// Other side of a [`pair`], in another process.
     ///
     /// # Errors
     /// The descriptor is no such socket.
@@ -65,7 +65,7 @@ impl Link {
         Ok(Self(socket))
     }
 
-    /// The next thing that a process has said, if anything.
+    /// Next message of the process, if any.
     pub(super) fn receive_message(&self) -> Option<Message> {
         let mut message = [0; MESSAGE_BYTES];
         match self.receive(&mut message, RecvFlags::DONTWAIT) {
@@ -82,14 +82,14 @@ impl Link {
                 }
             },
             Err(Errno::AGAIN) => None,
-            // It ended without having read an order. This is told once, ahead of what it had said,
-            // which is still there.
+            // The process ended without reading a command. The error is reported once, before its
+            // last messages.
             Err(Errno::CONNRESET) => self.receive_message(),
             Err(_) => Some(Message::Gone),
         }
     }
 
-    /// Tells the parent. It hears of the end by itself.
+    /// Sends a message to the parent. The end needs none.
     pub(super) fn send_message(&self, message: Message) {
         match message {
             Message::Busy => self.send(BUSY, SendFlags::empty()),
@@ -99,7 +99,7 @@ impl Link {
         }
     }
 
-    /// Tells a process; one that does not listen has ended, or soon will be.
+    /// Sends a command to a process; one that does not receive it has ended, or will soon.
     pub(super) fn send_command(&self, command: Command) {
         let word = match command {
             Command::Drain => DRAIN,
@@ -108,7 +108,7 @@ impl Link {
         self.send(word, SendFlags::DONTWAIT);
     }
 
-    /// Waits for the parent's next order; `None` when it has died.
+    /// Waits for the parent's next command; `None` when the parent has ended.
     pub(super) fn wait_for_command(&self) -> Option<Command> {
         let mut message = [0; MESSAGE_BYTES];
         match self.receive(&mut message, RecvFlags::empty()) {
@@ -119,7 +119,7 @@ impl Link {
     }
 
     fn send(&self, text: &str, flags: SendFlags) {
-        // Fails only where the other side is gone, which receiving tells.
+        // Fails only if the other side is gone, which the next receive reports.
         let _ = rustix::io::retry_on_intr(|| {
             rustix::net::send(&self.0, text.as_bytes(), flags | SendFlags::NOSIGNAL)
         });
@@ -136,7 +136,7 @@ impl Link {
     }
 }
 
-/// Where a process writes lines for the operator: its parent shows them.
+/// Output of a process for the operator, shown by the parent.
 pub(crate) struct Screen(Link);
 
 impl Link {

@@ -1,4 +1,4 @@
-//! One connection as the driver holds it, and its turn.
+//! A connection of the driver, and its turn.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -14,62 +14,62 @@ use crate::server::state::ServerState;
 use crate::strategy::parts::turn::{Share, Turn};
 use crate::strategy::parts::waker::connection_waker;
 
-/// An upload that has brought this much in small pieces is received in large ones.
+/// Bytes of an upload received in small pieces, after which large ones are used.
 const LARGE_AFTER_BYTES: usize = 8 << 10;
-/// A peer that has sent this much more than it is listened to is not received from for now.
+/// Bytes received while the session does not read, after which receiving stops for now.
 const UNREAD_BYTES: usize = 16 << 10;
-/// Buffers for replies kept for the next ones. All of those of a few submissions.
+/// Reply buffers kept for the next replies: those of a few submissions.
 const SPARE_BUFFERS: usize = 256;
-/// A buffer that has grown beyond this is not kept.
+/// Size beyond which a buffer is not kept.
 const SPARE_BYTES: usize = 2 * COPY_STEP_BYTES as usize;
 
-/// One connection.
+/// Connection with its operations in flight.
 pub(super) struct RingConnection {
     pub(super) connection: Connection,
     pub(super) token: Token,
-    /// Bytes that wait. Few connections have any.
+    /// Bytes that wait; most connections have none.
     aside: Option<Box<Aside>>,
     receiving: Receiving,
-    /// How the peer's stream ended, if it has.
+    /// End of the peer's stream, if it has ended.
     ended: Option<End>,
-    /// What is in flight of the session's output, which is with the ring meanwhile.
+    /// Send in flight; the ring owns the output meanwhile.
     sending: Option<Sending>,
-    /// Whether room in the socket is waited for.
+    /// Whether the ring polls for room in the socket.
     is_polling: bool,
-    /// Whether it waits for another turn.
+    /// Whether the connection waits for another turn.
     pub(super) is_queued: bool,
-    /// Whether it is over, and only waits for what is in flight.
+    /// Whether the connection is over and waits only for operations in flight.
     pub(super) is_closing: bool,
-    /// How much the present upload has brought in small pieces.
+    /// Bytes of the present upload received in small pieces.
     upload_bytes: usize,
 }
 
 /// Bytes of a connection that wait.
 #[derive(Default)]
 struct Aside {
-    /// What the session has left in the buffers.
+    /// Bytes that the session has left in the buffers.
     leftover: Leftover,
-    /// What has come while the session did not ask for it.
+    /// Bytes received while the session did not read.
     unread: Vec<u8>,
 }
 
-/// What is asked for of a connection's socket.
+/// Receive operation of a connection's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receiving {
     Nothing,
     /// Small pieces, one after the other.
     All,
-    /// The same, but that is being ended.
+    /// Small pieces, and the operation is being cancelled.
     Ending,
     /// One large piece.
     Large,
 }
 
-/// Which action a send performs.
+/// Action that a send performs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
     Output,
-    /// Output with a part of a file in it, which is completed already.
+    /// Output that includes a part of a file, completed already.
     File,
     /// Output, and then a part of a file from memory.
     Content,
@@ -81,16 +81,16 @@ enum End {
     Broken,
 }
 
-/// What all connections of a driver use in turn.
+/// Ring and buffers that the connections of a driver use in turn.
 pub(super) struct Common {
     pub(super) ring: Ring,
-    /// Lent to one connection at a time.
+    /// Buffers of the connection whose turn it is.
     pub(super) io: IoBuffers,
-    /// For replies, while others are in flight.
+    /// Reply buffers for use while others are in flight.
     spare: Vec<Buffer>,
     pub(super) now: Now,
     pub(super) is_draining: bool,
-    /// Where other threads tell of connections that have mail.
+    /// Wake-ups of connections that may have messages.
     pub(super) wakeups: Arc<Wakeups>,
 }
 
@@ -99,13 +99,13 @@ impl Common {
         Self { ring, io, spare: Vec::new(), now, is_draining: false, wakeups }
     }
 
-    /// The output as it is, for the ring; another takes its place.
+    /// Takes the output for the ring; another buffer replaces it.
     fn take_output(&mut self) -> Buffer {
         let next = self.spare.pop().unwrap_or_else(|| Buffer::with_capacity(OUTPUT_BYTES));
         std::mem::replace(&mut self.io.output, next)
     }
 
-    /// Makes what was sent the output again.
+    /// Makes a buffer that came back the output again.
     fn put_output(&mut self, buffer: Buffer) {
         let unused = std::mem::replace(&mut self.io.output, buffer);
         self.keep(unused);
@@ -137,17 +137,17 @@ impl RingConnection {
         }
     }
 
-    /// Whether an event of its own, or its next turn, is waited for before the session goes on.
+    /// Whether the session waits for an event or for its next turn.
     pub(super) fn is_busy(&self) -> bool {
         self.sending.is_some() || self.is_polling || self.is_queued
     }
 
-    /// Whether nothing of it is in flight.
+    /// Whether no operation is in flight.
     pub(super) fn is_at_rest(&self) -> bool {
         self.receiving == Receiving::Nothing && self.sending.is_none() && !self.is_polling
     }
 
-    /// Puts what the session has left back into the common buffers.
+    /// Puts the session's bytes back into the common buffers.
     pub(super) fn restore(&mut self, io: &mut IoBuffers) {
         if let Some(aside) = &mut self.aside {
             aside.leftover.restore(io);
@@ -157,15 +157,15 @@ impl RingConnection {
         }
     }
 
-    /// Takes what the session has left out of the common buffers.
+    /// Takes the session's bytes out of the common buffers.
     pub(super) fn park(&mut self, io: &mut IoBuffers) {
         if !io.is_empty() {
             self.aside.get_or_insert_default().leftover = Leftover::take(io);
         }
     }
 
-    /// Takes in what the ring has received. Returns how many bytes are new in the common input,
-    /// if the session is to go on now.
+    /// Handles a receive. Returns the number of new bytes in the common input, if the session
+    /// continues now.
     pub(super) fn received(
         &mut self,
         common: &mut Common,
@@ -198,7 +198,7 @@ impl RingConnection {
                 received = Some(bytes);
             }
             Ok(None) => self.ended = Some(End::Finished),
-            // The stock was empty, or the receiving was ended on purpose.
+            // No buffer was free, or the operation was cancelled on purpose.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
             Err(_) => self.ended = Some(End::Broken),
         }
@@ -214,7 +214,7 @@ impl RingConnection {
         }
     }
 
-    /// Takes back what was sent; tells whether the connection is still good.
+    /// Handles a completed send; false if the connection is broken.
     pub(super) fn sent(
         &mut self,
         common: &mut Common,
@@ -242,13 +242,13 @@ impl RingConnection {
                 }
                 true
             }
-            // Asked for again.
+            // The send is repeated.
             Err(Errno::INTR | Errno::AGAIN) => true,
             Err(_) => false,
         }
     }
 
-    /// Room in the socket is not waited for any more.
+    /// Handles room in the socket.
     pub(super) fn writable(&mut self, common: &mut Common) {
         self.is_polling = false;
         if !self.is_closing {
@@ -256,8 +256,8 @@ impl RingConnection {
         }
     }
 
-    /// Lets the session do what it can without waiting, up to its fair share. Its bytes are in the
-    /// common buffers, `received` of them new.
+    /// Gives the connection a turn: it does what it can without waiting, up to its fair share. Its
+    /// bytes are in the common buffers, `received` of them new.
     pub(super) fn take_turn(
         &mut self,
         common: &mut Common,
@@ -267,7 +267,7 @@ impl RingConnection {
         let mut share = Share::default();
         while share.take_step() {
             let Common { ring, io, now, is_draining, wakeups, .. } = common;
-            // What has come is told first: mail withdraws the action that is waited for.
+            // Received bytes go first: a message withdraws the action that they complete.
             if received == 0 {
                 self.connection.deliver_mail(io, *now);
             }
@@ -278,7 +278,7 @@ impl RingConnection {
                         std::mem::take(&mut received)
                     } else if let Some(aside) = self.aside.take_if(|aside| !aside.unread.is_empty())
                     {
-                        // What was left has been restored when the turn began.
+                        // The parked bytes were restored when the turn began.
                         io.input.push(&aside.unread);
                         aside.unread.len()
                     } else {
@@ -297,7 +297,7 @@ impl RingConnection {
                 SocketAction::Send { more } => {
                     return self.send(common, Sending::Output, more);
                 }
-                // What could not be sent last time goes first.
+                // The rest of the last send goes first.
                 SocketAction::SendFile { .. } if io.output.len() > OUTPUT_BYTES => {
                     return self.send(common, Sending::File, false);
                 }
@@ -338,7 +338,7 @@ impl RingConnection {
     /// Sends the output.
     fn send(&mut self, common: &mut Common, what: Sending, more: bool) -> Turn {
         if self.sending.is_some() {
-            // The session does not wait for what is in flight: it never will.
+            // The session never acts while its send is in flight.
             return Turn::Closed;
         }
         let output = common.take_output();
@@ -347,7 +347,7 @@ impl RingConnection {
         Turn::Pending
     }
 
-    /// Asks for what the peer has to say, unless that is done.
+    /// Submits a receive, unless one is in flight.
     fn arm_receive(&mut self, ring: &mut Ring) {
         let socket = self.connection.socket().as_fd();
         if !self.connection.is_uploading() {
@@ -371,7 +371,7 @@ impl RingConnection {
         }
     }
 
-    /// Ends what is in flight. Nothing more is done for the session.
+    /// Cancels the operations in flight. The session does not continue.
     pub(super) fn begin_close(&mut self, ring: &mut Ring) {
         self.is_closing = true;
         if !self.is_at_rest() {

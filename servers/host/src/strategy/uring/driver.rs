@@ -1,4 +1,4 @@
-//! The loop: submit, wait, take in what was completed.
+//! Event loop: submit, wait, handle completions.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,13 +22,13 @@ use crate::server::state::{ServerState, now};
 use crate::strategy::parts::lifecycle::Lifecycle;
 use crate::strategy::parts::turn::{ACCEPTS_PER_TURN, Turn};
 
-/// One thread's connections, and the ring it waits with.
+/// Connections of one thread, and the ring it waits with.
 pub(super) struct Driver {
     server: Arc<ServerState>,
     shutdown: Shutdown,
     acceptor: RingAcceptor,
     wakeups: Arc<Wakeups>,
-    /// Before the slots, so that nothing is in flight any more when sockets are closed.
+    /// Dropped before the slots, so that no operation is in flight when sockets are closed.
     common: Common,
     slots: Slab<RingConnection>,
     generation: u32,
@@ -36,7 +36,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// A driver that has yet to [`run`](Self::run), on the same thread.
+    /// Driver, not yet [running](Self::run). It runs on the thread that created it.
     ///
     /// # Errors
     /// The kernel refuses a ring.
@@ -164,7 +164,7 @@ impl Driver {
         }
     }
 
-    /// Gives a connection that waits for nothing in flight a turn.
+    /// Gives a turn to a connection that waits for no operation.
     fn resume(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if !slot.is_busy() && !slot.is_closing {
@@ -173,7 +173,7 @@ impl Driver {
         }
     }
 
-    /// Gives a connection a turn, with its bytes in the common buffers.
+    /// Gives a turn to a connection whose bytes are in the common buffers.
     fn take_turn(&mut self, key: usize, received: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let (server, common) = (&*self.server, &mut self.common);
@@ -218,7 +218,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Ends a connection, once nothing of it is in flight any more.
+    /// Ends a connection once none of its operations is in flight.
     fn close(&mut self, key: usize) {
         self.common.io.clear();
         if let Some(slot) = self.slots.get_mut(key) {
@@ -227,14 +227,14 @@ impl Driver {
         }
     }
 
-    /// Forgets a connection that is over and has nothing in flight.
+    /// Removes a connection that is over and has no operation in flight.
     fn reap(&mut self, key: usize) {
         if self.slots.get(key).is_some_and(|slot| slot.is_closing && slot.is_at_rest()) {
             self.slots.remove(key).connection.close(&self.server);
         }
     }
 
-    /// How long to wait for events.
+    /// Longest wait for events.
     fn poll_timeout(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let accept = self.acceptor.next(now);

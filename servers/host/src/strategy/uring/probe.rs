@@ -1,4 +1,4 @@
-//! Whether this system grants io_uring.
+//! Check that this system permits io_uring.
 
 use std::panic::resume_unwind;
 
@@ -7,8 +7,8 @@ use rustix::io::Errno;
 use super::ring::Ring;
 use crate::strategy::Unavailable;
 
-/// Sets a ring up and gives it back, on a thread of its own: some time later the kernel
-/// interrupts the thread that had a ring, and a `recv` with a timeout then fails with `EINTR`.
+/// Creates a ring and drops it, on its own thread: later the kernel interrupts the thread that had
+/// a ring, and a `recv` with a timeout then fails with `EINTR`.
 pub(super) fn probe() -> Result<(), Unavailable> {
     judge(|| {
         let probed = std::thread::scope(|scope| {
@@ -25,7 +25,7 @@ pub(super) fn probe() -> Result<(), Unavailable> {
     })
 }
 
-/// Why a ring cannot be had, and what to do about it.
+/// Reason that a ring cannot be created, and the remedy.
 pub(super) fn explain(errno: Errno) -> String {
     let error = std::io::Error::from(errno);
     match errno {

@@ -1,5 +1,5 @@
-//! Buffers that the kernel takes from a shared queue when bytes have come, so that a connection
-//! which waits for its peer holds none.
+//! Provided buffers: the kernel takes one from a shared queue when bytes arrive, so that a
+//! connection that waits for its peer has none.
 
 #![allow(unsafe_code)]
 
@@ -12,17 +12,17 @@ use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 use rustix::io::Errno;
 
-/// The kernel wants the queue to begin with a page.
+/// Alignment of the queue, as the kernel requires.
 const PAGE_BYTES: usize = 4096;
 
-/// A group of buffers, and the queue that it is provided by.
+/// Group of buffers, and the queue that provides them to the kernel.
 pub(super) struct Provided {
     group: u16,
-    /// The kernel's numbers of these buffers begin here.
+    /// Kernel's number of the first buffer.
     first: u16,
-    /// Their memory is the kernel's while they are provided.
+    /// The kernel owns their memory while they are provided.
     buffers: Vec<Buffer>,
-    /// Room in each of them.
+    /// Capacity of each buffer.
     bytes: usize,
     queue: NonNull<BufRingEntry>,
     layout: Layout,
@@ -30,7 +30,7 @@ pub(super) struct Provided {
 }
 
 impl Provided {
-    /// `number` buffers, a power of two, of `bytes` each. The kernel's numbers of them begin with
+    /// Group of `number` buffers, a power of two, of `bytes` each. The kernel numbers them from
     /// `first`.
     pub(super) fn new(group: u16, first: u16, number: u16, bytes: usize) -> Self {
         assert!(number.is_power_of_two() && bytes > 0);
@@ -44,7 +44,7 @@ impl Provided {
         Self { group, first, buffers, bytes, queue, layout, tail: 0 }
     }
 
-    /// Makes the group known to a ring, and provides all of it.
+    /// Registers the group with a ring, and provides all buffers.
     ///
     /// # Safety
     /// `self` must not be dropped before the ring, or while the ring has operations in flight.
@@ -59,24 +59,24 @@ impl Provided {
         Ok(())
     }
 
-    /// The bytes that were received in a buffer, which is not provided now.
+    /// Bytes received in a buffer, which is not provided now.
     pub(super) fn received(&mut self, index: u16, len: usize) -> &[u8] {
         &self.buffers[usize::from(index)].spare()[..len]
     }
 
-    /// Exchanges a buffer, which is not provided now, for an empty one: the bytes received come
-    /// with it.
+    /// Exchanges a buffer that is not provided now for an empty one; the received bytes come with
+    /// it.
     pub(super) fn exchange(&mut self, index: u16, len: usize, with: &mut Buffer) {
         let buffer = &mut self.buffers[usize::from(index)];
         buffer.commit(len);
         std::mem::swap(buffer, with);
-        // One that has grown would bring more at once, and have the next one grow, without end.
+        // A larger buffer would receive more at once and make the next one grow, without end.
         if buffer.capacity() > self.bytes {
             *buffer = Buffer::with_capacity(self.bytes);
         }
     }
 
-    /// Provides a buffer (again). What was in it is forgotten.
+    /// Provides a buffer (again). Its content is discarded.
     pub(super) fn provide(&mut self, index: u16) {
         let place = usize::from(self.tail & (self.number() - 1));
         let buffer = &mut self.buffers[usize::from(index)];

@@ -1,10 +1,10 @@
-//! The queues shared with the kernel, wrapped so that nothing outside this file can break memory.
+//! Queues shared with the kernel, wrapped so that no code outside this file can violate memory
+//! safety.
 //!
-//! What an operation reads or writes belongs to the [`Ring`] from its submission to its completion:
-//! buffers are moved in and come back with the event. Descriptors are named by number only; one
-//! that is closed too early makes an operation fail, or reach another file, but hurts no memory.
-//! That they stay open is up to the driver, which closes a connection only when nothing of it is
-//! in flight.
+//! The [`Ring`] owns the memory of an operation from submission to completion: buffers are moved in
+//! and come back with the event. Descriptors are only numbers: one that is closed too early makes
+//! an operation fail, or affect another file, but is no memory error. The driver keeps them open:
+//! it closes a connection only when none of its operations is in flight.
 
 #![allow(unsafe_code)]
 
@@ -23,37 +23,37 @@ use rustix::net::{SendFlags, SocketFlags};
 use super::provided::Provided;
 use crate::store::Part;
 
-/// Operations submitted at once at most: a batch whose replies stay in the processor's cache.
+/// Most operations submitted at once: a batch whose replies stay in the processor's cache.
 const SUBMISSIONS: u32 = 128;
-/// Completions that fit; the kernel keeps what is beyond and hands it over later.
+/// Capacity of the completion queue; the kernel keeps further completions and delivers them later.
 const COMPLETIONS: u32 = 4096;
 /// `EnterFlags::GETEVENTS` of the `io-uring` crate, which does not export it.
 const ENTER_GETEVENTS: u32 = 1;
-/// How many sends' memory is kept for the next ones.
+/// Sends whose memory is kept for the next ones.
 const SPARE: usize = 256;
-/// How long the end of a ring waits for its operations to end.
+/// Longest wait, when a ring ends, for its operations to end.
 const CANCELLING: Duration = Duration::from_secs(1);
 
-/// Small pieces: heads of requests. Where more connections than these
-/// speak at once, some ask again for theirs.
+/// Small pieces: heads of requests. If more connections than these send at once, some repeat their
+/// receive.
 const SMALL: Size = Size { group: 0, first: 0, number: 512 };
 /// Large pieces: the content of uploads.
 const LARGE: Size = Size { group: 1, first: SMALL.number, number: 16 };
-/// Room in a small buffer.
+/// Capacity of a small buffer.
 const SMALL_BYTES: usize = 1 << 10;
 
 struct Size {
     group: u16,
-    /// The number of its first buffer: they are told apart by it.
+    /// Number of the first buffer; it distinguishes the groups.
     first: u16,
     number: u16,
 }
 
-/// Which connection an operation is of: a key that is used again, and which use of it.
+/// Connection of an operation: a key that is reused, and the count of its uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) key: u32,
-    /// Counts to 2^24 and begins again.
+    /// Wraps around at 2^24.
     pub(super) generation: u32,
 }
 
@@ -61,7 +61,7 @@ impl Token {
     pub(super) const GENERATIONS: u32 = 1 << 24;
 }
 
-/// What an operation is, in the topmost byte of its user data.
+/// Kind of an operation, in the topmost byte of its user data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Kind {
@@ -84,25 +84,25 @@ impl Kind {
     }
 }
 
-/// What came of an operation.
+/// Result of an operation.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A connection was accepted, or not; `armed` says whether further ones follow by themselves.
+    /// An accept completed; `armed` if further ones follow.
     Accepted { outcome: Result<OwnedFd, Errno>, armed: bool },
     /// The listener may have connections.
     ListenerReady,
     /// The waker was used.
     Woken,
-    /// Bytes have come, or the peer has ended; `armed` says whether more follow by themselves.
+    /// Bytes arrived, or the stream ended; `armed` if more follow.
     Received { token: Token, outcome: Result<Option<Piece>, Errno>, armed: bool },
-    /// So many bytes of the buffer went out; here it is back.
+    /// A send completed; the buffer comes back.
     Sent { token: Token, outcome: Result<usize, Errno>, buffer: Buffer },
     /// The socket has room again, or is broken.
     Writable { token: Token },
 }
 
-/// Received bytes in one of the ring's buffers. To be handed back by one of
-/// [`Ring::copy`], [`Ring::exchange`] and [`Ring::forget`]; the buffer is lost otherwise.
+/// Received bytes in one of the ring's buffers. [`Ring::copy`], [`Ring::exchange`] or
+/// [`Ring::forget`] returns the buffer; otherwise it is lost.
 #[derive(Debug)]
 pub(super) struct Piece {
     is_large: bool,
@@ -110,30 +110,30 @@ pub(super) struct Piece {
     pub(super) len: usize,
 }
 
-/// The submission queue, the completion queue, and all memory that operations in flight use.
+/// Submission queue, completion queue, and the memory of all operations in flight.
 pub(super) struct Ring {
-    /// Dropped by hand, when the kernel uses none of the memory below any more.
+    /// Dropped by hand, once the kernel uses none of the memory below.
     ring: ManuallyDrop<IoUring>,
     small: ManuallyDrop<Provided>,
     large: ManuallyDrop<Provided>,
-    /// What is being sent, by the connection's key.
+    /// Sends in flight, by the connection's key.
     lent: ManuallyDrop<Vec<Option<Box<Lent>>>>,
-    /// For the next sends.
+    /// Memory for the next sends.
     #[expect(clippy::vec_box, reason = "they go to `lent` and back as they are")]
     spare: Vec<Box<Lent>>,
-    /// How many of them are.
+    /// Number of sends in flight.
     sending: usize,
-    /// What did not fit into the submission queue.
+    /// Operations that did not fit into the submission queue.
     delayed: Vec<squeue::Entry>,
-    /// Taken from the completion queue and not yet handed out.
+    /// Taken from the completion queue and not yet returned.
     peeked: Option<cqueue::Entry>,
 }
 
-/// What a send uses.
+/// Memory of a send.
 struct Lent {
     buffer: Buffer,
     content: Option<Part>,
-    /// Both, as `sendmsg` wants them.
+    /// Buffer and content, as `sendmsg` requires them.
     pieces: [libc::iovec; 2],
     message: libc::msghdr,
 }
@@ -152,7 +152,7 @@ impl Lent {
 }
 
 impl Ring {
-    /// A ring for the calling thread, which alone may use it. A large piece holds up to
+    /// Ring for the calling thread, which alone may use it. A large piece holds up to
     /// `large_bytes`.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ impl Ring {
         })
     }
 
-    /// Whether the kernel knows every operation that a ring uses.
+    /// Whether the kernel supports every operation that a ring uses.
     pub(super) fn is_complete(&self) -> bool {
         let mut known = Probe::new();
         self.ring.submitter().register_probe(&mut known).is_ok()
@@ -195,7 +195,7 @@ impl Ring {
             && self.ring.params().is_feature_nodrop()
     }
 
-    /// Accepts connections until cancelled or out of descriptors; their sockets don't block.
+    /// Accepts connections until cancelled or out of descriptors; their sockets are non-blocking.
     pub(super) fn accept_all(&mut self, listener: BorrowedFd<'_>) {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(flags.bits() as i32);
@@ -203,27 +203,27 @@ impl Ring {
         unsafe { self.push(entry.build().user_data(Kind::AcceptDistribution.alone())) };
     }
 
-    /// Ends [`accept_all`](Self::accept_all); its last event says so.
+    /// Cancels [`accept_all`](Self::accept_all); its last event confirms it.
     pub(super) fn cancel_accept(&mut self) {
         self.cancel(Kind::AcceptDistribution.alone());
     }
 
-    /// Tells once that the listener may have connections.
+    /// Reports once that the listener may have connections.
     pub(super) fn poll_listener(&mut self, listener: BorrowedFd<'_>) {
         self.poll(listener, PollFlags::IN, Kind::ListenerPoll.alone());
     }
 
-    /// Tells once that there is something to read from the waker.
+    /// Reports once that the waker is readable.
     pub(super) fn poll_waker(&mut self, waker: BorrowedFd<'_>) {
         self.poll(waker, PollFlags::IN, Kind::WakerPoll.alone());
     }
 
-    /// Tells once that the socket has room, or is broken.
+    /// Reports once that the socket has room, or is broken.
     pub(super) fn poll_writable(&mut self, token: Token, socket: BorrowedFd<'_>) {
         self.poll(socket, PollFlags::OUT, Kind::WritablePoll.user_data(token));
     }
 
-    /// Receives small pieces until cancelled, the end, or a want of buffers.
+    /// Receives small pieces until cancelled, the end of the stream, or no buffer is free.
     pub(super) fn receive_all(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), SMALL.group).build();
         // SAFETY: what it writes to is of a group whose memory outlives the ring.
@@ -240,12 +240,12 @@ impl Ring {
         unsafe { self.push(entry.user_data(Kind::Receive.user_data(token))) };
     }
 
-    /// Ends the receiving; its last event says so.
+    /// Cancels the receive; its last event confirms it.
     pub(super) fn cancel_receive(&mut self, token: Token) {
         self.cancel(Kind::Receive.user_data(token));
     }
 
-    /// Sends what is in the buffer, or a part of it. `more` says that further bytes follow at once.
+    /// Sends the buffer, or a part of it. `more` if further bytes follow at once.
     ///
     /// # Panics
     /// If this connection is sending.
@@ -269,7 +269,7 @@ impl Ring {
         unsafe { self.push(entry) };
     }
 
-    /// Sends what is in the buffer and then this content, or a part of all that.
+    /// Sends the buffer and then this content, or a part of both.
     ///
     /// # Panics
     /// If this connection is sending.
@@ -297,7 +297,7 @@ impl Ring {
         unsafe { self.push(entry) };
     }
 
-    /// Keeps what is sent until that is completed.
+    /// Keeps the memory of a send until its completion.
     fn lend(&mut self, token: Token, buffer: Buffer, content: Option<Part>) -> &mut Lent {
         let mut lent = self.spare.pop().unwrap_or_else(|| Box::new(Lent::new()));
         (lent.buffer, lent.content) = (buffer, content);
@@ -310,7 +310,7 @@ impl Ring {
         self.lent[key].insert(lent)
     }
 
-    /// Ends all that is in flight on a socket; the last event of each says so.
+    /// Cancels all operations on a socket; the last event of each confirms it.
     pub(super) fn cancel_all(&mut self, socket: BorrowedFd<'_>) {
         let matching = CancelBuilder::fd(Fd(socket.as_raw_fd())).all();
         let entry = opcode::AsyncCancel2::new(matching).build();
@@ -332,8 +332,7 @@ impl Ring {
         provided.provide(piece.buffer);
     }
 
-    /// Moves a piece to the end of a buffer, without copying it where it is large and the buffer
-    /// empty.
+    /// Appends a piece to a buffer, without a copy if the piece is large and the buffer empty.
     pub(super) fn exchange(&mut self, piece: &Piece, with: &mut Buffer) {
         if piece.is_large && with.is_empty() {
             self.large.exchange(piece.buffer, piece.len, with);
@@ -343,14 +342,14 @@ impl Ring {
         }
     }
 
-    /// Hands a piece back unread.
+    /// Returns a piece's buffer unread.
     pub(super) fn forget(&mut self, piece: &Piece) {
         let provided = if piece.is_large { &mut self.large } else { &mut self.small };
         provided.provide(piece.buffer);
     }
 
-    /// Submits what was asked for and waits for an event, at most so long: without a limit until
-    /// one comes.
+    /// Submits the queued operations and waits for an event, at most this long; `None` waits
+    /// without limit.
     ///
     /// # Errors
     /// The ring is of no more use.
@@ -363,7 +362,7 @@ impl Ring {
             self.submit()?;
             // SAFETY: as above.
             if unsafe { !self.try_push(&entry) } {
-                // The kernel takes no more before its completions are taken in.
+                // The kernel accepts no more before its completions are read.
                 self.delayed.push(entry);
                 break;
             }
@@ -388,7 +387,7 @@ impl Ring {
         passing(self.ring.submitter().submit())
     }
 
-    /// The next event, of those at hand.
+    /// Next event that has arrived.
     pub(super) fn next(&mut self) -> Option<Event> {
         loop {
             let entry = self.peeked.take().or_else(|| self.ring.completion().next())?;
@@ -398,7 +397,7 @@ impl Ring {
         }
     }
 
-    /// The next event, if it brings further bytes to the same connection.
+    /// Next event, if it brings further bytes of the same connection.
     pub(super) fn next_piece(&mut self, of: Token) -> Option<(Piece, bool)> {
         let entry = self.peeked.take().or_else(|| self.ring.completion().next())?;
         if entry.user_data() == Kind::Receive.user_data(of)
@@ -456,7 +455,7 @@ impl Ring {
         unsafe { self.push(entry.user_data(Kind::Ignored.alone())) };
     }
 
-    /// Queues an operation; submits those before it where there is no room.
+    /// Queues an operation; submits earlier ones if the queue is full.
     ///
     /// # Safety
     /// The memory that it uses stays valid until its completion.
@@ -465,7 +464,7 @@ impl Ring {
         if self.delayed.is_empty() && unsafe { self.try_push(&entry) } {
             return;
         }
-        // Where this fails, waiting will tell.
+        // A lasting failure shows in `wait`.
         let _ = self.submit();
         // SAFETY: as the caller promises.
         if !self.delayed.is_empty() || unsafe { !self.try_push(&entry) } {
@@ -482,9 +481,9 @@ impl Ring {
 }
 
 impl Drop for Ring {
-    /// Ends what is in flight, and frees its memory only then.
+    /// Cancels the operations in flight, and frees their memory only then.
     fn drop(&mut self) {
-        // What was asked for last is asked for first, so that all can be cancelled.
+        // Submits the last operations, so that all can be cancelled.
         let _ = self.wait(Some(Duration::ZERO));
         let limit = Some(Timespec::from(CANCELLING));
         let everything = CancelBuilder::any().all();
@@ -512,7 +511,7 @@ impl Drop for Ring {
     }
 }
 
-/// A ring whose completions are worked off by its one thread, when that waits for them.
+/// Ring whose completions are processed by its one thread, while it waits for them.
 fn set_up(submissions: u32, completions: u32) -> Result<IoUring, Errno> {
     let set_up = |is_deferring: bool| {
         let mut builder = IoUring::builder();
@@ -535,7 +534,7 @@ fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-/// What failed for now is tried again with the next wait.
+/// Ignores failures that the next wait repairs.
 fn passing(outcome: io::Result<usize>) -> io::Result<()> {
     match outcome {
         Ok(_) => Ok(()),
