@@ -251,7 +251,7 @@ fn strategy(kind: StrategyKind) -> io::Result<Box<dyn Strategy>> {
 /// itself.
 fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
     let (listener, parent) = prefork::child::inherited()
-        .context("--child is for processes that --strategy prefork starts itself; leave it out")?;
+        .context("--child is only for processes that --strategy prefork starts; remove it")?;
     signals::survive_size_limit()?;
     let store = if args.service.service.has_files() {
         Store::open_beside_others(root(args), store_options(args))?

@@ -435,7 +435,7 @@ pub(crate) fn isolate_panic<T>(server: &ServerState, run: impl FnOnce() -> T) ->
     let result = catch_unwind(AssertUnwindSafe(run));
     if result.is_err() {
         server.counters.panicked();
-        tracing::error!("a connection ended by a panic; the others go on");
+        tracing::error!("a connection ended by a panic; the others continue");
     }
     result.ok()
 }

@@ -103,8 +103,8 @@ impl Store {
     /// Opens an existing folder, and removes temporaries that a killed server left in it.
     ///
     /// # Errors
-    /// Where the folder is missing, is none, or may not be entered; and where the kernel cannot
-    /// resolve names safely (`openat2`, Linux 5.6).
+    /// The folder is missing, is no folder or cannot be entered, or the kernel lacks `openat2`
+    /// (Linux 5.6), which resolves names safely.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenStoreError> {
         let folder = rustix::fs::openat(CWD, root, FOLDER, Mode::empty())
             .map_err(|errno| OpenStoreError::new(root, errno))?;
@@ -174,7 +174,7 @@ impl Store {
     /// Creates the temporary of an upload to `name`, or to a random name.
     ///
     /// # Errors
-    /// [`StoreError::Full`] where less than `size_hint` bytes are free, [`StoreError::NoFolder`],
+    /// [`StoreError::Full`] if less than `size_hint` bytes are free, [`StoreError::NoFolder`],
     /// [`StoreError::NameTaken`] under [`OnConflict::Error`], [`StoreError::Denied`],
     /// [`StoreError::NameTooLong`], [`StoreError::Overloaded`] or [`StoreError::Failed`].
     pub fn create_upload(
@@ -201,8 +201,8 @@ impl Store {
     /// Opens a resumable upload for appending, exclusively until it is dropped.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where there is none of that id (any more), [`StoreError::Busy`]
-    /// where it is open elsewhere, else as for [`create_upload`](Self::create_upload).
+    /// [`StoreError::NotFound`] if there is none (any more) with this id, [`StoreError::Busy`] if
+    /// it is open elsewhere, else as for [`create_upload`](Self::create_upload).
     pub fn open_partial(&self, id: PartialId) -> Result<(Upload, PartialInfo), StoreError> {
         let (opened, info) = partial::open(self, id)?;
         Ok((Upload::resume(self, opened), info))
@@ -212,7 +212,7 @@ impl Store {
     /// are omitted. Stops after 10,000 files, in no particular order, and logs that.
     ///
     /// # Errors
-    /// Where the root itself cannot be read. Folders below that cannot be read are left out.
+    /// The root cannot be read. Folders that cannot be read are omitted.
     pub fn list(&self) -> Result<Vec<Entry>, StoreError> {
         list::list(self.root.as_fd())
     }
@@ -222,7 +222,7 @@ impl Store {
     /// servers on one folder.
     ///
     /// # Errors
-    /// As for [`create_upload`](Self::create_upload), and where the root cannot be read.
+    /// As for [`create_upload`](Self::create_upload), and if the root cannot be read.
     pub fn log(
         &self,
         now: Now,

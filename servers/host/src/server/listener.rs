@@ -43,7 +43,7 @@ impl Listener {
     /// Binds and listens; port 0 takes a free port.
     ///
     /// # Errors
-    /// What the operating system said: the address is in use, not local, or not permitted.
+    /// The address is in use, not local, or not permitted.
     pub fn bind(addr: SocketAddr, backlog: i32) -> io::Result<Self> {
         Self::listen(socket(addr)?, addr, backlog)
     }
@@ -51,7 +51,7 @@ impl Listener {
     /// Listener that another process has bound and passed to this one.
     ///
     /// # Errors
-    /// The descriptor is no socket of this kind. (It may have ceased to listen.)
+    /// The descriptor is no stream socket. (It may have stopped listening.)
     pub(crate) fn inherited(listener: OwnedFd) -> io::Result<Self> {
         let socket = socket2::Socket::from(listener);
         if socket.r#type()? != socket2::Type::STREAM {
@@ -65,7 +65,7 @@ impl Listener {
     /// hash of their addresses.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// Error of the operating system.
     pub fn sibling(&self) -> io::Result<Self> {
         let own = socket2::SockRef::from(&self.listener);
         own.set_reuse_port(true)?;
@@ -84,7 +84,7 @@ impl Listener {
     /// Bound address, with the actual port.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// Error of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -92,7 +92,7 @@ impl Listener {
     /// Makes [`accept`](Self::accept) return at once while the accept queue is empty.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// Error of the operating system.
     pub fn set_nonblocking(&self) -> io::Result<()> {
         self.listener.set_nonblocking(true)
     }
@@ -100,7 +100,7 @@ impl Listener {
     /// Accepts the next connection; blocks unless the listener is non-blocking.
     ///
     /// # Errors
-    /// Sorted by what the caller has to do about them.
+    /// Classified by the caller's reaction.
     pub fn accept(&self, flags: SocketFlags) -> Result<OwnedFd, AcceptError> {
         loop {
             match rustix::net::accept_with(&self.listener, flags | SocketFlags::CLOEXEC) {

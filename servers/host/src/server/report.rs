@@ -64,7 +64,7 @@ impl fmt::Display for ServeReport {
 
 /// Line that is no server's last line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no report of a server's end: '{0}'")]
+#[error("not the last line of a server: '{0}'")]
 pub struct ReportError(String);
 
 impl FromStr for ServeReport {

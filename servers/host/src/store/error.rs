@@ -9,20 +9,20 @@ use rustix::io::Errno;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenStoreError {
     /// The name does not exist.
-    #[error("root {path:?} does not exist; create the folder or name another")]
+    #[error("root {path:?} does not exist; create the folder or choose another with --root")]
     NotFound {
         /// The root as given.
         path: PathBuf,
     },
-    /// It is a file, device or the like.
-    #[error("root {path:?} is not a folder; name the folder whose files to serve")]
+    /// The root is a file, device or the like.
+    #[error("root {path:?} is not a folder; choose a folder with --root")]
     NotAFolder {
         /// The root as given.
         path: PathBuf,
     },
     /// The user may not enter it.
     #[error(
-        "no permission to enter root {path:?}; change its mode or owner, or name another folder"
+        "no permission to enter root {path:?}; change its mode or owner, or choose another with --root"
     )]
     Denied {
         /// The root as given.

@@ -104,8 +104,8 @@ impl Upload {
     /// Appends all of `bytes`.
     ///
     /// # Errors
-    /// [`StoreError::Full`], [`StoreError::Overloaded`] or [`StoreError::Failed`]; how much was
-    /// written is then unknown, and the upload is of no more use.
+    /// [`StoreError::Full`], [`StoreError::Overloaded`] or [`StoreError::Failed`]; an unknown
+    /// number of bytes is then written, and the upload cannot continue.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
         self.reserve_for(bytes.len() as u64);
         while !bytes.is_empty() {
@@ -144,8 +144,9 @@ impl Upload {
     ///
     /// # Errors
     /// As for [`Store::create_upload`], [`StoreError::DigestMismatch`], and
-    /// [`StoreError::NameTooLong`] where a `_copyN` does not fit. Nothing is left behind, with one exception: when only the last step of
-    /// [`Durability::Full`], syncing the folder, fails, the file is whole and has its name.
+    /// [`StoreError::NameTooLong`] if a `_copyN` does not fit. Nothing remains, with one exception:
+    /// if only the last step of [`Durability::Full`], syncing the folder, fails, the file is
+    /// complete and has its name.
     pub fn commit(mut self, digest: Option<&Digest>) -> Result<Stored, StoreError> {
         if let Some(digest) = digest
             && sha256(&self.file).map_err(error::on_upload)? != *digest
@@ -348,7 +349,7 @@ impl Upload {
         }
     }
 
-    /// How many bytes the file holds, and how many it has space for.
+    /// Length of the file, and the space reserved for it.
     pub(super) fn extent(&self) -> (u64, u64) {
         let stat = rustix::fs::fstat(&self.file).unwrap();
         (stat.st_size as u64, stat.st_blocks as u64 * 512)

@@ -30,7 +30,7 @@ pub(super) struct WalkEntry<'a> {
 /// reached. Folders that no peer can name, or that cannot be read, are omitted.
 ///
 /// # Errors
-/// Where the root itself cannot be read.
+/// The root cannot be read.
 pub(super) fn walk(
     root: BorrowedFd<'_>,
     mut visit: impl FnMut(WalkEntry<'_>) -> ControlFlow<()>,
@@ -48,7 +48,9 @@ pub(super) fn walk(
             }
             entries += 1;
             if entries > WALK_ENTRIES {
-                tracing::warn!("the root has over {WALK_ENTRIES} entries: not all were looked at");
+                tracing::warn!(
+                    "the root has more than {WALK_ENTRIES} entries; the rest is ignored"
+                );
                 return Ok(());
             }
             let folder = dir.fd()?;

@@ -89,7 +89,9 @@ fn run_all(
         outcome = outcome.and_then(|()| accept());
         for thread in threads {
             let ended = thread.join();
-            outcome = outcome.and(ended.unwrap_or_else(|_| Err(io::Error::other("panicked"))));
+            outcome = outcome.and(
+                ended.unwrap_or_else(|_| Err(io::Error::other("a selector's thread panicked"))),
+            );
         }
         outcome
     })

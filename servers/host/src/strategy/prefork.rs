@@ -62,7 +62,7 @@ impl Prefork {
     /// server: see [`cli::run`](crate::cli::run).
     ///
     /// # Errors
-    /// The program's file cannot be told.
+    /// The path of the program is unknown.
     pub(crate) fn of_this_program() -> io::Result<Self> {
         let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
         arguments.push(child::FLAG.into());
@@ -80,8 +80,8 @@ impl Strategy for Prefork {
         let Some(program) = &self.program else {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "prefork starts further processes of its program, and this program is no server; \
-                 start one with: server --strategy prefork",
+                "prefork starts further processes of its own program, which must be a server; \
+                 use: server --strategy prefork",
             ));
         };
         let wake = Arc::new(EventfdWaker::new()?);
@@ -160,7 +160,7 @@ impl Pool<'_> {
                 if shutdown.is_triggered() {
                     break;
                 }
-                tracing::warn!("a process ended: {status}; another takes its place");
+                tracing::warn!("a process ended: {status}; another one replaces it");
                 self.note_early_end(&worker, &status)?;
             }
         }
@@ -180,7 +180,9 @@ impl Pool<'_> {
                 Ok(worker) => self.workers.push(worker),
                 Err(error) if self.workers.is_empty() && !self.has_served => return Err(error),
                 Err(error) => {
-                    tracing::warn!("no further process can be started for now: {error}");
+                    tracing::warn!(
+                        "cannot start a further process now, trying again later: {error}"
+                    );
                     self.pause = Some(Instant::now() + EXHAUSTION_PAUSE);
                     break;
                 }
@@ -221,7 +223,7 @@ impl Pool<'_> {
     /// Delays the next process after one that ended early: the next may do the same.
     ///
     /// # Errors
-    /// None ever was of any use.
+    /// No process has ever accepted.
     fn note_early_end(&mut self, worker: &Worker, status: &str) -> io::Result<()> {
         let useless = worker.report.connections == 0 && worker.started.elapsed() < SHORT_LIFE;
         if !useless {
@@ -310,7 +312,7 @@ impl Worker {
                     // Its connection ended with it.
                     if self.state == ProcessState::Busy {
                         tracing::error!(
-                            "process {} ended while it served a connection; the others go on",
+                            "process {} ended while it served a connection; the others continue",
                             self.process.id(),
                         );
                         self.report.connections += 1;

@@ -149,7 +149,7 @@ impl PoolState {
         let _jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         self.job_ended.notify_all();
         if let Err(error) = self.waker.wake() {
-            tracing::error!("the dispatcher could not be woken: {error}");
+            tracing::error!("cannot wake the dispatcher: {error}");
         }
     }
 
@@ -394,7 +394,7 @@ impl<'s> Dispatcher<'s> {
         let registry = self.poll.registry();
         if let Err(error) = registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE) {
             server.counters.refused();
-            tracing::warn!("a connection is refused, it cannot be watched: {error}");
+            tracing::warn!("a connection is refused: its socket cannot be watched: {error}");
             return;
         }
         let connection = Connection::new(server, socket, permit, now());

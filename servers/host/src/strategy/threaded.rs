@@ -46,7 +46,7 @@ impl Strategy for Threaded {
             // The closure that owned the socket is dropped with the error, which closes it.
             if let Err(error) = spawned {
                 server.counters.refused();
-                tracing::warn!("a connection is refused, no thread can be had: {error}");
+                tracing::warn!("a connection is refused: no thread can be created: {error}");
             }
         })?;
         wait_for_drain(server, shutdown);

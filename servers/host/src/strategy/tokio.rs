@@ -173,7 +173,7 @@ async fn serve(context: Context, socket: OwnedFd, permit: Permit) {
         Ok(socket) => socket,
         Err(error) => {
             server.counters.refused();
-            tracing::warn!("a connection is refused, it cannot be watched: {error}");
+            tracing::warn!("a connection is refused: its socket cannot be watched: {error}");
             return;
         }
     };

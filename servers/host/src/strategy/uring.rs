@@ -38,7 +38,7 @@ impl Uring {
     /// Checks that this system permits io_uring and has the required operations.
     ///
     /// # Errors
-    /// What is missing, and the remedy.
+    /// The missing requirement and the remedy.
     pub fn availability() -> Result<(), Unavailable> {
         probe::probe()
     }

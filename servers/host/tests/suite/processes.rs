@@ -87,7 +87,7 @@ fn a_process_that_dies_takes_its_connection_along_and_is_replaced() {
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
     let said = server.stderr();
-    assert!(said.contains("another takes its place"), "{said}");
+    assert!(said.contains("another one replaces it"), "{said}");
     assert!(said.contains("served 3 requests on 3 connections, 1 ended by a panic"), "{said}");
 }
 

@@ -17,7 +17,7 @@ thread_local! {
 /// Sends a part of the file; returns the number of bytes, 0 at the end of the file.
 ///
 /// # Errors
-/// Those of the socket and of the file; `EINVAL` also where no pipe can be had.
+/// Those of the socket and of the file; `EINVAL` also if no pipe can be created.
 pub(super) fn splice(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

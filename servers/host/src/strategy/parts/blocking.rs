@@ -186,7 +186,7 @@ impl WaitPolicy for BlockingPolicy<'_> {
         if *armed != timeout {
             match set_socket_timeout(socket, which, timeout) {
                 Ok(()) => *armed = timeout,
-                Err(errno) => tracing::warn!("a socket's timeout could not be set: {errno}"),
+                Err(errno) => tracing::warn!("cannot set a socket's timeout: {errno}"),
             }
         }
         Attempt::Perform
@@ -210,7 +210,7 @@ impl WaitPolicy for BlockingPolicy<'_> {
                 Waker::from(waker)
             }
             Err(errno) => {
-                tracing::warn!("a member of the room cannot be woken: {errno}");
+                tracing::warn!("cannot wake a member of the chat room: {errno}");
                 Waker::noop().clone()
             }
         }
@@ -326,7 +326,7 @@ pub(crate) fn drain_when_triggered(
             }
         };
         if let Err(error) = std::thread::Builder::new().spawn(watch) {
-            tracing::warn!("no thread to limit the drain's time: {error}");
+            tracing::warn!("cannot create the thread that limits the drain: {error}");
         }
     });
 }

@@ -53,7 +53,7 @@ impl Lifecycle {
         self.drain_ends.is_some_and(|ends| is_empty || is_urgent || now >= ends)
     }
 
-    /// How long the loop may wait for events; `None` without limit.
+    /// Longest wait for events; `None` without limit.
     pub(crate) fn poll_timeout(&self, now: Instant, accept: Next) -> Option<Duration> {
         let accept_at = match accept {
             Next::Accept => Some(now),

@@ -70,7 +70,7 @@ enum Worked {
     Goes(Box<Connection>),
     /// The connection is broken.
     Closed(Box<Connection>),
-    /// It ended by a panic.
+    /// The connection ended by a panic.
     Panicked,
 }
 
@@ -97,7 +97,7 @@ impl Inbox {
 
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            tracing::error!("a selector could not be woken: {error}");
+            tracing::error!("cannot wake a selector: {error}");
         }
     }
 }
@@ -140,7 +140,7 @@ impl Reactor {
     /// Reactor, not yet [running](Self::run). `workers`, if any, perform actions that may block.
     ///
     /// # Errors
-    /// The selector cannot be had: too few descriptors, most likely.
+    /// The selector cannot be created, most likely for lack of descriptors.
     pub(crate) fn new(
         source: ConnectionSource,
         server: &Arc<ServerState>,
@@ -324,7 +324,7 @@ impl Reactor {
         if let Err(error) = self.poll.registry().register(&mut SourceFd(&raw), Token(key), interest)
         {
             self.server.counters.refused();
-            tracing::warn!("a connection is refused, it cannot be watched: {error}");
+            tracing::warn!("a connection is refused: its socket cannot be watched: {error}");
             return;
         }
         let connection = Box::new(Connection::new(&self.server, socket, permit, self.now));
@@ -559,7 +559,7 @@ impl WaitPolicy for WorkerPolicy {
     }
 
     fn waker(&mut self) -> std::task::Waker {
-        unreachable!("joining the room does not block, so no worker does it")
+        unreachable!("joining the chat room does not block, so no worker performs it")
     }
 
     fn is_draining(&self) -> bool {

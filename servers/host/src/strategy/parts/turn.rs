@@ -9,7 +9,7 @@ const TURN_BYTES: u64 = STEP_BYTES;
 /// and steps, whichever comes first: about a dozen small requests.
 const TURN_STEPS: usize = 64;
 
-/// How a connection's turn ended.
+/// End of a connection's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// The connection waits for its peer, the time, or another connection's message.

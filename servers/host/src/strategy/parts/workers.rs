@@ -13,7 +13,7 @@ const STACK_BYTES: usize = 256 << 10;
 /// since its workers block.
 ///
 /// # Errors
-/// The threads cannot be had.
+/// The threads cannot be created.
 pub(crate) fn pool(server: &ServerState) -> io::Result<ThreadPool> {
     ThreadPoolBuilder::new()
         .num_threads(server.workers)

@@ -25,7 +25,7 @@ pub(crate) const FLAG: &str = "--child";
 /// output.
 ///
 /// # Errors
-/// They are something else: nobody but `prefork` starts such a process.
+/// They are something else: the process was not started by `prefork`.
 pub(crate) fn inherited() -> io::Result<(Listener, Parent)> {
     let listener = io::stdin().as_fd().try_clone_to_owned()?;
     let link = io::stdout().as_fd().try_clone_to_owned()?;
@@ -49,7 +49,7 @@ impl Parent {
 /// Serves connections until the parent ends or ends this process.
 ///
 /// # Errors
-/// A thread cannot be had.
+/// A thread cannot be created.
 pub(crate) fn serve(
     listener: &Listener,
     server: &Arc<ServerState>,

@@ -27,13 +27,13 @@ pub(super) struct Link(OwnedFd);
 /// Message of a process to its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
-    /// It has accepted a connection.
+    /// The process has accepted a connection.
     Busy,
-    /// It waits for a connection; its counts so far.
+    /// The process waits for a connection; its counts so far.
     Idle(ServeReport),
-    /// It has a line for the operator.
+    /// A line for the operator.
     Shown(String),
-    /// It has ended.
+    /// The process has ended.
     Gone,
 }
 
@@ -77,7 +77,7 @@ impl Link {
             Ok(report) => match report.parse() {
                 Ok(report) => Some(Message::Idle(report)),
                 Err(error) => {
-                    tracing::error!("a process said something else than it should: {error}");
+                    tracing::error!("a process sent an unknown message: {error}");
                     Some(Message::Gone)
                 }
             },

@@ -30,14 +30,16 @@ pub(super) fn explain(errno: Errno) -> String {
     let error = std::io::Error::from(errno);
     match errno {
         Errno::NOSYS => "this kernel has no io_uring, or a sandbox hides it: \
-                         run Linux 6.0 or later, outside the sandbox"
+                         use Linux 6.0 or later, outside the sandbox"
             .to_owned(),
-        Errno::PERM | Errno::ACCESS => "io_uring is forbidden here: allow it with \
+        Errno::PERM | Errno::ACCESS => "io_uring is forbidden on this system: allow it with \
                                         `sysctl kernel.io_uring_disabled=0`, and in the seccomp \
                                         profile of a container"
             .to_owned(),
         Errno::INVAL | Errno::OPNOTSUPP => {
-            format!("this kernel's io_uring lacks what is needed: run Linux 6.0 or later ({error})")
+            format!(
+                "this kernel's io_uring lacks a required operation: use Linux 6.0 or later ({error})"
+            )
         }
         Errno::NOMEM => format!("{error}: raise the limit on locked memory (ulimit -l)"),
         Errno::MFILE | Errno::NFILE => format!("{error}: raise the limit (ulimit -n)"),
@@ -46,9 +48,8 @@ pub(super) fn explain(errno: Errno) -> String {
 }
 
 fn judge(set_up: impl FnOnce() -> Result<(), Errno>) -> Result<(), Unavailable> {
-    set_up().map_err(|errno| {
-        Unavailable(format!("{}; or choose another strategy with --strategy", explain(errno)))
-    })
+    set_up()
+        .map_err(|errno| Unavailable(format!("{}; or choose another --strategy", explain(errno))))
 }
 
 #[cfg(test)]

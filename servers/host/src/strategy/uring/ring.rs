@@ -156,7 +156,7 @@ impl Ring {
     /// `large_bytes`.
     ///
     /// # Errors
-    /// What the kernel said of setting it up.
+    /// The kernel refuses the ring.
     pub(super) fn new(large_bytes: usize) -> Result<Self, Errno> {
         let ring = set_up(SUBMISSIONS, COMPLETIONS)?;
         let mut small = Provided::new(SMALL.group, SMALL.first, SMALL.number, SMALL_BYTES);
@@ -248,7 +248,7 @@ impl Ring {
     /// Sends the buffer, or a part of it. `more` if further bytes follow at once.
     ///
     /// # Panics
-    /// If this connection is sending.
+    /// A send of this connection is in flight.
     pub(super) fn send(
         &mut self,
         token: Token,
@@ -272,7 +272,7 @@ impl Ring {
     /// Sends the buffer and then this content, or a part of both.
     ///
     /// # Panics
-    /// If this connection is sending.
+    /// A send of this connection is in flight.
     pub(super) fn send_with(
         &mut self,
         token: Token,
@@ -352,10 +352,10 @@ impl Ring {
     /// without limit.
     ///
     /// # Errors
-    /// The ring is of no more use.
+    /// The ring failed for good.
     pub(super) fn wait(&mut self, at_most: Option<Duration>) -> io::Result<()> {
         while let Some(entry) = self.delayed.pop() {
-            // SAFETY: whoever delayed it has seen to its memory.
+            // SAFETY: `push` delayed it, whose caller keeps its memory valid.
             if unsafe { self.try_push(&entry) } {
                 continue;
             }
@@ -497,7 +497,7 @@ impl Drop for Ring {
             while self.next().is_some() {}
         }
         if !cancelled || self.sending > 0 {
-            tracing::error!("operations could not be ended; their memory is never used again");
+            tracing::error!("cannot cancel the operations in flight; their memory is not freed");
             return;
         }
         // SAFETY: none of these is used hereafter. The ring goes first; no operation is left that
