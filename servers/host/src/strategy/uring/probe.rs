@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_asks_is_not_interrupted_later() {
+    fn the_probing_thread_is_not_interrupted_later() {
         let (mut reader, _writer) = UnixStream::pair().unwrap();
         reader.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         for _ in 0..20 {
