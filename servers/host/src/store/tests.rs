@@ -359,7 +359,7 @@ fn a_root_must_be_a_folder() {
     let open = |path: &Path| Store::open(path, StoreOptions::default()).unwrap_err();
     assert!(matches!(open(&missing), OpenStoreError::NotFound { .. }));
     assert!(matches!(open(&file), OpenStoreError::NotAFolder { .. }));
-    assert!(open(&file).to_string().contains("is not a folder; name the folder"));
+    assert!(open(&file).to_string().contains("is not a folder; choose a folder"));
 }
 
 #[test]

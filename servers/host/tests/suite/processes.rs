@@ -150,5 +150,5 @@ fn nobody_else_starts_its_processes() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("leave it out"), "{said}");
+    assert!(said.contains("remove it"), "{said}");
 }
