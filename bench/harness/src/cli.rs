@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fileserver::command::ServerArgs;
+use fileserver::cli::ServerArgs;
 use fileserver::{SendPath, StrategyKind};
 use fileserver_proto::Wire;
 use jiff::Timestamp;
@@ -773,7 +773,7 @@ fn launch(words: &[OsString]) -> anyhow::Result<ExitCode> {
 /// Should the harness be killed, its servers must not go on for ever.
 fn serve(arguments: &ServerArgs) -> ExitCode {
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-    fileserver::command::run(arguments)
+    fileserver::cli::run(arguments)
 }
 
 /// The first Ctrl-C or SIGTERM sets the flag, the second ends the process at once.

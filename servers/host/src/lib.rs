@@ -17,7 +17,6 @@ mod server;
 pub mod store;
 pub mod strategy;
 
-pub use cli as command;
 pub use lab::console::Console;
 pub use server::limit::{ConnectionLimit, Permit, PermitWaker};
 pub use server::listener::{AcceptError, Listener};

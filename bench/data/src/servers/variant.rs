@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use fileserver::StrategyKind;
-use fileserver::command::ServerArgs;
+use fileserver::cli::ServerArgs;
 use serde::{Deserialize, Serialize};
 
 use crate::servers::reference::ReferenceServer;

@@ -111,11 +111,6 @@ impl ConnectionLimit {
         self.max.saturating_sub(*self.lock())
     }
 
-    /// Whether a permit is free.
-    pub fn has_room(&self) -> bool {
-        *self.lock() < self.max
-    }
-
     /// Waits until a permit is free or `wake` is called, but no longer than this.
     pub fn wait_for_room(&self, at_most: Duration) {
         let open = self.lock();
