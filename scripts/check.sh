@@ -35,4 +35,13 @@ if git grep -nE '\bunsafe ?(\{|\(|impl|fn|extern)|\bunsafe_code\b' -- '*.rs' "${
     exit 1
 fi
 
+step "no circles of imports"
+scripts/check-imports.py
+
+step "documentation summaries start with a noun or a verb"
+if git grep -nE '^\s*//[/!] (What|Who|Whose|Which|That|Whether|How|It,|It in)\b' -- '*.rs'; then
+    echo "rewrite the summaries above: CONTRIBUTING.md has the rules" >&2
+    exit 1
+fi
+
 step "ok"
