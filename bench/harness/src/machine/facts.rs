@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
+use procfs::{CpuInfo, Current, LoadAverage, Meminfo};
 
 use crate::machine::cores::Cores;
 use bench_data::record::environment::{Environment, Machine, Placement, SCHEMA};
@@ -59,16 +60,12 @@ pub fn machine() -> Machine {
     let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
     Machine {
         host: text(system.nodename()),
-        processor: field("/proc/cpuinfo", "model name"),
+        processor: CpuInfo::current().ok().and_then(|info| info.model_name(0).map(str::to_owned)),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: field("/proc/meminfo", "MemTotal")
-            .and_then(|value| value.split(' ').next()?.parse::<u64>().ok())
-            .map(|kib| kib * 1024),
+        memory_bytes: Meminfo::current().ok().map(|memory| memory.mem_total),
         kernel: format!("{} {}", text(system.sysname()), text(system.release())),
         frequency_governor: fs::read_to_string(governor).ok().map(|text| text.trim().to_owned()),
-        load_average: fs::read_to_string("/proc/loadavg")
-            .ok()
-            .and_then(|text| Some(text.split(' ').next()?.to_owned())),
+        load_average: LoadAverage::current().ok().map(|load| format!("{:.2}", load.one)),
         descriptor_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
         congestion_control: sysctl("net.ipv4.tcp_congestion_control"),
         sysctl: SYSCTL
@@ -82,12 +79,6 @@ pub fn machine() -> Machine {
 fn sysctl(name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn field(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 fn revision() -> Option<String> {

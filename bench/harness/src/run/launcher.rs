@@ -4,6 +4,7 @@ use crate::run::reference_config::places;
 use crate::run::reference_config::threads_when_ready;
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -244,13 +245,12 @@ impl Launcher {
     ) -> anyhow::Result<ServerProcess> {
         let mut attempt = 1;
         loop {
-            let started =
-                start(free_port()?).and_then(|launch| ServerProcess::launch(launch, &self.cores));
+            let port = free_port()?;
+            let started = start(port).and_then(|launch| ServerProcess::launch(launch, &self.cores));
             match started {
                 Ok(process) => return Ok(process),
                 Err(error) => {
-                    let taken = format!("{error:#}").to_ascii_lowercase().contains("in use");
-                    if !taken || attempt == ATTEMPTS {
+                    if !is_taken(port) || attempt == ATTEMPTS {
                         return Err(error);
                     }
                 }
@@ -373,6 +373,11 @@ fn resolve(authority: &str) -> anyhow::Result<SocketAddr> {
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Whether another program listens at a port by now.
+fn is_taken(port: u16) -> bool {
+    TcpListener::bind(loopback(port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -1,115 +1,120 @@
-//! A first look at a server: what it can do of what the loads ask for.
+//! Capability checks of a server before the first trial.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use fileserver_proto::Wire;
+use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader, http};
 use loadgen::content::Content;
 
-/// How a server answered a request for something.
+/// Result of a capability check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// As it should.
+    /// Correct.
     Right,
-    /// It does not do that, or not have that: what it said.
+    /// Refused, because the server lacks the function or the file: its answer.
     Refused(String),
-    /// It tried and failed: how.
+    /// Failed: the fault.
     Wrong(String),
 }
 
-/// An answer's head.
-#[derive(Debug)]
-struct Head {
-    status: u16,
-    length: Option<u64>,
-    closes: bool,
-}
+/// Limit of each read and write of a check.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For each read and write of a look.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Content of an uploaded file.
+const UPLOAD: &[u8] = b"probe";
 
-/// Longer heads are no heads.
-const LONGEST_HEAD_BYTES: u64 = 64 << 10;
-
-/// Whether something answers there in HTTP, whatever it says.
+/// Returns true if a server answers in HTTP, whatever the answer.
 pub fn answers(address: SocketAddr) -> bool {
     let answer = Connection::open(address).and_then(|mut connection| {
-        connection.ask("GET", "/", "Connection: close\r\n", b"")?;
+        connection.get("/", false)?;
         connection.head()
     });
     answer.is_ok()
 }
 
-/// Whether something sends a line back there as it is.
+/// Returns true if a server sends a line back unchanged.
 pub fn echoes(address: SocketAddr) -> bool {
     let line = b"is anybody there?\r\n";
-    let mut heard = [0; 19];
-    let answer = TcpStream::connect_timeout(&address, PATIENCE).and_then(|mut stream| {
-        stream.set_read_timeout(Some(PATIENCE))?;
+    let mut received = [0; 19];
+    let answer = TcpStream::connect_timeout(&address, TIMEOUT).and_then(|mut stream| {
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(line)?;
-        stream.read_exact(&mut heard)
+        stream.read_exact(&mut received)
     });
-    answer.is_ok() && heard == *line
+    answer.is_ok() && received == *line
 }
 
-/// Asks for a file twice on one connection and compares its bytes; the second value tells
-/// whether the connection was kept, where that could be seen.
+/// Requests a file twice on one connection and compares its bytes. The second value states
+/// whether the connection was kept, where that could be observed.
 pub fn download(address: SocketAddr, name: &str, size: u64) -> (Answer, Option<bool>) {
-    let look = || -> io::Result<(Answer, Option<bool>)> {
+    let check = || -> io::Result<(Answer, Option<bool>)> {
         let mut connection = Connection::open(address)?;
-        let path = format!("/{name}");
-        connection.ask("GET", &path, "", b"")?;
+        let target = http::target(name);
+        connection.get(&target, true)?;
         let head = connection.head()?;
-        if head.status != 200 {
-            return Ok((judged(head.status, "GET"), None));
+        if status(head) != 200 {
+            return Ok((refusal(head, "GET"), None));
         }
-        let answer = connection.body(&head, name, 0, size)?;
+        let answer = connection.body(head, name, 0, size)?;
         if answer != Answer::Right {
             return Ok((answer, None));
         }
-        let kept = !head.closes
-            && connection.ask("GET", &path, "Connection: close\r\n", b"").is_ok()
-            && connection.head().is_ok_and(|head| head.status == 200);
+        let kept = head.keep_alive
+            && connection.get(&target, false).is_ok()
+            && connection.head().is_ok_and(|head| status(head) == 200);
         Ok((answer, Some(kept)))
     };
-    look().unwrap_or_else(|error| (Answer::Wrong(format!("GET: {error}")), None))
+    check().unwrap_or_else(|error| (Answer::Wrong(format!("GET: {error}")), None))
 }
 
-/// Asks for a part of a file.
+/// Requests a part of a file and compares its bytes.
 pub fn range(address: SocketAddr, name: &str, size: u64) -> bool {
     let last = size.min(512) - 1;
-    let look = || -> io::Result<bool> {
+    let (first, length) = (last / 2, last - last / 2 + 1);
+    let check = || -> io::Result<bool> {
         let mut connection = Connection::open(address)?;
-        let range = format!("Range: bytes={}-{last}\r\nConnection: close\r\n", last / 2);
-        connection.ask("GET", &format!("/{name}"), &range, b"")?;
+        let range = format!(
+            "GET {} HTTP/1.1\r\nHost: {address}\r\nRange: bytes={first}-{last}\r\n\
+             Connection: close\r\n\r\n",
+            http::target(name)
+        );
+        connection.send(range.as_bytes())?;
         let head = connection.head()?;
-        let length = last - last / 2 + 1;
-        Ok(head.status == 206 && connection.body(&head, name, last / 2, length)? == Answer::Right)
+        Ok(status(head) == 206 && connection.body(head, name, first, length)? == Answer::Right)
     };
-    look().unwrap_or(false)
+    check().unwrap_or(false)
 }
 
-/// Puts a small file; the second value tells whether the connection was kept, where that could
-/// be seen.
+/// Uploads a small file twice on one connection. The second value states whether the connection
+/// was kept, where that could be observed.
 pub fn upload(address: SocketAddr, name: &str) -> (Answer, Option<bool>) {
-    let look = || -> io::Result<(Answer, Option<bool>)> {
+    let check = || -> io::Result<(Answer, Option<bool>)> {
         let mut connection = Connection::open(address)?;
-        let path = format!("/{name}");
-        connection.ask("PUT", &path, "", b"probe")?;
+        connection.put(name, true)?;
         let head = connection.head()?;
-        if !(200..300).contains(&head.status) {
-            return Ok((judged(head.status, "PUT"), None));
+        if !head.kind.is_success() {
+            return Ok((refusal(head, "PUT"), None));
         }
-        connection.skip(&head)?;
-        let kept = !head.closes
-            && connection.ask("PUT", &path, "Connection: close\r\n", b"probe").is_ok()
-            && connection.head().is_ok_and(|head| (200..300).contains(&head.status));
+        connection.skip()?;
+        let kept = head.keep_alive
+            && connection.put(name, false).is_ok()
+            && connection.head().is_ok_and(|head| head.kind.is_success());
         Ok((Answer::Right, Some(kept)))
     };
-    look().unwrap_or_else(|error| (Answer::Wrong(format!("PUT: {error}")), None))
+    check().unwrap_or_else(|error| (Answer::Wrong(format!("PUT: {error}")), None))
 }
 
-fn judged(status: u16, method: &str) -> Answer {
+fn status(head: ReplyHead) -> u16 {
+    match head.kind {
+        ReplyKind::Status(status) => status,
+        ReplyKind::Data | ReplyKind::Text | ReplyKind::Error => 0,
+    }
+}
+
+fn refusal(head: ReplyHead, method: &str) -> Answer {
+    let status = status(head);
     let text = format!("{method} is answered with {status}");
     match status {
         400..=499 | 501 => Answer::Refused(text),
@@ -117,94 +122,125 @@ fn judged(status: u16, method: &str) -> Answer {
     }
 }
 
+/// Blocking connection to a server under check.
 struct Connection {
-    stream: BufReader<TcpStream>,
-    host: SocketAddr,
+    stream: TcpStream,
+    host: String,
+    reader: ReplyReader,
+    /// Received bytes that are not decoded yet.
+    input: Vec<u8>,
 }
 
 impl Connection {
     fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(stream), host: address })
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        let (host, reader) = (address.to_string(), ReplyReader::new(Wire::Http));
+        Ok(Self { stream, host, reader, input: Vec::new() })
     }
 
-    fn ask(&mut self, method: &str, path: &str, fields: &str, body: &[u8]) -> io::Result<()> {
-        let length = match body {
-            [] => String::new(),
-            body => format!("Content-Length: {}\r\n", body.len()),
-        };
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{fields}{length}\r\n", self.host);
-        self.stream.get_mut().write_all(&[head.as_bytes(), body].concat())
+    fn get(&mut self, target: &str, keep_alive: bool) -> io::Result<()> {
+        let mut request = Vec::new();
+        http::get(target, &self.host, keep_alive, &mut request);
+        self.send(&request)
     }
 
-    fn head(&mut self) -> io::Result<Head> {
-        let mut text = Vec::new();
+    fn put(&mut self, name: &str, keep_alive: bool) -> io::Result<()> {
+        let mut request = Vec::new();
+        let target = http::target(name);
+        http::put(&target, &self.host, UPLOAD.len() as u64, keep_alive, &mut request);
+        self.send(&[&request, UPLOAD].concat())
+    }
+
+    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.reader.reset();
+        self.stream.write_all(request)
+    }
+
+    /// Decodes the next event of the reply, and passes it to `handle`.
+    fn next<T>(&mut self, handle: impl FnOnce(ReplyEvent<'_>) -> T) -> io::Result<T> {
+        let mut rest = &self.input[..];
+        let event = self.reader.next(&mut rest).map_err(io::Error::other)?;
+        let result = handle(event);
+        let used = self.input.len() - rest.len();
+        self.input.drain(..used);
+        Ok(result)
+    }
+
+    fn head(&mut self) -> io::Result<ReplyHead> {
         loop {
-            let before = text.len();
-            (&mut self.stream).take(LONGEST_HEAD_BYTES).read_until(b'\n', &mut text)?;
-            let line = &text[before..];
-            if !line.ends_with(b"\n") || text.len() as u64 > LONGEST_HEAD_BYTES {
-                return Err(io::Error::other("it closed the connection without an answer"));
-            }
-            if line == b"\r\n" || line == b"\n" {
-                break;
+            let head = self.next(|event| match event {
+                ReplyEvent::Head(head) => Some(head),
+                ReplyEvent::NeedMore | ReplyEvent::Body(_) | ReplyEvent::End => None,
+            })?;
+            match head {
+                Some(head) => return Ok(head),
+                None => self.receive()?,
             }
         }
-        let mut fields = [httparse::EMPTY_HEADER; 96];
-        let mut reply = httparse::Response::new(&mut fields);
-        reply.parse(&text).map_err(|error| io::Error::other(format!("no http answer: {error}")))?;
-        let field = |name: &str| {
-            let found = reply.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
-            std::str::from_utf8(found.value).ok().map(str::trim)
-        };
-        let connection = field("connection").unwrap_or("").to_ascii_lowercase();
-        let status = reply.code.unwrap_or(0);
-        let length = match field("content-length") {
-            Some(digits) => digits.parse().ok(),
-            None if status == 204 || status == 304 => Some(0),
-            None => None,
-        };
-        let closes = connection.contains("close")
-            || (reply.version == Some(0) && !connection.contains("keep-alive"));
-        Ok(Head { status, length, closes })
     }
 
-    /// Reads a body and compares it with what the file of this name holds there.
-    fn body(&mut self, head: &Head, name: &str, from: u64, length: u64) -> io::Result<Answer> {
-        match head.length {
-            Some(told) if told == length => {}
-            Some(told) => return Ok(Answer::Wrong(format!("{told} bytes in place of {length}"))),
+    /// Reads a body and compares it with the content of the named file from `from` on.
+    fn body(&mut self, head: ReplyHead, name: &str, from: u64, length: u64) -> io::Result<Answer> {
+        match head.body_bytes {
+            Some(declared) if declared == length => {}
+            Some(declared) => {
+                return Ok(Answer::Wrong(format!("{declared} bytes in place of {length}")));
+            }
             None => return Ok(Answer::Refused("answers come without Content-Length".to_owned())),
         }
         let content = Content::of_name(name);
-        let mut piece = vec![0; 64 << 10];
         let mut at = 0;
         while at < length {
-            let len = piece.len().min(usize::try_from(length - at).unwrap_or(usize::MAX));
-            let piece = &mut piece[..len];
-            if let Err(error) = self.stream.read_exact(piece) {
-                return Ok(Answer::Wrong(format!("a body cut short after {at} bytes: {error}")));
+            let piece = self.next(|event| match event {
+                ReplyEvent::Body(piece) => Some((piece.len(), content.matches(from + at, piece))),
+                ReplyEvent::Head(_) | ReplyEvent::NeedMore | ReplyEvent::End => None,
+            })?;
+            match piece {
+                Some((len, true)) => at += len as u64,
+                Some((_, false)) => {
+                    return Ok(Answer::Wrong("other bytes than the file has".to_owned()));
+                }
+                None => {
+                    if let Err(error) = self.receive() {
+                        let fault = format!("a body cut short after {at} bytes: {error}");
+                        return Ok(Answer::Wrong(fault));
+                    }
+                }
             }
-            if !content.matches(from + at, piece) {
-                return Ok(Answer::Wrong("other bytes than the file has".to_owned()));
-            }
-            at += len as u64;
         }
-        Ok(Answer::Right)
+        self.skip().map(|()| Answer::Right)
     }
 
-    fn skip(&mut self, head: &Head) -> io::Result<()> {
-        let length = head.length.unwrap_or(0);
-        io::copy(&mut (&mut self.stream).take(length), &mut io::sink())?;
-        Ok(())
+    /// Reads the reply to its end.
+    fn skip(&mut self) -> io::Result<()> {
+        loop {
+            let (ended, lacks) =
+                self.next(|event| (event == ReplyEvent::End, event == ReplyEvent::NeedMore))?;
+            match (ended, lacks) {
+                (true, _) => return Ok(()),
+                (false, true) => self.receive()?,
+                (false, false) => {}
+            }
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut piece = [0; 16 << 10];
+        match self.stream.read(&mut piece)? {
+            0 => self.reader.close().map_err(io::Error::other),
+            len => {
+                self.input.extend_from_slice(&piece[..len]);
+                Ok(())
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
     use std::thread;
 
@@ -266,8 +302,8 @@ mod tests {
         assert_eq!(refused("500 No"), Answer::Wrong("GET is answered with 500".to_owned()));
         for (head, length, expected) in [
             ("200 OK\r\nContent-Length: 8", 8, "8 bytes in place of 9"),
-            ("200 OK\r\nContent-Length: 9", 5, "cut short after 0 bytes"),
-            ("nonsense", 0, "no http answer"),
+            ("200 OK\r\nContent-Length: 9", 5, "cut short after 5 bytes"),
+            ("nonsense", 0, "malformed reply"),
         ] {
             let (answer, _) = download(server(vec![reply(head, "f", 0, length)]), "f", 9);
             assert!(matches!(&answer, Answer::Wrong(why) if why.contains(expected)), "{answer:?}");
