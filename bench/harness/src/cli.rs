@@ -84,7 +84,7 @@ const INTERRUPTED: u8 = 130;
   cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'
   cargo run --release -- report results/latest
-  cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --schedule 'Networks II'
+  cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
 
 Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (what was measured is kept)")]
 pub struct Cli {
@@ -256,7 +256,7 @@ struct ReportArgs {
     author: Vec<String>,
     /// The course that the paper is for
     #[arg(long, value_name = "TEXT", requires = "pdf")]
-    schedule: Option<String>,
+    course: Option<String>,
     /// A transcript for the paper's end, such as of the client; may be given several times
     #[arg(long, value_name = "FILE", requires = "pdf")]
     transcript: Vec<PathBuf>,
@@ -628,7 +628,7 @@ fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
         let cover = Cover {
             title: arguments.title,
             authors: arguments.author,
-            schedule: arguments.schedule,
+            course: arguments.course,
             appendices: transcripts.chain(listings).collect::<Result<_, _>>()?,
         };
         let (path, lacking) = print_paper(&folder, &published, &cover)?;

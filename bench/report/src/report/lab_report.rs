@@ -16,7 +16,7 @@ pub struct Cover {
     /// Who hands it in.
     pub authors: Vec<String>,
     /// For which course.
-    pub schedule: Option<String>,
+    pub course: Option<String>,
     /// Transcripts and listings.
     pub appendices: Vec<Appendix>,
 }
@@ -117,7 +117,7 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
     Ok(Paper {
         title: cover.title.clone().unwrap_or_else(|| contents.plan.question.clone()),
         authors: cover.authors.clone(),
-        below_title: cover.schedule.iter().cloned().chain([date]).collect(),
+        below_title: cover.course.iter().cloned().chain([date]).collect(),
         blocks,
     })
 }

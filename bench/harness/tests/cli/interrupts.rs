@@ -1,0 +1,83 @@
+//! Interrupted runs, and their continuation.
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Scratch, TINY, bench, output, recorded, refusal, rows, text};
+
+#[test]
+fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("long.toml", &TINY.replace("rounds = 1", "rounds = 500"));
+    let out = scratch.path("run");
+    let mut child = bench(&["run", "--plan", &plan, "--out", out.to_str().unwrap()])
+        .env("TMPDIR", scratch.folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::read_to_string(out.join("trials.csv")).map_or(0, |text| text.lines().count()) < 3 {
+        assert!(Instant::now() < deadline, "no trial within a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{stdout}");
+    assert!(stdout.contains("Interrupted"), "{stdout}");
+    assert!(rows(&out).len() >= 2);
+    assert!(out.join("report.html").is_file());
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    assert!(environment.contains("interrupted = true"), "{environment}");
+    // The served files' folder is named on the server's command line.
+    let served = scratch.folder.path().as_os_str().as_encoded_bytes().to_vec();
+    let left = procfs::process::all_processes().unwrap().flatten().filter(|process| {
+        let words = process.cmdline().unwrap_or_default();
+        words.iter().any(|word| word == "serve")
+            && words.iter().any(|word| word.as_bytes().starts_with(&served))
+    });
+    assert_eq!(left.count(), 0, "a server was left behind");
+    let kept: Vec<_> = fs::read_dir(scratch.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().starts_with("bench-"))
+        .collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[test]
+fn an_interrupted_run_is_continued_and_a_complete_one_left_alone() {
+    let scratch = Scratch::new();
+    let message = refusal(&["run", "--resume", recorded(&scratch).to_str().unwrap()]);
+    assert!(message.contains("was written by version 1 "), "{message}");
+
+    let folder = scratch.path("run");
+    let shown = folder.to_str().unwrap();
+    let plan = scratch.file("tiny.toml", TINY);
+    assert_eq!(output(&["run", "--plan", &plan, "--out", shown]).status.code(), Some(0));
+    let before = rows(&folder);
+    let done = output(&["run", "--resume", shown]);
+    assert_eq!(done.status.code(), Some(0));
+    assert!(text(&done.stdout).contains("nothing left to do"), "{}", text(&done.stdout));
+    assert_eq!(rows(&folder), before);
+
+    // As if it had been killed while it wrote its last trial.
+    let trials = folder.join("trials.csv");
+    let whole = fs::read_to_string(&trials).unwrap();
+    let last = whole.trim_end().rfind('\n').unwrap();
+    fs::write(&trials, &whole[..last + 9]).unwrap();
+    let done = output(&["run", "--resume", shown]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let after = rows(&folder);
+    assert_eq!(after.len(), before.len());
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!((&before[0], &before[1], &before[3]), (&after[0], &after[1], &after[3]));
+    }
+    let message = refusal(&["run", "--resume", scratch.path("none").to_str().unwrap()]);
+    assert!(message.contains("is not a folder"), "{message}");
+}

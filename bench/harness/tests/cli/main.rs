@@ -1,0 +1,8 @@
+//! The `bench` program as users run it.
+
+mod interrupts;
+mod measuring;
+mod refusals;
+mod reporting;
+mod servers;
+mod support;

@@ -1,0 +1,223 @@
+//! Runs of plans, and what they record.
+
+use std::fs;
+
+use crate::support::{Scratch, TINY, bench, column, contents, output, refusal, rows, text};
+
+#[test]
+fn a_tiny_run_measures_reports_and_can_be_reported_again() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let ran = output(&["run", "--plan", &plan, "--out", out.to_str().unwrap()]);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("requests/s") && stdout.contains("selector"), "{stdout}");
+    assert!(stdout.contains("With 4 connections and downloads of 1 KiB"), "{stdout}");
+    assert!(stdout.contains("report.html"), "{stdout}");
+    for quarter in ["  0 %  6 trials", " 25 %  2/6 ", " 50 %  3/6 ", " 75 %  5/6 ", "100 %  6/6 "] {
+        assert_eq!(stderr.matches(quarter).count(), 1, "{quarter}: {stderr}");
+    }
+
+    let rows = rows(&out);
+    assert_eq!(rows.len(), 6);
+    let column = |name: &str| {
+        let mut reader = csv::Reader::from_path(out.join("trials.csv")).unwrap();
+        reader.headers().unwrap().iter().position(|column| column == name).unwrap()
+    };
+    for row in &rows {
+        let number = |name| row[column(name)].parse::<f64>().unwrap();
+        assert!(number("requests") > 0.0, "{row:?}");
+        assert_eq!(number("errors"), 0.0, "{row:?}");
+    }
+    // On a busy machine a short window may be over before it is noticed, but not every one.
+    for name in ["server_cpu_s", "server_memory_bytes", "server_threads"] {
+        let mut seen = rows.iter().filter_map(|row| row[column(name)].parse::<f64>().ok());
+        assert!(seen.any(|value| value > 0.0), "{name}");
+    }
+
+    let readme = fs::read_to_string(out.join("README.md")).unwrap();
+    assert!(readme.contains("cargo run --release -- run --plan "), "{readme}");
+
+    let before = contents(&out);
+    for entry in fs::read_dir(out.join("plots")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    fs::remove_file(out.join("report.html")).unwrap();
+    let again = output(&["report", out.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    assert!(contents(&out) == before, "the files differ");
+}
+
+#[test]
+fn other_manners_of_load_are_put_on_and_recorded() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let ran = bench(&["run", "--plan", &plan, "--direction", "download", "--connections", "2"])
+        .args(["--strategies", "selector", "--twin", "selector", "--idle", "0,40"])
+        .args(["--slow-readers", "3", "--slow-senders", "3", "--rate", "200"])
+        .args(["--variant", "copied=threaded --send-path copy", "--send-path", "sendfile"])
+        .args(["--engine", "epoll", "--sizes", "64KiB", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    let targets = column(&out, "target");
+    assert_eq!(targets[..3], ["selector", "copied", "selector-again"]);
+    let kinds = column(&out, "target_kind");
+    assert_eq!(kinds[..3], ["strategy", "strategy", "twin"]);
+    assert_eq!(column(&out, "idle_connections"), ["0", "0", "0", "40", "40", "40"]);
+    assert_eq!(column(&out, "crowd_held"), ["6", "6", "6", "46", "46", "46"]);
+    assert_eq!(column(&out, "offered_per_s"), ["200"; 6]);
+    assert_eq!(column(&out, "generator_engine"), ["epoll"; 6]);
+    let path = column(&out, "server_send_path");
+    assert_eq!(path[..3], ["sendfile", "copy", "sendfile"], "of each server's own flags");
+    assert!(out.join("hdr/trial-6.hlog").is_file());
+    let latency = fs::read_to_string(out.join("latency.csv")).unwrap();
+    assert!(latency.contains("1,send-delay,") && latency.contains("1,service,"), "{latency}");
+    assert!(stdout.contains("200 requests/s offered, beside 40 idle connections, beside 3 slow"));
+
+    let out = scratch.path("churn");
+    let ran = bench(&["run", "--plan", &plan, "--direction", "download", "--no-keep-alive"])
+        .args(["--connections", "2", "--baseline", "threaded", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let stdout = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
+    assert_eq!(column(&out, "keep_alive"), ["false"; 2]);
+    for (requests, opened) in
+        column(&out, "requests").iter().zip(column(&out, "connections_opened"))
+    {
+        let (requests, opened): (u64, u64) = (requests.parse().unwrap(), opened.parse().unwrap());
+        assert!(requests > 0 && opened >= requests, "{opened} for {requests}");
+    }
+    assert!(stdout.contains("requests/s ÷ threaded: selector "), "{stdout}");
+}
+
+const HEAVY: &str = r#"
+name = "heavy"
+question = "Who waits?"
+strategies = ["threaded", "selector"]
+twin = "none"
+against = ["nginx"]
+rounds = 1
+order = "mirrored"
+wire = "http"
+warm_up_ms = 50
+window_ms = 400
+
+[[sweep]]
+direction = "download"
+connections = [4]
+sizes = ["1KiB"]
+heavy_block_percent = [5]
+against = ["nginx-threaded"]
+
+[[sweep]]
+direction = "download"
+connections = [4]
+mix = "web"
+"#;
+
+#[test]
+fn heavy_requests_are_told_apart_and_a_mix_is_served() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("plan.toml", HEAVY);
+    let folder = scratch.path("out");
+    let output = output(&["run", "--plan", &plan, "--out", &folder.display().to_string()]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let all = rows(&folder);
+    let value = |row: &csv::StringRecord, name: &str| {
+        let header = csv::Reader::from_path(folder.join("trials.csv")).unwrap().headers().cloned();
+        let at = header.unwrap().iter().position(|column| column == name).unwrap();
+        row[at].to_owned()
+    };
+    let latency = fs::read_to_string(folder.join("latency.csv")).unwrap();
+    let mut servers = Vec::new();
+    for row in &all {
+        let (target, outcome) = (value(row, "target"), value(row, "outcome"));
+        servers.push(target.clone());
+        if value(row, "heavy_block_percent") == "0" {
+            assert_eq!(value(row, "mix"), "web");
+            assert_ne!(target, "nginx-threaded", "it meets the loads of its own sweep alone");
+            assert_eq!(value(row, "errors"), "0", "{target}: {row:?}");
+            assert!(value(row, "verified").parse::<u64>().unwrap() > 0, "{target}: {row:?}");
+            continue;
+        }
+        if target == "nginx" {
+            assert_eq!(outcome, "unsupported");
+            assert!(value(row, "outcome_reason").contains("only our own servers"), "{row:?}");
+            continue;
+        }
+        assert_eq!(value(row, "errors"), "0", "{target}: {row:?}");
+        let number = |name: &str| value(row, name).parse::<u64>().unwrap();
+        let (requests, heavy) = (number("requests"), number("heavy_requests"));
+        assert!(heavy > 0 && heavy < requests / 5, "{target}: {heavy} of {requests}");
+        let median = |distribution: &str| {
+            let start = format!("{},{distribution},50.0,", value(row, "trial"));
+            let line = latency.lines().find_map(|line| line.strip_prefix(&start));
+            line.map(|us| us.parse::<f64>().unwrap())
+        };
+        assert!(median("heavy").is_some_and(|us| us >= 20_000.0), "{target}");
+        if target == "nginx-threaded" {
+            // Both of them: nginx alone has a process without and one with a part in it.
+            assert!(number("server_processes") >= 3, "{row:?}");
+            assert!(number("server_threads") >= 2 + 4, "{row:?}");
+            let kept = fs::read_to_string(folder.join("peers/nginx-threaded.conf")).unwrap();
+            assert!(kept.contains("proxy_pass") && kept.contains("{upstream}"), "{kept}");
+        }
+    }
+    let installed = !said.contains("nginx: not installed");
+    assert_eq!(servers.contains(&"nginx-threaded".to_owned()), installed, "{said}");
+    assert!(folder.join("plots/waits-beside-heavy-block.svg").is_file() || !installed);
+}
+
+#[test]
+fn plans_of_the_program_are_run_by_name() {
+    let said = refusal(&["run", "concurrency", "chrun"]);
+    assert!(said.contains("there is no plan 'chrun': choose from default"), "{said}");
+    assert!(refusal(&["run", "churn", "--quick"]).contains("--quick"));
+    let said = refusal(&["run", "churn", "--strategies", "none"]);
+    assert!(said.contains("no server to measure"), "{said}");
+}
+
+#[test]
+fn a_chat_is_measured_to_every_receiver() {
+    let scratch = Scratch::new();
+    let csv = scratch.path("chat.csv");
+    let ran = output(&[
+        "chat",
+        "--strategies",
+        "iterative,threaded,selector",
+        "--receivers",
+        "3,20",
+        "--rounds",
+        "1",
+        "--messages",
+        "5",
+        "--rate",
+        "100",
+        "--csv",
+        csv.to_str().unwrap(),
+    ]);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stderr.contains("skipped iterative: it serves one connection at a time"), "{stderr}");
+    assert!(stdout.contains("From one sender to 20 receivers, 5 lines of 64 bytes"), "{stdout}");
+    let mut reader = csv::Reader::from_path(&csv).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let value = |name: &str| &row[headers.iter().position(|column| column == name).unwrap()];
+        let receivers: u64 = value("receivers").parse().unwrap();
+        assert_eq!(value("deliveries"), (5 * receivers).to_string(), "{row:?}");
+        assert_eq!((value("outcome"), value("lost")), ("ok", "0"));
+        let [p50, max] = ["p50_us", "max_us"].map(|name| value(name).parse::<f64>().unwrap());
+        assert!(0.0 < p50 && p50 <= max, "{row:?}");
+    }
+    assert!(refusal(&["chat", "--strategies", "iterative"]).contains("no strategy is left"));
+    assert!(refusal(&["chat", "--rate", "0"]).contains("must be more than 0"));
+}

@@ -1,0 +1,161 @@
+//! Reports, papers and comparisons of recorded runs.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::{Scratch, TINY, bench, contents, output, recorded, refusal, text};
+
+#[test]
+fn runs_of_the_first_schema_are_reported_again() {
+    for old in ["2026-11-21T113905-vm", "2026-11-21T115843-vm"] {
+        let scratch = Scratch::new();
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(old);
+        for name in ["trials.csv", "latency.csv", "timeseries.csv", "plan.toml", "environment.toml"]
+        {
+            fs::copy(from.join(name), scratch.path(name)).unwrap();
+        }
+        let folder = scratch.folder.path().to_str().unwrap();
+        let reported = output(&["report", folder]);
+        assert_eq!(reported.status.code(), Some(0), "{}", text(&reported.stderr));
+        let page = fs::read_to_string(scratch.path("report.html")).unwrap();
+        assert!(page.contains("selector is fastest"), "{old}");
+    }
+}
+
+#[test]
+fn a_recorded_run_becomes_a_paper_pictures_and_tables() {
+    let scratch = Scratch::new();
+    let folder = recorded(&scratch);
+    let transcript =
+        scratch.file("client.txt", "client> send meme.png\n\u{1b}[32mdone\u{1b}[0m 100 %\n");
+    let made = bench(&["report", folder.to_str().unwrap(), "--pdf", "--png"])
+        .args(["--title", "Lab 3", "--author", "Ada Lovelace", "--author", "某人"])
+        .args(["--course", "Networks", "--transcript", &transcript, "--listing"])
+        .arg(scratch.folder.path())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&made.stdout), text(&made.stderr));
+    assert_eq!(made.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("fonts lack '人' '某'"), "{stderr}");
+    assert!(stdout.contains("report.pdf"), "{stdout}");
+    let pdf = fs::read(folder.join("report.pdf")).unwrap();
+    assert!(pdf.starts_with(b"%PDF-1.") && pdf.len() > 50_000, "{} bytes", pdf.len());
+    for svg in fs::read_dir(folder.join("plots")).unwrap().map(|entry| entry.unwrap().path()) {
+        let png = fs::read(svg.with_extension("png")).unwrap();
+        assert!(png.starts_with(b"\x89PNG"), "{}", svg.display());
+    }
+    let markdown = fs::read_to_string(folder.join("table.md")).unwrap();
+    assert!(markdown.contains("\n| nginx (real) | "), "{markdown}");
+    let latex = fs::read_to_string(folder.join("table.tex")).unwrap();
+    assert!(latex.contains("\\toprule") && latex.is_ascii(), "{latex}");
+    let again = output(&["report", folder.to_str().unwrap(), "--pdf"]);
+    assert_eq!(again.status.code(), Some(0));
+    let pngs =
+        contents(&folder).into_iter().filter(|(path, _)| path.extension() == Some("png".as_ref()));
+    assert_eq!(pngs.count(), 0, "charts that were not asked for again are not kept");
+
+    for arguments in [
+        &["--author", "Ada Lovelace"][..],
+        &["--pdf", "--transcript", "no-such-file"],
+        &["--pdf", "--listing", "no-such-folder"],
+    ] {
+        let said = refusal(&[&["report", folder.to_str().unwrap()], arguments].concat());
+        assert!(said.contains("--pdf") || said.contains("no-such-f"), "{said}");
+    }
+}
+
+/// Multiplies a column of one server's rows.
+fn scale(folder: &Path, target: &str, column: &str, factor: f64) {
+    let path = folder.join("trials.csv");
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let at = |name| headers.iter().position(|header| header == name).unwrap();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&headers).unwrap();
+    for row in reader.records().map(Result::unwrap) {
+        let mut fields: Vec<String> = row.iter().map(str::to_owned).collect();
+        if fields[at("target")] == target && !fields[at(column)].is_empty() {
+            let value: f64 = fields[at(column)].parse().unwrap();
+            fields[at(column)] = (value * factor).to_string();
+        }
+        writer.write_record(&fields).unwrap();
+    }
+    fs::write(path, writer.into_inner().unwrap()).unwrap();
+}
+
+#[test]
+fn two_runs_are_compared_and_a_regression_fails() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    let [before, after] = [&old, &new].map(recorded);
+    let diff = |flags: &[&str]| {
+        let made = bench(&["diff", before.to_str().unwrap(), after.to_str().unwrap()])
+            .args(flags)
+            .output()
+            .unwrap();
+        let said = text(&made.stdout) + &text(&made.stderr);
+        (made.status.code(), said)
+    };
+    let limits = ["--fail-if", "throughput<-5%,p99>+20%", "--fail-if", "cpu_per_request>+10%"];
+    let (code, said) = diff(&limits);
+    assert_eq!(code, Some(0), "the same run twice: {said}");
+    assert!(said.contains("No limit is broken.") && said.contains("+0.0 %"), "{said}");
+    assert!(said.contains("iterative with 64 connections"), "what is not compared: {said}");
+    assert!(said.contains("in the old run it served 1 of 64 connections"), "{said}");
+
+    scale(&after, "selector", "requests_per_s", 0.5);
+    scale(&after, "nginx", "server_cpu_us_per_request", 3.0);
+    let (code, said) = diff(&limits);
+    assert_eq!(code, Some(1), "{said}");
+    let expected =
+        "Beyond throughput<-5%: throughput of selector with 64 connections and downloads";
+    assert!(said.contains(expected), "{said}");
+    assert!(said.contains("Beyond cpu_per_request>+10%: cpu_per_request of nginx"), "{said}");
+    assert!(said.contains("-50.0 % ("), "{said}");
+    assert!(!said.contains("Beyond p99"), "{said}");
+    assert_eq!(diff(&[]).0, Some(0), "nothing was to fail");
+    assert_eq!(diff(&["--fail-if", "throughput<-80%"]).0, Some(0));
+
+    for limit in ["throughput", "throughput>5%", "speed<-5%", "p99>much%"] {
+        let (code, said) = diff(&["--fail-if", limit]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("write for example throughput<-5%"), "{said}");
+    }
+    let said = refusal(&["diff", before.to_str().unwrap(), new.folder.path().to_str().unwrap()]);
+    assert!(said.contains("is not a results folder"), "{said}");
+    let plan = new.file("tiny.toml", TINY);
+    let out = new.path("other");
+    let ran = output(&["run", "--plan", &plan, "--sizes", "3B", "--out", out.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let said = refusal(&["diff", before.to_str().unwrap(), out.to_str().unwrap()]);
+    assert!(said.contains("there is nothing to compare"), "{said}");
+}
+
+#[test]
+fn calls_are_not_counted_without_perf() {
+    let output = bench(&["calls", "nowhere"]).env("PATH", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot start perf: install it"), "{output:?}");
+}
+
+#[test]
+fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
+    let listed = output(&["list"]);
+    let stdout = text(&listed.stdout);
+    for name in ["default", "quick", "iterative", "threaded", "thread-pool", "selector", "nginx"] {
+        assert!(stdout.contains(name), "{stdout}");
+    }
+    assert!(stdout.contains("download: 1, 16, 64, 256 connections, files of 1KiB"), "{stdout}");
+    for name in ["concurrency", "churn", "idle", "slow", "marks-download", "full"] {
+        assert!(stdout.contains(&format!("\n  {name} ")), "{stdout}");
+    }
+    assert!(stdout.contains("a new connection per request"), "{stdout}");
+    assert!(stdout.contains("beside 0, 1000, 9900 idle connections"), "{stdout}");
+    let mut child = bench(&["list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert!(child.wait().unwrap().success(), "{stderr}");
+    assert!(stderr.is_empty(), "{stderr}");
+}

@@ -1,0 +1,224 @@
+//! Reference servers, and servers of the user's.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use crate::support::{Scratch, TINY, bench, column, output, refusal, rows, text};
+
+/// Runs the tiny plan with `selector` and a reference server; returns the folder and the output.
+fn against(scratch: &Scratch, server: &str, path: Option<&str>) -> (PathBuf, Output) {
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let arguments = ["run", "--plan", &plan, "--against", server, "--strategies", "selector"];
+    let mut command = bench(&arguments);
+    command.args(["--out", out.to_str().unwrap()]).envs(path.map(|path| ("PATH", path)));
+    (out, command.output().unwrap())
+}
+
+#[test]
+fn a_reference_server_is_measured_beside_ours() {
+    if !is_installed("nginx") {
+        testkit::skip("a_reference_server_is_measured_beside_ours", "nginx is not installed");
+        return;
+    }
+    let scratch = Scratch::new();
+    let (out, ran) = against(&scratch, "nginx", None);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert_eq!(rows(&out).len(), 6);
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    for known in ["kind = \"peer\"", "version = \"nginx/", "keep_alive = true"] {
+        assert!(environment.contains(known), "no {known} in {environment}");
+    }
+    let configuration = fs::read_to_string(out.join("peers/nginx.conf")).unwrap();
+    assert!(configuration.contains("root {root};"), "{configuration}");
+}
+
+#[test]
+fn a_missing_reference_server_is_named_and_the_others_are_measured() {
+    let all = ["nginx", "apache-event", "lighttpd"];
+    let Some(missing) = all.into_iter().find(|server| !is_installed(server)) else {
+        // Not `testkit::skip`: a machine with every reference server is as good as one without.
+        eprintln!("skipped: all of {all:?} are installed");
+        return;
+    };
+    let scratch = Scratch::new();
+    let (out, ran) = against(&scratch, missing, None);
+    let stderr = text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(0), "{stderr}");
+    let hint = format!("{missing}: not installed; scripts/install-reference-servers.sh");
+    assert!(stderr.contains(&hint), "{stderr}");
+    assert_eq!(rows(&out).len(), 3);
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    let expected = format!("not_installed = [\"{missing}\"]");
+    assert!(environment.contains(&expected), "{environment}");
+    let said = refusal(&["run", "--strategies", "none", "--against", missing]);
+    assert!(said.contains("no server to measure"), "{said}");
+}
+
+#[test]
+fn a_reference_server_that_does_not_start_fails_its_trials_alone() {
+    let scratch = Scratch::new();
+    let program = scratch.file("nginx", "#!/bin/sh\n[ \"$1\" = -v ] || exit 1\necho nginx/0.0\n");
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        scratch.folder.path().display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let (out, ran) = against(&scratch, "nginx", Some(&path));
+    assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
+    let outcomes = column(&out, "outcome");
+    let targets = column(&out, "target");
+    for (target, outcome) in targets.iter().zip(&outcomes) {
+        assert_eq!(outcome == "not-started", target == "nginx", "{target}: {outcome}");
+    }
+    assert_eq!(targets.iter().filter(|target| *target == "nginx").count(), 3, "{targets:?}");
+}
+
+fn is_installed(server: &str) -> bool {
+    let list = text(&output(&["list"]).stdout);
+    let line = list.lines().find(|line| line.trim_start().starts_with(&format!("{server} ")));
+    !line.expect("every reference server is listed").contains("not installed")
+}
+
+#[test]
+fn a_server_of_ones_own_is_started_or_met_where_it_runs() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let bench_program = env!("CARGO_BIN_EXE_bench");
+    let served = scratch.path("served");
+    fs::create_dir(&served).unwrap();
+    let wrote = output(&["files", served.to_str().unwrap(), "--sizes", "1KiB"]);
+    assert_eq!(wrote.status.code(), Some(0), "{}", text(&wrote.stderr));
+    let mut running = bench(&["serve", "--listen", "127.0.0.1:0", "--quiet", "--root"])
+        .arg(&served)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+
+    let mine =
+        format!("mine='{bench_program}' serve --listen 127.0.0.1:{{port}} --root {{root}} --quiet");
+    let theirs = format!("theirs=http://{address}");
+    let out = scratch.path("run");
+    let ran = bench(&["run", "--plan", &plan, "--strategies", "none", "--sizes", "1KiB"])
+        .args(["--direction", "download", "--target", &mine, "--target", &theirs])
+        .args(["--target", "broken=sh -c 'echo no such luck >&2; exit 3' {port}"])
+        .args(["--pid", &format!("theirs={}", running.id())])
+        .args(["--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "one is broken: {stdout}\n{stderr}");
+    let mut reader = csv::Reader::from_path(out.join("trials.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let column = |name| headers.iter().position(|column| column == name).unwrap();
+    let (target, kind) = (column("target"), column("target_kind"));
+    let (outcome, reason) = (column("outcome"), column("outcome_reason"));
+    for row in reader.records().map(Result::unwrap) {
+        match &row[target] {
+            "mine" => assert_eq!((&row[kind], &row[outcome]), ("command", "ok"), "{row:?}"),
+            "theirs" => assert_eq!((&row[kind], &row[outcome]), ("running", "ok"), "{row:?}"),
+            _ => {
+                assert_eq!(&row[outcome], "not-started", "{row:?}");
+                assert!(row[reason].contains("exit code 3: no such luck"), "{row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_server_does_not_have_is_skipped_with_the_remedy() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let mut running = bench(&["serve", "--listen", "127.0.0.1:0", "--quiet", "--root"])
+        .arg(scratch.folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let ran = bench(&["run", "--plan", &plan, "--strategies", "none", "--direction", "download"])
+        .args(["--target", &format!("bare=http://{address}"), "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let stdout = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
+    let expected = "GET is answered with 404: place 1KiB.bin there, which 'cargo run --release -- \
+                    files DIR --sizes";
+    assert!(stdout.contains(expected), "{stdout}");
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("bare (given)"), "{report}");
+}
+
+#[test]
+fn an_echo_is_measured_of_our_servers_and_of_a_given_one() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/labs/selector_server.py");
+    let given = format!("python=python3 '{}' {{port}}", script.display());
+    let ran = output(&[
+        "run",
+        "--plan",
+        &plan,
+        "--service",
+        "echo",
+        "--wire",
+        "text",
+        "--target",
+        &given,
+        "--strategies",
+        "selector",
+        "--connections",
+        "2",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("python"), "{stdout}");
+    let plan = fs::read_to_string(out.join("plan.toml")).unwrap();
+    assert!(plan.contains("wire = \"text\""), "{plan}");
+    for row in rows(&out) {
+        assert!(row.iter().any(|value| value == "ok"), "{row:?}");
+        assert!(row.iter().any(|value| value == "64"), "lines of 64 bytes: {row:?}");
+    }
+
+    for arguments in [
+        &["run", "--service", "echo", "--wire", "http"][..],
+        &["run", "--service", "files", "--wire", "text"],
+        &["run", "--service", "echo", "--direction", "upload"],
+        &["run", "--service", "echo", "--idle", "10"],
+    ] {
+        let said = refusal(arguments);
+        assert!(said.contains("echo"), "{arguments:?}: {said}");
+    }
+    assert!(refusal(&["run", "--wire", "smoke"]).contains("choose http, framed, or text"));
+}
+
+#[test]
+fn the_files_of_a_mix_are_written_for_other_servers() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("files");
+    fs::create_dir(&folder).unwrap();
+    let output = output(&["files", &folder.display().to_string(), "--mix", "web"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 720);
+    let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    assert!(bytes > 90 << 20 && bytes <= 100 << 20, "{bytes}");
+}

@@ -1,0 +1,110 @@
+//! Helpers: the program, scratch folders, a small plan, a recorded run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+pub(crate) fn bench(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn output(arguments: &[&str]) -> Output {
+    bench(arguments).output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs to a usage error and returns what it says.
+pub(crate) fn refusal(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+pub(crate) struct Scratch {
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name).display().to_string()
+    }
+}
+
+pub(crate) const TINY: &str = r#"
+name = "tiny"
+question = "Does it work?"
+strategies = ["threaded", "selector"]
+twin = "none"
+rounds = 1
+order = "mirrored"
+wire = "http"
+warm_up_ms = 40
+window_ms = 150
+
+[[sweep]]
+direction = "download"
+connections = [1, 4]
+sizes = ["1KiB"]
+
+[[sweep]]
+direction = "upload"
+connections = [2]
+sizes = ["16KiB"]
+"#;
+
+/// A run that is committed, with the real servers.
+pub(crate) fn recorded(scratch: &Scratch) -> PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/2026-11-21T115843-vm");
+    let to = scratch.path("recorded");
+    fs::create_dir(&to).unwrap();
+    for name in ["trials.csv", "latency.csv", "timeseries.csv", "plan.toml", "environment.toml"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    to
+}
+
+/// Every file of a folder with its content, charts included.
+pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for folder in [folder.to_owned(), folder.join("plots")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                files.push((path.clone(), fs::read(path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+pub(crate) fn rows(folder: &Path) -> Vec<csv::StringRecord> {
+    let mut reader = csv::Reader::from_path(folder.join("trials.csv")).unwrap();
+    let outcome = reader.headers().unwrap().iter().position(|name| name == "outcome").unwrap();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert!(rows.iter().all(|row| !row[outcome].is_empty()));
+    rows
+}
+
+/// The values of a column, row by row.
+pub(crate) fn column(folder: &Path, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_path(folder.join("trials.csv")).unwrap();
+    let index = reader.headers().unwrap().iter().position(|column| column == name).expect(name);
+    reader.records().map(|row| row.unwrap()[index].to_owned()).collect()
+}
