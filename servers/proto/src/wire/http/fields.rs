@@ -12,10 +12,8 @@ pub(super) struct Fields<'h> {
     headers: &'h [httparse::Header<'h>],
     pub(super) hosts: usize,
     length: Option<u64>,
-    /// Number of Transfer-Encoding fields.
-    codings: usize,
-    /// A Transfer-Encoding other than `chunked` is present.
-    unknown_coding: bool,
+    /// Transfer codings in order, as far as the framing depends on them.
+    codings: Codings,
     pub(super) expects_continue: bool,
     pub(super) unknown_expectation: bool,
     pub(super) close: bool,
@@ -59,8 +57,9 @@ impl<'h> Fields<'h> {
                     }
                 }
                 17 if is("transfer-encoding") => {
-                    fields.codings += 1;
-                    fields.unknown_coding |= !header.value.eq_ignore_ascii_case(b"chunked");
+                    header.value.split(|&byte| byte == b',').for_each(|coding| {
+                        fields.codings.push(coding.trim_ascii());
+                    });
                 }
                 _ => {}
             }
@@ -95,17 +94,40 @@ impl<'h> Fields<'h> {
 
     /// Framing of the body; `None` if no field declares one.
     pub(super) fn body(&self, is_1_0: bool, limits: &Limits) -> Result<Option<Body>, Refusal> {
-        match (self.codings, self.length) {
+        let Codings { count, chunked, ends_chunked } = self.codings;
+        match (count, self.length) {
             (0, None) => Ok(None),
             (0, Some(left)) => Ok(Some(Body::Sized { left })),
             (_, Some(_)) => {
                 Err(Refusal::Malformed("Content-Length together with Transfer-Encoding"))
             }
             (_, None) if is_1_0 => Err(Refusal::Malformed("Transfer-Encoding in HTTP/1.0")),
-            (_, None) if self.unknown_coding => Err(Refusal::TransferCodingUnknown),
+            // The end of the body is unknown (RFC 9112, 6.3).
+            (_, None) if !ends_chunked => {
+                Err(Refusal::Malformed("the last transfer coding is not chunked"))
+            }
+            (_, None) if chunked > 1 => Err(Refusal::Malformed("repeated coding chunked")),
             (1, None) => Ok(Some(Body::chunked(limits.upload_bytes))),
-            (_, None) => Err(Refusal::Malformed("repeated Transfer-Encoding")),
+            (_, None) => Err(Refusal::TransferCodingUnknown),
         }
+    }
+}
+
+/// Transfer codings of a request.
+#[derive(Debug, Clone, Copy, Default)]
+struct Codings {
+    count: usize,
+    /// Number of codings that are `chunked`.
+    chunked: usize,
+    /// The last coding is `chunked`.
+    ends_chunked: bool,
+}
+
+impl Codings {
+    fn push(&mut self, coding: &[u8]) {
+        self.ends_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        self.count += 1;
+        self.chunked += usize::from(self.ends_chunked);
     }
 }
 
