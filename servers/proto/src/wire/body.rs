@@ -114,7 +114,12 @@ pub(crate) struct Chunked {
 enum Phase {
     Size { digits: u8 },
     SizeSpace,
+    /// After a semicolon: the name of an extension must follow.
+    ExtensionStart,
     Extension,
+    /// In a quoted value of an extension.
+    Quoted,
+    QuotedPair,
     SizeLf,
     Content,
     ContentLf,
@@ -155,9 +160,15 @@ impl Chunked {
         const MALFORMED: Refusal = Refusal::Malformed("malformed chunk");
         self.line_bytes += 1;
         self.phase = match (self.phase, byte) {
-            (Phase::Size { .. } | Phase::SizeSpace | Phase::Extension, _)
-                if self.line_bytes > CHUNK_LINE_BYTES =>
-            {
+            (
+                Phase::Size { .. }
+                | Phase::SizeSpace
+                | Phase::ExtensionStart
+                | Phase::Extension
+                | Phase::Quoted
+                | Phase::QuotedPair,
+                _,
+            ) if self.line_bytes > CHUNK_LINE_BYTES => {
                 return Err(Refusal::Malformed("chunk-size line too long"));
             }
             (Phase::TrailerStart | Phase::Trailer, _) if self.line_bytes > TRAILER_BYTES => {
@@ -172,8 +183,18 @@ impl Chunked {
             (Phase::Size { digits: 0 }, _) => return Err(MALFORMED),
             (Phase::Size { .. } | Phase::SizeSpace | Phase::Extension, b'\r') => Phase::SizeLf,
             (Phase::Size { .. } | Phase::SizeSpace, b' ' | b'\t') => Phase::SizeSpace,
-            (Phase::Size { .. } | Phase::SizeSpace, b';') => Phase::Extension,
-            (Phase::Extension | Phase::Trailer, b'\t' | b' '..=b'~' | 0x80..) => self.phase,
+            (Phase::Size { .. } | Phase::SizeSpace | Phase::Extension, b';') => {
+                Phase::ExtensionStart
+            }
+            (Phase::ExtensionStart, b' ' | b'\t') => Phase::ExtensionStart,
+            (Phase::ExtensionStart, byte) if is_token_byte(byte) => Phase::Extension,
+            (Phase::Extension, b'"') => Phase::Quoted,
+            (Phase::Extension, b'=' | b' ' | b'\t') => Phase::Extension,
+            (Phase::Extension, byte) if is_token_byte(byte) => Phase::Extension,
+            (Phase::Quoted, b'"') => Phase::Extension,
+            (Phase::Quoted, b'\\') => Phase::QuotedPair,
+            (Phase::Quoted | Phase::QuotedPair, b'\t' | b' '..=b'~' | 0x80..) => Phase::Quoted,
+            (Phase::Trailer, b'\t' | b' '..=b'~' | 0x80..) => Phase::Trailer,
             (Phase::SizeLf, b'\n') if self.left == 0 => {
                 self.line_bytes = 0;
                 Phase::TrailerStart
@@ -197,6 +218,11 @@ impl Chunked {
         };
         Ok(None)
     }
+}
+
+/// Returns true if a byte may be part of a token (RFC 9110, 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -229,8 +255,8 @@ mod tests {
 
     #[test]
     fn chunks_are_joined_however_they_arrive() {
-        let bytes =
-            b"5\r\nhello\r\nA;name=\"v\"\r\n0123456789\r\n0 ;last\r\nX-Sum: 1\r\nY: 2\r\n\r\nrest";
+        let bytes = b"5\r\nhello\r\nA; name=\"v;\\\"\" ; b = c;d\r\n0123456789\r\n0 ;last\r\n\
+            X-Sum: 1\r\nY: 2\r\n\r\nrest";
         for step in 1..=bytes.len() {
             let read = read(bytes, step, 15);
             assert_eq!(read, (b"hello0123456789".to_vec(), Part::End, 4), "in steps of {step}");
@@ -252,6 +278,13 @@ mod tests {
             "5 5\r\nhello\r\n",
             "5;a\nhello\r\n",
             "5;\0\r\nhello\r\n",
+            "5;\r\nhello\r\n",
+            "5; \r\nhello\r\n",
+            "5;;a\r\nhello\r\n",
+            "5;a;\r\nhello\r\n",
+            "5;=a\r\nhello\r\n",
+            "5;a=\"b\r\nhello\r\n",
+            "5;a=\"b\\\r\nhello\r\n",
             "5\r\nhello!\r\n",
             "5\r\nhello\n0\r\n",
             "10000000000000000\r\n",
