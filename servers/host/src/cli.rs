@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod greeting;
+mod hosts;
 mod service;
 mod signals;
 mod values;
@@ -64,6 +65,10 @@ pub struct ServerArgs {
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
+
+    /// Name that http requests may carry as Host, besides localhost and the addresses; `*` for any (repeatable)
+    #[arg(long, value_name = "NAME", value_parser = hosts::name)]
+    pub allow_host: Vec<String>,
 
     /// Service.
     #[command(flatten)]
@@ -287,8 +292,7 @@ impl Server {
         }
         let max_connections = max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
-        let wanted = args.listen.unwrap_or(args.service.service.default_address());
-        let listener = listen(wanted, args.limits.backlog)?;
+        let listener = listen(address(args), args.limits.backlog)?;
         let address = listener.local_addr().context("cannot read the listener's address")?;
         let store = if args.service.service.has_files() {
             create_root(args.root.as_deref())?;
@@ -342,6 +346,11 @@ fn max_connections(args: &ServerArgs) -> anyhow::Result<usize> {
     )
 }
 
+/// Address to listen on.
+fn address(args: &ServerArgs) -> SocketAddr {
+    args.listen.unwrap_or(args.service.service.default_address())
+}
+
 fn root(args: &ServerArgs) -> &Path {
     args.root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT))
 }
@@ -356,6 +365,7 @@ fn settings(args: &ServerArgs, service: Service) -> Settings {
         service,
         work: args.service.work,
         wire: args.wire.pin(),
+        hosts: hosts::hosts(address(args).ip(), &args.allow_host),
         limits: Limits {
             request_line_bytes: limits.max_request_line,
             header_bytes: limits.max_header,

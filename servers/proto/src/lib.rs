@@ -32,5 +32,5 @@ pub use description::FileDescription;
 pub use name::{FileName, NameError};
 pub use service::{Notice, Service, Transform};
 pub use session::Session;
-pub use settings::{Limits, Now, Settings, Timeouts, WirePin};
+pub use settings::{HostAddresses, Hosts, Limits, Now, Settings, Timeouts, WirePin};
 pub use wire::Wire;

@@ -41,6 +41,8 @@ pub(crate) enum Refusal {
     ExpectationUnknown,
     #[error("the HTTP version is not supported")]
     VersionNotSupported,
+    #[error("the host is not known to this server (see --allow-host)")]
+    HostUnknown,
     #[error("uploads from pages of other origins are refused")]
     CrossOrigin,
     #[error("uploads with conditions are not supported")]

@@ -1,5 +1,6 @@
 //! Settings of a server, shared by all its sessions.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::Service;
@@ -13,6 +14,8 @@ pub struct Settings {
     pub work: bool,
     /// Wire to speak.
     pub wire: WirePin,
+    /// Hosts that http requests may name.
+    pub hosts: Hosts,
     /// Size limits; larger requests are refused.
     pub limits: Limits,
     /// Time limits of a peer.
@@ -27,6 +30,7 @@ impl Default for Settings {
             service: Service::Files,
             work: false,
             wire: WirePin::default(),
+            hosts: Hosts::Any,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             server_name: "threads-vs-selectors".to_owned(),
@@ -42,6 +46,38 @@ pub enum WirePin {
     Auto,
     /// One wire for all connections.
     Pinned(crate::Wire),
+}
+
+/// Hosts that http requests may name.
+///
+/// A page of another site can make its own name resolve to this server's address (DNS rebinding).
+/// A browser then takes the server for part of that site. Its requests still carry the other name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// Any host.
+    Any,
+    /// `localhost`, some addresses, and some names.
+    Known {
+        /// Addresses in place of a name.
+        addresses: HostAddresses,
+        /// Further names, without ports.
+        names: Vec<String>,
+    },
+}
+
+/// Addresses that may stand in place of a host's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostAddresses {
+    /// Addresses of the loopback interface.
+    Loopback,
+    /// All addresses: none can be made to resolve to another.
+    All,
+}
+
+impl HostAddresses {
+    pub(crate) fn contain(self, address: IpAddr) -> bool {
+        self == Self::All || address.is_loopback()
+    }
 }
 
 /// Size limits; larger requests are refused.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use fileserver_proto::{Limits, Settings, StoreError, Wire};
+use fileserver_proto::{HostAddresses, Hosts, Limits, Service, Settings, StoreError, Wire};
 use support::{Conversation, Faults, MemoryStore, pinned};
 
 fn store() -> MemoryStore {
@@ -73,6 +73,9 @@ fn malformed_http_is_refused_and_the_connection_ends() {
         (400, "GET /a HTTP/1.1\r\n\r\n"),
         (400, "GET /a HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n"),
         (400, "GET /a HTTP/1.0\r\nHost: h\r\nHost: g\r\n\r\n"),
+        (400, "GET /a HTTP/1.1\r\nHost:\r\n\r\n"),
+        (400, "GET /a HTTP/1.0\r\nHost: \r\n\r\n"),
+        (400, "OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n"),
         (400, "GET /a HTTP/1.1\r\nHost: h g\r\n\r\n"),
         (400, "GET /a HTTP/1.1\r\nHost: h/g\r\n\r\n"),
         (400, "GET /a HTTP/1.1\r\nHost: u@h\r\n\r\n"),
@@ -103,9 +106,15 @@ fn malformed_http_is_refused_and_the_connection_ends() {
              Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ),
         (501, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
-        (501, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        (
+            501,
+            "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
         (400, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"),
-        (400, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        (
+            400,
+            "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n",
+        ),
         (400, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked,\r\n\r\n"),
         (400, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked;q=1\r\n\r\n"),
         (400, "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n"),
@@ -193,7 +202,8 @@ fn http_requests_that_fail_alone_leave_the_connection_usable() {
         (417, "GET /a.txt HTTP/1.1\r\nHost: h\r\nExpect: coffee\r\n\r\n"),
         (201, "PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc"),
         (201, "PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 0000000000000000000003\r\n\r\nabc"),
-        (200, "GET /a.txt HTTP/1.1\r\nHost:\r\nX:\r\nY: \u{e9}\t\r\n\r\n"),
+        (200, "GET /a.txt HTTP/1.1\r\nHost: h\r\nX:\r\nY: \u{e9}\t\r\n\r\n"),
+        (200, "GET http://h/a.txt HTTP/1.1\r\nHost:\r\n\r\n"),
     ];
     for (status, request) in cases {
         let input = format!("{request}GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -203,6 +213,48 @@ fn http_requests_that_fail_alone_leave_the_connection_usable() {
     let long_name = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(256));
     let answer = statuses(&Settings::default(), &store(), long_name.as_bytes());
     assert_eq!(answer, (vec![414], true));
+}
+
+#[test]
+fn requests_for_another_host_are_misdirected() {
+    let names = vec!["files.example".to_owned()];
+    let hosts = Hosts::Known { addresses: HostAddresses::Loopback, names };
+    let settings = Settings { hosts, ..Settings::default() };
+    for (host, is_own) in [
+        ("127.0.0.1:8800", true),
+        ("localhost", true),
+        ("[::1]:8800", true),
+        ("files.example", true),
+        ("evil.example", false),
+        ("192.0.2.1", false),
+    ] {
+        for (status, request) in [
+            (200, format!("GET /a.txt HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+            (200, format!("GET http://{host}/a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")),
+            (
+                200,
+                format!("HEAD /a.txt HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive\r\n\r\n"),
+            ),
+            (204, format!("OPTIONS * HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+            (
+                201,
+                format!(
+                    "PUT /b HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\
+                     Content-Length: 1\r\n\r\nb"
+                ),
+            ),
+        ] {
+            let status = if is_own { status } else { 421 };
+            let answer = statuses(&settings, &store(), request.as_bytes());
+            assert_eq!(answer, (vec![status], true), "{request}");
+        }
+    }
+    // No browser sends a request without a host.
+    let answer = statuses(&settings, &store(), b"GET /a.txt HTTP/1.0\r\n\r\n");
+    assert_eq!(answer.0, [200]);
+    let service = Settings { service: Service::Date, ..settings };
+    let answer = statuses(&service, &store(), b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    assert_eq!(answer, (vec![421], true));
 }
 
 #[test]

@@ -74,8 +74,8 @@ impl Gathered {
             }
         }
         let slow = |text: String| move |doors: &mut Doors, buffer| doors.asking(&text, buffer);
-        let reader = slow(format!("GET /{} HTTP/1.1\r\nHost: crowd\r\n\r\n", asked.large));
-        let sender = slow(format!("GET /{} HTTP/1.1\r\nHost: crowd\r\nX-Slow: ", asked.small));
+        let reader = slow(format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", asked.large));
+        let sender = slow(format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", asked.small));
         for _ in 0..background.slow_readers {
             let Ok(stream) = reader(&mut doors, Some(RECEIVE_BUFFER_BYTES)) else { break };
             gathered.slow_readers.push(stream);
@@ -129,7 +129,7 @@ struct Doors {
 impl Doors {
     /// Opens some and has each answered once; returns those that were.
     fn idle(&mut self, count: usize, file: &str) -> Vec<TcpStream> {
-        let request = format!("GET /{file} HTTP/1.1\r\nHost: crowd\r\n\r\n");
+        let request = format!("GET /{file} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let opened: Vec<_> = (0..count).map_while(|_| self.asking(&request, None).ok()).collect();
         let deadline = Instant::now() + PATIENCE;
         opened.into_iter().filter(|stream| answered(stream, deadline).is_ok()).collect()
@@ -276,7 +276,7 @@ mod tests {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| gathered.linger(&done));
-            let mut text = vec![0; b"GET /s HTTP/1.1\r\nHost: crowd\r\nX-Slow: aaa".len()];
+            let mut text = vec![0; b"GET /s HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaa".len()];
             sender.read_exact(&mut text).unwrap();
             assert!(text.ends_with(b"X-Slow: aaa"));
             done.store(true, Ordering::Relaxed);

@@ -286,7 +286,7 @@ fn largest_open_file(server: &Server) -> u64 {
 
 #[test]
 fn row_09_heavy_work_in_the_only_thread_blocks_all_clients() {
-    let heavy_request = b"GET /.work?block=1s HTTP/1.1\r\nHost: x\r\n\r\n";
+    let heavy_request = b"GET /.work?block=1s HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (kind, holds_up) in [
         (StrategyKind::Selector, true),
         (StrategyKind::Threaded, false),

@@ -315,6 +315,34 @@ fn one_wire_can_be_pinned() {
 }
 
 #[test]
+fn only_known_hosts_are_answered() {
+    let status = |server: &Process, host: &str| {
+        let request = format!(
+            "PUT /a HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Length: 1\r\n\r\na"
+        );
+        Peer::connect(server.address()).send(request).reply().status
+    };
+    let rebound = "evil.example:8800";
+    let server = Process::start(&[]);
+    let own = server.address().to_string();
+    for (host, expected) in [
+        (&*own, 201),
+        ("localhost:8800", 201),
+        ("[::1]:8800", 201),
+        ("192.0.2.1", 421),
+        (rebound, 421),
+    ] {
+        assert_eq!(status(&server, host), expected, "{host}");
+    }
+    let named = Process::start(&["--allow-host", "files.example", "--allow-host=b.example"]);
+    for (host, expected) in [("files.example:8800", 201), ("b.example", 201), (rebound, 421)] {
+        assert_eq!(status(&named, host), expected, "{host}");
+    }
+    let any = Process::start(&["--allow-host=*"]);
+    assert_eq!(status(&any, rebound), 201);
+}
+
+#[test]
 fn flags_reach_the_sessions_and_the_store() {
     let server = Process::start(&[
         "--max-upload=1KiB",
@@ -327,7 +355,7 @@ fn flags_reach_the_sessions_and_the_store() {
     let reply = peer.send(crate::peer::http_put("a", 1)).send("x").reply();
     assert_eq!(reply.status, 409);
     assert_eq!(peer.send(crate::peer::http_put("b", 1025)).send([0; 1025]).reply().status, 413);
-    let reply = peer.send("GET /a HTTP/1.1\r\nHost: test\r\nA: 1\r\nB: 2\r\n\r\n").reply();
+    let reply = peer.send("GET /a HTTP/1.1\r\nHost: localhost\r\nA: 1\r\nB: 2\r\n\r\n").reply();
     assert_eq!(reply.status, 431);
     let impatient = Process::start(&["--idle-timeout=100ms"]);
     assert_eq!(Peer::connect(impatient.address()).rest(), b"");

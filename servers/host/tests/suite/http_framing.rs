@@ -202,7 +202,8 @@ pub(crate) fn old_and_plain_requests_are_served(kind: StrategyKind) {
     drop(kept);
     let closing = http("GET /file", "Connection: close\r\n") + &http_get("file");
     assert_eq!(replies(&ask(&closing)), 1);
-    let absolute = "GET http://elsewhere/file HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    let absolute =
+        "GET http://elsewhere/file HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(ask(absolute).ends_with(b"content"));
     // Empty lines before a request mean nothing, once it is known that they are no text.
     let mut peer = server.connect();

@@ -277,12 +277,12 @@ pub(crate) fn pages_of_other_sites_cannot_upload(kind: StrategyKind) {
     let tus = "Tus-Resumable: 1.0.0\r\nUpload-Length: 6\r\n";
     for origin in [
         "Origin: http://evil.example\r\n",
-        "Origin: http://test:81\r\n",
-        "Origin: http://test.evil.example\r\n",
+        "Origin: http://localhost:81\r\n",
+        "Origin: http://localhost.evil.example\r\n",
         "Origin: null\r\n",
-        "Origin: http://test\r\nOrigin: http://evil.example\r\n",
+        "Origin: http://localhost\r\nOrigin: http://evil.example\r\n",
         "Sec-Fetch-Site: cross-site\r\n",
-        "Origin: http://test\r\nSec-Fetch-Site: same-site\r\n",
+        "Origin: http://localhost\r\nSec-Fetch-Site: same-site\r\n",
     ] {
         let mut peer = server.connect();
         assert_eq!(put(&mut peer, "a", origin, b"intrus").status, 403, "{origin}");
@@ -301,10 +301,10 @@ pub(crate) fn pages_of_other_sites_cannot_upload(kind: StrategyKind) {
     assert_eq!(server.on_disk(), [""; 0]);
     let mut peer = server.connect();
     for (number, origin) in [
-        "Origin: http://test\r\n",
-        "Origin: http://TEST:80\r\n",
-        "Origin: https://test\r\n",
-        "Origin: http://test\r\nSec-Fetch-Site: same-origin\r\n",
+        "Origin: http://localhost\r\n",
+        "Origin: http://LOCALHOST:80\r\n",
+        "Origin: https://localhost\r\n",
+        "Origin: http://localhost\r\nSec-Fetch-Site: same-origin\r\n",
         "Sec-Fetch-Site: none\r\n",
         "",
     ]
@@ -347,7 +347,7 @@ pub(crate) fn a_body_is_asked_for_where_its_sender_waits(kind: StrategyKind) {
         assert_eq!(reply.status, status, "{target}: {}", reply.head);
         if status != 417 {
             assert_eq!(reply.header("connection"), Some("close"), "{target}");
-            peer.try_send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+            peer.try_send("GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n");
             assert_eq!(peer.rest(), b"", "{target}");
         }
     }

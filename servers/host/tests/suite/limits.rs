@@ -16,11 +16,11 @@ pub(crate) fn an_over_long_head_is_refused(kind: StrategyKind) {
     let long = "x".repeat(10_000);
     let fields = |count: usize, len: usize| {
         let field = format!("X-Field: {}\r\n", "y".repeat(len));
-        format!("GET /file HTTP/1.1\r\nHost: test\r\n{}\r\n", field.repeat(count))
+        format!("GET /file HTTP/1.1\r\nHost: localhost\r\n{}\r\n", field.repeat(count))
     };
     for (head, status) in [
-        (format!("GET /{long} HTTP/1.1\r\nHost: test\r\n\r\n"), 414),
-        (format!("GET /file HTTP/1.1\r\nHost: test\r\nX-Long: {long}\r\n\r\n"), 431),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414),
+        (format!("GET /file HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n"), 431),
         (fields(101, 10), 431),
         (fields(9, 4000), 431),
         (fields(3, 4000), 200),
@@ -32,7 +32,7 @@ pub(crate) fn an_over_long_head_is_refused(kind: StrategyKind) {
         }
     }
     // A head without an end: refused while it is still coming, and the refusal arrives.
-    for beginning in ["GET /", "GET /file HTTP/1.1\r\nHost: test\r\nX-Endless: "] {
+    for beginning in ["GET /", "GET /file HTTP/1.1\r\nHost: localhost\r\nX-Endless: "] {
         let mut endless = server.connect();
         endless.send(beginning).send("x".repeat(100_000));
         let status = endless.reply().status;
@@ -79,7 +79,7 @@ pub(crate) fn an_over_large_upload_is_refused(kind: StrategyKind) {
     drop(http);
     // Refused for what it turns out to be.
     let mut chunked = server.connect();
-    chunked.send("PUT /c HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    chunked.send("PUT /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for _ in 0..3 {
         chunked.send("190\r\n").send(bytes(2, 400)).send("\r\n");
     }
@@ -120,7 +120,7 @@ pub(crate) fn a_disk_that_fills_up_is_told(kind: StrategyKind) {
     assert_eq!(sized.send(http_put("a", 1_400_000)).send(&content).reply().status, 507);
     drop(sized);
     let mut chunked = Peer::connect(server.address());
-    chunked.send("PUT /b HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    chunked.send("PUT /b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for chunk in content.chunks(100_000) {
         if !chunked.try_send(format!("{:x}\r\n", chunk.len())) || !chunked.try_send(chunk) {
             break;

@@ -13,7 +13,7 @@ use crate::server::Server;
 pub(crate) fn a_cut_off_upload_leaves_nothing(kind: StrategyKind) {
     let server = Server::start(kind);
     let chunked =
-        "PUT /cut HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nhalf";
+        "PUT /cut HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nhalf";
     let requests = [
         http_put("cut", 1_000_000).into_bytes(),
         chunked.as_bytes().to_vec(),
@@ -178,15 +178,15 @@ pub(crate) fn garbage_is_refused(kind: StrategyKind) {
     server.store("file", "good");
     for (garbage, answer) in [
         (&b"GET\0/ HTTP/1.1\r\n\r\n"[..], "HTTP/1.1 400"),
-        (b"GET file HTTP/1.1\r\nHost: test\r\n\r\n", "HTTP/1.1 400"),
+        (b"GET file HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 400"),
         (b"GET /file HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
-        (b"GET /file HTTP/9.9\r\nHost: test\r\n\r\n", "HTTP/1.1 505"),
-        (b"BREW /file HTTP/1.1\r\nHost: test\r\n\r\n", "HTTP/1.1 501"),
-        (b"DELETE /file HTTP/1.1\r\nHost: test\r\n\r\n", "HTTP/1.1 405"),
-        (b"PUT /up HTTP/1.1\r\nHost: test\r\n\r\n", "HTTP/1.1 411"),
-        (b"PUT /up HTTP/1.1\r\nHost: test\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400"),
+        (b"GET /file HTTP/9.9\r\nHost: localhost\r\n\r\n", "HTTP/1.1 505"),
+        (b"BREW /file HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 501"),
+        (b"DELETE /file HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 405"),
+        (b"PUT /up HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 411"),
+        (b"PUT /up HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400"),
         (
-            b"PUT /up HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            b"PUT /up HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
             "HTTP/1.1 400",
         ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", "ERROR "),
@@ -241,6 +241,6 @@ pub(crate) fn a_stalled_peer_holds_nobody_up(kind: StrategyKind) {
         assert_eq!(server.connect().get("small"), b"small");
         assert!(server.connect().send(framed_get("missing")).message().is_error());
     }
-    assert_eq!(silent.send("le HTTP/1.1\r\nHost: test\r\n\r\n").reply_head().status, 200);
+    assert_eq!(silent.send("le HTTP/1.1\r\nHost: localhost\r\n\r\n").reply_head().status, 200);
     assert_eq!(unsent.send(&content[1000..]).reply().stored_name(), "up");
 }

@@ -225,7 +225,7 @@ impl Message {
 
 /// The head of a request of the http wire; each of its further fields ends with `\r\n`.
 pub(crate) fn http(method_and_target: &str, fields: &str) -> String {
-    format!("{method_and_target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n")
+    format!("{method_and_target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
 }
 
 /// A request of the http wire for a file; the name goes as it is.

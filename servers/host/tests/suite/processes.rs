@@ -97,12 +97,12 @@ fn a_process_that_is_told_to_end_finishes_its_request_and_is_replaced() {
     let before = processes(&server, 1);
     let mut peer = Peer::connect(server.address());
     assert_eq!(peer.get("file"), b"content");
-    peer.send("GET /file HTTP/1.1\r\nHost: te");
+    peer.send("GET /file HTTP/1.1\r\nHost: local");
     assert!(peer.hears_nothing_for(Duration::from_millis(50)));
     // As Ctrl-C may reach it, twice.
     kill_process(before[0], Signal::INT).unwrap();
     kill_process(before[0], Signal::INT).unwrap();
-    assert_eq!(peer.send("st\r\n\r\n").reply().body, b"content");
+    assert_eq!(peer.send("host\r\n\r\n").reply().body, b"content");
     assert_eq!(peer.rest(), b"");
     assert_eq!(Peer::connect(server.address()).get("file"), b"content");
     assert_ne!(processes(&server, 1), before);

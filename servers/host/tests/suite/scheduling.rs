@@ -93,7 +93,7 @@ fn heavy_requests_that_hold_all_workers_do_not_delay_a_file_that_is_known() {
     // The one worker needs half a minute for all of them.
     let mut heavy: Vec<_> = (0..30).map(|_| Peer::connect(server.address())).collect();
     for peer in &mut heavy {
-        peer.send("GET /.work?block=1s HTTP/1.1\r\nHost: test\r\n\r\n");
+        peer.send("GET /.work?block=1s HTTP/1.1\r\nHost: localhost\r\n\r\n");
     }
     // So long that the file system is asked whether it is still the same.
     std::thread::sleep(Duration::from_millis(600));

@@ -11,7 +11,7 @@ use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
     AcceptDistribution, Console, SendPath, ServeReport, ServerOptions, ServerState, StrategyKind,
 };
-use fileserver_proto::{Service, Settings, Timeouts, Transform, Wire, WirePin};
+use fileserver_proto::{Hosts, Service, Settings, Timeouts, Transform, Wire, WirePin};
 use tempfile::TempDir;
 use testkit::{ServerThread, names};
 
@@ -237,7 +237,7 @@ impl Write for Screen {
 /// The same options as flags.
 fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOptions) -> Vec<String> {
     let ServerOptions { settings, workers, max_connections, accept: _, send_path, drain } = options;
-    let Settings { service, work, wire, limits, timeouts, server_name: _ } = settings;
+    let Settings { service, work, wire, hosts, limits, timeouts, server_name: _ } = settings;
     let wire = match wire {
         WirePin::Auto => "auto",
         WirePin::Pinned(Wire::Framed) => "framed",
@@ -281,6 +281,7 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
     ];
     arguments.extend(transform.map(|transform| format!("--transform={transform}")));
     arguments.extend(work.then(|| "--work".to_owned()));
+    arguments.extend((*hosts == Hosts::Any).then(|| "--allow-host=*".to_owned()));
     // What else it would tell is not looked at.
     arguments.extend((service == "files").then(|| "--quiet".to_owned()));
     arguments

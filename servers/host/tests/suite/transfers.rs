@@ -19,7 +19,8 @@ pub(crate) fn every_size_over_http(kind: StrategyKind) {
         assert_eq!(peer.put(&name, &content), name);
         assert_eq!(sha256_of_file(&server.root().join(&name)), sha256(&content));
         assert!(peer.get(&name) == content, "{size} bytes");
-        let head = peer.send(format!("HEAD /{name} HTTP/1.1\r\nHost: test\r\n\r\n")).reply_head();
+        let head =
+            peer.send(format!("HEAD /{name} HTTP/1.1\r\nHost: localhost\r\n\r\n")).reply_head();
         assert_eq!(head.header("content-length"), Some(size.to_string().as_str()));
     }
     drop(peer);
@@ -77,8 +78,9 @@ pub(crate) fn every_send_path_delivers_the_same(kind: StrategyKind) {
         }
         let (name, content) = &files[4];
         let (first, last) = (PART.start, PART.end - 1);
-        let range =
-            format!("GET /{name} HTTP/1.1\r\nHost: test\r\nRange: bytes={first}-{last}\r\n\r\n");
+        let range = format!(
+            "GET /{name} HTTP/1.1\r\nHost: localhost\r\nRange: bytes={first}-{last}\r\n\r\n"
+        );
         let mut peer = server.connect();
         peer.send(requests).send(range);
         for (name, content) in &files {
@@ -153,7 +155,7 @@ pub(crate) fn a_chunked_upload(kind: StrategyKind) {
     let server = Server::start(kind);
     let content = bytes(3, 200_000);
     let mut peer = server.connect();
-    peer.send("PUT /chunked HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    peer.send("PUT /chunked HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for chunk in content.chunks(7777) {
         peer.send(format!("{:x}\r\n", chunk.len())).send(chunk).send("\r\n");
     }

@@ -112,7 +112,9 @@ pub(crate) struct Chunked {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Size { digits: u8 },
+    Size {
+        digits: u8,
+    },
     SizeSpace,
     /// After a semicolon: the name of an extension must follow.
     ExtensionStart,

@@ -16,6 +16,7 @@ pub(crate) mod date;
 mod digest;
 mod fields;
 mod head;
+mod host;
 mod listing;
 mod media;
 mod origin;
@@ -118,6 +119,11 @@ impl Http {
         if fields.hosts > 1 || (fields.hosts == 0 && !self.request.is_1_0) {
             return Err(Refusal::Malformed("one Host field is required"));
         }
+        let host = target::authority(target).unwrap_or(fields.host);
+        // The target would be a URI without a host (RFC 9110, 4.2.1).
+        if host.is_empty() && fields.hosts > 0 {
+            return Err(Refusal::Malformed("the Host field is empty"));
+        }
         let body = fields.body(self.request.is_1_0, limits)?;
         let has_body = body.is_some_and(|body| body != Body::EMPTY);
         let expects_continue = fields.expects_continue && !self.request.is_1_0;
@@ -137,6 +143,7 @@ impl Http {
 
         let upload = Upload { body: body.unwrap_or(Body::EMPTY), expects_continue };
         let request = match method {
+            _ if !host.is_empty() && !settings.hosts.accept(host) => Err(Refusal::HostUnknown),
             _ if !settings.service.is_files() => {
                 self.message(method, target, &fields, &settings.service, upload)
             }

@@ -65,7 +65,7 @@ pub fn text(bytes: &[u8]) -> String {
 pub fn head(status: &str, fields: &str, end: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nServer: threads-vs-selectors\r\nX-Content-Type-Options: nosniff\r\n\
-         Date: {DATE}\r\n{fields}{end}\r\n"
+         Cross-Origin-Resource-Policy: same-origin\r\nDate: {DATE}\r\n{fields}{end}\r\n"
     )
 }
 

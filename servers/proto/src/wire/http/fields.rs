@@ -10,7 +10,9 @@ use crate::wire::body::Body;
 #[derive(Debug, Default)]
 pub(super) struct Fields<'h> {
     headers: &'h [httparse::Header<'h>],
+    /// Number of Host fields, and the value of the last one.
     pub(super) hosts: usize,
+    pub(super) host: &'h str,
     length: Option<u64>,
     /// Transfer codings in order, as far as the framing depends on them.
     codings: Codings,
@@ -33,9 +35,10 @@ impl<'h> Fields<'h> {
             match header.name.len() {
                 4 if is("host") => {
                     fields.hosts += 1;
-                    if !header.value.iter().all(|&byte| is_host_byte(byte)) {
-                        return Err(Refusal::Malformed("malformed Host"));
-                    }
+                    fields.host = std::str::from_utf8(header.value)
+                        .ok()
+                        .filter(|host| host.bytes().all(is_host_byte))
+                        .ok_or(Refusal::Malformed("malformed Host"))?;
                 }
                 5 | 8 | 13 | 17 | 19 if is_conditional(header.name) => fields.conditional = true,
                 13 if is("tus-resumable") => fields.tus = true,

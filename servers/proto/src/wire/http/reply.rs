@@ -16,8 +16,8 @@ use crate::{
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Part of every head between status and date.
-const COMMON: &[u8] =
-    b"\r\nServer: threads-vs-selectors\r\nX-Content-Type-Options: nosniff\r\nDate: ";
+const COMMON: &[u8] = b"\r\nServer: threads-vs-selectors\r\nX-Content-Type-Options: nosniff\r\n\
+      Cross-Origin-Resource-Policy: same-origin\r\nDate: ";
 
 /// Properties that a reply depends on, besides its content.
 #[derive(Debug, Clone, Copy)]
@@ -344,6 +344,7 @@ fn status(refusal: Refusal) -> &'static str {
             "415 Unsupported Media Type"
         }
         Refusal::ExpectationUnknown => "417 Expectation Failed",
+        Refusal::HostUnknown => "421 Misdirected Request",
         Refusal::Store(StoreError::Busy) => "423 Locked",
         Refusal::HeadersTooLarge => "431 Request Header Fields Too Large",
         Refusal::Store(StoreError::Failed) => "500 Internal Server Error",

@@ -61,7 +61,7 @@ pub(super) fn path(target: &str) -> Result<&str, Refusal> {
     let path = if target.starts_with('/') {
         target
     } else {
-        after_authority(target).ok_or(Refusal::Malformed("malformed target"))?
+        split_authority(target).ok_or(Refusal::Malformed("malformed target"))?.1
     };
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     if path.contains('#') {
@@ -70,13 +70,18 @@ pub(super) fn path(target: &str) -> Result<&str, Refusal> {
     Ok(path.strip_prefix('/').unwrap_or(path))
 }
 
-/// Part after host and port of the absolute form, which is sent to proxies.
-fn after_authority(target: &str) -> Option<&str> {
+/// Host and port of the absolute form, which replace the Host field (RFC 9112, 3.2.2).
+pub(super) fn authority(target: &str) -> Option<&str> {
+    split_authority(target).map(|(authority, _)| authority)
+}
+
+/// Host and port of the absolute form, which is sent to proxies, and the part after them.
+fn split_authority(target: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = target.split_once("://")?;
     let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let is_known = ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
     let is_host = !authority.is_empty() && authority.bytes().all(fields::is_host_byte);
-    (is_known && is_host).then_some(rest)
+    (is_known && is_host).then_some((authority, rest))
 }
 
 /// Decodes a path once, and assigns it to a name.
