@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the rule by which differences are claimed: repeats a short run with two further copies of
 # one server, a and b, and counts in how many a difference between them is claimed. The floor comes
-# from another pair, the selector and its twin, so that nothing is held against itself.
+# from another pair, the selector and its A/A control, so that nothing is compared with itself.
 #
 #   scripts/check-noise.sh [REPETITIONS [ROWS.csv]]
 #

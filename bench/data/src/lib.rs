@@ -6,7 +6,7 @@
 pub mod stats;
 pub mod units;
 
-pub mod spelling;
+pub mod names;
 
 pub mod servers;
 

@@ -5,9 +5,11 @@ pub mod loads;
 pub mod sweep;
 
 use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use fileserver::{SendPath, StrategyKind};
+use fileserver::{SendPath, StrategyKind, UnknownStrategy};
 use fileserver_proto::Wire;
 use loadgen::{Direction, EngineChoice};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,12 +18,12 @@ use crate::load::Load;
 use crate::load::byte_size::ByteSize;
 use crate::load::mix::Mix;
 use crate::load::objective::{CapacitySearch, Objective};
+use crate::names;
 use crate::plan::sweep::Sweep;
 use crate::servers::external::ExternalServer;
 use crate::servers::reference::ReferenceServer;
 use crate::servers::target::Target;
 use crate::servers::variant::Variant;
-use crate::spelling;
 
 /// A plan: which servers meet which loads, how often and for how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,16 +37,16 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
     /// Our strategies to compare.
-    #[serde(default, with = "spelling::strategies")]
+    #[serde(default, with = "names::list")]
     pub strategies: Vec<StrategyKind>,
-    /// The strategy that is measured twice: its name, or `none`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub twin: Twin,
+    /// Strategy that is measured twice: its name, or `none`.
+    #[serde(default, alias = "twin", with = "names::name", skip_serializing_if = "is_default")]
+    pub aa_control: AaControl,
     /// Servers to hold all others against, in the table: the fastest of those named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline: Vec<String>,
     /// Real servers to compare them with.
-    #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,
     /// How often everything is measured, each time with fresh servers.
     #[serde(deserialize_with = "positive")]
@@ -56,7 +58,7 @@ pub struct Plan {
     pub seed: Option<u64>,
     /// The wire of all requests: `http` or `framed`, or `text`, where the servers are echo servers:
     /// each request is a line of the given size, and its answer the same line.
-    #[serde(with = "spelling::load_wire")]
+    #[serde(with = "names::name")]
     pub wire: Wire,
     /// Time before each measured window whose requests are not counted.
     pub warm_up_ms: u64,
@@ -64,10 +66,10 @@ pub struct Plan {
     #[serde(deserialize_with = "positive")]
     pub window_ms: u64,
     /// The way in which our servers send files.
-    #[serde(default, with = "spelling::send_path", skip_serializing_if = "is_default")]
+    #[serde(default, with = "names::name", skip_serializing_if = "is_default")]
     pub send_path: SendPath,
     /// What the load generator waits with.
-    #[serde(default, with = "spelling::engine", skip_serializing_if = "is_default")]
+    #[serde(default, with = "names::name", skip_serializing_if = "is_default")]
     pub engine: EngineChoice,
     /// Event-loop threads of the load generator.
     #[serde(default = "one", deserialize_with = "positive")]
@@ -92,11 +94,10 @@ pub struct Plan {
     pub given: Vec<ExternalServer>,
 }
 
-/// Which strategy is measured twice, under two names: what such a pair differs by is chance, and
-/// no difference below it is claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Twin {
+/// A/A control: a strategy that is measured twice, under two names. The difference within the pair is
+/// chance; no smaller difference is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AaControl {
     /// The selector, or the last of the plan's strategies without it.
     #[default]
     Usual,
@@ -133,8 +134,8 @@ pub struct Overrides {
     pub strategies: Option<Vec<StrategyKind>>,
     /// Other variants.
     pub variants: Option<Vec<Variant>>,
-    /// Another strategy to measure twice.
-    pub twin: Option<Twin>,
+    /// Another A/A control.
+    pub aa_control: Option<AaControl>,
     /// Other servers to hold all others against.
     pub baseline: Option<Vec<String>>,
     /// Other real servers.
@@ -226,7 +227,7 @@ impl Plan {
     pub fn with(mut self, overrides: Overrides) -> Self {
         self.strategies = overrides.strategies.unwrap_or(self.strategies);
         self.variants = overrides.variants.unwrap_or(self.variants);
-        self.twin = overrides.twin.unwrap_or(self.twin);
+        self.aa_control = overrides.aa_control.unwrap_or(self.aa_control);
         self.baseline = overrides.baseline.unwrap_or(self.baseline);
         let names_peers = overrides.against.is_some();
         self.against = overrides.against.unwrap_or(self.against);
@@ -328,7 +329,7 @@ impl Plan {
         let mut names = HashSet::new();
         let all = (self.strategies.iter().copied().map(Target::Strategy))
             .chain(self.variants.iter().cloned().map(Target::Variant))
-            .chain(self.twin().map(Variant::twin).map(Target::Variant))
+            .chain(self.aa_control().map(Variant::aa_control).map(Target::Variant))
             .chain(self.against.iter().chain(further).copied().map(Target::Reference))
             .chain(self.given.iter().cloned().map(Target::External));
         all.filter(|target| names.insert(target.name().to_owned())).collect()
@@ -340,14 +341,14 @@ impl Plan {
     }
 
     /// The strategy that is measured twice.
-    pub fn twin(&self) -> Option<StrategyKind> {
-        match self.twin {
-            Twin::Usual => {
+    pub fn aa_control(&self) -> Option<StrategyKind> {
+        match self.aa_control {
+            AaControl::Usual => {
                 let selector = self.strategies.iter().find(|kind| **kind == StrategyKind::Selector);
                 selector.or(self.strategies.last()).copied()
             }
-            Twin::Of(kind) => self.strategies.contains(&kind).then_some(kind),
-            Twin::None => None,
+            AaControl::Of(kind) => self.strategies.contains(&kind).then_some(kind),
+            AaControl::None => None,
         }
     }
 
@@ -374,24 +375,24 @@ impl Plan {
     }
 }
 
-impl TryFrom<String> for Twin {
-    type Error = String;
+impl FromStr for AaControl {
+    type Err = UnknownStrategy;
 
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
+    fn from_str(name: &str) -> Result<Self, UnknownStrategy> {
+        match name {
             "usual" => Ok(Self::Usual),
             "none" => Ok(Self::None),
-            name => spelling::strategies::parse(name).map(Self::Of),
+            name => name.parse().map(Self::Of),
         }
     }
 }
 
-impl From<Twin> for String {
-    fn from(twin: Twin) -> Self {
-        match twin {
-            Twin::Usual => "usual".to_owned(),
-            Twin::None => "none".to_owned(),
-            Twin::Of(kind) => kind.name().to_owned(),
+impl fmt::Display for AaControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usual => f.pad("usual"),
+            Self::None => f.pad("none"),
+            Self::Of(kind) => kind.fmt(f),
         }
     }
 }
@@ -497,7 +498,7 @@ mod tests {
             order: Some(Order::Shuffled),
             seed: Some(9),
             variants: Some(vec![Variant::parse("two=threaded --workers 2").unwrap()]),
-            twin: Some(Twin::None),
+            aa_control: Some(AaControl::None),
             baseline: Some(vec!["nginx".to_owned()]),
             per_request: true,
             rates_per_s: Some(vec![50]),
@@ -572,15 +573,15 @@ mod tests {
 
     #[test]
     fn a_strategy_is_measured_twice_unless_that_is_not_wanted() {
-        let names = |twin| {
-            let plan = quick().with(Overrides { twin, ..Overrides::default() });
+        let names = |aa_control| {
+            let plan = quick().with(Overrides { aa_control, ..Overrides::default() });
             plan.targets().iter().map(|target| target.name().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names(None).last().unwrap(), "selector-again");
-        let threaded = Some(Twin::Of(StrategyKind::Threaded));
+        let threaded = Some(AaControl::Of(StrategyKind::Threaded));
         assert_eq!(names(threaded).last().unwrap(), "threaded-again");
-        assert!(!names(Some(Twin::None)).iter().any(|name| name.contains("again")));
-        let absent = Some(Twin::Of(StrategyKind::Hybrid));
+        assert!(!names(Some(AaControl::None)).iter().any(|name| name.contains("again")));
+        let absent = Some(AaControl::Of(StrategyKind::Hybrid));
         assert!(!names(absent).iter().any(|name| name.contains("again")));
     }
 

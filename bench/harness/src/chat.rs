@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fileserver::StrategyKind;
 use nix::time::ClockId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -20,7 +19,7 @@ use serde::Serialize;
 
 use crate::machine::cores::{Cores, Pinned};
 use crate::run::server_process::ServerProcess;
-use bench_data::spelling::strategies;
+use bench_data::names;
 use room::{Deliveries, Pacing, Room};
 
 /// Descriptors beside the receivers' sockets.
@@ -38,7 +37,7 @@ turns over the rounds (A B B A), each with a server started anew, on a core of i
 are two.")]
 pub struct FanoutArgs {
     /// Strategies to compare [default: all that can carry a chat]
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy())]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = names::parser::<StrategyKind>())]
     strategies: Option<Vec<StrategyKind>>,
     /// Numbers of receivers
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10,100,1000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -162,10 +161,20 @@ fn carriers(
 }
 
 fn obstacle(kind: StrategyKind) -> Option<&'static str> {
-    match kind.name() {
-        "iterative" => Some("it serves one connection at a time, and a chat needs two"),
-        "prefork" => Some("its processes share no memory, so a line reaches nobody else"),
-        _ => None,
+    match kind {
+        StrategyKind::Iterative => {
+            Some("it serves one connection at a time; a chat needs at least two")
+        }
+        StrategyKind::Prefork => {
+            Some("its processes share no memory, so no line reaches another connection")
+        }
+        StrategyKind::Threaded
+        | StrategyKind::ThreadPool
+        | StrategyKind::Selector
+        | StrategyKind::MultiSelector
+        | StrategyKind::Hybrid
+        | StrategyKind::Uring
+        | StrategyKind::Tokio => None,
     }
 }
 
@@ -322,11 +331,6 @@ fn raise_descriptors(needed: u64) -> anyhow::Result<()> {
     );
     let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).context("cannot raise the limit of descriptors")
-}
-
-fn strategy() -> impl TypedValueParser<Value = StrategyKind> {
-    PossibleValuesParser::new(StrategyKind::ALL.map(StrategyKind::name))
-        .try_map(|name| strategies::parse(&name))
 }
 
 fn rate(text: &str) -> Result<f64, String> {

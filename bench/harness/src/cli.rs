@@ -48,7 +48,6 @@ use bench_data::record::rows::Records;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::expected;
 use bench_data::servers::reference::ReferenceServer;
-use bench_data::spelling;
 use bench_report::analysis::diff::{Diff, Judgement, Limit};
 use bench_report::analysis::false_alarms;
 use bench_report::report::content::Report;
@@ -176,7 +175,7 @@ struct RunArgs {
     #[arg(long, value_name = "SERVICE")]
     service: Option<LoadService>,
     /// Which protocol is spoken: http or framed for files, text for the echo
-    #[arg(long, value_name = "WIRE", value_parser = spelling::load_wire::parse)]
+    #[arg(long, value_name = "WIRE")]
     wire: Option<Wire>,
     /// Open a new connection for every request, in every part of the plan
     #[arg(long)]
@@ -206,10 +205,10 @@ struct RunArgs {
     #[arg(long, value_name = "MIX", conflicts_with = "sizes")]
     mix: Option<Mix>,
     /// The way in which our servers send files: auto, copy, memory, sendfile or splice
-    #[arg(long, value_name = "PATH", value_parser = spelling::send_path::parse)]
+    #[arg(long, value_name = "PATH")]
     send_path: Option<SendPath>,
     /// What the load generator waits with: epoll, uring, or auto for the faster one there is
-    #[arg(long, value_name = "ENGINE", value_parser = spelling::engine::parse)]
+    #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineChoice>,
     /// Time before each measured window whose requests are not counted
     #[arg(long, value_name = "TIME", value_parser = duration)]

@@ -33,4 +33,4 @@ pub use name::{FileName, NameError};
 pub use service::{Notice, Service, Transform};
 pub use session::Session;
 pub use settings::{HostAddresses, Hosts, Limits, Now, Settings, Timeouts, WirePin};
-pub use wire::Wire;
+pub use wire::{UnknownWire, Wire};

@@ -9,8 +9,9 @@ mod sniff;
 mod telnet;
 mod text;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
+use std::str::FromStr;
 
 /// Interim reply that asks a waiting peer for the body of its upload.
 pub(crate) use http::reply::CONTINUE;
@@ -41,6 +42,26 @@ impl Wire {
             Self::Http => "http",
             Self::Text => "text",
         }
+    }
+}
+
+/// Name of no wire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown wire '{0}': choose from {list}", list = Wire::ALL.map(Wire::name).join(", "))]
+pub struct UnknownWire(String);
+
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Wire {
+    type Err = UnknownWire;
+
+    fn from_str(name: &str) -> Result<Self, UnknownWire> {
+        let wire = Self::ALL.into_iter().find(|wire| wire.name() == name);
+        wire.ok_or_else(|| UnknownWire(name.to_owned()))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::load::byte_size::ByteSize;
 use crate::load::heavy::{Heavy, Work};
 use crate::load::mix::Mix;
 use crate::load::objective::CapacitySearch;
+use crate::names;
 use crate::servers::reference::ReferenceServer;
-use crate::spelling;
 
 /// Loads that share a direction: every value of each list with every one of the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Sweep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
     /// Which way the files travel.
-    #[serde(with = "spelling::direction")]
+    #[serde(with = "names::name")]
     pub direction: Direction,
     /// Concurrent connections.
     #[serde(deserialize_with = "all_positive")]
@@ -55,7 +55,7 @@ pub struct Sweep {
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
     pub heavy_block_percent: Vec<u8>,
     /// Real servers that meet these loads beside those that meet all.
-    #[serde(default, with = "spelling::peers", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,
     /// Shares of the capacity of the weakest server under the same load that are offered to all;
     /// the capacities are those that the run's own searches find.
@@ -220,15 +220,17 @@ impl Sweep {
 impl Sweep {
     /// Its loads in words.
     pub fn description(&self) -> String {
-        let direction = spelling::direction::name(self.direction);
         let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
         let plural = if self.connections == [1] { "" } else { "s" };
         let files = match self.mix {
             Some(mix) => format!("{} files as on the {mix}", mix.file_count()),
             None => format!("files of {}", sizes.join(", ")),
         };
-        let mut text =
-            format!("{direction}: {} connection{plural}, {files}", listed(&self.connections));
+        let mut text = format!(
+            "{}: {} connection{plural}, {files}",
+            self.direction,
+            listed(&self.connections)
+        );
         if !self.keep_alive {
             text += ", a new connection per request";
         }

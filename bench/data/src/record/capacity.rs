@@ -56,6 +56,8 @@ pub struct Capacity {
     pub target: String,
     /// Which kind of server it is.
     pub kind: TargetKind,
+    /// Name of the strategy that it is the A/A control of.
+    pub control_of: Option<String>,
     /// The load, without its rate.
     pub load: Load,
     /// What had to be met.
@@ -288,8 +290,9 @@ impl Capacity {
             };
             let index = searches.iter().position(is_its).unwrap_or_else(|| {
                 let (target, kind) = (row.target.clone(), row.target_kind);
-                let rounds = Vec::new();
-                searches.push((Self { target, kind, load, objective, rounds }, Vec::new()));
+                let (control_of, rounds) = (row.control_of.clone(), Vec::new());
+                let one = Self { target, kind, control_of, load, objective, rounds };
+                searches.push((one, Vec::new()));
                 searches.len() - 1
             });
             let rounds = &mut searches[index].1;
@@ -339,7 +342,7 @@ impl Capacity {
 pub fn weakest(capacities: &[Capacity], load: Load) -> Option<(&str, f64)> {
     capacities
         .iter()
-        .filter(|one| one.load == load && one.kind != TargetKind::Twin)
+        .filter(|one| one.load == load && one.kind != TargetKind::AaControl)
         .filter_map(|one| Some((one.target.as_str(), one.estimate()?.median)))
         .min_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
 }

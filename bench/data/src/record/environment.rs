@@ -9,10 +9,10 @@ use loadgen::Direction;
 
 use crate::servers::target::TargetKind;
 
-/// The version of `results/SCHEMA.md` that folders are written by. Those of version 1 say nothing
-/// of crowds, rates, connection use, send paths and engines; those of version 2 nothing of limits
-/// and what they rest on. All can be read.
-pub const SCHEMA: u32 = 3;
+/// Version of `results/SCHEMA.md` that new folders have. Folders of version 1 lack background
+/// connections, rates, connection use, send paths and engines; those of version 2 lack limits and
+/// their evidence; those of version 3 name no original of an A/A control. All can be read.
+pub const SCHEMA: u32 = 4;
 
 /// What `environment.toml` says. What could not be found out is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,12 +19,13 @@ use crate::load::mix::Mix;
 use crate::load::objective;
 use crate::load::objective::Objective;
 use crate::load::profile::{BackgroundConnections, LoadProfile};
+use crate::names;
 use crate::record::evidence::{Evidence, Limit};
 use crate::record::outcome::Outcome;
 use crate::record::system_calls;
 use crate::record::system_calls::CallRow;
 use crate::servers::target::TargetKind;
-use crate::spelling;
+use crate::servers::variant::AGAIN;
 use crate::trial::Measurement;
 use crate::trial::MemoryKind;
 use crate::trial::Trial;
@@ -39,8 +40,10 @@ pub struct TrialRow {
     pub started_at: Timestamp,
     pub target: String,
     pub target_kind: TargetKind,
+    #[serde(default)]
+    pub control_of: Option<String>,
     pub target_version: Option<String>,
-    #[serde(with = "spelling::direction")]
+    #[serde(with = "names::name")]
     pub direction: Direction,
     pub size_bytes: u64,
     pub connections: usize,
@@ -182,6 +185,7 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "started_at",
     "target",
     "target_kind",
+    "control_of",
     "target_version",
     "direction",
     "size_bytes",
@@ -300,8 +304,10 @@ impl Records {
     /// A file that is missing or not as `SCHEMA.md` says.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let [trials, latencies, seconds] = FILES;
+        let mut trials: Vec<TrialRow> = read(&folder.join(trials))?;
+        trials.iter_mut().for_each(TrialRow::complete);
         Ok(Self {
-            trials: read(&folder.join(trials))?,
+            trials,
             latencies: read(&folder.join(latencies))?,
             seconds: read(&folder.join(seconds))?,
             calls: system_calls::read(folder)?,
@@ -330,6 +336,7 @@ impl TrialRow {
             started_at: measured.started_at,
             target: trial.target.name().to_owned(),
             target_kind: trial.target.kind(),
+            control_of: trial.target.control_of().map(str::to_owned),
             target_version: measured.version.clone(),
             direction: trial.load.direction,
             size_bytes: trial.load.size.bytes(),
@@ -400,6 +407,14 @@ impl TrialRow {
             clock_step_us: measured
                 .disturbance
                 .map(|disturbance| rounded(disturbance.clock_step.as_secs_f64() * 1e6)),
+        }
+    }
+
+    /// Fills in the columns that earlier versions of the format lack but imply.
+    fn complete(&mut self) {
+        // Up to version 3 the name alone showed whose A/A control it is.
+        if self.target_kind == TargetKind::AaControl && self.control_of.is_none() {
+            self.control_of = self.target.strip_suffix(AGAIN).map(str::to_owned);
         }
     }
 

@@ -28,8 +28,9 @@ pub enum Target {
 pub enum TargetKind {
     /// One of our strategies.
     Strategy,
-    /// One of our strategies a second time: no competitor, but a measure of chance.
-    Twin,
+    /// A strategy measured a second time, as an A/A control.
+    #[serde(alias = "twin")]
+    AaControl,
     /// A reference server.
     #[serde(rename = "peer")]
     Reference,
@@ -59,10 +60,18 @@ impl Target {
         }
     }
 
+    /// Name of the strategy that it is the A/A control of.
+    pub fn control_of(&self) -> Option<&'static str> {
+        match self {
+            Self::Variant(variant) if variant.is_aa_control() => Some(variant.strategy().name()),
+            Self::Strategy(_) | Self::Variant(_) | Self::Reference(_) | Self::External(_) => None,
+        }
+    }
+
     /// Which kind it is.
     pub fn kind(&self) -> TargetKind {
         match self {
-            Self::Variant(variant) if variant.is_twin() => TargetKind::Twin,
+            Self::Variant(variant) if variant.is_aa_control() => TargetKind::AaControl,
             Self::Strategy(_) | Self::Variant(_) => TargetKind::Strategy,
             Self::Reference(_) => TargetKind::Reference,
             Self::External(given) => match given.how() {
@@ -98,7 +107,7 @@ impl TargetKind {
     pub fn remark(self) -> &'static str {
         match self {
             Self::Strategy => "",
-            Self::Twin => " (A/A)",
+            Self::AaControl => " (A/A)",
             Self::Reference => " (real)",
             Self::Command | Self::Running => " (given)",
         }
@@ -106,7 +115,7 @@ impl TargetKind {
 
     /// Whether it is one of our strategies.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Strategy | Self::Twin)
+        matches!(self, Self::Strategy | Self::AaControl)
     }
 }
 

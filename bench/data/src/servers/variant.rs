@@ -1,15 +1,14 @@
 //! One of our strategies under another name: with other flags, or simply a second time.
 
 use clap::Parser;
-use fileserver::StrategyKind;
 use fileserver::cli::ServerArgs;
+use fileserver::{StrategyKind, UnknownStrategy};
 use serde::{Deserialize, Serialize};
 
 use crate::servers::reference::ReferenceServer;
-use crate::spelling::strategies;
 
-/// Behind the name of a strategy that is compared with itself.
-const AGAIN: &str = "-again";
+/// Suffix of the name of an A/A control.
+pub(crate) const AGAIN: &str = "-again";
 
 /// A strategy under a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,7 +17,7 @@ pub struct Variant {
     name: String,
     strategy: StrategyKind,
     flags: Vec<String>,
-    is_twin: bool,
+    is_aa_control: bool,
 }
 
 /// As a plan spells it.
@@ -53,7 +52,7 @@ impl Variant {
         let (strategy, flags) = words
             .split_first()
             .ok_or_else(|| format!("{name}: write a strategy and its flags behind the name"))?;
-        let strategy = strategies::parse(strategy)?;
+        let strategy = strategy.parse().map_err(|error: UnknownStrategy| error.to_string())?;
         for taken in ["--strategy", "--listen", "--root"] {
             if flags.iter().any(|flag| flag.split('=').next() == Some(taken)) {
                 return Err(format!("{name}: {taken} is bench's to choose"));
@@ -61,7 +60,7 @@ impl Variant {
         }
         understood(flags).map_err(|error| format!("{name}: {error}"))?;
         let (name, flags) = (name.to_owned(), flags.to_vec());
-        Ok(Self { name, strategy, flags, is_twin: false })
+        Ok(Self { name, strategy, flags, is_aa_control: false })
     }
 
     /// Reads `name=strategy --flag…`.
@@ -75,10 +74,10 @@ impl Variant {
         Self::new(name.trim(), run.trim())
     }
 
-    /// The same strategy again, to see how much two runs of one server differ.
-    pub fn twin(strategy: StrategyKind) -> Self {
+    /// The A/A control of a strategy: the same server under a second name.
+    pub fn aa_control(strategy: StrategyKind) -> Self {
         let name = format!("{}{AGAIN}", strategy.name());
-        Self { name, strategy, flags: Vec::new(), is_twin: true }
+        Self { name, strategy, flags: Vec::new(), is_aa_control: true }
     }
 
     /// The name it goes by.
@@ -96,25 +95,20 @@ impl Variant {
         &self.flags
     }
 
-    /// Whether it is there only to be compared with the strategy itself.
-    pub fn is_twin(&self) -> bool {
-        self.is_twin
+    /// Returns true if it is an A/A control.
+    pub fn is_aa_control(&self) -> bool {
+        self.is_aa_control
     }
 
     /// One line that explains it.
     pub fn description(&self) -> String {
         let strategy = self.strategy.name();
-        if self.is_twin {
+        if self.is_aa_control {
             format!("{strategy} a second time, which shows how much two runs of one server differ")
         } else {
             format!("{strategy} with {}", self.flags.join(" "))
         }
     }
-}
-
-/// The strategy that a name of [`Variant::twin`] stands for.
-pub fn original(twin: &str) -> Option<&str> {
-    twin.strip_suffix(AGAIN)
 }
 
 /// Whether the server takes the flags: what it would refuse in every trial is told now.
@@ -182,10 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn a_twin_is_known_by_its_name() {
-        let twin = Variant::twin(StrategyKind::Selector);
-        assert!(twin.is_twin() && twin.flags().is_empty());
-        assert_eq!(original(twin.name()), Some("selector"));
-        assert_eq!(original("selector"), None);
+    fn an_aa_control_is_the_plain_strategy_under_another_name() {
+        let control = Variant::aa_control(StrategyKind::Selector);
+        assert!(control.is_aa_control() && control.flags().is_empty());
+        assert_eq!(
+            (control.name(), control.strategy()),
+            ("selector-again", StrategyKind::Selector)
+        );
     }
 }

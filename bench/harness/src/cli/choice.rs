@@ -5,33 +5,33 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fileserver::StrategyKind;
 
-use bench_data::plan::{Overrides, Plan, Twin};
+use bench_data::names::{self, Entry};
+use bench_data::plan::{AaControl, Overrides, Plan};
 use bench_data::servers::external::ExternalServer;
 use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::variant::Variant;
-use bench_data::spelling::{peers, strategies};
 
 /// Which servers to compare.
 #[derive(Debug, Args)]
 pub(super) struct Choice {
     /// Strategies to compare, or all, or none
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategy())]
-    strategies: Option<Vec<String>>,
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Entry::<StrategyKind>::parser())]
+    strategies: Option<Vec<Entry<StrategyKind>>>,
     /// A strategy with further flags of the server, under a name of its own:
     /// NAME='STRATEGY --flag …'
     #[arg(long, value_name = "NAME=…", value_parser = Variant::parse)]
     variant: Option<Vec<Variant>>,
     /// A strategy to measure twice, so that it shows how much chance there is (none: no such pair)
     /// [default: the plan's, or the last of the strategies]
-    #[arg(long, value_name = "NAME", value_parser = twin())]
-    twin: Option<Twin>,
+    #[arg(long, alias = "twin", value_name = "NAME", value_parser = aa_control())]
+    aa_control: Option<AaControl>,
     /// Servers to hold all others against, in the table: the fastest of those named
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     baseline: Option<Vec<String>>,
     /// Real servers to compare them with, or all (all but nginx-threaded, which is nginx as the proxy
     /// of our threaded server)
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer())]
-    against: Option<Vec<String>>,
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Entry::<ReferenceServer>::parser())]
+    against: Option<Vec<Entry<ReferenceServer>>>,
     /// A server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
     /// NAME=http://HOST:PORT, which runs already and serves the files that the subcommand files wrote
     #[arg(long, value_name = "NAME=…", value_parser = ExternalServer::parse)]
@@ -47,18 +47,11 @@ impl Choice {
     /// # Errors
     /// A pid for a server that was not given.
     pub(super) fn enter(self, plan: &Plan, overrides: &mut Overrides) -> anyhow::Result<()> {
-        let named = |names: Vec<String>| -> Vec<String> {
-            names.into_iter().filter(|name| name != NONE).collect()
-        };
-        overrides.strategies = self
-            .strategies
-            .map(|names| strategies::parse_all(&named(names)))
-            .transpose()
-            .map_err(anyhow::Error::msg)?;
+        overrides.strategies = self.strategies.map(|entries| names::values(&entries));
         overrides.variants = self.variant;
-        overrides.twin = self.twin;
+        overrides.aa_control = self.aa_control;
         overrides.baseline = self.baseline;
-        overrides.against = self.against.map(|names| peers::parse(&names)).transpose()?;
+        overrides.against = self.against.map(|entries| names::values(&entries));
         overrides.given = self.target;
         for (name, pid) in self.pid {
             let given = overrides.given.get_or_insert_with(|| plan.given.clone());
@@ -88,24 +81,9 @@ pub(super) fn without_missing(plan: &mut Plan) -> Vec<ReferenceServer> {
     missing
 }
 
-/// The word that stands for none of them.
-const NONE: &str = "none";
-
-fn strategy() -> PossibleValuesParser {
-    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter();
-    PossibleValuesParser::new(names.chain(["all", NONE]))
-}
-
-fn twin() -> impl TypedValueParser<Value = Twin> {
-    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter().chain([NONE]);
-    PossibleValuesParser::new(names)
-        .map(|name| strategies::parse(&name).map_or(Twin::None, Twin::Of))
-}
-
-fn peer() -> PossibleValuesParser {
-    PossibleValuesParser::new(
-        ReferenceServer::ALL.map(ReferenceServer::name).into_iter().chain(["all"]),
-    )
+fn aa_control() -> impl TypedValueParser<Value = AaControl> {
+    let names = StrategyKind::ALL.map(StrategyKind::name).into_iter().chain(["none"]);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<AaControl>())
 }
 
 fn pid(text: &str) -> Result<(String, u32), String> {

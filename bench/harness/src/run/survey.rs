@@ -119,9 +119,10 @@ pub(crate) fn lacks_of_echo(
     match target.kind() {
         TargetKind::Reference => for_all(loads, "it speaks http only"),
         _ if probe::echoes(standing.address()) => Unsupported::new(),
-        TargetKind::Strategy | TargetKind::Twin | TargetKind::Command | TargetKind::Running => {
-            for_all(loads, "it does not send a line back as it is")
-        }
+        TargetKind::Strategy
+        | TargetKind::AaControl
+        | TargetKind::Command
+        | TargetKind::Running => for_all(loads, "it does not send a line back as it is"),
     }
 }
 

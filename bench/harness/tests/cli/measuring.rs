@@ -55,7 +55,7 @@ fn other_manners_of_load_are_put_on_and_recorded() {
     let plan = scratch.file("tiny.toml", TINY);
     let out = scratch.path("run");
     let ran = bench(&["run", "--plan", &plan, "--direction", "download", "--connections", "2"])
-        .args(["--strategies", "selector", "--twin", "selector", "--idle", "0,40"])
+        .args(["--strategies", "selector", "--aa-control", "selector", "--idle", "0,40"])
         .args(["--slow-readers", "3", "--slow-senders", "3", "--rate", "200"])
         .args(["--variant", "copied=threaded --send-path copy", "--send-path", "sendfile"])
         .args(["--engine", "epoll", "--sizes", "64KiB", "--out", out.to_str().unwrap()])
@@ -66,7 +66,7 @@ fn other_manners_of_load_are_put_on_and_recorded() {
     let targets = column(&out, "target");
     assert_eq!(targets[..3], ["selector", "copied", "selector-again"]);
     let kinds = column(&out, "target_kind");
-    assert_eq!(kinds[..3], ["strategy", "strategy", "twin"]);
+    assert_eq!(kinds[..3], ["strategy", "strategy", "aa-control"]);
     assert_eq!(column(&out, "idle_connections"), ["0", "0", "0", "40", "40", "40"]);
     assert_eq!(column(&out, "crowd_held"), ["6", "6", "6", "46", "46", "46"]);
     assert_eq!(column(&out, "offered_per_s"), ["200"; 6]);
@@ -99,7 +99,7 @@ const HEAVY: &str = r#"
 name = "heavy"
 question = "Who waits?"
 strategies = ["threaded", "selector"]
-twin = "none"
+aa_control = "none"
 against = ["nginx"]
 rounds = 1
 order = "mirrored"

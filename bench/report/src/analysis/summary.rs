@@ -8,7 +8,6 @@ use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, Records, TrialRow};
 use bench_data::servers::target::TargetKind;
-use bench_data::servers::variant::original;
 use bench_data::stats::{Estimate, LEAST_ROUNDS};
 
 /// A run, condensed: one line for each server under each load, in the order they first ran.
@@ -30,6 +29,8 @@ pub struct Line {
     pub target: String,
     /// Which kind of server it is.
     pub kind: TargetKind,
+    /// Name of the strategy that it is the A/A control of.
+    pub control_of: Option<String>,
     /// The load.
     pub load: Load,
     /// Requests answered per second.
@@ -117,7 +118,7 @@ impl Summary {
             line.calls_per_request = calls.map(|row| row.calls_per_request);
             line
         });
-        let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::Twin);
+        let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::AaControl);
         Self { lines, twins, capacities: Capacity::of(records) }
     }
 
@@ -138,7 +139,7 @@ impl Summary {
         rounds: impl Fn(&Line) -> Vec<(u32, f64)>,
     ) -> Option<f64> {
         let of = |twin: &Line| -> Option<f64> {
-            let name = original(&twin.target)?;
+            let name = twin.control_of.as_deref()?;
             let one = self.under(twin.load).find(|line| line.target == name)?;
             let ratio = Estimate::of_ratios(&rounds(twin), &rounds(one))
                 .filter(|_| one.is_sound() && twin.is_sound())?;
@@ -213,6 +214,7 @@ impl Line {
         Self {
             target: target.to_owned(),
             kind: rows.first().map_or(TargetKind::Strategy, |row| row.target_kind),
+            control_of: rows.first().and_then(|row| row.control_of.clone()),
             load,
             requests_per_s: estimate(&|row| row.requests_per_s),
             rounds: by_round(&|row| row.requests_per_s),

@@ -11,7 +11,6 @@ use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::outcome::Outcome;
-use bench_data::servers::variant::original;
 use bench_data::stats::{Estimate, LEAST_ROUNDS};
 use bench_data::units;
 
@@ -78,7 +77,7 @@ fn sentence(summary: &Summary) -> String {
 fn chance(summary: &Summary) -> Option<String> {
     let load = headline(summary)?;
     let twin = summary.twins.iter().find(|twin| twin.load == load)?;
-    let name = original(&twin.target)?;
+    let name = twin.control_of.as_deref()?;
     let one = summary.under(load).find(|line| line.target == name)?;
     let ratio = Estimate::of_ratios(&twin.rounds, &one.rounds)?;
     let floor = summary.noise_floor(load, |line| line.rounds.clone())?;

@@ -16,7 +16,6 @@ use crate::analysis::comparison::Best;
 use crate::analysis::comparison::most_comparable;
 use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
-use bench_data::spelling;
 use bench_data::stats::Estimate;
 use bench_data::units;
 
@@ -60,11 +59,7 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
         slice::apart(summary)
     );
     let panels = vec![Panel { x, y, series }];
-    let file = format!(
-        "latency-distribution-{}{}",
-        spelling::direction::name(direction),
-        slice::ending(summary)
-    );
+    let file = format!("latency-distribution-{}{}", direction, slice::ending(summary));
     Some(Chart { title, panels, hollow_means: "" }.figure(file, caption))
 }
 

@@ -11,7 +11,6 @@ use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::comparison::Best;
 use crate::analysis::summary::Summary;
-use bench_data::spelling;
 use bench_data::units;
 
 pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Option<Figure> {
@@ -56,10 +55,6 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         size.spaced(),
         slice::apart(summary)
     );
-    let file = format!(
-        "footprint-by-connections-{}{}",
-        spelling::direction::name(direction),
-        slice::ending(summary)
-    );
+    let file = format!("footprint-by-connections-{}{}", direction, slice::ending(summary));
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

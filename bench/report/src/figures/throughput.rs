@@ -11,7 +11,6 @@ use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::comparison::Best;
 use crate::analysis::summary::Summary;
-use bench_data::spelling;
 use bench_data::units;
 
 pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Option<Figure> {
@@ -44,11 +43,7 @@ pub(super) fn against_connections(summary: &Summary, direction: Direction) -> Op
         // Requests of a mix are of all sizes: what they carry is worth a look of its own.
         panels.push(bytes_against_connections(summary, direction));
     }
-    let file = format!(
-        "throughput-by-connections-{}{}",
-        spelling::direction::name(direction),
-        slice::ending(summary)
-    );
+    let file = format!("throughput-by-connections-{}{}", direction, slice::ending(summary));
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }
 

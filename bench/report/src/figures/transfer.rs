@@ -11,7 +11,6 @@ use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::comparison::Best;
 use crate::analysis::summary::Summary;
-use bench_data::spelling;
 use bench_data::units;
 
 pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Figure> {
@@ -45,10 +44,6 @@ pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Fi
     let write = |value| slice::short(&units::three_digits(value));
     let y = Axis::log("body bytes, MB per second", write, &slice::ys(&series));
     let panels = vec![Panel { x, y, series }];
-    let file = format!(
-        "throughput-by-size-{}{}",
-        spelling::direction::name(direction),
-        slice::ending(summary)
-    );
+    let file = format!("throughput-by-size-{}{}", direction, slice::ending(summary));
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

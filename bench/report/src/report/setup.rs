@@ -178,7 +178,8 @@ pub fn servers(contents: &Contents) -> Vec<Server> {
         .iter()
         // Runs of before there was such a pair have none.
         .filter(|target| {
-            target.kind() != TargetKind::Twin || infos.iter().any(|info| info.name == target.name())
+            target.kind() != TargetKind::AaControl
+                || infos.iter().any(|info| info.name == target.name())
         })
         .map(|target| {
             let info = infos.iter().find(|info| info.name == target.name());

@@ -8,7 +8,6 @@ use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::capacity::Capacity;
 use bench_data::servers::target::TargetKind;
-use bench_data::servers::variant::original;
 use bench_data::stats::Estimate;
 use bench_data::units;
 
@@ -17,7 +16,7 @@ pub(super) fn capacity(part: &Summary) -> Option<Finding> {
     let first = part.capacities.first()?;
     let (objective, load) = (first.objective, first.load);
     let own = part.capacities.iter().filter(|one| one.objective == objective && one.load == load);
-    let (twins, own): (Vec<_>, Vec<_>) = own.partition(|one| one.kind == TargetKind::Twin);
+    let (twins, own): (Vec<_>, Vec<_>) = own.partition(|one| one.kind == TargetKind::AaControl);
     let headline_load = most_comparable(part, is_open, |load| load.profile.rate_per_s);
     Some(Finding {
         quantity: "capacity".to_owned(),
@@ -88,7 +87,7 @@ fn score(capacity: &Capacity) -> Score {
 
 fn noise_floor(twins: &[&Capacity], own: &[&Capacity]) -> Option<f64> {
     let twin = twins.first()?;
-    let name = original(&twin.target)?;
+    let name = twin.control_of.as_deref()?;
     let one = own.iter().find(|one| one.target == name)?;
     let interval = Estimate::of_ratios(&twin.by_round(), &one.by_round())?.interval?;
     Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
