@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Unsent bytes that a connection may hold before it takes no more. Bytes in flight are not
 /// limited, so a long round-trip time loses nothing.
@@ -18,6 +18,14 @@ use socket2::{Domain, Socket, Type};
 /// --connections 64`): `selector` 2,600 requests/s without, 6,200 with it; 32 KiB the same, 64 KiB
 /// 5,000, 128 KiB no gain.
 const UNSENT_BYTES: u32 = 16 << 10;
+
+/// The same for a socket that blocks: more than one segment holds.
+///
+/// A segment may end early, for want of places for further pages. Where it then holds more than the
+/// limit, Linux sends it, finds room, takes the wait for one for memory, and sleeps up to 200 ms
+/// or until the peer's delayed acknowledgement (`sk_stream_wait_memory`; 40 ms in one of 115 replies
+/// of 64 KiB). A call that does not wait returns instead, and the next one goes on.
+const BLOCKING_UNSENT_BYTES: u32 = 128 << 10;
 
 /// Bound and listening socket.
 #[derive(Debug, Clone)]
@@ -67,7 +75,7 @@ impl Listener {
     /// # Errors
     /// Error of the operating system.
     pub fn sibling(&self) -> io::Result<Self> {
-        let own = socket2::SockRef::from(&self.listener);
+        let own = SockRef::from(&self.listener);
         own.set_reuse_port(true)?;
         let addr = self.local_addr()?;
         let socket = socket(addr)?;
@@ -104,7 +112,14 @@ impl Listener {
     pub fn accept(&self, flags: SocketFlags) -> Result<OwnedFd, AcceptError> {
         loop {
             match rustix::net::accept_with(&self.listener, flags | SocketFlags::CLOEXEC) {
-                Ok(socket) => return Ok(socket),
+                Ok(socket) => {
+                    if !flags.contains(SocketFlags::NONBLOCK) {
+                        // Fails only if the peer is gone.
+                        let socket = SockRef::from(&socket);
+                        let _ = socket.set_tcp_notsent_lowat(BLOCKING_UNSENT_BYTES);
+                    }
+                    return Ok(socket);
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -155,5 +170,26 @@ fn socket(addr: SocketAddr) -> io::Result<Socket> {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// A socket that blocks must not reach its limit within one segment: see
+    /// [`BLOCKING_UNSENT_BYTES`]. The stalls themselves are counted by `scripts/check-stalls.py`.
+    #[test]
+    fn a_blocking_socket_holds_more_than_a_segment_unsent() {
+        const LARGEST_SEGMENT: u32 = 64 << 10;
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        for (flags, is_blocking) in [(SocketFlags::empty(), true), (SocketFlags::NONBLOCK, false)] {
+            let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let socket = listener.accept(flags).unwrap();
+            let unsent = SockRef::from(&socket).tcp_notsent_lowat().unwrap();
+            assert_eq!(unsent > LARGEST_SEGMENT, is_blocking, "{unsent}");
+        }
     }
 }
