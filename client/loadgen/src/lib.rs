@@ -15,6 +15,6 @@ pub use progress::Progress;
 pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
 pub use run::{RunError, run};
 pub use spec::{
-    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestClass,
-    RequestFile, SpecError, ThinkTime,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RaisedLimit,
+    RequestClass, RequestFile, SpecError, ThinkTime,
 };

@@ -47,6 +47,7 @@ pub fn run(
     progress: Option<&Progress>,
 ) -> Result<LoadReport, RunError> {
     spec.check()?;
+    spec.raise_descriptor_limit();
     let engine = spec.engine.resolve()?;
     let threads = spec.threads.min(spec.connections);
     let shared = Shared {

@@ -234,6 +234,15 @@ pub enum Pacing {
     Poisson,
 }
 
+/// Change of the soft limit of descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RaisedLimit {
+    /// Limit before.
+    pub from: u64,
+    /// Limit after: the hard one.
+    pub to: u64,
+}
+
 /// Reason why a load cannot run as specified.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
@@ -274,15 +283,15 @@ pub enum SpecError {
     Engine(std::io::Error),
     /// More connections than descriptors.
     #[error(
-        "{connections} connections need {needed} descriptors, the limit is {limit}: \
-         raise it with ulimit -n, or ask for fewer connections"
+        "{connections} connections need {needed} descriptors, the hard limit is {limit}: \
+         raise it with ulimit -n as root, or ask for fewer connections"
     )]
     Descriptors {
         /// Connections specified.
         connections: usize,
         /// Descriptors needed.
         needed: u64,
-        /// Limit of the process.
+        /// Hard limit of the process.
         limit: u64,
     },
     /// More connections than local ports towards one server address.

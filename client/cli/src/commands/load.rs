@@ -15,8 +15,8 @@ use bytesize::ByteSize;
 use clap::Args as ClapArgs;
 use fileserver_proto::Wire;
 use loadgen::{
-    Arrival, ConnectionUse, Direction, EngineChoice, LoadReport, LoadSpec, Pacing, RequestFile,
-    RunError, ThinkTime, run as run_load,
+    Arrival, ConnectionUse, Direction, EngineChoice, LoadReport, LoadSpec, Pacing, RaisedLimit,
+    RequestFile, RunError, ThinkTime, run as run_load,
 };
 
 use crate::commands::WireArg;
@@ -108,6 +108,10 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let csv = create(args.csv.as_deref(), "--csv")?;
     let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
     let spec = spec(args, &target, stop)?;
+    spec.check().map_err(|error| failure(error.into()))?;
+    if let Some(RaisedLimit { from, to }) = spec.raise_descriptor_limit() {
+        eprintln!("client: raised the soft limit of descriptors from {from} to {to}");
+    }
     let ran = live::watch(&spec, |progress| run_load(&spec, stop, progress));
     let report = ran.map_err(failure)?;
     if let Some(file) = csv {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use support::{Server, arguments_of, client, error, interrupt, run, stdout};
+use support::{Server, arguments_of, client, client_program, error, interrupt, run, stdout};
 use testkit::mock::{self, Mock};
 use testkit::{content, names};
 
@@ -325,6 +325,25 @@ fn a_failed_load_is_reported() {
         let output = client(local.path()).args(words_of).output().unwrap();
         assert!(error(&output, code).contains(words), "{arguments}: {output:?}");
     }
+}
+
+#[test]
+fn a_low_soft_limit_of_descriptors_is_raised_and_a_low_hard_one_refused() {
+    let server = Server::start();
+    server.folder.put("a.bin", 1_000);
+    let load = |hard: u32| {
+        let limited =
+            format!("ulimit -Sn 64 && ulimit -Hn {hard} && exec {} \"$@\"", client_program());
+        let arguments = "load HOST PORT --file a.bin:1000 -c 90 -d 100ms --warm-up 0s";
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &limited, "sh"]).args(arguments_of(server.address, arguments));
+        shell.output().unwrap()
+    };
+    let raised = load(400);
+    assert_eq!(error(&raised, 0), "client: raised the soft limit of descriptors from 64 to 400\n");
+    let told = stdout(&raised);
+    assert!(told.contains("90 opened"), "{told}");
+    assert!(error(&load(100), 2).contains("the hard limit is 100"));
 }
 
 #[test]

@@ -39,9 +39,14 @@ impl Server {
     }
 }
 
+/// Path of the program.
+pub(crate) fn client_program() -> &'static str {
+    env!("CARGO_BIN_EXE_client")
+}
+
 /// Command that runs the program in a folder.
 pub(crate) fn client(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    let mut command = Command::new(client_program());
     command.current_dir(folder).stdin(Stdio::null());
     command
 }

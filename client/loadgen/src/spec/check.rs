@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use fileserver_proto::Wire;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, SpecError, ThinkTime};
+use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, RaisedLimit, SpecError, ThinkTime};
 
 /// Descriptors in addition to the connections: standard streams and those of the executable.
 const DESCRIPTORS_APART: u64 = 32;
@@ -31,9 +31,26 @@ impl LoadSpec {
         if self.wire == Wire::Text {
             self.check_lines()?;
         }
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        self.check_descriptors(open_descriptors(), limit)?;
+        // The soft limit is raised before the load starts.
+        let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        self.check_descriptors(self.descriptors(), limit)?;
         self.check_ports(local_ports())
+    }
+
+    /// Raises the process's soft limit of descriptors to the hard one if the load needs more than
+    /// it allows. [`run`](crate::run) does the same. Returns the change, if any.
+    pub fn raise_descriptor_limit(&self) -> Option<RaisedLimit> {
+        let limit = getrlimit(Resource::Nofile);
+        let from = limit.current.filter(|current| *current < self.descriptors())?;
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        setrlimit(Resource::Nofile, raised).ok()?;
+        Some(RaisedLimit { from, to: limit.maximum.unwrap_or(u64::MAX) })
+    }
+
+    /// Descriptors that the process has open while the load runs.
+    fn descriptors(&self) -> u64 {
+        let own = open_descriptors() + DESCRIPTORS_APART;
+        (self.connections as u64).saturating_add(2 * self.threads as u64).saturating_add(own)
     }
 
     fn check_lines(&self) -> Result<(), SpecError> {
@@ -85,8 +102,7 @@ impl LoadSpec {
         Ok(())
     }
 
-    fn check_descriptors(&self, open: u64, limit: u64) -> Result<(), SpecError> {
-        let needed = self.connections as u64 + 2 * self.threads as u64 + open + DESCRIPTORS_APART;
+    fn check_descriptors(&self, needed: u64, limit: u64) -> Result<(), SpecError> {
         if needed > limit {
             return Err(SpecError::Descriptors { connections: self.connections, needed, limit });
         }
@@ -207,9 +223,10 @@ mod tests {
     #[test]
     fn descriptors_are_counted_with_what_is_open_already() {
         let spec = spec("127.0.0.1:1", 100);
-        assert!(spec.check_descriptors(10, 146).is_ok());
+        assert!(spec.descriptors() > 100 + 2 * 2 + DESCRIPTORS_APART);
+        assert!(spec.check_descriptors(146, 146).is_ok());
         assert!(matches!(
-            spec.check_descriptors(10, 145),
+            spec.check_descriptors(146, 145),
             Err(SpecError::Descriptors { connections: 100, needed: 146, limit: 145 })
         ));
     }
