@@ -62,6 +62,9 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
 }
 
+/// End of a prompt after an unusable answer.
+const AGAIN: &str = "again (empty line or q: back to the list): ";
+
 struct Console<'a> {
     args: &'a Args,
     stop: &'a AtomicBool,
@@ -109,15 +112,13 @@ impl<'a> Console<'a> {
         let most = most_data(message_type).unwrap_or(0);
         let mut question = "number of random bytes (1000, 64KiB), or path of a file: ".to_owned();
         loop {
-            let Some(answer) = self.ask(&question)? else { return Ok(None) };
-            let draft = match answer.trim().parse() {
+            let Some(answer) = self.ask_or_cancel(&question)? else { return Ok(None) };
+            let draft = match answer.parse() {
                 Ok(ByteSize(len)) => Draft::Random { message_type, len },
-                Err(_) => match message::open(answer.trim()) {
-                    Ok((file, len)) => {
-                        Draft::File { message_type, file, len, path: answer.trim().to_owned() }
-                    }
+                Err(_) => match message::open(&answer) {
+                    Ok((file, len)) => Draft::File { message_type, file, len, path: answer },
                     Err(error) => {
-                        question = format!("neither a size nor a file ({error:#}); try again: ");
+                        question = format!("neither a size nor a file ({error:#}); {AGAIN}");
                         continue;
                     }
                 },
@@ -126,17 +127,19 @@ impl<'a> Console<'a> {
             if len <= most {
                 return Ok(Some(draft));
             }
-            question = format!(
-                "type {message_type} carries at most {most} bytes, not {len}; try a smaller size: "
-            );
+            // The next answer may be another type, so it is not taken as a size.
+            print(&format!(
+                "type {message_type} carries at most {most} bytes, not {len}: choose a type of \
+                 more bytes, or type {message_type} with a smaller size\n"
+            ))?;
+            return Ok(None);
         }
     }
 
     fn ask_file(&mut self) -> Result<Option<Draft>, Failure> {
         let mut question = "path of the file: ".to_owned();
         loop {
-            let Some(path) = self.ask(&question)? else { return Ok(None) };
-            let path = path.trim().to_owned();
+            let Some(path) = self.ask_or_cancel(&question)? else { return Ok(None) };
             match message::open(&path) {
                 Ok((file, len)) => {
                     let own = path.rsplit('/').next().unwrap_or_default();
@@ -145,9 +148,16 @@ impl<'a> Console<'a> {
                     let name = if name.is_empty() { own.to_owned() } else { name };
                     return Ok(Some(Draft::Named { name, file, len, path }));
                 }
-                Err(error) => question = format!("{error:#}; try again: "),
+                Err(error) => question = format!("{error:#}; {AGAIN}"),
             }
         }
+    }
+
+    /// Prompts for a size or a path; `None` for an empty line, `q` and the end of input, which
+    /// cancel the message.
+    fn ask_or_cancel(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        let answer = self.ask(question)?.map(|answer| answer.trim().to_owned());
+        Ok(answer.filter(|answer| !answer.is_empty() && answer != "q"))
     }
 
     /// Sends the message and prints the reply.

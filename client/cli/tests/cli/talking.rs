@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::support::{Server, arguments_of, client, error, interrupt, run, stdout};
+use crate::support::{Server, arguments_of, client, client_program, error, interrupt, run, stdout};
 use testkit::mock::Mock;
 use testkit::{content, names};
 
@@ -192,14 +192,14 @@ fn invalid_input_to_the_console_is_answered_and_the_next_request_works() {
     fs::create_dir(local.path().join("folder")).unwrap();
     let long = "x".repeat(5_000);
     let lines = format!(
-        "\n9\nhello\n-1\n2\n256\nfolder\nno such\n\n255\n1\n../up\nf\nmissing\nfolder\n/etc/hostname\n../x\n1\n{long}\n1\nok.bin\n3\n2\n?\n"
+        "\n9\nhello\n-1\n2\n256\n2\nfolder\nno such\n255\n1\n../up\nf\nmissing\nfolder\n/etc/hostname\n../x\n1\n{long}\n1\nok.bin\n3\n2\n?\n"
     );
     let told = stdout(&typed(local.path(), server.address, "console HOST PORT", &lines));
     for words in [
         "\"\" is not a choice",
         "\"9\" is not a choice: type a number from 1 to 7, f, ? or q",
         "\"hello\" is not a choice",
-        "type 2 carries at most 255 bytes, not 256; try a smaller size",
+        "type 2 carries at most 255 bytes, not 256: choose a type of more bytes",
         "\"folder\" is not a regular file",
         "neither a size nor a file (cannot read \"no such\"",
         "sent type 2, 255 bytes\nserver: SAVED ",
@@ -212,6 +212,67 @@ fn invalid_input_to_the_console_is_answered_and_the_next_request_works() {
     assert_eq!(told.matches("server refused").count(), 3, "{told}");
     assert_eq!(server.folder.read("ok.bin").len(), 2);
     assert_eq!(server.folder.names().len(), 2);
+}
+
+#[test]
+fn a_message_of_the_console_can_be_cancelled() {
+    let server = Server::start();
+    let local = tempfile::tempdir().unwrap();
+    // Each number 1 must be taken as a message type, and the line after it as the text.
+    let told = |lines: &str| {
+        stdout(&typed(
+            local.path(),
+            server.address,
+            "console HOST PORT",
+            &(lines.to_owned() + "q\n"),
+        ))
+    };
+    for cancelled in
+        ["2\nno such\n\n", "2\nno such\nq\n", "f\nno such\n\n", "f\nq\n", "3\n\n", "2\n300\n"]
+    {
+        let told = told(&format!("{cancelled}1\nup.bin\n"));
+        assert!(told.contains("text: server: OK\n"), "{cancelled:?}: {told}");
+    }
+    assert!(server.folder.names().is_empty());
+}
+
+#[test]
+fn leaving_a_chat_is_never_reported_as_the_end_of_the_server() {
+    // `script` of util-linux runs the program on a terminal.
+    if !Path::new("/usr/bin/script").exists() {
+        return testkit::skip("leaving_a_chat", "/usr/bin/script is not installed");
+    }
+    let server = Mock::start(testkit::mock::Peer::wait_for_close);
+    let command = ["'", client_program(), "' chat HOST PORT"].concat();
+    let command = arguments_of(server.address, &command).join(" ");
+    // Which of the two threads ends first is chance.
+    let leave = || {
+        let mut script = std::process::Command::new("/usr/bin/script");
+        script.args(["-qec", &command, "/dev/null"]);
+        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut shown = Vec::new();
+        let mut terminal = child.stdout.take().unwrap();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&shown).contains("> ") {
+            let read = std::io::Read::read(&mut terminal, &mut buffer).unwrap();
+            assert!(read > 0, "no prompt: {shown:?}");
+            shown.extend_from_slice(&buffer[..read]);
+        }
+        child.stdin.as_mut().unwrap().write_all(b"\x04").unwrap();
+        std::io::Read::read_to_end(&mut terminal, &mut shown).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        String::from_utf8(shown).unwrap()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let shown = leave();
+                    assert!(!shown.contains("closed"), "{shown:?}");
+                }
+            });
+        }
+    });
 }
 
 #[test]

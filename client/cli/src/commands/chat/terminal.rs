@@ -31,13 +31,18 @@ pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<
     let printer = editor.create_external_printer().context("cannot use this terminal")?;
     let mut incoming = stream.try_clone().context("cannot read and write at once")?;
     print(&format!("connected to {}:{}; Ctrl-D leaves\n", args.host, args.port))?;
+    let leaving = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        scope.spawn(|| {
             let why = print_incoming(&mut incoming, printer, stop);
-            // Only the end of the process ends the wait for a key.
-            leave(why, &before);
+            // The end that this program causes when the user leaves is not reported.
+            if !leaving.load(Ordering::SeqCst) {
+                // Only the end of the process ends the wait for a key.
+                leave(why, &before);
+            }
         });
         let sent = send_lines(&mut editor, stream, args);
+        leaving.store(true, Ordering::SeqCst);
         // Data that arrive after the user leaves are discarded.
         let code = match sent {
             Ok(()) => 0,
