@@ -79,6 +79,18 @@ pub(crate) enum Step {
     Closed,
 }
 
+/// Result of a step of a driver that submits socket operations to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OffSocket {
+    /// The action was performed and moved that many body bytes.
+    Done {
+        /// Body bytes moved: the measure of a fair share.
+        bytes: u64,
+    },
+    /// The action needs the socket.
+    Needed(SocketAction),
+}
+
 /// Event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -341,27 +353,28 @@ impl Connection {
         }
     }
 
-    /// Performs the actions that need no socket, and returns the first that does: for a driver that
-    /// submits it to the kernel and [`complete`](Self::complete)s it later. Such a driver also
-    /// calls [`deliver_mail`](Self::deliver_mail), while no operation is in flight and no received
-    /// bytes are unreported; `waker` is that of [`WaitPolicy::waker`].
-    pub(crate) fn next_on_socket(
+    /// Performs the session's next action if it needs no socket, and returns it otherwise: for a
+    /// driver that submits it to the kernel and [`complete`](Self::complete)s it later. Such a
+    /// driver also calls [`deliver_mail`](Self::deliver_mail), while no operation is in flight and
+    /// no received bytes are unreported; `waker` is that of [`WaitPolicy::waker`].
+    pub(crate) fn step_off_socket(
         &mut self,
         server: &ServerState,
         io: &mut IoBuffers,
         now: Now,
         is_draining: bool,
         waker: impl Fn() -> Waker,
-    ) -> SocketAction {
+    ) -> OffSocket {
         if is_draining {
             self.session.begin_drain();
         }
-        loop {
-            let action = self.session.poll_action(io);
-            match self.local.perform(&action, server, io, self.socket.as_fd(), &waker) {
-                Performed::Done(done, _) => self.complete(io, done, now),
-                Performed::Socket(action) => return action,
+        let action = self.session.poll_action(io);
+        match self.local.perform(&action, server, io, self.socket.as_fd(), &waker) {
+            Performed::Done(done, bytes) => {
+                self.complete(io, done, now);
+                OffSocket::Done { bytes }
             }
+            Performed::Socket(action) => OffSocket::Needed(action),
         }
     }
 

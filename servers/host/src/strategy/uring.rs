@@ -6,6 +6,7 @@ mod driver;
 mod probe;
 mod provided;
 mod ring;
+mod room;
 mod wakeups;
 
 use std::io;

@@ -44,7 +44,7 @@ impl Peer {
         Self::new(socket.into())
     }
 
-    fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -121,6 +121,16 @@ impl Peer {
             Err(error) => panic!("the server neither sent nor closed: {error}"),
         }
         bytes
+    }
+
+    /// Waits until bytes have come, and leaves them.
+    pub(crate) fn wait_for_bytes(&mut self) {
+        assert_ne!(self.stream.peek(&mut [0]).unwrap(), 0, "the server closed");
+    }
+
+    /// Whether the server has reset the connection.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.stream.take_error().unwrap().is_some()
     }
 
     /// Whether the server is silent for that long, neither sending nor closing.

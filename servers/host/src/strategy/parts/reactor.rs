@@ -398,7 +398,9 @@ impl Reactor {
         let (server, inbox) = (Arc::clone(&self.server), Arc::clone(&self.inbox));
         workers.spawn_fifo(move || {
             let worked = isolate_panic(&server, || {
-                while connection.next_may_block(&server, &mut io) {
+                // A request with much of it lets the others' have their turn.
+                let mut share = Share::default();
+                while share.take_step() && connection.next_may_block(&server, &mut io) {
                     match connection.step(&server, &mut io, &mut WorkerPolicy) {
                         Step::Done { .. } => {}
                         Step::Blocked(_) => break,

@@ -7,9 +7,10 @@ use fileserver_proto::{Buffer, Completion, IoBuffers, Now};
 use rustix::io::Errno;
 
 use super::ring::{Piece, Ring, Token};
+use super::room::RoomSet;
 use super::wakeups::Wakeups;
 use crate::connection::sending::{COPY_STEP_BYTES, Loaded};
-use crate::connection::{Connection, Leftover, OUTPUT_BYTES, SocketAction, Step};
+use crate::connection::{Connection, Leftover, OUTPUT_BYTES, OffSocket, SocketAction, Step};
 use crate::server::state::ServerState;
 use crate::strategy::parts::turn::{Share, Turn};
 use crate::strategy::parts::waker::connection_waker;
@@ -34,8 +35,8 @@ pub(super) struct RingConnection {
     ended: Option<End>,
     /// Send in flight; the ring owns the output meanwhile.
     sending: Option<Sending>,
-    /// Whether the ring polls for room in the socket.
-    is_polling: bool,
+    /// Source of the report of room in the socket, while the connection waits for it.
+    room: Option<RoomWait>,
     /// Whether the connection waits for another turn.
     pub(super) is_queued: bool,
     /// Whether the connection is over and waits only for operations in flight.
@@ -75,6 +76,15 @@ enum Sending {
     Content,
 }
 
+/// Source of the report that a socket has room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RoomWait {
+    /// A poll by the ring.
+    Poll,
+    /// The room set.
+    Set,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Finished,
@@ -84,6 +94,7 @@ enum End {
 /// Ring and buffers that the connections of a driver use in turn.
 pub(super) struct Common {
     pub(super) ring: Ring,
+    pub(super) room_set: RoomSet,
     /// Buffers of the connection whose turn it is.
     pub(super) io: IoBuffers,
     /// Reply buffers for use while others are in flight.
@@ -95,8 +106,14 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub(super) fn new(ring: Ring, io: IoBuffers, now: Now, wakeups: Arc<Wakeups>) -> Self {
-        Self { ring, io, spare: Vec::new(), now, is_draining: false, wakeups }
+    pub(super) fn new(
+        ring: Ring,
+        room_set: RoomSet,
+        io: IoBuffers,
+        now: Now,
+        wakeups: Arc<Wakeups>,
+    ) -> Self {
+        Self { ring, room_set, io, spare: Vec::new(), now, is_draining: false, wakeups }
     }
 
     /// Takes the output for the ring; another buffer replaces it.
@@ -130,7 +147,7 @@ impl RingConnection {
             receiving: Receiving::All,
             ended: None,
             sending: None,
-            is_polling: false,
+            room: None,
             is_queued: false,
             is_closing: false,
             upload_bytes: 0,
@@ -139,12 +156,12 @@ impl RingConnection {
 
     /// Whether the session waits for an event or for its next turn.
     pub(super) fn is_busy(&self) -> bool {
-        self.sending.is_some() || self.is_polling || self.is_queued
+        self.sending.is_some() || self.room.is_some() || self.is_queued
     }
 
     /// Whether no operation is in flight.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.receiving == Receiving::Nothing && self.sending.is_none() && !self.is_polling
+        self.receiving == Receiving::Nothing && self.sending.is_none() && self.room.is_none()
     }
 
     /// Puts the session's bytes back into the common buffers.
@@ -242,17 +259,46 @@ impl RingConnection {
                 }
                 true
             }
+            // The send is repeated once there is room.
+            Err(Errno::AGAIN) => {
+                self.wait_for_room(&mut common.ring);
+                true
+            }
             // The send is repeated.
-            Err(Errno::INTR | Errno::AGAIN) => true,
+            Err(Errno::INTR) => true,
             Err(_) => false,
         }
     }
 
-    /// Handles room in the socket.
-    pub(super) fn writable(&mut self, common: &mut Common) {
-        self.is_polling = false;
-        if !self.is_closing {
-            self.restore(&mut common.io);
+    /// Has the ring report room in the socket, unless the connection waits for it already.
+    fn wait_for_room(&mut self, ring: &mut Ring) {
+        if self.room.is_none() {
+            ring.poll_writable(self.token, self.connection.socket().as_fd());
+            self.room = Some(RoomWait::Poll);
+        }
+    }
+
+    /// Handles the end of the ring's wait for room; false if the connection cannot be watched.
+    pub(super) fn room_polled(&mut self, room_set: &RoomSet, has_room: bool) -> bool {
+        if has_room || self.is_closing {
+            self.room = None;
+            return true;
+        }
+        match room_set.add(self.token, self.connection.socket().as_fd()) {
+            Ok(()) => self.room = Some(RoomWait::Set),
+            Err(errno) => {
+                self.room = None;
+                tracing::warn!("a connection is closed, its socket cannot be watched: {errno}");
+            }
+        }
+        self.room.is_some()
+    }
+
+    /// Ends the wait in the room set.
+    pub(super) fn leave_room_set(&mut self, room_set: &RoomSet) {
+        if self.room == Some(RoomWait::Set) {
+            room_set.remove(self.connection.socket().as_fd());
+            self.room = None;
         }
     }
 
@@ -272,7 +318,15 @@ impl RingConnection {
                 self.connection.deliver_mail(io, *now);
             }
             let waker = || connection_waker(wakeups, self.token);
-            match self.connection.next_on_socket(server, io, *now, *is_draining, waker) {
+            let step = self.connection.step_off_socket(server, io, *now, *is_draining, waker);
+            let action = match step {
+                OffSocket::Needed(action) => action,
+                OffSocket::Done { bytes } => {
+                    share.spend(bytes);
+                    continue;
+                }
+            };
+            match action {
                 SocketAction::Receive => {
                     let bytes = if received > 0 {
                         std::mem::take(&mut received)
@@ -321,8 +375,7 @@ impl RingConnection {
                     match self.connection.send_file(server, io, part, *now) {
                         Step::Done { bytes } => share.spend(bytes),
                         Step::Blocked(_) => {
-                            ring.poll_writable(self.token, self.connection.socket().as_fd());
-                            self.is_polling = true;
+                            self.wait_for_room(ring);
                             return Turn::Pending;
                         }
                         Step::Closed => return Turn::Closed,
@@ -372,10 +425,11 @@ impl RingConnection {
     }
 
     /// Cancels the operations in flight. The session does not continue.
-    pub(super) fn begin_close(&mut self, ring: &mut Ring) {
+    pub(super) fn begin_close(&mut self, common: &mut Common) {
         self.is_closing = true;
+        self.leave_room_set(&common.room_set);
         if !self.is_at_rest() {
-            ring.cancel_all(self.connection.socket().as_fd());
+            common.ring.cancel_all(self.connection.socket().as_fd());
         }
     }
 }

@@ -13,6 +13,7 @@ use super::acceptor::RingAcceptor;
 use super::connection::{Common, RingConnection};
 use super::probe;
 use super::ring::{Event, Piece, Ring, Token};
+use super::room::RoomSet;
 use super::wakeups::Wakeups;
 use crate::connection::{Connection, io_buffers, isolate_panic};
 use crate::server::limit::Permit;
@@ -57,7 +58,7 @@ impl Driver {
             server: Arc::clone(server),
             shutdown: shutdown.clone(),
             acceptor,
-            common: Common::new(ring, io, now(), Arc::clone(&wakeups)),
+            common: Common::new(ring, RoomSet::new()?, io, now(), Arc::clone(&wakeups)),
             wakeups,
             slots: Slab::new(),
             generation: 0,
@@ -71,6 +72,7 @@ impl Driver {
     /// The ring or the listener failed for good.
     pub(super) fn run(mut self) -> io::Result<()> {
         self.common.ring.poll_waker(self.wakeups.as_fd());
+        self.common.ring.poll_room_set(self.common.room_set.as_fd());
         self.accept()?;
         while !self.is_over() {
             let timeout = self.poll_timeout();
@@ -106,7 +108,8 @@ impl Driver {
         match event {
             Event::Received { token, outcome, armed } => self.received(token, outcome, armed),
             Event::Sent { token, outcome, buffer } => self.sent(token, outcome, buffer),
-            Event::Writable { token } => self.writable(token),
+            Event::Writable { token, has_room } => self.room_polled(token, has_room),
+            Event::RoomSetReady => self.room_set_ready(),
             Event::Accepted { outcome, armed } => {
                 let now = self.common.now.instant;
                 let admitted = self.acceptor.accepted(&self.server, outcome, armed, now)?;
@@ -149,19 +152,33 @@ impl Driver {
         let (server, common) = (&*self.server, &mut self.common);
         match isolate_panic(server, || slot.sent(common, outcome, buffer)) {
             Some(true) if slot.is_closing => self.reap(key),
+            // There was no room.
+            Some(true) if slot.is_busy() => slot.park(&mut self.common.io),
             Some(true) => self.take_turn(key, 0),
             Some(false) | None => self.close(key),
         }
     }
 
-    fn writable(&mut self, token: Token) {
+    fn room_polled(&mut self, token: Token, has_room: bool) {
         let key = token.key as usize;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
-        slot.writable(&mut self.common);
-        match slot.is_closing {
-            true => self.reap(key),
-            false => self.take_turn(key, 0),
+        match slot.room_polled(&self.common.room_set, has_room) {
+            true if slot.is_closing => self.reap(key),
+            true => self.resume(key),
+            false => self.close(key),
         }
+    }
+
+    fn room_set_ready(&mut self) {
+        for index in 0..self.common.room_set.look() {
+            let token = self.common.room_set.ready(index);
+            let key = token.key as usize;
+            if let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) {
+                slot.leave_room_set(&self.common.room_set);
+                self.resume(key);
+            }
+        }
+        self.common.ring.poll_room_set(self.common.room_set.as_fd());
     }
 
     /// Gives a turn to a connection that waits for no operation.
@@ -222,7 +239,7 @@ impl Driver {
     fn close(&mut self, key: usize) {
         self.common.io.clear();
         if let Some(slot) = self.slots.get_mut(key) {
-            slot.begin_close(&mut self.common.ring);
+            slot.begin_close(&mut self.common);
             self.reap(key);
         }
     }

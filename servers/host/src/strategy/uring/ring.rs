@@ -29,6 +29,9 @@ const SUBMISSIONS: u32 = 128;
 const COMPLETIONS: u32 = 4096;
 /// `EnterFlags::GETEVENTS` of the `io-uring` crate, which does not export it.
 const ENTER_GETEVENTS: u32 = 1;
+/// Flags of every send. Without `DONTWAIT` the kernel polls a full socket; the poll ends at once if
+/// the peer has finished sending, and the kernel tries again without end or starts a thread.
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Sends whose memory is kept for the next ones.
 const SPARE: usize = 256;
 /// Longest wait, when a ring ends, for its operations to end.
@@ -59,6 +62,16 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) const GENERATIONS: u32 = 1 << 24;
+
+    /// Token in the lower 56 bits.
+    pub(super) fn to_bits(self) -> u64 {
+        (u64::from(self.generation) << 32) | u64::from(self.key)
+    }
+
+    /// Token that [`to_bits`](Self::to_bits) wrote, whatever is in the upper 8 bits.
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self { key: bits as u32, generation: (bits >> 32) as u32 & (Self::GENERATIONS - 1) }
+    }
 }
 
 /// Kind of an operation, in the topmost byte of its user data.
@@ -72,11 +85,12 @@ enum Kind {
     Receive,
     Send,
     WritablePoll,
+    RoomSetPoll,
 }
 
 impl Kind {
     fn user_data(self, token: Token) -> u64 {
-        ((self as u64) << 56) | (u64::from(token.generation) << 32) | u64::from(token.key)
+        self.alone() | token.to_bits()
     }
 
     fn alone(self) -> u64 {
@@ -97,8 +111,11 @@ pub(super) enum Event {
     Received { token: Token, outcome: Result<Option<Piece>, Errno>, armed: bool },
     /// A send completed; the buffer comes back.
     Sent { token: Token, outcome: Result<usize, Errno>, buffer: Buffer },
-    /// The socket has room again, or is broken.
-    Writable { token: Token },
+    /// The wait for room in the socket ended. Without `has_room` the peer has finished sending, and
+    /// the ring cannot wait for more.
+    Writable { token: Token, has_room: bool },
+    /// Sockets of the room set may have room.
+    RoomSetReady,
 }
 
 /// Received bytes in one of the ring's buffers. [`Ring::copy`], [`Ring::exchange`] or
@@ -127,6 +144,8 @@ pub(super) struct Ring {
     delayed: Vec<squeue::Entry>,
     /// Taken from the completion queue and not yet returned.
     peeked: Option<cqueue::Entry>,
+    /// Completions of this round that are still in the queue.
+    at_hand: usize,
 }
 
 /// Memory of a send.
@@ -174,6 +193,7 @@ impl Ring {
             sending: 0,
             delayed: Vec::new(),
             peeked: None,
+            at_hand: 0,
         })
     }
 
@@ -218,7 +238,12 @@ impl Ring {
         self.poll(waker, PollFlags::IN, Kind::WakerPoll.alone());
     }
 
-    /// Reports once that the socket has room, or is broken.
+    /// Reports once that the room set is readable.
+    pub(super) fn poll_room_set(&mut self, room_set: BorrowedFd<'_>) {
+        self.poll(room_set, PollFlags::IN, Kind::RoomSetPoll.alone());
+    }
+
+    /// Reports once that the socket has room or is broken, or that the peer has finished sending.
     pub(super) fn poll_writable(&mut self, token: Token, socket: BorrowedFd<'_>) {
         self.poll(socket, PollFlags::OUT, Kind::WritablePoll.user_data(token));
     }
@@ -245,7 +270,8 @@ impl Ring {
         self.cancel(Kind::Receive.user_data(token));
     }
 
-    /// Sends the buffer, or a part of it. `more` if further bytes follow at once.
+    /// Sends the buffer, or the part of it that the socket has room for. `more` if further bytes
+    /// follow at once.
     ///
     /// # Panics
     /// A send of this connection is in flight.
@@ -256,7 +282,7 @@ impl Ring {
         buffer: Buffer,
         more: bool,
     ) {
-        let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        let flags = if more { SEND_FLAGS | SendFlags::MORE } else { SEND_FLAGS };
         let lent = self.lend(token, buffer, None);
         let bytes = lent.buffer.filled();
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -269,7 +295,7 @@ impl Ring {
         unsafe { self.push(entry) };
     }
 
-    /// Sends the buffer and then this content, or a part of both.
+    /// Sends the buffer and then this content, or the part of both that the socket has room for.
     ///
     /// # Panics
     /// A send of this connection is in flight.
@@ -289,7 +315,7 @@ impl Ring {
         lent.message.msg_iov = lent.pieces.as_mut_ptr();
         lent.message.msg_iovlen = lent.pieces.len() as _;
         let entry = opcode::SendMsg::new(Fd(socket.as_raw_fd()), &raw const lent.message)
-            .flags(SendFlags::NOSIGNAL.bits())
+            .flags(SEND_FLAGS.bits())
             .build()
             .user_data(Kind::Send.user_data(token));
         // SAFETY: message, pieces and their bytes stay where they are, in a box of their own, while
@@ -380,26 +406,42 @@ impl Ring {
                 submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
             }
         };
-        passing(outcome)
+        passing(outcome)?;
+        self.begin_round();
+        Ok(())
+    }
+
+    /// Begins a round with the completions that are in the queue now. Those of operations that are
+    /// submitted meanwhile belong to the next round: a round ends, however many peers always have
+    /// more to say.
+    fn begin_round(&mut self) {
+        self.at_hand = self.ring.completion().len();
+    }
+
+    fn take(&mut self) -> Option<cqueue::Entry> {
+        self.peeked.take().or_else(|| {
+            self.at_hand = self.at_hand.checked_sub(1)?;
+            self.ring.completion().next()
+        })
     }
 
     fn submit(&mut self) -> io::Result<()> {
         passing(self.ring.submitter().submit())
     }
 
-    /// Next event that has arrived.
+    /// Next event of this round.
     pub(super) fn next(&mut self) -> Option<Event> {
         loop {
-            let entry = self.peeked.take().or_else(|| self.ring.completion().next())?;
+            let entry = self.take()?;
             if let Some(event) = self.event(&entry) {
                 return Some(event);
             }
         }
     }
 
-    /// Next event, if it brings further bytes of the same connection.
+    /// Next event of this round, if it brings further bytes of the same connection.
     pub(super) fn next_piece(&mut self, of: Token) -> Option<(Piece, bool)> {
-        let entry = self.peeked.take().or_else(|| self.ring.completion().next())?;
+        let entry = self.take()?;
         if entry.user_data() == Kind::Receive.user_data(of)
             && let Ok(Some(piece)) = received(&entry)
         {
@@ -411,7 +453,7 @@ impl Ring {
 
     fn event(&mut self, entry: &cqueue::Entry) -> Option<Event> {
         let data = entry.user_data();
-        let token = Token { key: data as u32, generation: (data >> 32) as u32 & 0xff_ffff };
+        let token = Token::from_bits(data);
         let armed = cqueue::more(entry.flags());
         let kind = (data >> 56) as u8;
         Some(if kind == Kind::Receive as u8 {
@@ -426,7 +468,9 @@ impl Ring {
             }
             Event::Sent { token, outcome: result(entry), buffer }
         } else if kind == Kind::WritablePoll as u8 {
-            Event::Writable { token }
+            Event::Writable { token, has_room: has_room(result(entry)) }
+        } else if kind == Kind::RoomSetPoll as u8 {
+            Event::RoomSetReady
         } else if kind == Kind::AcceptDistribution as u8 {
             let outcome = result(entry).map(|descriptor| {
                 // SAFETY: the kernel has opened this descriptor for us just now, and nobody else
@@ -492,6 +536,7 @@ impl Drop for Ring {
             // There was nothing to cancel.
             Err(error) => errno(&error) == Errno::NOENT,
         };
+        self.begin_round();
         while self.next().is_some() {}
         if self.sending > 0 && self.wait(Some(CANCELLING)).is_ok() {
             while self.next().is_some() {}
@@ -548,6 +593,12 @@ fn passing(outcome: io::Result<usize>) -> io::Result<()> {
 fn result(entry: &cqueue::Entry) -> Result<usize, Errno> {
     let result = entry.result();
     usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result))
+}
+
+/// Whether a poll for room ended by room, an error or a cancellation.
+fn has_room(polled: Result<usize, Errno>) -> bool {
+    let found = PollFlags::from_bits_retain(polled.unwrap_or(usize::MAX) as u16);
+    found.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
 }
 
 /// `None` for the end of the stream.

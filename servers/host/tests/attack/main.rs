@@ -1,0 +1,98 @@
+//! Attack: peers that are slow, silent, broken, hasty or too many, and systems that lack something.
+//!
+//! Each case runs over every strategy, against the program itself, and ends within bounded time. A
+//! short form runs with the other tests; with `ATTACK=full` in the environment the numbers are
+//! those of an attack, and each case reports a figure (`scripts/attack.sh` makes a table of them).
+
+mod crowd;
+//mod differential;
+//mod kills;
+mod peers;
+//mod scarcity;
+mod starving;
+mod victim;
+
+/// The client of the suite.
+#[path = "../suite/peer.rs"]
+#[expect(dead_code, reason = "the suite uses more of it")]
+mod peer;
+
+/// Longest wait for an event that must happen, as the suite's client imports it.
+mod process {
+    pub(crate) use testkit::PATIENCE;
+}
+
+use std::io::Write;
+
+use fileserver::StrategyKind;
+
+/// Whether the numbers are those of an attack.
+fn is_full() -> bool {
+    std::env::var_os("ATTACK").is_some_and(|form| form == "full")
+}
+
+/// One of two numbers: of the short form, and of the full one.
+fn number(short: usize, full: usize) -> usize {
+    if is_full() { full } else { short }
+}
+
+/// Runs a case, and reports its figure past the test harness, which hides the output of passing
+/// tests.
+fn run(name: &str, kind: StrategyKind, case: fn(StrategyKind) -> String) {
+    if let Err(reason) = kind.availability() {
+        testkit::skip(name, reason);
+        return;
+    }
+    let figure = case(kind);
+    if is_full() {
+        let _ = writeln!(std::io::stderr(), "attack\t{name}\t{kind}\t{figure}");
+    }
+}
+
+/// Makes `selector::resets` and so on from `peers::resets`.
+macro_rules! cases_of_strategy {
+    ($strategy:ident, $kind:ident; $($module:ident::$case:ident)*) => {
+        mod $strategy {
+            $(
+                #[test]
+                fn $case() {
+                    let kind = fileserver::StrategyKind::$kind;
+                    crate::run(stringify!($case), kind, crate::$module::$case);
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! cases {
+    ($($cases:tt)*) => {
+        cases_of_strategy!(iterative, Iterative; $($cases)*);
+        cases_of_strategy!(prefork, Prefork; $($cases)*);
+        cases_of_strategy!(threaded, Threaded; $($cases)*);
+        cases_of_strategy!(thread_pool, ThreadPool; $($cases)*);
+        cases_of_strategy!(selector, Selector; $($cases)*);
+        cases_of_strategy!(multi_selector, MultiSelector; $($cases)*);
+        cases_of_strategy!(hybrid, Hybrid; $($cases)*);
+        cases_of_strategy!(uring, Uring; $($cases)*);
+        cases_of_strategy!(tokio, Tokio; $($cases)*);
+    };
+}
+
+// A strategy that is added must be added above, too.
+const _: () = assert!(StrategyKind::ALL.len() == 9);
+
+cases! {
+    peers::half_closed_peers_that_do_not_read
+    peers::half_closed_peers_of_files_in_memory
+    peers::half_closed_peers_of_copied_files
+    peers::half_closed_peers_of_pipelined_small_files
+    peers::open_peers_that_do_not_read
+    peers::a_half_closed_peer_that_reads_slowly
+    peers::requests_byte_by_byte
+    peers::resets
+    starving::uploads_that_never_pause
+    starving::requests_that_never_pause
+    starving::a_form_of_many_files
+    crowd::connections_beyond_the_limit
+    crowd::more_connections_than_descriptors
+}

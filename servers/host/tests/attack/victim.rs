@@ -1,0 +1,203 @@
+//! A server process under attack, and what is measured of it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use fileserver::StrategyKind;
+use rustix::process::{Pid, Signal, kill_process};
+use testkit::{Folder, PATIENCE, ServerProcess};
+
+use crate::peer::Peer;
+
+/// Workers of the strategies that have a fixed number of them.
+pub(crate) const WORKERS: usize = 4;
+/// Content of the file `small`.
+pub(crate) const SMALL: &[u8] = b"small";
+/// The unit of times in `/proc` (USER_HZ).
+const TICKS_PER_SECOND: u32 = 100;
+/// Time for which processor use is measured.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// A running server; killed when dropped.
+pub(crate) struct Victim {
+    process: ServerProcess,
+    pub(crate) folder: Folder,
+}
+
+/// Whether a slow peer holds one of a fixed number of workers, by the strategy's model.
+pub(crate) fn is_held_by_slow_peers(kind: StrategyKind) -> bool {
+    matches!(kind, StrategyKind::Iterative | StrategyKind::Prefork | StrategyKind::ThreadPool)
+}
+
+/// Number of peers that an attack needs, given the number for strategies without a fixed number of
+/// workers: the others stand still with one peer per worker.
+pub(crate) fn crowd(kind: StrategyKind, number: usize) -> usize {
+    match kind {
+        StrategyKind::Iterative => 1,
+        StrategyKind::Prefork | StrategyKind::ThreadPool => WORKERS,
+        StrategyKind::Threaded
+        | StrategyKind::Selector
+        | StrategyKind::MultiSelector
+        | StrategyKind::Hybrid
+        | StrategyKind::Uring
+        | StrategyKind::Tokio => number,
+    }
+}
+
+impl Victim {
+    /// Starts a server with these arguments on a folder with the file `small`.
+    pub(crate) fn start(kind: StrategyKind, arguments: &[&str]) -> Self {
+        let folder = Folder::new();
+        fs::write(folder.path().join("small"), SMALL).unwrap();
+        Self::on(folder, kind, arguments)
+    }
+
+    /// Starts a server on this folder.
+    pub(crate) fn on(folder: Folder, kind: StrategyKind, arguments: &[&str]) -> Self {
+        Self::under(":", folder, kind, arguments)
+            .unwrap_or_else(|output| panic!("the server did not start: {output:?}"))
+    }
+
+    /// Starts a server after a shell command.
+    ///
+    /// # Errors
+    /// What the server printed in place of its address.
+    pub(crate) fn under(
+        command: &str,
+        folder: Folder,
+        kind: StrategyKind,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
+        let mut server = Self::command(command, &folder, kind, arguments);
+        Ok(Self { process: ServerProcess::start(&mut server)?, folder })
+    }
+
+    /// The command of [`under`](Self::under).
+    pub(crate) fn command(
+        command: &str,
+        folder: &Folder,
+        kind: StrategyKind,
+        arguments: &[&str],
+    ) -> Command {
+        let mut server = Command::new("sh");
+        server.arg("-c").arg(format!(r#"{command} && exec "$0" "$@""#)).arg(program());
+        server.args(["--listen", "127.0.0.1:0", "--quiet", "--strategy", kind.name(), "--root"]);
+        server.arg(folder.path()).args(arguments);
+        if matches!(kind, StrategyKind::Prefork | StrategyKind::ThreadPool | StrategyKind::Hybrid) {
+            server.args(["--workers", &WORKERS.to_string()]);
+        }
+        server.stdin(Stdio::null()).stderr(Stdio::null());
+        server
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.process.address
+    }
+
+    pub(crate) fn connect(&self) -> Peer {
+        Peer::connect(self.address())
+    }
+
+    /// Asks for the small file over a new connection; returns how long the reply took.
+    pub(crate) fn probe(&self) -> Duration {
+        let begun = Instant::now();
+        assert_eq!(self.connect().get("small"), SMALL);
+        begun.elapsed()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process.child), signal).unwrap();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.process.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends it by SIGTERM; returns how long that took.
+    pub(crate) fn terminate(mut self) -> Duration {
+        let begun = Instant::now();
+        self.signal(Signal::TERM);
+        // It tells by its code whether connections were broken off.
+        assert!(self.wait().code().is_some(), "the server was killed");
+        begun.elapsed()
+    }
+
+    /// Share of a core that it uses while nobody has work for it.
+    ///
+    /// # Panics
+    /// It is a considerable one, which a server without work never uses.
+    pub(crate) fn idle_cpu(&self) -> String {
+        let (begun, before) = (Instant::now(), self.cpu_time());
+        std::thread::sleep(WATCH);
+        let share = (self.cpu_time() - before).as_secs_f64() / begun.elapsed().as_secs_f64();
+        assert!(share < 0.2, "{:.0} % of a core without work", 100.0 * share);
+        format!("{:.0} %", 100.0 * share)
+    }
+
+    /// Processor time of all its threads, of those that the kernel runs for it, and of its
+    /// processes.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let ticks: u64 = self.processes().into_iter().map(ticks).sum();
+        Duration::from_secs(ticks) / TICKS_PER_SECOND
+    }
+
+    /// Threads of all its processes, those that the kernel runs for it included.
+    pub(crate) fn threads(&self) -> usize {
+        let count = |pid| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        self.processes().into_iter().map(count).sum()
+    }
+
+    /// Open descriptors of its first process.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.child.id())).unwrap().count()
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let server = self.process.child.id();
+        let mut processes = vec![server];
+        for entry in fs::read_dir("/proc").unwrap() {
+            let name = entry.unwrap().file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+            // The fourth field of `stat`; the second may contain anything, within parentheses.
+            if stat(pid).get(1).is_some_and(|parent| *parent == u64::from(server)) {
+                processes.push(pid);
+            }
+        }
+        processes
+    }
+}
+
+/// The program under attack: `ATTACK_SERVER` in the environment names another one.
+fn program() -> PathBuf {
+    let other = std::env::var_os("ATTACK_SERVER");
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_server").into()).into()
+}
+
+/// Processor time of a process, in ticks.
+fn ticks(pid: u32) -> u64 {
+    // utime and stime are the fields 14 and 15.
+    stat(pid).get(11..13).map_or(0, |times| times.iter().sum())
+}
+
+/// Fields of `/proc/PID/stat` from the third on, with 0 for those that are no numbers; empty for a
+/// process that has ended.
+fn stat(pid: u32) -> Vec<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect()
+}
