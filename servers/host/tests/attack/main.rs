@@ -5,10 +5,7 @@
 //! those of an attack, and each case reports a figure (`scripts/attack.sh` makes a table of them).
 
 mod crowd;
-//mod differential;
-//mod kills;
 mod peers;
-//mod scarcity;
 mod starving;
 mod victim;
 

@@ -13,7 +13,7 @@ use crate::peer::{Peer, http, http_get};
 use crate::victim::{Victim, crowd, is_held_by_slow_peers};
 
 /// Probes, one after the other: if each must wait for a peer's timeout, they take too long.
-const PROBES: u32 = 10;
+const PROBES: u32 = 3;
 
 pub(crate) fn uploads_that_never_pause(kind: StrategyKind) -> String {
     let head = http("PUT /endless", "Transfer-Encoding: chunked\r\n");

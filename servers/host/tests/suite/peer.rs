@@ -8,7 +8,7 @@ use crate::process::PATIENCE;
 
 /// One connection to a server.
 pub(crate) struct Peer {
-    stream: TcpStream,
+    pub(crate) stream: TcpStream,
     /// Received and not yet asked for.
     received: Vec<u8>,
 }
@@ -100,10 +100,20 @@ impl Peer {
                 return String::from_utf8(line).unwrap();
             }
             let mut piece = [0; 4096];
-            let len = self.stream.read(&mut piece).unwrap();
+            let len = self.read(&mut piece);
             let so_far = String::from_utf8_lossy(&self.received);
             assert!(len > 0, "the server closed within a line: {so_far:?}");
             self.received.extend_from_slice(&piece[..len]);
+        }
+    }
+
+    /// Receives once; a process that was stopped and resumed meanwhile is interrupted.
+    fn read(&mut self, piece: &mut [u8]) -> usize {
+        loop {
+            match self.stream.read(piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => return outcome.unwrap(),
+            }
         }
     }
 
@@ -121,16 +131,6 @@ impl Peer {
             Err(error) => panic!("the server neither sent nor closed: {error}"),
         }
         bytes
-    }
-
-    /// Waits until bytes have come, and leaves them.
-    pub(crate) fn wait_for_bytes(&mut self) {
-        assert_ne!(self.stream.peek(&mut [0]).unwrap(), 0, "the server closed");
-    }
-
-    /// Whether the server has reset the connection.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.stream.take_error().unwrap().is_some()
     }
 
     /// Whether the server is silent for that long, neither sending nor closing.
@@ -159,7 +159,7 @@ impl Peer {
                 break at + 4;
             }
             let mut piece = [0; 4096];
-            let len = self.stream.read(&mut piece).unwrap();
+            let len = self.read(&mut piece);
             let so_far = String::from_utf8_lossy(&self.received);
             assert!(len > 0, "the server closed within a head: {so_far:?}");
             self.received.extend_from_slice(&piece[..len]);
