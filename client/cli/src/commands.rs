@@ -34,8 +34,8 @@ impl From<WireArg> for Wire {
     }
 }
 
-/// Wire of a transfer: http if it is resumable, framed by default.
-fn transfer_wire(wire: Option<WireArg>, resume: bool) -> Result<Wire, Failure> {
+/// Wire of a transfer: http if it is resumable or the server is given by a URL, framed by default.
+fn transfer_wire(wire: Option<WireArg>, resume: bool, is_url: bool) -> Result<Wire, Failure> {
     match (wire, resume) {
         (Some(wire @ (WireArg::Framed | WireArg::Text)), true) => {
             Err(Failure::Usage(anyhow::anyhow!(
@@ -43,8 +43,15 @@ fn transfer_wire(wire: Option<WireArg>, resume: bool) -> Result<Wire, Failure> {
                 Wire::from(wire).name()
             )))
         }
+        (Some(wire @ (WireArg::Framed | WireArg::Text)), false) if is_url => {
+            let wire = Wire::from(wire).name();
+            Err(Failure::Usage(anyhow::anyhow!(
+                "a URL is requested over http: use HOST and PORT with --wire {wire}"
+            )))
+        }
         (Some(WireArg::Text), false) => Ok(Wire::Text),
         (Some(WireArg::Http), _) | (None, true) => Ok(Wire::Http),
+        (None, false) if is_url => Ok(Wire::Http),
         (Some(WireArg::Framed) | None, false) => Ok(Wire::Framed),
     }
 }

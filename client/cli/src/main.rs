@@ -1,9 +1,11 @@
 //! The `client` program.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod commands;
 mod failure;
@@ -11,12 +13,20 @@ mod interrupt;
 mod net;
 mod terminal;
 
-use failure::INTERRUPTED;
+use failure::{Failure, INTERRUPTED};
 use interrupt::stop_on_interrupt;
+use net::address::end_with_server;
+use terminal::quoted;
 
 /// Client of the file server: transfers files, exchanges lines, chats, and generates load
 #[derive(Debug, Parser)]
-#[command(name = "client", version, arg_required_else_help = true)]
+#[command(
+    name = "client",
+    version,
+    arg_required_else_help = true,
+    after_help = "A server is given as HOST PORT, HOST:PORT or http://HOST:PORT.
+`client FILE HOST PORT` sends a file, as `client send` does."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,8 +43,38 @@ enum Command {
     Load(commands::load::Args),
 }
 
+/// Inserts `send` before a file in place of a command, as in `client FILE HOST PORT`.
+///
+/// # Errors
+/// A server follows a word that is neither a command nor a file.
+fn with_command(mut words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let is_command = |word: &str| word == "help" || Cli::command().find_subcommand(word).is_some();
+    let Some(first) = words.get(1).map(|word| word.to_string_lossy().into_owned()) else {
+        return Ok(words);
+    };
+    if first.starts_with('-') || is_command(&first) {
+        return Ok(words);
+    }
+    let shown: Vec<String> =
+        words[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    if Path::new(&words[1]).is_file() {
+        words.insert(1, "send".into());
+    } else if end_with_server(&shown) && shown.len() <= 3 {
+        let typed: Vec<_> = shown.iter().map(|word| quoted(word)).collect();
+        let typed = typed.join(" ");
+        return Err(Failure::Usage(anyhow::anyhow!(
+            "{first:?} is neither a command nor a file: to send a file, check its path; to fetch \
+             one, use: client get {typed}"
+        )));
+    }
+    Ok(words)
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match with_command(std::env::args_os().collect()) {
+        Ok(words) => Cli::parse_from(words),
+        Err(failure) => return failure.report(),
+    };
     let stop = match stop_on_interrupt() {
         Ok(stop) => stop,
         Err(error) => {

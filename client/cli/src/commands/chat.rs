@@ -8,22 +8,24 @@ use std::sync::atomic::AtomicBool;
 use clap::Args as ClapArgs;
 
 use crate::failure::Failure;
+use crate::net::address::ServerArgs;
 use crate::net::line_session::LineSession;
 use crate::net::link::connect;
 
 /// Chat with all clients of the same server
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "client chat [OPTIONS] <HOST> <PORT>",
+    after_help = "Examples:
   client chat localhost 8800
   client chat localhost 8800 --name anna
 
 Messages of others appear above the line being typed. Ctrl-D leaves. Without a terminal, the lines
-of standard input are sent, and all messages are printed until the server closes the connection.")]
+of standard input are sent, and all messages are printed until the server closes the connection."
+)]
 pub(crate) struct Args {
-    /// Name or address of the server
-    host: String,
-    /// Port of the server
-    port: u16,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Name at the beginning of every line
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -31,9 +33,10 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let stream = connect(&args.host, args.port)?;
+    let server = args.server.address()?;
+    let stream = connect(&server)?;
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        return terminal::run(&stream, args, stop);
+        return terminal::run(&stream, &server, args.name.as_deref(), stop);
     }
     let stdin = Box::new(io::stdin().lock());
     let prefix = args.name.as_deref().map(prefix).unwrap_or_default();

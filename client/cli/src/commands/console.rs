@@ -5,7 +5,6 @@ mod message;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use bytesize::ByteSize;
 use clap::Args as ClapArgs;
 use fileserver_proto::Wire;
@@ -13,6 +12,7 @@ use fileserver_proto::client::framed::most_data;
 use fileserver_proto::wire::framed::{DATA1, DATA8, MAX_TEXT_BYTES, size_width};
 
 use crate::failure::Failure;
+use crate::net::address::{Address, ServerArgs};
 use crate::net::link::Link;
 use crate::terminal::input::Input;
 use crate::terminal::print;
@@ -20,16 +20,17 @@ use message::{Draft, truncate};
 
 /// Compose messages of the framed wire and print the replies
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:
+#[command(
+    override_usage = "client console [OPTIONS] <HOST> <PORT>",
+    after_help = "Example:
   client console localhost 8800
 
 Prompts for a message, sends it, prints the reply, and repeats until you leave with q or Ctrl-D.
-docs/protocol.md describes the messages of the framed wire.")]
+docs/protocol.md describes the messages of the framed wire."
+)]
 pub(crate) struct Args {
-    /// Name or address of the server
-    host: String,
-    /// Port of the server
-    port: u16,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Open a connection per message
     #[arg(long)]
     reconnect: bool,
@@ -40,10 +41,11 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let mut console = Console { args, stop, input: Input::new(stop), link: None };
+    let server = args.server.address()?;
+    let mut console = Console { args, server, stop, input: Input::new(stop), link: None };
     // An unreachable server is reported before the first prompt.
     console.link = Some(console.connect()?);
-    print(&format!("connected to {}:{}\n{}", args.host, args.port, menu()))?;
+    print(&format!("connected to {}\n{}", console.server, menu()))?;
     loop {
         match console.ask("\nmessage type (1-7, f, ? for the list, q to leave): ")? {
             None => {
@@ -67,6 +69,7 @@ const AGAIN: &str = "again (empty line or q: back to the list): ";
 
 struct Console<'a> {
     args: &'a Args,
+    server: Address,
     stop: &'a AtomicBool,
     input: Input<'a>,
     /// `None` after the end of a connection.
@@ -185,12 +188,7 @@ impl<'a> Console<'a> {
     }
 
     fn connect(&self) -> Result<Link<'a>, Failure> {
-        if self.args.port == 0 {
-            return Err(Failure::Usage(anyhow!(
-                "0 is not the port of a server: give the port that it listens on"
-            )));
-        }
-        Link::open(&self.args.host, self.args.port, Wire::Framed, self.args.timeout, self.stop)
+        Link::open(&self.server, Wire::Framed, self.args.timeout, self.stop)
     }
 }
 

@@ -15,39 +15,42 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::commands::{WireArg, transfer_wire};
 use crate::failure::Failure;
+use crate::net::address::{Address, none_left, split_front};
 use crate::net::link::Link;
+use crate::net::rate_limit::RateLimit;
 use crate::terminal::meter::Meter;
 use crate::terminal::{print, resuming};
-use notify::{Authority, Notification};
+use notify::Notification;
 pub(crate) use output::Output;
 use output::Resume;
 
 /// Fetch a file from a server
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "client get [OPTIONS] <NAME> <HOST> <PORT>\n       client get [OPTIONS] http://<HOST>:<PORT>/<NAME>",
+    after_help = "Examples:
   client get meme.png localhost 8800
   client get docs/notes.txt 127.0.0.1 8800 -o notes-of-today.txt
   client get meme.png localhost 8800 --wire http -o - | sha256sum
   client get film.mkv localhost 8800 --resume
+  client get http://localhost:8800/film.mkv --limit-rate 10MiB
   client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
 
 The file appears under its name when it is complete. An existing file is kept, unless --force is
 given. With --report-to, the client connects to a second server before the transfer, sends it the
-name and size of the file afterwards, and prints its reply.")]
+name and size of the file afterwards, and prints its reply."
+)]
 pub(crate) struct Args {
-    /// Name of the file on the server
-    name: String,
-    /// Name or address of the server
-    host: String,
-    /// Port of the server
-    port: u16,
+    /// Name of the file on the server, then the server (HOST PORT or HOST:PORT); or a URL
+    #[arg(value_name = "NAME HOST PORT", required = true, num_args = 1..=3)]
+    operands: Vec<String>,
     /// Output file, or - for standard output [default: the last part of NAME, in this folder]
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Overwrite an existing file
     #[arg(long)]
     force: bool,
-    /// Protocol [default: framed, or http with --resume]
+    /// Protocol [default: framed, or http with --resume or a URL]
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
     /// Continue an interrupted transfer; incomplete data are kept in PATH.part
@@ -56,23 +59,23 @@ pub(crate) struct Args {
     /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
+    /// Receive at most this number of bytes per second (1500, 64KiB, 10MiB)
+    #[arg(long, value_name = "BYTES", value_parser = RateLimit::parse)]
+    limit_rate: Option<RateLimit>,
     /// Send `The size of NAME is BYTES` to this server afterwards, and print its reply
     #[arg(long, value_name = "HOST:PORT")]
-    report_to: Option<Authority>,
+    report_to: Option<Address>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let name = FileName::new(&args.name).map_err(|error| {
-        let name = &args.name;
-        Failure::Usage(anyhow!("{name:?} is not a valid file name ({error}): check the name"))
-    })?;
-    let wire = transfer_wire(args.wire, args.resume)?;
+    let Source { name, server, is_url } = Source::parse(&args.operands)?;
+    let wire = transfer_wire(args.wire, args.resume, is_url)?;
     let mut output = Output::new(args.output.as_deref(), args.force, &name)?;
     let notification =
         args.report_to.as_ref().map(|to| Notification::open(to, args.timeout, stop)).transpose()?;
     let is_stdout = output.is_stdout();
-    let len_bytes = match fetch(args, &name, wire, &mut output, stop) {
+    let len_bytes = match fetch(args, &server, &name, wire, &mut output, stop) {
         Ok(len_bytes) => len_bytes,
         Err(Failure::Failed(error)) if output.can_be_resumed() => {
             return Err(Failure::Failed(anyhow!("{error:#}; repeat the command to resume")));
@@ -98,17 +101,56 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     }
 }
 
+/// File to fetch.
+struct Source {
+    name: FileName,
+    server: Address,
+    is_url: bool,
+}
+
+impl Source {
+    /// Parses `NAME HOST PORT`, `NAME HOST:PORT`, or a URL with the name.
+    fn parse(operands: &[String]) -> Result<Self, Failure> {
+        let (name, server) = match operands {
+            [url] if url.starts_with("http://") => {
+                let (server, _) = split_front(operands)?;
+                let path = server.path.as_deref().unwrap_or_default();
+                (http::name(path).unwrap_or_else(|| path.to_owned()), server)
+            }
+            [name] => {
+                return Err(Failure::Usage(anyhow!(
+                    "no server after {name}: give NAME HOST PORT, or http://HOST:PORT/NAME"
+                )));
+            }
+            [name, server @ ..] => {
+                let (server, rest) = split_front(server)?;
+                none_left(rest)?;
+                server.clone().without_file()?;
+                (name.clone(), server)
+            }
+            [] => unreachable!("clap requires an operand"),
+        };
+        let is_url = server.path.is_some();
+        let name = FileName::new(&name).map_err(|error| {
+            Failure::Usage(anyhow!("{name:?} is not a valid file name ({error}): check the name"))
+        })?;
+        Ok(Self { name, server: server.address, is_url })
+    }
+}
+
 /// Fetches the missing part; returns the length of the whole file.
 fn fetch(
     args: &Args,
+    address: &Address,
     name: &FileName,
     wire: Wire,
     output: &mut Output,
     stop: &AtomicBool,
 ) -> Result<u64, Failure> {
-    let server = format!("{}:{}", args.host, args.port);
+    let server = address.to_string();
     let earlier = if args.resume { output.resume(&server, name.as_str())? } else { None };
-    let mut link = Link::open(&args.host, args.port, wire, args.timeout, stop)?;
+    let link = Link::open(address, wire, args.timeout, stop)?;
+    let mut link = link.with_limit(args.limit_rate.clone());
     if wire == Wire::Text {
         return text::fetch(name, &mut link, output);
     }

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::failure::Failure;
 use crate::interrupt::POLL_LIMIT;
+use crate::net::address::{Address, ServerArgs};
 use crate::net::link::{connect, is_temporary};
 use crate::terminal::input::Input;
 use crate::terminal::print;
@@ -23,26 +24,28 @@ const RECEIVED_BYTES: usize = 512;
 
 /// Connect to a server at each Enter and print the result
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:
+#[command(
+    override_usage = "client knock <HOST> <PORT>",
+    after_help = "Example:
   client knock localhost 9000
 
 For servers that close each connection at once, such as `server --service greet-close`.
-Ctrl-D (end of input) leaves.")]
+Ctrl-D (end of input) leaves."
+)]
 pub(crate) struct Args {
-    /// Name or address of the server
-    host: String,
-    /// Port of the server
-    port: u16,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let server = args.server.address()?;
     let mut input = Input::new(stop);
     let (mut number, mut failed) = (0, 0);
-    print(&format!("Enter connects to {}:{}; Ctrl-D leaves.\n", args.host, args.port))?;
+    print(&format!("Enter connects to {server}; Ctrl-D leaves.\n"))?;
     while input.line()?.is_some() {
         number += 1;
-        let status = match knock(args, stop) {
+        let status = match knock(&server, stop) {
             Ok(status) => status,
             Err(Failure::Failed(error)) => {
                 failed += 1;
@@ -59,8 +62,8 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
 }
 
 /// Makes one connection and waits for its end.
-fn knock(args: &Args, stop: &AtomicBool) -> Result<String, Failure> {
-    let mut stream = connect(&args.host, args.port)?;
+fn knock(server: &Address, stop: &AtomicBool) -> Result<String, Failure> {
+    let mut stream = connect(server)?;
     let begun = Instant::now();
     stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
     let mut received = Vec::new();

@@ -26,7 +26,9 @@ use target::Target;
 
 /// Put a server under load and measure it
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "client load [OPTIONS] <HOST> <PORT>\n       client load [OPTIONS] http://<HOST>:<PORT>/<NAME>",
+    after_help = "Examples:
   client load http://127.0.0.1:8800/meme.png
   client load 127.0.0.1 8800 --wire framed --file meme.png:1KiB --connections 64 --duration 10s
   client load http://127.0.0.1:8800/a.bin --rate 5000 --poisson --csv seconds.csv
@@ -37,12 +39,12 @@ use target::Target;
 Files given as NAME:SIZE must have the generated content of that name, as `bench` writes it; for
 other files use --verify-every 0. A file given by a URL is requested once to learn its length, and
 only its length is checked. Over the text wire the server must be an echo server: each request is a
-line of that size (64 bytes by default), and the reply must be the same line.")]
+line of that size (64 bytes by default), and the reply must be the same line."
+)]
 pub(crate) struct Args {
-    /// URL (http://HOST:PORT/NAME), or HOST followed by PORT
-    target: String,
-    /// Port, if the target is a HOST
-    port: Option<u16>,
+    /// Server: HOST PORT or HOST:PORT; or the URL of a file, http://HOST:PORT/NAME
+    #[arg(value_name = "HOST PORT", required = true, num_args = 1..=2)]
+    server: Vec<String>,
     /// File to request or send, with its size (1000, 64KiB) and relative frequency
     #[arg(long = "file", value_name = "NAME:SIZE[:WEIGHT]", value_parser = parse_file)]
     files: Vec<RequestFile>,
@@ -103,7 +105,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let target = Target::parse(&args.target, args.port, args.wire)?;
+    let target = Target::parse(&args.server, args.wire)?;
     // Output files are created before the load, so that it does not run in vain.
     let csv = create(args.csv.as_deref(), "--csv")?;
     let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;

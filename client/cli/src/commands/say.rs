@@ -5,15 +5,19 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::anyhow;
 use clap::Args as ClapArgs;
 
 use crate::failure::{Failure, OrRemedy};
+use crate::net::address::split_front;
 use crate::net::line_session::{LineSession, LineSource};
 use crate::net::link::connect;
 
 /// Send lines to a server and print its replies
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "client say [OPTIONS] <HOST> <PORT> [LINE]...",
+    after_help = "Examples:
   client say localhost 8800 meme.txt
   client say localhost 6015 'what time is it?'
   client say localhost 8800 'first line' 'second line'
@@ -22,17 +26,14 @@ use crate::net::link::connect;
 
 Without LINE or --file, the lines of standard input are sent. Each line waits for the reply to the
 previous one, for at most 250 ms. After the last line the client closes its direction of the
-connection; it ends when the server closes the other.")]
+connection; it ends when the server closes the other."
+)]
 pub(crate) struct Args {
-    /// Name or address of the server
-    host: String,
-    /// Port of the server
-    port: u16,
-    /// Lines to send
-    #[arg(value_name = "LINE")]
-    lines: Vec<String>,
+    /// Server (HOST PORT, HOST:PORT or http://HOST:PORT), then lines to send
+    #[arg(value_name = "HOST PORT [LINE]…", required = true, num_args = 1..)]
+    operands: Vec<String>,
     /// Send the lines of this file
-    #[arg(long, value_name = "FILE", conflicts_with = "lines")]
+    #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Send all lines at once, without waiting for replies
     #[arg(long)]
@@ -41,16 +42,24 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+    let (server, lines) = split_front(&args.operands)?;
+    let server = server.without_file()?;
+    if let (Some(file), Some(line)) = (&args.file, lines.first()) {
+        return Err(Failure::Usage(anyhow!(
+            "both --file {} and the line {line:?} are given: remove one of them",
+            file.display()
+        )));
+    }
     let more: Option<Box<dyn LineSource>> = match &args.file {
         Some(path) => {
             let failed = format_args!("cannot read {}", path.display());
             let file = File::open(path).or_remedy(failed, "check the path and permissions")?;
             Some(Box::new(file))
         }
-        None if args.lines.is_empty() => Some(Box::new(io::stdin().lock())),
+        None if lines.is_empty() => Some(Box::new(io::stdin().lock())),
         None => None,
     };
-    let lines = args.lines.iter().flat_map(|line| [line, "\r\n"].concat().into_bytes()).collect();
-    let stream = connect(&args.host, args.port)?;
+    let lines = lines.iter().flat_map(|line| [line, "\r\n"].concat().into_bytes()).collect();
+    let stream = connect(&server)?;
     LineSession::new(stream, lines, more, !args.no_wait).run(stop)
 }

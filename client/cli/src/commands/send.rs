@@ -16,7 +16,9 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::commands::WireArg;
 use crate::failure::{Failure, OrRemedy};
+use crate::net::address::{Address, split_back};
 use crate::net::link::Link;
+use crate::net::rate_limit::RateLimit;
 use crate::terminal::meter::Meter;
 use crate::terminal::transcript::Transcript;
 use crate::terminal::units::bytes;
@@ -32,6 +34,7 @@ const BLOCK_BYTES: usize = 256 << 10;
   client send a.png b.png c.png 127.0.0.1 8800 --wire http
   client send notes.txt localhost 8800 --as 'notes of today.txt'
   client send film.mkv localhost 8800 --resume
+  client send film.mkv http://localhost:8800 --limit-rate 10MiB
   client send meme.png localhost 8800 --transcript progress.txt
 
 Progress is a bar on a terminal and lines at 0, 25, 50, 75 and 100 % elsewhere. The last line is
@@ -43,10 +46,10 @@ server with resumable uploads (tus 1.0.0) at /. This project's server keeps an u
 for a day."
 )]
 pub(crate) struct Args {
-    /// Files to send, then host and port of the server
+    /// Files to send, then the server: HOST PORT, HOST:PORT or http://HOST:PORT
     #[arg(value_name = "FILE… HOST PORT", required = true, num_args = 1..)]
     operands: Vec<String>,
-    /// Protocol [default: framed, or http with --resume]
+    /// Protocol [default: framed, or http with --resume or a URL]
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
     /// Continue an interrupted transfer, and verify the whole file
@@ -58,6 +61,9 @@ pub(crate) struct Args {
     /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
+    /// Send at most this number of bytes per second (1500, 64KiB, 10MiB)
+    #[arg(long, value_name = "BYTES", value_parser = RateLimit::parse)]
+    limit_rate: Option<RateLimit>,
     /// Write a plain-text copy of the output, with progress, to this file
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
@@ -65,37 +71,32 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let mut operands = args.operands;
-    let (Some(port), Some(host)) = (operands.pop(), operands.pop()) else {
-        return Err(usage(
-            "missing arguments: give at least one FILE, then HOST and PORT".to_owned(),
-        ));
-    };
-    let port: u16 = port.parse().map_err(|_| {
-        usage(format!("{port:?} is not a port: the last two arguments are HOST and PORT"))
-    })?;
+    let (operands, server) = split_back(&args.operands)?;
+    let is_url = server.path.is_some();
+    let address = server.without_file()?;
     if operands.is_empty() {
-        return Err(usage(format!("no file to send: add a FILE before {host} {port}")));
+        return Err(usage(format!("no file to send: add a FILE before {address}")));
     }
     if args.name.is_some() && operands.len() > 1 {
         return Err(usage("--as applies to one file: send the other files separately".to_owned()));
     }
-    let wire = crate::commands::transfer_wire(args.wire, args.resume)?;
+    let wire = crate::commands::transfer_wire(args.wire, args.resume, is_url)?;
     if wire == Wire::Text {
         return Err(usage(
             "the text wire only fetches files: use --wire framed or http".to_owned(),
         ));
     }
+    let block_bytes = args.limit_rate.as_ref().map_or(BLOCK_BYTES, RateLimit::piece_bytes);
     let files = operands
         .iter()
-        .map(|path| Upload::open(path.into(), args.name.as_deref()))
+        .map(|path| Upload::open(path.into(), args.name.as_deref(), block_bytes))
         .collect::<Result<Vec<_>, _>>()?;
 
     let opened: Vec<&File> = files.iter().map(|upload| &upload.file).collect();
     let transcript = Transcript::create(args.transcript.as_deref(), &opened)?;
-    let server = Server { host, port, wire, timeout: args.timeout, stop, transcript: &transcript };
-    let resumed =
-        args.resume.then_some(Resumed { operands: &operands, name: args.name.as_deref() });
+    let (timeout, limit) = (args.timeout, args.limit_rate);
+    let server = Server { address, wire, timeout, limit, stop, transcript: &transcript };
+    let resumed = args.resume.then_some(Resumed { operands, name: args.name.as_deref() });
     let done = send_all(files, &server, resumed.as_ref());
     if let Err(failure) = &done {
         transcript.record(&failure.line());
@@ -134,8 +135,9 @@ impl Resumed<'_> {
     /// Command that sends the files from this one on.
     fn command(&self, from: usize, server: &Server<'_>) -> String {
         let mut words: Vec<&str> = self.operands[from..].iter().map(String::as_str).collect();
-        let port = server.port.to_string();
-        words.extend([&server.host, port.as_str(), "--resume"]);
+        let Address { host, port } = &server.address;
+        let port = port.to_string();
+        words.extend([host, port.as_str(), "--resume"]);
         words.extend(self.name.iter().flat_map(|name| ["--as", name]));
         resume::command_line(words)
     }
@@ -144,21 +146,22 @@ impl Resumed<'_> {
 /// Server and connection options.
 #[derive(Debug)]
 struct Server<'a> {
-    host: String,
-    port: u16,
+    address: Address,
     wire: Wire,
     timeout: Duration,
+    limit: Option<RateLimit>,
     stop: &'a AtomicBool,
     transcript: &'a Transcript,
 }
 
 impl<'a> Server<'a> {
     fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        self.address.to_string()
     }
 
     fn open(&self) -> Result<Link<'a>, Failure> {
-        Link::open(&self.host, self.port, self.wire, self.timeout, self.stop)
+        let link = Link::open(&self.address, self.wire, self.timeout, self.stop)?;
+        Ok(link.with_limit(self.limit.clone()))
     }
 
     /// The open connection, if any, or a new one.
@@ -175,10 +178,12 @@ struct Upload {
     file: File,
     len: u64,
     modified: SystemTime,
+    /// Upper bound of bytes that are sent at a time.
+    block_bytes: usize,
 }
 
 impl Upload {
-    fn open(path: PathBuf, name: Option<&str>) -> Result<Self, Failure> {
+    fn open(path: PathBuf, name: Option<&str>, block_bytes: usize) -> Result<Self, Failure> {
         let shown = path.display();
         let file = File::open(&path)
             .or_remedy(format_args!("cannot read {shown}"), "check the path and permissions")?;
@@ -199,16 +204,21 @@ impl Upload {
             usage(format!("{name:?} is not a valid file name ({error}): choose another with --as"))
         })?;
         let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        Ok(Self { name, file, len: about.len(), modified, path })
+        Ok(Self { name, file, len: about.len(), modified, path, block_bytes })
     }
 
     /// Iterates over the next `len` bytes in blocks.
     fn blocks(&mut self, len: u64) -> Blocks<'_> {
-        Blocks { path: &self.path, file: &mut self.file, left: len, block: vec![0; BLOCK_BYTES] }
+        Blocks {
+            path: &self.path,
+            file: &mut self.file,
+            left: len,
+            block: vec![0; self.block_bytes],
+        }
     }
 }
 
-/// Part of a file in blocks of at most [`BLOCK_BYTES`].
+/// Part of a file in blocks.
 struct Blocks<'u> {
     path: &'u Path,
     file: &'u mut File,
@@ -218,7 +228,8 @@ struct Blocks<'u> {
 
 impl Blocks<'_> {
     fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
-        let want = usize::try_from(self.left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        let most = self.block.len();
+        let want = usize::try_from(self.left).unwrap_or(most).min(most);
         let block = &mut self.block[..want];
         self.file.read_exact(block).map_err(|error| {
             let shown = self.path.display();

@@ -14,6 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
 use crate::interrupt::POLL_LIMIT;
+use crate::net::address::Address;
+use crate::net::rate_limit::RateLimit;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 128 << 10;
@@ -22,10 +24,9 @@ const REASON_BYTES: usize = 512;
 
 /// Connects to the first address of a host that accepts: `localhost` can resolve to `::1` while the
 /// server listens on 127.0.0.1.
-pub(crate) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+pub(crate) fn connect(Address { host, port }: &Address) -> Result<TcpStream, Failure> {
     let addresses: Vec<SocketAddr> =
-        (bare, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+        (host.as_str(), *port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
     let mut last = None;
     for address in &addresses {
         match TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
@@ -52,6 +53,7 @@ pub(crate) struct Link<'a> {
     buffer: Vec<u8>,
     unread: Range<usize>,
     timeout: Duration,
+    limit: Option<RateLimit>,
     stop: &'a AtomicBool,
 }
 
@@ -69,16 +71,20 @@ pub(crate) enum ReplyPart {
 impl<'a> Link<'a> {
     /// Connects. An operation without progress for `timeout` fails.
     pub(crate) fn open(
-        host: &str,
-        port: u16,
+        server: &Address,
         wire: Wire,
         timeout: Duration,
         stop: &'a AtomicBool,
     ) -> Result<Self, Failure> {
-        let stream = connect(host, port)?;
+        let stream = connect(server)?;
         stream.set_nonblocking(true).map_err(anyhow::Error::new)?;
         let (reader, buffer) = (ReplyReader::keeping_fields(wire), vec![0; BUFFER_BYTES]);
-        Ok(Self { stream, reader, buffer, unread: 0..0, timeout, stop })
+        Ok(Self { stream, reader, buffer, unread: 0..0, timeout, limit: None, stop })
+    }
+
+    /// Limits the rate of sent and received bytes.
+    pub(crate) fn with_limit(self, limit: Option<RateLimit>) -> Self {
+        Self { limit, ..self }
     }
 
     /// Sends `bytes`; false if the server replied before all were sent, which can only be a
@@ -89,8 +95,12 @@ impl<'a> Link<'a> {
             if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
                 return Ok(false);
             }
-            match self.stream.write(bytes) {
-                Ok(sent) => bytes = &bytes[sent..],
+            let piece = self.allowed_piece(bytes.len())?;
+            match self.stream.write(&bytes[..piece]) {
+                Ok(sent) => {
+                    bytes = &bytes[sent..];
+                    self.count(sent);
+                }
                 Err(error) if is_temporary(&error) => {}
                 // A reply sent before the close explains more than this error.
                 Err(_) => return Ok(false),
@@ -211,8 +221,10 @@ impl<'a> Link<'a> {
     fn receive(&mut self) -> Result<usize, Failure> {
         loop {
             self.wait(PollFlags::IN)?;
-            match self.stream.read(&mut self.buffer) {
+            let piece = self.allowed_piece(self.buffer.len())?;
+            match self.stream.read(&mut self.buffer[..piece]) {
                 Ok(received) => {
+                    self.count(received);
                     self.unread = 0..received;
                     return Ok(received);
                 }
@@ -221,6 +233,19 @@ impl<'a> Link<'a> {
                     return Err(anyhow!("the connection failed: {error}; try again").into());
                 }
             }
+        }
+    }
+
+    /// Waits until the limit allows the next piece; returns its length, at most `bytes`.
+    fn allowed_piece(&self, bytes: usize) -> Result<usize, Failure> {
+        let Some(limit) = &self.limit else { return Ok(bytes) };
+        limit.wait(self.stop)?;
+        Ok(bytes.min(limit.piece_bytes()))
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Some(limit) = &mut self.limit {
+            limit.count(bytes);
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{Server, arguments_of, client, client_program, error, interrupt, run, stdout};
 use testkit::mock::{self, Mock};
@@ -66,6 +66,11 @@ fn invalid_files_and_names_are_reported_before_a_transfer() {
         ("send a missing HOST PORT", 1, "(os error 2); check the path"),
         ("send a folder HOST PORT", 1, "folder is a folder: give its files"),
         ("send HOST PORT", 2, "no file to send"),
+        ("send HOST:PORT", 2, "no file to send"),
+        ("send a http://HOST:PORT/b", 2, "the URL names a file (/b): remove it"),
+        ("send a http://HOST:PORT --wire framed", 2, "use HOST and PORT with --wire framed"),
+        ("missing HOST PORT", 2, "neither a command nor a file: to send a file, check its path"),
+        ("missing HOST:PORT", 2, "to fetch one, use: client get missing 127.0.0.1:"),
         ("send a HOST x", 2, "\"x\" is not a port"),
         ("send a a HOST PORT --as b", 2, "--as applies to one file"),
         ("send a HOST PORT --as ../b", 2, "is not a valid file name"),
@@ -137,6 +142,86 @@ fn all_addresses_of_localhost_are_tried() {
     let arguments = "get a localhost PORT";
     stdout(&run(local.path(), server.address, arguments));
     assert_eq!(fs::read(local.path().join("a")).unwrap(), expected);
+}
+
+#[test]
+fn every_command_accepts_every_form_of_an_address() {
+    let server = Server::start();
+    let expected = server.folder.put("a b.txt", 100);
+    server.folder.put("a.bin", 1_000);
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("up"), "x").unwrap();
+    for form in ["HOST PORT", "HOST:PORT", "http://HOST:PORT", "http://HOST:PORT/"] {
+        for (arguments, part) in [
+            ("send up SERVER", "saved as up"),
+            ("up SERVER", "saved as up"),
+            ("send up SERVER --limit-rate 1MiB", "saved as up"),
+            ("get a.bin SERVER --force", "saved a.bin"),
+            ("say SERVER a.bin", ""),
+            ("say SERVER --file up", "ERROR no such file: x"),
+            ("chat SERVER", ""),
+            ("knock SERVER", "Enter connects to 127.0.0.1:"),
+            ("console SERVER", "connected to 127.0.0.1:"),
+            ("load SERVER --file a.bin:1000 -d 50ms --warm-up 0s -c 2", "requests/s"),
+        ] {
+            let arguments = arguments.replace("SERVER", form);
+            let output = run(local.path(), server.address, &arguments);
+            assert_eq!(output.status.code(), Some(0), "{arguments}: {output:?}");
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert!(told.contains(part), "{arguments}: {told}");
+        }
+    }
+    let told = stdout(&run(local.path(), server.address, "get http://HOST:PORT/a%20b.txt"));
+    assert!(told.ends_with("saved a b.txt (100 B)\n"), "{told}");
+    assert_eq!(fs::read(local.path().join("a b.txt")).unwrap(), expected);
+    for (arguments, part) in [
+        ("get http://HOST:PORT/", "is not a valid file name"),
+        ("get a.bin", "no server after a.bin"),
+        ("get a.bin HOST:PORT x", "unexpected operand \"x\""),
+        ("get a.bin http://HOST:PORT/b", "the URL names a file (/b)"),
+        ("get http://HOST:PORT/a.bin --wire text", "use HOST and PORT with --wire text"),
+        ("chat HOST", "no port after"),
+        ("say HOST:PORT x --file up", "both --file up and the line \"x\""),
+    ] {
+        let output = run(local.path(), server.address, arguments);
+        assert!(error(&output, 2).contains(part), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn a_limited_transfer_takes_its_time_and_shows_its_progress() {
+    let server = Server::start();
+    let expected = server.folder.put("a.bin", 40_000);
+    let local = tempfile::tempdir().unwrap();
+    for arguments in [
+        "get a.bin HOST PORT --force",
+        "get a.bin HOST PORT --wire http --force",
+        "send a.bin HOST PORT",
+        "send a.bin HOST PORT --wire http",
+        "send a.bin HOST PORT --resume",
+    ] {
+        let begun = Instant::now();
+        let state = local.path().join("state");
+        let mut limited = client(local.path());
+        limited.args(arguments_of(server.address, &format!("{arguments} --limit-rate 100KB")));
+        let told = stdout(&limited.env("XDG_STATE_HOME", state).output().unwrap());
+        // The last of eight pieces of 5,000 bytes may be sent after 350 ms.
+        assert!(begun.elapsed() >= Duration::from_millis(300), "{arguments}");
+        assert!(told.contains("a.bin: 50 %\n"), "{told}");
+        assert_eq!(fs::read(local.path().join("a.bin")).unwrap(), expected);
+    }
+    assert_eq!(server.folder.read("a_copy3.bin"), expected);
+
+    // A limited transfer can be interrupted, also within a wait of several seconds.
+    let mut child = client(local.path())
+        .args(arguments_of(server.address, "send a.bin HOST PORT --limit-rate 1"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "a.bin: 0 %");
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]
@@ -307,7 +392,7 @@ fn a_failed_load_is_reported() {
         ("load HOST PORT --file missing:5", 1, "no such file"),
         ("load HOST PORT --file a.bin:999", 1, "1000 bytes instead of 999"),
         ("load HOST PORT", 2, "no file to request"),
-        ("load HOST", 2, "no port: use http://HOST:PORT/NAME"),
+        ("load HOST", 2, "no port after 127.0.0.1: give HOST PORT, HOST:PORT"),
         ("load http://HOST:PORT/a.bin --upload", 2, "--upload needs the size of the file"),
         ("load http://HOST:PORT/a.bin --wire framed", 2, "use HOST and PORT"),
         ("load HOST PORT --file a.bin:1000 --connections 9999999", 2, "ulimit -n"),

@@ -13,9 +13,10 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 
-use super::{Args, prefix};
+use super::prefix;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::interrupt::POLL_LIMIT;
+use crate::net::address::Address;
 use crate::net::link::is_temporary;
 use crate::terminal::print;
 use crate::terminal::screen::sanitized;
@@ -24,13 +25,18 @@ use crate::terminal::screen::sanitized;
 const LINE_BYTES: usize = 8 << 10;
 
 /// Runs until the user leaves or the server closes the connection.
-pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
+pub(super) fn run(
+    stream: &TcpStream,
+    server: &Address,
+    name: Option<&str>,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
     let before = tcgetattr(std::io::stdin()).context("cannot read the terminal's settings")?;
     let mut editor = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
         .context("cannot use this terminal")?;
     let printer = editor.create_external_printer().context("cannot use this terminal")?;
     let mut incoming = stream.try_clone().context("cannot read and write at once")?;
-    print(&format!("connected to {}:{}; Ctrl-D leaves\n", args.host, args.port))?;
+    print(&format!("connected to {server}; Ctrl-D leaves\n"))?;
     let leaving = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -41,7 +47,7 @@ pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<
                 leave(why, &before);
             }
         });
-        let sent = send_lines(&mut editor, stream, args);
+        let sent = send_lines(&mut editor, stream, name);
         leaving.store(true, Ordering::SeqCst);
         // Data that arrive after the user leaves are discarded.
         let code = match sent {
@@ -61,9 +67,9 @@ pub(super) fn run(stream: &TcpStream, args: &Args, stop: &AtomicBool) -> Result<
 fn send_lines(
     editor: &mut Editor<(), MemHistory>,
     mut stream: &TcpStream,
-    args: &Args,
+    name: Option<&str>,
 ) -> Result<(), Failure> {
-    let prefix = args.name.as_deref().map(prefix).unwrap_or_default();
+    let prefix = name.map(prefix).unwrap_or_default();
     let prompt = if prefix.is_empty() { "> " } else { prefix.as_str() };
     loop {
         let line = match editor.readline(prompt) {

@@ -1,6 +1,5 @@
 //! Notification of a second server about the fetched file.
 
-use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -8,35 +7,18 @@ use anyhow::anyhow;
 use fileserver_proto::Wire;
 
 use crate::failure::Failure;
+use crate::net::address::Address;
 use crate::net::link::{Link, ReplyPart};
 use crate::terminal::screen::sanitized;
 
 /// Longest part of the reply that is shown.
 const ANSWER_BYTES: usize = 8 << 10;
 
-/// HOST:PORT of a server.
-#[derive(Debug, Clone)]
-pub(super) struct Authority {
-    host: String,
-    port: u16,
-}
-
-impl FromStr for Authority {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (host, port) =
-            text.rsplit_once(':').ok_or("give HOST:PORT, such as localhost:65432")?;
-        let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
-        Ok(Self { host: host.to_owned(), port })
-    }
-}
-
 /// Connection for one message.
 #[derive(Debug)]
 pub(super) struct Notification<'a> {
     link: Link<'a>,
-    to: &'a Authority,
+    to: &'a Address,
     timeout: Duration,
     stop: &'a AtomicBool,
 }
@@ -44,11 +26,11 @@ pub(super) struct Notification<'a> {
 impl<'a> Notification<'a> {
     /// Connects.
     pub(super) fn open(
-        to: &'a Authority,
+        to: &'a Address,
         timeout: Duration,
         stop: &'a AtomicBool,
     ) -> Result<Self, Failure> {
-        let link = Link::open(&to.host, to.port, Wire::Text, timeout, stop)?;
+        let link = Link::open(to, Wire::Text, timeout, stop)?;
         Ok(Self { link, to, timeout, stop })
     }
 
@@ -67,9 +49,9 @@ impl<'a> Notification<'a> {
             answer.extend(self.link.bytes(range).iter().take(room));
         }
         if answer.is_empty() {
-            let Authority { host, port } = self.to;
             return Err(Failure::Failed(anyhow!(
-                "{host}:{port} closed the connection without a reply: check --report-to"
+                "{} closed the connection without a reply: check --report-to",
+                self.to
             )));
         }
         Ok(format!("{}\n", sanitized(&answer).trim_end()))

@@ -10,6 +10,7 @@ use fileserver_proto::client::http;
 
 use crate::commands::WireArg;
 use crate::failure::Failure;
+use crate::net::address::{Address, Operand, none_left, split_front};
 use crate::net::link::{Link, ReplyPart, connect};
 
 /// Server, wire and file of a load.
@@ -22,30 +23,10 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Parses a URL, or a host and a port. The address is the first of the host that accepts a
-    /// connection.
-    pub(super) fn parse(
-        text: &str,
-        port: Option<u16>,
-        wire: Option<WireArg>,
-    ) -> Result<Self, Failure> {
-        let (host, port, path) = match (text.strip_prefix("http://"), port) {
-            (Some(_), Some(_)) => {
-                return Err(usage("the URL contains the port: remove PORT"));
-            }
-            (Some(rest), None) => {
-                let (authority, path) = match rest.find('/') {
-                    Some(slash) => rest.split_at(slash),
-                    None => (rest, "/"),
-                };
-                let (host, port) = split_port(authority)?;
-                (host, port, Some(path.to_owned()))
-            }
-            (None, Some(port)) => (text, port, None),
-            (None, None) => {
-                return Err(usage("no port: use http://HOST:PORT/NAME, or HOST and PORT"));
-            }
-        };
+    /// Parses the server operands. The address is the first of the host that accepts a connection.
+    pub(super) fn parse(words: &[String], wire: Option<WireArg>) -> Result<Self, Failure> {
+        let (Operand { address, path }, rest) = split_front(words)?;
+        none_left(rest)?;
         if let (Some(_), Some(wire @ (WireArg::Framed | WireArg::Text))) = (&path, wire) {
             let wire = Wire::from(wire).name();
             return Err(usage(&format!(
@@ -57,8 +38,8 @@ impl Target {
             (None, Some(_)) => Wire::Http,
             (None, None) => Wire::Framed,
         };
-        let address =
-            connect(host, port)?.peer_addr().context("the server closed the connection")?;
+        let stream = connect(&address)?;
+        let address = stream.peer_addr().context("the server closed the connection")?;
         Ok(Self { address, wire, path })
     }
 
@@ -69,8 +50,8 @@ impl Target {
         timeout: Duration,
         stop: &AtomicBool,
     ) -> Result<u64, Failure> {
-        let (host, port) = (self.address.ip().to_string(), self.address.port());
-        let mut link = Link::open(&host, port, Wire::Http, timeout, stop)?;
+        let server = Address { host: self.address.ip().to_string(), port: self.address.port() };
+        let mut link = Link::open(&server, Wire::Http, timeout, stop)?;
         let mut request = Vec::new();
         http::get(path, &self.address.to_string(), false, &mut request);
         link.send(&request)?;
@@ -86,16 +67,6 @@ impl Target {
             length += range.len() as u64;
         }
         Ok(length)
-    }
-}
-
-fn split_port(authority: &str) -> Result<(&str, u16), Failure> {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => {
-            let port = port.parse().map_err(|_| usage("the port of the URL is not a number"))?;
-            Ok((host, port))
-        }
-        _ => Ok((authority, 80)),
     }
 }
 

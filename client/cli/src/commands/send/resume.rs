@@ -10,7 +10,7 @@ use fileserver_proto::Digest;
 use fileserver_proto::client::{ReplyKind, http, tus};
 use sha2::{Digest as _, Sha256};
 
-use super::{BLOCK_BYTES, Server, Upload, refusal};
+use super::{Server, Upload, refusal};
 use crate::failure::Failure;
 use crate::net::link::Link;
 use crate::net::resume_state::ResumeState;
@@ -93,7 +93,7 @@ impl<'a> Transfer<'_, 'a> {
         let mut meter = Meter::with_transcript(&shown, len, offset, self.server.transcript);
         // The last block is sent separately, with the hash of the whole file, which is complete
         // only then.
-        let last_len = (len - offset).min(BLOCK_BYTES as u64);
+        let last_len = (len - offset).min(self.upload.block_bytes as u64);
         let last_offset = len - last_len;
         if last_offset > offset {
             let range = offset..last_offset;
