@@ -18,7 +18,7 @@ use state::{AfterAbort, LabState, State};
 use transitions::{Event, Kind};
 use upload::piece_refusal;
 
-/// Most bytes skipped of a refused upload, and during a lingering close.
+/// Most bytes skipped of a refused upload to keep the connection usable.
 const SKIPPED_BYTES: u64 = 1 << 20;
 
 /// State machine of one connection.
@@ -167,13 +167,9 @@ impl Session {
             (State::Discarding { refusal }, Completion::Received { .. }) => {
                 self.discard(io, refusal, now);
             }
-            (State::Lingering { budget }, Completion::Received { .. }) => {
-                let received = io.input.len() as u64;
+            (State::Lingering { until }, Completion::Received { .. }) => {
                 io.input.clear();
-                match budget.checked_sub(received) {
-                    Some(budget) => self.state = State::Lingering { budget },
-                    None => self.close(),
-                }
+                self.linger(until, now);
             }
 
             (State::Opening, Completion::Opened(Ok(file))) => {
@@ -278,8 +274,8 @@ impl Session {
             (State::SendingContinue, Completion::Sent) => self.read_body(io, now),
             (State::Replying, Completion::Sent) => self.replied(io, now),
             (State::FinishingSending, Completion::SendingFinished) => {
-                self.state = State::Lingering { budget: SKIPPED_BYTES };
-                self.wait(self.settings.timeouts.linger, now);
+                let until = now.instant.checked_add(self.settings.timeouts.linger_total);
+                self.linger(until, now);
             }
             (State::Working { .. }, Completion::Worked) => self.reply(io, &Reply::Worked, now),
             (State::Lab(state), done) => self.handle_lab_completion(io, state, done, now),
@@ -401,6 +397,17 @@ impl Session {
     /// Sets the deadline of the peer.
     fn wait(&mut self, duration: Duration, now: Now) {
         self.deadline = now.instant.checked_add(duration);
+    }
+
+    /// Discards what arrives, because closing the socket now would reset the connection, and a reset
+    /// could destroy the last reply.
+    fn linger(&mut self, until: Option<Instant>, now: Now) {
+        self.state = State::Lingering { until };
+        self.wait(self.settings.timeouts.linger, now);
+        self.deadline = match (self.deadline, until) {
+            (Some(deadline), Some(until)) => Some(deadline.min(until)),
+            (deadline, until) => deadline.or(until),
+        };
     }
 
     fn close(&mut self) {

@@ -128,8 +128,10 @@ pub struct Timeouts {
     /// Silence that ends a file's name without a line end, if the name came in one piece. Longer
     /// than the retransmission of a lost segment takes.
     pub quiet_name: Duration,
-    /// From the start of a lingering close until the peer must have closed.
+    /// Without a byte during a lingering close.
     pub linger: Duration,
+    /// From the start of a lingering close until the peer must have closed.
+    pub linger_total: Duration,
 }
 
 impl Default for Timeouts {
@@ -140,7 +142,8 @@ impl Default for Timeouts {
             idle: Duration::from_secs(75),
             quiet: Duration::from_millis(100),
             quiet_name: Duration::from_millis(500),
-            linger: Duration::from_secs(2),
+            linger: Duration::from_secs(5),
+            linger_total: Duration::from_secs(30),
         }
     }
 }

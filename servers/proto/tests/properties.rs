@@ -212,7 +212,7 @@ proptest! {
             conversation.drain();
         }
         // The longest time: idle until now, then a head that stalls, then a lingering close.
-        conversation.pass(std::time::Duration::from_secs(75 + 20 + 2));
+        conversation.pass(std::time::Duration::from_secs(75 + 20 + 5));
         prop_assert!(conversation.closed);
         conversation.store.assert_nothing_is_held();
     }

@@ -341,7 +341,7 @@ fn uploads_over_the_limit_are_refused_before_a_byte_is_stored() {
     let limits = Limits { upload_bytes: 4, ..Limits::default() };
     let settings = Settings { limits, ..Settings::default() };
     let sized = b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345";
-    assert_eq!(statuses(&settings, &store(), sized), (vec![413], true));
+    assert_eq!(statuses(&settings, &store(), sized), (vec![413], false));
     let held_back = b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\
         Expect: 100-continue\r\n\r\n";
     assert_eq!(statuses(&settings, &store(), held_back), (vec![413], false));
@@ -461,16 +461,37 @@ fn a_large_refused_upload_ends_the_connection_instead_of_being_read() {
 }
 
 #[test]
-fn a_lingering_close_reads_no_more_than_it_must() {
-    let mut conversation = Conversation::new(Settings::default(), store());
-    conversation.deliver(b"\x02\x01x\x00");
-    assert!(conversation.finished_sending && !conversation.closed);
-    for _ in 0..16 {
-        assert!(!conversation.closed);
+fn a_lingering_close_reads_a_large_upload_to_its_end() {
+    let limits = Limits { upload_bytes: 1 << 20, ..Limits::default() };
+    let settings = Settings { limits, ..Settings::default() };
+    let mut conversation = Conversation::new(settings, store());
+    let head = format!("PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", 8 << 20);
+    conversation.deliver(head.as_bytes());
+    assert!(conversation.take_output().starts_with("HTTP/1.1 413 "));
+    assert!(conversation.finished_sending);
+    for _ in 0..128 {
         conversation.deliver(&[0; 1 << 16]);
+        assert!(!conversation.closed);
     }
-    conversation.deliver(b"x");
+    conversation.end();
     assert!(conversation.closed);
+}
+
+#[test]
+fn http_tells_at_once_that_an_upload_is_too_large() {
+    let limits = Limits { upload_bytes: 4, ..Limits::default() };
+    let settings = Settings { limits, ..Settings::default() };
+    let mut conversation = Conversation::new(settings.clone(), store());
+    conversation.deliver(b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
+    let output = conversation.take_output();
+    assert!(output.starts_with("HTTP/1.1 413 ") && output.contains("\r\nConnection: close\r\n"));
+    // A framed upload of this size is skipped, because another message may follow.
+    let mut conversation = Conversation::new(settings, store());
+    conversation.deliver(b"\x02\x05");
+    assert_eq!(conversation.take_output(), "");
+    conversation.deliver(b"12345\x07\x00\x05a.txt");
+    let refused = error("the upload is larger than this server accepts");
+    assert_eq!(conversation.take_output(), refused + "\x02\x05alpha");
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn a_member_that_reads_too_slowly_is_told_and_dropped() {
 
     let mut conversation = self::conversation(&Service::Chat);
     conversation.blocked_after = Some(0);
-    conversation.mail(b"one").evict().pass(2 * SECOND);
+    conversation.mail(b"one").evict().pass(5 * SECOND);
     assert!(conversation.closed, "it does not get the time of a stalled reply again");
 }
 

@@ -98,7 +98,7 @@ fn a_head_has_its_time_whatever_trickles_in() {
         conversation.pass(SECOND);
         assert!(conversation.take_output().starts_with(reply), "{begin:?}");
         assert!(conversation.finished_sending && !conversation.closed);
-        conversation.pass(2 * SECOND);
+        conversation.pass(5 * SECOND);
         assert!(conversation.closed);
     }
 }
@@ -152,7 +152,7 @@ fn a_body_may_take_long_but_not_stall() {
         assert_eq!(conversation.store.aborted, 1);
         assert!(conversation.take_output().starts_with(reply));
         assert!(conversation.finished_sending);
-        conversation.deliver(&[b'x'; 50]).pass(2 * SECOND);
+        conversation.deliver(&[b'x'; 50]).pass(5 * SECOND);
         assert!(conversation.closed);
         assert_eq!(conversation.store.files, store().files);
     }
@@ -171,15 +171,29 @@ fn a_refused_body_that_stalls_is_refused_at_last() {
 
 #[test]
 fn a_lingering_close_ends_by_the_peer_or_by_time() {
-    let mut conversation = conversation();
-    conversation.deliver(b"a.txt\n").pass(SECOND).deliver(b"more\n");
-    assert!(conversation.finished_sending && !conversation.closed);
-    conversation.pass(SECOND);
-    assert!(conversation.closed, "bytes do not renew it");
+    let begin = || {
+        let mut conversation = conversation();
+        conversation.deliver(b"a.txt\n");
+        assert!(conversation.finished_sending && !conversation.closed);
+        conversation
+    };
+    let mut silent = begin();
+    silent.pass(4 * SECOND);
+    assert!(!silent.closed);
+    silent.pass(SECOND);
+    assert!(silent.closed);
 
-    let mut conversation = self::conversation();
-    conversation.deliver(b"a.txt\n").end();
-    assert!(conversation.closed);
+    let mut sends = begin();
+    for _ in 0..7 {
+        sends.pass(4 * SECOND).deliver(b"x");
+    }
+    assert!(!sends.closed);
+    sends.pass(2 * SECOND);
+    assert!(sends.closed, "bytes do not renew it for ever");
+
+    let mut ends = begin();
+    ends.end();
+    assert!(ends.closed);
 }
 
 #[test]

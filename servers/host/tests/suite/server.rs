@@ -20,7 +20,7 @@ use crate::process::{PATIENCE, Process, has_connections};
 
 /// A server on a free port with a folder of its own; ended when dropped.
 pub(crate) enum Server {
-    Within(Within),
+    Within(Box<Within>),
     /// The `server` program.
     Beside(Process),
 }
@@ -89,7 +89,14 @@ impl Server {
         state.console = Console::on(screen.clone());
         let state = Arc::new(state);
         let thread = ServerThread::start(kind, &state);
-        Self::Within(Within { folder, kind, options: server_options, state, screen, thread })
+        Self::Within(Box::new(Within {
+            folder,
+            kind,
+            options: server_options,
+            state,
+            screen,
+            thread,
+        }))
     }
 
     /// Another server like this one, on the same folder.
@@ -245,7 +252,8 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         WirePin::Pinned(Wire::Text) => "text",
     };
     // Those that have no flag stay as they are; no test depends on them.
-    let Timeouts { head, stall, idle, quiet: _, quiet_name: _, linger: _ } = timeouts;
+    let Timeouts { head, stall, idle, quiet: _, quiet_name: _, linger: _, linger_total: _ } =
+        timeouts;
     let milliseconds = |time: &Duration| format!("{}ms", time.as_millis());
     let (service, transform) = match service {
         Service::Files => ("files", None),

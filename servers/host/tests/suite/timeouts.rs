@@ -24,6 +24,7 @@ fn server(kind: StrategyKind, adjust: impl FnOnce(&mut Timeouts)) -> Server {
             quiet: NEVER,
             quiet_name: NEVER,
             linger: SOON,
+            linger_total: NEVER,
         };
         adjust(timeouts);
     })

@@ -7,7 +7,7 @@ use super::{SKIPPED_BYTES, Session};
 use crate::exchange::{Decoded, Persist, Reply, Request, Sink};
 use crate::refusal::Refusal;
 use crate::wire::body::{Body, Part};
-use crate::{IoBuffers, Notice, Now, Service};
+use crate::{IoBuffers, Notice, Now, Service, Wire};
 
 impl Session {
     /// Decodes requests as long as they are complete without any action. A loop, because a peer can
@@ -143,7 +143,9 @@ impl Session {
             Sink::Message { .. } => self.drop_message(io),
             Sink::File | Sink::Partial(_) => {}
         }
-        if self.body.left().is_none_or(|left| left > SKIPPED_BYTES) {
+        // Over http the peer learns at once that its body is too large, and can stop.
+        let is_at_once = refusal == Refusal::TooLarge && self.codec.wire() == Some(Wire::Http);
+        if is_at_once || self.body.left().is_none_or(|left| left > SKIPPED_BYTES) {
             self.persist = Persist::Close;
         }
         if self.persist == Persist::Close {

@@ -1,5 +1,7 @@
 //! States of a session.
 
+use std::time::Instant;
+
 use crate::refusal::Refusal;
 use crate::{Notice, Work};
 
@@ -47,8 +49,9 @@ pub(super) enum State {
         work: Work,
     },
     FinishingSending,
+    /// Discarding bytes until the peer closes, or until a time; `None` is never.
     Lingering {
-        budget: u64,
+        until: Option<Instant>,
     },
     Closing,
 }

@@ -73,7 +73,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Delivering, TimedOut, &[Closing]),
     // The end.
     (FinishingSending, Done, &[Lingering]),
-    (Lingering, Done, &[Lingering, Closing]),
+    (Lingering, Done, &[Lingering]),
     (Lingering, Ended, &[Closing]),
     (Lingering, TimedOut, &[Closing]),
 ];
