@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     TooLarge,
     #[error("the size of the upload is not declared")]
     LengthRequired,
+    #[error("the stream ended before the request did")]
+    Incomplete,
     #[error("timed out")]
     TimedOut,
     #[error("the request line is too long")]

@@ -152,14 +152,17 @@ impl Session {
                     self.close();
                 }
             }
+            // The peer may have closed its sending side alone, and wait for the reply.
             (State::ReceivingBody, Completion::Received { bytes: 0 }) => {
                 self.peer_ended = true;
-                self.abort(io, AfterAbort::Close, now);
+                self.abandon_body(io, Refusal::Incomplete, now);
             }
-            (
-                State::Discarding { .. } | State::Lingering { .. },
-                Completion::Received { bytes: 0 },
-            ) => self.close(),
+            (State::Discarding { refusal }, Completion::Received { bytes: 0 }) => {
+                self.peer_ended = true;
+                self.persist = Persist::Close;
+                self.refuse(io, refusal, now);
+            }
+            (State::Lingering { .. }, Completion::Received { bytes: 0 }) => self.close(),
             (State::Awaiting { begun }, Completion::Received { .. }) => {
                 self.decode(io, begun, now);
             }

@@ -495,6 +495,31 @@ fn http_tells_at_once_that_an_upload_is_too_large() {
 }
 
 #[test]
+fn an_upload_that_its_stream_cuts_off_is_refused_and_leaves_nothing() {
+    let form = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+        Content-Length: 900\r\n\r\n--b\r\nContent-Disposition: form-data; filename=f\r\n\r\nabc";
+    for input in [
+        "PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc",
+        "PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
+        "PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        form,
+    ] {
+        let outcome = Conversation::outcome(pinned(Wire::Http), store(), [input.as_bytes()]);
+        let output = String::from_utf8_lossy(&outcome.output);
+        assert!(output.starts_with("HTTP/1.1 400 "), "{input:?}: {output}");
+        assert!(output.contains("\r\nConnection: close\r\n"));
+        assert_eq!((&outcome.store.files, outcome.store.aborted > 0), (&store().files, true));
+    }
+    let outcome = Conversation::outcome(pinned(Wire::Framed), store(), [&b"\x02\x05abc"[..]]);
+    let cut_off = error("the stream ended before the request did");
+    assert_eq!(String::from_utf8_lossy(&outcome.output), cut_off);
+    assert_eq!(outcome.store.files, store().files);
+    // The reason of a refusal comes before that.
+    let refused = "DELETE /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc";
+    assert_eq!(statuses(&pinned(Wire::Http), &store(), refused.as_bytes()), (vec![405], true));
+}
+
+#[test]
 fn a_file_that_fails_midway_cuts_the_connection_off() {
     for input in [&b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"[..], b"\x07\x00\x05a.txt", b"a.txt\n"]
     {

@@ -47,7 +47,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (SendingContinue, TimedOut, &[Aborting, Closing]),
     (ReceivingBody, Done, &[ReceivingBody, Writing, Committing, Aborting,
         Creating, Discarding, Replying, ShowingNotice, Logging, Posting]),
-    (ReceivingBody, Ended, &[Aborting, Closing]),
+    (ReceivingBody, Ended, &[Aborting, Replying]),
     (ReceivingBody, TimedOut, &[Aborting, Replying]),
     (Writing, Done, &[Writing, ReceivingBody, Committing, Aborting]),
     (Writing, Failed, &[Aborting]),
@@ -56,7 +56,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Aborting, Done, &[Discarding, Replying, Closing]),
     // Answers.
     (Discarding, Done, &[Discarding, Replying]),
-    (Discarding, Ended, &[Closing]),
+    (Discarding, Ended, &[Replying]),
     (Discarding, TimedOut, &[Replying]),
     (Replying, Done, &[Replying, Awaiting, ShowingNotice, FinishingSending, Closing]),
     (Replying, TimedOut, &[Closing]),

@@ -319,6 +319,7 @@ fn status(refusal: Refusal) -> &'static str {
             | NameError::BadComponent
             | NameError::BadCharacter,
         )
+        | Refusal::Incomplete
         | Refusal::UnexpectedMessage
         | Refusal::UnknownMessage
         | Refusal::TextTooLong
