@@ -1,4 +1,4 @@
-//! The data of a measurement: what to measure, under which loads, and what was recorded.
+//! Data of a measurement: servers, loads, plans, trials and records.
 //!
 //! Nothing here starts a process, opens a socket or reads a clock to measure; files are read and
 //! written only as results folders.

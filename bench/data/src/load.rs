@@ -1,4 +1,4 @@
-//! The load of a trial.
+//! Loads: direction, size, connections and deviations from the default load.
 
 pub mod byte_size;
 pub mod heavy;
@@ -12,34 +12,33 @@ pub use loadgen::Direction;
 use crate::load::byte_size::ByteSize;
 use crate::load::profile::LoadProfile;
 
-/// The load of a trial: what is the same for all servers that are compared with each other.
+/// Load of a trial: the conditions that are equal for all compared servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// Which way the contents travel.
+    /// Direction of the contents.
     pub direction: Direction,
-    /// Size of the file that every request names, or of the line that is echoed; of a mix, the
-    /// mean over the requests.
+    /// Size of the requested file or of the echoed line; for a mix, the mean over the requests.
     pub size: ByteSize,
-    /// Concurrent connections that ask.
+    /// Concurrent connections that send requests.
     pub connections: usize,
-    /// What sets it apart from the usual load.
+    /// Deviations from the default load.
     pub profile: LoadProfile,
 }
 
 impl Load {
-    /// The usual load: a closed loop over kept connections.
+    /// Default load: a closed loop with keep-alive.
     pub fn usual(direction: Direction, size: ByteSize, connections: usize) -> Self {
         Self { direction, size, connections, profile: LoadProfile::default() }
     }
 
-    /// The same load as a closed loop.
+    /// Same load as a closed loop.
     #[must_use]
     pub fn without_rate(mut self) -> Self {
         (self.profile.rate_per_s, self.profile.of_weakest_percent) = (None, None);
         self
     }
 
-    /// As a plan names it, which does not know rates that a run finds.
+    /// Same load as a plan specifies it, without a rate that the run finds.
     #[must_use]
     pub fn as_planned(mut self) -> Self {
         if self.profile.of_weakest_percent.is_some() {
@@ -48,7 +47,7 @@ impl Load {
         self
     }
 
-    /// All connections to the server, those that ask and the crowd.
+    /// Number of all connections to the server, background connections included.
     pub fn all_connections(&self) -> usize {
         self.connections + self.profile.background.total()
     }

@@ -1,4 +1,4 @@
-//! A made-up executor, with which everything around the real one is tested.
+//! Executor with generated results, for tests of everything around the real one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,23 +18,23 @@ use crate::trial::Trial;
 use crate::trial::{Ending, Executor, Measurement};
 use crate::trial::{MemoryKind, ServerUsage};
 
-/// Answers every trial at once with figures that follow from its load and its server.
+/// Executor that returns results at once, generated from the load and the server.
 #[derive(Debug, Default)]
 pub struct MockExecutor {
-    /// The trials so far.
+    /// Trials executed so far.
     pub seen: Vec<Trial>,
-    /// The server dies in these trials.
+    /// Numbers of trials in which the server exits early.
     pub dies_in: Vec<u32>,
-    /// What servers of these names do not do.
+    /// Unsupported functions by name of the server.
     pub lacks: HashMap<String, String>,
-    /// Ctrl-C is pressed in this trial.
+    /// Number of the trial that is interrupted.
     pub interrupted_in: Option<u32>,
-    /// How fast a server is in place of its usual speed, in requests per second.
+    /// Throughput by name of the server in requests per second, instead of the default.
     pub speed: HashMap<String, f64>,
-    /// The highest rate of open arrivals that a server bears, in requests per second, in place of
-    /// nine tenths of its speed.
+    /// Capacity by name of the server in requests per second, instead of nine tenths of its
+    /// throughput.
     pub capacity: HashMap<String, f64>,
-    /// Share of its core that the generator uses.
+    /// Share of its core that the load generator uses.
     pub generator_share: f64,
 }
 
@@ -114,7 +114,7 @@ impl MockExecutor {
                 voluntary_switches: requests / 3,
                 involuntary_switches: 40,
             }),
-            crowd_held: Some(trial.load.profile.background.total()).filter(|total| *total > 0),
+            background_held: Some(trial.load.profile.background.total()).filter(|total| *total > 0),
             send_path: None,
             server_cores: 1,
             copy_bandwidth_bytes_per_s: None,
@@ -186,12 +186,12 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
     }
 }
 
-/// The records of the default plan as the mock runs it.
+/// Records of the default plan, generated.
 pub fn records() -> Records {
     records_of(&Plan::built_in("default").expect("it is in the program"), MockExecutor::default())
 }
 
-/// The records of a plan as a mock runs it.
+/// Records of a plan, generated.
 pub fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
     let stop = AtomicBool::new(false);
     let mut all = Records::default();
@@ -205,7 +205,7 @@ pub fn records_of(plan: &Plan, mut executor: MockExecutor) -> Records {
     all
 }
 
-/// The contents of the results folder of a plan as a mock runs it.
+/// Contents of the results folder of a plan, generated.
 pub fn contents_of(plan: &Plan, executor: MockExecutor) -> Contents {
     let records = records_of(plan, executor);
     let environment = Environment {

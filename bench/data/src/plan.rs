@@ -1,4 +1,4 @@
-//! What a run measures: read from TOML, changed by flags, checked before anything starts.
+//! Plans: read from TOML, changed by flags, checked before anything starts.
 
 pub mod built_in;
 pub mod loads;
@@ -25,71 +25,71 @@ use crate::servers::reference::ReferenceServer;
 use crate::servers::target::Target;
 use crate::servers::variant::Variant;
 
-/// A plan: which servers meet which loads, how often and for how long.
+/// Plan of a run: servers, loads, rounds and durations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// The question it answers.
+    /// Question that it answers.
     pub question: String,
-    /// Plans that come with the program whose loads are to be added.
+    /// Built-in plans whose loads are added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
-    /// Our strategies to compare.
+    /// Strategies to compare.
     #[serde(default, with = "names::list")]
     pub strategies: Vec<StrategyKind>,
     /// Strategy that is measured twice: its name, or `none`.
     #[serde(default, alias = "twin", with = "names::name", skip_serializing_if = "is_default")]
     pub aa_control: AaControl,
-    /// Servers to hold all others against, in the table: the fastest of those named.
+    /// Reference for the ratio line of the table; of several servers, the fastest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline: Vec<String>,
-    /// Real servers to compare them with.
+    /// Reference servers to compare them with.
     #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,
-    /// How often everything is measured, each time with fresh servers.
+    /// Repetitions of every server and load, each with new server processes.
     #[serde(deserialize_with = "positive")]
     pub rounds: u32,
-    /// In which order the servers take their turns.
+    /// Order of the servers within a round.
     pub order: Order,
-    /// Seed of every random choice; chosen when the run starts where the plan names none.
+    /// Seed of every random choice; drawn at the start of the run if the plan has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The wire of all requests: `http` or `framed`, or `text`, where the servers are echo servers:
-    /// each request is a line of the given size, and its answer the same line.
+    /// Wire of all requests: `http` or `framed`; with `text` the servers are echo servers, and each
+    /// request is a line of the given size.
     #[serde(with = "names::name")]
     pub wire: Wire,
-    /// Time before each measured window whose requests are not counted.
+    /// Warm-up before each measured window.
     pub warm_up_ms: u64,
     /// Length of each measured window.
     #[serde(deserialize_with = "positive")]
     pub window_ms: u64,
-    /// The way in which our servers send files.
+    /// Path by which the built-in servers send files.
     #[serde(default, with = "names::name", skip_serializing_if = "is_default")]
     pub send_path: SendPath,
-    /// What the load generator waits with.
+    /// I/O engine of the load generator.
     #[serde(default, with = "names::name", skip_serializing_if = "is_default")]
     pub engine: EngineChoice,
     /// Event-loop threads of the load generator.
     #[serde(default = "one", deserialize_with = "positive")]
     pub generator_threads: usize,
-    /// Without progress for this long a request is an error.
+    /// Time without progress after which a request is an error.
     #[serde(default = "ten_seconds_ms", deserialize_with = "positive")]
     pub timeout_ms: u64,
-    /// Every how many replies of a connection the bytes are compared (0: never; lengths always).
+    /// Interval of replies per connection whose bytes are compared (0: never; lengths always).
     #[serde(default = "sixty_four")]
     pub verify_every: u32,
-    /// The questions of its parts, where it has several.
+    /// Experiments, if it has several.
     #[serde(rename = "experiment", default, skip_serializing_if = "Vec::is_empty")]
     pub experiments: Vec<Experiment>,
-    /// The loads.
+    /// Loads.
     #[serde(rename = "sweep", default)]
     pub sweeps: Vec<Sweep>,
-    /// Our strategies with other flags, under names of their own.
+    /// Strategies with other flags, under names of their own.
     #[serde(rename = "variant", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
-    /// Servers of the user's.
+    /// External servers.
     #[serde(rename = "target", default, skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<ExternalServer>,
 }
@@ -98,32 +98,32 @@ pub struct Plan {
 /// chance; no smaller difference is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AaControl {
-    /// The selector, or the last of the plan's strategies without it.
+    /// The selector, or without it the last strategy of the plan.
     #[default]
     Usual,
-    /// This one.
+    /// One strategy.
     Of(StrategyKind),
-    /// None.
+    /// No control.
     None,
 }
 
-/// In which order the servers take their turns on a load.
+/// Order of the servers within a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// As listed in odd rounds, backwards in even ones: A B B A
+    /// As listed in odd rounds, reversed in even ones: A B B A
     Mirrored,
-    /// Drawn anew for every round and load from the recorded seed
+    /// Shuffled for every round and load, from the recorded seed
     Shuffled,
 }
 
-/// A part of a plan with a question of its own.
+/// Part of a plan with a question of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// Its name, by which its sweeps refer to it.
+    /// Name, by which its sweeps refer to it.
     pub name: String,
-    /// The question it answers.
+    /// Question that it answers.
     pub question: String,
 }
 
@@ -184,28 +184,28 @@ pub struct Overrides {
     pub seed: Option<u64>,
 }
 
-/// Why a plan cannot be used.
+/// Refusal of a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// It does not say what a plan says.
+    /// The text is not a plan.
     #[error("{file}, line {line}: {key}{message}")]
     Syntax {
-        /// The plan's file.
+        /// File of the plan.
         file: String,
-        /// The line, from 1.
+        /// Line, from 1.
         line: usize,
-        /// The key at fault with a colon, where one is known.
+        /// Key at fault with a colon, if known.
         key: String,
-        /// What is wrong with it.
+        /// Fault.
         message: String,
     },
 }
 
 impl Plan {
-    /// Reads a plan; `file` is what messages call it.
+    /// Parses a plan; `file` is its name in messages.
     ///
     /// # Errors
-    /// Names file, line and key of the first fault.
+    /// File, line and key of the first fault.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -309,13 +309,12 @@ impl Plan {
         }
     }
 
-    /// The servers to compare: ours, real ones, the user's. The same server twice under one name
-    /// could not be told apart, so each is there once.
+    /// Servers to compare, each name once: strategies, variants, reference servers, external servers.
     pub fn targets(&self) -> Vec<Target> {
         self.targets_with(self.sweeps.iter().flat_map(|sweep| &sweep.against))
     }
 
-    /// Those of them that meet a load: some meet that of their own sweeps only.
+    /// Servers that run a load; reference servers of a sweep run only its loads.
     pub fn targets_of(&self, load: &Load) -> Vec<Target> {
         let sweeps = self.sweeps.iter().filter(|sweep| !sweep.against.is_empty());
         let sweeps = sweeps.filter(|sweep| sweep.loads().contains(load));
@@ -335,12 +334,12 @@ impl Plan {
         all.filter(|target| names.insert(target.name().to_owned())).collect()
     }
 
-    /// What keeps the plan's loads from being put on, in words with the remedy.
+    /// Reason why the plan's loads cannot run, with the remedy.
     pub fn obstacle(&self) -> Option<String> {
         self.sweeps.iter().find_map(|sweep| sweep.obstacle(self.wire))
     }
 
-    /// The strategy that is measured twice.
+    /// Strategy that is measured twice.
     pub fn aa_control(&self) -> Option<StrategyKind> {
         match self.aa_control {
             AaControl::Usual => {
@@ -352,13 +351,13 @@ impl Plan {
         }
     }
 
-    /// The measured window of a load: its sweep's own, the longest of several, or the plan's.
+    /// Measured window of a load: that of its sweep, the longest of several, or that of the plan.
     pub fn window_of(&self, load: &Load) -> Duration {
         let own = self.own_time_ms(load, |sweep| sweep.window_ms);
         Duration::from_millis(own.unwrap_or(self.window_ms).max(1))
     }
 
-    /// The warm-up before it, likewise.
+    /// Warm-up of a load, likewise.
     pub fn warm_up_of(&self, load: &Load) -> Duration {
         let own = self.own_time_ms(load, |sweep| sweep.warm_up_ms);
         Duration::from_millis(own.unwrap_or(self.warm_up_ms))
@@ -397,8 +396,7 @@ impl fmt::Display for AaControl {
     }
 }
 
-/// Without values named twice and without loads that another sweep has anyway: where flags replaced
-/// what told sweeps apart, they would be there several times.
+/// Removes duplicate values, and sweeps within other sweeps: overrides can make sweeps alike.
 fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
     let mut kept: Vec<Sweep> = Vec::new();
     for mut sweep in sweeps {

@@ -1,4 +1,4 @@
-//! The trials of a plan, in the order they run.
+//! Order of the trials of a plan.
 
 use crate::plan::loads::fixed;
 use crate::trial::Trial;
@@ -12,33 +12,33 @@ use crate::record::capacity::{Capacity, Probe, lowest_per_s, weakest};
 use crate::record::rows::Records;
 use crate::servers::target::Target;
 
-/// Trials that a search takes as a rule, for telling how long a run will take.
+/// Typical number of trials of a search, for estimates of the duration.
 const USUAL_PROBES: usize = 5;
-/// What a trial takes beside its warm-up and window: its server started and ended.
+/// Overhead of a trial: start and end of its server.
 const START_S: f64 = 0.06;
-/// And each connection opened and closed.
+/// Overhead per connection: its opening and closing.
 const CONNECTION_S: f64 = 300e-6;
 
-/// The way through a plan: which trial comes next, given what was measured so far.
+/// Schedule of a plan: the next trial, given the results so far.
 ///
-/// Round by round, load by load, and on each load the servers directly after each other, so that
-/// drift of the machine meets them alike. A search asks for one trial of each server in turn, and
-/// so on until it is over for all of them. Loads at a share of the weakest server's capacity come
-/// after the searches of all rounds. The same plan and the same measurements give the same trials:
-/// an interrupted run is continued by going the same way again.
+/// The order is by round, then by load. Under each load the servers run directly one after another,
+/// so that drift of the machine affects them alike. A search runs one trial of each server in turn
+/// until it ends for all of them. Loads at a share of the slowest server's capacity come after the
+/// searches of all rounds. The same plan and the same results give the same trials; an interrupted
+/// run continues by repeating the schedule.
 #[derive(Debug)]
 pub struct TrialSchedule {
     steps: VecDeque<Step>,
     searches: Vec<(Load, CapacitySearch)>,
-    /// The window of each, in seconds.
+    /// Window of each search, in seconds.
     windows_s: Vec<f64>,
-    /// The trials of searches so far: of each search, round and server by itself, and all.
+    /// Trials of searches so far, by search, round and server.
     probes: HashMap<(usize, u32, String), Vec<Probe>>,
     found: Records,
     numbered: u32,
 }
 
-/// A part of the way.
+/// Step of the schedule.
 #[derive(Debug)]
 enum Step {
     Trial {
@@ -48,17 +48,17 @@ enum Step {
     },
     Search {
         round: u32,
-        /// Which one.
+        /// Index of the search.
         search: usize,
-        /// The servers that have yet to be asked in this turn.
+        /// Servers still to run in this turn.
         turn: VecDeque<Target>,
-        /// Those that were, and will be again.
+        /// Servers that run again in the next turn.
         again: VecDeque<Target>,
     },
 }
 
 impl TrialSchedule {
-    /// The way through a plan, from its beginning.
+    /// Schedule of a plan, from its beginning.
     pub fn new(plan: &Plan) -> Self {
         let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
         let mut turn = |round, load| turn(plan.order, plan.targets_of(load), round, &mut random);
@@ -95,12 +95,12 @@ impl TrialSchedule {
         }
     }
 
-    /// The next trial. What it measures must be told by [`TrialSchedule::learn`] before the next call.
+    /// Next trial. Its records must be passed to [`TrialSchedule::learn`] before the next call.
     pub fn next_trial(&mut self) -> Option<Trial> {
         loop {
             let (round, target, load, search) = match self.steps.pop_front()? {
                 Step::Trial { round, target, load } => {
-                    // Where no server has a capacity, there is no share of it.
+                    // Without any capacity there is no share of it.
                     let Some(load) = self.resolved(load) else { continue };
                     (round, target, load, None)
                 }
@@ -116,7 +116,7 @@ impl TrialSchedule {
         }
     }
 
-    /// Takes in what a trial left behind. One that was interrupted counts for nothing.
+    /// Takes the records of a trial into account. Interrupted trials have none.
     pub fn learn(&mut self, trial: &Trial, records: &Records) {
         let (Some(objective), [row]) = (trial.search, records.trials.as_slice()) else { return };
         let base = trial.load.without_rate();
@@ -131,7 +131,7 @@ impl TrialSchedule {
         self.found.latencies.extend(records.latencies.iter().cloned());
     }
 
-    /// Trials that are still to come: of searches, as many as they take as a rule.
+    /// Estimated number of remaining trials.
     pub fn expected(&self) -> usize {
         let of_search = |round: u32, search: usize, target: &Target| {
             let key = (search, round, target.name().to_owned());
@@ -170,7 +170,7 @@ impl TrialSchedule {
         Some((target, load))
     }
 
-    /// The load with its rate, where that is a share of a capacity that the searches have found.
+    /// Load with its rate, if that is a share of a capacity found by the searches.
     fn resolved(&self, mut load: Load) -> Option<Load> {
         if let Some(percent) = load.profile.of_weakest_percent {
             let capacities = Capacity::of(&self.found);
@@ -182,16 +182,16 @@ impl TrialSchedule {
     }
 }
 
-/// How much a plan takes: of searches, as much as they take as a rule.
+/// Estimated number and duration of the trials of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
-    /// Trials.
+    /// Number of trials.
     pub trials: usize,
-    /// Time, with servers started and ended, and connections and a crowd opened and closed.
+    /// Duration, with the overhead of servers and connections.
     pub time: Duration,
 }
 
-/// What a plan takes.
+/// Estimate for a plan.
 pub fn expected(plan: &Plan) -> Expected {
     let mut expected = Expected { trials: 0, time: Duration::ZERO };
     let mut add = |load: &Load, trials: usize| {
@@ -225,7 +225,7 @@ fn turn(
     targets
 }
 
-/// All trials of a plan that searches nothing.
+/// Trials of a plan without searches.
 #[cfg(any(test, feature = "mock"))]
 pub fn schedule(plan: &Plan) -> Vec<Trial> {
     assert!(plan.searches().is_empty(), "what a search asks for depends on what it finds");

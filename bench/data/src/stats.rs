@@ -1,41 +1,42 @@
-//! Medians and how sure they are.
+//! Medians with confidence intervals.
 
-/// Resamples per interval: more change its ends by less than their last printed digit.
+/// Resamples per interval; more change its ends by less than their last printed digit.
 const RESAMPLES: usize = 2000;
 
-/// Fixed: the same records give the same interval whenever they are read.
+/// Seed of the resampling: constant, so that the same records always give the same interval.
 const SEED: u64 = 0x5eed;
 
-/// Fewer rounds than this give no interval.
+/// Minimum number of rounds for an interval.
 pub const LEAST_ROUNDS: usize = 3;
 
-/// A median over rounds, with its interval where there were enough rounds for one.
+/// Median over rounds, with its confidence interval if there were enough rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The median.
+    /// Median.
     pub median: f64,
-    /// The middle 95 % of the medians of resampled rounds (percentile bootstrap).
+    /// 95 % confidence interval: the middle 95 % of the medians of resampled rounds (percentile
+    /// bootstrap).
     pub interval: Option<Interval>,
 }
 
-/// A closed interval.
+/// Closed interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Its lower end.
+    /// Lower end.
     pub low: f64,
-    /// Its upper end.
+    /// Upper end.
     pub high: f64,
 }
 
 impl Estimate {
-    /// The median of one value per round; `None` without values.
+    /// Median of one value per round; `None` without values.
     pub fn of(values: &[f64]) -> Option<Self> {
         let interval = (values.len() >= LEAST_ROUNDS).then(|| bootstrap(values));
         Some(Self { median: median(values)?, interval })
     }
 
-    /// The median of the ratios `a / b` round by round, so that what a round has in common
-    /// cancels out; rounds that lack either, or where `b` is zero, do not count.
+    /// Median of the ratios `a / b` per round, so that effects common to a round cancel out. Rounds
+    /// without either value, or with a `b` of zero, are skipped.
     pub fn of_ratios(a: &[(u32, f64)], b: &[(u32, f64)]) -> Option<Self> {
         let ratios: Vec<_> = a
             .iter()
@@ -47,8 +48,8 @@ impl Estimate {
         Self::of(&ratios)
     }
 
-    /// The quotient of the medians of two samples that have no rounds in common, such as of two
-    /// runs; each is resampled by itself. `None` where one is empty or `b` has no median above 0.
+    /// Quotient of the medians of two samples without common rounds, such as of two runs; each is
+    /// resampled separately. `None` if one is empty or the median of `b` is not above 0.
     pub fn of_quotient(a: &[f64], b: &[f64]) -> Option<Self> {
         let below = median(b).filter(|below| *below > 0.0)?;
         let enough = a.len() >= LEAST_ROUNDS && b.len() >= LEAST_ROUNDS;
@@ -62,13 +63,13 @@ impl Estimate {
 }
 
 impl Interval {
-    /// Whether a value lies within.
+    /// Returns true if a value lies within.
     pub fn contains(self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }
 }
 
-/// The middle value, or the mean of the two middle ones; `None` without values.
+/// Median of unsorted values; `None` without values.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -88,7 +89,7 @@ fn bootstrap(values: &[f64]) -> Interval {
     middle_95(resampled(values, &mut fastrand::Rng::with_seed(SEED)))
 }
 
-/// Medians of as many resamples as it takes.
+/// Medians of [`RESAMPLES`] resamples.
 fn resampled(values: &[f64], random: &mut fastrand::Rng) -> Vec<f64> {
     let mut resample = vec![0.0; values.len()];
     let medians = (0..RESAMPLES).map(|_| {

@@ -12,62 +12,61 @@ use crate::load::Load;
 use crate::load::objective::Objective;
 use crate::servers::target::Target;
 
-/// One server process, one load, one measured window.
+/// Trial: one server process, one load, one measured window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
-    /// Its place in the run, from 1.
+    /// Number within the run, from 1.
     pub number: u32,
-    /// Its round, from 1.
+    /// Round, from 1.
     pub round: u32,
-    /// The server.
+    /// Server.
     pub target: Target,
-    /// The load.
+    /// Load.
     pub load: Load,
-    /// What the search that it belongs to looks for, where it belongs to one.
+    /// Objective of the capacity search that the trial belongs to.
     pub search: Option<Objective>,
 }
 
-/// Carries out trials: with real processes, or made up in tests of everything around it.
+/// Executes trials: with processes, or with generated results in tests.
 pub trait Executor {
-    /// Carries out one trial; returns soon after `stop` is set, with what there is by then.
+    /// Executes one trial. Soon after `stop` is set it returns the results so far.
     fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement;
 }
 
-/// What came of a trial.
+/// Result of a trial.
 #[derive(Debug, Clone)]
 pub struct Measurement {
-    /// When the trial began.
+    /// Start of the trial.
     pub started_at: Timestamp,
-    /// The server's version, as far as it tells.
+    /// Version of the server, if known.
     pub version: Option<String>,
-    /// What the load saw; `None` where it could not be put on.
+    /// Report of the load generator; `None` if the load did not run.
     pub load: Option<LoadReport>,
-    /// What the server used within the window; `None` where it could not be watched.
+    /// Resource usage of the server within the window; `None` if its process is not known.
     pub server: Option<ServerUsage>,
-    /// Connections of the crowd that the server still held when the window ended; `None` without
-    /// a crowd.
-    pub crowd_held: Option<usize>,
-    /// The way that most bytes of files took, as far as the server tells.
+    /// Background connections that were open at the end of the window; `None` if the load has none.
+    pub background_held: Option<usize>,
+    /// Path by which the server sent most file bytes, if it reports that.
     pub send_path: Option<SendPath>,
-    /// Cores that only the server was given; 0 where it shares them with the generator.
+    /// Number of cores reserved for the server; 0 if it shares them with the generator.
     pub server_cores: usize,
-    /// The most body bytes per second that the receiving side can copy, where that was measured.
+    /// Copy bandwidth of the receiving side in bytes per second, if measured.
     pub copy_bandwidth_bytes_per_s: Option<u64>,
-    /// What the machine did to it; `None` where nobody looked.
+    /// Disturbance by the machine; `None` if not observed.
     pub disturbance: Option<Disturbance>,
-    /// How it ended.
+    /// Ending.
     pub ending: Ending,
 }
 
 impl Measurement {
-    /// Of a trial that did not come about.
+    /// Measurement of a trial that did not run.
     pub fn none(started_at: Timestamp, version: Option<String>, ending: Ending) -> Self {
         Self {
             started_at,
             version,
             load: None,
             server: None,
-            crowd_held: None,
+            background_held: None,
             send_path: None,
             server_cores: 0,
             copy_bandwidth_bytes_per_s: None,
@@ -77,65 +76,63 @@ impl Measurement {
     }
 }
 
-/// How a trial ended.
+/// Ending of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// As it should.
+    /// Completed.
     Completed,
-    /// There was no trial: why the server or the load could not be started.
+    /// Not run: the server or the load could not be started, with the reason.
     NotStarted(String),
-    /// The server ended before it was told to: how.
+    /// The server exited early, with its exit status and last output.
     Died(String),
-    /// There was no trial: what the load asks for and the server does not do.
+    /// Not run: the server lacks a function that the load needs, with its name.
     Unsupported(String),
 }
 
-/// What a server used within a window.
+/// Resource usage of a server within a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUsage {
-    /// Processor time of all its threads, exact to the microsecond but for processes that ended
+    /// Processor time of all threads, exact to the microsecond except for processes that ended
     /// within the window.
     pub cpu: Duration,
-    /// Of that in user mode, in the kernel's ticks of usually 10 ms.
+    /// Processor time in user mode, in kernel ticks (usually 10 ms).
     pub cpu_user: Duration,
-    /// Of that in the kernel, likewise.
+    /// Processor time in kernel mode, in kernel ticks.
     pub cpu_system: Duration,
-    /// Memory in use: for one process the most seen within the window, for several what they held
-    /// together at its end.
+    /// Memory: of one process the maximum within the window, of several the sum at its end.
     pub memory_bytes: u64,
-    /// How that was counted.
+    /// Method of counting memory.
     pub memory_kind: MemoryKind,
-    /// Most resident memory since the process started, where it is the only one.
+    /// Maximum resident memory since the start, for a single process.
     pub peak_rss_bytes: Option<u64>,
-    /// Most processes seen.
+    /// Maximum number of processes.
     pub processes: u64,
-    /// Most threads seen within the window.
+    /// Maximum number of threads within the window.
     pub threads: u64,
-    /// Context switches because a thread had to wait, of the threads that lived to the end of the
+    /// Voluntary context switches (the thread blocked), of threads that lived to the end of the
     /// window.
     pub voluntary_switches: u64,
-    /// Context switches because another thread's turn had come, likewise.
+    /// Involuntary context switches (the thread was preempted), of the same threads.
     pub involuntary_switches: u64,
 }
 
-/// How memory was counted.
+/// Method of counting memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemoryKind {
-    /// Resident pages.
+    /// Resident set size.
     Rss,
-    /// Resident pages, those that several processes share counted in parts.
+    /// Proportional set size: shared pages are divided among the processes that share them.
     Pss,
 }
 
-/// What was noticed between two moments.
+/// Disturbance of the machine between two points in time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Disturbance {
-    /// Of the time of all cores that server and generator ran on, the share in which they wanted
-    /// to run and the host of this virtual machine ran something else. `None` where the kernel does
-    /// not tell.
+    /// Steal time of the cores of server and generator: the share of their time in which they were
+    /// runnable but the hypervisor ran something else. `None` if the kernel does not report it.
     pub steal_share: Option<f64>,
-    /// By how much the wall clock went further than the monotonic one, or less far: the machine
-    /// slept, or a clock was set.
+    /// Difference between the advance of the wall clock and of the monotonic clock: the machine was
+    /// suspended, or a clock was set.
     pub clock_step: Duration,
 }

@@ -1,16 +1,16 @@
-//! Sizes in bytes as people write them.
+//! Sizes in bytes with units.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A number of bytes, at least 1, written `1KiB`, `64KiB`, `1MiB`, `1500` and so on.
+/// Number of bytes, at least 1, written as `1KiB`, `64KiB`, `1MiB` or `1500`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(u64);
 
-/// Why a text is not a size.
+/// Refusal of a text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a size: write for example 512, 1KiB, 64KiB, 1MiB (and more than zero)")]
 pub struct SizeError(String);
@@ -28,17 +28,17 @@ const UNITS: [(&str, u64); 8] = [
 ];
 
 impl ByteSize {
-    /// A size of so many bytes.
+    /// Size of a number of bytes.
     pub const fn new(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// The number of bytes.
+    /// Number of bytes.
     pub const fn bytes(self) -> u64 {
         self.0
     }
 
-    /// With a space before the unit, for people to read.
+    /// Text with a space before the unit, for reports.
     pub fn spaced(self) -> String {
         let (number, unit) = self.split();
         format!("{number} {unit}")

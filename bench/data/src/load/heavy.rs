@@ -1,38 +1,38 @@
-//! Requests for heavy work among the others.
+//! Requests for expensive work among the others.
 
 use std::time::Duration;
 
-/// How long each of them takes in the server.
+/// Duration of the work of one request.
 pub const WORK_TIME: Duration = Duration::from_millis(20);
 
-/// Bytes of the answer to each: `worked` and the end of the line.
+/// Length of the reply body in bytes: `worked` and a newline.
 pub const ANSWER_BYTES: u64 = 7;
 
-/// Shares of requests that make the server work, in percent of all.
+/// Shares of requests for expensive work, in percent of all requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Heavy {
-    /// Those that keep a processor busy.
+    /// Share of requests that keep a processor busy.
     pub cpu_percent: u8,
-    /// Those that hold whoever serves them without using a processor, as a slow disk would.
+    /// Share of requests that block their handler without using a processor, like a slow disk.
     pub block_percent: u8,
 }
 
-/// A kind of heavy work.
+/// Kind of expensive work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Burning processor time.
+    /// Processor time.
     Cpu,
-    /// Waiting.
+    /// Blocking.
     Block,
 }
 
 impl Heavy {
-    /// All of them, in percent.
+    /// Share of both kinds, in percent.
     pub fn total_percent(self) -> u32 {
         u32::from(self.cpu_percent) + u32::from(self.block_percent)
     }
 
-    /// Those of one kind, in percent.
+    /// Share of one kind, in percent.
     pub fn percent(self, work: Work) -> u8 {
         match work {
             Work::Cpu => self.cpu_percent,
@@ -40,7 +40,7 @@ impl Heavy {
         }
     }
 
-    /// What they are, in words: `1 % burn 20 ms of CPU each`.
+    /// Shares in words, such as `1 % of requests burn 20 ms of CPU`.
     pub fn remarks(self) -> impl Iterator<Item = String> {
         let of_each = Work::ALL.into_iter().map(move |work| (work, self.percent(work)));
         of_each
@@ -53,12 +53,12 @@ impl Work {
     /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Cpu, Self::Block];
 
-    /// What is asked for over http.
+    /// Request target over HTTP.
     pub fn target(self) -> String {
         format!("/.work?{}={}ms", self.name(), WORK_TIME.as_millis())
     }
 
-    /// As it is spelled in file names.
+    /// Name in file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -66,7 +66,7 @@ impl Work {
         }
     }
 
-    /// What such requests do.
+    /// Effect of such a request in words.
     pub fn words(self) -> String {
         let ms = WORK_TIME.as_millis();
         match self {

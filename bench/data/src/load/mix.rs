@@ -1,11 +1,11 @@
-//! Sets of files of many sizes, some of them asked for more often than others.
+//! Sets of files of different sizes and popularity.
 //!
 //! The set `web` follows the classes of SPECweb96 and SPECweb99: in each directory there are nine
 //! files in each of four classes, 102 to 922 bytes, 1 to 9 KiB, 10 to 90 KiB and 100 to 900 KiB, which
-//! take 35, 50, 14 and 1 % of the requests. Within a class popularity is a Poisson distribution around
+//! receive 35, 50, 14 and 1 % of the requests. Within a class popularity is a Poisson distribution around
 //! the middle file (<https://spec.cs.miami.edu/web96/workload.html>). Directories follow Zipf's law
-//! with an exponent of 1, as in SPECweb99 (Ruan and Pai, USENIX 2006, section 2.2). Of the directories
-//! there are as many as stay in memory, whatever the load.
+//! with an exponent of 1, as in SPECweb99 (Ruan and Pai, USENIX 2006, section 2.2). The number of
+//! directories is constant, so that the files stay in memory under every load.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::byte_size::ByteSize;
 
-/// A set of files.
+/// Set of files.
 #[derive(
     Debug,
     Clone,
@@ -33,41 +33,41 @@ pub enum Mix {
     Web,
 }
 
-/// One of its files.
+/// File of a mix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MixFile {
-    /// Its name, from which its content follows.
+    /// Name; the content is generated from it.
     pub name: String,
-    /// Its size.
+    /// Size.
     pub size: ByteSize,
-    /// How often it is asked for, relative to the others.
+    /// Relative frequency of requests for it.
     pub weight: f64,
 }
 
-/// Directories: 720 files of 98 MiB in all.
+/// Number of directories: 720 files, 98 MiB in total.
 const DIRECTORIES: u32 = 20;
 
-/// Of each class: the smallest size in tenths of a byte, and the share of requests in percent.
+/// Classes: the smallest size in tenths of a byte, and the share of requests in percent.
 const CLASSES: [(u64, f64); 4] = [(1_024, 35.0), (10_240, 50.0), (102_400, 14.0), (1_024_000, 1.0)];
 
-/// Files of each class: multiples of its smallest size.
+/// Number of files per class: multiples of its smallest size.
 const FILES_PER_CLASS: u64 = 9;
 
-/// The middle of those multiples, where popularity has its peak.
+/// Mean of the Poisson distribution over those multiples.
 const MIDDLE: f64 = 5.0;
 
 impl Mix {
-    /// All of them.
+    /// All mixes.
     pub const ALL: [Self; 1] = [Self::Web];
 
-    /// The one spelling used in flags, plans and records.
+    /// Name in flags, plans and records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Web => "web",
         }
     }
 
-    /// Its files, those of the most popular directory first; the same on every machine.
+    /// Files, most popular directory first; the same on every machine.
     pub fn files(self) -> Vec<MixFile> {
         let Self::Web = self;
         let in_class = poisson();
@@ -87,19 +87,19 @@ impl Mix {
         files
     }
 
-    /// The file that is asked for most often.
+    /// Most requested file.
     pub fn favourite(self) -> MixFile {
         let files = self.files().into_iter();
         files.max_by(|a, b| a.weight.total_cmp(&b.weight)).expect("a mix has files")
     }
 
-    /// How many there are.
+    /// Number of files.
     pub fn file_count(self) -> usize {
         let Self::Web = self;
         DIRECTORIES as usize * CLASSES.len() * FILES_PER_CLASS as usize
     }
 
-    /// Bytes of the average answer.
+    /// Mean size over the requests.
     pub fn mean_size(self) -> ByteSize {
         let files = self.files();
         let weights: f64 = files.iter().map(|file| file.weight).sum();
@@ -107,12 +107,12 @@ impl Mix {
         ByteSize::new((bytes / weights).round() as u64)
     }
 
-    /// Bytes of all files.
+    /// Total size of all files in bytes.
     pub fn total_bytes(self) -> u64 {
         self.files().iter().map(|file| file.size.bytes()).sum()
     }
 
-    /// What sets such a load apart, in words.
+    /// Deviation from the default load, in words.
     pub fn remark(self) -> String {
         format!("on average, of {} files as on the web", self.file_count())
     }
@@ -124,7 +124,7 @@ impl fmt::Display for Mix {
     }
 }
 
-/// How popular each of a class's files is, but for a factor.
+/// Relative popularity of the files of a class.
 fn poisson() -> Vec<f64> {
     let mut share = 1.0;
     let next = |multiple| {

@@ -1,34 +1,34 @@
-//! What a server has to meet for an offered rate to count as borne, and how the highest such rate
-//! is looked for.
+//! Service-level objectives, and the search for the highest offered rate that meets one.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A service-level objective: what must hold of a trial with open arrivals.
+/// Service-level objective of a trial with open arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Objective {
-    /// The 99th percentile of the response time, from when a request was due, at most.
+    /// Maximum 99th percentile of the response time.
     pub p99_us: u32,
-    /// Failed requests, of a million that were answered or failed, at most.
+    /// Maximum share of failed requests among completed ones, per million.
     pub errors_per_million: u32,
-    /// Requests answered of a million that arrived, at least.
+    /// Minimum share of answered requests among arrivals, per million.
     pub achieved_per_million: u32,
 }
 
-/// How the highest offered rate that meets an objective is looked for.
+/// Search for the highest offered rate that meets an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Spelled", into = "Spelled")]
 pub struct CapacitySearch {
-    /// What must hold.
+    /// Objective.
     pub objective: Objective,
-    /// By how much the lowest rate that misses may exceed the highest that meets it: 0.05 is 5 %.
+    /// Target precision: the lowest rate that misses the objective exceeds the highest that meets it
+    /// by at most this share; 0.05 is 5 %.
     pub resolution: f64,
-    /// Trials of one search at most.
+    /// Maximum number of trials of one search.
     pub most_probes: u32,
 }
 
-/// As a plan spells it.
+/// Form in plans.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spelled {
@@ -44,10 +44,10 @@ struct Spelled {
 }
 
 impl Objective {
-    /// Reads `p99=5ms,errors=0.1%,achieved=99%`, of which only the first is needed.
+    /// Parses `p99=5ms,errors=0.1%,achieved=99%`; only the first part is required.
     ///
     /// # Errors
-    /// Says what is wrong, and what would be right.
+    /// The part at fault and an example.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (mut p99_ms, mut errors, mut achieved) = (None, usual_errors(), usual_achieved());
         for part in text.split(',') {
@@ -75,19 +75,23 @@ impl Objective {
                 _ => return Err(wrong()),
             }
         }
-        let p99_ms = p99_ms.ok_or("an objective needs its 99th percentile, such as p99=5ms")?;
+        let p99_ms = p99_ms.ok_or("an objective needs a 99th percentile, such as p99=5ms")?;
         Self::new(p99_ms, errors, achieved)
     }
 
     fn new(p99_ms: f64, errors: f64, achieved: f64) -> Result<Self, String> {
         if !(0.001..=3.6e6).contains(&p99_ms) {
-            return Err("p99: must be from 1 µs to an hour".to_owned());
+            return Err("p99: choose a time from 1us to 3600s".to_owned());
         }
         if !(0.0..1.0).contains(&errors) {
-            return Err("errors: a share from 0 to less than 1, such as 0.001".to_owned());
+            return Err(
+                "errors: choose a share from 0 to less than 1, such as 0.001 or 0.1%".to_owned()
+            );
         }
         if !(achieved > 0.0 && achieved <= 1.0) {
-            return Err("achieved: a share above 0 to 1, such as 0.99".to_owned());
+            return Err(
+                "achieved: choose a share of more than 0, up to 1, such as 0.99 or 99%".to_owned()
+            );
         }
         Ok(Self {
             p99_us: (p99_ms * 1e3).round() as u32,
@@ -96,14 +100,14 @@ impl Objective {
         })
     }
 
-    /// The percentile in words: `p99 ≤ 5 ms`.
+    /// Objective in words, such as `p99 ≤ 5 ms and errors ≤ 0.1 %`.
     pub fn in_words(&self) -> String {
         let errors = f64::from(self.errors_per_million) / 1e4;
         format!("p99 ≤ {} ms and errors ≤ {errors} %", f64::from(self.p99_us) / 1e3)
     }
 }
 
-/// The spelling of records and flags.
+/// Form in records and flags.
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -117,7 +121,7 @@ impl fmt::Display for Objective {
 }
 
 impl CapacitySearch {
-    /// The usual search for an objective.
+    /// Search with the default resolution and number of trials.
     pub fn usual(objective: Objective) -> Self {
         Self { objective, resolution: usual_resolution(), most_probes: usual_probes() }
     }
@@ -128,10 +132,12 @@ impl TryFrom<Spelled> for CapacitySearch {
 
     fn try_from(spelled: Spelled) -> Result<Self, String> {
         if !(0.01..=1.0).contains(&spelled.resolution) {
-            return Err("capacity.resolution: from 0.01 to 1, such as 0.05".to_owned());
+            return Err(
+                "capacity.resolution: choose a share from 0.01 to 1, such as 0.05".to_owned()
+            );
         }
         if spelled.probes < 2 {
-            return Err("capacity.probes: two or more".to_owned());
+            return Err("capacity.probes: choose 2 or more".to_owned());
         }
         Ok(Self {
             objective: Objective::new(spelled.p99_ms, spelled.errors, spelled.achieved)
@@ -155,7 +161,7 @@ impl From<CapacitySearch> for Spelled {
     }
 }
 
-/// Objectives in records.
+/// Serde form of an optional objective.
 pub mod spelled {
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -3,33 +3,33 @@
 use crate::load::heavy::Heavy;
 use crate::load::mix::Mix;
 
-/// What sets a load apart from the usual one: a closed loop over connections that are kept, with
-/// nobody else there.
+/// Deviations of a load from the default one: a closed loop with keep-alive and without background
+/// connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoadProfile {
-    /// Whether a connection serves many requests, or each opens its own.
+    /// True if connections are kept between requests; false if each request opens its own.
     pub keep_alive: bool,
-    /// Requests per second that arrive whatever the server does; `None` for closed loops.
+    /// Offered rate of an open loop, in requests per second; `None` for closed loops.
     pub rate_per_s: Option<u32>,
-    /// What share of the weakest server's capacity that is, in percent, where it was chosen so. In
-    /// a plan the rate itself is not known yet.
+    /// Offered rate as a share of the slowest server's capacity, in percent. A plan has only the
+    /// share; the run finds the rate.
     pub of_weakest_percent: Option<u32>,
-    /// Connections that are held open beside those that ask.
+    /// Connections held open in the background.
     pub background: BackgroundConnections,
-    /// Requests for heavy work among the others.
+    /// Share of requests for expensive work.
     pub heavy: Heavy,
-    /// The set of files that requests draw from, where there is more than one.
+    /// Set of files that requests draw from; `None` for one file.
     pub mix: Option<Mix>,
 }
 
-/// Connections beside those that ask, by what they do.
+/// Numbers of background connections, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct BackgroundConnections {
-    /// Each had an answer once and is silent since.
+    /// Idle connections: each received one reply and has been silent since.
     pub idle: usize,
-    /// Each has asked for a large file and takes it in drops.
+    /// Slow readers: each reads a large file at 10 KiB/s.
     pub slow_readers: usize,
-    /// Each sends a request in drops and never comes to its end.
+    /// Slow senders: each sends a request head at 10 bytes/s and never completes it.
     pub slow_senders: usize,
 }
 
@@ -47,12 +47,12 @@ impl Default for LoadProfile {
 }
 
 impl LoadProfile {
-    /// Whether it is the usual one.
+    /// Returns true for the default load.
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The same for file names; nothing for the usual one.
+    /// Deviations as part of a file name; empty for the default load.
     pub fn slug(&self) -> String {
         let background = self.background;
         let part = |count: usize, name: &str| {
@@ -77,7 +77,7 @@ impl LoadProfile {
 }
 
 impl BackgroundConnections {
-    /// All of them.
+    /// Number of all background connections.
     pub fn total(&self) -> usize {
         self.idle + self.slow_readers + self.slow_senders
     }

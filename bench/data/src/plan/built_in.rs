@@ -1,10 +1,10 @@
-//! The plans that come with the program: by name, and several made into one.
+//! Built-in plans, and their combination.
 
 use anyhow::{Context, ensure};
 
 use crate::plan::{Experiment, Plan};
 
-/// Name and text of each.
+/// Name and text of each built-in plan.
 pub const ALL: [(&str, &str); 19] = [
     ("default", include_str!("../../plans/default.toml")),
     ("quick", include_str!("../../plans/quick.toml")),
@@ -28,26 +28,26 @@ pub const ALL: [(&str, &str); 19] = [
 ];
 
 impl Plan {
-    /// A plan that comes with the program, with the loads that it includes.
+    /// Built-in plan with the loads that it includes.
     pub fn built_in(name: &str) -> Option<Self> {
         let (name, text) = ALL.into_iter().find(|(known, _)| *known == name)?;
         let plan = Self::parse(text, name).expect("the plans in the program are tested");
         Some(plan.with_included().expect("the plans in the program are tested"))
     }
 
-    /// Several plans that come with the program made into one, each an experiment of it. Where
-    /// they differ in what is the same for a whole run, the first decides, but the most rounds
-    /// and the longest window are taken, and all their servers.
+    /// Combination of several built-in plans, each of which becomes an experiment. Settings of the
+    /// whole run come from the first plan, except for the most rounds, the longest window and the
+    /// union of the servers.
     ///
     /// # Errors
-    /// A name that is no plan's.
+    /// An unknown name.
     pub fn combined(names: &[String]) -> anyhow::Result<Self> {
         let mut plans = Vec::new();
         for name in names {
             plans.push(Self::built_in(name).with_context(|| unknown(name))?);
         }
         let mut plans = plans.into_iter();
-        let mut all = plans.next().context("no plan was named")?;
+        let mut all = plans.next().context("no plan is named")?;
         for plan in plans {
             if all.experiments.is_empty() {
                 all.become_an_experiment();
@@ -58,22 +58,25 @@ impl Plan {
         Ok(all)
     }
 
-    /// The plan with the loads that it includes.
+    /// Plan with the loads that it includes.
     ///
     /// # Errors
-    /// A name that is no plan's, or no load at all.
+    /// An unknown name, or a plan without loads.
     pub fn with_included(mut self) -> anyhow::Result<Self> {
         for name in std::mem::take(&mut self.include) {
             let included = Self::built_in(&name).with_context(|| unknown(&name))?;
             let (rounds, window_ms) = (self.rounds, self.window_ms);
             let (strategies, against) = (self.strategies.clone(), self.against.clone());
             self.add(included);
-            // What includes decides for all that it includes.
+            // The including plan takes precedence.
             (self.rounds, self.window_ms) = (rounds, window_ms);
             (self.strategies, self.against) = (strategies, against);
         }
         let file = &self.name;
-        ensure!(!self.sweeps.is_empty(), "{file}: a plan needs a [[sweep]], or others to include");
+        ensure!(
+            !self.sweeps.is_empty(),
+            "{file}: the plan has no loads; add a [[sweep]], or include another plan"
+        );
         Ok(self)
     }
 
@@ -110,7 +113,7 @@ impl Plan {
 
 fn unknown(name: &str) -> String {
     let known: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
-    format!("there is no plan '{name}': choose from {}", known.join(", "))
+    format!("unknown plan '{name}': choose from {}", known.join(", "))
 }
 
 #[cfg(test)]
@@ -165,6 +168,6 @@ mod tests {
         let alone = Plan::combined(&["churn".to_owned()]).unwrap();
         assert_eq!(alone, Plan::built_in("churn").unwrap());
         let error = Plan::combined(&["chrun".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("no plan 'chrun'") && error.contains("churn"), "{error}");
+        assert!(error.contains("unknown plan 'chrun'") && error.contains("churn"), "{error}");
     }
 }

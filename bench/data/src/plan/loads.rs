@@ -1,4 +1,4 @@
-//! The loads and searches of a plan.
+//! Loads and searches of a plan.
 
 use anyhow::{bail, ensure};
 
@@ -8,13 +8,13 @@ use crate::plan::Plan;
 use crate::plan::sweep::Sweep;
 
 impl Plan {
-    /// The loads of a plan, each once even where sweeps cross; those of searches as closed loops, and
-    /// those at a share of a capacity without their rate, as a plan knows neither.
+    /// Distinct loads of the plan. Loads of searches are closed loops, and loads at a share of a
+    /// capacity have no rate: a plan contains neither.
     pub fn loads(&self) -> Vec<Load> {
         once(self.sweeps.iter().flat_map(Sweep::loads))
     }
 
-    /// The searches of a plan: under which load, and for what.
+    /// Searches of the plan with their loads.
     pub fn searches(&self) -> Vec<(Load, CapacitySearch)> {
         once(self.sweeps.iter().flat_map(|sweep| {
             sweep.loads().into_iter().filter_map(|load| Some((load, sweep.capacity?)))
@@ -22,28 +22,28 @@ impl Plan {
     }
 }
 
-/// Makes sure that the plan's loads can be made out.
+/// Checks that the rates of the plan's loads are well defined.
 ///
 /// # Errors
-/// A search beside given rates, or a share of a capacity that nothing looks for.
+/// A search with given rates, or a share of a capacity without a search for it.
 pub fn check(plan: &Plan) -> anyhow::Result<()> {
     for sweep in &plan.sweeps {
         ensure!(
             sweep.capacity.is_none()
                 || (sweep.rates_per_s.is_empty() && sweep.of_weakest_capacity.is_empty()),
-            "capacity: a search finds its rates: give it a [[sweep]] without rates_per_s and \
-             of_weakest_capacity"
+            "capacity: a search determines the rates; remove rates_per_s and of_weakest_capacity from \
+             this [[sweep]]"
         );
         ensure!(
             sweep.rates_per_s.is_empty() || sweep.of_weakest_capacity.is_empty(),
-            "of_weakest_capacity: rates cannot be given and found: leave out rates_per_s"
+            "of_weakest_capacity: the capacity determines the rates; remove rates_per_s from this [[sweep]]"
         );
         let searched = plan.searches();
         for load in sweep.loads().iter().filter(|load| load.profile.of_weakest_percent.is_some()) {
             if !searched.iter().any(|(base, _)| *base == load.without_rate()) {
                 bail!(
-                    "of_weakest_capacity: nothing looks for the capacity under that load: add a \
-                     [[sweep]] like it with capacity = {{ p99_ms = 5 }} in its place"
+                    "of_weakest_capacity: no search for the capacity under this load; add the same \
+                     [[sweep]] with capacity = {{ p99_ms = 5 }} instead"
                 );
             }
         }
@@ -51,7 +51,7 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The loads that are put on as they are, or at a share of a capacity.
+/// Loads without those of searches.
 pub fn fixed(plan: &Plan) -> Vec<Load> {
     once(plan.sweeps.iter().filter(|sweep| sweep.capacity.is_none()).flat_map(Sweep::loads))
 }

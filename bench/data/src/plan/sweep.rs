@@ -1,4 +1,4 @@
-//! The loads of a plan: groups that share their direction, and each load by itself.
+//! Sweeps: groups of loads in a plan.
 
 use crate::load::Load;
 use crate::load::profile::BackgroundConnections;
@@ -14,67 +14,66 @@ use crate::load::objective::CapacitySearch;
 use crate::names;
 use crate::servers::reference::ReferenceServer;
 
-/// Loads that share a direction: every value of each list with every one of the others.
+/// Group of loads with one direction: every combination of the values of its lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
-    /// The experiment that it belongs to, where a plan has several.
+    /// Experiment that it belongs to, if the plan has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
-    /// Which way the files travel.
+    /// Direction of the files.
     #[serde(with = "names::name")]
     pub direction: Direction,
     /// Concurrent connections.
     #[serde(deserialize_with = "all_positive")]
     pub connections: Vec<usize>,
-    /// File sizes; none with a mix.
+    /// File sizes; empty with a mix.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
     pub sizes: Vec<ByteSize>,
-    /// A set of files in place of one of each size.
+    /// Set of files instead of sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mix: Option<Mix>,
-    /// Whether connections are kept from request to request.
+    /// True if connections are kept between requests.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub keep_alive: bool,
-    /// Requests per second of open loops; none for a closed loop.
+    /// Offered rates of open loops in requests per second; empty for a closed loop.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "all_positive")]
     pub rates_per_s: Vec<u32>,
-    /// Idle connections beside those that ask.
+    /// Numbers of idle connections in the background.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
     pub idle: Vec<usize>,
-    /// Slow readers beside those that ask.
+    /// Numbers of slow readers in the background.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
     pub slow_readers: Vec<usize>,
-    /// Slow senders beside those that ask.
+    /// Numbers of slow senders in the background.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "not_empty")]
     pub slow_senders: Vec<usize>,
-    /// Requests that burn processor time in the server, in percent of all.
+    /// Shares of requests that burn processor time in the server, in percent.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
     pub heavy_cpu_percent: Vec<u8>,
-    /// Requests that block in the server, in percent of all.
+    /// Shares of requests that block in the server, in percent.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
     pub heavy_block_percent: Vec<u8>,
-    /// Real servers that meet these loads beside those that meet all.
+    /// Reference servers for these loads, in addition to those of the plan.
     #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,
-    /// Shares of the capacity of the weakest server under the same load that are offered to all;
-    /// the capacities are those that the run's own searches find.
+    /// Offered rates as shares of the slowest server's capacity under the same load. The searches of
+    /// the run find the capacities.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "shares")]
     pub of_weakest_capacity: Vec<f64>,
-    /// Time before each measured window, where it is not that of the plan.
+    /// Warm-up, if it is not that of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up_ms: Option<u64>,
-    /// Length of each measured window, where it is not that of the plan.
+    /// Length of the measured window, if it is not that of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_ms: Option<u64>,
-    /// The loads are not put on as they are: instead the highest rate that each server bears
-    /// under them is looked for.
+    /// Capacity search under these loads instead of a measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacitySearch>,
 }
 
 impl Sweep {
-    /// The usual loads of some connection counts and sizes.
+    /// Sweep of default loads with these connection counts and sizes.
     pub fn usual(direction: Direction, connections: Vec<usize>, sizes: Vec<ByteSize>) -> Self {
         Self {
             experiment: None,
@@ -97,7 +96,7 @@ impl Sweep {
         }
     }
 
-    /// Its loads. Those of a search are closed loops here, as their rates are yet to be found.
+    /// Loads of the sweep. Those of a search are closed loops, because their rates are not known yet.
     pub fn loads(&self) -> Vec<Load> {
         let mut loads = Vec::new();
         let sizes = self.mix.map_or_else(|| self.sizes.clone(), |mix| vec![mix.mean_size()]);
@@ -110,17 +109,16 @@ impl Sweep {
         loads
     }
 
-    /// Whether its rates are given, or may be: neither found by a search nor a share of what one
-    /// finds.
+    /// Returns true if its rates neither come from a search nor are shares of a capacity.
     pub fn has_own_rates(&self) -> bool {
         self.capacity.is_none() && self.of_weakest_capacity.is_empty()
     }
 
-    /// What keeps its loads from being put on, in words with the remedy.
+    /// Reason why its loads cannot run, with the remedy.
     pub fn obstacle(&self, wire: Wire) -> Option<String> {
         let heavy = self.profiles().iter().map(|profile| profile.heavy.total_percent()).max();
         let heavy = heavy.unwrap_or(0);
-        let others = "leave it out of sweeps with other loads, or choose --direction download";
+        let others = "remove it from sweeps with other directions, or choose --direction download";
         if self.sizes.is_empty() && self.mix.is_none() {
             return Some("a sweep needs sizes, such as sizes = [\"1KiB\"], or a mix".to_owned());
         }
@@ -128,17 +126,19 @@ impl Sweep {
             return Some(format!("the files of a mix are only downloaded: {others}"));
         }
         if heavy > 0 && self.direction != Direction::Download {
-            return Some(format!("heavy requests are only asked for beside downloads: {others}"));
+            return Some(format!("heavy requests are possible only with downloads: {others}"));
         }
         if heavy > 0 && wire != Wire::Http {
-            return Some("heavy requests are asked for over http: choose that wire".to_owned());
+            return Some(
+                "heavy requests are possible only over http: choose --wire http".to_owned(),
+            );
         }
         (heavy >= 100).then(|| {
-            format!("{heavy} % of requests are heavy, so that no light one is left: choose less")
+            format!("{heavy} % of requests are heavy, which leaves no light ones: choose a smaller share")
         })
     }
 
-    /// Without values named twice.
+    /// Removes duplicate values.
     pub fn each_once(&mut self) {
         fn once<T: PartialEq + Copy>(list: &mut Vec<T>) {
             let mut seen: Vec<T> = Vec::new();
@@ -160,8 +160,7 @@ impl Sweep {
         once(&mut self.heavy_block_percent);
     }
 
-    /// Whether all of its loads are among those of another of the same experiment, for as many
-    /// servers.
+    /// Returns true if another sweep of the same experiment has all its loads and servers.
     pub fn is_within(&self, other: &Self) -> bool {
         let others = other.loads();
         self.experiment == other.experiment
@@ -183,11 +182,11 @@ impl Sweep {
         let given = self.rates_per_s.iter().map(|rate| (Some(*rate), None));
         let found = self.shares_in_percent().map(|percent| (None, Some(percent)));
         let rates: Vec<_> = given.chain(found).collect();
-        let mut crowds = Vec::new();
+        let mut backgrounds = Vec::new();
         for idle in or_none(&self.idle, 0) {
             for slow_readers in or_none(&self.slow_readers, 0) {
                 for slow_senders in or_none(&self.slow_senders, 0) {
-                    crowds.push(BackgroundConnections { idle, slow_readers, slow_senders });
+                    backgrounds.push(BackgroundConnections { idle, slow_readers, slow_senders });
                 }
             }
         }
@@ -200,7 +199,7 @@ impl Sweep {
         let (keep_alive, mix) = (self.keep_alive, self.mix);
         let mut profiles = Vec::new();
         for (rate_per_s, of_weakest_percent) in or_none(&rates, (None, None)) {
-            for &background in &crowds {
+            for &background in &backgrounds {
                 for &heavy in &shares {
                     profiles.push(LoadProfile {
                         keep_alive,
@@ -218,7 +217,7 @@ impl Sweep {
 }
 
 impl Sweep {
-    /// Its loads in words.
+    /// Loads in words.
     pub fn description(&self) -> String {
         let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
         let plural = if self.connections == [1] { "" } else { "s" };
@@ -303,7 +302,9 @@ fn percents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Er
 fn shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let list: Vec<f64> = not_empty(deserializer)?;
     if list.iter().any(|share| !(0.01..=2.0).contains(share)) {
-        return Err(serde::de::Error::custom("each must be a share from 0.01 to 2, such as 0.5"));
+        return Err(serde::de::Error::custom(
+            "each value must be a share from 0.01 to 2, such as 0.5",
+        ));
     }
     Ok(list)
 }
@@ -315,7 +316,7 @@ where
 {
     let list: Vec<T> = not_empty(deserializer)?;
     if list.contains(&T::default()) {
-        return Err(serde::de::Error::custom("each must be more than zero"));
+        return Err(serde::de::Error::custom("each value must be more than zero"));
     }
     Ok(list)
 }

@@ -1,5 +1,5 @@
-//! The highest offered rate that meets a service-level objective: looked for trial by trial, and
-//! read from the trials that looked for it.
+//! Capacity: the highest offered rate that meets a service-level objective. The search for it trial
+//! by trial, and its value from the records of the search.
 
 use std::cmp::Ordering;
 
@@ -13,77 +13,77 @@ use crate::stats::Estimate;
 use crate::units;
 use crate::units::grouped;
 
-/// The first rate of a search: more than any server bears, so that what it achieves then tells
-/// where to look.
+/// First rate of a search: above every server's capacity, so that the achieved rate is a first
+/// estimate.
 const FIRST_PER_S: u32 = 200_000;
-/// Of what a server achieves at too high a rate, what is tried next.
+/// Second rate of a search, as a share of the achieved rate.
 const FIRST_GUESS: f64 = 0.95;
-/// Answers that the lowest rate of a search has time for, and so many for each connection: a 99th
+/// Minimum number of replies in a window at the lowest rate, in total and per connection: a 99th
 /// percentile needs a hundred.
 const LEAST_ANSWERS: f64 = 200.0;
 const LEAST_ANSWERS_PER_CONNECTION: f64 = 4.0;
 
-/// What a trial of a search says about its rate.
+/// Result of one trial of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// Requests that were to arrive per second.
+    /// Offered rate in requests per second.
     pub rate_per_s: u32,
-    /// Requests answered per second.
+    /// Achieved rate in replies per second.
     pub achieved_per_s: f64,
-    /// Whether the objective was met.
+    /// Comparison with the objective.
     pub finding: Finding,
 }
 
-/// What a trial of a search found.
+/// Comparison of a trial with the objective.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// The objective was met.
     Met,
-    /// The server missed it: why.
+    /// The server missed it, with the reason.
     Missed(String),
-    /// It was missed, but the server leaves connections without any answer: why.
+    /// Missed, with connections that were never served; with the reason.
     Starved(String),
-    /// It was missed, but perhaps by the generator: why.
+    /// Missed, possibly because of the generator; with the reason.
     Unknown(String),
-    /// The server cannot be asked at all: why.
+    /// The server cannot run this load; with the reason.
     Impossible(String),
 }
 
-/// The capacity of one server under one load.
+/// Capacity of one server under one load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capacity {
-    /// The server's name.
+    /// Name of the server.
     pub target: String,
-    /// Which kind of server it is.
+    /// Kind of the server.
     pub kind: TargetKind,
     /// Name of the strategy that it is the A/A control of.
     pub control_of: Option<String>,
-    /// The load, without its rate.
+    /// Load without its rate.
     pub load: Load,
-    /// What had to be met.
+    /// Objective.
     pub objective: Objective,
-    /// What each round found.
+    /// Results per round.
     pub rounds: Vec<RoundCapacity>,
 }
 
-/// The trials of a search, round by round.
+/// Trials of a search per round.
 type Rounds = Vec<(u32, Vec<Probe>)>;
 
-/// What one search found.
+/// Result of one search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundCapacity {
-    /// The round.
+    /// Round.
     pub round: u32,
-    /// The highest rate that met the objective; `None` where none did.
+    /// Highest rate that met the objective, if any.
     pub met_per_s: Option<u32>,
-    /// Whether the server may bear more than that: the generator was the limit.
+    /// True if the rate is a lower bound: the generator was the bottleneck.
     pub at_least: bool,
-    /// What went wrong at the lowest rate that missed it.
+    /// Reason at the lowest rate that missed the objective.
     pub reason: String,
 }
 
 impl Probe {
-    /// Judges a trial of a search by what was recorded of it.
+    /// Result of a trial, from its record.
     pub fn of<'l>(
         row: &TrialRow,
         objective: Objective,
@@ -117,18 +117,18 @@ fn finding<'l>(
             |row: &&LatencyRow| row.distribution == distribution && row.percentile == percentile;
         rows.find(is_it).map(|row| row.latency_us)
     };
-    // Of fewer than a hundred answers, the longest.
+    // With fewer than a hundred replies, the maximum.
     let p99_us = at(Distribution::Response, 99.0).or_else(|| at(Distribution::Response, 100.0));
     let Some(missed) = miss(row, objective, requests, arrivals, p99_us) else {
         return Finding::Met;
     };
     if row.generator_cpu_share.is_some_and(|share| share >= GENERATOR_BOUND_SHARE) {
-        return Finding::Unknown(format!("{missed}, but the generator had no time left"));
+        return Finding::Unknown(format!("{missed}, but the load generator was saturated"));
     }
     let late_us = row.generator_late_us;
     if let Some(late_us) = late_us.filter(|late_us| 2.0 * late_us > f64::from(objective.p99_us)) {
         let late = units::microseconds(late_us);
-        return Finding::Unknown(format!("{missed}, but the generator itself was {late} late"));
+        return Finding::Unknown(format!("{missed}, but the load generator was {late} late"));
     }
     match row.connections_served.filter(|served| *served < least_served(row, requests)) {
         Some(served) => Finding::Starved(format!(
@@ -139,7 +139,7 @@ fn finding<'l>(
     }
 }
 
-/// How a trial missed its objective, if it did.
+/// Reason why a trial missed its objective, if it did.
 fn miss(
     row: &TrialRow,
     objective: Objective,
@@ -156,7 +156,7 @@ fn miss(
     if failed > f64::from(objective.errors_per_million) / 1e6 {
         return Some(format!("{} of requests failed", percent(failed)));
     }
-    // Those that came last and still are within their time count for nothing yet.
+    // The last arrivals may still be within their time.
     let open = f64::from(row.offered_per_s.unwrap_or(0)) * f64::from(objective.p99_us) / 1e6;
     let least = arrivals as f64 * f64::from(objective.achieved_per_million) / 1e6 - open;
     if (requests as f64) < least {
@@ -169,8 +169,8 @@ fn miss(
     Some(format!("{served} of {} connections got an answer", grouped(row.connections)))
 }
 
-/// Connections are used in turn: with enough requests each has some. As many requests as
-/// connections may still leave some without an answer.
+/// Minimum number of served connections. Connections are used in turn: with twice as many requests
+/// as connections each has at least one.
 fn least_served(row: &TrialRow, requests: u64) -> u64 {
     let connections = row.connections as u64;
     if requests >= 2 * connections { connections } else { requests / 2 }
@@ -181,13 +181,13 @@ fn percent(share: f64) -> String {
 }
 
 impl CapacitySearch {
-    /// The rate to try next, after these trials of a search; `None` when it is over.
+    /// Next rate to try after these trials of a search; `None` at the end of the search.
     ///
-    /// The first rate is too high for anyone; what is achieved under it is about what the server
-    /// can do at all. From a little below that the search goes down or up in growing steps until
-    /// one rate meets the objective and a higher one misses it, and then between the two, to
-    /// their geometric mean. It ends when the two are as close as the resolution says, or after
-    /// as many trials as it may take; no rate is tried twice.
+    /// The first rate exceeds every capacity; the rate achieved under it estimates the server's
+    /// maximum. From slightly below, the search moves down or up in growing steps until one rate
+    /// meets the objective and a higher one misses it. Then it bisects by the geometric mean. It
+    /// ends when the two rates are within the resolution, or after the maximum number of trials.
+    /// No rate is tried twice.
     pub fn next(&self, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
         let (Some(first), Some(last)) = (probes.first(), probes.last()) else {
             return Some(FIRST_PER_S.max(lowest_per_s));
@@ -198,8 +198,8 @@ impl CapacitySearch {
         }
         let is_new = |rate: &u32| probes.iter().all(|probe| probe.rate_per_s != *rate);
         let met = highest_met(probes);
-        // Whether any rate will do: asked last, or at once where connections are left without
-        // any answer, which a lower rate does not cure.
+        // The lowest rate is the last attempt, or the next one if connections were never served,
+        // which a moderately lower rate does not change.
         if met.is_none()
             && (left == 1 || !is_new(&lowest_per_s) || matches!(last.finding, Finding::Starved(_)))
         {
@@ -234,8 +234,7 @@ impl CapacitySearch {
     }
 }
 
-/// The lowest rate that a search goes down to: in a window there is time for enough answers on
-/// every connection.
+/// Lowest rate of a search: a window has enough replies on every connection.
 pub fn lowest_per_s(connections: usize, window_s: f64) -> u32 {
     let answers = LEAST_ANSWERS.max(LEAST_ANSWERS_PER_CONNECTION * connections as f64);
     (answers / window_s.max(1e-3)).ceil().max(1.0) as u32
@@ -246,15 +245,15 @@ fn highest_met(probes: &[Probe]) -> Option<u32> {
     met.map(|probe| probe.rate_per_s).max()
 }
 
-/// The lowest rate above the highest that met the objective that did not.
+/// Lowest rate that missed the objective, above the highest that met it.
 fn lowest_above(probes: &[Probe], met: Option<u32>) -> Option<u32> {
     let above = probes.iter().map(|probe| probe.rate_per_s).filter(|rate| Some(*rate) > met);
     above.min()
 }
 
 impl RoundCapacity {
-    /// What the trials of a search say together. A rate that meets the objective above one that
-    /// missed it shows that the miss was chance: the highest counts.
+    /// Result of the trials of a search. The highest rate that met the objective counts: a miss at a
+    /// lower rate was chance.
     pub fn of(round: u32, probes: &[Probe]) -> Self {
         let met_per_s = highest_met(probes);
         let above = probes
@@ -274,8 +273,7 @@ impl RoundCapacity {
 }
 
 impl Capacity {
-    /// The capacities that the trials of a run's searches tell, in the order in which the servers
-    /// first ran.
+    /// Capacities found by the searches of a run, in the order in which the servers first ran.
     pub fn of(records: &Records) -> Vec<Self> {
         let mut searches: Vec<(Self, Rounds)> = Vec::new();
         for row in &records.trials {
@@ -310,26 +308,26 @@ impl Capacity {
         capacities
     }
 
-    /// Requests per second, round by round, of the rounds that have a capacity.
+    /// Capacity in requests per second per round, for rounds with a capacity.
     pub fn by_round(&self) -> Vec<(u32, f64)> {
         let met = |one: &RoundCapacity| Some((one.round, f64::from(one.met_per_s?)));
         self.rounds.iter().filter_map(met).collect()
     }
 
-    /// Requests per second; `None` where half of the rounds or more have no capacity.
+    /// Capacity in requests per second; `None` if at least half of the rounds have none.
     pub fn estimate(&self) -> Option<Estimate> {
         let met: Vec<f64> = self.by_round().into_iter().map(|(_, rate)| rate).collect();
         Estimate::of(&met).filter(|_| 2 * met.len() > self.rounds.len())
     }
 
-    /// Whether the server may bear more: in half of the rounds or more the generator was the
-    /// limit.
+    /// Returns true if the capacity is a lower bound: in at least half of the rounds the generator was
+    /// the bottleneck.
     pub fn is_at_least(&self) -> bool {
         let bounded = self.rounds.iter().filter(|one| one.at_least).count();
         bounded > 0 && 2 * bounded >= self.rounds.len()
     }
 
-    /// What stood in the way of more, or of any capacity at all: the reason of the median round.
+    /// Reason for the capacity or its absence, from the median round.
     pub fn reason(&self) -> &str {
         let mut rounds: Vec<_> = self.rounds.iter().collect();
         rounds.sort_by_key(|one| one.met_per_s);
@@ -337,8 +335,7 @@ impl Capacity {
     }
 }
 
-/// The least capacity of those under a load that have one, and whose it is. A server measured a
-/// second time is no other one.
+/// Name and capacity of the slowest server under a load, A/A controls excluded.
 pub fn weakest(capacities: &[Capacity], load: Load) -> Option<(&str, f64)> {
     capacities
         .iter()
@@ -355,7 +352,7 @@ mod tests {
         CapacitySearch::usual(Objective::parse("p99=5ms").unwrap())
     }
 
-    /// What a search does with a server that bears a rate or not.
+    /// Trials of a search for a server that meets the objective at some rates.
     fn probes(bears: impl Fn(u32, usize) -> Finding, most_per_s: f64) -> Vec<Probe> {
         let mut probes = Vec::new();
         while let Some(rate_per_s) = search().next(&probes, 400) {

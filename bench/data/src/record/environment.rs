@@ -1,4 +1,4 @@
-//! Where and how a run was made, as far as it can tell.
+//! Environment of a run: the machine, its settings and the servers.
 
 use std::collections::BTreeMap;
 
@@ -14,105 +14,105 @@ use crate::servers::target::TargetKind;
 /// their evidence; those of version 3 name no original of an A/A control. All can be read.
 pub const SCHEMA: u32 = 4;
 
-/// What `environment.toml` says. What could not be found out is left out.
+/// Contents of `environment.toml`. Unknown values are omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
-    /// Version of what `results/SCHEMA.md` describes that the folder was written by.
+    /// Version of `results/SCHEMA.md` that the folder has.
     #[serde(default = "first_schema")]
     pub schema: u32,
-    /// The exact command.
+    /// Command of the run.
     pub command: String,
-    /// When the run began.
+    /// Start of the run.
     pub started_at: Timestamp,
-    /// When it ended, and how.
+    /// End of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Trials that were planned.
+    /// Number of planned trials.
     pub trials_planned: u32,
-    /// Whether it was stopped before its end.
+    /// True if the run was interrupted.
     pub interrupted: bool,
-    /// Version of this program.
+    /// Version of `bench`.
     pub version: String,
-    /// Revision of its sources, `-dirty` if they were changed since.
+    /// Git revision of its sources, with `-dirty` if they were changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// Whether it was built with optimisation.
+    /// True if it was built with optimisation.
     pub optimised: bool,
-    /// The compiler that built it.
+    /// Compiler that built it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
-    /// Servers that were asked for and are not installed.
+    /// Reference servers of the plan that are not installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_installed: Vec<String>,
-    /// The machine.
+    /// Machine.
     pub machine: Machine,
-    /// Who ran where.
+    /// Placement of server and generator.
     pub placement: Placement,
-    /// How fast cores could copy before the first trial.
+    /// Copy bandwidth of the cores, measured before the first trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<CopyBandwidth>,
-    /// When it was continued after it had been interrupted.
+    /// Resumptions after interruptions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumption>,
-    /// The servers.
+    /// Servers.
     #[serde(rename = "target", default)]
     pub targets: Vec<TargetInfo>,
 }
 
-/// That a run was continued.
+/// One resumption of an interrupted run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumption {
-    /// When.
+    /// Time of the resumption.
     pub at: Timestamp,
-    /// Trials that were still to come, as far as that was known.
+    /// Estimated number of remaining trials.
     pub trials_to_come: usize,
-    /// Processes that ran or wanted to, on average over the minute before.
+    /// Load average over the minute before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_average: Option<String>,
 }
 
-/// The machine.
+/// Machine of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Its name.
+    /// Host name.
     pub host: String,
-    /// Its processor.
+    /// Model of the processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processor: Option<String>,
-    /// Cores that the run was allowed to use.
+    /// Number of cores available to the run.
     pub cores: usize,
     /// Memory in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// Kernel and its release.
+    /// Name and release of the kernel.
     pub kernel: String,
-    /// How the processor's frequency is chosen.
+    /// CPU frequency governor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_governor: Option<String>,
-    /// Processes that ran or wanted to, on average over the minute before the run.
+    /// Load average over the minute before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_average: Option<String>,
-    /// Open files that the process is allowed.
+    /// Limit of open file descriptors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor_limit: Option<u64>,
-    /// How TCP decides how much to send at once.
+    /// TCP congestion control algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub congestion_control: Option<String>,
-    /// What else the kernel is told about connections and memory, by the names of `sysctl`.
+    /// Kernel settings of connections and memory, by their `sysctl` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
 }
 
-/// Who ran where.
+/// Placement of server and generator, and storage of the files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
-    /// Cores the server was pinned to; empty if it was not.
+    /// Cores to which the server was pinned; empty if not pinned.
     pub server_cores: Vec<usize>,
-    /// Cores the generator was pinned to; empty if it was not.
+    /// Cores to which the generator was pinned; empty if not pinned.
     pub generator_cores: Vec<usize>,
     /// File system of the served and uploaded files.
     pub file_system: String,
-    /// What was forced to disk before an upload was acknowledged.
+    /// Data synchronised to disk before an upload is acknowledged.
     pub upload_durability: String,
 }
 
@@ -121,13 +121,13 @@ fn first_schema() -> u32 {
 }
 
 impl Machine {
-    /// Whether others kept it so busy that the figures must suffer.
+    /// Returns true if other programs kept more than half of the cores busy before the run.
     pub fn was_busy(&self) -> bool {
         let load = self.load_average.as_ref().and_then(|load| load.parse::<f64>().ok());
         load.is_some_and(|load| load > self.cores as f64 / 2.0)
     }
 
-    /// What to make of figures from a machine that was busy; none if it was not.
+    /// Warning about a machine that was busy before the run.
     pub fn warning(&self) -> Option<String> {
         let load = self.load_average.as_deref().filter(|_| self.was_busy())?;
         Some(format!(
@@ -138,25 +138,26 @@ impl Machine {
     }
 }
 
-/// A recorded command as it can be typed in the folder of this repository.
+/// Recorded command in the form for the folder of the repository.
 pub fn typed(command: &str) -> String {
     let arguments = command.strip_prefix("bench").unwrap_or(command).trim_start();
     let dashes = if arguments.is_empty() { "" } else { " -- " };
     format!("cargo run --release{dashes}{arguments}")
 }
 
-/// The most bytes per second that one core can copy: every byte of a body is copied at least once by a core
-/// that receives it, whatever the server does.
+/// Copy bandwidth of one core on each side. Over loopback it bounds the throughput: the receiving core
+/// copies every byte of a body at least once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyBandwidth {
-    /// By a core of the server.
+    /// Bytes per second of a core of the server.
     pub server_bytes_per_s: u64,
-    /// By a core of the generator.
+    /// Bytes per second of a core of the generator.
     pub generator_bytes_per_s: u64,
 }
 
 impl CopyBandwidth {
-    /// That of whoever receives the bodies; an echo's lines are no bulk that it could limit.
+    /// Copy bandwidth of the side that receives the bodies; `None` for echoed lines, which it does not
+    /// limit.
     pub fn of(self, direction: Direction) -> Option<u64> {
         match direction {
             Direction::Download => Some(self.generator_bytes_per_s),
@@ -166,29 +167,29 @@ impl CopyBandwidth {
     }
 }
 
-/// What `environment.toml` says of a server.
+/// Server in `environment.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetInfo {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Which kind of server it is.
+    /// Kind.
     pub kind: TargetKind,
-    /// Its version, as far as it tells.
+    /// Version, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Its configuration within the results folder.
+    /// Path of its configuration within the results folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
-    /// What it cannot do of what the loads ask for, and why it does not stand if it does not.
+    /// Functions that it lacks for the loads, or the reason why it failed to start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// What it was seen to do; nothing if it does not stand.
+    /// Observed capabilities; `None` if it failed to start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supports: Option<Support>,
 }
 
 impl TargetInfo {
-    /// What it supports, in words; nothing if it does not stand.
+    /// Capabilities in words; empty if it failed to start.
     pub fn abilities(&self) -> String {
         let Some(supports) = self.supports else { return String::new() };
         let each = [
@@ -209,15 +210,15 @@ impl TargetInfo {
     }
 }
 
-/// What a server was seen to do.
+/// Observed capabilities of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Support {
-    /// It answers more than one request on a connection; unknown if it answered none well.
+    /// More than one request per connection; unknown if no request succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<bool>,
-    /// It answers a range of a file with that range.
+    /// Range requests.
     pub ranges: bool,
-    /// It takes a file by PUT.
+    /// Uploads by PUT.
     pub upload: bool,
 }
 

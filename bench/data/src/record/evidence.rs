@@ -1,4 +1,4 @@
-//! What kept a trial from being faster, and the evidence for it.
+//! Bottleneck of a trial, and the evidence for it.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -6,77 +6,75 @@ use std::time::Duration;
 use crate::trial::Measurement;
 use crate::trial::Trial;
 
-/// The share of a core from which on a generator thread counts as the bottleneck.
+/// Minimum share of a core at which a generator thread counts as the bottleneck.
 pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
 
-/// The share of its cores from which on the server counts as the bottleneck. Servers that have work
-/// all the time were seen to use more than 0.93 of a core, beside the kernel's and the harness's own
-/// doings; those that wait now and then, any share below.
+/// Minimum share of its cores at which the server counts as the bottleneck. Servers that always have
+/// work were observed to use more than 0.93 of a core, the rest going to the kernel and the harness;
+/// servers that sometimes wait use any share below.
 pub const SERVER_BOUND_SHARE: f64 = 0.9;
 
-/// The share of what one core can copy from which on copying counts as the bottleneck: a core that did
-/// nothing but copy could receive a quarter more at most.
+/// Minimum share of the copy bandwidth of a core at which copying counts as the bottleneck: a core
+/// that only copied could receive at most a quarter more.
 pub const MEMORY_BOUND_SHARE: f64 = 0.8;
 
-/// Fewer answers than this tell no rate: a window that ends amid a request counts one too few,
-/// which is a tenth of them and more.
+/// Minimum number of replies for a rate. A window that ends within a request counts one too few,
+/// which is a tenth of this number.
 pub const LEAST_REQUESTS: u64 = 10;
 
-/// The share of the requests that fell due that must be answered, or the offered rate was not
-/// held: what is missing is as much as the least difference that is claimed.
+/// Minimum achieved share of the offered rate. The missing share equals the smallest difference
+/// that is reported.
 pub const ACHIEVED_SHARE: f64 = 0.95;
 
-/// A generator that takes one arrival in a hundred up later than this was not there in time...
+/// Maximum 99th percentile of the lateness of the generator, unless [`LATE_SHARE`] allows more.
 pub const LATE: Duration = Duration::from_millis(1);
 
-/// ...if this share of the 99th percentile of the response times is its own doing then: they tell more
-/// of it than of the server.
+/// Maximum share of the generator's lateness in the 99th percentile of the response times. Above it
+/// they describe the generator rather than the server.
 pub const LATE_SHARE: f64 = 0.5;
 
-/// The share of the time of the cores that may be taken away by the host: as much as the least
-/// difference that is claimed.
+/// Maximum share of steal time: as much as the smallest difference that is reported.
 pub const STEAL_SHARE: f64 = 0.05;
 
-/// The two clocks may differ by this: a clock that is kept right goes wrong by 0.5 ms per second at
-/// most (`adjtimex(2)`), so more than this is a clock that was set or a machine that slept.
+/// Maximum difference between the clocks. A disciplined clock drifts by at most 0.5 ms per second
+/// (`adjtimex(2)`); a larger step is a clock that was set or a machine that was suspended.
 pub const CLOCK_STEP: Duration = Duration::from_millis(20);
 
-/// What kept a trial from being faster.
+/// Bottleneck of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
-    /// The server had no processor time left.
+    /// Processor time of the server.
     Server,
-    /// The generator had none left.
+    /// Processor time of the load generator.
     Generator,
-    /// Copying bodies, which over loopback is all that the link does.
+    /// Copying of bodies, the only cost of the loopback link.
     Memory,
-    /// None of them: waiting, such as for the next request of few connections, or of an open loop.
+    /// Neither: all sides waited, such as for the next request of an open loop.
     None,
 }
 
-/// What a judgement of a trial rests on. What was not measured is `None`.
+/// Evidence for the validity and the bottleneck of a trial; `None` is not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Evidence {
-    /// The server's processor time by the window, over as many cores as it was given.
+    /// Processor time of the server as a share of its cores over the window.
     pub server_cpu_share: Option<f64>,
-    /// Processor time of the generator's busiest thread by its window: 1 is a core used up.
+    /// Processor time of the generator's busiest thread as a share of a core.
     pub generator_cpu_share: Option<f64>,
-    /// Body bytes per second by what a core can copy.
+    /// Body bytes per second as a share of the copy bandwidth of a core.
     pub ceiling_share: Option<f64>,
-    /// Of the requests that fell due, the share that was answered or failed; `None` for closed loops.
+    /// Share of the arrivals that were answered or failed; `None` for closed loops.
     pub achieved_share: Option<f64>,
-    /// By how many microseconds the generator was late through its own doing, the 99th percentile;
-    /// `None` for closed loops.
+    /// 99th percentile of the generator's own lateness in microseconds; `None` for closed loops.
     pub generator_late_us: Option<f64>,
     /// 99th percentile of the response times, in microseconds.
     pub response_p99_us: Option<f64>,
-    /// Whether the generator's processor time tells nothing because it polls for arrivals.
+    /// True if the generator polls for arrivals, so that its processor time is no evidence.
     pub polls: bool,
 }
 
 impl Evidence {
-    /// What a measurement tells.
+    /// Evidence of a measurement.
     pub fn of(trial: &Trial, measured: &Measurement) -> Self {
         let Some(load) = &measured.load else { return Self::default() };
         let window_s = Some(load.window.as_secs_f64()).filter(|seconds| *seconds > 0.0);
@@ -103,7 +101,7 @@ impl Evidence {
         }
     }
 
-    /// What kept the trial from being faster; `None` where that cannot be told.
+    /// Bottleneck; `None` if unknown.
     pub fn limit(&self) -> Option<Limit> {
         if self.ceiling_share.is_some_and(|share| share >= MEMORY_BOUND_SHARE) {
             return Some(Limit::Memory);
@@ -115,8 +113,8 @@ impl Evidence {
         Some(if share >= SERVER_BOUND_SHARE { Limit::Server } else { Limit::None })
     }
 
-    /// Whether the generator had no processor time left. A thread that polls for arrivals is always
-    /// busy: it is the limit only where the rate is not held and the server is not to blame.
+    /// Returns true if the generator is the bottleneck. A thread that polls for arrivals is always
+    /// busy: it is the bottleneck only if the rate is not achieved and the server is not busy.
     pub fn generator_is_the_limit(&self) -> bool {
         let is_busy = self.generator_cpu_share.is_some_and(|share| share >= GENERATOR_BOUND_SHARE);
         let holds_the_rate = self.achieved_share.is_none_or(|share| share >= ACHIEVED_SHARE);
@@ -126,7 +124,7 @@ impl Evidence {
 }
 
 impl Limit {
-    /// The one spelling used in records and reports.
+    /// Name in records and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Server => "server",

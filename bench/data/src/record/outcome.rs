@@ -1,4 +1,4 @@
-//! How much a trial is worth, and why: every rule for that, with its bounds.
+//! Validity of a trial: its classes and their rules.
 
 use crate::record::evidence::ACHIEVED_SHARE;
 use crate::record::evidence::CLOCK_STEP;
@@ -13,39 +13,39 @@ use crate::record::evidence::Evidence;
 use crate::trial::Trial;
 use crate::trial::{Ending, Measurement};
 
-/// How much a trial is worth, from best to worst.
+/// Validity of a trial, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Measured as planned.
+    /// Valid.
     Ok,
-    /// Measured, but some of the connections got no answer within the window, or those beside them
-    /// were not held.
+    /// Measured, but some connections received no reply within the window, or some background
+    /// connections were closed.
     Starved,
-    /// Measured, but the server did not hold the offered rate.
+    /// Measured, but the server did not achieve the offered rate.
     Overloaded,
-    /// The generator had no processor time left: the server may be faster than this shows.
+    /// The load generator was the bottleneck: the values are lower bounds of the server's.
     GeneratorBound,
-    /// Measured, but too few requests to tell a rate.
+    /// Measured, but with too few requests for a rate.
     TooFew,
-    /// The generator sent too late though it could have sent: the times are not the server's.
+    /// The generator sent requests late: the times are not those of the server.
     GeneratorLate,
-    /// The machine was taken away for part of the time, or its clock was set.
+    /// Too much steal time, or a clock was set.
     Disturbed,
-    /// Stopped before its time.
+    /// Stopped by the user.
     Interrupted,
     /// Requests failed.
     Errors,
-    /// The server ended before it was told to.
+    /// The server exited early.
     Died,
-    /// There was no trial: the server or the load could not be started.
+    /// Not run: the server or the load could not be started.
     NotStarted,
-    /// There was no trial: the server does not do what the load asks for.
+    /// Not run: the server lacks a function that the load needs.
     Unsupported,
 }
 
 impl Outcome {
-    /// All of them, from best to worst.
+    /// All outcomes, from best to worst.
     pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::Starved,
@@ -61,7 +61,7 @@ impl Outcome {
         Self::Unsupported,
     ];
 
-    /// Judges a trial; the text says what led to the judgement where it is not [`Outcome::Ok`].
+    /// Outcome of a trial, and the reason unless it is [`Outcome::Ok`].
     pub fn of(trial: &Trial, measured: &Measurement, evidence: &Evidence) -> (Self, String) {
         match &measured.ending {
             Ending::NotStarted(why) => return (Self::NotStarted, why.clone()),
@@ -70,10 +70,10 @@ impl Outcome {
             Ending::Completed => {}
         }
         let Some(load) = &measured.load else {
-            return (Self::NotStarted, "no load was put on".to_owned());
+            return (Self::NotStarted, "the load did not run".to_owned());
         };
         if load.interrupted {
-            return (Self::Interrupted, "stopped before its time".to_owned());
+            return (Self::Interrupted, "stopped by the user".to_owned());
         }
         if load.errors.total() > 0 {
             let example = load.error_examples.first().map(String::as_str).unwrap_or("unknown");
@@ -88,8 +88,7 @@ impl Outcome {
         let achieved = evidence.achieved_share.filter(|share| *share < ACHIEVED_SHARE);
         let connections = trial.load.connections as u64;
         let served = load.connections_served;
-        // A server that leaves connections waiting has few answers for a reason of its own, as
-        // has one that is offered too much.
+        // Unserved connections and overload explain few replies by themselves.
         if load.requests < LEAST_REQUESTS && served >= connections && achieved.is_none() {
             return (Self::TooFew, format!("{} requests were answered", load.requests));
         }
@@ -106,7 +105,7 @@ impl Outcome {
             return (Self::Starved, format!("{served} of {connections} connections got an answer"));
         }
         let background = trial.load.profile.background.total();
-        if let Some(held) = measured.crowd_held.filter(|held| *held < background) {
+        if let Some(held) = measured.background_held.filter(|held| *held < background) {
             return (
                 Self::Starved,
                 format!("{held} of {background} further connections were held"),
@@ -115,7 +114,7 @@ impl Outcome {
         (Self::Ok, String::new())
     }
 
-    /// Whether the trial says how fast the server was.
+    /// Returns true if the trial has a valid rate of the server.
     pub fn is_measured(self) -> bool {
         matches!(
             self,
@@ -128,24 +127,24 @@ impl Outcome {
         )
     }
 
-    /// Whether the trial says nothing, for a reason that has nothing to do with the server: those
-    /// that are left stand for themselves.
+    /// Returns true if the trial is invalid for a reason outside the server, so that the remaining
+    /// trials represent it.
     pub fn is_void(self) -> bool {
         matches!(self, Self::GeneratorLate | Self::Disturbed)
     }
 
-    /// Whether the trial may be set aside where enough others are left: it was spoiled by something
-    /// that is not the server's doing.
+    /// Returns true if the trial is excluded when enough others remain: something outside the server
+    /// distorted it.
     pub fn is_set_aside(self) -> bool {
         self.is_void() || self == Self::GeneratorBound
     }
 
-    /// Whether something went wrong that the exit code must tell.
+    /// Returns true if the outcome makes the exit code of the run nonzero.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Errors | Self::Died | Self::NotStarted)
     }
 
-    /// The one spelling used in records and reports.
+    /// Name in records and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -164,7 +163,7 @@ impl Outcome {
     }
 }
 
-/// How the machine spoiled a trial, if it did.
+/// Disturbance by the machine that invalidates a trial.
 fn disturbed(measured: &Measurement) -> Option<String> {
     let disturbance = measured.disturbance?;
     if disturbance.clock_step > CLOCK_STEP {
@@ -175,7 +174,7 @@ fn disturbed(measured: &Measurement) -> Option<String> {
     Some(format!("the host took {:.1} % of the processor time away", stolen * 100.0))
 }
 
-/// By how much the generator was late, if that spoils the times.
+/// Lateness of the generator that invalidates the times.
 fn late(evidence: &Evidence) -> Option<String> {
     let late_us = evidence.generator_late_us?;
     let response_us = evidence.response_p99_us.unwrap_or(0.0);

@@ -1,4 +1,4 @@
-//! The rows that a trial leaves behind, and the files they stand in.
+//! Rows of a trial's records, and the files that hold them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,8 +30,8 @@ use crate::trial::Measurement;
 use crate::trial::MemoryKind;
 use crate::trial::Trial;
 
-/// A row of `trials.csv`. Columns are explained in `results/SCHEMA.md`; a value that was not
-/// measured is empty.
+/// Row of `trials.csv`. `results/SCHEMA.md` explains the columns; a value that was not measured is
+/// empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
 pub struct TrialRow {
@@ -67,8 +67,8 @@ pub struct TrialRow {
     pub heavy_block_percent: u8,
     #[serde(default)]
     pub mix: Option<Mix>,
-    #[serde(default)]
-    pub crowd_held: Option<usize>,
+    #[serde(default, rename = "crowd_held")]
+    pub background_held: Option<usize>,
     pub outcome: Outcome,
     pub outcome_reason: String,
     #[serde(default)]
@@ -127,7 +127,7 @@ pub struct TrialRow {
     pub clock_step_us: Option<f64>,
 }
 
-/// A row of `latency.csv`.
+/// Row of `latency.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
 pub struct LatencyRow {
@@ -137,7 +137,7 @@ pub struct LatencyRow {
     pub latency_us: f64,
 }
 
-/// A row of `timeseries.csv`.
+/// Row of `timeseries.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
 pub struct SecondRow {
@@ -151,31 +151,31 @@ pub struct SecondRow {
     pub max_us: Option<f64>,
 }
 
-/// Which times a distribution is made of.
+/// Kind of times in a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
-    /// From when a request was due to the end of its answer.
+    /// Response time: from the arrival of a request to the end of its reply.
     Response,
-    /// From when it was sent to the end of its answer; in closed loops the same.
+    /// Service time: from the sending of a request to the end of its reply; in closed loops equal to
+    /// the response time.
     Service,
-    /// From when it was due until it was sent: what it waited for a free connection.
+    /// Send delay: from the arrival of a request to its sending, while no connection was free.
     SendDelay,
-    /// From when a connection was asked for until it stood.
+    /// Time to establish a connection.
     Connect,
-    /// Of heavy requests, which are in none of the others: from when one was due to the end of its
-    /// answer.
+    /// Response time of heavy requests, which the other distributions exclude.
     Heavy,
 }
 
-/// The percentiles that are recorded; those beyond what the number of requests can tell are left
-/// out, except 100, the longest time of all.
+/// Recorded percentiles. Those that need more requests than there were are omitted, except 100, the
+/// maximum.
 pub const PERCENTILES: [f64; 18] = [
     1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.9, 99.95,
     99.99, 100.0,
 ];
 
-/// The files of records within a results folder.
+/// Names of the record files within a results folder.
 pub const FILES: [&str; 3] = ["trials.csv", "latency.csv", "timeseries.csv"];
 
 /// The columns of `trials.csv`.
@@ -254,34 +254,34 @@ pub const LATENCY_COLUMNS: [&str; 4] = ["trial", "distribution", "percentile", "
 pub const SECOND_COLUMNS: [&str; 8] =
     ["trial", "second", "requests", "body_bytes", "errors", "p50_us", "p99_us", "max_us"];
 
-/// All rows of a run.
+/// Rows of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Records {
-    /// One for each trial, in the order they ran.
+    /// One per trial, in the order in which they ran.
     pub trials: Vec<TrialRow>,
-    /// One for each recorded percentile of a trial.
+    /// One per recorded percentile of a trial.
     pub latencies: Vec<LatencyRow>,
-    /// One for each second of a trial's window.
+    /// One per second of a trial's window.
     pub seconds: Vec<SecondRow>,
-    /// One for each server and load whose system calls were counted.
+    /// One per server and load whose system calls were counted.
     pub calls: Vec<CallRow>,
 }
 
 impl Records {
-    /// The rows that a trial leaves behind.
+    /// Rows of a trial.
     pub fn of_trial(trial: &Trial, measured: &Measurement) -> Self {
         let mut records = Self { trials: vec![TrialRow::new(trial, measured)], ..Self::default() };
         if let Some(load) = &measured.load {
-            // In closed loops a request is due when it is sent.
+            // In closed loops a request arrives when it is sent.
             let open_loop = trial.load.profile.rate_per_s.is_some();
-            for (distribution, histogram, is_told) in [
+            for (distribution, histogram, is_recorded) in [
                 (Distribution::Response, &load.response_ns, true),
                 (Distribution::Service, &load.service_ns, open_loop),
                 (Distribution::SendDelay, &load.send_delay_ns, open_loop),
                 (Distribution::Connect, &load.connect_ns, true),
                 (Distribution::Heavy, &load.heavy_ns, true),
             ] {
-                if is_told {
+                if is_recorded {
                     records.latencies.extend(percentiles(trial.number, distribution, histogram));
                 }
             }
@@ -290,7 +290,7 @@ impl Records {
         records
     }
 
-    /// Adds the rows of others.
+    /// Appends the rows of other records.
     pub fn extend(&mut self, others: Self) {
         self.trials.extend(others.trials);
         self.latencies.extend(others.latencies);
@@ -301,7 +301,7 @@ impl Records {
     /// Reads the rows of a results folder.
     ///
     /// # Errors
-    /// A file that is missing or not as `SCHEMA.md` says.
+    /// A file is missing or does not match `SCHEMA.md`.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let [trials, latencies, seconds] = FILES;
         let mut trials: Vec<TrialRow> = read(&folder.join(trials))?;
@@ -351,7 +351,7 @@ impl TrialRow {
             heavy_cpu_percent: profile.heavy.cpu_percent,
             heavy_block_percent: profile.heavy.block_percent,
             mix: profile.mix,
-            crowd_held: measured.crowd_held,
+            background_held: measured.background_held,
             outcome,
             outcome_reason,
             limit: evidence.limit().filter(|_| outcome.is_measured()),
@@ -418,7 +418,7 @@ impl TrialRow {
         }
     }
 
-    /// The load of the trial.
+    /// Load of the trial.
     pub fn load(&self) -> Load {
         Load {
             direction: self.direction,
@@ -442,7 +442,7 @@ impl TrialRow {
         }
     }
 
-    /// Context switches of both kinds per request.
+    /// Context switches of both kinds, per request.
     pub fn switches_per_request(&self) -> Option<f64> {
         let switches = self.server_voluntary_switches? + self.server_involuntary_switches?;
         let requests = self.requests.filter(|requests| *requests > 0)?;
@@ -450,7 +450,7 @@ impl TrialRow {
     }
 }
 
-/// Appends rows to the files of a results folder; what a trial left is on disk before the next.
+/// Appends rows to the files of a results folder. The rows of a trial are on disk before the next one.
 #[derive(Debug)]
 pub struct RecordWriter {
     trials: csv::Writer<File>,
@@ -459,10 +459,10 @@ pub struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// Creates the files, with their headers; goes on behind what is in those that are there.
+    /// Creates the files, or opens them to append.
     ///
     /// # Errors
-    /// A file that cannot be created or written to.
+    /// A file cannot be created or written.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let [trials, latencies, seconds] = FILES;
         let mut writer = Self {
@@ -474,10 +474,10 @@ impl RecordWriter {
         Ok(writer)
     }
 
-    /// Appends the rows of a trial and hands them to the system.
+    /// Appends the rows of a trial and flushes them.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file cannot be written.
     pub fn append(&mut self, records: &Records) -> anyhow::Result<()> {
         for row in &records.latencies {
             self.latencies.serialize(row)?;
@@ -538,7 +538,7 @@ fn read<Row: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<Row>> {
         .headers()
         .map(drop)
         .and_then(|()| reader.deserialize().collect())
-        .with_context(|| format!("{} is not as results/SCHEMA.md says", path.display()))
+        .with_context(|| format!("{} does not match results/SCHEMA.md", path.display()))
 }
 
 fn percentiles(
@@ -557,7 +557,7 @@ fn percentiles(
 
 fn seconds(trial: u32, load: &LoadReport) -> impl Iterator<Item = SecondRow> {
     load.seconds.iter().map(move |second| {
-        // A second may have nothing but heavy answers, too.
+        // A second may have only heavy replies.
         let of_answers = |ns| (second.max_ns > 0).then(|| microseconds(ns));
         SecondRow {
             trial,
@@ -572,7 +572,7 @@ fn seconds(trial: u32, load: &LoadReport) -> impl Iterator<Item = SecondRow> {
     })
 }
 
-/// Runs recorded before there were other loads kept their connections.
+/// Default of runs from before `keep_alive` was recorded.
 fn yes() -> bool {
     true
 }
@@ -581,12 +581,12 @@ fn microseconds(ns: u64) -> f64 {
     rounded(ns as f64 / 1e3)
 }
 
-/// To three decimals: more would only look exact.
+/// Rounds to three decimals, the precision of the values.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-/// To six decimals: seconds to the microsecond.
+/// Rounds to six decimals: seconds to the microsecond.
 fn precise(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }

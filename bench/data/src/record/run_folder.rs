@@ -1,4 +1,4 @@
-//! The folder of a run: what is in it, how it comes to be, how it is recognised.
+//! Results folder of a run: creation, recognition, reading and writing.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,39 +23,38 @@ const PAPER: &str = "report.pdf";
 const TABLE_MARKDOWN: &str = "table.md";
 const TABLE_LATEX: &str = "table.tex";
 
-/// A results folder.
+/// Results folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
-/// What charts and report are made from.
+/// Contents that charts and report are made from.
 #[derive(Debug, Clone)]
 pub struct Contents {
-    /// The plan as it ran.
+    /// Plan as it ran.
     pub plan: Plan,
-    /// Where and how it ran.
+    /// Machine and conditions of the run.
     pub environment: Environment,
-    /// What was measured.
+    /// Records of the trials.
     pub records: Records,
 }
 
 impl RunFolder {
-    /// Creates `results/<time>-<host>` within the current folder and lets `results/latest` lead
-    /// to it, or creates the folder that was asked for.
+    /// Creates the given folder, or by default `results/<time>-<host>` in the current folder with the
+    /// link `results/latest` to it.
     ///
     /// # Errors
-    /// The folder asked for has something in it, or a folder cannot be created.
-    pub fn create(asked_for: Option<&Path>, host: &str) -> anyhow::Result<Self> {
-        if let Some(path) = asked_for {
+    /// The given folder is not empty, or a folder cannot be created.
+    pub fn create(chosen: Option<&Path>, host: &str) -> anyhow::Result<Self> {
+        if let Some(path) = chosen {
             if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
                 let target = fs::read_link(path);
-                let leads_to =
-                    target.map(|target| format!(" (which leads to {})", target.display()));
+                let linked_to = target.map(|target| format!(" (a link to {})", target.display()));
                 bail!(
-                    "{}{} is not empty: name a new folder with --out, or remove it first",
+                    "{}{} is not empty: choose a new folder with --out, or remove it first",
                     path.display(),
-                    leads_to.unwrap_or_default()
+                    linked_to.unwrap_or_default()
                 );
             }
             create_all(path)?;
@@ -67,7 +66,7 @@ impl RunFolder {
         let name = format!("{time}-{}", plain(host));
         let path = new_folder(results, &name)?;
         let latest = results.join("latest");
-        // A link that cannot be set only costs convenience; a folder of that name is someone's.
+        // Without the link only a convenience is lost; a folder of that name is left alone.
         if latest.is_symlink() {
             let _ = fs::remove_file(&latest);
         }
@@ -75,13 +74,16 @@ impl RunFolder {
         Ok(Self { path })
     }
 
-    /// Recognises the folder of an earlier run.
+    /// Opens the folder of an earlier run.
     ///
     /// # Errors
-    /// Says what it lacks.
+    /// The folder or some of its files are missing.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         if !path.is_dir() {
-            bail!("{} is not a folder: name one that bench has made", path.display());
+            bail!(
+                "{} is not a folder: choose a results folder of bench, such as results/latest",
+                path.display()
+            );
         }
         let expected = FILES.iter().chain(&[PLAN, ENVIRONMENT]);
         let is_missing = |name: &&&str| {
@@ -91,7 +93,7 @@ impl RunFolder {
         let missing: Vec<_> = expected.filter(is_missing).copied().collect();
         if !missing.is_empty() {
             bail!(
-                "{} is not a results folder: it lacks {}; name one that bench has made, such as \
+                "{} is not a results folder: it lacks {}; choose a results folder of bench, such as \
                  results/latest",
                 path.display(),
                 missing.join(", ")
@@ -100,20 +102,20 @@ impl RunFolder {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The report within it.
+    /// Path of the report.
     pub fn report(&self) -> PathBuf {
         self.path.join(REPORT)
     }
 
-    /// Reads what charts and report are made from.
+    /// Reads the contents that charts and report are made from.
     ///
     /// # Errors
-    /// A file that is missing or not as `results/SCHEMA.md` says.
+    /// A file is missing or does not match `results/SCHEMA.md`.
     pub fn read(&self) -> anyhow::Result<Contents> {
         Ok(Contents {
             plan: self.plan()?,
@@ -122,26 +124,26 @@ impl RunFolder {
         })
     }
 
-    /// The plan as it ran.
+    /// Reads the plan as it ran.
     ///
     /// # Errors
-    /// The file is missing or is no plan.
+    /// The file is missing or is not a plan.
     pub fn plan(&self) -> anyhow::Result<Plan> {
         let plan = self.path.join(PLAN);
         Ok(Plan::parse(&read(&plan)?, &plan.display().to_string())?)
     }
 
-    /// What is known of where and how.
+    /// Reads the environment of the run.
     ///
     /// # Errors
-    /// The file is missing or not as `results/SCHEMA.md` says.
+    /// The file is missing or does not match `results/SCHEMA.md`.
     pub fn environment(&self) -> anyhow::Result<Environment> {
         let environment = self.path.join(ENVIRONMENT);
         toml::from_str(&read(&environment)?)
-            .with_context(|| format!("{} cannot be understood", environment.display()))
+            .with_context(|| format!("{} does not match results/SCHEMA.md", environment.display()))
     }
 
-    /// Writes the plan as it runs.
+    /// Writes the plan.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -149,7 +151,7 @@ impl RunFolder {
         self.write(PLAN, toml::to_string(plan)?)
     }
 
-    /// Writes what is known of where and how.
+    /// Writes the environment of the run.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -157,7 +159,7 @@ impl RunFolder {
         self.write(ENVIRONMENT, toml::to_string(environment)?)
     }
 
-    /// Writes the configuration of a real server and returns its name within the folder.
+    /// Writes the configuration of a reference server and returns its name within the folder.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -168,7 +170,7 @@ impl RunFolder {
         Ok(name)
     }
 
-    /// Writes the histograms of a trial in HdrHistogram's own format.
+    /// Writes the histograms of a trial in HdrHistogram's interval-log format.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -184,8 +186,7 @@ impl RunFolder {
         written.with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Writes the charts in place of those that are there. Pictures of charts that are there no
-    /// more would tell of another run, so they go too.
+    /// Replaces the charts, and removes their pictures of an earlier report.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -210,7 +211,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Writes the report and the page that leads to it.
+    /// Writes the report and the README.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -219,7 +220,7 @@ impl RunFolder {
         self.write(README, readme)
     }
 
-    /// Writes a chart as pixels, beside its SVG, and returns where.
+    /// Writes a chart as PNG beside its SVG and returns its path.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -229,7 +230,7 @@ impl RunFolder {
         Ok(self.path.join(name))
     }
 
-    /// Writes the paper and returns where.
+    /// Writes the paper and returns its path.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -238,7 +239,7 @@ impl RunFolder {
         Ok(self.path.join(PAPER))
     }
 
-    /// Writes the tables for other people's documents.
+    /// Writes the tables in Markdown and LaTeX.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -253,7 +254,7 @@ impl RunFolder {
     }
 }
 
-/// Two runs may begin within one second.
+/// Creates a new folder; runs that start within the same second have numbered names.
 fn new_folder(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
     for attempt in 1..100 {
         let path = match attempt {
@@ -265,24 +266,25 @@ fn new_folder(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => {
                 return Err(error).with_context(|| {
-                    format!("cannot create {}; name a folder with --out", path.display())
+                    format!("cannot create {}: choose another folder with --out", path.display())
                 });
             }
         }
     }
-    bail!("{} has a hundred runs of this second", parent.display())
+    bail!("cannot find a free folder name under {}: choose one with --out", parent.display())
 }
 
 fn create_all(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path)
-        .with_context(|| format!("cannot create {}; name a folder with --out", path.display()))
+    fs::create_dir_all(path).with_context(|| {
+        format!("cannot create {}: choose another folder with --out", path.display())
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// A host's name without anything a file name had better not have.
+/// Name of a host as part of a file name.
 fn plain(host: &str) -> String {
     host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect()
 }

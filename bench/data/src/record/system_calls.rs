@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// The file within a results folder.
+/// Name of the file within a results folder.
 pub const FILE: &str = "system-calls.csv";
 
-/// A row of `system-calls.csv`.
+/// Row of `system-calls.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
 pub struct CallRow {
@@ -19,21 +19,21 @@ pub struct CallRow {
     pub calls_per_request: f64,
 }
 
-/// The columns of `system-calls.csv`.
+/// Columns of `system-calls.csv`.
 pub const CALL_COLUMNS: [&str; 5] = ["trial", "target", "requests", "calls", "calls_per_request"];
 
 impl CallRow {
-    /// Of a server that made so many calls while it answered so many requests.
+    /// Row of a server that made `calls` system calls for `requests` requests.
     pub fn new(trial: u32, target: &str, requests: u64, calls: f64) -> Self {
         let calls_per_request = (calls / requests.max(1) as f64 * 1e3).round() / 1e3;
         Self { trial, target: target.to_owned(), requests, calls, calls_per_request }
     }
 }
 
-/// The rows of a results folder; none where nobody counted.
+/// Reads the rows of a results folder; none if calls were not counted.
 ///
 /// # Errors
-/// The file is not as `SCHEMA.md` says.
+/// The file does not match `SCHEMA.md`.
 pub fn read(folder: &Path) -> anyhow::Result<Vec<CallRow>> {
     let path = folder.join(FILE);
     if !path.is_file() {
@@ -41,15 +41,15 @@ pub fn read(folder: &Path) -> anyhow::Result<Vec<CallRow>> {
     }
     let mut reader =
         csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    // Earlier versions named loads in words, which are not data.
+    // Earlier versions identified loads by their wording, which is no key.
     if !reader.headers()?.iter().any(|column| column == CALL_COLUMNS[0]) {
         return Ok(Vec::new());
     }
     let rows: Result<Vec<CallRow>, _> = reader.deserialize().collect();
-    rows.with_context(|| format!("{} is not as results/SCHEMA.md says", path.display()))
+    rows.with_context(|| format!("{} does not match results/SCHEMA.md", path.display()))
 }
 
-/// Writes the rows of a results folder in place of those that are there.
+/// Replaces the rows of a results folder.
 ///
 /// # Errors
 /// The file cannot be written.

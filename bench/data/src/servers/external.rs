@@ -1,4 +1,4 @@
-//! Servers that the user brings: a command to start, or one that runs already.
+//! External servers: started by a command, or already running.
 
 use anyhow::{Context, bail, ensure};
 use fileserver::StrategyKind;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::servers::reference::ReferenceServer;
 
-/// A server of the user's.
+/// External server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct ExternalServer {
@@ -14,21 +14,21 @@ pub struct ExternalServer {
     how: How,
 }
 
-/// How it is reached.
+/// Way to reach an external server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum How {
-    /// Started for each trial; `{port}` and `{root}` in its words are replaced.
+    /// Command that starts it for each trial; `{port}` and `{root}` are replaced.
     Command(String),
-    /// It runs already, here: host and port.
+    /// Already running.
     Running {
         /// Host and port.
         authority: String,
-        /// Its process, if that is known: only then it can be watched.
+        /// Process id, if known; its resource usage is measured only then.
         pid: Option<u32>,
     },
 }
 
-/// As a plan spells it.
+/// Form in plans.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -41,39 +41,42 @@ struct Written {
 const SCHEME: &str = "http://";
 
 impl ExternalServer {
-    /// A server under a name: `run` is a command with `{port}` in it, or `http://host:port`.
+    /// External server with a name; `run` is a command containing `{port}`, or `http://host:port`.
     ///
     /// # Errors
-    /// A name that means something else or is hard to write, a command without `{port}` or with
-    /// unbalanced quotes, an address with more than host and port.
+    /// A name that is taken or has special characters, a command without `{port}` or with unbalanced
+    /// quotes, an address with more than host and port.
     pub fn new(name: &str, run: &str, pid: Option<u32>) -> anyhow::Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         ensure!(
             !name.is_empty() && name.chars().all(plain),
-            "'{name}' is no name for a server: use letters, digits and . _ -"
+            "invalid server name '{name}': use letters, digits and . _ -"
         );
         let taken = StrategyKind::ALL.iter().any(|kind| kind.name() == name)
             || ReferenceServer::ALL.iter().any(|peer| peer.name() == name);
-        ensure!(!taken, "'{name}' is the name of a server that bench knows: choose another");
+        ensure!(!taken, "'{name}' is the name of a built-in or reference server: choose another");
         let how = if let Some(rest) = run.strip_prefix(SCHEME) {
             How::Running { authority: authority(run, rest)?, pid }
         } else {
-            ensure!(!run.starts_with("https://"), "'{run}': there is no TLS here, use {SCHEME}");
-            ensure!(pid.is_none(), "{name} is started by its command, so it has no pid yet");
-            let words = shlex::split(run).with_context(|| format!("'{run}' has an open quote"))?;
+            ensure!(!run.starts_with("https://"), "'{run}': TLS is not supported; use {SCHEME}");
+            ensure!(
+                pid.is_none(),
+                "{name}: a server started by a command has no pid yet; remove the pid"
+            );
+            let words = shlex::split(run).with_context(|| format!("'{run}': unbalanced quotes"))?;
             ensure!(
                 words.len() > 1 && words.iter().any(|word| word.contains("{port}")),
-                "'{run}' is no command with {{port}} in it, nor does it begin with {SCHEME}"
+                "'{run}' is neither a command containing {{port}} nor an {SCHEME} URL"
             );
             How::Command(run.to_owned())
         };
         Ok(Self { name: name.to_owned(), how })
     }
 
-    /// Reads `name=command…` or `name=http://host:port`.
+    /// Parses `name=command…` or `name=http://host:port`.
     ///
     /// # Errors
-    /// As [`Self::new`], and without `=`.
+    /// As of [`Self::new`], and a text without `=`.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let (name, run) = text
             .split_once('=')
@@ -81,45 +84,47 @@ impl ExternalServer {
         Self::new(name.trim(), run.trim(), None)
     }
 
-    /// The same, watched through its process.
+    /// Same server with a process id.
     ///
     /// # Errors
-    /// It does not run already.
+    /// The server is started by a command.
     pub fn with_pid(self, pid: u32) -> anyhow::Result<Self> {
         match self.how {
             How::Running { authority, .. } => {
                 Ok(Self { name: self.name, how: How::Running { authority, pid: Some(pid) } })
             }
-            How::Command(_) => bail!("--pid {}={pid}: bench starts that one itself", self.name),
+            How::Command(_) => {
+                bail!("--pid {}={pid}: bench starts this server itself; remove --pid", self.name)
+            }
         }
     }
 
-    /// The name it goes by.
+    /// Name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How it is reached.
+    /// Way to reach an external server.
     pub fn how(&self) -> &How {
         &self.how
     }
 
-    /// One line that explains it.
+    /// Description in one line.
     pub fn description(&self) -> String {
         match &self.how {
-            How::Command(command) => format!("Given: {command}"),
+            How::Command(command) => format!("External: {command}"),
             How::Running { authority, pid: Some(pid) } => {
-                format!("Given, runs at {authority} as process {pid}, not pinned")
+                format!("External, runs at {authority} as process {pid}, not pinned")
             }
             How::Running { authority, pid: None } => {
-                format!("Given, runs at {authority}; its processor time and memory are not known")
+                format!("External, runs at {authority}; processor time and memory unknown")
             }
         }
     }
 }
 
 impl How {
-    /// The words of the command, with port and root in their places; none for what runs already.
+    /// Words of the command with port and root filled in; `None` for a running server.
     pub fn words(&self, port: u16, root: &str) -> Option<Vec<String>> {
         let Self::Command(command) = self else { return None };
         let words = shlex::split(command)?;
@@ -151,7 +156,7 @@ fn authority(run: &str, rest: &str) -> anyhow::Result<String> {
     let after_bracket = authority.rsplit(']').next().unwrap_or(authority);
     ensure!(
         !authority.is_empty() && !authority.contains(['/', '?', '#', '@', ' ']),
-        "'{run}' must be {SCHEME}host:port with nothing behind it"
+        "'{run}': write {SCHEME}host:port without a path"
     );
     Ok(if after_bracket.contains(':') { authority.to_owned() } else { format!("{authority}:80") })
 }
@@ -186,13 +191,13 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         for (text, expected) in [
             ("serve {port}", "is not name=command"),
-            ("a=serve", "no command with {port}"),
-            ("a=serve 'x {port}", "open quote"),
-            ("a=https://h", "no TLS"),
-            ("a=http://h/path", "nothing behind it"),
+            ("a=serve", "neither a command containing {port}"),
+            ("a=serve 'x {port}", "unbalanced quotes"),
+            ("a=https://h", "TLS is not supported"),
+            ("a=http://h/path", "without a path"),
             ("selector=serve {port}", "choose another"),
             ("nginx=http://h", "choose another"),
-            ("a b=serve {port}", "no name"),
+            ("a b=serve {port}", "invalid server name"),
         ] {
             let message = format!("{:#}", ExternalServer::parse(text).unwrap_err());
             assert!(message.contains(expected), "{text}: {message}");

@@ -1,11 +1,11 @@
-//! The reference servers of the comparison.
+//! Reference servers: nginx, Apache httpd and lighttpd.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A real server, as Debian and others package it.
+/// Reference server, as packaged by distributions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ReferenceServer {
@@ -15,25 +15,25 @@ pub enum ReferenceServer {
     ApachePrefork,
     /// Apache httpd, a thread per connection.
     ApacheWorker,
-    /// Apache httpd, threads for the connections that have work.
+    /// Apache httpd, a thread per connection with work.
     ApacheEvent,
     /// lighttpd.
     Lighttpd,
-    /// nginx as a proxy for our own server with the strategy `threaded`.
+    /// nginx as a proxy of the built-in server with the strategy `threaded`.
     NginxThreaded,
 }
 
-/// A name that is no peer.
+/// Name of no reference server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown server '{0}': choose from {names}, all", names = ReferenceServer::ALL.map(ReferenceServer::name).join(", "))]
 pub struct UnknownReferenceServer(String);
 
 impl ReferenceServer {
-    /// Those that serve by themselves: what `all` stands for.
+    /// Servers that `all` stands for: those that serve files themselves.
     pub const ALONE: [Self; 5] =
         [Self::Nginx, Self::ApachePrefork, Self::ApacheWorker, Self::ApacheEvent, Self::Lighttpd];
 
-    /// All of them.
+    /// All reference servers.
     pub const ALL: [Self; 6] = [
         Self::Nginx,
         Self::ApachePrefork,
@@ -43,7 +43,7 @@ impl ReferenceServer {
         Self::NginxThreaded,
     ];
 
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
@@ -55,21 +55,19 @@ impl ReferenceServer {
         }
     }
 
-    /// One line that explains it.
+    /// Description in one line.
     pub fn description(self) -> &'static str {
         match self {
-            Self::Nginx => "The real nginx: one event loop per core",
-            Self::ApachePrefork => "The real Apache httpd: a process per connection",
-            Self::ApacheWorker => "The real Apache httpd: a thread per connection",
-            Self::ApacheEvent => {
-                "The real Apache httpd: threads for those connections that have work"
-            }
-            Self::Lighttpd => "The real lighttpd: one event loop",
-            Self::NginxThreaded => "The real nginx as a proxy for our threaded server",
+            Self::Nginx => "nginx: one event loop per core",
+            Self::ApachePrefork => "Apache httpd: a process per connection",
+            Self::ApacheWorker => "Apache httpd: a thread per connection",
+            Self::ApacheEvent => "Apache httpd: a thread per connection with work",
+            Self::Lighttpd => "lighttpd: one event loop",
+            Self::NginxThreaded => "nginx as a proxy of the built-in threaded server",
         }
     }
 
-    /// What to say of one that is not there.
+    /// Message about a missing server, with the remedy.
     pub fn hint(self) -> String {
         format!(
             "{}: not installed; scripts/install-reference-servers.sh installs it on Debian",
@@ -88,7 +86,7 @@ impl FromStr for ReferenceServer {
     type Err = UnknownReferenceServer;
 
     fn from_str(name: &str) -> Result<Self, UnknownReferenceServer> {
-        let known = Self::ALL.into_iter().find(|peer| peer.name() == name);
+        let known = Self::ALL.into_iter().find(|server| server.name() == name);
         known.ok_or_else(|| UnknownReferenceServer(name.to_owned()))
     }
 }
@@ -102,7 +100,7 @@ impl TryFrom<String> for ReferenceServer {
 }
 
 impl From<ReferenceServer> for String {
-    fn from(peer: ReferenceServer) -> Self {
-        peer.name().to_owned()
+    fn from(server: ReferenceServer) -> Self {
+        server.name().to_owned()
     }
 }

@@ -1,4 +1,4 @@
-//! What is compared.
+//! Servers of a comparison.
 
 use std::fmt;
 
@@ -9,39 +9,39 @@ use crate::servers::external::{ExternalServer, How};
 use crate::servers::reference::ReferenceServer;
 use crate::servers::variant::Variant;
 
-/// One server in the comparison, under the name that records and charts give it.
+/// Server of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// Our own server with this strategy.
+    /// Built-in server with a strategy.
     Strategy(StrategyKind),
-    /// The same under another name.
+    /// Built-in server under another name.
     Variant(Variant),
-    /// A reference server that the harness configures and starts.
+    /// Reference server, which the harness configures and starts.
     Reference(ReferenceServer),
-    /// A server of the user's.
+    /// External server.
     External(ExternalServer),
 }
 
-/// Which kind of server a target is.
+/// Kind of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetKind {
-    /// One of our strategies.
+    /// Strategy of the built-in server.
     Strategy,
     /// A strategy measured a second time, as an A/A control.
     #[serde(alias = "twin")]
     AaControl,
-    /// A reference server.
+    /// Reference server.
     #[serde(rename = "peer")]
     Reference,
-    /// Started by a command of the user's.
+    /// External server, started by a command.
     Command,
-    /// Ran before the run began.
+    /// External server, already running.
     Running,
 }
 
 impl Target {
-    /// The strategy of one of ours, and the flags that it gets beyond the usual ones.
+    /// Strategy and further flags of a built-in server.
     pub fn strategy(&self) -> Option<(StrategyKind, &[String])> {
         match self {
             Self::Strategy(kind) => Some((*kind, &[])),
@@ -50,7 +50,7 @@ impl Target {
         }
     }
 
-    /// Whether it does heavy work that a request asks for: it is ours, or ours is behind it.
+    /// Returns true if it does the work of heavy requests: a built-in server, or a proxy of one.
     pub fn works(&self) -> bool {
         match self {
             Self::Strategy(_)
@@ -68,7 +68,7 @@ impl Target {
         }
     }
 
-    /// Which kind it is.
+    /// Kind.
     pub fn kind(&self) -> TargetKind {
         match self {
             Self::Variant(variant) if variant.is_aa_control() => TargetKind::AaControl,
@@ -81,7 +81,7 @@ impl Target {
         }
     }
 
-    /// The one spelling used in flags, records and charts.
+    /// Name in flags, records and charts.
     pub fn name(&self) -> &str {
         match self {
             Self::Strategy(kind) => kind.name(),
@@ -91,7 +91,7 @@ impl Target {
         }
     }
 
-    /// One line that explains it.
+    /// Description in one line.
     pub fn description(&self) -> String {
         match self {
             Self::Strategy(kind) => kind.summary(),
@@ -103,17 +103,17 @@ impl Target {
 }
 
 impl TargetKind {
-    /// What sets those apart that are not ours, behind their names in tables.
+    /// Remark after the name in tables; empty for strategies.
     pub fn remark(self) -> &'static str {
         match self {
             Self::Strategy => "",
             Self::AaControl => " (A/A)",
-            Self::Reference => " (real)",
-            Self::Command | Self::Running => " (given)",
+            Self::Reference => " (reference)",
+            Self::Command | Self::Running => " (external)",
         }
     }
 
-    /// Whether it is one of our strategies.
+    /// Returns true for one of the strategies.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Strategy | Self::AaControl)
     }

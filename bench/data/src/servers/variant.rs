@@ -1,4 +1,4 @@
-//! One of our strategies under another name: with other flags, or simply a second time.
+//! Variants: strategies with other flags, or repeated as an A/A control, under another name.
 
 use clap::Parser;
 use fileserver::cli::ServerArgs;
@@ -10,7 +10,7 @@ use crate::servers::reference::ReferenceServer;
 /// Suffix of the name of an A/A control.
 pub(crate) const AGAIN: &str = "-again";
 
-/// A strategy under a name of its own.
+/// Strategy with further flags, or an A/A control.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct Variant {
@@ -20,7 +20,7 @@ pub struct Variant {
     is_aa_control: bool,
 }
 
-/// As a plan spells it.
+/// Form in plans.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -29,33 +29,30 @@ struct Written {
 }
 
 impl Variant {
-    /// A strategy under a name, with further flags of the server: `selector --send-path copy`.
+    /// Variant with a name; `run` is a strategy with further flags, such as `selector --send-path copy`.
     ///
     /// # Errors
-    /// A name that is taken or hard to write, an unknown strategy, or flags that the server does
-    /// not understand.
+    /// A name that is taken or has special characters, an unknown strategy, or unknown flags.
     pub fn new(name: &str, run: &str) -> Result<Self, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || !name.chars().all(plain) {
-            return Err(format!(
-                "'{name}' is no name for a variant: use letters, digits and . _ -"
-            ));
+            return Err(format!("invalid variant name '{name}': use letters, digits and . _ -"));
         }
         if StrategyKind::ALL.iter().any(|kind| kind.name() == name)
             || ReferenceServer::ALL.iter().any(|peer| peer.name() == name)
         {
             return Err(format!(
-                "'{name}' is the name of a server that bench knows: choose another"
+                "'{name}' is the name of a built-in or reference server: choose another"
             ));
         }
-        let words = shlex::split(run).ok_or_else(|| format!("'{run}' has an open quote"))?;
+        let words = shlex::split(run).ok_or_else(|| format!("'{run}': unbalanced quotes"))?;
         let (strategy, flags) = words
             .split_first()
-            .ok_or_else(|| format!("{name}: write a strategy and its flags behind the name"))?;
+            .ok_or_else(|| format!("{name}: write a strategy and its flags after ="))?;
         let strategy = strategy.parse().map_err(|error: UnknownStrategy| error.to_string())?;
         for taken in ["--strategy", "--listen", "--root"] {
             if flags.iter().any(|flag| flag.split('=').next() == Some(taken)) {
-                return Err(format!("{name}: {taken} is bench's to choose"));
+                return Err(format!("{name}: {taken} is set by bench; remove it"));
             }
         }
         understood(flags).map_err(|error| format!("{name}: {error}"))?;
@@ -63,10 +60,10 @@ impl Variant {
         Ok(Self { name, strategy, flags, is_aa_control: false })
     }
 
-    /// Reads `name=strategy --flag…`.
+    /// Parses `name=strategy --flag…`.
     ///
     /// # Errors
-    /// As [`Self::new`], and without `=`.
+    /// As of [`Self::new`], and a text without `=`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, run) = text
             .split_once('=')
@@ -80,17 +77,17 @@ impl Variant {
         Self { name, strategy, flags: Vec::new(), is_aa_control: true }
     }
 
-    /// The name it goes by.
+    /// Name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its strategy.
+    /// Strategy.
     pub fn strategy(&self) -> StrategyKind {
         self.strategy
     }
 
-    /// The flags that the server gets beyond the usual ones.
+    /// Further flags of the server.
     pub fn flags(&self) -> &[String] {
         &self.flags
     }
@@ -100,18 +97,18 @@ impl Variant {
         self.is_aa_control
     }
 
-    /// One line that explains it.
+    /// Description in one line.
     pub fn description(&self) -> String {
         let strategy = self.strategy.name();
         if self.is_aa_control {
-            format!("{strategy} a second time, which shows how much two runs of one server differ")
+            format!("A/A control: {strategy} measured a second time, to estimate the noise")
         } else {
             format!("{strategy} with {}", self.flags.join(" "))
         }
     }
 }
 
-/// Whether the server takes the flags: what it would refuse in every trial is told now.
+/// Checks the flags before the first trial.
 fn understood(flags: &[String]) -> Result<(), String> {
     #[derive(Parser)]
     #[command(no_binary_name = true)]
@@ -121,7 +118,7 @@ fn understood(flags: &[String]) -> Result<(), String> {
     }
     Server::try_parse_from(flags).map(drop).map_err(|error| {
         let text = error.to_string();
-        text.lines().next().unwrap_or("flags that the server does not know").to_owned()
+        text.lines().next().unwrap_or("unknown flags").to_owned()
     })
 }
 
@@ -150,7 +147,7 @@ mod tests {
     #[test]
     fn a_variant_has_a_name_a_strategy_and_flags() {
         let variant = Variant::parse("small='x").unwrap_err();
-        assert!(variant.contains("open quote"), "{variant}");
+        assert!(variant.contains("unbalanced quotes"), "{variant}");
         let variant = Variant::parse("four=multi-selector --accept dispatch --workers 4").unwrap();
         assert_eq!((variant.name(), variant.strategy()), ("four", StrategyKind::MultiSelector));
         assert_eq!(variant.flags(), ["--accept", "dispatch", "--workers", "4"]);
@@ -163,11 +160,11 @@ mod tests {
         for (text, expected) in [
             ("selector", "is not NAME="),
             ("selector=threaded", "choose another"),
-            ("a b=threaded", "is no name"),
+            ("a b=threaded", "invalid variant name"),
             ("x=epoll", "unknown strategy 'epoll'"),
             ("x=", "write a strategy"),
-            ("x=selector --root /", "--root is bench's"),
-            ("x=selector --strategy=threaded", "--strategy is bench's"),
+            ("x=selector --root /", "--root is set by bench"),
+            ("x=selector --strategy=threaded", "--strategy is set by bench"),
             ("x=selector --fast", "'--fast'"),
         ] {
             let message = Variant::parse(text).unwrap_err();

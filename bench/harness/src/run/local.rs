@@ -266,7 +266,7 @@ impl LocalExecutor {
             (load, watcher.join().unwrap_or(None))
         });
         let disturbance = Some(disturbance.end());
-        let crowd_held = background.as_ref().map(Gathered::held);
+        let background_held = background.as_ref().map(Gathered::held);
         drop(background);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
         let report = server.stop();
@@ -279,7 +279,7 @@ impl LocalExecutor {
             version,
             load: Some(load),
             server,
-            crowd_held,
+            background_held,
             send_path,
             server_cores: self.cores.server.len(),
             copy_bandwidth_bytes_per_s: self

@@ -47,7 +47,7 @@ fn a_recorded_run_becomes_a_paper_pictures_and_tables() {
         assert!(png.starts_with(b"\x89PNG"), "{}", svg.display());
     }
     let markdown = fs::read_to_string(folder.join("table.md")).unwrap();
-    assert!(markdown.contains("\n| nginx (real) | "), "{markdown}");
+    assert!(markdown.contains("\n| nginx (reference) | "), "{markdown}");
     let latex = fs::read_to_string(folder.join("table.tex")).unwrap();
     assert!(latex.contains("\\toprule") && latex.is_ascii(), "{latex}");
     let again = output(&["report", folder.to_str().unwrap(), "--pdf"]);

@@ -160,7 +160,7 @@ fn what_a_server_does_not_have_is_skipped_with_the_remedy() {
                     files DIR --sizes";
     assert!(stdout.contains(expected), "{stdout}");
     let report = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(report.contains("bare (given)"), "{report}");
+    assert!(report.contains("bare (external)"), "{report}");
 }
 
 #[test]

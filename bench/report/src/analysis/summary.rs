@@ -240,7 +240,7 @@ impl Line {
             generator_share: estimate(&|row| row.generator_cpu_share),
             send_paths: distinct(measured.iter().filter_map(|row| row.server_send_path.as_ref())),
             engines: distinct(measured.iter().filter_map(|row| row.generator_engine.as_ref())),
-            crowd_held: measured.iter().filter_map(|row| row.crowd_held).min(),
+            crowd_held: measured.iter().filter_map(|row| row.background_held).min(),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
             starved_rounds: measured.iter().filter(|row| !served_all(row)).count(),
             errors: rows.iter().filter_map(|row| row.errors).sum(),

@@ -237,7 +237,7 @@ mod tests {
         let lacks = [("lighttpd".to_owned(), "PUT is answered with 405".to_owned())].into();
         let records = mock::records_of(&plan, MockExecutor { lacks, ..MockExecutor::default() });
         let text = text(&Summary::of(&records), &[]);
-        assert!(text.contains("nginx (real) ") && text.contains("selector  "), "{text}");
+        assert!(text.contains("nginx (reference) ") && text.contains("selector  "), "{text}");
         assert!(text.contains("unsupported in 3 of 3 trials: PUT is answered with 405"), "{text}");
     }
 
