@@ -177,7 +177,7 @@ fn heavy_requests_are_told_apart_and_a_mix_is_served() {
 #[test]
 fn plans_of_the_program_are_run_by_name() {
     let said = refusal(&["run", "concurrency", "chrun"]);
-    assert!(said.contains("there is no plan 'chrun': choose from default"), "{said}");
+    assert!(said.contains("unknown plan 'chrun': choose from default"), "{said}");
     assert!(refusal(&["run", "churn", "--quick"]).contains("--quick"));
     let said = refusal(&["run", "churn", "--strategies", "none"]);
     assert!(said.contains("no server to measure"), "{said}");
