@@ -387,7 +387,7 @@ fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
     let cores = Cores::apart(plan.generator_threads);
     let stop = stop_on_signals()?;
     let mut executor = LocalExecutor::new(&plan, cores.clone())?;
-    executor.hold_against(environment.ceiling);
+    executor.set_copy_bandwidth(environment.ceiling);
     let planned = environment.trials_planned;
     let now = facts::survey(command_line(), planned, &cores, &executor.root());
     resume::check_same(&environment, &now)?;

@@ -1,4 +1,4 @@
-//! Connections that are held open beside those that ask: idle ones, slow readers, slow senders.
+//! Background connections: idle connections, slow readers and slow senders.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
@@ -12,86 +12,88 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use bench_data::load::profile::BackgroundConnections;
 
-/// For a connection to stand, or for the answer of an idle one to come, before the rest is given
-/// up: a server that leaves one of them waiting leaves all that follow.
+/// Maximum time to connect, or to receive the reply of an idle connection. After one timeout no
+/// further connections are opened: a server that does not serve one does not serve the next.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Requests of idle connections under way at once: well below any listen backlog.
+/// Concurrent requests of idle connections: well below the usual backlog.
 const AT_ONCE: usize = 128;
 
-/// Connections from one source address. The kernel looks for a free port among those taken from
-/// this address one by one, which at ten thousand takes longer than everything else.
+/// Maximum number of connections per source address. The kernel searches the used ports of an address
+/// one by one for a free one, which dominates the time at ten thousand connections.
 const PER_SOURCE: usize = 250;
 
-/// A slow reader takes, and a slow sender sends, this much in every interval.
+/// Interval between reads of slow readers and writes of slow senders.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// Bytes per read of a slow reader.
 const READ_BYTES: usize = 1024;
+/// Bytes per write of a slow sender.
 const SENT: &[u8] = b"a";
 
-/// What a slow reader lets the kernel take in for it: as little as it can be made.
+/// Receive buffer of a slow reader: the kernel rounds it up to its minimum.
 const RECEIVE_BUFFER_BYTES: usize = 4096;
 
-/// What the members of a crowd ask for.
+/// Files that background connections request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    /// Name of a small file, for those that idle afterwards.
+pub(crate) struct RequestedFiles<'a> {
+    /// Name of a small file, for idle connections and slow senders.
     pub(crate) small: &'a str,
-    /// Name of a file larger than all buffers on the way, for slow readers.
+    /// Name of a file that exceeds all buffers of the path, for slow readers.
     pub(crate) large: &'a str,
 }
 
-/// A crowd that has gathered; dropping it sends it home.
+/// Open background connections; dropped, they are closed.
 #[derive(Debug)]
-pub(crate) struct Gathered {
+pub(crate) struct OpenConnections {
     idle: Vec<TcpStream>,
     slow_readers: Vec<TcpStream>,
     slow_senders: Vec<TcpStream>,
 }
 
-impl Gathered {
-    /// Connects everyone, and waits until each idle connection has had an answer. Those that the
-    /// server does not take in time are missing; so are all that would have followed. Ends early
-    /// after `stop` is set.
-    pub(crate) fn around(
+impl OpenConnections {
+    /// Opens all connections, and waits until each idle one has received a reply. After the first one
+    /// that is not served in time the remaining ones are not opened. Returns early after `stop` is
+    /// set.
+    pub(crate) fn open(
         server: SocketAddr,
         background: BackgroundConnections,
-        asked: Asked<'_>,
+        files: RequestedFiles<'_>,
         stop: &AtomicBool,
     ) -> Self {
         let (network, subnetwork) = (fastrand::u8(1..=254), fastrand::u8(..));
-        let mut doors = Doors { server, opened: 0, network, subnetwork };
-        let mut gathered =
+        let mut opener = Opener { server, opened: 0, network, subnetwork };
+        let mut open =
             Self { idle: Vec::new(), slow_readers: Vec::new(), slow_senders: Vec::new() };
         let mut missing = background.idle;
         while missing > 0 && !stop.load(Ordering::Relaxed) {
             let batch = missing.min(AT_ONCE);
-            let answered = doors.idle(batch, asked.small);
+            let answered = opener.idle(batch, files.small);
             missing -= batch;
             let all = answered.len() == batch;
-            gathered.idle.extend(answered);
+            open.idle.extend(answered);
             if !all {
                 break;
             }
         }
-        let slow = |text: String| move |doors: &mut Doors, buffer| doors.asking(&text, buffer);
-        let reader = slow(format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", asked.large));
-        let sender = slow(format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", asked.small));
+        let slow = |text: String| move |opener: &mut Opener, buffer| opener.asking(&text, buffer);
+        let reader = slow(format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", files.large));
+        let sender = slow(format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", files.small));
         for _ in 0..background.slow_readers {
-            let Ok(stream) = reader(&mut doors, Some(RECEIVE_BUFFER_BYTES)) else { break };
-            gathered.slow_readers.push(stream);
+            let Ok(stream) = reader(&mut opener, Some(RECEIVE_BUFFER_BYTES)) else { break };
+            open.slow_readers.push(stream);
         }
         for _ in 0..background.slow_senders {
-            let Ok(stream) = sender(&mut doors, None) else { break };
-            gathered.slow_senders.push(stream);
+            let Ok(stream) = sender(&mut opener, None) else { break };
+            open.slow_senders.push(stream);
         }
-        gathered
+        open
     }
 
-    /// Does what the slow ones do until `done` is set.
-    pub(crate) fn linger(&self, done: &AtomicBool) {
+    /// Runs the slow readers and senders until `done` is set.
+    pub(crate) fn run_slow(&self, done: &AtomicBool) {
         let mut drop = [0; READ_BYTES];
         while !done.load(Ordering::Relaxed) {
-            // What fails here is seen when the crowd is counted.
+            // Failed connections are found by `held`.
             for stream in &self.slow_readers {
                 let mut stream: &TcpStream = stream;
                 let _ = stream.read(&mut drop);
@@ -107,8 +109,8 @@ impl Gathered {
         }
     }
 
-    /// How many the server still holds: none of them closed, and none of those that wait for
-    /// nothing answered.
+    /// Number of connections that are still open. A slow sender or idle connection with unread data
+    /// does not count.
     pub(crate) fn held(&self) -> usize {
         let silent = |stream: &&TcpStream| peek(stream) == Seen::Nothing;
         self.idle.iter().filter(silent).count()
@@ -117,17 +119,17 @@ impl Gathered {
     }
 }
 
-/// Opens connections.
-struct Doors {
+/// Opener of connections.
+struct Opener {
     server: SocketAddr,
     opened: usize,
-    /// The second and the third byte of the addresses that it comes from.
+    /// Second and third byte of the source addresses.
     network: u8,
     subnetwork: u8,
 }
 
-impl Doors {
-    /// Opens some and has each answered once; returns those that were.
+impl Opener {
+    /// Opens idle connections, and returns those that received a reply.
     fn idle(&mut self, count: usize, file: &str) -> Vec<TcpStream> {
         let request = format!("GET /{file} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let opened: Vec<_> = (0..count).map_while(|_| self.asking(&request, None).ok()).collect();
@@ -135,7 +137,7 @@ impl Doors {
         opened.into_iter().filter(|stream| answered(stream, deadline).is_ok()).collect()
     }
 
-    /// Opens one that has sent this; it does not block from then on.
+    /// Opens a connection, sends a text and makes it non-blocking.
     fn asking(&mut self, text: &str, receive_buffer: Option<usize>) -> io::Result<TcpStream> {
         let socket =
             Socket::new(Domain::for_address(self.server), Type::STREAM, Some(Protocol::TCP))?;
@@ -143,8 +145,8 @@ impl Doors {
             socket.set_recv_buffer_size(bytes)?;
         }
         if self.server.ip().is_loopback() && self.server.is_ipv4() {
-            // Apart from the addresses that the load comes from, and from those of the crowd
-            // before, whose ports are not free for a minute.
+            // Neither the addresses of the load nor those of the last trial, whose ports are in
+            // TIME_WAIT for a minute.
             let block = 1 + (self.opened / PER_SOURCE) as u8;
             let source = Ipv4Addr::new(127, self.network, self.subnetwork, block);
             socket.bind(&SocketAddrV4::new(source, 0).into())?;
@@ -158,7 +160,7 @@ impl Doors {
     }
 }
 
-/// Takes the answer to a small request.
+/// Receives the reply to a small request.
 fn answered(mut stream: &TcpStream, deadline: Instant) -> io::Result<()> {
     let mut reader = ReplyReader::new(Wire::Http);
     let mut buffer = [0; 16 << 10];
@@ -187,7 +189,7 @@ fn answered(mut stream: &TcpStream, deadline: Instant) -> io::Result<()> {
     }
 }
 
-/// What there is to be read from a connection.
+/// State of a connection's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Nothing,
@@ -212,7 +214,7 @@ mod tests {
 
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-    /// Answers the first `answers` connections once each, and keeps all.
+    /// Server that replies once on each of the first `answers` connections, and keeps them open.
     fn server(answers: usize) -> (SocketAddr, thread::JoinHandle<Vec<TcpStream>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -234,27 +236,27 @@ mod tests {
         (address, serving)
     }
 
-    const ASKED: Asked<'_> = Asked { small: "s", large: "l" };
+    const FILES: RequestedFiles<'_> = RequestedFiles { small: "s", large: "l" };
 
     #[test]
     fn idle_connections_are_answered_once_held_and_counted() {
         let (address, serving) = server(20);
         let background = BackgroundConnections { idle: 20, ..BackgroundConnections::default() };
-        let gathered = Gathered::around(address, background, ASKED, &AtomicBool::new(false));
+        let open = OpenConnections::open(address, background, FILES, &AtomicBool::new(false));
         let mut kept = serving.join().unwrap();
-        assert_eq!(gathered.held(), 20);
+        assert_eq!(open.held(), 20);
         kept.truncate(15);
         // The end of a connection reaches the other side at once on the loopback.
-        assert_eq!(gathered.held(), 15);
+        assert_eq!(open.held(), 15);
     }
 
     #[test]
     fn those_that_a_server_leaves_waiting_are_missing() {
         let (address, serving) = server(3);
         let background = BackgroundConnections { idle: 5, ..BackgroundConnections::default() };
-        let gathered = Gathered::around(address, background, ASKED, &AtomicBool::new(false));
+        let open = OpenConnections::open(address, background, FILES, &AtomicBool::new(false));
         let kept = serving.join().unwrap();
-        assert_eq!(gathered.held(), 3);
+        assert_eq!(open.held(), 3);
         drop(kept);
     }
 
@@ -268,22 +270,22 @@ mod tests {
         };
         let stop = AtomicBool::new(false);
         let address = listener.local_addr().unwrap();
-        let gathered = Gathered::around(address, background, ASKED, &stop);
+        let open = OpenConnections::open(address, background, FILES, &stop);
         let (mut reader, _) = listener.accept().unwrap();
         let (mut sender, _) = listener.accept().unwrap();
-        assert_eq!(gathered.held(), 2);
+        assert_eq!(open.held(), 2);
         reader.write_all(&[b'x'; 64]).unwrap();
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
-            scope.spawn(|| gathered.linger(&done));
+            scope.spawn(|| open.run_slow(&done));
             let mut text = vec![0; b"GET /s HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaa".len()];
             sender.read_exact(&mut text).unwrap();
             assert!(text.ends_with(b"X-Slow: aaa"));
             done.store(true, Ordering::Relaxed);
         });
-        assert_eq!(gathered.held(), 2, "data for a slow reader is no end");
+        assert_eq!(open.held(), 2, "data for a slow reader is no end");
         drop(reader);
         sender.write_all(ANSWER).unwrap();
-        assert_eq!(gathered.held(), 0);
+        assert_eq!(open.held(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! How each kind of server is started for a trial.
+//! Start of each kind of server for a trial.
 
 use crate::run::reference_config::places;
 use crate::run::reference_config::threads_when_ready;
@@ -24,12 +24,12 @@ use bench_data::servers::external::{ExternalServer, How};
 use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::target::Target;
 
-/// Starts servers.
+/// Starter of servers.
 #[derive(Debug)]
 pub(crate) struct Launcher {
-    /// This program, which is our server, too.
+    /// This program, which contains the built-in server.
     program: PathBuf,
-    /// Everything but the served files.
+    /// Folder of everything except the served files.
     folder: PathBuf,
     root: PathBuf,
     cores: Vec<usize>,
@@ -37,42 +37,42 @@ pub(crate) struct Launcher {
     wire: Wire,
     account: Option<Account>,
     installed: Vec<Installed>,
-    /// Of those that run already, by name.
+    /// Addresses of running external servers, by name.
     addresses: HashMap<String, SocketAddr>,
 }
 
-/// What a server is started for.
+/// Requirements of the load on the start of a server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StartHints {
-    /// So many connections.
+    /// Number of connections.
     pub(crate) connections: usize,
-    /// Requests for heavy work.
+    /// True if the load has heavy requests.
     pub(crate) work: bool,
 }
 
 impl StartHints {
-    /// What a load asks for.
+    /// Requirements of a load.
     pub(crate) fn of(load: &Load) -> Self {
         let work = load.profile.heavy.total_percent() > 0;
         Self { connections: load.all_connections(), work }
     }
 }
 
-/// A server that a load can be put on.
+/// Server that is ready for load.
 #[derive(Debug)]
 pub(crate) enum RunningServer {
-    /// Started for this.
+    /// Started for the trial.
     Started {
-        /// Its first process; it may have others.
+        /// Its main process.
         process: ServerProcess,
-        /// The server that it is a proxy for, if it is one.
+        /// Server behind a proxy.
         behind: Option<ServerProcess>,
     },
-    /// Someone else's.
+    /// External server, already running.
     Running {
-        /// Where it listens.
+        /// Address on which it listens.
         address: SocketAddr,
-        /// Its process, where that is known.
+        /// Process id, if known.
         pid: Option<u32>,
     },
 }
@@ -81,20 +81,19 @@ pub(crate) enum RunningServer {
 /// using it another program may be faster.
 const ATTEMPTS: u32 = 3;
 
-/// From here on our own server is told how many connections there will be; below, its defaults
-/// are what is measured.
+/// Number of connections above which the built-in server gets a connection limit; below it the
+/// defaults are measured.
 const USUAL_CONNECTIONS: usize = 8000;
-/// A process for each connection, but no more than these.
+/// Maximum number of processes of `prefork`.
 const MOST_PROCESSES: usize = 1000;
-/// Beyond those of the load.
+/// Connections beyond those of the load.
 const SPARE_CONNECTIONS: u64 = 200;
 
 impl Launcher {
-    /// For the servers of a plan; `folder` is for all that they write beside uploads, which go
-    /// to `root`.
+    /// Launcher for the servers of a plan. Uploads go to `root`, all other files to `folder`.
     ///
     /// # Errors
-    /// An address that is not known, a process that is not there, no account to serve under.
+    /// An unknown host, a missing process, or no account to serve under.
     pub(crate) fn new(
         plan: &Plan,
         folder: &Path,
@@ -109,7 +108,7 @@ impl Launcher {
                 let name = given.name();
                 ensure!(
                     Path::new(&format!("/proc/{pid}")).is_dir(),
-                    "--pid {name}={pid}: there is no such process"
+                    "--pid {name}={pid}: no such process"
                 );
             }
         }
@@ -125,7 +124,7 @@ impl Launcher {
             account.own(root)?;
         }
         Ok(Self {
-            program: std::env::current_exe().context("cannot tell where this program is")?,
+            program: std::env::current_exe().context("cannot find the path of this program")?,
             folder: folder.to_owned(),
             root: root.to_owned(),
             cores: cores.to_owned(),
@@ -140,7 +139,7 @@ impl Launcher {
     /// Starts a server for a load.
     ///
     /// # Errors
-    /// Why it does not stand, with what it said last.
+    /// The reason, with the last output of the server.
     pub(crate) fn start(
         &self,
         target: &Target,
@@ -166,19 +165,19 @@ impl Launcher {
                 How::Command(_) => self.retry(|port| self.command(given, port)).map(alone),
                 How::Running { pid, .. } => {
                     let address = self.addresses.get(given.name());
-                    let address = *address.context("its address was not looked up")?;
+                    let address = *address.context("the address of the server is not known")?;
                     Ok(RunningServer::Running { address, pid: *pid })
                 }
             },
         }
     }
 
-    /// The real server that was found under this name.
+    /// Installed reference server.
     pub(crate) fn installed(&self, peer: ReferenceServer) -> Option<&Installed> {
         self.installed.iter().find(|installed| installed.peer == peer)
     }
 
-    /// What the configuration of a real server depends on.
+    /// Parameters of a reference server's configuration.
     pub(crate) fn placement(&self, dir: &Path, connections: usize, port: u16) -> Placement {
         let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let account = self.account.as_ref();
@@ -190,7 +189,7 @@ impl Launcher {
             account: account.map(|account| (account.user.clone(), account.group.clone())),
             connections,
             cores: self.cores.len().max(1),
-            // A connection with its file, and as much again for what is kept open.
+            // A connection with its file, and the same again for cached files.
             descriptors: (connections as u64 * 4 + 2048).min(limit),
         }
     }
@@ -208,7 +207,7 @@ impl Launcher {
             .args(["--listen", "127.0.0.1:0", "--quiet"])
             .arg("--root")
             .arg(&self.root);
-        // The server refuses what is said twice: flags of the target's own come in place of these.
+        // The server refuses duplicate flags: those of a variant replace these.
         let mut usual = |flag: &str, value: &str| {
             if !flags.iter().any(|own| own.split('=').next() == Some(flag)) {
                 command.args([flag, value]);
@@ -221,12 +220,12 @@ impl Launcher {
             usual("--service", "echo");
         }
         if kind == StrategyKind::Prefork {
-            // As many as Apache gets, so that the two can be compared.
+            // As many as Apache, for a fair comparison.
             let processes = places(connections).min(MOST_PROCESSES);
             usual("--workers", &processes.to_string());
         }
         if connections > USUAL_CONNECTIONS {
-            // The files that they ask for are open once for all.
+            // Requested files are open once for all connections.
             let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
             let most = (connections as u64 + SPARE_CONNECTIONS).min(limit.saturating_sub(64));
             usual("--max-connections", &most.to_string());
@@ -287,7 +286,8 @@ impl Launcher {
 
     fn command(&self, given: &ExternalServer, port: u16) -> anyhow::Result<Launch> {
         let root = self.root.display().to_string();
-        let words = given.how().words(port, &root).context("it is not started by a command")?;
+        let words =
+            given.how().words(port, &root).context("the server is not started by a command")?;
         let mut command = self.launcher();
         command.args(words);
         let log = self.fresh_folder()?.join("output.log");
@@ -295,18 +295,18 @@ impl Launcher {
         Ok(Launch { command, address, wire, log, own_log: None, threads: 1 })
     }
 
-    /// Starts others through this program, so that they end when it does.
+    /// Command that starts another program so that it ends with this one.
     fn launcher(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["launch", "--"]);
         command
     }
 
-    /// An empty folder for a server's own files, in place of that of the one before.
+    /// Creates an empty folder for a server's own files, and removes the previous one.
     fn fresh_folder(&self) -> anyhow::Result<PathBuf> {
         let path = self.folder.join("server");
         if path.exists() {
-            fs::remove_dir_all(&path).context("cannot remove the last server's files")?;
+            fs::remove_dir_all(&path).context("cannot remove the files of the last server")?;
         }
         fs::create_dir(&path).context("cannot create a folder for the server")?;
         if let Some(account) = &self.account {
@@ -324,7 +324,7 @@ impl RunningServer {
         }
     }
 
-    /// What is to be watched, where that is known.
+    /// Processes of the server, if known.
     pub(crate) fn processes(&self) -> Option<ProcessSet> {
         match self {
             Self::Started { process, behind } => {
@@ -335,7 +335,7 @@ impl RunningServer {
         }
     }
 
-    /// As [`ServerProcess::death`].
+    /// Exit status and last output, if it exited early.
     pub(crate) fn death(&mut self) -> Option<String> {
         match self {
             Self::Started { process, behind } => {
@@ -345,8 +345,8 @@ impl RunningServer {
         }
     }
 
-    /// Ends it, if it was started for this, a proxy before the server behind it. What our own
-    /// server tells at its end is returned.
+    /// Stops a server that was started for the trial, a proxy before the server behind it. Returns the
+    /// final report of the built-in server.
     pub(crate) fn stop(self) -> Option<ServeReport> {
         match self {
             Self::Started { process, behind } => {
@@ -358,10 +358,10 @@ impl RunningServer {
     }
 }
 
-/// The address of a host and port: the first one of the older kind, if there are both.
+/// Address of a host and port; IPv4 is preferred.
 ///
 /// # Errors
-/// The host is not known.
+/// The host is unknown.
 fn resolve(authority: &str) -> anyhow::Result<SocketAddr> {
     let addresses: Vec<SocketAddr> = authority
         .to_socket_addrs()

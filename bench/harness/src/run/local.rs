@@ -1,4 +1,4 @@
-//! Carries out trials on this machine: a server process here, the load generator there.
+//! Execution of trials on this machine, with a server process and the load generator.
 
 use std::collections::HashSet;
 use std::fs;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::disturbance::Watch;
 use crate::machine::{copy_bandwidth, usage};
-use crate::run::background::{Asked, Gathered};
+use crate::run::background::{OpenConnections, RequestedFiles};
 use crate::run::count_calls;
 use crate::run::files;
 use crate::run::files::{download_name, upload_name};
@@ -39,43 +39,43 @@ use bench_data::servers::target::Target;
 use bench_data::trial::Trial;
 use bench_data::trial::{Ending, Executor, Measurement};
 
-/// What idle connections ask for once.
-const CROWD_FILE: ByteSize = ByteSize::new(1 << 10);
-/// What slow readers ask for: more than fits into all buffers between them and the file.
+/// Size of the file that idle connections request.
+const IDLE_FILE: ByteSize = ByteSize::new(1 << 10);
+/// Size of the file that slow readers request: it exceeds all buffers on the path.
 const SLOW_FILE: ByteSize = ByteSize::new(64 << 20);
 
-/// For a server to have filled all buffers between it and slow readers, before the load begins.
+/// Maximum time until the buffers between server and slow readers are full, before the load begins.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// Carries out trials with a server process of their own each.
+/// Executor that starts a server process for each trial.
 #[derive(Debug)]
 pub struct LocalExecutor {
     plan: Plan,
     cores: Cores,
-    /// Holds the served files and the server's; gone with the executor.
+    /// Folder of the served files and of the server's own files; removed with the executor.
     folder: TempDir,
     served: HashSet<String>,
     launcher: Launcher,
-    /// How fast bytes can be copied, once that was measured.
+    /// Copy bandwidth, once measured.
     ceiling: Option<CopyBandwidth>,
-    /// By name.
+    /// Versions by name of the server.
     versions: Vec<(String, String)>,
-    /// By name: which loads a server cannot bear.
+    /// Unsupported loads by name of the server.
     lacks: Vec<(String, Unsupported)>,
-    /// By name: why a server does not stand.
+    /// Reasons of failed starts by name of the server.
     broken: Vec<(String, String)>,
 }
 
 impl LocalExecutor {
-    /// Prepares the files to serve and makes sure that the plan can run here.
+    /// Prepares the files to serve, and checks that the plan can run on this machine.
     ///
     /// # Errors
-    /// More connections than descriptors or ports, no room for the files, or servers that cannot
-    /// be had.
+    /// More connections than descriptors or ports, too little space for the files, or servers that
+    /// are not available.
     pub fn new(plan: &Plan, cores: Cores) -> anyhow::Result<Self> {
         for load in plan.loads() {
             let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-            // The crowd needs descriptors and ports like those that ask.
+            // Background connections need descriptors and ports as well.
             let connections = load.all_connections();
             load_spec(plan, &cores, Load { connections, ..load }, nobody, 0).check()?;
         }
@@ -94,7 +94,7 @@ impl LocalExecutor {
             let is_one = load.direction == Direction::Download && load.profile.mix.is_none();
             let wanted = [
                 (name, load.size, is_one),
-                (download_name(CROWD_FILE), CROWD_FILE, load.profile.background.total() > 0),
+                (download_name(IDLE_FILE), IDLE_FILE, load.profile.background.total() > 0),
                 (download_name(SLOW_FILE), SLOW_FILE, load.profile.background.slow_readers > 0),
             ];
             for (name, size, is_wanted) in wanted {
@@ -117,17 +117,16 @@ impl LocalExecutor {
         })
     }
 
-    /// The folder of the served files.
+    /// Folder of the served files.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 
-    /// Takes a first look at every server, so that none is asked for what it cannot do, and
-    /// keeps the configurations of real ones in the results folder. Ends early after `stop` is
-    /// set.
+    /// Starts every server once to check its capabilities, and stores the configurations of reference
+    /// servers in the results folder. Returns early after `stop` is set.
     ///
     /// # Errors
-    /// A configuration cannot be kept.
+    /// A configuration cannot be written.
     pub fn survey(
         &mut self,
         folder: &RunFolder,
@@ -159,14 +158,14 @@ impl LocalExecutor {
                 continue;
             }
             match self.launcher.start(&target, StartHints { connections: 1, work: false }) {
-                Ok(standing) => {
+                Ok(running) => {
                     let (support, lacks) = match self.plan.wire {
-                        Wire::Text => (None, lacks_of_echo(&target, &standing, &loads)),
-                        Wire::Http => look(&target, &standing, &loads),
-                        Wire::Framed if target.kind().is_ours() => look(&target, &standing, &loads),
+                        Wire::Text => (None, lacks_of_echo(&target, &running, &loads)),
+                        Wire::Http => look(&target, &running, &loads),
+                        Wire::Framed if target.kind().is_ours() => look(&target, &running, &loads),
                         Wire::Framed => (None, for_all(&loads, "it speaks http only")),
                     };
-                    standing.stop();
+                    running.stop();
                     info.supports = support;
                     for (_, reason) in &lacks {
                         if !info.problems.contains(reason) {
@@ -204,18 +203,18 @@ impl LocalExecutor {
         })
     }
 
-    /// Holds trials against what the cores could copy when a run began that is continued.
-    pub fn hold_against(&mut self, ceiling: Option<CopyBandwidth>) {
+    /// Sets the copy bandwidth measured at the start of a resumed run.
+    pub fn set_copy_bandwidth(&mut self, ceiling: Option<CopyBandwidth>) {
         self.ceiling = ceiling;
     }
 
-    /// Measures how fast the cores of server and generator can copy, against which trials are held.
+    /// Measures the copy bandwidth of the cores of server and generator.
     ///
     /// # Errors
-    /// As [`CopyBandwidth::measure`].
+    /// As of [`copy_bandwidth::measure`].
     pub fn measure_copy_bandwidth(&mut self) -> anyhow::Result<CopyBandwidth> {
         let ceiling =
-            copy_bandwidth::measure(&self.cores).context("cannot measure how cores copy")?;
+            copy_bandwidth::measure(&self.cores).context("cannot measure the copy bandwidth")?;
         self.ceiling = Some(ceiling);
         Ok(ceiling)
     }
@@ -242,11 +241,11 @@ impl LocalExecutor {
         let progress = Progress::default();
         let done = AtomicBool::new(false);
         let processes = server.processes();
-        let background = self.gather(trial.load, server.address(), stop);
+        let background = self.open_background(trial.load, server.address(), stop);
         if let Some(processes) =
             processes.as_ref().filter(|_| trial.load.profile.background.slow_readers > 0)
         {
-            // First the buffers between it and those that take nothing from them are filled.
+            // First the buffers between server and slow readers fill up.
             usage::rests(processes, SETTLING, stop);
         }
         let disturbance = Watch::begin(&self.cores);
@@ -256,9 +255,9 @@ impl LocalExecutor {
             });
             if let Some(background) = &background {
                 scope.spawn(|| {
-                    // Where the system refuses, it lingers elsewhere.
+                    // If the system refuses, they run on any core.
                     let _pinned = Pinned::to(&self.cores.generator);
-                    background.linger(&done);
+                    background.run_slow(&done);
                 });
             }
             let load = run(&spec, stop, Some(&progress));
@@ -266,7 +265,7 @@ impl LocalExecutor {
             (load, watcher.join().unwrap_or(None))
         });
         let disturbance = Some(disturbance.end());
-        let background_held = background.as_ref().map(Gathered::held);
+        let background_held = background.as_ref().map(OpenConnections::held);
         drop(background);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
         let report = server.stop();
@@ -290,8 +289,8 @@ impl LocalExecutor {
         })
     }
 
-    /// Counts the system calls of a server under a load, apart from all measuring: counting slows
-    /// a server down. `None` if the server cannot bear the load.
+    /// Counts the system calls of a server under a load, outside of any trial because counting slows
+    /// the server down. `None` if the server does not support the load.
     ///
     /// # Errors
     /// `perf` cannot count, the server has too many threads, or it cannot be started.
@@ -316,14 +315,15 @@ impl LocalExecutor {
                 self.plan.seed.unwrap_or(0),
             )
         };
-        let processes = server.processes().context("its process is not known")?;
+        let processes =
+            server.processes().context("the process id of the server is not known; give --pid")?;
         let done = AtomicBool::new(false);
-        let background = self.gather(load, server.address(), stop);
+        let background = self.open_background(load, server.address(), stop);
         let (load, calls) = thread::scope(|scope| {
             if let Some(background) = &background {
                 scope.spawn(|| {
                     let _pinned = Pinned::to(&self.cores.generator);
-                    background.linger(&done);
+                    background.run_slow(&done);
                 });
             }
             let counted = count_calls::count(&processes, || run(&spec, stop, None));
@@ -338,12 +338,17 @@ impl LocalExecutor {
         Ok(Some((load.requests, calls)))
     }
 
-    /// The crowd of a load, if it has one.
-    fn gather(&self, load: Load, server: SocketAddr, stop: &AtomicBool) -> Option<Gathered> {
+    /// Opens the background connections of a load, if any.
+    fn open_background(
+        &self,
+        load: Load,
+        server: SocketAddr,
+        stop: &AtomicBool,
+    ) -> Option<OpenConnections> {
         let background = load.profile.background;
-        let (small, large) = (download_name(CROWD_FILE), download_name(SLOW_FILE));
-        let asked = Asked { small: &small, large: &large };
-        (background.total() > 0).then(|| Gathered::around(server, background, asked, stop))
+        let (small, large) = (download_name(IDLE_FILE), download_name(SLOW_FILE));
+        let files = RequestedFiles { small: &small, large: &large };
+        (background.total() > 0).then(|| OpenConnections::open(server, background, files, stop))
     }
 
     fn version(&self, target: &Target) -> Option<String> {
@@ -351,7 +356,7 @@ impl LocalExecutor {
         known.map(|(_, version)| version.clone())
     }
 
-    /// Why a trial needs no trying, if it does not.
+    /// Ending of a trial that cannot run.
     fn obstacle(&self, target: &Target, load: &Load) -> Option<Ending> {
         let name = target.name();
         if let Some(reason) = unavailable(target) {
@@ -385,7 +390,7 @@ impl Executor for LocalExecutor {
     }
 }
 
-/// Why this system cannot run one of our strategies at all.
+/// Reason why this system cannot run a strategy.
 fn unavailable(target: &Target) -> Option<String> {
     let (kind, _) = target.strategy()?;
     kind.availability().err().map(|reason| reason.to_string())
@@ -417,7 +422,7 @@ fn load_spec(plan: &Plan, cores: &Cores, load: Load, target: SocketAddr, seed: u
     }
 }
 
-/// What requests ask for or send, by how often.
+/// Files that requests name, with their weights.
 fn requested(load: Load) -> Vec<RequestFile> {
     let heavy = load.profile.heavy;
     let light = f64::from(100_u32.saturating_sub(heavy.total_percent()));
