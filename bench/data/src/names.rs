@@ -68,6 +68,11 @@ impl<T: Listed> Entry<T> {
     }
 }
 
+/// Entries of a list of values.
+pub fn entries<T: Listed>(values: &[T]) -> Vec<Entry<T>> {
+    values.iter().copied().map(Entry::One).collect()
+}
+
 /// Values of a list of entries.
 pub fn values<T: Listed>(entries: &[Entry<T>]) -> Vec<T> {
     let mut values = Vec::new();

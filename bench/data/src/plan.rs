@@ -2,22 +2,23 @@
 
 pub mod built_in;
 pub mod loads;
+mod overrides;
 pub mod sweep;
+
+pub use overrides::Overrides;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fileserver::{SendPath, StrategyKind, UnknownStrategy};
 use fileserver_proto::Wire;
-use loadgen::{Direction, EngineChoice};
+use loadgen::EngineChoice;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::Load;
-use crate::load::byte_size::ByteSize;
-use crate::load::mix::Mix;
-use crate::load::objective::{CapacitySearch, Objective};
 use crate::names;
 use crate::plan::sweep::Sweep;
 use crate::servers::external::ExternalServer;
@@ -127,63 +128,6 @@ pub struct Experiment {
     pub question: String,
 }
 
-/// What flags change in a plan.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// Other strategies.
-    pub strategies: Option<Vec<StrategyKind>>,
-    /// Other variants.
-    pub variants: Option<Vec<Variant>>,
-    /// Another A/A control.
-    pub aa_control: Option<AaControl>,
-    /// Other servers to hold all others against.
-    pub baseline: Option<Vec<String>>,
-    /// Other real servers.
-    pub against: Option<Vec<ReferenceServer>>,
-    /// Other servers of the user's.
-    pub given: Option<Vec<ExternalServer>>,
-    /// Other connection counts, in every sweep.
-    pub connections: Option<Vec<usize>>,
-    /// Other sizes, in every sweep.
-    pub sizes: Option<Vec<ByteSize>>,
-    /// One direction only.
-    pub direction: Option<Direction>,
-    /// A new connection for every request, in every sweep.
-    pub per_request: bool,
-    /// Other rates of open loops, in every sweep.
-    pub rates_per_s: Option<Vec<u32>>,
-    /// Another objective of every search; where the plan has none, all its loads become searches.
-    pub objective: Option<Objective>,
-    /// Other numbers of idle connections, in every sweep.
-    pub idle: Option<Vec<usize>>,
-    /// Other numbers of slow readers, in every sweep.
-    pub slow_readers: Option<Vec<usize>>,
-    /// Other numbers of slow senders, in every sweep.
-    pub slow_senders: Option<Vec<usize>>,
-    /// Other shares of requests that burn processor time, in every sweep.
-    pub heavy_cpu_percent: Option<Vec<u8>>,
-    /// Other shares of requests that block, in every sweep.
-    pub heavy_block_percent: Option<Vec<u8>>,
-    /// A set of files in place of all sizes, in every sweep.
-    pub mix: Option<Mix>,
-    /// Another wire.
-    pub wire: Option<Wire>,
-    /// Another way in which our servers send files.
-    pub send_path: Option<SendPath>,
-    /// Another engine of the generator.
-    pub engine: Option<EngineChoice>,
-    /// Another warm-up.
-    pub warm_up: Option<Duration>,
-    /// Another window.
-    pub window: Option<Duration>,
-    /// Other rounds.
-    pub rounds: Option<u32>,
-    /// Another order.
-    pub order: Option<Order>,
-    /// A given seed.
-    pub seed: Option<u64>,
-}
-
 /// Refusal of a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -221,92 +165,6 @@ impl Plan {
                 message: error.message().trim_end().replace('\n', " "),
             }
         })
-    }
-
-    /// The plan with what the flags say in place of what it said, and with a seed.
-    pub fn with(mut self, overrides: Overrides) -> Self {
-        self.strategies = overrides.strategies.unwrap_or(self.strategies);
-        self.variants = overrides.variants.unwrap_or(self.variants);
-        self.aa_control = overrides.aa_control.unwrap_or(self.aa_control);
-        self.baseline = overrides.baseline.unwrap_or(self.baseline);
-        let names_peers = overrides.against.is_some();
-        self.against = overrides.against.unwrap_or(self.against);
-        self.given = overrides.given.unwrap_or(self.given);
-        self.wire = overrides.wire.unwrap_or(self.wire);
-        if let Some(direction) = overrides.direction {
-            if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
-                self.sweeps.retain(|sweep| sweep.direction == direction);
-            }
-            self.sweeps.iter_mut().for_each(|sweep| sweep.direction = direction);
-        }
-        for sweep in &mut self.sweeps {
-            if let Some(connections) = &overrides.connections {
-                sweep.connections.clone_from(connections);
-            }
-            if let Some(sizes) = overrides.sizes.as_ref().filter(|_| sweep.mix.is_none()) {
-                sweep.sizes.clone_from(sizes);
-            }
-            sweep.keep_alive &= !overrides.per_request;
-            if let Some(rates) = overrides.rates_per_s.as_ref().filter(|_| sweep.has_own_rates()) {
-                sweep.rates_per_s.clone_from(rates);
-            }
-            for (counts, other) in [
-                (&mut sweep.idle, &overrides.idle),
-                (&mut sweep.slow_readers, &overrides.slow_readers),
-                (&mut sweep.slow_senders, &overrides.slow_senders),
-            ] {
-                if let Some(other) = other {
-                    counts.clone_from(other);
-                }
-            }
-            for (percents, other) in [
-                (&mut sweep.heavy_cpu_percent, &overrides.heavy_cpu_percent),
-                (&mut sweep.heavy_block_percent, &overrides.heavy_block_percent),
-            ] {
-                if let Some(other) = other {
-                    percents.clone_from(other);
-                }
-            }
-            if overrides.mix.is_some() {
-                sweep.mix = overrides.mix;
-                sweep.sizes.clear();
-            }
-            if names_peers {
-                sweep.against.clear();
-            }
-        }
-        if let Some(objective) = overrides.objective {
-            self.look_for(objective);
-        }
-        self.sweeps = each_once(self.sweeps);
-        if let Some(window) = overrides.window {
-            self.sweeps.iter_mut().for_each(|sweep| sweep.window_ms = None);
-            self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
-        }
-        self.send_path = overrides.send_path.unwrap_or(self.send_path);
-        self.engine = overrides.engine.unwrap_or(self.engine);
-        if let Some(warm_up) = overrides.warm_up {
-            self.sweeps.iter_mut().for_each(|sweep| sweep.warm_up_ms = None);
-            self.warm_up_ms = u64::try_from(warm_up.as_millis()).unwrap_or(u64::MAX);
-        }
-        self.rounds = overrides.rounds.unwrap_or(self.rounds);
-        self.order = overrides.order.unwrap_or(self.order);
-        let seed = overrides.seed.or(self.seed);
-        self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
-        self
-    }
-
-    /// Lets its searches look for another objective; without any, its loads become searches.
-    fn look_for(&mut self, objective: Objective) {
-        let has_searches = self.sweeps.iter().any(|sweep| sweep.capacity.is_some());
-        for sweep in &mut self.sweeps {
-            if let Some(search) = &mut sweep.capacity {
-                search.objective = objective;
-            } else if !has_searches {
-                sweep.rates_per_s.clear();
-                sweep.capacity = Some(CapacitySearch::usual(objective));
-            }
-        }
     }
 
     /// Servers to compare, each name once: strategies, variants, reference servers, external servers.
@@ -374,6 +232,14 @@ impl Plan {
     }
 }
 
+impl AaControl {
+    /// Parser of the flag, which lists the names in the help.
+    fn parser() -> impl TypedValueParser<Value = Self> {
+        let names = StrategyKind::ALL.map(StrategyKind::name).into_iter().chain(["none"]);
+        PossibleValuesParser::new(names).try_map(|name| name.parse::<Self>())
+    }
+}
+
 impl FromStr for AaControl {
     type Err = UnknownStrategy;
 
@@ -394,19 +260,6 @@ impl fmt::Display for AaControl {
             Self::Of(kind) => kind.fmt(f),
         }
     }
-}
-
-/// Removes duplicate values, and sweeps within other sweeps: overrides can make sweeps alike.
-fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
-    let mut kept: Vec<Sweep> = Vec::new();
-    for mut sweep in sweeps {
-        sweep.each_once();
-        if !kept.iter().any(|other| sweep.is_within(other)) {
-            kept.retain(|other| !other.is_within(&sweep));
-            kept.push(sweep);
-        }
-    }
-    kept
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -442,6 +295,11 @@ mod tests {
     use loadgen::Engine;
 
     use super::*;
+    use crate::load::byte_size::ByteSize;
+    use crate::load::mix::Mix;
+    use crate::names::Entry;
+    use crate::plan::sweep::SweepFlags;
+    use loadgen::Direction;
 
     fn quick() -> Plan {
         Plan::built_in("quick").unwrap()
@@ -485,11 +343,21 @@ mod tests {
     #[test]
     fn flags_replace_what_the_plan_says() {
         let plan = quick().with(Overrides {
-            strategies: Some(vec![StrategyKind::Selector; 2]),
-            against: Some(vec![ReferenceServer::Nginx]),
+            strategies: Some(vec![Entry::One(StrategyKind::Selector); 2]),
+            against: Some(vec![Entry::One(ReferenceServer::Nginx)]),
             given: Some(vec![ExternalServer::parse("mine=serve {port}").unwrap()]),
-            connections: Some(vec![2]),
-            sizes: Some(vec![ByteSize::new(5)]),
+            sweeps: SweepFlags {
+                connections: Some(vec![2]),
+                sizes: Some(vec![ByteSize::new(5)]),
+                no_keep_alive: true,
+                rate: Some(vec![50]),
+                idle: Some(vec![0, 9]),
+                slow_readers: Some(vec![1]),
+                slow_senders: Some(vec![2]),
+                heavy_cpu_percent: Some(vec![3]),
+                heavy_block_percent: Some(vec![4]),
+                mix: None,
+            },
             direction: Some(Direction::Upload),
             window: Some(Duration::from_secs(2)),
             rounds: Some(7),
@@ -498,15 +366,7 @@ mod tests {
             variants: Some(vec![Variant::parse("two=threaded --workers 2").unwrap()]),
             aa_control: Some(AaControl::None),
             baseline: Some(vec!["nginx".to_owned()]),
-            per_request: true,
-            rates_per_s: Some(vec![50]),
             objective: None,
-            idle: Some(vec![0, 9]),
-            slow_readers: Some(vec![1]),
-            slow_senders: Some(vec![2]),
-            heavy_cpu_percent: Some(vec![3]),
-            heavy_block_percent: Some(vec![4]),
-            mix: None,
             wire: Some(Wire::Framed),
             send_path: Some(SendPath::Copy),
             engine: Some(EngineChoice::Only(Engine::Epoll)),
@@ -533,8 +393,11 @@ mod tests {
     #[test]
     fn a_mix_takes_the_place_of_all_sizes() {
         let overrides = Overrides {
-            mix: Some(Mix::Web),
-            sizes: Some(vec![ByteSize::new(5)]),
+            sweeps: SweepFlags {
+                mix: Some(Mix::Web),
+                sizes: Some(vec![ByteSize::new(5)]),
+                ..SweepFlags::default()
+            },
             direction: Some(Direction::Download),
             ..Overrides::default()
         };
@@ -544,7 +407,10 @@ mod tests {
         let written = toml::to_string(&plan).unwrap();
         assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
         // Another size is none for a mix.
-        let overrides = Overrides { sizes: Some(vec![ByteSize::new(5)]), ..Overrides::default() };
+        let overrides = Overrides::from(SweepFlags {
+            sizes: Some(vec![ByteSize::new(5)]),
+            ..SweepFlags::default()
+        });
         assert_eq!(plan.clone().with(overrides).sweeps, plan.sweeps);
         let mut without = plan;
         without.sweeps[0].mix = None;
@@ -563,8 +429,10 @@ mod tests {
         assert!(names(plan.targets_of(&load)).contains(&"nginx-threaded".to_owned()));
         let other = plan.sweeps[1].loads()[1];
         assert!(!names(plan.targets_of(&other)).contains(&"nginx-threaded".to_owned()));
-        let overrides =
-            Overrides { against: Some(vec![ReferenceServer::Nginx]), ..Overrides::default() };
+        let overrides = Overrides {
+            against: Some(vec![Entry::One(ReferenceServer::Nginx)]),
+            ..Overrides::default()
+        };
         let plan = plan.with(overrides);
         assert!(!names(plan.targets()).contains(&"nginx-threaded".to_owned()));
     }
@@ -586,16 +454,17 @@ mod tests {
     #[test]
     fn flags_that_make_sweeps_alike_leave_one_of_them() {
         let plan = Plan::built_in("default").unwrap();
-        let overrides = Overrides {
+        let overrides = Overrides::from(SweepFlags {
             connections: Some(vec![8, 8]),
             sizes: Some(vec![ByteSize::new(5), ByteSize::new(6), ByteSize::new(5)]),
-            ..Overrides::default()
-        };
+            ..SweepFlags::default()
+        });
         let sweeps = plan.clone().with(overrides).sweeps;
         assert_eq!(sweeps.len(), 2, "one for each direction: {sweeps:?}");
         assert_eq!(sweeps[0].connections, [8]);
         assert_eq!(sweeps[0].sizes, [ByteSize::new(5), ByteSize::new(6)]);
-        let same_size = Overrides { connections: Some(vec![8]), ..Overrides::default() };
+        let same_size =
+            Overrides::from(SweepFlags { connections: Some(vec![8]), ..SweepFlags::default() });
         assert_eq!(
             plan.clone().with(same_size).sweeps,
             plan.clone().sweeps[1..]

@@ -101,6 +101,7 @@ fn profiles(summary: &Summary) -> Vec<LoadProfile> {
 mod tests {
     use super::*;
     use bench_data::mock;
+    use bench_data::plan::sweep::SweepFlags;
     use bench_data::plan::{Overrides, Plan};
 
     fn figures() -> Vec<Figure> {
@@ -211,7 +212,10 @@ mod tests {
     #[test]
     fn one_connection_count_gives_no_chart_over_connections() {
         let plan = Plan::built_in("quick").unwrap();
-        let plan = plan.with(Overrides { connections: Some(vec![8]), ..Overrides::default() });
+        let plan = plan.with(Overrides::from(SweepFlags {
+            connections: Some(vec![8]),
+            ..SweepFlags::default()
+        }));
         let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
         assert!(draw(&summary).iter().all(|figure| !figure.file.contains("by-connections")));
         assert!(draw(&Summary::default()).is_empty());

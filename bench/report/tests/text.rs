@@ -86,7 +86,7 @@ fn run(name: &str, overrides: Overrides, executor: MockExecutor) -> Report {
 }
 
 fn beside(servers: &[ReferenceServer]) -> Overrides {
-    Overrides { against: Some(servers.to_vec()), ..Overrides::default() }
+    Overrides { against: Some(bench_data::names::entries(servers)), ..Overrides::default() }
 }
 
 fn recorded() -> Contents {

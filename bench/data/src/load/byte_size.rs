@@ -15,17 +15,8 @@ pub struct ByteSize(u64);
 #[error("'{0}' is not a size: write for example 512, 1KiB, 64KiB, 1MiB (and more than zero)")]
 pub struct SizeError(String);
 
-/// The units, largest first: those of 1024 are what is printed.
-const UNITS: [(&str, u64); 8] = [
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("GB", 1_000_000_000),
-    ("MB", 1_000_000),
-    ("kB", 1_000),
-    ("KB", 1_000),
-    ("B", 1),
-];
+/// Units of 1,024, largest first, in which sizes are written.
+const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 impl ByteSize {
     /// Size of a number of bytes.
@@ -45,7 +36,7 @@ impl ByteSize {
     }
 
     fn split(self) -> (u64, &'static str) {
-        UNITS[..3]
+        UNITS
             .iter()
             .find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor))
             .map_or((self.0, "B"), |(unit, factor)| (self.0 / factor, unit))
@@ -63,22 +54,8 @@ impl FromStr for ByteSize {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Self, SizeError> {
-        let error = || SizeError(text.to_owned());
-        let trimmed = text.trim();
-        let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
-        let (number, unit) = trimmed.split_at(digits);
-        let unit = unit.trim();
-        let factor = if unit.is_empty() {
-            1
-        } else {
-            UNITS
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-                .map(|(_, factor)| *factor)
-                .ok_or_else(error)?
-        };
-        let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor));
-        bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(error)
+        let bytes = text.parse::<bytesize::ByteSize>().ok().map(|size| size.as_u64());
+        bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(|| SizeError(text.to_owned()))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::load::Load;
 use crate::load::profile::BackgroundConnections;
 use crate::load::profile::LoadProfile;
+use clap::Args;
 use fileserver_proto::Wire;
 use loadgen::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -72,6 +73,44 @@ pub struct Sweep {
     pub capacity: Option<CapacitySearch>,
 }
 
+/// Flags that replace values of every sweep.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SweepFlags {
+    /// Connection counts, in every part of the plan
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = positive)]
+    pub connections: Option<Vec<usize>>,
+    /// File sizes, in every part of the plan
+    #[arg(long, value_name = "SIZE,…", value_delimiter = ',', help_heading = LOAD)]
+    pub sizes: Option<Vec<ByteSize>>,
+    /// Set of files in place of one file per size: web, with sizes and popularity as on web servers
+    #[arg(long, value_name = "MIX", help_heading = LOAD, conflicts_with = "sizes")]
+    pub mix: Option<Mix>,
+    /// Open a new connection for every request
+    #[arg(long, help_heading = LOAD)]
+    pub no_keep_alive: bool,
+    /// Offered load in requests per second (open loop)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<Vec<u32>>,
+    /// Percentages of requests that burn 20 ms of CPU time in the server (built-in server only)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub heavy_cpu_percent: Option<Vec<u8>>,
+    /// Percentages of requests that block for 20 ms in the server (built-in server only)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub heavy_block_percent: Option<Vec<u8>>,
+    /// Idle connections beside the measured ones
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
+    pub idle: Option<Vec<usize>>,
+    /// Background connections that read a large file at 10 KiB/s
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
+    pub slow_readers: Option<Vec<usize>>,
+    /// Background connections that send the head of a request at 10 B/s
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
+    pub slow_senders: Option<Vec<usize>>,
+}
+
+const LOAD: &str = "Load";
+const BACKGROUND: &str = "Background connections";
+
 impl Sweep {
     /// Sweep of default loads with these connection counts and sizes.
     pub fn usual(direction: Direction, connections: Vec<usize>, sizes: Vec<ByteSize>) -> Self {
@@ -112,6 +151,29 @@ impl Sweep {
     /// Returns true if its rates neither come from a search nor are shares of a capacity.
     pub fn has_own_rates(&self) -> bool {
         self.capacity.is_none() && self.of_weakest_capacity.is_empty()
+    }
+
+    /// Replaces the values that flags name.
+    pub(crate) fn replace(&mut self, flags: &SweepFlags) {
+        fn put<T: Clone>(list: &mut Vec<T>, other: Option<&Vec<T>>) {
+            if let Some(other) = other {
+                list.clone_from(other);
+            }
+        }
+        put(&mut self.connections, flags.connections.as_ref());
+        put(&mut self.sizes, flags.sizes.as_ref().filter(|_| self.mix.is_none()));
+        self.keep_alive &= !flags.no_keep_alive;
+        let has_own_rates = self.has_own_rates();
+        put(&mut self.rates_per_s, flags.rate.as_ref().filter(|_| has_own_rates));
+        put(&mut self.heavy_cpu_percent, flags.heavy_cpu_percent.as_ref());
+        put(&mut self.heavy_block_percent, flags.heavy_block_percent.as_ref());
+        put(&mut self.idle, flags.idle.as_ref());
+        put(&mut self.slow_readers, flags.slow_readers.as_ref());
+        put(&mut self.slow_senders, flags.slow_senders.as_ref());
+        if flags.mix.is_some() {
+            self.mix = flags.mix;
+            self.sizes.clear();
+        }
     }
 
     /// Reason why its loads cannot run, with the remedy.
@@ -268,6 +330,14 @@ impl Sweep {
 
 fn listed(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be more than zero".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
 }
 
 fn yes() -> bool {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use super::{FAILED, INTERRUPTED, say, stop_on_signals};
+use crate::cli::process::{FAILED, INTERRUPTED, say, stop_on_signals};
 use crate::machine::cores::Cores;
 use crate::run::local::LocalExecutor;
 use bench_data::load::words::heading;

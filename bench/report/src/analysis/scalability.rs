@@ -134,15 +134,16 @@ fn richest(part: &Summary) -> Option<Load> {
 mod tests {
     use super::*;
     use bench_data::mock::{MockExecutor, records_of};
+    use bench_data::plan::sweep::SweepFlags;
     use bench_data::plan::{Overrides, Plan};
     use bench_data::record::outcome::Outcome;
     use bench_data::record::rows::Records;
 
     fn records() -> Records {
-        let overrides = Overrides {
+        let overrides = Overrides::from(SweepFlags {
             connections: Some(vec![1, 2, 4, 16, 64, 256, 1024]),
-            ..Overrides::default()
-        };
+            ..SweepFlags::default()
+        });
         records_of(&Plan::built_in("concurrency").unwrap().with(overrides), MockExecutor::default())
     }
 

@@ -398,7 +398,7 @@ mod tests {
     #[test]
     fn the_best_of_ours_is_held_against_each_real_server() {
         let against = |peers: &[ReferenceServer], executor| {
-            let against = Some(peers.to_owned());
+            let against = Some(bench_data::names::entries(peers));
             verdict(Overrides { against, ..Overrides::default() }, executor)
         };
         let peers =

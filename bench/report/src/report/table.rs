@@ -200,11 +200,14 @@ mod tests {
     use super::*;
     use bench_data::mock;
     use bench_data::mock::MockExecutor;
+    use bench_data::names;
+    use bench_data::plan::sweep::SweepFlags;
     use bench_data::plan::{Overrides, Plan};
 
     #[test]
     fn a_table_is_aligned_and_says_who_starved() {
-        let overrides = Overrides { connections: Some(vec![16]), ..Overrides::default() };
+        let overrides =
+            Overrides::from(SweepFlags { connections: Some(vec![16]), ..SweepFlags::default() });
         let plan = Plan::built_in("quick").unwrap().with(overrides);
         let records = mock::records_of(&plan, MockExecutor::default());
         let text = text(&Summary::of(&records), &[]);
@@ -230,7 +233,7 @@ mod tests {
     #[test]
     fn servers_that_are_not_ours_are_marked_and_what_they_lack_is_said() {
         let overrides = Overrides {
-            against: Some(bench_data::servers::reference::ReferenceServer::ALL.to_vec()),
+            against: Some(names::entries(&bench_data::servers::reference::ReferenceServer::ALL)),
             ..Overrides::default()
         };
         let plan = Plan::built_in("quick").unwrap().with(overrides);
@@ -244,11 +247,11 @@ mod tests {
     #[test]
     fn a_baseline_is_what_the_others_are_held_against() {
         let overrides = Overrides {
-            against: Some(vec![
+            sweeps: SweepFlags { connections: Some(vec![16]), ..SweepFlags::default() },
+            against: Some(names::entries(&[
                 bench_data::servers::reference::ReferenceServer::Nginx,
                 bench_data::servers::reference::ReferenceServer::Lighttpd,
-            ]),
-            connections: Some(vec![16]),
+            ])),
             ..Overrides::default()
         };
         let plan = Plan::built_in("quick").unwrap().with(overrides);

@@ -1,0 +1,166 @@
+//! Flags that replace values of a plan.
+
+use std::time::Duration;
+
+use clap::Args;
+use fileserver::{SendPath, StrategyKind};
+use fileserver_proto::Wire;
+use loadgen::{Direction, EngineChoice};
+
+use crate::load::objective::{CapacitySearch, Objective};
+use crate::names::{self, Entry};
+use crate::plan::sweep::{Sweep, SweepFlags};
+use crate::plan::{AaControl, Order, Plan};
+use crate::servers::external::ExternalServer;
+use crate::servers::reference::ReferenceServer;
+use crate::servers::variant::Variant;
+
+const SERVERS: &str = "Servers";
+const LOAD: &str = "Load";
+const MEASUREMENT: &str = "Measurement";
+
+/// Values that replace those of a plan; each is a flag of `bench run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Overrides {
+    /// Strategies to compare, or all, or none
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS, value_parser = Entry::<StrategyKind>::parser())]
+    pub strategies: Option<Vec<Entry<StrategyKind>>>,
+    /// Strategy with further flags of the server, under a name of its own: NAME='STRATEGY --flag …'
+    #[arg(long = "variant", value_name = "NAME=…", help_heading = SERVERS, value_parser = Variant::parse)]
+    pub variants: Option<Vec<Variant>>,
+    /// A/A control: measure this strategy twice to estimate noise; none disables it
+    /// [default: the plan's, or the last of the strategies]
+    #[arg(long, alias = "twin", value_name = "NAME", help_heading = SERVERS, value_parser = AaControl::parser())]
+    pub aa_control: Option<AaControl>,
+    /// Reference for the ratio line of each table; of several, the fastest
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS)]
+    pub baseline: Option<Vec<String>>,
+    /// Reference servers to measure, or all (all but nginx-threaded, which is nginx as the proxy of
+    /// threaded)
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS, value_parser = Entry::<ReferenceServer>::parser())]
+    pub against: Option<Vec<Entry<ReferenceServer>>>,
+    /// Server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
+    /// NAME=http://HOST:PORT, already running with the files that the subcommand files writes
+    #[arg(long = "target", value_name = "NAME=…", help_heading = SERVERS, value_parser = ExternalServer::parse)]
+    pub given: Option<Vec<ExternalServer>>,
+    /// Send path of the built-in server's files: auto, copy, memory, sendfile or splice
+    #[arg(long, value_name = "PATH", help_heading = SERVERS)]
+    pub send_path: Option<SendPath>,
+    /// Flags of the loads.
+    #[command(flatten)]
+    pub sweeps: SweepFlags,
+    /// Direction of all loads.
+    #[arg(skip)]
+    pub direction: Option<Direction>,
+    /// Wire of all requests: http or framed for files, text for an echo
+    #[arg(long, value_name = "WIRE", help_heading = LOAD)]
+    pub wire: Option<Wire>,
+    /// Search for the highest rate that meets an objective, such as p99=5ms,errors=0.1%
+    #[arg(long = "slo", value_name = "OBJECTIVE", help_heading = LOAD, value_parser = Objective::parse, conflicts_with = "rate")]
+    pub objective: Option<Objective>,
+    /// I/O engine of the load generator: epoll, uring, or auto for the faster one available
+    #[arg(long, value_name = "ENGINE", help_heading = MEASUREMENT)]
+    pub engine: Option<EngineChoice>,
+    /// Time before each measured window, such as 500ms; its requests are not counted
+    #[arg(long, value_name = "TIME", help_heading = MEASUREMENT, value_parser = time)]
+    pub warm_up: Option<Duration>,
+    /// Length of each measured window, such as 500ms or 2s
+    #[arg(long = "duration", value_name = "TIME", help_heading = MEASUREMENT, value_parser = time)]
+    pub window: Option<Duration>,
+    /// Repetitions of every server and load; intervals need three or more
+    #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: Option<u32>,
+    /// Order of the servers within a round
+    #[arg(long, value_name = "ORDER", help_heading = MEASUREMENT)]
+    pub order: Option<Order>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", help_heading = MEASUREMENT)]
+    pub seed: Option<u64>,
+}
+
+impl From<SweepFlags> for Overrides {
+    fn from(sweeps: SweepFlags) -> Self {
+        Self { sweeps, ..Self::default() }
+    }
+}
+
+impl Plan {
+    /// The plan with overridden values, and with a seed.
+    #[must_use]
+    pub fn with(mut self, overrides: Overrides) -> Self {
+        if let Some(strategies) = overrides.strategies {
+            self.strategies = names::values(&strategies);
+        }
+        self.variants = overrides.variants.unwrap_or(self.variants);
+        self.aa_control = overrides.aa_control.unwrap_or(self.aa_control);
+        self.baseline = overrides.baseline.unwrap_or(self.baseline);
+        if let Some(against) = overrides.against {
+            self.against = names::values(&against);
+            self.sweeps.iter_mut().for_each(|sweep| sweep.against.clear());
+        }
+        self.given = overrides.given.unwrap_or(self.given);
+        self.wire = overrides.wire.unwrap_or(self.wire);
+        if let Some(direction) = overrides.direction {
+            if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
+                self.sweeps.retain(|sweep| sweep.direction == direction);
+            }
+            self.sweeps.iter_mut().for_each(|sweep| sweep.direction = direction);
+        }
+        self.sweeps.iter_mut().for_each(|sweep| sweep.replace(&overrides.sweeps));
+        if let Some(objective) = overrides.objective {
+            self.look_for(objective);
+        }
+        self.sweeps = each_once(self.sweeps);
+        if let Some(window) = overrides.window {
+            self.sweeps.iter_mut().for_each(|sweep| sweep.window_ms = None);
+            self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
+        }
+        self.send_path = overrides.send_path.unwrap_or(self.send_path);
+        self.engine = overrides.engine.unwrap_or(self.engine);
+        if let Some(warm_up) = overrides.warm_up {
+            self.sweeps.iter_mut().for_each(|sweep| sweep.warm_up_ms = None);
+            self.warm_up_ms = u64::try_from(warm_up.as_millis()).unwrap_or(u64::MAX);
+        }
+        self.rounds = overrides.rounds.unwrap_or(self.rounds);
+        self.order = overrides.order.unwrap_or(self.order);
+        let seed = overrides.seed.or(self.seed);
+        self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
+        self
+    }
+
+    /// Replaces the objective of all searches. Without a search, every load becomes one.
+    fn look_for(&mut self, objective: Objective) {
+        let has_searches = self.sweeps.iter().any(|sweep| sweep.capacity.is_some());
+        for sweep in &mut self.sweeps {
+            if let Some(search) = &mut sweep.capacity {
+                search.objective = objective;
+            } else if !has_searches {
+                sweep.rates_per_s.clear();
+                sweep.capacity = Some(CapacitySearch::usual(objective));
+            }
+        }
+    }
+}
+
+/// Without values named twice and without loads that another sweep has anyway: where flags replaced
+/// what told sweeps apart, they would be there several times.
+fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
+    let mut kept: Vec<Sweep> = Vec::new();
+    for mut sweep in sweeps {
+        sweep.each_once();
+        if !kept.iter().any(|other| sweep.is_within(other)) {
+            kept.retain(|other| !other.is_within(&sweep));
+            kept.push(sweep);
+        }
+    }
+    kept
+}
+
+/// Parses a duration of at least a millisecond.
+fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time < Duration::from_millis(1) => Err("must be at least 1ms".to_owned()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,87 @@
+//! `bench diff`: changes between two runs; `bench false-alarms`: changes claimed where none are.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use bench_data::record::run_folder::RunFolder;
+use bench_report::analysis::diff::{Diff, Judgement, Limit};
+use bench_report::analysis::false_alarms;
+use clap::Args;
+
+use crate::cli::process::{FAILED, say};
+
+/// Arguments of `bench diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Changes are changes of medians with 95 % intervals. A star marks a change that is \
+                        certain: its interval excludes 0, it is 5 % or more, and it exceeds the \
+                        difference of the A/A control in both runs.
+
+Exit codes: 0 no limit broken, 1 a limit broken with the whole interval beyond it, 2 wrong usage"
+)]
+pub(super) struct DiffArgs {
+    /// Results folder of the earlier run
+    old: PathBuf,
+    /// Results folder of the later run
+    new: PathBuf,
+    /// Exit with 1 if a change exceeds a limit: throughput<-5%, p99>+20%, cpu_per_request>+10%
+    #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
+    fail_if: Vec<Limit>,
+}
+
+/// Prints the changes between two runs and checks the limits.
+pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
+    let [old, new] = [&arguments.old, &arguments.new].map(|path| RunFolder::open(path)?.read());
+    let diff = Diff::between(&old?, &new?);
+    ensure!(
+        !diff.changes.is_empty(),
+        "there is nothing to compare: no server was measured without fault under the same load in \
+         both runs{}",
+        diff.incomparable.first().map(|first| format!(" (such as {first})")).unwrap_or_default()
+    );
+    let mut text = diff.text();
+    let mut broken = false;
+    for (change, limit, judgement) in diff.beyond(&arguments.fail_if) {
+        text += &match judgement {
+            Judgement::Broken => {
+                broken = true;
+                format!("\nBeyond {limit}: {change}")
+            }
+            Judgement::Doubtful | Judgement::Kept => format!(
+                "\nBeyond {limit} perhaps, but not with the whole interval, so it does not fail: \
+                 {change}"
+            ),
+        };
+    }
+    if !arguments.fail_if.is_empty() && !broken {
+        text += "\nNo limit is broken.";
+    }
+    say(&(text.trim_end().to_owned() + "\n"));
+    Ok(if broken { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Prints how often a difference between two copies of one server is reported.
+pub(super) fn false_alarms(folders: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let (mut alarms, mut compared) = ([0; 2], [0; 2]);
+    let mut text = String::new();
+    for path in folders {
+        let records = RunFolder::open(path)?.read()?.records;
+        for comparison in false_alarms::comparisons(&records) {
+            let index = usize::from(comparison.quantity != "throughput");
+            alarms[index] += usize::from(comparison.is_claimed);
+            compared[index] += usize::from(comparison.ratio.is_some());
+            text += &format!("{}: {}\n", path.display(), comparison.text());
+        }
+    }
+    for (quantity, index) in [("throughput", 0), ("p99", 1)] {
+        let (alarms, compared) = (alarms[index], compared[index]);
+        text +=
+            &format!("{quantity}: no difference claimed in {} of {compared}\n", compared - alarms);
+    }
+    say(&text);
+    ensure!(compared[0] > 0, "there is nothing to compare: run scripts/check-noise.sh");
+    // One in twenty is what intervals of 95 % promise.
+    let keeps_its_promise = alarms[0] * 20 <= compared[0];
+    Ok(if keeps_its_promise { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}

@@ -1,0 +1,107 @@
+//! Messages before and after a run.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use bench_data::plan::Plan;
+use bench_data::record::environment::{Environment, TargetInfo};
+use bench_data::record::run_folder::RunFolder;
+use bench_data::schedule::expected;
+use bench_report::report::content::Report;
+
+use crate::run::RunEnd;
+
+/// Number of trials, and the expected time.
+pub(super) fn outlook(plan: &Plan) -> String {
+    let mut text = format!("{}: {}\n", plan.name, plan.question);
+    let targets: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
+    text += &format!("servers  {}\n", targets.join(", "));
+    for sweep in &plan.sweeps {
+        let experiment = sweep.experiment.as_deref().unwrap_or(&plan.name);
+        text += &format!("{experiment:<12} {}\n", sweep.description());
+    }
+    let searches = match plan.searches().len() {
+        0 => String::new(),
+        count => format!(", and {count} searches of about 5 trials each per server and round"),
+    };
+    let expected = expected(plan);
+    text += &format!(
+        "{} loads, {} servers, {} rounds{searches}: about {} trials in {}\n",
+        plan.loads().len(),
+        targets.len(),
+        plan.rounds,
+        expected.trials,
+        in_minutes(expected.time),
+    );
+    text
+}
+
+/// Prints the extent of a run and warnings about its conditions.
+pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
+    let whole = expected(plan);
+    let time = in_minutes(whole.time.mul_f64(trials as f64 / whole.trials.max(1) as f64));
+    let placement = &environment.placement;
+    let pinned = match (placement.server_cores.as_slice(), placement.generator_cores.as_slice()) {
+        ([], _) | (_, []) => "nothing is pinned: there is only one core".to_owned(),
+        (server, generator) => format!("server on core {server:?}, generator on {generator:?}"),
+    };
+    let _ = writeln!(
+        io::stderr(),
+        "{}: {} servers, {} loads, {} rounds: about {trials} trials in {time}; {pinned}",
+        plan.name,
+        plan.targets().len(),
+        plan.loads().len(),
+        plan.rounds,
+    );
+    if let Some(warning) = environment.machine.warning() {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
+    if !environment.optimised {
+        let _ = writeln!(
+            io::stderr(),
+            "warning: built without optimisation, the figures are not meaningful: use --release"
+        );
+    }
+}
+
+/// Prints versions, abilities and problems of servers, except built-in ones without a problem.
+pub(super) fn introduce(environment: &Environment) {
+    let is_news = |target: &&TargetInfo| !target.kind.is_ours() || !target.problems.is_empty();
+    for target in environment.targets.iter().filter(is_news) {
+        let version = target.version.as_deref().map(|version| format!(" ({version})"));
+        let known = [target.abilities()].into_iter().filter(|text| !text.is_empty());
+        let all: Vec<_> = known.chain(target.problems.iter().cloned()).collect();
+        let version = version.unwrap_or_default();
+        let _ = writeln!(io::stderr(), "{}{version}: {}", target.name, all.join("; "));
+    }
+}
+
+/// Final message of a run: table, answer, notes and files.
+pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: RunEnd) -> String {
+    let mut text = published.table();
+    text += &format!("\n{}\n", published.analysis.verdict.sentence);
+    for note in &published.analysis.verdict.notes {
+        text += &format!("  note: {note}\n");
+    }
+    if end.interrupted {
+        let path = folder.path().display();
+        text += &format!(
+            "\nInterrupted; completed trials are kept. Continue with\n  cargo run \
+             --release -- run --resume {path}\n"
+        );
+    }
+    let path = folder.path().display();
+    text += &format!(
+        "\nreport  {}\ncharts  {path}/plots/\nrecords {path}/trials.csv\n",
+        folder.report().display()
+    );
+    text
+}
+
+/// Duration in words: `90 s`, `4 min`.
+pub(super) fn in_minutes(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..=180 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
+}

@@ -1,0 +1,283 @@
+//! `bench run`: plan, trials, report.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail, ensure};
+use bench_data::load::byte_size::ByteSize;
+use bench_data::plan::loads::check;
+use bench_data::plan::{Overrides, Plan};
+use bench_data::record::environment::{Environment, Resumption, SCHEMA};
+use bench_data::record::rows::Records;
+use bench_data::record::run_folder::RunFolder;
+use bench_data::schedule::expected;
+use bench_data::servers::reference::ReferenceServer;
+use bench_report::report::export::publish;
+use clap::{Args, ValueEnum};
+use fileserver_proto::Wire;
+use jiff::Timestamp;
+use loadgen::Direction;
+
+use crate::cli::command_line::command_line;
+use crate::cli::messages::{announce, conclusion, introduce, outlook};
+use crate::cli::process::{FAILED, INTERRUPTED, say, stop_on_signals};
+use crate::cli::progress::Display;
+use crate::machine::cores::Cores;
+use crate::machine::facts;
+use crate::run::local::LocalExecutor;
+use crate::run::reference_config::Installed;
+use crate::run::resume;
+use crate::run::{CompletedTrials, RunEnd, run};
+
+const PLAN: &str = "Plan";
+
+/// Remedy for a missing plan.
+const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
+                     be copied";
+
+/// Length of an echoed line, where none is given: a typed line.
+const LINE_SIZE: ByteSize = ByteSize::new(64);
+
+/// Arguments of `bench run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// First impression in under 30 seconds: the plan named quick
+    #[arg(long, help_heading = PLAN, conflicts_with = "plan")]
+    quick: bool,
+    /// Plan of your own; start from results/latest/plan.toml
+    #[arg(long, value_name = "FILE.toml", help_heading = PLAN)]
+    plan: Option<PathBuf>,
+    /// Continue an interrupted run in its folder, with its own plan
+    #[arg(long, value_name = "DIR", help_heading = PLAN, exclusive = true)]
+    resume: Option<PathBuf>,
+    /// Print the trials and the expected time, and run nothing
+    #[arg(long, help_heading = PLAN)]
+    dry_run: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Process of a running server given by its address, for its CPU time and memory
+    #[arg(long, value_name = "NAME=PID", help_heading = "Servers", value_parser = pid)]
+    pid: Vec<(String, u32)>,
+    /// Direction of the transfers
+    #[arg(long, value_name = "DIRECTION", help_heading = "Load")]
+    direction: Option<Way>,
+    /// Service of the servers: files, or an echo of lines of the lengths in --sizes
+    #[arg(long, value_name = "SERVICE", help_heading = "Load")]
+    service: Option<LoadService>,
+    /// Folder for the results, new or empty [default: results/<time>-<host>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+}
+
+/// Service of a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LoadService {
+    /// Files, downloaded and uploaded
+    Files,
+    /// Each line is sent back unchanged
+    Echo,
+}
+
+/// Direction of the transfers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// Server to client only
+    Download,
+    /// Client to server only
+    Upload,
+    /// As in the plan
+    Both,
+}
+
+pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &arguments.resume {
+        return resume_run(folder);
+    }
+    let (out, dry_run) = (arguments.out.clone(), arguments.dry_run);
+    let mut plan = chosen_plan(names, arguments)?;
+    let missing = without_missing(&mut plan);
+    for server in &missing {
+        let _ = writeln!(io::stderr(), "{}", server.hint());
+    }
+    ensure!(
+        !plan.targets().is_empty(),
+        "there is no server to measure: name some with --strategies, --against or --target"
+    );
+    let trials = expected(&plan).trials;
+    if dry_run {
+        say(&outlook(&plan));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cores = Cores::apart(plan.generator_threads);
+    let stop = stop_on_signals()?;
+    let mut executor = LocalExecutor::new(&plan, cores.clone())?;
+    let planned = u32::try_from(trials).context("too many trials")?;
+    let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
+    let folder = RunFolder::create(out.as_deref(), &environment.machine.host)?;
+    folder.write_plan(&plan)?;
+    folder.write_environment(&environment)?;
+    environment.not_installed = missing.iter().map(|server| server.name().to_owned()).collect();
+    announce(&plan, trials, &environment);
+    environment.ceiling = Some(executor.measure_copy_bandwidth()?);
+    environment.targets = executor.survey(&folder, &stop)?;
+    introduce(&environment);
+    folder.write_environment(&environment)?;
+    carry_out(&plan, &CompletedTrials::default(), trials, executor, environment, &folder, &stop)
+}
+
+/// Continues an interrupted run.
+fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
+    let folder = RunFolder::open(path)?;
+    let (plan, mut environment) = (folder.plan()?, folder.environment()?);
+    let shown = path.display();
+    ensure!(
+        environment.schema == SCHEMA,
+        "{shown} was written by version {} of the format of results, and this is {SCHEMA}: begin a \
+         new run, such as with --plan {shown}/plan.toml",
+        environment.schema
+    );
+    let removed = resume::mend(path)?;
+    if removed > 0 {
+        let _ = writeln!(io::stderr(), "{shown}: {removed} lines of an unfinished trial removed");
+    }
+    let known = CompletedTrials::of(Records::read(path)?);
+    let trials = known.to_come(&plan);
+    if trials == 0 && environment.finished_at.is_some() {
+        say(&format!("{shown} is complete: nothing left to do\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cores = Cores::apart(plan.generator_threads);
+    let stop = stop_on_signals()?;
+    let mut executor = LocalExecutor::new(&plan, cores.clone())?;
+    executor.set_copy_bandwidth(environment.ceiling);
+    let planned = environment.trials_planned;
+    let now = facts::survey(command_line(), planned, &cores, &executor.root());
+    resume::check_same(&environment, &now)?;
+    announce(&plan, trials, &now);
+    let targets = executor.survey(&folder, &stop)?;
+    resume::check_same_servers(&environment.targets, &targets)?;
+    environment.targets = targets;
+    environment.resumed.push(Resumption {
+        at: now.started_at,
+        trials_to_come: trials,
+        load_average: now.machine.load_average,
+    });
+    folder.write_environment(&environment)?;
+    carry_out(&plan, &known, trials, executor, environment, &folder, &stop)
+}
+
+/// Runs the trials to come and writes the report.
+fn carry_out(
+    plan: &Plan,
+    known: &CompletedTrials,
+    trials: usize,
+    mut executor: LocalExecutor,
+    mut environment: Environment,
+    folder: &RunFolder,
+    stop: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let mut display = Display::new(trials);
+    let end = run(plan, known, &mut executor, folder, &mut display, stop)?;
+    display.finish();
+    environment.finished_at = Some(Timestamp::now());
+    environment.interrupted = end.interrupted;
+    folder.write_environment(&environment)?;
+
+    let published = publish(folder)?;
+    say(&conclusion(&published, folder, end));
+    Ok(match end {
+        RunEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
+        RunEnd { failures: 0, .. } => ExitCode::SUCCESS,
+        RunEnd { .. } => ExitCode::from(FAILED),
+    })
+}
+
+fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
+    let plan = match (&arguments.plan, arguments.quick) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the plan {} ({PLANS})", path.display()))?;
+            Plan::parse(&text, &path.display().to_string())?.with_included()?
+        }
+        (None, false) if !names.is_empty() => Plan::combined(names)?,
+        (None, quick) => Plan::built_in(if quick { "quick" } else { "default" })
+            .expect("both plans are in the program"),
+    };
+    let RunArgs { mut overrides, pid, direction, service, .. } = arguments;
+    overrides.direction = direction.and_then(|way| match way {
+        Way::Download => Some(Direction::Download),
+        Way::Upload => Some(Direction::Upload),
+        Way::Both => None,
+    });
+    watch(pid, &plan, &mut overrides)?;
+    overrides.wire = load_wire(service, overrides.wire)?;
+    if overrides.wire == Some(Wire::Text) {
+        ensure!(overrides.direction.is_none(), "an echo has no direction: leave --direction out");
+        overrides.direction = Some(Direction::Echo);
+        overrides.sweeps.sizes.get_or_insert_with(|| vec![LINE_SIZE]);
+    }
+    let plan = plan.with(overrides);
+    check(&plan)?;
+    let has_background = plan.loads().iter().any(|load| load.profile.background.total() > 0);
+    ensure!(
+        plan.wire != Wire::Text || !has_background,
+        "background connections request files: leave them out with an echo"
+    );
+    match plan.obstacle() {
+        Some(obstacle) => bail!("{}: {obstacle}", plan.name),
+        None => Ok(plan),
+    }
+}
+
+/// Enters the processes of external servers.
+///
+/// # Errors
+/// A server that the plan does not have, or one that bench starts itself.
+fn watch(pids: Vec<(String, u32)>, plan: &Plan, overrides: &mut Overrides) -> anyhow::Result<()> {
+    for (name, pid) in pids {
+        let given = overrides.given.get_or_insert_with(|| plan.given.clone());
+        let target = given.iter_mut().find(|target| target.name() == name);
+        let target =
+            target.with_context(|| format!("--pid {name}={pid}: no --target has that name"))?;
+        *target = target.clone().with_pid(pid)?;
+    }
+    Ok(())
+}
+
+/// Wire that a service and a wire determine together, if either is given.
+fn load_wire(service: Option<LoadService>, wire: Option<Wire>) -> anyhow::Result<Option<Wire>> {
+    let wire = match service {
+        Some(LoadService::Echo) => Some(wire.unwrap_or(Wire::Text)),
+        Some(LoadService::Files) | None => wire,
+    };
+    let is_text = wire == Some(Wire::Text);
+    ensure!(
+        service.is_none() || is_text == (service == Some(LoadService::Echo)),
+        "an echo needs the wire text, and files need http or framed: change --service or --wire"
+    );
+    Ok(wire)
+}
+
+/// Removes reference servers that are not installed from the plan, and returns them.
+fn without_missing(plan: &mut Plan) -> Vec<ReferenceServer> {
+    let mut missing = Vec::new();
+    let further = plan.sweeps.iter_mut().map(|sweep| &mut sweep.against);
+    for against in std::iter::once(&mut plan.against).chain(further) {
+        against.retain(|server| {
+            let found = Installed::find(*server).is_some();
+            if !found && !missing.contains(server) {
+                missing.push(*server);
+            }
+            found
+        });
+    }
+    missing
+}
+
+fn pid(text: &str) -> Result<(String, u32), String> {
+    let (name, pid) = text.split_once('=').ok_or("write NAME=PID")?;
+    let pid: u32 = pid.parse().ok().filter(|pid| *pid > 0).ok_or("the pid is not a number")?;
+    Ok((name.to_owned(), pid))
+}
