@@ -1,6 +1,6 @@
-"""What the browser tests share: a session of headless Chromium, and waiting for what must come about.
+"""Helpers of the browser tests: a session of headless Chromium, and waiting for conditions.
 
-Standard library only: it speaks WebDriver's JSON protocol to chromedriver itself (Debian packages
+Standard library only: requests go to chromedriver by WebDriver's JSON protocol (Debian packages
 chromium and chromium-driver).
 """
 
@@ -26,23 +26,23 @@ def fail(message):
 
 def expect(actual, expected, what):
     if actual != expected:
-        fail(f"{what}: {actual!r:.500} instead of {expected!r:.500}")
+        fail(f"{what}: got {actual!r:.500}, expected {expected!r:.500}")
 
 
 def until(what, condition):
-    """Waits for something true, and returns it."""
+    """Waits until the condition returns a true value, and returns that value."""
     ends = time.monotonic() + PATIENCE_S
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > ends:
-            fail(f"{what}: it does not come about")
+            fail(f"{what}: not reached within {PATIENCE_S} s")
         time.sleep(0.02)
 
 
 class Program:
-    """A process that tells its port in a line of its standard output; ended at the end."""
+    """A process that prints its port on standard output; ended with the context."""
 
     def __init__(self, command, pattern, log):
         self.log = log
@@ -54,7 +54,7 @@ class Program:
                 self.port = int(found[1])
                 return
         with open(log) as errors:
-            fail(f"{command[0]} does not start: {errors.read()}")
+            fail(f"{command[0]} did not start: {errors.read()}")
 
     def __enter__(self):
         return self
@@ -70,11 +70,11 @@ class Program:
 
 
 class Stale(Exception):
-    """The page replaced an element while it was looked at."""
+    """Raised if the page replaced an element while it was inspected."""
 
 
 class Browser:
-    """One session of Chromium, with a profile of its own."""
+    """One session of Chromium with its own profile."""
 
     def __init__(self, driver_port, chromium, profile, with_script=True):
         self.base = f"http://127.0.0.1:{driver_port}/session"
@@ -107,7 +107,7 @@ class Browser:
         except urllib.error.HTTPError as error:
             with error:
                 value = json.load(error)["value"]
-            # The second where the element goes while chromedriver looks at it.
+            # The second message means that the element vanished while chromedriver inspected it.
             if (value["error"] == "stale element reference"
                     or "does not belong to the document" in value["message"]):
                 raise Stale from None
@@ -156,10 +156,10 @@ class Browser:
                 png = base64.b64decode(self.command("GET", "/screenshot"))
                 with open(os.path.join(folder, f"{name}-{scheme}-{width}.png"), "wb") as file:
                     file.write(png)
-                # Nothing may stick out to the right.
+                # The page must fit the window's width.
                 scrolls = self.run("return document.documentElement.scrollWidth > innerWidth")
-                expect(scrolls, False, f"{name}, {scheme}, {width}: scrolls sideways")
-                # Nor may a name be squeezed into a column of letters.
+                expect(scrolls, False, f"{name}, {scheme}, {width}: wider than the window")
+                # A name must not be squeezed into a narrow column.
                 heights = self.run("""
                     return [...document.querySelectorAll("#uploads span")].map(span =>
                       Math.round(span.getBoundingClientRect().height / 24));
@@ -169,11 +169,11 @@ class Browser:
 
 
 def installed():
-    """The paths of chromium and chromedriver, or None after having said what is missing."""
+    """Returns the paths of chromium and chromedriver; reports a missing one and returns None."""
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     for name, path in (("chromium", chromium), ("chromedriver (Debian: chromium-driver)", chromedriver)):
         if not path:
-            print(f"SKIP: {name} is not installed: the page was not tested")
+            print(f"SKIP: {name} is not installed; the page was not tested")
             return None
     return chromium, chromedriver
 

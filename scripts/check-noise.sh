@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Checks the rule by which differences are claimed: repeats a short run with two further copies of
-# one server, a and b, and counts in how many a difference between them is claimed. The floor comes
-# from another pair, the selector and its A/A control, so that nothing is compared with itself.
+# Measures the rate of false differences: repeats a short run with two identical servers, a and b,
+# and counts the runs that report a difference between them. The noise floor comes from another
+# pair, the selector and its A/A control.
 #
 #   scripts/check-noise.sh [REPETITIONS [ROWS.csv]]
 #
-# Each asks for 16 KiB over 64 connections: with smaller files the generator is now and then the
-# limit, and such a round supports no claim anyway. 20 repetitions (the default) take under five
-# minutes on an idle machine. All rows go to ROWS.csv, behind the number of their repetition. Exit
-# code 1: throughput is claimed to differ more often than once in twenty.
-# Needs the programs built by: cargo build --release
+# The load is downloads of 16 KiB over 64 connections: with smaller files the generator is sometimes
+# the bottleneck, and such rounds are excluded. 20 repetitions (the default) take under five minutes
+# on an idle machine. ROWS.csv receives all rows, each with the number of its repetition. Exit code
+# 1: more than one run in twenty reports a difference in throughput.
+# Build first: cargo build --release
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ for ((i = 1; i <= repetitions; i++)); do
     "$bench" run --strategies selector --variant a=selector --variant b=selector \
         --connections 64 --sizes 16KiB --direction download --rounds 5 --order shuffled --seed "$i" \
         --warm-up 100ms --duration 400ms --out "$dir/$i" >"$dir/$i.log" 2>&1 || {
-        # A trial that failed is for the count to tell; a run without rows is not.
+        # A failed trial is part of the count; a run without rows is an error.
         [ -s "$dir/$i/trials.csv" ] || { cat "$dir/$i.log" >&2; exit 2; }
     }
     if [ -n "$rows" ]; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything but the tests that must hold before a commit: format, lints, docs, guards.
+# Checks before a commit, except the tests: format, lints, documentation, guards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,15 +15,15 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 step "charts need no font library"
-# plotters' text features drag in freetype and fontconfig, and break criterion's own plots.
+# plotters' text features need freetype and fontconfig, and break criterion's plots.
 if cargo tree --workspace --edges features --invert plotters | grep -E 'ttf|ab_glyph|font-kit'; then
-    echo "plotters was built with a font feature: remove it from the features above" >&2
+    echo "plotters has a font feature: remove it from the features above" >&2
     exit 1
 fi
 
-step "nothing of this machine is committed"
+step "no paths of this machine"
 if git grep -nE '(^|[^A-Za-z0-9._/-])/(work|root|home)/' -- . ':!scripts/check.sh'; then
-    echo "replace the machine paths above by relative ones" >&2
+    echo "absolute paths in the files above: replace them by relative ones" >&2
     exit 1
 fi
 
@@ -31,7 +31,7 @@ step "unsafe code only where the architecture allows it"
 allowed=(servers/host/src/strategy/uring/{ring,provided}.rs client/loadgen/src/engine/uring/{ring,buffers}.rs
     {client/loadgen,servers/host}/tests/no_allocation.rs)
 if git grep -nE '\bunsafe ?(\{|\(|impl|fn|extern)|\bunsafe_code\b' -- '*.rs' "${allowed[@]/#/:!}"; then
-    echo "find a safe way, or move it to one of: ${allowed[*]}" >&2
+    echo "unsafe code in the files above: replace it, or move it to one of: ${allowed[*]}" >&2
     exit 1
 fi
 

@@ -1,17 +1,16 @@
 #!/bin/sh
-# Compares what a request costs this project's load generator, by each of its engines, and wrk:
-# processor time (user + system) per request against one and the same nginx, 64 keep-alive
-# connections.
+# Compares the processor time (user + system) per request of wrk and of this project's load generator
+# with each of its engines: one nginx, 64 keep-alive connections.
 #
 #   scripts/compare-generators.sh [ROUNDS] [SECONDS] [BYTES] [GENERATOR...]
 #
 # By default 5 rounds of 3 seconds, 1024 bytes, and the generators wrk, epoll and uring. nginx runs
 # on core 0, the generators in turn (A B C, C B A, …) on core 1. Prints every run (name, requests/s,
-# µs of processor time per request), the medians, and how each compares with the generator named
-# first: its requests per second of processor time, as a multiple. Only medians are compared, and
-# requests/s are the server's limit where nginx is busy all the time.
-# Needs nginx, taskset and GNU time, wrk unless it is left out, and
-# `cargo build --release -p client`. PORT sets nginx's port.
+# µs of processor time per request), the medians, and for each generator the ratio of its requests
+# per second of processor time to those of the first generator. Only medians are compared. If nginx
+# is always busy, requests/s are the server's capacity.
+# Needs nginx, taskset, GNU time, and wrk unless it is excluded. PORT sets nginx's port.
+# Build first: cargo build --release -p client
 set -eu
 
 rounds=${1:-5}
@@ -29,7 +28,7 @@ for generator in $generators; do
     case $generator in
         wrk) tools="$tools wrk" ;;
         epoll | uring | auto) tools="$tools $client" ;;
-        *) echo "unknown generator $generator: choose of wrk, epoll, uring, auto" >&2; exit 2 ;;
+        *) echo "unknown generator: $generator; choose wrk, epoll, uring or auto" >&2; exit 2 ;;
     esac
     backwards="$generator $backwards"
 done
@@ -57,7 +56,7 @@ CONF
 taskset -c 0 nginx -e "$work/error.log" -c "$work/nginx.conf" -p "$work"
 url=http://127.0.0.1:$port/file
 
-# Prints its name, its requests per second, and its processor time per request in microseconds.
+# run GENERATOR: prints its name, its requests per second and its processor time per request in µs.
 run() {
     name=$1
     case $name in
@@ -84,7 +83,7 @@ while [ "$round" -lt "$rounds" ]; do
     round=$((round + 1))
 done
 
-# The median of column $2 of the runs of $1.
+# median GENERATOR COLUMN: prints the median over the generator's runs.
 median() { awk -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/runs" | sort -n |
     awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 first=$1

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Counts the system calls per 1,000 small requests of each strategy, or of those named: 1 KiB over
-# 64 kept connections (iterative: 1), the server on one core. Needs strace, and the programs built
-# by: cargo build --release
+# Counts the system calls per 1,000 small requests: 1 KiB over 64 keep-alive connections (iterative:
+# 1), the server on one core.
 #
-# Each server is run for a short and for a longer time; the difference of the two is what requests
-# cost, without start and end. Under strace a server is slow, so more connections are ready whenever
-# a selector looks: free, it looks more often.
+#   scripts/count-system-calls.sh [STRATEGY…]        default: all strategies
+#
+# Needs strace. Build first: cargo build --release
+#
+# Each server runs for a short and for a longer time. The difference of the two runs is the cost of the
+# requests, without start and end. strace slows a server down, so more connections are ready at each
+# call of a selector; without strace a selector calls epoll_wait more often.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +22,7 @@ trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/root"
 head -c 1024 /dev/urandom >"$dir/root/file"
 
-# trace STRATEGY CONNECTIONS TIME RESULT: requests and calls of a whole run, as "name count" lines.
+# trace STRATEGY CONNECTIONS TIME RESULT: writes requests and calls of a whole run as "name count" lines.
 trace() {
     : >"$dir/out"
     taskset -c 0 strace -f -c -U name,calls -o "$dir/calls" \
@@ -31,7 +34,7 @@ trace() {
         sleep 0.05
     done
     address=$(sed -n 's/^listening on //p' "$dir/out")
-    # Long enough for all processes of prefork to stand.
+    # Long enough for prefork to start all its processes.
     local warm_up=200ms
     [ "$1" != prefork ] || warm_up=3s
     "$programs/client" load "http://$address/file" -c "$2" --warm-up "$warm_up" -d "$3" >"$dir/load"

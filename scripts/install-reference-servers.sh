@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the real servers of the comparison from Debian's packages, without starting them as
-# services: the harness starts its own with its own configuration.
+# Installs the reference servers from Debian's packages without starting them as services: the
+# harness starts them with its own configuration.
 set -euo pipefail
 
 packages=(nginx-light apache2-bin lighttpd lighttpd-mod-webdav)
 
 if ! command -v apt-get >/dev/null; then
-    echo "this script knows Debian's apt-get only; install by hand: nginx, apache2, lighttpd" >&2
+    echo "missing: apt-get; install nginx, apache2 and lighttpd by hand" >&2
     exit 2
 fi
 as_root=()
@@ -14,7 +14,7 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
 fi
 
-# A policy that forbids it keeps packages from starting their services, where there is none yet.
+# Without an existing policy, a temporary one prevents packages from starting their services.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Drives the server with clients that others wrote: curl, Python's http.client, tuspy, wrk, ab, nc
-# and telnet. What is not installed is skipped, and said so.
+# Tests the server with independent clients: curl, Python's http.client, tuspy, wrk, ab, nc and
+# telnet. Clients that are not installed are reported and skipped.
 #
-#   scripts/test-clients.sh [STRATEGY…]        all strategies by default
+#   scripts/test-clients.sh [STRATEGY…]        default: all strategies
 #
-# Needs `cargo build --release -p fileserver`, curl and python3. Exits 0 when all is well, 1 at the
-# first failure, 2 where it cannot begin.
+# Needs curl and python3. Build first: cargo build --release -p fileserver
+# Exit code 0: all tests passed; 1: the first failure; 2: the tests could not start.
 set -euo pipefail
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 server=${CARGO_TARGET_DIR:-$here/../target}/release/server
-[ -x "$server" ] || { echo "no $server: run cargo build --release -p fileserver" >&2; exit 2; }
+[ -x "$server" ] || { echo "missing: $server; build it: cargo build --release -p fileserver" >&2; exit 2; }
 for tool in curl python3; do
     command -v "$tool" >/dev/null || { echo "missing: $tool" >&2; exit 2; }
 done
 
 work=$(mktemp -d)
 pid=
-# Whatever happens, only what was started here is ended.
+# Ends only the process that was started here.
 clean_up() {
     if [ -n "$pid" ]; then kill -KILL "$pid" && wait "$pid"; fi 2>/dev/null || true
     rm -rf "$work"
@@ -48,7 +48,7 @@ start_server() {
     "$server" --strategy "$strategy" --listen 127.0.0.1:0 --root "$root" --durability none --quiet \
         >"$work/stdout" 2>"$work/stderr" &
     pid=$!
-    read -r _ _ address <"$work/stdout" || fail "it does not start"
+    read -r _ _ address <"$work/stdout" || fail "the server did not start"
     rm "$work/stdout"
     url=http://$address
 }
@@ -58,10 +58,10 @@ stop_server() {
     kill -TERM "$pid"
     wait "$pid" || code=$?
     pid=
-    [ "$code" -eq 0 ] || fail "it ended with exit code $code"
-    [ ! -s "$work/stderr" ] || fail "it complained"
-    # The names of what is unfinished begin with a control character.
-    [ -z "$(find "$root" -name $'\001*')" ] || fail "something unfinished is left in the folder"
+    [ "$code" -eq 0 ] || fail "the server ended with exit code $code"
+    [ ! -s "$work/stderr" ] || fail "the server wrote to standard error"
+    # Names of unfinished uploads begin with a control character.
+    [ -z "$(find "$root" -name $'\001*')" ] || fail "an unfinished upload is left in the folder"
 }
 
 test_curl() {
@@ -69,8 +69,8 @@ test_curl() {
 
     status 201 "upload" -T "$work/large.bin" "$url/up.bin"
     same "$work/large.bin" "$root/up.bin" "upload"
-    status 201 "the name taken" -T "$work/small.txt" "$url/up.bin"
-    same "$work/small.txt" "$root/up_copy1.bin" "the name taken"
+    status 201 "name taken" -T "$work/small.txt" "$url/up.bin"
+    same "$work/small.txt" "$root/up_copy1.bin" "name taken"
     status 201 "upload to a folder's address" -T "$work/small.txt" "$url/"
     same "$work/small.txt" "$root/small_copy1.txt" "upload to a folder's address"
     status 201 "upload of unknown length" -T - "$url/piped" <"$work/large.bin"
@@ -81,13 +81,13 @@ test_curl() {
     same "$work/large.bin" "$root/expected" "upload with Expect"
     status 201 "upload over HTTP/1.0" --http1.0 -T "$work/large.bin" "$url/old"
     same "$work/large.bin" "$root/old" "upload over HTTP/1.0"
-    status 400 "continuing a plain upload" -C 100 -T "$work/large.bin" "$url/continued"
-    [ ! -e "$root/continued" ] || fail "half an upload was stored"
+    status 400 "resumed plain upload" -C 100 -T "$work/large.bin" "$url/continued"
+    [ ! -e "$root/continued" ] || fail "a partial upload was stored"
     status 303 "form" -F "file=@$work/small.txt;filename=form 1.txt" \
         -F "file=@$work/large.bin;filename=form-2.bin" -F note=ignored "$url/"
     same "$work/small.txt" "$root/form 1.txt" "form"
     same "$work/large.bin" "$root/form-2.bin" "form"
-    status 200 "form, following" -L -F "file=@$work/small.txt;filename=form3" "$url/"
+    status 200 "form with redirect" -L -F "file=@$work/small.txt;filename=form3" "$url/"
     ok "curl: -T, -T -, -F, -L, --http1.0, with and without Expect"
 
     status 200 "download" "$url/large.bin"
@@ -101,26 +101,26 @@ test_curl() {
     status 416 "range beyond the end" -r 99999999- "$url/large.bin"
     status 200 "head" -I "$url/large.bin"
     grep -qi "^content-length: $(wc -c <"$work/large.bin")" "$work/body" || fail "head: no length"
-    # Cut by a reader who leaves, then resumed.
+    # Interrupted by the reader, then resumed.
     { curl -sS --max-time 20 "$url/large.bin" 2>/dev/null || true; } | head -c 1000000 >"$work/cut"
-    curl -sS --max-time 20 -C - -o "$work/cut" "$url/large.bin" || fail "resuming: curl exited with $?"
+    curl -sS --max-time 20 -C - -o "$work/cut" "$url/large.bin" || fail "resumed download: curl exited with $?"
     same "$work/large.bin" "$work/cut" "resumed download"
     rm "$work/cut"
-    ok "curl: -r, -I, -C - after a cut, --http1.0"
+    ok "curl: -r, -I, -C - after an interruption, --http1.0"
 
     curl -sS --etag-save "$work/etag" -o /dev/null "$url/small.txt"
     tag=$(cat "$work/etag")
-    status 304 "the same tag" -H "If-None-Match: $tag" "$url/small.txt"
+    status 304 "same entity tag" -H "If-None-Match: $tag" "$url/small.txt"
     status 304 "not modified since" -z "$root/small.txt" "$url/small.txt"
     status 200 "modified since" -z '1994-11-06' "$url/small.txt"
-    status 400 "the way out" --path-as-is "$url/../../etc/passwd"
+    status 400 "path outside the root" --path-as-is "$url/../../etc/passwd"
     status 404 "missing" "$url/missing"
     status 405 "deleting" -X DELETE "$url/small.txt"
-    status 403 "another site's upload" -H 'Origin: http://evil.example' -T "$work/small.txt" "$url/x"
-    [ ! -e "$root/x" ] || fail "another site's upload was stored"
+    status 403 "upload from another origin" -H 'Origin: http://evil.example' -T "$work/small.txt" "$url/x"
+    [ ! -e "$root/x" ] || fail "an upload from another origin was stored"
     status 204 "options" -X OPTIONS "$url/"
     [ "$(curl -sS --max-time 20 -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects}' \
-        "$url/small.txt" "$url/large.bin" "$url/missing")" = 100 ] || fail "connections are not kept"
+        "$url/small.txt" "$url/large.bin" "$url/missing")" = 100 ] || fail "keep-alive: not one connection for three requests"
     ok "curl: caching, refusals, one connection for several requests"
 }
 
@@ -129,7 +129,7 @@ test_python() {
     ok "Python: http.client and urllib"
 }
 
-# Resumable uploads by the tus protocol's own Python client; a virtual environment of its own.
+# Installs tuspy, the tus project's Python client for resumable uploads, in a virtual environment.
 prepare_tuspy() {
     tuspy=
     if python3 -m venv "$work/venv" >"$work/pip" 2>&1 &&
@@ -163,7 +163,7 @@ first = uploader()
 first.upload_chunk()
 first.upload_chunk()
 assert first.offset == 2_000_006, first.offset
-# Another process would find the upload where this one left it.
+# A second uploader finds the upload at the same offset, as another process would.
 second = uploader()
 assert (second.url, second.offset) == (first.url, first.offset), second.offset
 second.upload()
@@ -171,18 +171,18 @@ storage.close()
 PYTHON
     rm "$work/tus-urls"
     same "$work/large.bin" "$root/tus é.bin" "tuspy"
-    ok "tuspy: an upload in pieces, resumed"
+    ok "tuspy: a resumed upload in pieces"
 }
 
 test_generators() {
-    # One connection at a time is all that the iterative strategy serves.
+    # The iterative strategy serves one connection at a time.
     local connections=16
     [ "$strategy" != iterative ] || connections=1
     if command -v wrk >/dev/null; then
         wrk -t1 -c"$connections" -d1s "$url/small.txt" >"$work/out" || fail "wrk exited with $?"
         grep -qE 'Socket errors|Non-2xx' "$work/out" && fail "wrk: $(grep -E 'Socket errors|Non-2xx' "$work/out")"
         awk '$2 == "requests" && $3 == "in" && $1 > 0 { found = 1 } END { exit !found }' "$work/out" || fail "wrk: no request"
-        ok "wrk: $(awk '$1 == "Requests/sec:" { print $2 }' "$work/out") requests a second, no error"
+        ok "wrk: $(awk '$1 == "Requests/sec:" { print $2 }' "$work/out") requests/s, no error"
     else
         skip "wrk is not installed"
     fi
@@ -191,7 +191,7 @@ test_generators() {
         for mode in -k ''; do
             # shellcheck disable=SC2086 # an empty mode is none
             ab -q $mode -c "$connections" -n 2000 "$url/small.txt" >"$work/out" 2>&1 || fail "ab $mode: $(tail -n 1 "$work/out")"
-            grep -qE '^Complete requests: +2000$' "$work/out" || fail "ab $mode: not all were answered"
+            grep -qE '^Complete requests: +2000$' "$work/out" || fail "ab $mode: some requests were not answered"
             grep -qE '^Failed requests: +0$' "$work/out" || fail "ab $mode: $(grep '^Failed' "$work/out")"
             grep -q 'Non-2xx' "$work/out" && fail "ab $mode: $(grep 'Non-2xx' "$work/out")"
         done
@@ -211,10 +211,10 @@ test_text() {
         skip "nc is not installed"
     fi
     if command -v telnet >/dev/null; then
-        # A fifo that stays open: telnet would leave at the end of its input.
+        # The fifo stays open, because telnet ends at the end of its input.
         mkfifo "$work/typed"
         exec 3<>"$work/typed"
-        # As a person ends a line; telnet sends CR LF for it.
+        # telnet converts LF to CR LF.
         printf 'small.txt\n' >&3
         timeout 10 telnet "$host" "$port" <"$work/typed" >"$work/out" 2>/dev/null || true
         exec 3>&-
@@ -234,7 +234,7 @@ else
         listed && /\[default/ { exit }
         listed && $1 == "-" && $2 ~ /:$/ { sub(":", "", $2); print $2 }')
 fi
-[ ${#strategies[@]} -gt 0 ] || { echo "server --help names no strategies" >&2; exit 2; }
+[ ${#strategies[@]} -gt 0 ] || { echo "server --help lists no strategies" >&2; exit 2; }
 
 printf 'a small file of text, from its first byte to its last\n' >"$work/small.txt"
 head -c 6000000 /dev/urandom >"$work/large.bin"

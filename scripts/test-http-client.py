@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives a running server with Python's http.client and urllib; standard library only.
+"""Tests a running server with Python's http.client and urllib; standard library only.
 
     scripts/test-http-client.py HOST PORT ROOT
 
-ROOT is the folder that the server serves. Exits 1 at the first difference.
+ROOT is the served folder. Exit code 1: the first difference.
 """
 
 import base64
@@ -23,7 +23,7 @@ CONTENT = bytes(range(256)) * 4000
 
 def expect(actual, expected, what):
     if actual != expected:
-        sys.exit(f"{what}: {actual!r:.300} instead of {expected!r:.300}")
+        sys.exit(f"{what}: got {actual!r:.300}, expected {expected!r:.300}")
 
 
 def on_disk(name):
@@ -98,7 +98,7 @@ def main():
     for number in range(200):
         response, body = ask(connection, "GET", "/form1")
         expect((response.status, body), (200, b"one"), f"request {number} of 200")
-    expect(connection.sock is socket, True, "one connection for all of it")
+    expect(connection.sock is socket, True, "one connection for all requests")
     response, _ = ask(connection, "DELETE", "/form1")
     expect((response.status, response.headers["Allow"]), (405, "GET, HEAD, PUT, OPTIONS"), "DELETE")
     connection.close()
@@ -108,7 +108,7 @@ def main():
         expect(response.read(), b"one", "urllib")
     try:
         urllib.request.urlopen(base + "/missing", timeout=20)
-        sys.exit("urllib: a missing file was found")
+        sys.exit("urllib: the request for a missing file succeeded")
     except urllib.error.HTTPError as error:
         with error:
             expect((error.code, error.read()), (404, b"no such file\n"), "urllib, missing")

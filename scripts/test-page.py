@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Opens the server's page in headless Chromium and uploads files with it, with script and without.
+"""Tests the server's page in headless Chromium, with and without script.
 
     scripts/test-page.py [--strategy NAME]… [--screenshots FOLDER]
 
-Standard library only: it speaks WebDriver's JSON protocol to chromedriver itself (Debian packages
-chromium and chromium-driver; where they are missing it says so and exits 0). Needs
-`cargo build --release -p fileserver`. Exits 1 at the first failure, 2 where it cannot begin.
+Standard library only, see browser.py. Build first: cargo build --release -p fileserver
+Exit code 0: all tests passed, or Chromium is missing, which is reported; 1: the first failure; 2: the
+tests could not start.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def names(browser):
 
 
 def upload(browser, path, number, expected):
-    """Chooses a file, and waits for the words in the row of the so many-th upload."""
+    """Uploads a file, and waits for the text in the row of the upload with this number, from 0."""
     browser.type_into("input[type=file]", path)
     browser.click("form button")
     until(f"{path}: {expected}",
@@ -57,7 +57,7 @@ def with_script(browser, url, strategy, files, screenshots):
     expect(browser.texts("header code"), [strategy], "the strategy's name")
     expect(browser.texts("#list td"), ["No files yet"], "an empty folder")
 
-    # What the state said, in order.
+    # Records the texts of the upload's state in order.
     browser.run("""
         window.said = [];
         new MutationObserver(() => {
@@ -86,13 +86,13 @@ def with_script(browser, url, strategy, files, screenshots):
     browser.open(url)
     expect(sorted(names(browser)), sorted(os.listdir(files.root)), "the rows")
     expect(browser.run("return document.title"), "Files · Threads vs Selectors", "the title")
-    expect(browser.elements("img"), [], "elements made of a name")
+    expect(browser.elements("img"), [], "elements created from a name")
     content = browser.run_async("""
         const [name, done] = arguments;
         const link = [...document.querySelectorAll("#list a")].find(a => a.textContent === name);
         fetch(link.href).then(response => response.text()).then(done, error => done(String(error)));
     """, HOSTILE)
-    expect(content, "hostile", "what the link of a hostile name leads to")
+    expect(content, "hostile", "the file behind the link of a hostile name")
     print("  ok    the same name twice, an empty file, a hostile name")
 
     browser.run("""
@@ -106,13 +106,13 @@ def with_script(browser, url, strategy, files, screenshots):
           lambda: {"dropped.txt", "dropped too.txt"} <= set(names(browser)))
     expect((files.stored("dropped.txt"), files.stored("dropped too.txt")), (b"dropped", b"too"),
            "dropped files")
-    expect(browser.complaints(), [], "complaints in the browser's console")
-    print("  ok    two dropped files, and no complaint of the browser")
+    expect(browser.complaints(), [], "warnings in the browser's console")
+    print("  ok    two dropped files, no warning in the browser's console")
 
     upload(browser, files.make("back\\slash.txt", b"x"), 2,
            "refused: the name has a backslash or a control character")
     if screenshots:
-        # Once more, so slowly that it can be looked at.
+        # A slow upload for screenshots of the progress.
         browser.developer("Network.enable")
         slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4_000_000}
         browser.developer("Network.emulateNetworkConditions", **slow)
@@ -122,10 +122,10 @@ def with_script(browser, url, strategy, files, screenshots):
         browser.screenshots(screenshots, "page")
         browser.developer("Network.emulateNetworkConditions", **dict(slow, uploadThroughput=-1))
         until("a third copy", lambda: "sea at night_copy2.bin" in names(browser))
-    print("  ok    a refused name is told")
+    print("  ok    a refused name is reported")
 
-    # Another origin, which a browser lets send forms: this machine by another name, and a document
-    # without the page's own policy. The same from the server's own origin shows that it would work.
+    # Browsers allow forms to another origin. The other origin is this machine by another name, with a
+    # document without the page's policy. The same form from the server's origin must succeed.
     for origin, answer, stored in [
             (url.replace("127.0.0.1", "localhost"), "opaque", False), (url, "basic", True)]:
         browser.open(origin + "dropped.txt")
@@ -136,7 +136,7 @@ def with_script(browser, url, strategy, files, screenshots):
               .then(response => done(response.type), error => done(String(error)));
         """, url), answer, f"the answer to a form from {origin}")
         expect("intrus.txt" in os.listdir(files.root), stored, f"stored from {origin}")
-    print("  ok    another site's form stores nothing")
+    print("  ok    a form from another origin stores nothing")
 
 
 def without_script(browser, url, strategy, files, screenshots):
@@ -154,7 +154,7 @@ def without_script(browser, url, strategy, files, screenshots):
     expect(browser.command("GET", "/url"), url, "the address after the upload")
     if screenshots:
         browser.screenshots(screenshots, "without-script")
-    print("  ok    without script: the form alone")
+    print("  ok    without script: upload by the form")
 
 
 def strategies(server):
@@ -166,13 +166,13 @@ def strategies(server):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strategy", action="append", help="default: all")
-    parser.add_argument("--screenshots", metavar="FOLDER", help="save the page as it looks")
+    parser.add_argument("--screenshots", metavar="FOLDER", help="save screenshots of the page")
     arguments = parser.parse_args()
 
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(os.path.dirname(__file__), "..", "target"))
     server = os.path.join(target, "release", "server")
     if not os.access(server, os.X_OK):
-        print(f"no {server}: run cargo build --release -p fileserver", file=sys.stderr)
+        print(f"missing: {server}; build it: cargo build --release -p fileserver", file=sys.stderr)
         sys.exit(2)
     programs = installed()
     if not programs:
@@ -190,7 +190,7 @@ def main():
             folder = os.path.join(work, strategy)
             os.mkdir(folder)
             files = Files(folder)
-            # The iterative strategy serves a browser's next connection when the last one is idle.
+            # The iterative strategy serves a browser's next connection after the idle timeout of the last one.
             command = [server, "--strategy", strategy, "--listen", "127.0.0.1:0", "--quiet",
                        "--root", files.root, "--durability", "none", "--idle-timeout", "1s"]
             with Program(command, r"^listening on .*:(\d+)$", folder + "/server.log") as program:
@@ -200,7 +200,7 @@ def main():
                 with Browser(session.port, chromium, folder + "/profile-2", with_script=False) as browser:
                     without_script(browser, url, strategy, files, screenshots)
             with open(folder + "/server.log") as log:
-                expect(log.read(), "", "what the server complained of")
+                expect(log.read(), "", "the server's standard error")
 
 
 main()

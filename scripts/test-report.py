@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Opens a report in headless Chromium, with script and without, and asks its charts.
+"""Tests a report and its charts in headless Chromium, with and without script.
 
     scripts/test-report.py [RESULTS_FOLDER] [--screenshots FOLDER]
 
-The report is made anew in a temporary folder, by default from the newest committed run with the real
-servers. Standard library only, see browser.py; where Chromium is missing it says so and exits 0. Needs
-`cargo build --release`. Exits 1 at the first failure, 2 where it cannot begin.
+The report is regenerated in a temporary folder, by default from the newest committed run with reference
+servers. Standard library only, see browser.py. Build first: cargo build --release
+Exit code 0: all tests passed, or Chromium is missing, which is reported; 1: the first failure; 2: the
+tests could not start.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def newest_with_peers():
 
 
 def drawn(browser, server):
-    """In how many live charts a server is drawn."""
+    """Returns the number of live charts that contain a server."""
     return browser.run("""
         return [...document.querySelectorAll("svg.live")]
           .filter(svg => [...svg.querySelectorAll("g[data-server]")].some(g => g.dataset.server === arguments[0])).length;
@@ -55,8 +56,8 @@ def texts_of(browser, selector):
 
 def with_script(browser, url, screenshots):
     browser.open(url)
-    expect(browser.complaints(), [], "complaints in the browser's console")
-    expect(browser.run("return performance.getEntriesByType('resource').length"), 0, "requests to anywhere")
+    expect(browser.complaints(), [], "warnings in the browser's console")
+    expect(browser.run("return performance.getEntriesByType('resource').length"), 0, "network requests")
     charts = len(browser.elements("figure"))
     expect(charts > 0, True, "there are charts")
     expect(len(browser.elements("svg.live")), charts, "charts that the script drew")
@@ -67,7 +68,7 @@ def with_script(browser, url, screenshots):
     expect(order, ["verdict", "setup", "overview", "experiments", "claims", "tables", "outliers", "methods"], "the order")
     judged = texts_of(browser, ".claims article strong")
     judgements = {"Confirmed.", "Refuted.", "Undecided.", "Not testable here."}
-    expect((len(judged), set(judged) - judgements), (8, set()), "claims, each with what follows")
+    expect((len(judged), set(judged) - judgements), (8, set()), "claims, each with its judgement")
     look(browser, WIDE, "light")
     wide = browser.run("""
         const table = document.querySelector(".matrix"), box = table.closest(".scroll");
@@ -78,7 +79,7 @@ def with_script(browser, url, screenshots):
     expect(broken, 0, "links that lead nowhere")
     fits_of = browser.run("return [...document.querySelectorAll('table.usl tbody td:nth-child(5)')].map(e => +e.textContent)")
     expect(all(0.9 <= r_squared <= 1 for r_squared in fits_of), True, f"only good fits are shown: {fits_of}")
-    print(f"  ok    {charts} charts, drawn by the script, and no request to anywhere")
+    print(f"  ok    {charts} charts, drawn by the script, no network request")
 
     server = browser.run("return document.querySelector('[data-toggle]').dataset.toggle")
     rounds = browser.run("return document.querySelectorAll('svg.live circle').length")
@@ -91,8 +92,8 @@ def with_script(browser, url, screenshots):
         return tip.hidden ? "" : tip.textContent;
     """)
     for part in (server, "95 % interval", "rounds"):
-        expect(part in said, True, f"{part} in what the pointer is told: {said}")
-    print(f"  ok    the pointer is told: {said}")
+        expect(part in said, True, f"{part} in the tooltip: {said}")
+    print(f"  ok    tooltip: {said}")
 
     before = drawn(browser, server)
     expect(before > 0, True, f"charts with {server}")
@@ -100,14 +101,14 @@ def with_script(browser, url, screenshots):
     expect(drawn(browser, server), 0, f"charts with {server} after a click on its name")
     rows = """return [...document.querySelectorAll("tr[data-server]")]
       .filter(row => row.dataset.server === arguments[0] && !row.hidden).length"""
-    expect(browser.run(rows, server), 0, "rows of it")
+    expect(browser.run(rows, server), 0, "its rows")
     pressed = browser.run("""return [...document.querySelectorAll("[data-toggle]")]
       .filter(b => b.dataset.toggle === arguments[0]).every(b => b.getAttribute("aria-pressed") === "false")""", server)
-    expect(pressed, True, "every legend says so")
+    expect(pressed, True, "every legend shows it as hidden")
     browser.run("document.querySelector('button[name=all]').click()")
     expect(drawn(browser, server), before, "charts with it after showing all")
-    expect(browser.run(rows, server) > 0, True, "rows of it")
-    print("  ok    a click on a name hides it everywhere, and shows it again")
+    expect(browser.run(rows, server) > 0, True, "its rows")
+    print("  ok    a click on a name hides a server everywhere; a button shows it again")
 
     as_drawn = texts_of(browser, "svg.live .tick")
     choose(browser, "scale", "log")
@@ -116,9 +117,9 @@ def with_script(browser, url, screenshots):
     linear = texts_of(browser, "svg.live .tick")
     expect(len({tuple(as_drawn), tuple(log), tuple(linear)}), 3, "three scales")
     bad = [text for text in log + linear if "NaN" in text or "Infinity" in text or "undefined" in text]
-    expect(bad, [], "ticks that are no numbers")
+    expect(bad, [], "ticks that are not numbers")
     choose(browser, "scale", "as drawn")
-    expect(texts_of(browser, "svg.live .tick"), as_drawn, "the scale that was drawn")
+    expect(texts_of(browser, "svg.live .tick"), as_drawn, "the original scale")
     baseline = browser.run("return document.querySelector('select[name=baseline]').options[2].value")
     choose(browser, "baseline", baseline)
     labels = texts_of(browser, "svg.live text")
@@ -127,7 +128,7 @@ def with_script(browser, url, screenshots):
     if screenshots:
         whole_page(browser, screenshots, "relative", WIDE, "light")
     choose(browser, "baseline", "")
-    expect(browser.complaints(), [], "complaints in the browser's console")
+    expect(browser.complaints(), [], "warnings in the browser's console")
     print(f"  ok    logarithmic, linear, and relative to {baseline}")
     fits(browser, screenshots, "report")
 
@@ -136,14 +137,14 @@ def without_script(browser, url, screenshots):
     browser.open(url)
     expect(len(browser.elements("#controls")), 0, "controls without script")
     stills = len(browser.elements(".still svg"))
-    expect((stills > 0, stills), (True, len(browser.elements("figure"))), "charts as they were drawn")
+    expect((stills > 0, stills), (True, len(browser.elements("figure"))), "static charts")
     expect(all(text.strip() for text in browser.texts("figcaption")), True, "captions")
     fits(browser, screenshots, "without-script")
-    print("  ok    without script: the same charts, as they were drawn")
+    print("  ok    without script: the same charts, static")
 
 
 def fits(browser, screenshots, name):
-    """Nothing sticks out to the right, on a desk or a telephone, in light or dark."""
+    """Checks that the page fits a desktop's and a telephone's width, in light and dark."""
     for scheme in ("light", "dark"):
         for width, metrics in (("wide", WIDE), ("narrow", NARROW)):
             if screenshots:
@@ -151,7 +152,7 @@ def fits(browser, screenshots, name):
             else:
                 look(browser, metrics, scheme)
             sticks_out = browser.run("return document.documentElement.scrollWidth - innerWidth")
-            expect(sticks_out <= 0, True, f"{name}, {scheme}, {width}: {sticks_out} pixels stick out")
+            expect(sticks_out <= 0, True, f"{name}, {scheme}, {width}: {sticks_out} pixels wider than the window")
     if screenshots:
         paper = browser.command("POST", "/print", {"page": {"width": 21, "height": 29.7}})
         with open(os.path.join(screenshots, f"{name}.pdf"), "wb") as file:
@@ -163,7 +164,7 @@ def look(browser, metrics, scheme):
                       features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.developer("Emulation.setDeviceMetricsOverride", **metrics)
     if browser.run("return document.documentElement.classList.contains('scripted')"):
-        # The charts are drawn anew for the width.
+        # The charts are redrawn for the width.
         browser.run_async("requestAnimationFrame(() => requestAnimationFrame(() => arguments[0]()))")
 
 
@@ -178,12 +179,12 @@ def whole_page(browser, folder, name, metrics, scheme):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", default=newest_with_peers())
-    parser.add_argument("--screenshots", metavar="FOLDER", help="save the page as it looks")
+    parser.add_argument("--screenshots", metavar="FOLDER", help="save screenshots of the page")
     arguments = parser.parse_args()
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "target"))
     bench = os.path.join(target, "release", "bench")
     if not os.access(bench, os.X_OK):
-        print(f"no {bench}: run cargo build --release", file=sys.stderr)
+        print(f"missing: {bench}; build it: cargo build --release", file=sys.stderr)
         sys.exit(2)
     programs = installed()
     if not programs:
@@ -200,8 +201,8 @@ def main():
             shutil.copy(os.path.join(arguments.folder, WHERE_COUNTED), run)
         made = subprocess.run([bench, "report", run], capture_output=True, text=True)
         if made.returncode:
-            fail(f"no report: {made.stderr}")
-        # Alone, as when it is sent to someone.
+            fail(f"bench report failed: {made.stderr}")
+        # A page alone, without the other files of its folder.
         alone = os.path.join(work, "report.html")
         shutil.copy(os.path.join(run, "report.html"), alone)
         url = f"file://{alone}"

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Sends back what its clients send: non-blocking sockets and a selector, one thread for all.
+"""An echo server with non-blocking sockets and a selector: one thread for all clients.
 
     python3 selector_server.py 8800
     telnet localhost 8800
 
-The one thread sleeps in select() until any socket can be read or written, and never in recv() or
-send(). What a client does not take at once waits in a buffer of its own until its socket is
-writable again; meanwhile nothing more is read from that client, so that the buffer stays small.
+The thread sleeps in select() until any socket can be read or written, and never in recv() or send().
+Bytes that a socket does not accept at once stay in the client's buffer until the socket is writable
+again. Until then nothing more is read from that client, so that the buffer stays small.
 """
 
 import argparse
@@ -21,7 +21,7 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 class Client:
-    """A connection, and what is still to be sent over it."""
+    """A connection and its unsent bytes."""
 
     def __init__(self, connection, selector):
         connection.setblocking(False)
@@ -33,31 +33,31 @@ class Client:
         selector.register(connection, READ, self)
 
     def on_ready(self, events):
-        """Goes on as far as the socket allows."""
+        """Receives and sends as much as the socket allows."""
         try:
             if events & READ:
                 data = self.connection.recv(BLOCK_BYTES)
                 if not data:
-                    # The client sends no more. Everything was sent back already: nothing is read
-                    # while something is unsent.
+                    # The client sends no more. Nothing is unsent, because the server reads only
+                    # when it has sent everything back.
                     self.close()
                     return
                 self.unsent = data
             if self.unsent:
-                # send() takes what fits into the socket's buffer, perhaps only a part.
+                # send() accepts what fits into the socket's buffer, perhaps only a part.
                 sent = self.connection.send(self.unsent)
                 self.unsent = self.unsent[sent:]
         except BlockingIOError:
-            # The socket was not ready after all; the selector will tell when it is.
+            # The socket was not ready after all; the selector will report it when it is.
             pass
         except OSError:
-            # The client has gone in the middle. That is no concern of the others.
+            # The client has disconnected. The others are not affected.
             self.close()
             return
         self.wait_for(WRITE if self.unsent else READ)
 
     def wait_for(self, interest):
-        """Has the selector tell what is of interest now."""
+        """Sets the events that the selector reports for this socket."""
         if interest != self.interest:
             self.interest = interest
             self.selector.modify(self.connection, interest, self)
@@ -68,14 +68,14 @@ class Client:
 
 
 def accept(listener, selector):
-    """Takes a new client in."""
+    """Accepts a new client."""
     try:
         connection, _ = listener.accept()
     except BlockingIOError:
-        # It has gone again.
+        # The client has disconnected already.
         return
     except OSError as error:
-        # Out of descriptors: the clients that are here must leave before others can come.
+        # Out of descriptors: a client must disconnect before another can be accepted.
         print(f"cannot accept: {error}", file=sys.stderr)
         time.sleep(0.1)
         return
@@ -83,7 +83,7 @@ def accept(listener, selector):
 
 
 def serve(listener, selector):
-    """Handles one event after the other, for ever."""
+    """Handles one event after the other, forever."""
     listener.setblocking(False)
     selector.register(listener, READ, None)
     while True:
@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on [%(default)s]")
     args = parser.parse_args()
 
-    # SIGTERM ends the program as Ctrl-C does, but with success: whoever sends it means it.
+    # SIGTERM is the regular way to end the server, so its exit code is 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listener = socket.create_server((args.host, args.port), backlog=1024)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of the two servers: python3 scripts/labs/test_servers.py"""
+"""Tests of the two echo servers. Run: python3 scripts/labs/test_servers.py"""
 
 import pathlib
 import random
@@ -14,7 +14,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 class Echo:
-    """What each of the servers must do."""
+    """Tests that each of the servers must pass."""
 
     script = None
 
@@ -47,7 +47,7 @@ class Echo:
         client.shutdown(socket.SHUT_WR)
         self.assertEqual(client.recv(1), b"")
 
-    def test_what_was_sent_before_the_end_comes_back(self):
+    def test_bytes_without_a_line_end_come_back(self):
         client = self.connect()
         client.sendall(b"no end of line")
         client.shutdown(socket.SHUT_WR)
@@ -64,7 +64,7 @@ class Echo:
 
     def test_more_than_the_buffers_hold(self):
         data = random.Random(1).randbytes(32 << 20)
-        # It reads nothing until it has sent what it can: the server must stop reading, too.
+        # The client reads nothing until its sends block, so the server must stop reading, too.
         client = self.connect()
         client.setblocking(False)
         sent = 0
@@ -74,7 +74,7 @@ class Echo:
             except BlockingIOError:
                 break
         self.assertLess(sent, len(data))
-        # Somebody else is served meanwhile.
+        # Another client is served meanwhile.
         other = self.connect()
         other.sendall(b"still there?\n")
         self.assertEqual(self.receive(other, 13), b"still there?\n")
@@ -82,7 +82,7 @@ class Echo:
         client.shutdown(socket.SHUT_WR)
         self.assertEqual(self.receive(client, sent), data[:sent])
 
-    def test_a_client_that_breaks_off_hurts_nobody(self):
+    def test_a_reset_does_not_affect_other_clients(self):
         other = self.connect()
         for _ in range(20):
             client = self.connect()
@@ -93,12 +93,12 @@ class Echo:
         other.sendall(b"a\n")
         self.assertEqual(self.receive(other, 2), b"a\n")
 
-    def test_signals_end_it(self):
+    def test_sigterm_ends_the_server(self):
         self.connect()
         self.server.send_signal(signal.SIGTERM)
         self.assertEqual(self.server.wait(20), 0)
 
-    def test_a_port_that_is_taken_is_told(self):
+    def test_a_port_in_use_is_reported(self):
         command = [sys.executable, FOLDER / self.script, str(self.port)]
         second = subprocess.run(command, capture_output=True, text=True, timeout=20)
         self.assertEqual(second.returncode, 1)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Sends back what its clients send: one blocking thread per client.
+"""An echo server with one blocking thread per client.
 
     python3 threaded_server.py 8800
     telnet localhost 8800
 
-The thread of a client sleeps in recv() until something comes, and in sendall() until the client
-takes it. Nobody else is held up by that; the price is a thread, with its stack, per client.
+The thread of a client sleeps in recv() until bytes arrive, and in sendall() until the socket has
+accepted them. Other clients are not delayed. The cost is a thread with its stack per client.
 """
 
 import argparse
@@ -19,31 +19,31 @@ BLOCK_BYTES = 64 * 1024
 
 
 def serve_client(connection):
-    """Sends everything back until the client sends no more."""
+    """Sends all bytes back until the client sends no more."""
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            # TCP is a stream: recv() brings what has come so far, be it half a line or ten.
+            # TCP is a stream: recv() returns what has arrived so far, such as half a line or ten lines.
             while data := connection.recv(BLOCK_BYTES):
-                # send() may take a part only; sendall() goes on until all of it is taken.
+                # send() may accept only a part; sendall() continues until all of it is accepted.
                 connection.sendall(data)
         except OSError:
-            # The client has gone in the middle. That is no concern of the others.
+            # The client has disconnected. The others are not affected.
             pass
 
 
 def serve(listener):
-    """Accepts clients for ever."""
+    """Accepts clients forever."""
     while True:
         try:
             connection, _ = listener.accept()
         except OSError as error:
-            # Out of descriptors: the clients that are here must leave before others can come.
+            # Out of descriptors: a client must disconnect before another can be accepted.
             print(f"cannot accept: {error}", file=sys.stderr)
             time.sleep(0.1)
             continue
         try:
-            # A daemon thread does not keep the program from ending.
+            # The program can end while daemon threads run.
             threading.Thread(target=serve_client, args=[connection], daemon=True).start()
         except RuntimeError as error:
             print(f"cannot serve another client: {error}", file=sys.stderr)
@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on [%(default)s]")
     args = parser.parse_args()
 
-    # SIGTERM ends the program as Ctrl-C does, but with success: whoever sends it means it.
+    # SIGTERM is the regular way to end the server, so its exit code is 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listener = socket.create_server((args.host, args.port), backlog=1024)

@@ -1,8 +1,8 @@
-//! Comparison with an independent parser (kawa, of the proxy Sōzu). It reads every request that
-//! the session accepts alike: the method, the name in the target, the end of the head, the body.
+//! Comparison with an independent parser (kawa, of the proxy Sōzu). For every request that the session
+//! accepts, both must agree on the method, the name in the target, the end of the head, and the body.
 //!
-//! The session refuses much that kawa accepts. The session accepts a few forms that kawa refuses;
-//! they are left out, or converted before the two are compared:
+//! The session refuses many requests that kawa accepts. It accepts a few forms that kawa refuses.
+//! These are excluded, or converted before the comparison:
 //! - empty lines before the request line, and line ends without a carriage return in the head
 //!   (both allowed by RFC 9112, 2.2);
 //! - bytes over 0x7f in the head, which kawa refuses unless built to tolerate them;
@@ -181,7 +181,7 @@ impl kawa::h1::ParserCallbacks<SliceBuffer<'_>> for AtHeaders {
     }
 }
 
-/// Name in a path.
+/// Decoded file name of a path.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Arbitrary bytes from a peer, in arbitrary pieces. The session does not panic, keeps its contract
-//! with the driver, comes to an end, and gives the same result as if all bytes had come at once.
+//! with the driver, ends, and gives the same result as if all bytes had arrived at once.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]
