@@ -334,7 +334,7 @@ mod tests {
         let sweep = "[[sweep]]\ndirection = \"download\"\nconnections = [4, 0]\nsizes = [\"1KiB\"]";
         let text = good.split("[[sweep]]").next().unwrap().to_owned() + sweep;
         let message = Plan::parse(&text, "p.toml").unwrap_err().to_string();
-        assert!(message.contains("connections: each must be more than zero"), "{message}");
+        assert!(message.contains("connections: each value must be more than zero"), "{message}");
         let text = text.replace("[4, 0]", "[4]").replace("1KiB", "big");
         let message = Plan::parse(&text, "p.toml").unwrap_err().to_string();
         assert!(message.contains("sizes: 'big' is not a size"), "{message}");

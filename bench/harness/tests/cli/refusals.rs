@@ -56,7 +56,7 @@ fn wrong_flags_are_refused_with_what_would_be_right() {
         ["run", "--send-path", "post"],
         ["run", "--engine", "steam"],
         ["run", "--rate", "0"],
-        ["run", "--twin", "nginx"],
+        ["run", "--aa-control", "nginx"],
     ] {
         assert!(refusal(&arguments).contains(arguments[1]), "{arguments:?}");
     }
