@@ -63,9 +63,9 @@ def with_script(browser, url, screenshots):
     expect(len(browser.elements("svg.live")), charts, "charts that the script drew")
     expect(len(browser.elements(".still")), 0, "charts that it replaced")
     order = browser.run("""
-        return [...document.querySelectorAll(".verdict, #setup, #overview, #experiments, #claims, #tables, #outliers, #methods")]
+        return [...document.querySelectorAll(".answer-of-run, #setup, #overview, #experiments, #claims, #tables, #outliers, #methods")]
           .map(e => e.id || e.className)""")
-    expect(order, ["verdict", "setup", "overview", "experiments", "claims", "tables", "outliers", "methods"], "the order")
+    expect(order, ["answer-of-run", "setup", "overview", "experiments", "claims", "tables", "outliers", "methods"], "the order")
     judged = texts_of(browser, ".claims article strong")
     judgements = {"Confirmed.", "Refuted.", "Undecided.", "Not testable here."}
     expect((len(judged), set(judged) - judgements), (8, set()), "claims, each with its judgement")
@@ -123,8 +123,8 @@ def with_script(browser, url, screenshots):
     baseline = browser.run("return document.querySelector('select[name=baseline]').options[2].value")
     choose(browser, "baseline", baseline)
     labels = texts_of(browser, "svg.live text")
-    expect(any(f"by {baseline}'s" in label for label in labels), True, "labels name the baseline")
-    expect(any(label.startswith("×") for label in labels), True, "ticks are multiples")
+    expect(any(f"relative to {baseline}" in label for label in labels), True, "labels name the baseline")
+    expect(any(label.endswith("×") for label in labels), True, "ticks are multiples")
     if screenshots:
         whole_page(browser, screenshots, "relative", WIDE, "light")
     choose(browser, "baseline", "")

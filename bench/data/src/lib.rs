@@ -4,6 +4,7 @@
 //! written only as results folders.
 
 pub mod stats;
+pub mod text_table;
 pub mod units;
 
 pub mod names;

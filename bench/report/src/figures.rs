@@ -1,21 +1,17 @@
-//! The charts of a run, each drawn from its summary alone.
+//! Charts of a run, drawn from its summary alone.
 
 mod axis;
 mod background;
-mod caption;
 mod chart;
+mod connections;
 mod data;
 mod distribution;
 mod equal;
-mod footprint;
 mod heavy;
-mod latency;
 mod mark;
-mod measure;
 mod offered;
 mod slice;
 mod style;
-mod throughput;
 mod transfer;
 
 use bench_data::load::Direction;
@@ -28,25 +24,25 @@ use bench_data::load::profile::LoadProfile;
 pub use data::Data;
 pub use style::{Look, Marker};
 
-/// A chart with what belongs to it.
+/// A chart with title, caption and values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
-    /// Its file's name within `plots/`.
+    /// Name of its file within `plots/`.
     pub file: String,
-    /// What it shows.
+    /// Title.
     pub title: String,
-    /// What is to be seen in it, in a sentence.
+    /// Caption: the comparison of the servers.
     pub caption: String,
-    /// The picture.
+    /// Picture.
     pub svg: String,
-    /// Its values.
+    /// Values.
     pub data: Data,
 }
 
-/// Every chart that the run has data for.
+/// All charts that the run has data for.
 pub fn draw(summary: &Summary) -> Vec<Figure> {
     let mut figures = Vec::new();
-    // Crowds, rates and heavy requests are axes of charts of their own.
+    // Background connections, rates and heavy requests are axes of other charts.
     let (plain, others): (Vec<_>, Vec<_>) = profiles(summary).into_iter().partition(|profile| {
         profile.heavy.total_percent() == 0
             && profile.background.total() == 0
@@ -55,13 +51,13 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
     for profile in plain {
         let part = summary.part(|load| load.profile == profile);
         figures.extend(by_connections_and_size(&part));
-        // Beside those a plain load is there to compare with: how it is distributed says nothing.
+        // Beside such loads a plain load is only the reference.
         if others.is_empty() {
             figures.extend(draw_each(&part, distribution::of_latency));
         }
     }
     for background in background::Kind::ALL {
-        figures.extend(background::against_crowd(summary, background));
+        figures.extend(background::against_count(summary, background));
     }
     figures.extend(offered::against_rate(summary));
     figures.extend(offered::capacities(summary));
@@ -73,14 +69,14 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
 }
 
 fn by_connections_and_size(part: &Summary) -> Vec<Figure> {
-    draw_each(part, throughput::against_connections)
-        .chain(draw_each(part, latency::against_connections))
+    draw_each(part, connections::throughput)
+        .chain(draw_each(part, connections::latency))
         .chain(draw_each(part, transfer::against_size))
-        .chain(draw_each(part, footprint::against_connections))
+        .chain(draw_each(part, connections::footprint))
         .collect()
 }
 
-/// A chart of each direction that the run has data for.
+/// A chart for each direction that the run has data for.
 fn draw_each(
     part: &Summary,
     figure: fn(&Summary, Direction) -> Option<Figure>,
@@ -89,7 +85,7 @@ fn draw_each(
     ways.into_iter().filter_map(move |direction| figure(part, direction))
 }
 
-/// What sets loads apart, the usual ones first.
+/// Profiles of the loads, the default one first.
 fn profiles(summary: &Summary) -> Vec<LoadProfile> {
     let mut profiles: Vec<_> = summary.lines.iter().map(|line| line.load.profile).collect();
     profiles.sort_by_key(|profile| (!profile.is_usual(), *profile));
@@ -142,45 +138,6 @@ mod tests {
     }
 
     #[test]
-    fn captions_claim_no_more_than_the_verdict() {
-        let captions = |summary: &Summary| -> Vec<_> {
-            draw(summary).into_iter().map(|figure| (figure.file, figure.caption)).collect()
-        };
-        for (file, caption) in captions(&Summary::of(&mock::records())) {
-            let claims = caption.split(';').next().unwrap();
-            assert!(!claims.contains("iterative"), "{file}: {caption}");
-            assert!(
-                caption.contains("iterative is left out: it served 1 of "),
-                "{file}: {caption}"
-            );
-        }
-        let even = ["threaded", "thread-pool", "selector"];
-        let speed = even.map(|name| (name.to_owned(), 50_000.0)).into();
-        let plan = Plan::built_in("default").unwrap();
-        let executor = mock::MockExecutor { speed, ..mock::MockExecutor::default() };
-        let captions = captions(&Summary::of(&mock::records_of(&plan, executor)));
-        let (_, caption) =
-            captions.iter().find(|(file, _)| file.starts_with("throughput-by-conn")).unwrap();
-        assert!(caption.contains("no measurable difference in throughput between"), "{caption}");
-        assert!(!caption.contains("highest"), "{caption}");
-    }
-
-    #[test]
-    fn a_caption_names_the_best_with_its_interval() {
-        let figures = figures();
-        let caption =
-            |start| &figures.iter().find(|figure| figure.file.starts_with(start)).unwrap().caption;
-        let throughput = caption("throughput-by-connections");
-        assert!(
-            throughput.contains("256 connections") && throughput.contains("highest for selector ("),
-            "{throughput}"
-        );
-        assert!(throughput.contains(" times that of threaded"), "{throughput}");
-        let memory = caption("footprint");
-        assert!(memory.contains("for threaded 1.") && memory.contains("times as high"), "{memory}");
-    }
-
-    #[test]
     fn heavy_requests_and_mixes_have_charts_of_their_own() {
         let records = |name: &str| {
             let plan = Plan::built_in(name).unwrap();
@@ -198,14 +155,13 @@ mod tests {
         }
         for figure in figures.iter().filter(|figure| figure.file.contains("heavy")) {
             assert_eq!(figure.svg.matches("\nnone\n</text>").count(), 2, "{}", figure.file);
-            assert!(figure.caption.contains("10 % of requests "), "{}", figure.caption);
         }
         let figures = draw(&records("mix"));
         let throughput = figures
             .iter()
             .find(|figure| figure.file == "throughput-by-connections-download-mix-web.svg");
         let svg = &throughput.unwrap().svg;
-        assert!(svg.contains("requests per second") && svg.contains("MB per second"));
+        assert!(svg.contains("requests/s") && svg.contains("MB/s"));
         assert!(figures.iter().any(|figure| figure.file.starts_with("latency-by-connections")));
     }
 
@@ -226,12 +182,10 @@ mod tests {
         let names = |plan: &str| -> Vec<_> {
             let plan = Plan::built_in(plan).unwrap();
             let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
-            draw(&summary).into_iter().map(|figure| (figure.file, figure.caption)).collect()
+            draw(&summary).into_iter().map(|figure| figure.file).collect()
         };
-        let load = names("load");
-        let files: Vec<_> = load.iter().map(|(file, _)| file.as_str()).collect();
         assert_eq!(
-            files,
+            names("load"),
             [
                 "achieved-by-offered-rate.svg",
                 "latency-by-offered-rate.svg",
@@ -239,9 +193,7 @@ mod tests {
                 "capacity.svg",
             ]
         );
-        let (_, capacity) = load.last().unwrap();
-        assert!(capacity.contains("None meets it of iterative (1 of 64 connections"), "{capacity}");
-        let files: Vec<_> = names("latency").into_iter().map(|(file, _)| file).collect();
+        let files = names("latency");
         for expected in ["capacity.svg", "spectrum-at-50-percent.svg", "spectrum-at-80-percent.svg"]
         {
             assert!(files.iter().any(|file| file == expected), "{files:?}");

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use bench_data::mock::{MockExecutor, contents_of};
 use bench_data::plan::{Overrides, Plan};
+use bench_data::record::outcome::Outcome;
+use bench_data::record::rows::TrialRow;
 use bench_data::record::run_folder::{Contents, RunFolder};
 use bench_data::servers::reference::ReferenceServer;
 use bench_report::figures::Figure;
@@ -131,9 +133,10 @@ fn the_reference_run() {
 fn what_is_wrong_with_a_run() {
     let mut all = String::new();
     let mut add = |name: &str, report: &Report| {
-        all += &format!("# {name}\n{}\n", report.analysis.verdict.sentence);
-        report.analysis.verdict.notes.iter().for_each(|note| all += &format!("- {note}\n"));
-        all += &(charts(report) + "\n");
+        all += &format!("# {name}\n{}\n", report.analysis.answer);
+        report.analysis.notes.iter().for_each(|note| all += &format!("- {note}\n"));
+        let captions = report.figures().map(|figure| format!("  {}\n", figure.caption));
+        all += &(captions.collect::<String>() + "\n");
     };
     let quick = |executor| run("quick", Overrides::default(), executor);
     let one_round = Overrides { rounds: Some(1), ..beside(&[ReferenceServer::Nginx]) };
@@ -152,6 +155,34 @@ fn what_is_wrong_with_a_run() {
     let speed =
         ["threaded", "thread-pool", "selector"].map(|name| (name.to_owned(), 50_000.0)).into();
     add("all alike", &quick(MockExecutor { speed, ..MockExecutor::default() }));
+    // Trials of a mock run that are changed after it.
+    let mut changed = |name: &str, change: &dyn Fn(&mut TrialRow)| {
+        let mut contents = contents_of(&Plan::built_in("quick").unwrap(), MockExecutor::default());
+        contents.records.trials.iter_mut().for_each(change);
+        add(name, &Report::of(contents));
+    };
+    changed("the best one is generator-bound", &|row| {
+        if row.target == "selector" {
+            row.outcome = Outcome::GeneratorBound;
+        }
+    });
+    changed("one load is generator-bound", &|row| {
+        if row.target == "selector" && row.connections == 64 {
+            row.outcome = Outcome::GeneratorBound;
+        }
+    });
+    changed("one server dies once", &|row| {
+        if row.target == "threaded" && row.round == 1 {
+            row.outcome = Outcome::Died;
+            row.outcome_reason = "killed by signal 9".to_owned();
+        }
+    });
+    changed("one connection is not served in one round", &|row| {
+        if row.target == "threaded" && row.round == 2 {
+            row.connections_served = row.connections_served.map(|served| served - 1);
+            row.outcome = Outcome::Starved;
+        }
+    });
     insta::assert_snapshot!("trouble", all);
 }
 

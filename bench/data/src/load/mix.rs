@@ -111,11 +111,6 @@ impl Mix {
     pub fn total_bytes(self) -> u64 {
         self.files().iter().map(|file| file.size.bytes()).sum()
     }
-
-    /// Deviation from the default load, in words.
-    pub fn remark(self) -> String {
-        format!("on average, of {} files as on the web", self.file_count())
-    }
 }
 
 impl fmt::Display for Mix {

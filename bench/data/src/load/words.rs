@@ -1,62 +1,86 @@
 //! Loads in words: headings, sentences, remarks.
 
 use crate::load::Load;
-use crate::load::mix::Mix;
 use crate::load::profile::LoadProfile;
-use crate::units::grouped;
+use crate::units::{bytes, counted, grouped};
 use loadgen::Direction;
 
-/// A load as the heading of its table.
+/// Heading of a load's table: `Download of 1 KiB, 64 connections`.
 pub fn heading(load: Load) -> String {
+    with_remarks(format!("{}, {}", transfer(load), connections(load.connections)), load)
+}
+
+/// Heading of loads that differ in their connection counts only.
+pub fn heading_over_connections(load: Load) -> String {
+    with_remarks(format!("{} over connections", transfer(load)), load)
+}
+
+/// Requests of a load as a noun phrase: `downloads of 1 KiB`.
+pub fn requests(load: Load) -> String {
+    format!("{} of {}", noun(load.direction), files(load))
+}
+
+/// A load within a sentence: `64 connections and downloads of 1 KiB`, and its deviations from the default.
+pub fn describe(load: Load) -> String {
+    let remarks = load.profile.remarks();
+    let remarks =
+        if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
+    format!("{} and {}{remarks}", connections(load.connections), requests(load))
+}
+
+/// A number of connections: `1 connection`, `1,000 connections`.
+pub fn connections(count: usize) -> String {
+    counted(count, "connection")
+}
+
+/// Plural noun of the requests of a direction.
+pub fn noun(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Download => "downloads",
+        Direction::Upload => "uploads",
+        Direction::Echo => "echoed lines",
+    }
+}
+
+fn transfer(load: Load) -> String {
     let direction = match load.direction {
         Direction::Download => "Download",
         Direction::Upload => "Upload",
         Direction::Echo => "Echo",
     };
-    let plural = if load.connections == 1 { "" } else { "s" };
-    let connections = grouped(load.connections);
-    let mut text =
-        format!("{direction} of {}, {connections} connection{plural}", load.size.spaced());
-    for remark in load.profile.remarks() {
-        text += &format!(", {remark}");
-    }
-    text
+    format!("{direction} of {}", files(load))
 }
 
-/// The load in words: `64 connections and downloads of 1 KiB`, and what sets it apart.
-pub fn describe(load: Load) -> String {
-    let noun = match load.direction {
-        Direction::Download => "downloads",
-        Direction::Upload => "uploads",
-        Direction::Echo => "echoed lines",
-    };
-    let plural = if load.connections == 1 { "" } else { "s" };
-    let remarks = load.profile.remarks();
-    let apart =
-        if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
-    let connections = grouped(load.connections);
-    format!("{connections} connection{plural} and {noun} of {}{apart}", load.size.spaced())
+fn files(load: Load) -> String {
+    match load.profile.mix {
+        Some(mix) => {
+            let mean = bytes(load.size.bytes() as f64);
+            format!("{} {mix} files (mean {mean})", mix.file_count())
+        }
+        None => load.size.spaced(),
+    }
+}
+
+fn with_remarks(text: String, load: Load) -> String {
+    std::iter::once(text).chain(load.profile.remarks()).collect::<Vec<_>>().join(", ")
 }
 
 impl LoadProfile {
-    /// What sets it apart, in words; nothing for the usual one.
+    /// Deviations from the default load in words; none for the default.
     pub fn remarks(&self) -> Vec<String> {
         let background = self.background;
-        let beside = |count: usize, one: &str, many: &str| match count {
-            0 => None,
-            1 => Some(format!("beside 1 {one}")),
-            _ => Some(format!("beside {} {many}", grouped(count))),
+        let beside = |count: usize, noun: &str| {
+            (count > 0).then(|| format!("beside {}", counted(count, noun)))
         };
-        let usual = [
-            self.mix.map(Mix::remark),
+        let own = [
             (!self.keep_alive).then(|| "a new connection per request".to_owned()),
             self.rate_per_s.map(|rate| format!("{} requests/s offered", grouped(rate as usize))),
             self.of_weakest_percent
-                .map(|percent| format!("{percent} % of the weakest server's capacity")),
-            beside(background.idle, "idle connection", "idle connections"),
-            beside(background.slow_readers, "slow reader", "slow readers"),
-            beside(background.slow_senders, "slow sender", "slow senders"),
+                .map(|percent| format!("{percent} % of the slowest server's capacity")),
+            beside(background.idle, "idle connection"),
+            beside(background.slow_readers, "slow reader"),
+            beside(background.slow_senders, "slow sender"),
         ];
-        usual.into_iter().flatten().chain(self.heavy.remarks()).collect()
+        own.into_iter().flatten().chain(self.heavy.remarks()).collect()
     }
 }

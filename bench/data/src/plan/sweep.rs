@@ -284,7 +284,7 @@ impl Sweep {
         let sizes: Vec<_> = self.sizes.iter().map(ByteSize::to_string).collect();
         let plural = if self.connections == [1] { "" } else { "s" };
         let files = match self.mix {
-            Some(mix) => format!("{} files as on the {mix}", mix.file_count()),
+            Some(mix) => format!("{} {mix} files", mix.file_count()),
             None => format!("files of {}", sizes.join(", ")),
         };
         let mut text = format!(
@@ -395,6 +395,7 @@ where
 mod tests {
     use super::*;
     use crate::load::Load;
+    use crate::load::words;
 
     #[test]
     fn a_sweep_crosses_all_its_lists() {
@@ -463,8 +464,8 @@ mod tests {
         assert_eq!(loads.len(), 2);
         assert_eq!((loads[0].size, loads[0].profile.mix), (Mix::Web.mean_size(), Some(Mix::Web)));
         assert_eq!(loads[0].profile.slug(), "-mix-web");
-        assert_eq!(loads[0].profile.remarks(), ["on average, of 720 files as on the web"]);
-        assert_eq!(sweep.description(), "download: 16, 64 connections, 720 files as on the web");
+        assert_eq!(words::requests(loads[0]), "downloads of 720 web files (mean 14.2 KiB)");
+        assert_eq!(sweep.description(), "download: 16, 64 connections, 720 web files");
         assert_eq!(sweep.obstacle(Wire::Framed), None);
         sweep.mix = None;
         assert!(sweep.obstacle(Wire::Http).unwrap().contains("needs sizes"));

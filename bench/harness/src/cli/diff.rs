@@ -68,13 +68,14 @@ pub(super) fn false_alarms(folders: &[PathBuf]) -> anyhow::Result<ExitCode> {
     for path in folders {
         let records = RunFolder::open(path)?.read()?.records;
         for comparison in false_alarms::comparisons(&records) {
-            let index = usize::from(comparison.quantity != "throughput");
+            let index = usize::from(comparison.metric != false_alarms::METRICS[0]);
             alarms[index] += usize::from(comparison.is_claimed);
             compared[index] += usize::from(comparison.ratio.is_some());
             text += &format!("{}: {}\n", path.display(), comparison.text());
         }
     }
-    for (quantity, index) in [("throughput", 0), ("p99", 1)] {
+    for (index, metric) in false_alarms::METRICS.into_iter().enumerate() {
+        let quantity = metric.name();
         let (alarms, compared) = (alarms[index], compared[index]);
         text +=
             &format!("{quantity}: no difference claimed in {} of {compared}\n", compared - alarms);

@@ -79,8 +79,8 @@ pub(super) fn introduce(environment: &Environment) {
 /// Final message of a run: table, answer, notes and files.
 pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: RunEnd) -> String {
     let mut text = published.table();
-    text += &format!("\n{}\n", published.analysis.verdict.sentence);
-    for note in &published.analysis.verdict.notes {
+    text += &format!("\n{}\n", published.analysis.answer);
+    for note in &published.analysis.notes {
         text += &format!("  note: {note}\n");
     }
     if end.interrupted {

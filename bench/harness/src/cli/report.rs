@@ -60,8 +60,7 @@ pub(super) fn replot(folder: &Path) -> anyhow::Result<ExitCode> {
 pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::open(&arguments.folder)?;
     let published = publish(&folder)?;
-    let mut text =
-        format!("{}\n{}\n", published.analysis.verdict.sentence, folder.report().display());
+    let mut text = format!("{}\n{}\n", published.analysis.answer, folder.report().display());
     if arguments.png {
         for path in print_charts(&folder, &published)? {
             text += &format!("{}\n", path.display());

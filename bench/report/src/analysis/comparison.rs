@@ -1,38 +1,28 @@
-//! When servers may be compared and a difference be claimed: one rule for verdict and captions.
+//! The rule by which servers are compared and a difference is reported.
 
 use std::cmp::Reverse;
 
-use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Load;
+use bench_data::load::{Direction, Load};
 use bench_data::stats::Estimate;
 use bench_data::units;
 
-/// A difference below this factor is never claimed: even two runs of one server differ by a few
-/// percent, and so few rounds cannot tell that from a true difference. Where a run has measured by
-/// how much a server differs from itself, and that is more, it takes the place of this.
+use crate::analysis::summary::{Line, Summary};
+
+/// Smallest factor that is reported as a difference: two runs of one server differ by a few percent
+/// as well. A larger noise floor, measured by an A/A control, takes its place.
 const LEAST_FACTOR: f64 = 1.05;
 
-/// Which value is the best, and so the one that a comparison begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Best {
-    /// The highest, as of a rate.
-    Highest,
-    /// The lowest, as of a time.
-    Lowest,
-}
-
-/// How far one server is from others.
+/// Comparison of one server with others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lead<'n> {
-    /// Those that it is clearly ahead of, and by which factor.
+    /// Servers that it is clearly ahead of, each with the factor.
     pub ahead: Vec<(&'n str, Estimate)>,
-    /// Those to which there is no measurable difference.
+    /// Servers without a measurable difference.
     pub level: Vec<&'n str>,
 }
 
 impl<'n> Lead<'n> {
-    /// Sorts the others by the ratio between the best and each of them; `noise_floor` is the
-    /// factor by which a server differs from itself, where that is known.
+    /// Sorts the others by the ratio between the best server and each of them.
     pub fn of(
         others: impl Iterator<Item = (&'n str, Option<Estimate>)>,
         noise_floor: Option<f64>,
@@ -48,58 +38,67 @@ impl<'n> Lead<'n> {
     }
 }
 
-/// Whether a ratio is above 1 beyond doubt and chance.
+/// Returns true if a ratio is clearly above 1: its interval, and its median by the least factor.
 pub fn is_clear(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
     ratio.median >= least_factor(noise_floor)
         && ratio.interval.is_some_and(|interval| interval.low > 1.0)
 }
 
-/// The same below 1.
+/// Returns true if a ratio is clearly below 1.
 pub fn is_clearly_less(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
     ratio.median <= 1.0 / least_factor(noise_floor)
         && ratio.interval.is_some_and(|interval| interval.high < 1.0)
 }
 
-/// The least factor that is claimed as a difference.
+/// Smallest factor that is reported as a difference.
 pub fn least_factor(noise_floor: Option<f64>) -> f64 {
     noise_floor.unwrap_or(1.0).max(LEAST_FACTOR)
 }
 
-/// A ratio in words: `1.31 (1.20 to 1.42)`.
-pub fn with_interval(ratio: Estimate) -> String {
+/// Noise floor of an A/A control: its ratio to the same server, at least 1, at the worse end of the
+/// interval.
+pub fn noise_floor(control: &[(u32, f64)], own: &[(u32, f64)]) -> Option<f64> {
+    let interval = Estimate::of_ratios(control, own)?.interval?;
+    Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
+}
+
+/// A ratio with its interval: `1.31× [1.20, 1.42]`.
+pub fn times(ratio: Estimate) -> String {
     let write = units::three_digits;
     let interval = ratio
         .interval
-        .map(|interval| format!(" ({} to {})", write(interval.low), write(interval.high)))
+        .map(|interval| format!(" [{}, {}]", write(interval.low), write(interval.high)))
         .unwrap_or_default();
-    format!("{}{interval}", write(ratio.median))
+    format!("{}×{interval}", write(ratio.median))
 }
 
-/// Of the loads that are wanted, the one that spoiled the fewest servers' trials; of those the one
-/// of the highest rank.
+/// Of the wanted loads, one with the fewest incomparable servers; of several the one of the highest
+/// rank.
 pub fn most_comparable<Rank: Ord>(
     summary: &Summary,
     wanted: impl Fn(&Load) -> bool,
     rank: impl Fn(&Load) -> Rank,
 ) -> Option<Load> {
+    // A server that leaves connections waiting in every round does so by design.
+    let spoils = |line: &&Line| !line.is_comparable() && !line.starved_in_every_round();
     let loads = summary.loads().into_iter().filter(wanted);
-    loads.max_by_key(|load| {
-        let spoiled = summary.under(*load).filter(|line| is_incomparable(line)).count();
-        (Reverse(spoiled), rank(load))
-    })
+    loads.max_by_key(|load| (Reverse(summary.under(*load).filter(spoils).count()), rank(load)))
 }
 
-/// Those that cannot be compared under a load, each with the reason.
-pub fn left_out(summary: &Summary, load: Load) -> Vec<String> {
-    summary
-        .under(load)
-        .filter(|line| !line.is_comparable())
-        .map(|line| format!("{} is left out: {}", line.target, line.exclusion_reason()))
-        .collect()
+/// Load by which a run without experiments is judged: the most comparable one; of several that
+/// with the most connections, then that with the smallest files.
+pub fn headline(summary: &Summary) -> Option<Load> {
+    let any_download = summary.loads().iter().any(|load| load.direction == Direction::Download);
+    most_comparable(
+        summary,
+        |load| !any_download || load.direction == Direction::Download,
+        |load| (load.profile.is_usual(), load.connections, Reverse(load.size)),
+    )
 }
 
 /// Names as a sentence lists them: `a, b and c`.
-pub fn listed(names: &[&str]) -> String {
+pub fn listed(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
@@ -107,8 +106,8 @@ pub fn listed(names: &[&str]) -> String {
     }
 }
 
-/// Whether it cannot be compared, and not because it leaves connections waiting in every round:
-/// that is the server and no chance.
-fn is_incomparable(line: &Line) -> bool {
-    !line.is_comparable() && !line.starved_in_every_round()
+/// A text with its first letter in upper case.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,28 +1,24 @@
-//! What changed between two runs: the same servers under the same loads, then and now.
+//! Changes between two runs: the same servers under the same loads.
 
 use std::fmt;
 
 use crate::analysis::comparison::{is_clear, is_clearly_less};
-use crate::analysis::summary::{Line, Summary};
+use crate::analysis::metric::{Better, Metric};
+use crate::analysis::summary::{Line, Summary, values};
 use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::plan::Plan;
 use bench_data::record::environment::Environment;
-use bench_data::record::rows::{Records, TrialRow};
 use bench_data::record::run_folder::Contents;
-use bench_data::stats::Estimate;
-use bench_data::units;
+use bench_data::stats::{Estimate, median};
+use bench_data::text_table::{Align, text_table};
 
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// Requests answered per second.
-    Throughput,
-    /// 99th percentile of the response time.
-    P99,
-    /// The server's processor time per request.
-    CpuPerRequest,
-}
+/// Metrics that are compared, with their spelling in limits, in the order of columns.
+const METRICS: [(&str, Metric); 3] = [
+    ("throughput", Metric::Throughput),
+    ("p99", Metric::P99),
+    ("cpu_per_request", Metric::CpuPerRequest),
+];
 
 /// A metric of one server under one load, in both runs.
 #[derive(Debug, Clone)]
@@ -31,137 +27,88 @@ pub struct Change {
     pub target: String,
     /// The load.
     pub load: Load,
-    /// What was compared.
+    /// The metric.
     pub metric: Metric,
-    /// Median of the old run.
+    /// Median in the old run.
     pub old: f64,
-    /// Median of the new run.
+    /// Median in the new run.
     pub new: f64,
-    /// New by old.
+    /// New value divided by the old one.
     pub ratio: Estimate,
-    /// The factor by which a server differed from itself within either run, the larger of both, where
-    /// that is known.
+    /// Noise floor of the runs, the higher one, where an A/A control was measured.
     pub noise_floor: Option<f64>,
 }
 
-/// What changed.
+/// All changes between two runs.
 #[derive(Debug, Clone, Default)]
 pub struct Diff {
-    /// All that could be compared, load by load.
+    /// Changes, load by load.
     pub changes: Vec<Change>,
-    /// What could not, and why.
+    /// Servers and loads that cannot be compared, with the reasons.
     pub incomparable: Vec<String>,
-    /// In what else the runs differ.
+    /// Settings in which the runs differ.
     pub settings: Vec<String>,
 }
 
-/// How much worse a metric may become, such as `throughput<-5%`.
+/// Limit of a regression, such as `throughput<-5%`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
     metric: Metric,
-    /// New by old.
+    /// New value divided by the old one.
     ratio: f64,
     text: String,
 }
 
-/// What a limit says of a change.
+/// Judgement of a change by a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// Within it.
+    /// Within the limit.
     Kept,
-    /// Beyond it, but not the whole interval is.
+    /// Beyond the limit, but not with the whole interval.
     Doubtful,
-    /// Beyond it with the whole interval.
+    /// Beyond the limit with the whole interval.
     Broken,
 }
 
-impl Metric {
-    /// All of them, in the order of columns.
-    pub const ALL: [Self; 3] = [Self::Throughput, Self::P99, Self::CpuPerRequest];
-
-    /// As limits spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Throughput => "throughput",
-            Self::P99 => "p99",
-            Self::CpuPerRequest => "cpu_per_request",
-        }
-    }
-
-    fn more_is_better(self) -> bool {
-        self == Self::Throughput
-    }
-
-    fn write(self, value: f64) -> String {
-        match self {
-            Self::Throughput => units::count(value),
-            Self::P99 | Self::CpuPerRequest => units::microseconds(value),
-        }
-    }
-
-    /// Its values, round by round.
-    fn rounds(self, line: &Line, records: &Records) -> Vec<(u32, f64)> {
-        match self {
-            Self::Throughput => line.rounds.clone(),
-            Self::P99 => line.latency_rounds(99.0).to_vec(),
-            Self::CpuPerRequest => {
-                let is_of = |row: &&TrialRow| {
-                    row.target == line.target
-                        && row.load() == line.load
-                        && row.outcome.is_measured()
-                };
-                let rows = records.trials.iter().filter(is_of);
-                rows.filter_map(|row| Some((row.round, row.server_cpu_us_per_request?))).collect()
-            }
-        }
-    }
-}
-
 impl Diff {
-    /// Compares two runs. Only what was measured without fault in both is compared.
+    /// Compares two runs, in lines that are comparable in both.
     pub fn between(old: &Contents, new: &Contents) -> Self {
         let summaries = [old, new].map(|contents| Summary::of(&contents.records));
         let [then, now] = &summaries;
         let mut diff = Self { settings: settings(old, new), ..Self::default() };
         for line in &now.lines {
             let load = format!("{} with {}", line.target, describe(line.load));
-            let Some(before) = counterpart(then, line) else {
+            let Some(before) = then.line(line.load, &line.target) else {
                 diff.lacks(then, line, "new");
                 continue;
             };
             let faulty = |line: &Line, which: &str| {
-                let why = (!line.is_comparable()).then(|| line.exclusion_reason());
-                why.map(|why| format!("{load}: in the {which} run {why}"))
+                let why = Some(line.exclusion_reason()).filter(|why| !why.is_empty());
+                why.map(|why| format!("{load}: {why} (in the {which} run)"))
             };
             if let Some(fault) = faulty(before, "old").or_else(|| faulty(line, "new")) {
                 diff.incomparable.push(fault);
                 continue;
             }
-            for metric in Metric::ALL {
-                let values = metric.rounds(line, &new.records);
-                let earlier = metric.rounds(before, &old.records);
-                let floor_of = |summary: &Summary, records: &Records| {
-                    summary.noise_floor(line.load, |line| metric.rounds(line, records))
-                };
-                let floors = [floor_of(then, &old.records), floor_of(now, &new.records)];
+            for (name, metric) in METRICS {
+                let rounds = |line: &Line| line.rounds(metric).to_vec();
+                let floors = [then, now].map(|summary| summary.noise_floor(line.load, &rounds));
                 let floor = floors.into_iter().flatten().max_by(f64::total_cmp);
-                match Change::of(line, metric, &earlier, &values, floor) {
+                match Change::of(before, line, metric, floor) {
                     Some(change) => diff.changes.push(change),
-                    None => {
-                        diff.incomparable.push(format!("{load}: {} is not known", metric.name()));
-                    }
+                    None => diff.incomparable.push(format!("{load}: {name} is not known")),
                 }
             }
         }
         for line in &then.lines {
-            if counterpart(now, line).is_none() {
+            if now.line(line.load, &line.target).is_none() {
                 diff.lacks(now, line, "old");
             }
         }
         diff
     }
 
-    /// Notes that only one run has something: a server as a whole is told once.
+    /// Notes that only one run has a line; a missing server is noted once.
     fn lacks(&mut self, other: &Summary, line: &Line, which: &str) {
         let what = if other.targets().contains(&line.target.as_str()) {
             format!("{} with {}", line.target, describe(line.load))
@@ -174,7 +121,7 @@ impl Diff {
         }
     }
 
-    /// What goes beyond a limit, or seems to.
+    /// Changes beyond a limit, certainly or not.
     pub fn beyond<'d>(
         &'d self,
         limits: &'d [Limit],
@@ -186,7 +133,7 @@ impl Diff {
         judged.filter(|(_, _, judgement)| *judgement != Judgement::Kept)
     }
 
-    /// All changes as tables, one for each load, and what else must be known.
+    /// Changes as a table for each load, and everything that was not compared.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut loads: Vec<Load> = Vec::new();
@@ -195,25 +142,28 @@ impl Diff {
                 loads.push(change.load);
             }
         }
-        let width = self.changes.iter().map(|change| change.target.chars().count()).max();
-        let width = width.unwrap_or(0).max("server".len());
-        let texts = self.changes.iter().map(|change| change.cell_text().chars().count());
-        let wide = texts.max().unwrap_or(0);
+        let heads = ["server"].into_iter().chain(METRICS.map(|(name, _)| name));
+        let heads: Vec<&str> = heads.collect();
         for load in loads {
-            let under: Vec<_> = self.changes.iter().filter(|change| change.load == load).collect();
+            let mut targets: Vec<&str> = self
+                .changes
+                .iter()
+                .filter(|one| one.load == load)
+                .map(|one| &*one.target)
+                .collect();
+            targets.dedup();
+            let cell = |target: &str, metric| {
+                let mut changes = self.changes.iter().filter(|one| one.load == load);
+                let change = changes.find(|one| one.target == target && one.metric == metric);
+                change.map_or_else(|| "–".to_owned(), Change::cell_text)
+            };
+            let row = |target: &str| {
+                let cells = METRICS.iter().map(|(_, metric)| cell(target, *metric));
+                std::iter::once(target.to_owned()).chain(cells).collect()
+            };
+            let rows: Vec<Vec<String>> = targets.into_iter().map(row).collect();
             text += &format!("\nWith {}\n", describe(load));
-            text += &format!("  {:<width$}", "server");
-            for metric in Metric::ALL {
-                text += &format!("  {:<wide$}", metric.name());
-            }
-            text = text.trim_end().to_owned();
-            for change in &under {
-                if change.metric == Metric::Throughput {
-                    text = text.trim_end().to_owned() + &format!("\n  {:<width$}", change.target);
-                }
-                text += &format!("  {:<wide$}", change.cell_text());
-            }
-            text = text.trim_end().to_owned() + "\n";
+            text += &text_table(&heads, &rows, Align::Left);
         }
         for (heading, lines) in
             [("Not compared:", &self.incomparable), ("The runs differ in:", &self.settings)]
@@ -228,43 +178,40 @@ impl Diff {
 }
 
 impl Change {
-    fn of(
-        line: &Line,
-        metric: Metric,
-        old: &[(u32, f64)],
-        new: &[(u32, f64)],
-        noise_floor: Option<f64>,
-    ) -> Option<Self> {
-        let [old, new] =
-            [old, new].map(|rounds| rounds.iter().map(|(_, value)| *value).collect::<Vec<_>>());
+    fn of(before: &Line, now: &Line, metric: Metric, noise_floor: Option<f64>) -> Option<Self> {
+        let [old, new] = [before, now].map(|line| values(line.rounds(metric)));
         Some(Self {
-            target: line.target.clone(),
-            load: line.load,
+            target: now.target.clone(),
+            load: now.load,
             metric,
-            old: bench_data::stats::median(&old)?,
-            new: bench_data::stats::median(&new)?,
+            old: median(&old)?,
+            new: median(&new)?,
             ratio: Estimate::of_quotient(&new, &old)?,
             noise_floor,
         })
     }
 
-    /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star where it is beyond doubt.
+    /// A value without the name of what it counts.
+    fn write(&self, value: f64) -> String {
+        self.metric.unit().write(value)
+    }
+
+    /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star if it is clear.
     fn cell_text(&self) -> String {
         let floor = self.noise_floor;
         let clear = is_clear(&self.ratio, floor) || is_clearly_less(&self.ratio, floor);
-        let (old, new) = (self.metric.write(self.old), self.metric.write(self.new));
+        let (old, new) = (self.write(self.old), self.write(self.new));
         format!("{old} → {new}  {}{}", percent(&self.ratio), if clear { " *" } else { "" })
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let metric = self.metric;
-        let (old, new) = (metric.write(self.old), metric.write(self.new));
+        let (old, new) = (self.write(self.old), self.write(self.new));
         write!(
             f,
             "{} of {} with {}: {old} → {new}, {}",
-            metric.name(),
+            self.metric.name(),
             self.target,
             describe(self.load),
             percent(&self.ratio)
@@ -276,29 +223,31 @@ impl Limit {
     /// Reads `throughput<-5%`, `p99>+20%` or `cpu_per_request>+10%`.
     ///
     /// # Errors
-    /// Says what is wrong and how a limit is written.
+    /// The text is not a limit; the error shows examples.
     pub fn parse(text: &str) -> Result<Self, String> {
         let remedy = "write for example throughput<-5%, p99>+20% or cpu_per_request>+10%";
-        let at = text.find(['<', '>']).ok_or_else(|| format!("there is no < or > ({remedy})"))?;
+        let at =
+            text.find(['<', '>']).ok_or_else(|| format!("neither < nor > in it ({remedy})"))?;
         let (name, rest) = (text[..at].trim(), text[at + 1..].trim());
-        let metric = Metric::ALL.into_iter().find(|metric| metric.name() == name);
-        let metric = metric.ok_or_else(|| format!("unknown metric '{name}' ({remedy})"))?;
+        let known = METRICS.into_iter().find(|(known, _)| *known == name);
+        let (_, metric) = known.ok_or_else(|| format!("unknown metric '{name}' ({remedy})"))?;
         let number =
             rest.strip_suffix('%').map(str::trim).and_then(|rest| rest.parse::<f64>().ok());
         let percent = number.filter(|percent| percent.is_finite() && *percent > -100.0);
-        let percent = percent.ok_or_else(|| format!("'{rest}' is no percentage ({remedy})"))?;
+        let percent = percent.ok_or_else(|| format!("'{rest}' is not a percentage ({remedy})"))?;
         let less = text[at..].starts_with('<');
-        if less != metric.more_is_better() || (percent < 0.0) != less {
-            return Err(format!("that would not be a regression of {name} ({remedy})"));
+        if less != (metric.better() == Better::Higher) || (percent < 0.0) != less {
+            return Err(format!("not a regression of {name} ({remedy})"));
         }
         Ok(Self { metric, ratio: 1.0 + percent / 100.0, text: text.to_owned() })
     }
 
-    /// Judges a change of the limit's metric. Beyond doubt is only what has an interval, and has
-    /// all of it beyond the limit.
+    /// Judges a change of the limit's metric. Only a change with its whole interval beyond the limit
+    /// breaks it.
     pub fn judge(&self, change: &Change) -> Judgement {
-        let beyond = |ratio: f64| {
-            if self.metric.more_is_better() { ratio < self.ratio } else { ratio > self.ratio }
+        let beyond = |ratio: f64| match self.metric.better() {
+            Better::Higher => ratio < self.ratio,
+            Better::Lower => ratio > self.ratio,
         };
         match change.ratio.interval {
             Some(interval) if beyond(interval.low) && beyond(interval.high) => Judgement::Broken,
@@ -314,11 +263,7 @@ impl fmt::Display for Limit {
     }
 }
 
-fn counterpart<'s>(summary: &'s Summary, line: &Line) -> Option<&'s Line> {
-    summary.under(line.load).find(|other| other.target == line.target)
-}
-
-/// A ratio as the change that it is: `+6.9 % (+2.0 to +11.3)`.
+/// A ratio as a change: `+6.9 % (+2.0 to +11.3)`.
 fn percent(ratio: &Estimate) -> String {
     let change = |ratio: f64| format!("{:+.1}", (ratio - 1.0) * 100.0);
     let interval = ratio.interval.map_or_else(
@@ -328,7 +273,7 @@ fn percent(ratio: &Estimate) -> String {
     format!("{} %{interval}", change(ratio.median))
 }
 
-/// In what the runs differ beside what was measured.
+/// Settings in which the runs differ.
 fn settings(old: &Contents, new: &Contents) -> Vec<String> {
     let [(then, before), (now, after)] = [old, new]
         .map(|contents| (facts(&contents.plan, &contents.environment), &contents.environment));
@@ -415,14 +360,14 @@ mod tests {
             assert_eq!(Limit::parse(good).unwrap().to_string(), good);
         }
         for (bad, why) in [
-            ("throughput", "no < or >"),
+            ("throughput", "neither < nor >"),
             ("speed<-5%", "unknown metric 'speed'"),
-            ("throughput<5", "is no percentage"),
-            ("throughput<-x%", "is no percentage"),
-            ("throughput<-100%", "is no percentage"),
-            ("throughput>5%", "would not be a regression"),
-            ("throughput<+5%", "would not be a regression"),
-            ("p99<-5%", "would not be a regression"),
+            ("throughput<5", "is not a percentage"),
+            ("throughput<-x%", "is not a percentage"),
+            ("throughput<-100%", "is not a percentage"),
+            ("throughput>5%", "not a regression"),
+            ("throughput<+5%", "not a regression"),
+            ("p99<-5%", "not a regression"),
         ] {
             let said = Limit::parse(bad).unwrap_err();
             assert!(said.contains(why) && said.contains("throughput<-5%"), "{bad}: {said}");

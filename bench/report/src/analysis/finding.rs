@@ -1,196 +1,179 @@
-//! What an experiment says of each server, in one quantity, and in one sentence.
+//! The comparison of all servers by one metric, and its wording.
 
-use crate::analysis::comparison::Best;
-use crate::analysis::comparison::{Lead, is_clear, is_clearly_less, listed, with_interval};
-use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
+use bench_data::load::words;
 use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Estimate, LEAST_ROUNDS};
+use bench_data::units::counted;
 
-/// A value of every server, and which of them are best.
+use crate::analysis::comparison::{Lead, is_clear, is_clearly_less, listed, times};
+use crate::analysis::metric::{Better, Metric, Rounds};
+use crate::analysis::summary::{Line, Summary, values};
+use bench_data::record::outcome::Outcome;
+
+/// Values of all servers in one metric under one load.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What the value is, within a sentence: `throughput`.
-    pub quantity: String,
-    /// Under which load, within a sentence: `With 64 connections and downloads of 1 KiB`.
-    pub condition: String,
-    /// That load.
+    /// The metric.
+    pub metric: Metric,
+    /// The load.
     pub load: Load,
-    /// Which value is good.
-    pub best: Best,
-    /// How a value is written, with its unit.
-    pub write: fn(f64) -> String,
-    /// The servers, in the order they first ran.
+    /// The load as the beginning of a sentence: `With 64 connections and downloads of 1 KiB`.
+    pub condition: String,
+    /// The servers, in the order in which they first ran.
     pub scores: Vec<Score>,
-    /// The factor by which a server differs from itself, where that is known.
+    /// Factor by which a server differs from its A/A control, where that was measured.
     pub noise_floor: Option<f64>,
 }
 
-/// The value of a server.
+/// Value of one server.
 #[derive(Debug, Clone)]
 pub struct Score {
-    /// Its name.
+    /// Name of the server.
     pub target: String,
-    /// Which kind of server it is.
+    /// Kind of the server.
     pub kind: TargetKind,
-    /// The value, round by round.
-    pub rounds: Vec<(u32, f64)>,
-    /// The median over the rounds; `None` where nothing was measured.
+    /// Values, round by round.
+    pub rounds: Rounds,
+    /// Median over the rounds; `None` if nothing was measured.
     pub value: Option<Estimate>,
-    /// Why no claim rests on it; empty where one may.
+    /// Reason why the server is not compared; empty if it is.
     pub doubt: String,
+    /// True if the server may be better than its value: the load generator was the limit.
+    pub may_be_better: bool,
 }
 
-/// The values of a line, round by round.
-pub type Rounds<'r> = &'r dyn Fn(&Line) -> Vec<(u32, f64)>;
-
 impl Finding {
-    /// What the servers show under one load.
-    pub fn under(
+    /// Finding in a metric that the lines have.
+    pub fn under(part: &Summary, load: Load, metric: Metric) -> Self {
+        Self::derived(part, load, metric, &|line| line.rounds(metric).to_vec())
+    }
+
+    /// Finding in a metric that is derived from the lines.
+    pub fn derived(
         part: &Summary,
         load: Load,
-        quantity: &str,
-        best: Best,
-        write: fn(f64) -> String,
-        rounds: Rounds<'_>,
+        metric: Metric,
+        rounds: &dyn Fn(&Line) -> Rounds,
     ) -> Self {
+        let score = |line: &Line| Score::of(line, rounds(line), line.exclusion_reason());
         Self {
-            quantity: quantity.to_owned(),
-            condition: format!("With {}", bench_data::load::words::describe(load)),
+            metric,
             load,
-            best,
-            write,
-            scores: part.under(load).map(|line| Score::of(line, rounds)).collect(),
+            condition: format!("With {}", words::describe(load)),
+            scores: part.under(load).map(score).collect(),
             noise_floor: part.noise_floor(load, rounds),
         }
     }
 
-    /// Who is best and by how much, ours among ourselves and the best of ours against the best real
-    /// server; and who is left out.
+    /// Finding in a metric that compares a load with another one (`before`) of the same server, by
+    /// the values of `source` under the two.
+    pub fn relative(
+        part: &Summary,
+        (load, before): (Load, Load),
+        metric: Metric,
+        source: Metric,
+        value: impl Fn(f64, f64) -> Option<f64>,
+    ) -> Self {
+        let before = |line: &Line| {
+            let mut lines = part.lines.iter().chain(&part.controls);
+            lines.find(|other| other.load == before && other.target == line.target)
+        };
+        let rounds = |line: &Line| -> Rounds {
+            let earlier = before(line).map_or(&[][..], |before| before.rounds(source));
+            let of = |(round, value_now): &(u32, f64)| {
+                let (_, value_before) = earlier.iter().find(|(other, _)| other == round)?;
+                Some((*round, value(*value_now, *value_before)?))
+            };
+            line.rounds(source).iter().filter_map(of).collect()
+        };
+        let mut finding = Self::derived(part, load, metric, &rounds);
+        for (score, line) in finding.scores.iter_mut().zip(part.under(load)) {
+            let reasons = [Some(line), before(line)].into_iter().flatten();
+            let doubt = reasons.map(Line::exclusion_reason).find(|reason| !reason.is_empty());
+            *score = Score::of(line, rounds(line), doubt.unwrap_or_default());
+        }
+        finding
+    }
+
+    /// The comparison in words: the best built-in server and its lead, the best reference server, and
+    /// the servers that are not compared.
     pub fn sentence(&self) -> String {
-        let mut parts = vec![format!("{}, {}", self.condition, self.comparison())];
-        if let Some(out) = self.left_out() {
-            parts.push(out);
-        }
-        parts.join("; ") + "."
-    }
-
-    /// Those that may be compared, the best first.
-    pub fn ranked(&self, wanted: impl Fn(&Score) -> bool) -> Vec<&Score> {
-        let mut ranked: Vec<&Score> =
-            self.scores.iter().filter(|score| score.is_sound() && wanted(score)).collect();
-        ranked.sort_by(|a, b| match self.best {
-            Best::Highest => b.median().total_cmp(&a.median()),
-            Best::Lowest => a.median().total_cmp(&b.median()),
-        });
-        ranked
-    }
-
-    /// The server of a name, if a claim may rest on it.
-    pub fn score(&self, target: &str) -> Option<&Score> {
-        self.scores.iter().find(|score| score.target == target && score.is_sound())
-    }
-
-    /// How many times better the first is than the second, round by round.
-    pub fn lead(&self, first: &Score, second: &Score) -> Option<Estimate> {
-        match self.best {
-            Best::Highest => Estimate::of_ratios(&first.rounds, &second.rounds),
-            Best::Lowest => Estimate::of_ratios(&second.rounds, &first.rounds),
-        }
-    }
-
-    fn comparison(&self) -> String {
-        let any_of_ours = self.scores.iter().any(|score| score.kind.is_ours());
-        let is_one = |score: &Score| score.kind.is_ours() || !any_of_ours;
-        let ranked = self.ranked(is_one);
-        let quantity = &self.quantity;
-        let Some((best, others)) = ranked.split_first() else {
-            return "no server was measured well enough to be compared".to_owned();
-        };
-        let value = self.written(best);
-        if others.is_empty() {
-            return format!("{quantity} of {} is {value}", best.target);
-        }
-        if best.rounds.len() < LEAST_ROUNDS {
-            let all: Vec<_> = ranked
-                .iter()
-                .map(|score| format!("{} {}", score.target, self.written(score)))
-                .collect();
-            let rounds = best.rounds.len();
-            let plural = if rounds == 1 { "" } else { "s" };
-            return format!(
-                "no difference can be claimed from {rounds} round{plural} ({quantity}: {})",
-                all.join(", ")
-            );
-        }
-        let ratios = others.iter().map(|other| (other.target.as_str(), self.lead(best, other)));
-        let lead = Lead::of(ratios, self.noise_floor);
-        let mut text = if lead.level.is_empty() {
-            format!("{quantity} is {} for {} ({value})", self.superlative(), best.target)
-        } else {
-            let level: Vec<_> = std::iter::once(best.target.as_str()).chain(lead.level).collect();
-            format!(
-                "there is no measurable difference in {quantity} between {} ({}: {value})",
-                listed(&level),
-                best.target
-            )
-        };
-        if let Some((next, ratio)) = lead.ahead.first() {
-            text += &format!(", {}, the next", self.factor(*ratio, next));
-            if let Some((last, ratio)) = lead.ahead.get(1..).and_then(<[_]>::last) {
-                text += &format!(", and {}, the last", self.factor(*ratio, last));
-            }
-        }
-        if any_of_ours {
-            text += &self.against_real(best);
+        let mut text = format!("{}, {}.", self.condition, self.comparison());
+        for more in [self.beside_reference(), self.left_out()].into_iter().flatten() {
+            text += &format!(" {more}.");
         }
         text
     }
 
-    /// The best that is not ours beside the best of ours.
-    fn against_real(&self, ours: &Score) -> String {
-        let real = self.ranked(|score| !score.kind.is_ours());
-        let Some(best) = real.first() else { return String::new() };
-        let value = self.written(best);
-        let among = if real.len() > 1 { "the best of the real servers" } else { "a real server" };
-        let other = &best.target;
-        let Some(ratio) = self.lead(ours, best) else { return String::new() };
-        let floor = self.noise_floor;
-        let held = if is_clear(&ratio, floor) {
-            match self.best {
-                Best::Highest => {
-                    format!("{} has {} times that", ours.target, with_interval(ratio))
-                }
-                Best::Lowest => {
-                    format!("{} times as high as that of {}", with_interval(ratio), ours.target)
-                }
-            }
-        } else if is_clearly_less(&ratio, floor) {
-            let behind = with_interval(ratio);
-            match self.best {
-                Best::Highest => format!("{} has {behind} times that", ours.target),
-                // The inverse of the lead: how many times as high ours is.
-                Best::Lowest => format!(
-                    "that of {} is {} times as high",
-                    ours.target,
-                    Estimate::of_ratios(&ours.rounds, &best.rounds).map_or(behind, with_interval)
-                ),
-            }
-        } else {
-            format!("no measurable difference to {}", ours.target)
-        };
-        format!(". {other}, {among}: {value}, {held}")
+    /// Name of the compared quantity within a sentence.
+    pub fn quantity(&self) -> String {
+        let is_mixed = self.load.profile.heavy.total_percent() > 0;
+        let light =
+            if is_mixed && self.metric.percentile().is_some() { " of light requests" } else { "" };
+        self.metric.name() + light
     }
 
-    fn factor(&self, ratio: Estimate, other: &str) -> String {
-        let ratio = with_interval(ratio);
-        match self.best {
-            Best::Highest => format!("{ratio} times that of {other}"),
-            Best::Lowest => format!("that of {other} is {ratio} times as high"),
+    /// Comparable servers of the wanted ones, the best first.
+    pub fn ranked(&self, wanted: impl Fn(&Score) -> bool) -> Vec<&Score> {
+        let mut ranked: Vec<&Score> =
+            self.scores.iter().filter(|score| score.is_sound() && wanted(score)).collect();
+        ranked.sort_by(|a, b| match self.metric.better() {
+            Better::Higher => b.median().total_cmp(&a.median()),
+            Better::Lower => a.median().total_cmp(&b.median()),
+        });
+        ranked
+    }
+
+    /// Comparable built-in servers, or all if none is built in, the best first.
+    pub fn competitors(&self) -> Vec<&Score> {
+        let any_of_ours = self.any_of_ours();
+        self.ranked(|score| score.kind.is_ours() || !any_of_ours)
+    }
+
+    /// Score of a server, if it is comparable.
+    pub fn score(&self, target: &str) -> Option<&Score> {
+        self.scores.iter().find(|score| score.target == target && score.is_sound())
+    }
+
+    /// Factor by which the first is better than the second, round by round.
+    pub fn lead(&self, first: &Score, second: &Score) -> Option<Estimate> {
+        match self.metric.better() {
+            Better::Higher => Estimate::of_ratios(&first.rounds, &second.rounds),
+            Better::Lower => Estimate::of_ratios(&second.rounds, &first.rounds),
         }
     }
 
-    /// Who cannot be compared, those with one reason together.
+    /// Lead of the first over the second in words: `1.31× [1.20, 1.42] higher`.
+    pub fn lead_in_words(&self, ratio: Estimate) -> String {
+        format!("{} {}", times(ratio), self.metric.better().comparative())
+    }
+
+    /// Median of a server with its unit.
+    pub fn written(&self, score: &Score) -> String {
+        self.metric.write(score.median())
+    }
+
+    /// The best reference server, compared with the best built-in one.
+    pub fn beside_reference(&self) -> Option<String> {
+        let ours = *self.ranked(|score| score.kind.is_ours()).first()?;
+        let references = self.ranked(|score| !score.kind.is_ours());
+        let best = *references.first()?;
+        let ratio = self.lead(ours, best)?;
+        let who = if references.len() > 1 { "best reference server" } else { "reference server" };
+        let (name, value) = (&best.target, self.written(best));
+        let compared = if is_clear(&ratio, self.noise_floor) {
+            format!("{} is {}", ours.target, self.lead_in_words(ratio))
+        } else if is_clearly_less(&ratio, self.noise_floor) {
+            let behind = self.lead(best, ours).map(times).unwrap_or_default();
+            format!("{} is {behind} {}", ours.target, self.metric.better().opposite().comparative())
+        } else {
+            format!("no measurable difference from {}", ours.target)
+        };
+        Some(format!("The {who}, {name}, has {value}; {compared}"))
+    }
+
+    /// Servers that are not compared, with the reasons.
     pub fn left_out(&self) -> Option<String> {
         let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
         for score in self.scores.iter().filter(|score| !score.is_sound()) {
@@ -199,44 +182,83 @@ impl Finding {
                 None => reasons.push((&score.doubt, vec![&score.target])),
             }
         }
-        let told: Vec<_> = reasons
+        let each: Vec<_> = reasons
             .into_iter()
             .map(|(reason, names)| format!("{} ({reason})", listed(&names)))
             .collect();
-        (!told.is_empty()).then(|| format!("left out: {}", told.join(", ")))
+        (!each.is_empty()).then(|| format!("Not compared: {}", each.join(", ")))
     }
 
-    fn superlative(&self) -> &'static str {
-        match self.best {
-            Best::Highest => "highest",
-            Best::Lowest => "lowest",
+    fn any_of_ours(&self) -> bool {
+        self.scores.iter().any(|score| score.kind.is_ours())
+    }
+
+    fn comparison(&self) -> String {
+        let ranked = self.competitors();
+        let quantity = self.quantity();
+        let Some((best, others)) = ranked.split_first() else {
+            return "no server could be compared".to_owned();
+        };
+        let (name, value) = (&best.target, self.written(best));
+        if others.is_empty() {
+            return format!("the {quantity} of {name} is {value}");
         }
-    }
-
-    /// A server's median with its unit.
-    pub fn written(&self, score: &Score) -> String {
-        (self.write)(score.median())
+        if best.rounds.len() < LEAST_ROUNDS {
+            let each: Vec<_> = ranked
+                .iter()
+                .map(|score| format!("{} {}", score.target, self.written(score)))
+                .collect();
+            return format!(
+                "the {quantity} is {}; {} cannot show a difference, {LEAST_ROUNDS} are needed",
+                each.join(", "),
+                counted(best.rounds.len(), "round")
+            );
+        }
+        let ratios = others.iter().map(|other| (other.target.as_str(), self.lead(best, other)));
+        let lead = Lead::of(ratios, self.noise_floor);
+        let best_end = self.metric.better().superlative();
+        let among = if self.scores.iter().any(|score| score.may_be_better) {
+            " of the compared servers"
+        } else {
+            ""
+        };
+        let mut level = vec![format!("{name} ({value})")];
+        level.extend(lead.level.into_iter().map(str::to_owned));
+        let level = listed(&level);
+        let ahead: Vec<_> = lead
+            .ahead
+            .iter()
+            .map(|(other, ratio)| format!("{} than {other}", self.lead_in_words(*ratio)))
+            .collect();
+        let ahead = match &ahead[..] {
+            [] => String::new(),
+            [only] => only.clone(),
+            [next, .., last] => format!("{next} (next) and {last} (last)"),
+        };
+        if ahead.is_empty() {
+            return format!("there is no measurable difference in {quantity} between {level}");
+        }
+        if others.len() == lead.ahead.len() {
+            return format!("{name} has the {best_end} {quantity}{among} ({value}), {ahead}");
+        }
+        format!(
+            "{level} have the {best_end} {quantity}{among}, with no measurable difference between \
+             them; {name} is {ahead}"
+        )
     }
 }
 
 impl Score {
-    /// The value of a line.
-    pub fn of(line: &Line, rounds: Rounds<'_>) -> Self {
-        let doubt = if line.is_comparable() { String::new() } else { line.exclusion_reason() };
-        Self::new(line, rounds(line), doubt)
-    }
-
-    /// A value that a claim may rest on where there is no doubt.
-    pub fn new(line: &Line, rounds: Vec<(u32, f64)>, mut doubt: String) -> Self {
-        let values: Vec<f64> = rounds.iter().map(|(_, value)| *value).collect();
-        let value = Estimate::of(&values);
+    fn of(line: &Line, rounds: Rounds, mut doubt: String) -> Self {
+        let value = Estimate::of(&values(&rounds));
         if value.is_none() && doubt.is_empty() {
-            "it was not measured".clone_into(&mut doubt);
+            "not measured".clone_into(&mut doubt);
         }
-        Self { target: line.target.clone(), kind: line.kind, rounds, value, doubt }
+        let may_be_better = line.count(Outcome::GeneratorBound) > 0;
+        Self { target: line.target.clone(), kind: line.kind, rounds, value, doubt, may_be_better }
     }
 
-    /// Whether a claim may rest on it.
+    /// Returns true if the server can be compared.
     pub fn is_sound(&self) -> bool {
         self.doubt.is_empty()
     }

@@ -1,57 +1,48 @@
-//! Trials far from the others of their server and load: listed with what was unusual about them,
-//! never dropped.
+//! Trials far from the others of their server and load: listed with possible reasons, never dropped.
 //!
 //! The rule is the modified z-score of B. Iglewicz and D. C. Hoaglin, *How to Detect and Handle
 //! Outliers* (ASQC Quality Press, 1993): a value more than 3.5 times 1.4826 median absolute
 //! deviations (MAD) from its median. Rates and times spread by factors, so their logarithms are
-//! taken. The MAD of five rounds is itself hardly known and now and then nearly nothing; so it counts
-//! as no less than is usual for the servers under that load, and what differs by less than the
-//! least difference that is ever claimed is no outlier.
+//! taken. The MAD of five rounds is itself uncertain and sometimes nearly 0; so it counts at least as
+//! much as the median MAD of the servers under that load, and a value within the least factor that is
+//! reported as a difference is not an outlier.
 
 use crate::analysis::comparison::least_factor;
+use crate::analysis::metric::Metric;
 use bench_data::load::Load;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, Records, TrialRow};
 use bench_data::servers::target::TargetKind;
 use bench_data::stats::median;
 
-/// From which score on a value is listed.
+/// Score above which a value is listed.
 const SCORE: f64 = 3.5;
-/// What makes of a MAD the standard deviation of normally distributed values.
+/// Factor from a MAD to the standard deviation of normally distributed values.
 const MAD_SCALE: f64 = 1.4826;
-/// Fewer rounds have no outliers: of four values two are easily far from two others.
+/// Fewest rounds: of four values two are easily far from two others.
 const LEAST_ROUNDS: usize = 5;
 
 /// A trial far from the others of its server and load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outlier {
-    /// The trial's number.
+    /// Number of the trial.
     pub trial: u32,
-    /// Its round.
+    /// Round of the trial.
     pub round: u32,
     /// The server.
     pub target: String,
     /// The load.
     pub load: Load,
-    /// What was measured.
+    /// Throughput of closed loops; of open loops, whose rate is given, the tail.
     pub metric: Metric,
-    /// What it was in this trial.
+    /// Value of this trial.
     pub value: f64,
-    /// Its median over all rounds.
+    /// Median over all rounds.
     pub median: f64,
-    /// How many scaled MADs it is off.
+    /// Distance from the median in scaled MADs.
     pub score: f64,
-    /// What else was far from its median in this trial, in words; nothing where nothing was.
+    /// Other quantities far from their medians in this trial, in words.
     pub unusual: Vec<String>,
-}
-
-/// What an outlier is one of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// Requests answered per second, of closed loops.
-    Throughput,
-    /// 99th percentile of the response time in microseconds, of open loops, whose rate is given.
-    P99,
 }
 
 /// Lists the outliers of a run, in the order of their trials.
@@ -96,14 +87,14 @@ struct Group<'r> {
     metric: Metric,
     values: Vec<(&'r TrialRow, f64)>,
     median: f64,
-    /// Of the logarithms.
+    /// MAD of the logarithms.
     mad: f64,
 }
 
 fn groups(records: &Records) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for row in records.trials.iter().filter(|row| row.outcome.is_measured()) {
-        // How fast a server fails is no rate of answers.
+        // The rate of failures is not a throughput.
         if row.outcome == Outcome::Errors || row.target_kind == TargetKind::Running {
             continue;
         }
@@ -143,11 +134,11 @@ fn p99_us(records: &Records, trial: u32) -> Option<f64> {
     records.latencies.iter().find(is_it).map(|row| row.latency_us)
 }
 
-/// What may explain an outlier: whatever of the evidence is far from its own median in the group.
+/// Possible explanations: quantities of the trial far from their own medians in the group.
 fn unusual(row: &TrialRow, group: &Group<'_>) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut found = Vec::new();
     if row.outcome != Outcome::Ok {
-        said.push(format!("{}: {}", row.outcome.name(), row.outcome_reason));
+        found.push(format!("{}: {}", row.outcome.name(), row.outcome_reason));
     }
     let usual = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
         median(&group.values.iter().filter_map(|(row, _)| value(row)).collect::<Vec<_>>())
@@ -156,30 +147,30 @@ fn unusual(row: &TrialRow, group: &Group<'_>) -> Vec<String> {
         let Some((here, usual)) = value(row).zip(usual(value)) else { return };
         if (here - usual).abs() >= least {
             let (here, usual) = (here * 100.0, usual * 100.0);
-            said.push(format!("{what} {here:.1} % (else {usual:.1} %)"));
+            found.push(format!("{what} {here:.1} % (median {usual:.1} %)"));
         }
     };
-    share("time taken away by the host", 0.01, &|row| row.steal_share);
-    share("the server's share of its cores", 0.1, &|row| row.server_cpu_share);
-    share("the generator's share of its core", 0.1, &|row| row.generator_cpu_share);
+    share("steal time", 0.01, &|row| row.steal_share);
+    share("server CPU", 0.1, &|row| row.server_cpu_share);
+    share("generator CPU", 0.1, &|row| row.generator_cpu_share);
     let mut count = |what: &str, least: f64, value: &dyn Fn(&TrialRow) -> Option<f64>| {
         let Some((here, usual)) = value(row).zip(usual(value)) else { return };
         if (here - usual).abs() >= least && (here >= 2.0 * usual || here <= usual / 2.0) {
-            said.push(format!("{here:.0} {what} (else {usual:.0})"));
+            found.push(format!("{what} {here:.0} (median {usual:.0})"));
         }
     };
     let per_s = |count: Option<u64>, row: &TrialRow| {
         let window_s = row.window_s.filter(|seconds| *seconds > 0.0)?;
         Some(count? as f64 / window_s)
     };
-    count("times per second another thread took the server's turn", 50.0, &|row| {
+    count("involuntary context switches per second", 50.0, &|row| {
         per_s(row.server_involuntary_switches, row)
     });
-    count("times per second the server waited", 500.0, &|row| {
+    count("voluntary context switches per second", 500.0, &|row| {
         per_s(row.server_voluntary_switches, row)
     });
-    count("connections with an answer", 1.0, &|row| row.connections_served.map(|n| n as f64));
-    said
+    count("connections served", 1.0, &|row| row.connections_served.map(|n| n as f64));
+    found
 }
 
 #[cfg(test)]
@@ -211,15 +202,14 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].trial, found[0].metric), (trial, Metric::Throughput));
         assert!(found[0].value < 0.6 * found[0].median && found[0].score > SCORE);
-        let said = found[0].unusual.join("; ");
-        assert!(said.contains("taken away by the host 4.0 % (else 0.0 %)"), "{said}");
-        assert!(said.contains("share of its cores 50.0 % (else 95.0 %)"), "{said}");
+        let unusual = ["steal time 4.0 % (median 0.0 %)", "server CPU 50.0 % (median 95.0 %)"];
+        assert_eq!(found[0].unusual, unusual);
         let line = &crate::analysis::summary::Summary::of(&records);
         let line = line
             .lines
             .iter()
-            .find(|line| line.rounds.iter().any(|(_, rate)| *rate == found[0].value));
-        assert_eq!(line.unwrap().rounds.len(), 5);
+            .find(|line| line.rounds(Metric::Throughput).iter().any(|one| one.1 == found[0].value));
+        assert_eq!(line.unwrap().rounds(Metric::Throughput).len(), 5);
     }
 
     #[test]

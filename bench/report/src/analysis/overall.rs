@@ -1,16 +1,16 @@
-//! The whole run in a paragraph: threads or events?
+//! The answer of a run of several experiments: threads or events?
 
-use crate::analysis::comparison::{is_clear, is_clearly_less, listed, with_interval};
+use crate::analysis::comparison::{is_clear, is_clearly_less, listed};
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::section::Section;
 use crate::analysis::topic::Topic;
 
-/// The two that differ in nothing but the question: an event loop, and a thread per connection.
+/// Two servers that differ in nothing but the question: an event loop, and a thread per connection.
 const EVENTS: &str = "selector";
 const THREADS: &str = "threaded";
 
-/// What the experiments say together; `None` for a run of fewer than two, or without both of
-/// `selector` and `threaded`.
+/// Comparison of the two over all experiments; `None` for a run of fewer than two experiments, or
+/// without both servers.
 pub fn paragraph(sections: &[Section]) -> Option<String> {
     if sections.len() < 2 {
         return None;
@@ -22,43 +22,41 @@ pub fn paragraph(sections: &[Section]) -> Option<String> {
             continue;
         };
         let Some(ratio) = finding.lead(one, other) else { continue };
-        let told = |winner, loser| format!("{} ({})", section.name, values(finding, winner, loser));
-        let floor = finding.noise_floor;
-        if is_clear(&ratio, floor) {
-            events.push(told(one, other));
-        } else if is_clearly_less(&ratio, floor) {
-            threads.push(told(other, one));
+        let by = |winner, loser| format!("{} ({})", section.name, lead(finding, winner, loser));
+        if is_clear(&ratio, finding.noise_floor) {
+            events.push(by(one, other));
+        } else if is_clearly_less(&ratio, finding.noise_floor) {
+            threads.push(by(other, one));
         } else {
-            level.push(section.name.as_str());
+            level.push(section.name.clone());
         }
     }
-    let list = |names: &[String]| listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut parts = Vec::new();
-    if !events.is_empty() {
-        parts.push(format!("events win in {}", list(&events)));
-    }
-    if !threads.is_empty() {
-        parts.push(format!("threads win in {}", list(&threads)));
-    }
-    if !level.is_empty() {
-        parts.push(format!("no measurable difference in {}", listed(&level)));
-    }
+    let parts: Vec<String> = [
+        (format!("{EVENTS} leads in"), events),
+        (format!("{THREADS} leads in"), threads),
+        ("No measurable difference in".to_owned(), level),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(what, names)| format!(" {what} {}.", listed(&names)))
+    .collect();
     if parts.is_empty() {
         return None;
     }
     let mut text = format!(
-        "Threads or events? {EVENTS} (one thread for all) against {THREADS} (a thread for each): {}.",
-        parts.join("; ")
+        "Threads or events? {EVENTS} (one thread for all connections) compared with {THREADS} (one \
+         thread per connection).{}",
+        parts.concat()
     );
     let throughput = sections.iter().find(|section| section.topic == Topic::Throughput);
     if let Some(finding) = throughput.and_then(|section| section.finding.as_ref()) {
-        text += &beside_the_real(finding);
+        text += &of_all(finding).unwrap_or_default();
     }
     Some(text)
 }
 
-/// Experiments that support no claim, each with the reason.
-pub fn without_claim(sections: &[Section]) -> Vec<String> {
+/// Experiments without a comparison, each with the reason.
+pub fn without_comparison(sections: &[Section]) -> Vec<String> {
     sections
         .iter()
         .filter_map(|section| {
@@ -68,37 +66,34 @@ pub fn without_claim(sections: &[Section]) -> Vec<String> {
                 return None;
             }
             let reasons = finding.left_out().unwrap_or_default();
-            Some(format!("No claim rests on {}: {reasons}.", section.name))
+            Some(format!("The experiment {} compares no servers. {reasons}.", section.name))
         })
         .collect()
 }
 
-/// What each of the two has.
-fn values(finding: &Finding, winner: &Score, loser: &Score) -> String {
-    let ratio = finding.lead(winner, loser).map(with_interval).unwrap_or_default();
+fn lead(finding: &Finding, winner: &Score, loser: &Score) -> String {
+    let ratio = finding.lead(winner, loser).map(|ratio| finding.lead_in_words(ratio));
     format!(
-        "{} {} against {}, {ratio} times as good",
-        finding.quantity,
+        "{} {} against {}, {}",
+        finding.quantity(),
         finding.written(winner),
-        finding.written(loser)
+        finding.written(loser),
+        ratio.unwrap_or_default()
     )
 }
 
-/// The best of ours, and both beside the fastest real server.
-fn beside_the_real(finding: &Finding) -> String {
-    let real = finding.ranked(|score| !score.kind.is_ours());
-    let ours = finding.ranked(|score| score.kind.is_ours());
-    let (Some(best), Some(real)) = (ours.first(), real.first()) else { return String::new() };
-    let Some(ratio) = finding.lead(best, real) else { return String::new() };
-    format!(
-        " {}, {} of our own has the best {} ({}), {} times that of {}, the best of the real servers.",
+/// The best built-in server, and the best reference server.
+fn of_all(finding: &Finding) -> Option<String> {
+    let ours = *finding.ranked(|score| score.kind.is_ours()).first()?;
+    Some(format!(
+        " {}, the built-in server {} has the {} {} ({}). {}.",
         finding.condition,
-        best.target,
-        finding.quantity,
-        finding.written(best),
-        with_interval(ratio),
-        real.target
-    )
+        ours.target,
+        finding.metric.better().superlative(),
+        finding.quantity(),
+        finding.written(ours),
+        finding.beside_reference()?
+    ))
 }
 
 #[cfg(test)]
@@ -119,23 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn who_wins_where_is_told_with_values() {
+    fn the_leader_of_each_experiment_is_named() {
         let text = paragraph(&of(MockExecutor::default())).unwrap();
-        assert!(text.starts_with("Threads or events? selector"), "{text}");
-        assert!(text.contains("events win in first (throughput "), "{text}");
-        assert!(!text.contains("threads win"), "{text}");
+        assert!(text.contains("selector leads in first (") && !text.contains("threaded leads"));
         let speed =
             [("selector", 50_000.0), ("threaded", 90_000.0)].map(|(n, v)| (n.to_owned(), v)).into();
         let text = paragraph(&of(MockExecutor { speed, ..MockExecutor::default() })).unwrap();
-        assert!(text.contains("threads win in second (throughput "), "{text}");
+        assert!(text.contains("threaded leads in second ("), "{text}");
     }
 
     #[test]
-    fn experiments_without_a_sound_trial_are_named() {
-        assert!(without_claim(&of(MockExecutor::default())).is_empty());
+    fn experiments_without_a_sound_trial_compare_nothing() {
+        assert!(without_comparison(&of(MockExecutor::default())).is_empty());
         let sections = of(MockExecutor { generator_share: 0.97, ..MockExecutor::default() });
-        assert_eq!(paragraph(&sections), None, "nothing may be said");
-        let told = without_claim(&sections);
-        assert!(told[0].starts_with("No claim rests on first: left out: "), "{told:?}");
+        assert_eq!(paragraph(&sections), None);
+        assert_eq!(without_comparison(&sections).len(), 2);
     }
 }

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::usl::{Fit, LEAST_POINTS, LEAST_R_SQUARED};
-use bench_data::load::Load;
+use bench_data::load::{Load, words};
 use bench_data::units;
 use bench_data::units::grouped;
 
-/// The heads of the table.
+/// Heads of the table.
 pub const COLUMNS: [&str; 7] = [
     "server",
-    "λ, one alone",
+    "λ, one connection",
     "σ, contention",
     "κ, coherence",
     "R²",
@@ -19,22 +19,22 @@ pub const COLUMNS: [&str; 7] = [
     "highest measured",
 ];
 
-/// What the law says of the servers of a part of a run.
+/// Fits of the law to the servers of a part of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scalability {
-    /// Of which loads, in words.
+    /// The loads in words.
     pub heading: String,
-    /// For each server that it fits the values of [`COLUMNS`].
+    /// Values of [`COLUMNS`] for each server with a good fit.
     pub rows: Vec<Vec<String>>,
-    /// Of which servers it tells nothing, and why.
+    /// Servers without a good fit, with the reasons.
     pub refused: Vec<String>,
-    /// How to read it.
+    /// Explanation of the table.
     pub reading: String,
 }
 
 impl Scalability {
-    /// Of the loads that differ in nothing but their connections, those with the most counts.
-    /// `None` where there are fewer counts than a fit needs.
+    /// Fits over the connection counts of otherwise equal loads, of those with the most counts.
+    /// `None` if there are fewer counts than a fit needs.
     pub fn of(part: &Summary) -> Option<Self> {
         let base = richest(part)?;
         let alike = |line: &&Line| Load { connections: base.connections, ..line.load } == base;
@@ -49,23 +49,21 @@ impl Scalability {
                 Err(why) => refused.push(format!("{target}: {why}")),
             }
         }
-        let shown = Load { connections: 1, ..base };
-        let heading = format!("{} over connections", bench_data::load::words::heading(shown))
-            .replace(", 1 connection", "");
+        let heading = words::heading_over_connections(base);
         let reading = format!(
-            "X(N) = λN / (1 + σ(N − 1) + κN(N − 1)), fitted by least squares to the medians of those \
-             loads whose every round is sound. λ is the rate of one connection alone. σ is \
-             contention: the share of the work that waits for something that only one can use at a \
-             time; it bounds throughput at λ/σ. Here that is above all the server's core: closed \
-             loops of a few connections keep it busy, so that σ tells how soon it is full, not how \
-             long locks are held. κ is coherence: what each further connection costs all others; \
-             with it throughput falls beyond N* = √((1 − σ)/κ). Fits of fewer than {LEAST_POINTS} \
-             counts or with R² below {LEAST_R_SQUARED} are not shown."
+            "X(N) = λN / (1 + σ(N − 1) + κN(N − 1)), fitted by least squares to the medians of loads \
+             with sound rounds only. λ: throughput of one connection. σ: contention, the share of the \
+             work that only one connection can do at a time; it bounds throughput at λ/σ. Here this \
+             is mainly the CPU: a few connections of a closed loop saturate a core, so σ shows how \
+             soon that happens and not how long locks are held. κ: coherence, the cost that each \
+             further connection causes to all others; throughput falls beyond N* = √((1 − σ)/κ). Fits \
+             of fewer than {LEAST_POINTS} connection counts or with R² below {LEAST_R_SQUARED} are \
+             not shown."
         );
         Some(Self { heading, rows, refused, reading })
     }
 
-    /// What it refuses, as a sentence; nothing where it refuses none.
+    /// Servers without a good fit as a sentence; empty if there are none.
     pub fn refusals(&self) -> String {
         if self.refused.is_empty() {
             return String::new();
@@ -74,33 +72,31 @@ impl Scalability {
     }
 }
 
-/// The fit of a server and its line with the highest rate.
+/// Fit of a server, and its line with the highest rate.
 fn fitted<'l>(lines: &[&'l Line]) -> Result<(Fit, &'l Line), String> {
-    let rate = |line: &Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
     let sound: Vec<&Line> = lines.iter().copied().filter(|line| line.is_comparable()).collect();
     let points: Vec<(f64, f64)> =
-        sound.iter().map(|line| (line.load.connections as f64, rate(line))).collect();
-    let highest = sound.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)));
+        sound.iter().map(|line| (line.load.connections as f64, line.throughput())).collect();
+    let highest = sound.iter().max_by(|a, b| a.throughput().total_cmp(&b.throughput()));
     let (Some(fit), Some(highest)) = (Fit::of(&points), highest) else {
-        return Err(format!("{} of {} loads are sound", points.len(), lines.len()));
+        return Err(format!("{} of {} loads sound", points.len(), lines.len()));
     };
     if fit.is_good() {
         Ok((fit, highest))
     } else {
-        Err(format!("R² is only {:.2}", fit.r_squared.max(0.0)))
+        Err(format!("R² {:.2}", fit.r_squared.max(0.0)))
     }
 }
 
 fn row(target: &str, fit: &Fit, highest: &Line, sweep: f64) -> Vec<String> {
     let peak = match fit.peak() {
         Some(peak) if peak <= 2.0 * sweep => format!("{} connections", grouped(peak as usize)),
-        Some(_) => "beyond what was measured".to_owned(),
+        Some(_) => "beyond the measured range".to_owned(),
         None => fit.limit().map_or_else(
             || "none".to_owned(),
             |limit| format!("none, below {}", units::count(limit)),
         ),
     };
-    let rate = highest.requests_per_s.map_or(0.0, |estimate| estimate.median);
     vec![
         target.to_owned(),
         format!("{}/s", units::count(fit.lambda)),
@@ -108,12 +104,15 @@ fn row(target: &str, fit: &Fit, highest: &Line, sweep: f64) -> Vec<String> {
         if fit.kappa > 0.0 { format!("{:.1e}", fit.kappa) } else { "0".to_owned() },
         format!("{:.3}", fit.r_squared),
         peak,
-        format!("{}/s at {}", units::count(rate), grouped(highest.load.connections)),
+        format!(
+            "{}/s at {}",
+            units::count(highest.throughput()),
+            grouped(highest.load.connections)
+        ),
     ]
 }
 
-/// A load of those that differ in nothing but their connections and have the most counts of them;
-/// `None` where there are too few.
+/// One of the otherwise equal loads with the most connection counts; `None` if there are too few.
 fn richest(part: &Summary) -> Option<Load> {
     let mut groups: Vec<(Load, usize)> = Vec::new();
     for load in part.loads().into_iter().filter(|load| load.profile.rate_per_s.is_none()) {
@@ -160,7 +159,7 @@ mod tests {
         assert!(selector[4].parse::<f64>().unwrap() > 0.99, "{selector:?}");
         assert!(!selector[5].contains("connections"), "it has no peak: {selector:?}");
         assert!(named("iterative").is_none());
-        assert!(scalability.refusals().contains("iterative: 1 of 7 loads are sound"));
+        assert!(scalability.refused.iter().any(|one| one.starts_with("iterative: 1 of 7")));
     }
 
     #[test]

@@ -1,47 +1,48 @@
-//! A run by its experiments: of each its question, its charts, its answer, and why.
+//! Sections of a report: one for each experiment, with its question, answer and costs.
 
 use bench_data::load::words::heading;
 use std::cmp::Reverse;
 
+use crate::analysis::comparison::headline;
 use crate::analysis::finding::Finding;
+use crate::analysis::metric::Metric;
 use crate::analysis::scalability::Scalability;
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::topic::Topic;
-use crate::analysis::verdict::headline;
 use bench_data::load::Load;
 use bench_data::plan::Plan;
 use bench_data::plan::sweep::Sweep;
 use bench_data::units;
 
-/// An experiment of a run, or all of a run that has none.
+/// One experiment of a run, or a whole run without experiments.
 #[derive(Debug)]
 pub struct Section {
-    /// Its name.
+    /// Name of the experiment.
     pub name: String,
-    /// What it asks.
+    /// Question of the experiment.
     pub question: String,
-    /// What it is about.
+    /// Topic of its loads.
     pub topic: Topic,
-    /// What came of it, in words.
+    /// Answer in words.
     pub answer: String,
-    /// What the best and the last server spend on a request, where that is known.
-    pub why: Option<String>,
-    /// The value that its servers are judged by.
+    /// Cost of a request of the best and the last server, where it was measured.
+    pub cost: Option<String>,
+    /// Comparison of the servers.
     pub finding: Option<Finding>,
-    /// The load that answer and reasons speak of.
+    /// Load of answer and costs.
     pub headline_load: Option<Load>,
     /// The Universal Scalability Law, where enough connection counts were measured.
     pub scalability: Option<Scalability>,
-    /// Its part of the run.
+    /// Part of the run.
     pub part: Summary,
 }
 
-/// The parts of a run, in the plan's order; those that were not reached are left out.
+/// Sections of a run in the plan's order, without those that were not reached.
 pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
     let part = |name: Option<&str>| {
         let sweeps = || plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
         let has = |sweep: &Sweep, load: &Load| sweep.loads().contains(&load.as_planned());
-        // What a search has for a load is no load of its own.
+        // Loads of a search have lines of their own only where a sweep without search has them.
         let own = |load: &Load| sweeps().any(|sweep| sweep.capacity.is_none() && has(sweep, load));
         let searched =
             |load: &Load| sweeps().any(|sweep| sweep.capacity.is_some() && has(sweep, load));
@@ -80,7 +81,7 @@ impl Section {
             question: question.to_owned(),
             topic,
             answer: topic.answer(&part).unwrap_or_else(|| "Nothing was measured.".to_owned()),
-            why: finding.as_ref().and_then(|finding| why(&part, finding)),
+            cost: finding.as_ref().and_then(|finding| cost(&part, finding)),
             finding,
             headline_load,
             scalability: Scalability::of(&part),
@@ -89,46 +90,38 @@ impl Section {
     }
 }
 
-/// Of our servers, or of all where none is ours, what the best and the last spend.
-fn why(part: &Summary, finding: &Finding) -> Option<String> {
-    let any_of_ours = finding.scores.iter().any(|score| score.kind.is_ours());
-    let ranked = finding.ranked(|score| score.kind.is_ours() || !any_of_ours);
-    let line = |target: &str| part.under(finding.load).find(|line| line.target == target);
+/// Cost of a request of the best and the last server, where it was measured.
+fn cost(part: &Summary, finding: &Finding) -> Option<String> {
+    let ranked = finding.competitors();
     let (best, others) = ranked.split_first()?;
-    let (best, last) = (line(&best.target)?, line(&others.last()?.target)?);
-    Some(format!("Why: {}; {}.", spends(best)?, spends(last)?))
+    let costs = [*best, others.last()?]
+        .map(|score| part.line(finding.load, &score.target).and_then(cost_of));
+    let [Some(best), Some(last)] = costs else { return None };
+    Some(format!("Cost per request: {best}; {last}."))
 }
 
-fn spends(line: &Line) -> Option<String> {
-    let cpu = units::microseconds(line.cpu_us_per_request?.median);
-    let mut parts = vec![format!("{cpu} of processor time")];
-    if let Some(switches) = line.switches_per_request {
-        parts.push(match switches.median {
-            few if few < 0.005 => "hardly any context switch".to_owned(),
-            count => format!("{} context switches", units::three_digits(count)),
-        });
+fn cost_of(line: &Line) -> Option<String> {
+    let cpu = Metric::CpuPerRequest.write(line.median(Metric::CpuPerRequest)?);
+    let mut text = format!("{} {cpu} CPU", line.target);
+    if let Some(switches) = line.median(Metric::SwitchesPerRequest) {
+        let switches =
+            if switches < 0.005 { "< 0.01".to_owned() } else { units::three_digits(switches) };
+        text += &format!(", {switches} context switches");
     }
     if let Some(calls) = line.calls_per_request {
-        parts.push(format!("{} system calls", units::three_digits(calls)));
+        text += &format!(", {} system calls", units::three_digits(calls));
     }
-    let told = match &parts[..] {
-        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
-        few => few.join(""),
-    };
-    let mut text = format!("{} spends {told} on a request", line.target);
-    if let (Some(threads), Some(memory)) = (line.threads, line.memory_bytes) {
-        let plural = if threads.median == 1.0 { "" } else { "s" };
-        text += &format!(
-            ", with {:.0} thread{plural} and {}",
-            threads.median,
-            units::bytes(memory.median)
-        );
+    if let (Some(threads), Some(memory)) =
+        (line.median(Metric::Threads), line.median(Metric::Memory))
+    {
+        let threads = units::counted(threads.round() as usize, "thread");
+        text += &format!(" (server: {threads}, {})", units::bytes(memory));
     }
     Some(text)
 }
 
-/// The loads that stand for a run in an overview: of each experiment the telling one; of a run
-/// without experiments all, or those with the most connections where these are many.
+/// Loads of an overview with their headings: the headline load of each experiment; of a run without
+/// experiments all loads, or those with the most connections if there are many.
 pub fn overview(sections: &[Section]) -> Vec<(String, Load)> {
     const MOST: usize = 12;
     if let [only] = sections {
@@ -163,9 +156,8 @@ mod tests {
         assert_eq!(sections.len(), 1);
         let only = &sections[0];
         assert_eq!((&only.name, &only.question), (&plan.name, &plan.question));
-        let why = only.why.as_deref().unwrap();
-        assert!(why.starts_with("Why: selector spends "), "{why}");
-        assert!(why.contains("of processor time and 0.") && why.contains("; thread"), "{why}");
+        let cost = only.cost.as_deref().unwrap();
+        assert!(cost.contains(": selector ") && cost.contains("; thread"), "{cost}");
         assert_eq!(overview(&sections).len(), only.part.loads().len());
     }
 

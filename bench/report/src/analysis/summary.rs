@@ -1,105 +1,63 @@
-//! What the rounds say together about each server under each load.
+//! The rounds of a run, condensed: one line for each server under each load.
 
-use bench_data::units::{self, grouped};
 use std::collections::BTreeMap;
 
 use bench_data::load::Load;
+use bench_data::load::words;
 use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, Records, TrialRow};
 use bench_data::servers::target::TargetKind;
-use bench_data::stats::{Estimate, LEAST_ROUNDS};
+use bench_data::stats::{Estimate, LEAST_ROUNDS, median};
+use bench_data::units::{counted, grouped};
 
-/// A run, condensed: one line for each server under each load, in the order they first ran.
+use crate::analysis::comparison::noise_floor;
+use crate::analysis::metric::{Metric, Percentile, Rounds};
+
+/// Condensed run, in the order in which servers and loads first ran.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// The lines.
+    /// Lines of the compared servers.
     pub lines: Vec<Line>,
-    /// Those of a strategy that was measured a second time: no competitors, but a measure of
-    /// chance.
-    pub twins: Vec<Line>,
-    /// What the searches for a capacity found, twins included.
+    /// Lines of the A/A controls.
+    pub controls: Vec<Line>,
+    /// Results of the capacity searches, A/A controls included.
     pub capacities: Vec<Capacity>,
 }
 
 /// One server under one load.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// The server's name.
+    /// Name of the server.
     pub target: String,
-    /// Which kind of server it is.
+    /// Kind of the server.
     pub kind: TargetKind,
     /// Name of the strategy that it is the A/A control of.
     pub control_of: Option<String>,
     /// The load.
     pub load: Load,
-    /// Requests answered per second.
-    pub requests_per_s: Option<Estimate>,
-    /// The same, round by round.
-    pub rounds: Vec<(u32, f64)>,
-    /// Body bytes, in millions per second.
-    pub mb_per_s: Option<Estimate>,
-    /// Response times in microseconds, by percentile in tenths of a thousandth (`p99.9` is 999000).
-    pub latency_us: BTreeMap<u32, Estimate>,
-    /// The same, round by round.
-    pub latency_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
-    /// Of open loops, the times from when requests were sent, in microseconds, likewise.
-    pub service_us: BTreeMap<u32, Estimate>,
-    /// The same, round by round.
-    pub service_rounds: BTreeMap<u32, Vec<(u32, f64)>>,
-    /// Answers per second within the window, whenever their requests were due, round by round.
-    pub answered_rounds: Vec<(u32, f64)>,
-    /// Median response time of heavy requests, in microseconds.
-    pub heavy_us: Option<Estimate>,
-    /// The same, round by round.
-    pub heavy_rounds: Vec<(u32, f64)>,
-    /// Mean response time in microseconds, round by round.
-    pub mean_rounds: Vec<(u32, f64)>,
-    /// The server's context switches per request, round by round.
-    pub switch_rounds: Vec<(u32, f64)>,
-    /// The server's processor time per request, in microseconds, round by round.
-    pub cpu_rounds: Vec<(u32, f64)>,
-    /// The server's processor time per request, in microseconds.
-    pub cpu_us_per_request: Option<Estimate>,
-    /// The server's context switches per request.
-    pub switches_per_request: Option<Estimate>,
+    values: BTreeMap<Metric, Rounds>,
     /// System calls per request, where they were counted.
     pub calls_per_request: Option<f64>,
-    /// The server's memory.
-    pub memory_bytes: Option<Estimate>,
-    /// The same, round by round.
-    pub memory_rounds: Vec<(u32, f64)>,
-    /// Body bytes round by round.
-    pub mb_rounds: Vec<(u32, f64)>,
-    /// The server's threads, round by round.
-    pub thread_rounds: Vec<(u32, f64)>,
-    /// The server's threads.
-    pub threads: Option<Estimate>,
-    /// Share of a core that the generator's busiest thread used.
-    pub generator_share: Option<Estimate>,
-    /// The ways in which the server sent its files.
-    pub send_paths: Vec<String>,
-    /// What the generator waited with.
-    pub engines: Vec<String>,
-    /// Fewest connections of the crowd that were held in any round.
-    pub crowd_held: Option<usize>,
-    /// Fewest connections that got an answer in any round.
+    /// Fewest background connections that were held in any round.
+    pub background_held: Option<usize>,
+    /// Fewest connections that were served in any round.
     pub connections_served: Option<u64>,
-    /// Rounds in which fewer than all connections got an answer.
+    /// Rounds in which not all connections were served.
     pub starved_rounds: usize,
     /// Failed requests of all rounds.
     pub errors: u64,
-    /// How the trials ended.
+    /// Number of trials by outcome.
     pub outcomes: BTreeMap<Outcome, usize>,
-    /// Why, where it was not well: one reason for each kind.
+    /// Reasons of outcomes other than ok, one for each outcome.
     pub reasons: Vec<String>,
 }
 
 impl Summary {
-    /// Condenses records. Medians are over the trials that were measured to their end.
+    /// Condenses records. Trials of capacity searches have no lines: servers are not compared
+    /// under their loads.
     pub fn of(records: &Records) -> Self {
         let mut groups: Vec<(Load, &str, Vec<&TrialRow>)> = Vec::new();
-        // What a search tries is no load that servers are compared under.
         for row in records.trials.iter().filter(|row| row.search.is_none()) {
             let (load, target) = (row.load(), row.target.as_str());
             match groups.iter_mut().find(|(c, t, _)| *c == load && *t == target) {
@@ -107,50 +65,54 @@ impl Summary {
                 None => groups.push((load, target, vec![row])),
             }
         }
-        let latencies = latencies_by_trial(records, Distribution::Response);
-        let heavy = latencies_by_trial(records, Distribution::Heavy);
-        let service = latencies_by_trial(records, Distribution::Service);
+        let latencies = latencies_by_trial(records);
         let lines = groups.into_iter().map(|(load, target, rows)| {
-            let mut line = Line::of(target, load, &rows, [&latencies, &heavy, &service]);
+            let mut line = Line::of(target, load, &rows, &latencies);
             let calls = records.calls.iter().find(|call| {
                 call.target == target && rows.iter().any(|row| row.trial == call.trial)
             });
             line.calls_per_request = calls.map(|row| row.calls_per_request);
             line
         });
-        let (twins, lines) = lines.partition(|line: &Line| line.kind == TargetKind::AaControl);
-        Self { lines, twins, capacities: Capacity::of(records) }
+        let (controls, lines) = lines.partition(|line: &Line| line.kind == TargetKind::AaControl);
+        Self { lines, controls, capacities: Capacity::of(records) }
     }
 
-    /// The part of the run whose loads are wanted.
+    /// Part of the run with the wanted loads.
     pub fn part(&self, wanted: impl Fn(&Load) -> bool) -> Self {
         let kept =
             |lines: &[Line]| lines.iter().filter(|line| wanted(&line.load)).cloned().collect();
         let searched = self.capacities.iter().filter(|one| wanted(&one.load)).cloned();
-        Self { lines: kept(&self.lines), twins: kept(&self.twins), capacities: searched.collect() }
+        Self {
+            lines: kept(&self.lines),
+            controls: kept(&self.controls),
+            capacities: searched.collect(),
+        }
     }
 
-    /// By which factor, at least 1, a strategy and itself differ under a load, at the worse end of
-    /// the interval; where the pair was not measured well there, under the load where they differ
-    /// most. `None` without such a pair. `rounds` are a line's values, round by round.
-    pub fn noise_floor(
-        &self,
-        load: Load,
-        rounds: impl Fn(&Line) -> Vec<(u32, f64)>,
-    ) -> Option<f64> {
-        let of = |twin: &Line| -> Option<f64> {
-            let name = twin.control_of.as_deref()?;
-            let one = self.under(twin.load).find(|line| line.target == name)?;
-            let ratio = Estimate::of_ratios(&rounds(twin), &rounds(one))
-                .filter(|_| one.is_sound() && twin.is_sound())?;
-            let interval = ratio.interval?;
-            Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
+    /// Noise floor under a load: the factor by which a server and its A/A control differ. If the pair
+    /// is not sound there, that of the load where they differ most; `None` without a sound pair.
+    pub fn noise_floor(&self, load: Load, rounds: &dyn Fn(&Line) -> Rounds) -> Option<f64> {
+        let of = |control: &Line| -> Option<f64> {
+            let own = self.controlled(control)?;
+            noise_floor(&rounds(control), &rounds(own))
+                .filter(|_| own.is_sound() && control.is_sound())
         };
-        let here = self.twins.iter().find(|twin| twin.load == load).and_then(of);
-        here.or_else(|| self.twins.iter().filter_map(of).max_by(f64::total_cmp))
+        let here = self.controls.iter().find(|control| control.load == load).and_then(of);
+        here.or_else(|| self.controls.iter().filter_map(of).max_by(f64::total_cmp))
     }
 
-    /// The loads, in the order they first ran.
+    /// Line of the server that an A/A control repeats.
+    pub fn controlled(&self, control: &Line) -> Option<&Line> {
+        self.line(control.load, control.control_of.as_deref()?)
+    }
+
+    /// Line of a server under a load.
+    pub fn line(&self, load: Load, target: &str) -> Option<&Line> {
+        self.under(load).find(|line| line.target == target)
+    }
+
+    /// Loads in the order in which they first ran.
     pub fn loads(&self) -> Vec<Load> {
         let mut loads = Vec::new();
         for line in &self.lines {
@@ -161,7 +123,7 @@ impl Summary {
         loads
     }
 
-    /// The servers, in the order they first ran.
+    /// Servers in the order in which they first ran.
     pub fn targets(&self) -> Vec<&str> {
         let mut targets = Vec::new();
         for line in &self.lines {
@@ -172,32 +134,28 @@ impl Summary {
         targets
     }
 
-    /// The lines of one load.
+    /// Lines of one load.
     pub fn under(&self, load: Load) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(move |line| line.load == load)
     }
 }
 
 impl Line {
-    fn of(target: &str, load: Load, rows: &[&TrialRow], latencies: [&Latencies; 3]) -> Self {
+    fn of(target: &str, load: Load, rows: &[&TrialRow], latencies: &Latencies) -> Self {
         let is_ok = |row: &&TrialRow| row.outcome == Outcome::Ok;
         // Where the generator was the limit a server may have been faster, so without these rounds
-        // its values err to the low side; with them they would say nothing.
+        // its values err to the low side; with them they would mean nothing.
         let is_sound = are_sound(rows.iter().map(|row| (row.outcome, 1)));
         let counts = |row: &&TrialRow| row.outcome.is_measured() && (is_ok(row) || !is_sound);
         let measured: Vec<_> = rows.iter().copied().filter(counts).collect();
-        let estimate = |value: &dyn Fn(&TrialRow) -> Option<f64>| {
-            Estimate::of(&measured.iter().filter_map(|row| value(row)).collect::<Vec<_>>())
-        };
-        let by_round = |value: &dyn Fn(&TrialRow) -> Option<f64>| -> Vec<_> {
-            measured.iter().filter_map(|row| Some((row.round, value(row)?))).collect()
-        };
+        let mut values = latency_values(&measured, latencies);
+        for metric in Metric::OF_ROWS {
+            let rounds = measured.iter().filter_map(|row| Some((row.round, metric.of(row)?)));
+            values.insert(metric, rounds.collect());
+        }
         let served_all = |row: &TrialRow| {
             row.connections_served.is_none_or(|served| served >= load.connections as u64)
         };
-        let [latency_rounds, mut heavy, service_rounds] =
-            latencies.map(|times| latency(&measured, times));
-        let heavy_rounds = heavy.remove(&key(50.0)).unwrap_or_default();
         let mut outcomes = BTreeMap::new();
         let mut reasons = Vec::new();
         for row in rows {
@@ -207,40 +165,14 @@ impl Line {
                 reasons.push(row.outcome_reason.clone());
             }
         }
-        let estimates = |rounds: &BTreeMap<u32, Vec<(u32, f64)>>| {
-            let each = rounds.iter();
-            each.filter_map(|(key, rounds)| Some((*key, Estimate::of(&values(rounds))?))).collect()
-        };
         Self {
             target: target.to_owned(),
             kind: rows.first().map_or(TargetKind::Strategy, |row| row.target_kind),
             control_of: rows.first().and_then(|row| row.control_of.clone()),
             load,
-            requests_per_s: estimate(&|row| row.requests_per_s),
-            rounds: by_round(&|row| row.requests_per_s),
-            mean_rounds: by_round(&|row| row.response_mean_us),
-            switch_rounds: by_round(&TrialRow::switches_per_request),
-            cpu_rounds: by_round(&|row| row.server_cpu_us_per_request),
-            mb_rounds: by_round(&|row| row.body_mb_per_s),
-            thread_rounds: by_round(&|row| row.server_threads.map(|threads| threads as f64)),
-            mb_per_s: estimate(&|row| row.body_mb_per_s),
-            latency_us: estimates(&latency_rounds),
-            latency_rounds,
-            service_us: estimates(&service_rounds),
-            service_rounds,
-            answered_rounds: by_round(&|row| row.answered_per_s.or(row.requests_per_s)),
-            heavy_us: Estimate::of(&values(&heavy_rounds)),
-            heavy_rounds,
-            cpu_us_per_request: estimate(&|row| row.server_cpu_us_per_request),
-            switches_per_request: estimate(&TrialRow::switches_per_request),
+            values,
             calls_per_request: None,
-            memory_bytes: estimate(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
-            memory_rounds: by_round(&|row| row.server_memory_bytes.map(|bytes| bytes as f64)),
-            threads: estimate(&|row| row.server_threads.map(|threads| threads as f64)),
-            generator_share: estimate(&|row| row.generator_cpu_share),
-            send_paths: distinct(measured.iter().filter_map(|row| row.server_send_path.as_ref())),
-            engines: distinct(measured.iter().filter_map(|row| row.generator_engine.as_ref())),
-            crowd_held: measured.iter().filter_map(|row| row.background_held).min(),
+            background_held: measured.iter().filter_map(|row| row.background_held).min(),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
             starved_rounds: measured.iter().filter(|row| !served_all(row)).count(),
             errors: rows.iter().filter_map(|row| row.errors).sum(),
@@ -249,142 +181,150 @@ impl Line {
         }
     }
 
-    /// Response time at a percentile, in microseconds.
-    pub fn latency_us(&self, percentile: f64) -> Option<Estimate> {
-        self.latency_us.get(&key(percentile)).copied()
+    /// Values of a metric, round by round.
+    pub fn rounds(&self, metric: Metric) -> &[(u32, f64)] {
+        self.values.get(&metric).map_or(&[], Vec::as_slice)
     }
 
-    /// The same, round by round.
-    pub fn latency_rounds(&self, percentile: f64) -> &[(u32, f64)] {
-        self.latency_rounds.get(&key(percentile)).map_or(&[], Vec::as_slice)
+    /// Median of a metric over the rounds.
+    pub fn median(&self, metric: Metric) -> Option<f64> {
+        median(&values(self.rounds(metric)))
     }
 
-    /// Time from sending at a percentile, in microseconds: in closed loops the response time.
-    pub fn service_us(&self, percentile: f64) -> Option<Estimate> {
-        let estimates =
-            if self.service_us.is_empty() { &self.latency_us } else { &self.service_us };
-        estimates.get(&key(percentile)).copied()
+    /// Median of a metric over the rounds with its interval.
+    pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
+        Estimate::of(&values(self.rounds(metric)))
     }
 
-    /// The same, round by round.
-    pub fn service_rounds(&self, percentile: f64) -> &[(u32, f64)] {
-        let rounds = if self.service_rounds.is_empty() {
-            &self.latency_rounds
-        } else {
-            &self.service_rounds
-        };
-        rounds.get(&key(percentile)).map_or(&[], Vec::as_slice)
+    /// Median throughput; 0 if it was not measured.
+    pub fn throughput(&self) -> f64 {
+        self.median(Metric::Throughput).unwrap_or(0.0)
     }
 
-    /// The recorded percentiles of the times from sending with their estimates, from low to high.
-    pub fn service_spectrum(&self) -> impl Iterator<Item = (f64, Estimate)> {
-        self.service_us.iter().map(|(key, estimate)| (f64::from(*key) / 1e4, *estimate))
+    /// Medians of all percentiles below 100 of one distribution (`Metric::Response` or
+    /// `Metric::Service`), from low to high.
+    pub fn spectrum(&self, of: fn(Percentile) -> Metric) -> impl Iterator<Item = (f64, f64)> {
+        self.values.iter().filter_map(move |(metric, rounds)| {
+            let percentile = metric.percentile().filter(|one| of(*one) == *metric)?;
+            Some((percentile.percent(), median(&values(rounds))?))
+        })
     }
 
-    /// Whether connections starved: fewer than all got an answer.
+    /// Returns true if some connection was not served.
     pub fn starved(&self) -> bool {
         self.connections_served.is_some_and(|served| served < self.load.connections as u64)
     }
 
-    /// Whether that was so in every round that was measured.
+    /// Returns true if that was so in every measured round.
     pub fn starved_in_every_round(&self) -> bool {
-        self.starved() && self.starved_rounds == self.rounds.len()
+        self.starved() && self.starved_rounds == self.rounds(Metric::Throughput).len()
     }
 
-    /// Whether the server held fewer of the crowd than there were.
-    pub fn lost_of_the_crowd(&self) -> bool {
-        self.crowd_held.is_some_and(|held| held < self.load.profile.background.total())
-    }
-
-    /// How many trials ended so.
+    /// Number of trials with an outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
     }
 
-    /// Whether every trial says how fast the server is at the load that was asked for; those that were
-    /// spoiled by something else do not count where enough others are left.
+    /// Returns true if the line can be compared with others: it has a throughput, and its trials are
+    /// sound.
     pub fn is_comparable(&self) -> bool {
-        self.requests_per_s.is_some() && self.is_sound()
+        !self.rounds(Metric::Throughput).is_empty() && self.is_sound()
     }
 
-    /// Whether it answered most of its connections, but in some round not all.
+    /// Returns true if most connections were served, but not all in every round.
     pub fn misses_a_few(&self) -> bool {
-        self.starved() && !self.waits_by_design()
+        let served_half =
+            self.connections_served.is_some_and(|served| 2 * served > self.load.connections as u64);
+        self.starved() && (served_half || !self.starved_in_every_round())
     }
 
-    /// Whether it left at least half of its connections without an answer in every round.
-    fn waits_by_design(&self) -> bool {
-        self.starved_in_every_round()
-            && self
-                .connections_served
-                .is_some_and(|served| 2 * served <= self.load.connections as u64)
-    }
-
-    /// Why it cannot be compared, for one that cannot.
-    pub fn exclusion_reason(&self) -> String {
+    /// Conditions that limit the use of the values, the most severe one first; none for sound lines.
+    pub fn conditions(&self) -> Vec<String> {
         let trials = self.trials();
-        let how_many = |outcome| {
-            let count = self.count(outcome);
-            (count > 0).then(|| format!("{count} of {trials} trials"))
-        };
+        let mut conditions = Vec::new();
         if let Some(served) = self.connections_served.filter(|_| self.starved()) {
-            let connections = self.load.connections;
-            return if self.starved_in_every_round() {
-                format!("it served {served} of {connections} connections")
+            let all = words::connections(self.load.connections);
+            conditions.push(if self.starved_in_every_round() {
+                format!("served {served} of {all}")
             } else {
                 let rounds = self.starved_rounds;
-                format!(
-                    "in {rounds} of {trials} rounds it served only {served} of {connections} connections"
-                )
-            };
+                format!("served only {served} of {all} in {rounds} of {trials} rounds")
+            });
         }
-        if let Some(held) = self.crowd_held.filter(|_| self.lost_of_the_crowd()) {
-            let background = grouped(self.load.profile.background.total());
-            return format!("it held {} of {background} further connections", grouped(held));
+        let background = self.load.profile.background.total();
+        if let Some(held) = self.background_held.filter(|held| *held < background) {
+            let all = counted(background, "background connection");
+            conditions.push(format!("held {} of {all}", grouped(held)));
         }
-        if self.count(Outcome::Unsupported) > 0 {
-            return self.reasons.join(", ");
-        }
-        if let Some(count) = how_many(Outcome::GeneratorBound) {
-            let rate = units::count(self.requests_per_s.map_or(0.0, |estimate| estimate.median));
-            return format!("in {count} the load generator was the limit, at {rate} requests/s");
-        }
-        for (outcome, what) in [
-            (Outcome::Overloaded, "the offered rate was not held"),
-            (Outcome::TooFew, "there were too few requests"),
-            (Outcome::GeneratorLate, "the load generator was late"),
-            (Outcome::Disturbed, "the machine was disturbed"),
-            (Outcome::Died, "the server died"),
-            (Outcome::NotStarted, "nothing could be started"),
-            (Outcome::Errors, "requests failed"),
-            (Outcome::Interrupted, "the run was interrupted"),
+        for outcome in [
+            Outcome::Unsupported,
+            Outcome::GeneratorBound,
+            Outcome::Overloaded,
+            Outcome::TooFew,
+            Outcome::GeneratorLate,
+            Outcome::Disturbed,
+            Outcome::Died,
+            Outcome::NotStarted,
+            Outcome::Errors,
+            Outcome::Interrupted,
         ] {
-            if let Some(count) = how_many(outcome) {
-                return format!("in {count} {what}");
+            let count = self.count(outcome);
+            if count == 0 {
+                continue;
             }
+            let mut condition = format!("{} in {count} of {trials} trials", term(outcome));
+            if let (Outcome::Unsupported, Some(reason)) = (outcome, self.reasons.last()) {
+                condition += &format!(": {reason}");
+            }
+            conditions.push(condition);
         }
-        "it was not measured".to_owned()
+        conditions
     }
 
-    /// Whether all trials went as planned but those that something else than the server spoiled, and
-    /// enough are left to tell an interval, where there were as many.
+    /// Reason why the line cannot be compared; empty if it can.
+    pub fn exclusion_reason(&self) -> String {
+        if self.is_comparable() {
+            return String::new();
+        }
+        let reason = self.conditions().into_iter().next();
+        let mut reason = reason.unwrap_or_else(|| "not measured".to_owned());
+        if !self.starved() && self.count(Outcome::GeneratorBound) > 0 {
+            reason += &format!(", at {}", Metric::Throughput.write(self.throughput()));
+        }
+        reason
+    }
+
+    /// Returns true if all trials were measured as planned, apart from those that were spoiled by
+    /// something else than the server, and enough are left.
     pub fn is_sound(&self) -> bool {
         are_sound(self.outcomes.iter().map(|(outcome, count)| (*outcome, *count)))
     }
 
-    /// All trials.
+    /// Number of trials.
     pub fn trials(&self) -> usize {
         self.outcomes.values().sum()
     }
+}
 
-    /// The recorded percentiles with their estimates, from low to high.
-    pub fn spectrum(&self) -> impl Iterator<Item = (f64, Estimate)> {
-        self.latency_us.iter().map(|(key, estimate)| (f64::from(*key) / 1e4, *estimate))
+/// Term for an outcome within a sentence.
+fn term(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::TooFew => "too few requests",
+        Outcome::GeneratorLate => "load generator late",
+        Outcome::Disturbed => "machine disturbed",
+        Outcome::Died => "server died",
+        Outcome::NotStarted => "not started",
+        Outcome::Errors => "failed requests",
+        Outcome::Ok
+        | Outcome::Starved
+        | Outcome::Overloaded
+        | Outcome::GeneratorBound
+        | Outcome::Interrupted
+        | Outcome::Unsupported => outcome.name(),
     }
 }
 
-/// Whether trials with these outcomes, each so many times, went as planned but for those that may be
-/// set aside, and enough are left.
+/// Returns true if trials with these outcomes, each so many times, are sound: see [`Line::is_sound`].
 fn are_sound(outcomes: impl Iterator<Item = (Outcome, usize)>) -> bool {
     let (mut ok, mut trials, mut others) = (0, 0, 0);
     for (outcome, count) in outcomes {
@@ -398,50 +338,54 @@ fn are_sound(outcomes: impl Iterator<Item = (Outcome, usize)>) -> bool {
     others == 0 && ok >= LEAST_ROUNDS.min(trials)
 }
 
-type Latencies = BTreeMap<u32, Vec<(u32, f64)>>;
+/// Times by trial: the metric of each recorded percentile, and its value.
+type Latencies = BTreeMap<u32, Vec<(Metric, f64)>>;
 
-fn latencies_by_trial(records: &Records, distribution: Distribution) -> Latencies {
+fn latencies_by_trial(records: &Records) -> Latencies {
     let mut by_trial = Latencies::new();
     for row in &records.latencies {
-        if row.distribution == distribution {
-            by_trial.entry(row.trial).or_default().push((key(row.percentile), row.latency_us));
-        }
+        let percentile = Percentile::new(row.percentile);
+        let metric = match row.distribution {
+            Distribution::Response => Metric::Response(percentile),
+            Distribution::Service => Metric::Service(percentile),
+            Distribution::Heavy if percentile == Percentile::P50 => Metric::HeavyResponse,
+            Distribution::Heavy | Distribution::SendDelay | Distribution::Connect => continue,
+        };
+        by_trial.entry(row.trial).or_default().push((metric, row.latency_us));
     }
     by_trial
 }
 
-/// Of the rounds that were measured as planned, or of all measured ones if none was: one bad round
-/// has so few answers that it would take the high percentiles from the others. A percentile that
-/// not every one of them knows is left out: a median over some would favour the rounds with more
+/// Latencies of the rounds measured as planned, or of all measured ones if there are none: a bad
+/// round has so few answers that it would take the high percentiles from the others. A percentile
+/// that some of these rounds lack is left out: a median over the rest would favour rounds with more
 /// requests.
-fn latency(measured: &[&TrialRow], latencies: &Latencies) -> BTreeMap<u32, Vec<(u32, f64)>> {
+fn latency_values(measured: &[&TrialRow], latencies: &Latencies) -> BTreeMap<Metric, Rounds> {
     let as_planned = measured.iter().filter(|row| row.outcome == Outcome::Ok).count();
     let rows = || measured.iter().filter(|row| as_planned == 0 || row.outcome == Outcome::Ok);
-    let mut rounds: BTreeMap<u32, Vec<(u32, f64)>> = BTreeMap::new();
+    let mut all: BTreeMap<Metric, Rounds> = BTreeMap::new();
     for row in rows() {
-        for (key, latency_us) in latencies.get(&row.trial).into_iter().flatten() {
-            rounds.entry(*key).or_default().push((row.round, *latency_us));
+        for (metric, latency_us) in latencies.get(&row.trial).into_iter().flatten() {
+            all.entry(*metric).or_default().push((row.round, *latency_us));
         }
     }
-    rounds.retain(|_, values| values.len() == rows().count());
-    rounds
+    all.retain(|_, rounds| rounds.len() == rows().count());
+    let of = |metric| all.get(&metric).map_or(&[][..], Vec::as_slice);
+    let tail = quotients(of(Metric::P99), of(Metric::Response(Percentile::P50)));
+    all.insert(Metric::TailRatio, tail);
+    all
 }
 
-fn distinct<'t>(texts: impl Iterator<Item = &'t String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    for text in texts {
-        if !kept.contains(text) {
-            kept.push(text.clone());
-        }
-    }
-    kept
+/// Quotients of two metrics, round by round, where the divisor is above 0.
+pub fn quotients(above: &[(u32, f64)], below: &[(u32, f64)]) -> Rounds {
+    let of = |(round, value): &(u32, f64)| {
+        let (_, by) = below.iter().find(|(other, by)| other == round && *by > 0.0)?;
+        Some((*round, value / by))
+    };
+    above.iter().filter_map(of).collect()
 }
 
 /// Values of rounds without the numbers of the rounds.
 pub fn values(rounds: &[(u32, f64)]) -> Vec<f64> {
     rounds.iter().map(|(_, value)| *value).collect()
-}
-
-fn key(percentile: f64) -> u32 {
-    (percentile * 1e4).round() as u32
 }

@@ -1,4 +1,4 @@
-//! What an experiment is about: which value its servers are judged by, and the answer in words.
+//! Topics of experiments: the metric that the servers are compared by, and the answer in words.
 
 mod heavy;
 mod idle;
@@ -8,27 +8,29 @@ mod throughput;
 
 use bench_data::load::Direction;
 
+use crate::analysis::comparison::headline;
 use crate::analysis::finding::Finding;
+use crate::analysis::metric::Metric;
 use crate::analysis::summary::Summary;
 
-/// What an experiment is about, by the loads that it puts on.
+/// Topic of an experiment, which follows from its loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// Requests per second, over connections.
     Throughput,
-    /// Bytes per second, over file sizes; up or down.
+    /// Bytes per second, over file sizes.
     Transfer(Direction),
     /// Connections per second.
     Churn,
-    /// The highest rate of arrivals that is borne well.
+    /// Highest offered rate that meets an objective.
     Load,
-    /// What answers take and cost at the same rate of arrivals.
+    /// Response times and costs at the same offered rate.
     Latency,
-    /// Who waits while a few requests take long.
+    /// Response times of light requests beside heavy ones.
     Heavy,
-    /// What idle connections cost.
+    /// Cost of idle connections.
     Idle,
-    /// Who still answers beside slow clients.
+    /// Throughput beside slow clients.
     Slow,
 }
 
@@ -68,7 +70,7 @@ impl Topic {
         Self::Throughput
     }
 
-    /// What it is called within a sentence.
+    /// Name within a sentence.
     pub fn name(self) -> &'static str {
         match self {
             Self::Throughput => "throughput over connections",
@@ -82,31 +84,32 @@ impl Topic {
         }
     }
 
-    /// The value by which the servers are judged; `None` where nothing was measured.
+    /// Comparison of the servers; `None` if nothing was measured.
     pub fn finding(self, part: &Summary) -> Option<Finding> {
+        let judged_by = |metric| Some(Finding::under(part, headline(part)?, metric));
         match self {
-            Self::Throughput => throughput::requests(part),
+            Self::Throughput => judged_by(Metric::Throughput),
             Self::Transfer(_) => throughput::largest(part),
-            Self::Churn => throughput::connections(part),
+            Self::Churn => judged_by(Metric::ConnectionRate),
             Self::Load => load::capacity(part),
             Self::Latency => load::waits(part),
             Self::Heavy => heavy::light_waits(part),
             Self::Idle => idle::memory(part),
-            Self::Slow => slow::kept(part),
+            Self::Slow => slow::retained(part),
         }
     }
 
-    /// The answer in words.
+    /// Answer in words.
     pub fn answer(self, part: &Summary) -> Option<String> {
-        match self {
-            Self::Throughput => throughput::answer(part),
-            Self::Transfer(_) => throughput::answer_by_size(part),
-            Self::Churn => Some(throughput::connections(part)?.sentence()),
-            Self::Load => Some(load::capacity(part)?.sentence()),
-            Self::Latency => load::answer_at_equal_load(part),
+        let finding = self.finding(part)?;
+        Some(match self {
+            Self::Throughput => throughput::answer(part, &finding),
+            Self::Transfer(_) => throughput::answer_by_size(part, &finding),
+            Self::Churn | Self::Load => finding.sentence(),
+            Self::Latency => load::answer_at_equal_load(part, &finding),
             Self::Heavy => heavy::answer(part),
-            Self::Idle => idle::answer(part),
+            Self::Idle => idle::answer(part, &finding),
             Self::Slow => slow::answer(part),
-        }
+        })
     }
 }

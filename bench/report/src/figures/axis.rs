@@ -1,27 +1,32 @@
-//! An axis: scale, range, ticks and how its values are written.
+//! Axes: scale, range, ticks and how values are written.
 
 use std::ops::Range;
 
+use bench_data::units;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use serde::Serialize;
+
+use crate::analysis::metric::{Metric, Unit};
 
 /// An axis of a chart.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
-    /// What it shows, and in which unit.
+    /// Label with the unit.
     pub(super) label: String,
-    /// How a value is written at its tick.
+    /// Writes a value at its tick.
     pub(super) write: fn(f64) -> String,
-    scale: Scale,
+    pub(super) scale: Scale,
     range: Range<f64>,
     ticks: Vec<f64>,
 }
 
-/// How values are spread over an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scale {
+/// Spread of the values over an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Scale {
     Linear,
     Log,
-    /// Each further nine of a percentile takes the same room.
+    /// Each additional nine of a percentile has equal width.
     Nines,
 }
 
@@ -40,19 +45,25 @@ impl Axis {
         }
     }
 
-    /// The same for values in units of a power of two, so that the ticks are round in that unit.
-    pub(super) fn from_zero_in(
-        label: &str,
-        write: fn(f64) -> String,
-        values: &[f64],
-        unit_bits: u32,
-    ) -> Self {
-        let unit = f64::from(1 << unit_bits);
-        let in_units: Vec<f64> = values.iter().map(|value| value / unit).collect();
-        let mut axis = Self::from_zero(label, write, &in_units);
-        axis.range.end *= unit;
-        axis.ticks.iter_mut().for_each(|tick| *tick *= unit);
-        axis
+    /// Vertical axis of a metric around some values. Memory has ticks that are round in binary units.
+    pub(super) fn of_metric(metric: Metric, scale: Scale, values: &[f64]) -> Self {
+        let (label, write) = (metric.axis_label(), metric.unit().ticks());
+        let bytes = metric.unit() == Unit::Bytes;
+        match (scale, bytes) {
+            (Scale::Linear, false) => Self::from_zero(&label, write, values),
+            (Scale::Linear, true) => {
+                let most = values.iter().copied().fold(0.0, f64::max);
+                let unit = Unit::Bytes.scale().iter().map(|(factor, _)| *factor);
+                let unit = unit.into_iter().find(|factor| most >= *factor).unwrap_or(1.0);
+                let in_units: Vec<f64> = values.iter().map(|value| value / unit).collect();
+                let mut axis = Self::from_zero(&label, write, &in_units);
+                axis.range.end *= unit;
+                axis.ticks.iter_mut().for_each(|tick| *tick *= unit);
+                axis
+            }
+            (Scale::Log | Scale::Nines, false) => Self::log(&label, write, values),
+            (Scale::Log | Scale::Nines, true) => Self::log_of_two(&label, write, values),
+        }
     }
 
     /// A logarithmic axis around every (positive) value, with ticks at 1, 10, 100 and, where these
@@ -108,14 +119,13 @@ impl Axis {
         }
     }
 
-    /// The same, so far up that a value is on it.
+    /// The axis, extended up to a value.
     pub(super) fn reaching(mut self, most: f64) -> Self {
         self.range.end = self.range.end.max(most);
         self
     }
 
-    /// The same with no two ticks nearer to each other than a share of it, so that their texts stay
-    /// apart where panels are narrow.
+    /// The axis without ticks that are closer to each other than a share of it, for narrow panels.
     pub(super) fn spaced(mut self, share: f64) -> Self {
         let length = self.position(self.range.end) - self.position(self.range.start);
         let mut kept: Vec<f64> = Vec::new();
@@ -129,7 +139,7 @@ impl Axis {
         self
     }
 
-    /// Places side by side for so many things that have no order, from 1 on, without ticks.
+    /// Places for a number of unordered things, from 1 on, without ticks.
     pub(super) fn places(label: &str, count: usize) -> Self {
         Self {
             label: label.to_owned(),
@@ -140,7 +150,7 @@ impl Axis {
         }
     }
 
-    /// An axis of percentiles up to `most` (less than 100).
+    /// Axis of percentiles up to `most` (less than 100).
     pub(super) fn percentiles(label: &str, most: f64) -> Self {
         let ticks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99];
         Self {
@@ -152,31 +162,22 @@ impl Axis {
         }
     }
 
-    /// The lowest value that can be drawn.
+    /// Lowest value that can be drawn.
     pub(super) fn low(&self) -> f64 {
         self.range.start
     }
 
-    /// How its values are spread, in a word.
-    pub(super) fn scale_name(&self) -> &'static str {
-        match self.scale {
-            Scale::Linear => "linear",
-            Scale::Log => "log",
-            Scale::Nines => "nines",
-        }
-    }
-
-    /// Its lowest and its highest value.
+    /// Lowest and highest value.
     pub(super) fn ends(&self) -> (f64, f64) {
         (self.range.start, self.range.end)
     }
 
-    /// The values that have a tick.
+    /// Values with a tick.
     pub(super) fn ticks(&self) -> &[f64] {
         &self.ticks
     }
 
-    /// A value so moved that it lies a share of the axis further on.
+    /// A value moved by a share of the axis.
     pub(super) fn shifted(&self, value: f64, share: f64) -> f64 {
         let length = self.position(self.range.end) - self.position(self.range.start);
         match self.scale {
@@ -193,6 +194,32 @@ impl Axis {
             Scale::Nines => -(1.0 - value / 100.0).max(1e-9).log10(),
         }
     }
+}
+
+impl Unit {
+    /// Writes a value at its tick, without needless digits: `2k`, `50 ms`, `0.5`.
+    pub(super) fn ticks(self) -> fn(f64) -> String {
+        match self {
+            Self::Count | Self::Ratio => |value| short(&units::count(value)),
+            Self::Microseconds => |value| short(&units::microseconds(value)),
+            Self::Bytes => |value| short(&units::bytes(value)),
+            // The label of the axis has the unit.
+            Self::MegabytesPerS => |value| short(&units::three_digits(value)),
+            Self::Percent => |value| Self::Percent.write(value),
+        }
+    }
+}
+
+/// A number without trailing zeros.
+fn short(text: &str) -> String {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number = if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    };
+    format!("{number}{unit}")
 }
 
 impl Ranged for Axis {
@@ -256,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_further_nine_takes_the_same_room() {
+    fn each_additional_nine_has_equal_width() {
         let axis = Axis::percentiles("", 99.99);
         let at = |percentile: f64| axis.map(&percentile, (0, 4000));
         assert_eq!(at(99.0) - at(90.0), at(99.9) - at(99.0));

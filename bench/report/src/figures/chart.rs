@@ -5,10 +5,11 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Figure;
-use super::axis::Axis;
+use super::axis::{Axis, Scale};
 use super::mark::mark;
-use super::measure::Measure;
+use super::slice;
 use super::style::{GRID, INK, Look, PAPER};
+use crate::analysis::metric::Metric;
 use bench_data::stats::Estimate;
 
 const WIDTH: u32 = 800;
@@ -20,12 +21,12 @@ const MANY: usize = 6;
 const LEGEND_ROW_HEIGHT: u32 = 24;
 /// Between neighbouring series, as a share of the axis.
 const SERIES_OFFSET: f64 = 0.008;
-/// The most that all of them take together.
+/// Offset of all series together at most.
 const SERIES_SPREAD: f64 = 0.06;
 /// Of dashed lines, in pixels.
 const DASH: u32 = 6;
 const GAP: u32 = 4;
-/// Where the legend's sample of one has its dashes.
+/// Dashes of the sample in the legend.
 const LEGEND_DASHES: [(i32, i32); 3] = [(0, 6), (10, 16), (20, 26)];
 /// The dots of single rounds.
 const ROUND_RADIUS: u32 = 2;
@@ -37,7 +38,7 @@ const FONT: &str = "sans-serif";
 pub(super) struct Chart {
     pub(super) title: String,
     pub(super) panels: Vec<Panel>,
-    /// Drawn below the legend, where it is not empty: what a hollow marker means here.
+    /// Meaning of hollow markers, drawn below the legend.
     pub(super) hollow_means: &'static str,
 }
 
@@ -46,6 +47,7 @@ pub(super) struct Chart {
 pub(super) struct Panel {
     pub(super) x: Axis,
     pub(super) y: Axis,
+    pub(super) metric: Metric,
     pub(super) series: Vec<Series>,
 }
 
@@ -54,7 +56,6 @@ pub(super) struct Panel {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) look: Look,
-    pub(super) measure: Measure,
     pub(super) points: Vec<Point>,
 }
 
@@ -63,19 +64,19 @@ pub(super) struct Series {
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: Estimate,
-    /// The values of the rounds that it is the median of.
+    /// Values of the rounds.
     pub(super) rounds: Vec<f64>,
     pub(super) mark: PointMark,
 }
 
-/// How a point is marked.
+/// Marker of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PointMark {
-    /// As one of many that the line connects.
+    /// No marker: one of many points of a line.
     None,
-    /// As a value.
+    /// A value.
     Filled,
-    /// As a value that does not mean quite what the others do.
+    /// A value with a limitation.
     Hollow,
 }
 
@@ -83,7 +84,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 impl Chart {
-    /// The chart with what belongs to it.
+    /// Draws the chart.
     pub(super) fn figure(self, file: String, caption: String) -> Figure {
         Figure { file, caption, svg: self.svg(), data: self.data(), title: self.title }
     }
@@ -152,6 +153,32 @@ impl Chart {
 }
 
 impl Panel {
+    /// Panel of a metric with an axis around its values.
+    pub(super) fn new(x: Axis, metric: Metric, scale: Scale, series: Vec<Series>) -> Self {
+        let y = Axis::of_metric(metric, scale, &slice::ys(&series));
+        Self { x, y, metric, series }
+    }
+
+    /// Panels of several metrics with the same logarithmic range.
+    pub(super) fn alike<const N: usize>(
+        metrics: [Metric; N],
+        series: impl Fn(Metric) -> Vec<Series>,
+        x: impl Fn(&[Series]) -> Axis,
+    ) -> Vec<Self> {
+        let all = metrics.map(series);
+        let range = slice::ys(all.iter().flatten());
+        let panels = metrics.into_iter().zip(all).map(|(metric, series)| {
+            let y = Axis::of_metric(metric, Scale::Log, &range);
+            Self { x: x(&series), y, metric, series }
+        });
+        panels.collect()
+    }
+
+    /// Returns true if it shows anything.
+    pub(super) fn has_points(&self) -> bool {
+        self.series.iter().any(|series| !series.points.is_empty())
+    }
+
     fn draw(&self, area: &Area<'_>) -> Drawn {
         let mut chart = ChartBuilder::on(area)
             .margin_left(8)
@@ -208,7 +235,7 @@ impl Panel {
         Ok(())
     }
 
-    /// Each series stands a little beside the others, so that error bars do not hide each other.
+    /// Series are shifted a little, so that error bars do not hide each other.
     fn x(&self, index: usize, point: &Point) -> f64 {
         let from_the_middle = index as f64 - (self.series.len() as f64 - 1.0) / 2.0;
         let offset = SERIES_OFFSET.min(SERIES_SPREAD / self.series.len() as f64);
@@ -235,8 +262,8 @@ fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
     Ok(())
 }
 
-/// Room for the line, the name and the gap to the next one. Fonts are not measured here: 8 pixels
-/// hold the usual letters of the legend's text.
+/// Width of the sample, the name and the gap to the next entry. Fonts are not measured: 8 pixels hold
+/// most letters.
 fn legend_width(series: &Series) -> i32 {
     33 + 8 * series.name.chars().count() as i32 + 18
 }

@@ -1,12 +1,13 @@
-//! The values of a chart, for pages that draw it themselves.
+//! Values of a chart, for the script of the page.
 
 use serde::Serialize;
 
+use super::axis::Scale;
 use super::chart::{Chart, Panel, Point, PointMark, Series};
 use super::mark::corners;
-use super::measure::Unit;
+use crate::analysis::metric::Unit;
 
-/// What a chart shows.
+/// Values of a chart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Data {
     panels: Vec<PanelData>,
@@ -23,7 +24,7 @@ struct PanelData {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct XAxis {
     label: String,
-    scale: &'static str,
+    scale: Scale,
     low: f64,
     high: f64,
     ticks: Vec<Tick>,
@@ -38,7 +39,7 @@ struct Tick {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct YAxis {
     label: String,
-    scale: &'static str,
+    scale: Scale,
     unit: Unit,
 }
 
@@ -47,7 +48,7 @@ struct SeriesData {
     name: String,
     colour: String,
     dashed: bool,
-    /// The corners of its marker, as a polygon has them.
+    /// Corners of the marker.
     marker: String,
     points: Vec<PointData>,
 }
@@ -55,7 +56,7 @@ struct SeriesData {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct PointData {
     x: f64,
-    /// Its place, in words.
+    /// The x value in words.
     text: String,
     median: f64,
     low: Option<f64>,
@@ -66,7 +67,7 @@ struct PointData {
 }
 
 impl Chart {
-    /// Its values.
+    /// Values of the chart.
     pub(super) fn data(&self) -> Data {
         let panels = self.panels.iter().map(panel).collect();
         Data { panels, hollow_means: self.hollow_means }
@@ -77,16 +78,15 @@ fn panel(panel: &Panel) -> PanelData {
     let (low, high) = panel.x.ends();
     let ticks = panel.x.ticks().iter();
     let text = |value: f64| (panel.x.write)(value);
-    let unit = panel.series.first().map_or(Unit::Count, |series| series.measure.unit());
     PanelData {
         x: XAxis {
             label: panel.x.label.clone(),
-            scale: panel.x.scale_name(),
+            scale: panel.x.scale,
             low,
             high,
             ticks: ticks.map(|value| Tick { value: *value, text: text(*value) }).collect(),
         },
-        y: YAxis { label: panel.y.label.clone(), scale: panel.y.scale_name(), unit },
+        y: YAxis { label: panel.y.label.clone(), scale: panel.y.scale, unit: panel.metric.unit() },
         series: panel.series.iter().map(|one| series(one, &text)).collect(),
     }
 }
@@ -116,7 +116,7 @@ fn point(point: &Point, text: String) -> PointData {
     }
 }
 
-/// To six digits: more would only make pages larger.
+/// A value with six digits, to keep pages small.
 fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }

@@ -1,48 +1,37 @@
-//! Open loops against the rate that they offer: what is achieved, how long it takes, and how much
-//! each server bears.
+//! Open loops by offered rate: achieved rate, response times, and capacities.
 
 use super::Figure;
-use super::axis::Axis;
-use super::caption::Quantity;
-use super::caption::claim;
+use super::axis::{Axis, Scale};
 use super::chart::{Chart, Panel, Point, PointMark, Series};
-use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
 use super::style::{GRID, Look, Marker};
-use crate::analysis::comparison::Best;
 use crate::analysis::comparison::most_comparable;
-use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Load;
+use crate::analysis::finding::Finding;
+use crate::analysis::metric::{Metric, Percentile, Unit};
+use crate::analysis::summary::Summary;
 use bench_data::load::objective::Objective;
+use bench_data::load::{Load, words};
 use bench_data::record::capacity::Capacity;
 use bench_data::stats::Estimate;
 use bench_data::units;
 
-/// What the diagonal is called.
-const ALL_OF_IT: &str = "all that is offered";
-
-/// The charts of the load that was offered at the most rates, if there were at least two.
+/// Charts of the load that was offered at the most rates, if there are at least two.
 pub(super) fn against_rate(summary: &Summary) -> Vec<Figure> {
-    let Some(base) = base(summary) else { return Vec::new() };
-    let is_one = |load: &Load| has_given_rate(load) && load.without_rate() == base;
-    let part = summary.part(is_one);
-    let Some(headline_load) = most_comparable(&part, |_| true, |load| load.profile.rate_per_s)
-    else {
+    let has_given_rate = |load: &Load| {
+        load.profile.rate_per_s.is_some() && load.profile.of_weakest_percent.is_none()
+    };
+    let bases = summary.loads().into_iter().filter(has_given_rate).map(Load::without_rate);
+    let Some(base) = slice::most_frequent(bases, |_, count| count > 1) else { return Vec::new() };
+    let part = summary.part(|load| has_given_rate(load) && load.without_rate() == base);
+    let Some(load) = most_comparable(&part, |_| true, |load| load.profile.rate_per_s) else {
         return Vec::new();
     };
-    let load = format!(
-        "({} {}, {} connections)",
-        base.size.spaced(),
-        slice::noun(base.direction),
-        base.connections
-    );
-    [achieved(&part, &load), response_times(&part, headline_load, &load), both_times(&part, &load)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let figures =
+        [achieved(&part, base), response_times(&part, load, base), both_times(&part, base)];
+    figures.into_iter().flatten().collect()
 }
 
-/// How much each server bears: one chart for each load that was searched, and each objective.
+/// A chart of capacities for each load that was searched, and each objective.
 pub(super) fn capacities(summary: &Summary) -> Vec<Figure> {
     let mut kinds: Vec<(Load, Objective)> = Vec::new();
     for one in &summary.capacities {
@@ -61,39 +50,24 @@ pub(super) fn capacities(summary: &Summary) -> Vec<Figure> {
     figures
 }
 
-fn has_given_rate(load: &Load) -> bool {
-    load.profile.rate_per_s.is_some() && load.profile.of_weakest_percent.is_none()
+fn offered(load: &Load) -> f64 {
+    load.profile.rate_per_s.map_or(0.0, f64::from)
 }
 
-fn base(summary: &Summary) -> Option<Load> {
-    let mut bases: Vec<(Load, usize)> = Vec::new();
-    for load in summary.loads().into_iter().filter(has_given_rate) {
-        let base = load.without_rate();
-        match bases.iter_mut().find(|(other, _)| *other == base) {
-            Some((_, count)) => *count += 1,
-            None => bases.push((base, 1)),
-        }
-    }
-    bases
-        .into_iter()
-        .filter(|(_, count)| *count > 1)
-        .max_by_key(|(_, count)| *count)
-        .map(|(b, _)| b)
+fn series(part: &Summary, metric: Metric) -> Vec<Series> {
+    slice::series(part, |_| true, offered, metric)
 }
 
-fn offered(line: &Line) -> f64 {
-    line.load.profile.rate_per_s.map_or(0.0, f64::from)
+fn axis(series: &[Series]) -> Axis {
+    Axis::log_at("offered rate (requests/s)", Unit::Count.ticks(), &slice::xs(series))
 }
 
-fn x(series: &[Series]) -> Axis {
-    let write = |rate| slice::short(&units::count(rate));
-    Axis::log_at("requests offered per second", write, &slice::xs(series))
-}
-
-fn achieved(part: &Summary, load: &str) -> Option<Figure> {
-    let mut series = slice::series(part, |_| true, offered, Measure::Answered);
+fn achieved(part: &Summary, base: Load) -> Option<Figure> {
+    let metric = Metric::AchievedRate;
+    let mut series = series(part, metric);
     let xs = slice::xs(&series);
-    xs.last()?;
+    let most = *xs.last()?;
+    let y = Axis::of_metric(metric, Scale::Log, &slice::ys(&series)).reaching(most);
     let diagonal = xs.iter().map(|x| Point {
         x: *x,
         y: Estimate { median: *x, interval: None },
@@ -101,83 +75,63 @@ fn achieved(part: &Summary, load: &str) -> Option<Figure> {
         mark: PointMark::None,
     });
     let look = Look { colour: GRID, marker: Marker::Bar, dashed: true };
-    let name = ALL_OF_IT.to_owned();
-    let points = diagonal.collect();
-    series.insert(0, Series { name, look, measure: Measure::Answered, points });
-    let write = |value| slice::short(&units::count(value));
-    let y = Axis::log("answers per second", write, &slice::ys(&series[1..]));
-    let y = y.reaching(*xs.last()?);
-    let title = format!("Achieved against offered rate {load}");
-    let best = highest(part);
+    let (name, points) = ("offered rate".to_owned(), diagonal.collect());
+    series.insert(0, Series { name, look, points });
     let caption = format!(
-        "On the dashed line every request is answered; right of where a server leaves it, it is \
-         offered more than it can do.{best}"
+        "On the dashed line every request is answered. A server that leaves it is offered more than \
+         its capacity.{}",
+        highest(part)
     );
-    let panels = vec![Panel { x: x(&series), y, series }];
+    let panels = vec![Panel { x: axis(&series), y, metric, series }];
+    let title = slice::title("Achieved rate by offered rate", base);
     let file = "achieved-by-offered-rate.svg".to_owned();
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }
 
-/// The most that any server answered, and which.
+/// The highest achieved rate.
 fn highest(part: &Summary) -> String {
-    let most = part.lines.iter().filter_map(|line| Some((line, Measure::Answered.of(line)?)));
-    let most = most.max_by(|a, b| a.1.median.total_cmp(&b.1.median));
+    let metric = Metric::AchievedRate;
+    let rates = part.lines.iter().filter_map(|line| Some((line, line.median(metric)?)));
+    let most = rates.max_by(|a, b| a.1.total_cmp(&b.1));
     most.map_or_else(String::new, |(line, rate)| {
-        let offered = units::count(offered(line));
         format!(
-            " The most that was answered are {} requests/s, by {} when {offered} were offered.",
-            units::count(rate.median),
-            line.target
+            " Highest achieved rate: {} by {}, of {} offered.",
+            metric.write(rate),
+            line.target,
+            units::count(offered(&line.load))
         )
     })
 }
 
-fn panel(label: &str, series: Vec<Series>, range: &[f64]) -> Panel {
-    let write = |value| slice::short(&units::microseconds(value));
-    Panel { x: x(&series).spaced(0.18), y: Axis::log(label, write, range), series }
-}
-
-fn response_times(part: &Summary, headline_load: Load, load: &str) -> Option<Figure> {
-    let series = |percentile| slice::series(part, |_| true, offered, Measure::Latency(percentile));
-    let each = [50.0, 99.0, 99.9].map(series);
-    slice::xs(&each[1]).last()?;
-    let range = slice::ys(each.iter().flatten());
-    let labels = ["median response time", "99th percentile", "99.9th percentile"];
-    let panels: Vec<_> = labels
-        .into_iter()
-        .zip(each)
-        .filter(|(_, series)| !slice::xs(series).is_empty())
-        .map(|(label, series)| panel(label, series, &range))
-        .collect();
-    let quantity = Quantity {
-        name: "the 99th percentile",
-        best: Best::Lowest,
-        rounds: &|line| line.latency_rounds(99.0).to_vec(),
-        write: &units::microseconds,
-    };
-    let caption = claim(part, headline_load, &quantity)
-        + " Counted from when a request was due: past what a server can do, its queue grows for as \
-           long as the load lasts, so that such points tell how long that was.";
-    let title = format!("Response time by offered rate {load}");
+fn response_times(part: &Summary, load: Load, base: Load) -> Option<Figure> {
+    let percentiles = [Percentile::P50, Percentile::P99, Percentile::P99_9];
+    let panels = Panel::alike(
+        percentiles.map(Metric::Response),
+        |metric| series(part, metric),
+        |series| axis(series).spaced(0.18),
+    );
+    panels.iter().find(|panel| panel.metric == Metric::P99 && panel.has_points())?;
+    let panels = panels.into_iter().filter(Panel::has_points).collect();
+    let caption = Finding::under(part, load, Metric::P99).sentence()
+        + " Response times count from when a request was due. Beyond capacity the queue grows \
+           throughout the window; these points reflect the length of the window.";
+    let title = slice::title("Response time by offered rate", base);
     let file = "latency-by-offered-rate.svg".to_owned();
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }
 
-fn both_times(part: &Summary, load: &str) -> Option<Figure> {
-    let series = |measure| slice::series(part, |_| true, offered, measure);
-    let each = [Measure::Latency(99.0), Measure::Service(99.0)].map(series);
-    slice::xs(&each[1]).last()?;
-    let range = slice::ys(each.iter().flatten());
-    let [response, service] = each;
-    let panels = vec![
-        panel("response time p99 (since it was due)", response, &range),
-        panel("service time p99 (since it was sent)", service, &range),
-    ];
+fn both_times(part: &Summary, base: Load) -> Option<Figure> {
+    let panels = Panel::alike(
+        [Metric::P99, Metric::Service(Percentile::P99)],
+        |metric| series(part, metric),
+        |series| axis(series).spaced(0.18),
+    );
+    panels.last().filter(|panel| panel.has_points())?;
     let caption =
-        "On the right what a closed loop would have told: a request that waits for a free \
-                   connection is not sent, and its wait is not seen."
+        "Left: response time, since a request was due. Right: service time, since it was \
+                   sent: what a closed-loop generator would report (coordinated omission)."
             .to_owned();
-    let title = format!("Response and service time by offered rate {load}");
+    let title = slice::title("Response and service time by offered rate", base);
     let file = "service-time-by-offered-rate.svg".to_owned();
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }
@@ -185,18 +139,15 @@ fn both_times(part: &Summary, load: &str) -> Option<Figure> {
 fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
     let first = of_kind.first()?;
     let names: Vec<&str> = of_kind.iter().map(|one| one.target.as_str()).collect();
-    let with_some: Vec<_> =
-        of_kind.iter().filter_map(|one| Some((*one, one.estimate()?))).collect();
+    let with_some = of_kind.iter().filter_map(|one| Some((*one, one.estimate()?)));
     let series: Vec<Series> = with_some
-        .iter()
         .enumerate()
         .map(|(index, (one, y))| Series {
             name: one.target.clone(),
             look: Look::of(&one.target, &names),
-            measure: Measure::Rate,
             points: vec![Point {
                 x: index as f64 + 1.0,
-                y: *y,
+                y,
                 rounds: one.by_round().into_iter().map(|(_, rate)| rate).collect(),
                 mark: if one.is_at_least() { PointMark::Hollow } else { PointMark::Filled },
             }],
@@ -208,24 +159,21 @@ fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
         .filter(|one| one.estimate().is_none())
         .map(|one| format!("{} ({})", one.target, one.reason()))
         .collect();
+    let objective = first.objective.in_words();
     let mut caption = format!(
-        "The highest rate that meets {}, found by search; in the order of the legend.",
-        first.objective.in_words()
+        "Capacity: the highest offered rate with {objective}, found by search. Servers in the order \
+         of the legend."
     );
     if !without.is_empty() {
-        caption += &format!(" None meets it of {}.", without.join(", "));
+        caption += &format!(" No rate met the objective: {}.", without.join(", "));
     }
-    let write = |value| slice::short(&units::count(value));
-    let y = Axis::from_zero("requests per second", write, &slice::ys(&series));
     let x = Axis::places("servers", series.len());
     let title = format!(
-        "Capacity at {} ({} {}, {} connections)",
-        first.objective.in_words(),
-        first.load.size.spaced(),
-        slice::noun(first.load.direction),
-        first.load.connections
+        "Capacity at {objective} ({}, {})",
+        words::requests(first.load),
+        words::connections(first.load.connections)
     );
-    let hollow_means = "the server may bear more: the generator was the limit";
-    let panels = vec![Panel { x, y, series }];
+    let hollow_means = "generator-bound: the capacity may be higher";
+    let panels = vec![Panel::new(x, Metric::Capacity, Scale::Linear, series)];
     Some(Chart { title, panels, hollow_means }.figure("capacity.svg".to_owned(), caption))
 }

@@ -1,24 +1,24 @@
-//! Which lines of a summary belong into one chart.
+//! Selection of the lines of a summary that belong into one chart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bench_data::load::Direction;
+use bench_data::load::byte_size::ByteSize;
+use bench_data::load::{Direction, Load, words};
+use bench_data::record::outcome::Outcome;
+use bench_data::stats::Estimate;
 
-use super::chart::{Point, PointMark, Series};
-use super::measure::Measure;
+use super::axis::{Axis, Scale};
+use super::chart::{Panel, Point, PointMark, Series};
 use super::style::Look;
 use crate::analysis::comparison::most_comparable;
-use crate::analysis::summary::{Line, Summary};
-use bench_data::load::Load;
-use bench_data::load::byte_size::ByteSize;
-use bench_data::record::outcome::Outcome;
+use crate::analysis::metric::{Metric, Percentile};
+use crate::analysis::summary::{Line, Summary, values};
 
-/// What hollow markers mean in charts of [`lines`].
+/// Meaning of hollow markers in charts of lines.
 pub(super) const HOLLOW_MEANS: &str =
-    "not all connections were served, or requests failed, or the generator was the limit";
+    "not all connections were served, or requests failed, or generator-bound";
 
-/// The size under which most connection counts were measured (the smallest of several), if there
-/// were at least two.
+/// The size with the most connection counts (the smallest of several), if there are at least two.
 pub(super) fn size_with_most_connections(
     summary: &Summary,
     direction: Direction,
@@ -26,7 +26,7 @@ pub(super) fn size_with_most_connections(
     richest(summary, direction, |line| (line.load.size, line.load.connections as u64))
 }
 
-/// The connection count under which most sizes were measured, if there were at least two.
+/// The connection count with the most sizes, if there are at least two.
 pub(super) fn connections_with_most_sizes(
     summary: &Summary,
     direction: Direction,
@@ -48,38 +48,101 @@ fn richest<Key: Ord + Copy>(
     values.into_iter().find(|(_, values)| values.len() == most).map(|(key, _)| key)
 }
 
-/// One series for each server: a point for each of the lines that are asked for and have a value.
+/// One series for each server: a point for each line under a wanted load with a value.
 pub(super) fn series(
     summary: &Summary,
-    wanted: impl Fn(&Line) -> bool,
-    x: impl Fn(&Line) -> f64,
-    measure: Measure,
+    wanted: impl Fn(&Load) -> bool,
+    x: impl Fn(&Load) -> f64,
+    metric: Metric,
 ) -> Vec<Series> {
     let targets = summary.targets();
+    // Nearly all axes of these are logarithmic, and have no place for 0.
+    let is_positive =
+        matches!(metric, Metric::SwitchesPerRequest | Metric::TransferRate | Metric::Memory);
     targets
         .iter()
         .map(|target| {
-            let lines = summary.lines.iter().filter(|line| line.target == *target && wanted(line));
-            let mut points: Vec<_> = lines
+            let is_one = |line: &&Line| line.target == *target && wanted(&line.load);
+            let mut points: Vec<_> = summary
+                .lines
+                .iter()
+                .filter(is_one)
                 .filter_map(|line| {
-                    let (y, rounds) = (measure.of(line)?, measure.rounds(line));
-                    Some(Point { x: x(line), y, rounds, mark: mark_of(line) })
+                    let y = line.estimate(metric).filter(|y| y.median > 0.0 || !is_positive)?;
+                    let rounds = values(line.rounds(metric));
+                    Some(Point { x: x(&line.load), y, rounds, mark: mark_of(line) })
                 })
                 .collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            let look = Look::of(target, &targets);
-            Series { name: (*target).to_owned(), look, measure, points }
+            Series { name: (*target).to_owned(), look: Look::of(target, &targets), points }
         })
         .collect()
 }
 
-/// Hollow where what the line says about speed is not the whole truth.
+/// Hollow for values that do not show the speed of the server alone.
 fn mark_of(line: &Line) -> PointMark {
     let qualified = line.count(Outcome::GeneratorBound) + line.count(Outcome::Errors) > 0;
     if line.starved() || qualified { PointMark::Hollow } else { PointMark::Filled }
 }
 
-/// The distinct x values of some series, in order.
+/// A distribution of times: its metric at a percentile.
+type Distribution = fn(Percentile) -> Metric;
+
+/// Panels over the percentiles of distributions with their labels, with one range of times. `None`
+/// without values.
+pub(super) fn spectra(
+    summary: &Summary,
+    load: Load,
+    distributions: &[(&str, Distribution)],
+) -> Option<Vec<Panel>> {
+    let targets = summary.targets();
+    // Error bars and rounds at every percentile would hide the lines.
+    let point = |(x, median): (f64, f64)| {
+        let has_mark = [50.0, 90.0, 99.0, 99.9, 99.99].contains(&x);
+        let mark = if has_mark { PointMark::Filled } else { PointMark::None };
+        Point { x, y: Estimate { median, interval: None }, rounds: Vec::new(), mark }
+    };
+    let series_of = |distribution: Distribution| -> Vec<Series> {
+        let series = summary.under(load).map(|line| Series {
+            name: line.target.clone(),
+            look: Look::of(&line.target, &targets),
+            points: line
+                .spectrum(distribution)
+                .filter(|(percentile, _)| *percentile < 100.0)
+                .map(point)
+                .collect(),
+        });
+        series.filter(|series| !series.points.is_empty()).collect()
+    };
+    let all: Vec<_> = distributions.iter().map(|(_, one)| series_of(*one)).collect();
+    let most = *xs(all.first()?).last()?;
+    let range = ys(all.iter().flatten());
+    let panels = distributions.iter().zip(all).map(|((label, of), series)| {
+        let metric = of(Percentile::P50);
+        let mut y = Axis::of_metric(metric, Scale::Log, &range);
+        (*label).clone_into(&mut y.label);
+        Panel { x: Axis::percentiles("percentile", most), y, metric, series }
+    });
+    Some(panels.collect())
+}
+
+/// The most frequent of some loads, of those that are wanted with their number.
+pub(super) fn most_frequent(
+    loads: impl Iterator<Item = Load>,
+    wanted: impl Fn(&Load, usize) -> bool,
+) -> Option<Load> {
+    let mut counts: Vec<(Load, usize)> = Vec::new();
+    for load in loads {
+        match counts.iter_mut().find(|(other, _)| *other == load) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((load, 1)),
+        }
+    }
+    let wanted = counts.into_iter().filter(|(load, count)| wanted(load, *count));
+    wanted.max_by_key(|(_, count)| *count).map(|(load, _)| load)
+}
+
+/// Distinct x values of some series, in order.
 pub(super) fn xs(series: &[Series]) -> Vec<f64> {
     let mut values: Vec<f64> =
         series.iter().flat_map(|series| &series.points).map(|point| point.x).collect();
@@ -88,7 +151,7 @@ pub(super) fn xs(series: &[Series]) -> Vec<f64> {
     values
 }
 
-/// Every y value of some series, ends of intervals and single rounds included.
+/// All y values of some series, ends of intervals and single rounds included.
 pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
     series
         .into_iter()
@@ -101,54 +164,26 @@ pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
         .collect()
 }
 
-/// The load that a caption speaks of: of those of a chart the one that spoiled the fewest servers'
-/// trials, and of these the one furthest to the right.
+/// Load of a caption: the most comparable one; of several that furthest to the right.
 pub(super) fn headline_load(summary: &Summary, wanted: impl Fn(&Load) -> bool) -> Option<Load> {
     most_comparable(summary, wanted, |load| (load.connections, load.size))
 }
 
-/// What sets the loads of a part apart, behind a title; nothing for usual ones.
-pub(super) fn apart(summary: &Summary) -> String {
-    let profile = summary.lines.first().map(|line| line.load.profile).unwrap_or_default();
-    profile.remarks().iter().map(|remark| format!(", {remark}")).collect()
+/// Title of a chart with the conditions that are the same for all of its points; 0 connections if
+/// they differ.
+pub(super) fn title(what: &str, load: Load) -> String {
+    let connections = (load.connections > 0).then(|| words::connections(load.connections));
+    let conditions: Vec<_> = std::iter::once(words::requests(load))
+        .chain(connections)
+        .chain(load.profile.remarks())
+        .collect();
+    format!("{what} ({})", conditions.join(", "))
 }
 
-/// The same in a file's name, with its ending.
-pub(super) fn ending(summary: &Summary) -> String {
-    let profile = summary.lines.first().map(|line| line.load.profile).unwrap_or_default();
-    format!("{}.svg", profile.slug())
-}
-
-/// The direction as a title says it.
-pub(super) fn noun(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Download => "downloads",
-        Direction::Upload => "uploads",
-        Direction::Echo => "echoed lines",
-    }
-}
-
-/// A connection count at its tick: `64`, `10k`.
+/// Connection count at its tick: `64`, `10k`.
 pub(super) fn write_connections(connections: f64) -> String {
     if connections >= 1e4 && connections % 1e3 == 0.0 {
         return format!("{:.0}k", connections / 1e3);
     }
     format!("{connections:.0}")
-}
-
-/// A size at its tick.
-pub(super) fn write_size(bytes: f64) -> String {
-    ByteSize::new(bytes as u64).spaced()
-}
-
-/// A value on a logarithmic axis without needless digits: `2k`, `50 ms`, `0.5`.
-pub(super) fn short(text: &str) -> String {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number = if number.contains('.') {
-        number.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        number
-    };
-    format!("{number}{unit}")
 }

@@ -1,49 +1,32 @@
-//! Megabytes per second against file size.
+//! Bytes per second by file size.
 
-use bench_data::load::Direction;
+use bench_data::load::byte_size::ByteSize;
+use bench_data::load::words;
+use bench_data::load::{Direction, Load};
 
 use super::Figure;
-use super::axis::Axis;
-use super::caption::Quantity;
-use super::caption::claim;
+use super::axis::{Axis, Scale};
 use super::chart::{Chart, Panel};
-use super::measure::Measure;
 use super::slice::{self, HOLLOW_MEANS};
-use crate::analysis::comparison::Best;
+use crate::analysis::finding::Finding;
+use crate::analysis::metric::Metric;
 use crate::analysis::summary::Summary;
-use bench_data::units;
 
 pub(super) fn against_size(summary: &Summary, direction: Direction) -> Option<Figure> {
     let connections = slice::connections_with_most_sizes(summary, direction)?;
-    let series = slice::series(
-        summary,
-        |line| line.load.direction == direction && line.load.connections == connections,
-        |line| line.load.size.bytes() as f64,
-        Measure::Transfer,
-    );
+    let is_one = |load: &Load| load.direction == direction && load.connections == connections;
+    let metric = Metric::TransferRate;
+    let series = slice::series(summary, is_one, |load| load.size.bytes() as f64, metric);
     let sizes = slice::xs(&series);
     sizes.last()?;
-    let load = slice::headline_load(summary, |load| {
-        load.direction == direction && load.connections == connections
-    })?;
-    // Under one load bytes and requests differ by the same factor for all.
-    let mb_per_request = load.size.bytes() as f64 / 1e6;
-    let quantity = Quantity {
-        name: "throughput",
-        best: Best::Highest,
-        rounds: &|line| line.rounds.clone(),
-        write: &|rate| format!("{} MB/s", units::three_digits(rate * mb_per_request)),
-    };
-    let caption = claim(summary, load, &quantity);
-    let noun = slice::noun(direction);
-    let title = format!(
-        "Throughput by file size ({noun}, {connections} connections{})",
-        slice::apart(summary)
-    );
-    let x = Axis::log_at("file size", slice::write_size, &sizes);
-    let write = |value| slice::short(&units::three_digits(value));
-    let y = Axis::log("body bytes, MB per second", write, &slice::ys(&series));
-    let panels = vec![Panel { x, y, series }];
-    let file = format!("throughput-by-size-{}{}", direction, slice::ending(summary));
+    let load = slice::headline_load(summary, is_one)?;
+    let caption = Finding::under(summary, load, metric).sentence();
+    let mut conditions = vec![words::noun(direction).to_owned(), words::connections(connections)];
+    conditions.extend(load.profile.remarks());
+    let title = format!("Throughput by file size ({})", conditions.join(", "));
+    let write_size = |bytes: f64| ByteSize::new(bytes as u64).spaced();
+    let x = Axis::log_at("file size", write_size, &sizes);
+    let panels = vec![Panel::new(x, metric, Scale::Log, series)];
+    let file = format!("throughput-by-size-{direction}{}.svg", load.profile.slug());
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }

@@ -1,142 +1,144 @@
-//! How to read a report: what its values are, and its words.
+//! Methods and glossary of a report.
 
 use bench_data::plan::{Order, Plan};
+use bench_data::units::counted;
 
-/// Terms of a report and what they mean.
-pub const GLOSSARY: [(&str, &str); 22] = [
+/// Terms of a report with their meanings.
+pub const GLOSSARY: [(&str, &str); 23] = [
     (
         "closed loop",
-        "Each connection asks again as soon as its answer has come. A slow server is therefore asked \
-         less often.",
+        "Each connection sends its next request as soon as the answer to the last one has arrived. A slow \
+         server therefore receives fewer requests.",
     ),
     (
         "open loop",
-        "Requests arrive at a rate of their own, at random times (Poisson), whether the server keeps up or \
-         not, as from many independent users. What the server does not manage waits, and its wait counts.",
+        "Requests arrive at a given rate and at random times (Poisson), as from many independent users, \
+         whether the server keeps up or not. Requests that wait for a connection count their wait.",
+    ),
+    (
+        "offered, achieved rate",
+        "Requests that arrive per second in an open loop, and those that are answered per second.",
     ),
     (
         "response time",
-        "From when a request was due to the last byte of its answer: what a user waits. In closed loops it \
-         is due when it is sent.",
+        "Time from when a request was due to the last byte of its answer: the wait of a user. In closed \
+         loops a request is due when it is sent.",
     ),
     (
         "service time",
-        "From when a request was sent to the last byte of its answer. In an open loop it leaves out what \
-         the request waited for a free connection.",
+        "Time from when a request was sent to the last byte of its answer. In an open loop it excludes \
+         the wait for a free connection.",
     ),
     (
         "coordinated omission",
-        "A generator that waits for a slow answer sends nothing meanwhile, so the requests that would have \
-         waited, too, are missing from its statistics (G. Tene). Counting from when a request was due \
-         brings them back.",
+        "A load generator that waits for a slow answer sends nothing meanwhile, so its statistics lack \
+         the requests that would have waited as well (G. Tene). Response times that count from when a \
+         request was due include them.",
     ),
     (
         "service-level objective",
-        "What must hold for a load to count as borne, such as a 99th percentile of 5 ms at most and hardly \
-         an error.",
+        "Condition that a server has to meet at an offered rate, such as a p99 of at most 5 ms and an \
+         error rate of at most 0.1 %.",
     ),
-    (
-        "capacity",
-        "The highest rate of arrivals at which a server meets its objective, found by search.",
-    ),
+    ("capacity", "Highest offered rate at which a server meets its objective, found by search."),
     (
         "USL",
-        "The Universal Scalability Law (N. J. Gunther): throughput by the number of those who ask, bounded \
-         by contention (waiting for what only one can use) and coherence (agreeing with all others).",
+        "Universal Scalability Law (N. J. Gunther): throughput as a function of concurrency, limited by \
+         contention (waiting for a shared resource) and coherence (keeping all parties consistent).",
     ),
     (
         "Zipf",
-        "The popularity of files on the web: the second is asked for about half as often as the first, the \
-         tenth a tenth as often.",
+        "Distribution of file popularity on the web: the second file is requested about half as often as \
+         the first, the tenth a tenth as often.",
     ),
     (
-        "noise floor",
-        "By how much a server differs from itself when it is measured twice under two names (A/A). No \
-         smaller difference is claimed.",
+        "A/A control, noise floor",
+        "A server that is measured twice under two names. The difference between the two is the noise \
+         floor; smaller differences are not reported.",
     ),
     (
         "server-bound",
-        "The server's cores had no time left: the trial shows what the server can do.",
+        "The cores of the server were fully used: the trial shows the server's limit.",
     ),
     (
         "link-bound, memory-bound",
-        "The way between the two, or copying in memory, was the limit rather than what either side computes.",
-    ),
-    (
-        "light, heavy",
-        "Heavy requests burn or block 20 ms in the server; light ones ask for a file, and only their times \
-         are told.",
-    ),
-    (
-        "claim",
-        "A published statement beside what this run measured. Confirmed or refuted where the whole interval \
-         lies on one side of its bound, undecided where it lies on both.",
-    ),
-    (
-        "interval",
-        "The middle 95 % of the medians of resampled rounds (bootstrap), in charts the error bars. \
-         Fewer than three rounds have none. Where two overlap, do not trust the difference.",
-    ),
-    (
-        "p50, p99",
-        "Half, or 99 %, of the answers came within this time. They are taken from the rounds that ended \
-         well, where there are any; one that too few answers can tell is left out (–).",
-    ),
-    (
-        "starved",
-        "Some connections got no answer at all within the window. They add no latency: read latencies \
-         together with the connections served.",
+        "The network or the memory bandwidth was the limit, not the CPU of either side.",
     ),
     (
         "generator-bound",
-        "The load generator used up its processor time: the server may be faster than this shows.",
+        "The load generator used all of its CPU time: the server may be faster than the trial shows.",
     ),
-    ("CPU/req", "Processor time of the server, all its processes, per request."),
+    (
+        "starved",
+        "Some connections were not served within the window. They have no latency: read latencies \
+         together with the connections served.",
+    ),
+    (
+        "light, heavy",
+        "Heavy requests use or block a CPU for 20 ms in the server. Light requests ask for a file; \
+         percentiles are of these only.",
+    ),
+    (
+        "claim",
+        "A published statement, compared with this run. Confirmed or refuted if the whole interval lies on \
+         one side of its bound, undecided if it includes the bound.",
+    ),
+    (
+        "interval",
+        "Bootstrap interval: the middle 95 % of the medians of resampled rounds; error bars in charts, \
+         [low, high] in text. At least three rounds are needed. Differences within overlapping intervals \
+         are not reliable.",
+    ),
+    (
+        "p50, p99",
+        "Time within which 50 % or 99 % of the answers arrived, from the rounds that were measured as \
+         planned, if there are any. Percentiles that need more answers than there were are left out (–).",
+    ),
+    ("CPU/req", "CPU time of the server, all its processes, per request."),
     (
         "memory",
-        "What the server holds, all its processes; pages that several of them share count once (PSS).",
+        "Memory of the server, all its processes. Pages shared by several of them count once (PSS).",
     ),
     (
         "threads",
-        "All threads of the server, all its processes. For ours that is the main thread (it accepts, or \
-         serves by itself), one that waits for signals, and those that the strategy adds; how many \
-         workers a pool has follows from the number of cores that the server is pinned to.",
+        "Threads of the server, all its processes. A built-in server has a main thread (which accepts, or \
+         serves by itself), a signal thread and those of its strategy; the size of a pool follows from \
+         the number of cores of the server.",
     ),
     (
         "context switch",
-        "The processor goes on with another thread: because this one waits (voluntary) or because its \
-         time is up (involuntary).",
+        "Change of the CPU to another thread: voluntary if the thread waits, involuntary if its time slice \
+         is over.",
     ),
 ];
 
-/// How a plan's values came to be, point by point.
+/// Methods of a plan, point by point.
 pub fn methods(plan: &Plan) -> Vec<String> {
     let order = match plan.order {
-        Order::Mirrored => "in mirrored order (A B B A)",
-        Order::Shuffled => "in an order drawn from the recorded seed",
+        Order::Mirrored => "mirrored (A B B A)",
+        Order::Shuffled => "drawn from the recorded seed",
     };
     vec![
         format!(
-            "Every value is the median of {} rounds. In each round every server is started anew for \
-             every load, and the servers take their turns {order}, so that drift of the machine meets \
-             them alike.",
-            plan.rounds
+            "Every value is the median over {}. In each round, each server is restarted for each load. \
+             The order of the servers is {order}, so that drift of the machine affects all alike.",
+            counted(plan.rounds as usize, "round")
         ),
-        "Verdict and captions claim a difference only where the interval of its ratio, taken round by \
-         round, lies on one side of 1, and its median is 5 % or more and more than a server that is \
-         measured twice under two names differs from itself (A/A). They leave out every server with a \
-         round that was starved or failed; rounds that the generator or the machine spoiled are set aside \
-         where three others are left."
+        "A difference is reported only if the interval of the ratio, taken round by round, excludes 1, and \
+         if the ratio is at least 5 % and above the noise floor of the A/A control. Servers with starved or \
+         failed rounds are not compared. Rounds disturbed by the load generator or the machine are set \
+         aside if three others remain."
             .to_owned(),
-        "Dashed lines and names in italics are servers that are not ours: real ones, and those given by \
-         the user. They serve the same bytes, verified alike, on the same core."
+        "A ratio is written as 1.62× [1.58, 1.64]: median and interval.".to_owned(),
+        "Dashed lines and italic names: reference servers and servers of the user. They serve the same \
+         bytes on the same cores, verified in the same way."
             .to_owned(),
-        "Each experiment is judged by a value of its own, named below the overview: capacity by the highest \
-         rate that meets its objective, idle connections by memory for each, slow clients by the share of \
-         throughput that is left, heavy requests by the 99th percentile of the light ones."
+        "Each experiment compares the servers by its own metric, listed below the overview: capacity by \
+         the highest rate that meets the objective, idle connections by memory per connection, slow \
+         clients by the retained share of throughput, heavy requests by the p99 of light requests."
             .to_owned(),
-        "Hollow markers: connections starved, requests failed, or the load generator, not the server, \
-         was the limit. No claim rests on those."
+        "Hollow markers: not all connections were served, requests failed, or the trial is \
+         generator-bound. These values are not compared."
             .to_owned(),
     ]
 }

@@ -1,5 +1,6 @@
-//! The report as a paper to hand in.
+//! The report as a paper.
 
+use crate::analysis::comparison::capitalised;
 use crate::analysis::scalability;
 use crate::report::content::Report;
 use crate::report::glossary;
@@ -8,20 +9,20 @@ use crate::report::picture;
 use crate::report::setup::{outliers_in_words, servers, setup};
 use crate::report::table;
 
-/// What the reader gives, beside the run.
+/// Details of the paper that are not part of the run.
 #[derive(Debug, Clone, Default)]
 pub struct Cover {
-    /// Title, in place of the plan's question.
+    /// Title; the question of the plan by default.
     pub title: Option<String>,
-    /// Who hands it in.
+    /// Authors.
     pub authors: Vec<String>,
-    /// For which course.
+    /// Course.
     pub course: Option<String>,
     /// Transcripts and listings.
     pub appendices: Vec<Appendix>,
 }
 
-/// A text at the end of a paper, set as it is.
+/// Text at the end of a paper, set verbatim.
 #[derive(Debug, Clone)]
 pub struct Appendix {
     /// Heading above the text.
@@ -30,15 +31,15 @@ pub struct Appendix {
     pub text: String,
 }
 
-/// The paper of a run.
+/// Paper of a run.
 ///
 /// # Errors
 /// A chart cannot be set.
 pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
     let Report { contents, analysis, .. } = report;
     let mut blocks = vec![Block::Heading("Result".to_owned())];
-    blocks.push(Block::Lead(analysis.verdict.sentence.clone()));
-    blocks.push(Block::Items(analysis.verdict.notes.clone()));
+    blocks.push(Block::Lead(analysis.answer.clone()));
+    blocks.push(Block::Items(analysis.notes.clone()));
     blocks.push(Block::Heading("Set-up".to_owned()));
     let named = |(name, value): (&str, String)| (name.to_owned(), value);
     blocks.push(Block::Terms(setup(report).into_iter().map(named).collect()));
@@ -55,7 +56,7 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
         } else {
             blocks.push(Block::Heading("Figures".to_owned()));
         }
-        blocks.extend(section.why.clone().map(Block::Paragraph));
+        blocks.extend(section.cost.clone().map(Block::Paragraph));
         for figure in figures {
             blocks.push(Block::Figure {
                 picture: Box::new(picture::tree(&figure.svg)?),
@@ -97,7 +98,7 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
     if !outliers.is_empty() {
         blocks.push(Block::Heading("Outliers".to_owned()));
         blocks.push(Block::Paragraph(
-            "Trials far from the others of their server and load. They are listed and not dropped."
+            "Trials far from the others of their server and load. They are listed, and they count."
                 .to_owned(),
         ));
         blocks.push(Block::Items(outliers));
@@ -120,9 +121,4 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
         below_title: cover.course.iter().cloned().chain([date]).collect(),
         blocks,
     })
-}
-
-fn capitalised(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

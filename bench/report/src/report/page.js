@@ -1,6 +1,5 @@
-// The charts of a report, drawn again so that they can be asked: values at the pointer, servers
-// hidden everywhere, other scales, values relative to one server. Without script the page shows the
-// same charts as they were drawn when it was made.
+// Interactive charts of a report: values at the pointer, hidden servers, other scales, values relative
+// to one server. Without script the page shows the same charts as static pictures.
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -19,24 +18,18 @@
     return made;
   };
 
-  // Numbers as people read them: three digits and a unit, as units.rs writes them.
+  // Numbers with three digits and a unit, by the rules and the scales of units.rs.
   const digits = (value) => {
     const size = Math.abs(value);
     return value.toFixed(size >= 99.95 || size === 0 ? 0 : size >= 9.995 ? 1 : 2);
   };
-  const scaled = (value, units, base) => {
-    const [factor, name] = units.find(([factor]) => Math.abs(value) >= factor * 0.9995) ?? [1, base];
+  const scaled = (value, scale) => {
+    const [factor, name] = scale.find(([factor]) => Math.abs(value) >= factor * 0.9995) ?? scale.at(-1);
     return digits(value / factor) + name;
   };
-  const UNITS = {
-    count: (value) => scaled(value, [[1e6, "M"], [1e3, "k"]], ""),
-    microseconds: (value) => scaled(value, [[1e6, " s"], [1e3, " ms"]], " µs"),
-    bytes: (value) => scaled(value, [[2 ** 30, " GiB"], [2 ** 20, " MiB"], [2 ** 10, " KiB"]], " B"),
-    megabytes_per_s: (value) => digits(value) + " MB/s",
-    times: (value) => "×" + digits(value),
-  };
+  const write = (unit, value) => unit === "times" ? digits(value) + "×" : scaled(value, data.scales[unit]);
   // The label of its axis has the unit.
-  const TICKS = { ...UNITS, megabytes_per_s: digits };
+  const tick = (unit, value) => unit === "megabytes_per_s" ? digits(value) : write(unit, value);
   const short = (text) => text.replace(/(\.\d*?)0+(?!\d)/, "$1").replace(/\.(?!\d)/, "");
 
   // Where a value lies on an axis, from 0 to 1.
@@ -55,16 +48,15 @@
     const all = values.filter((value) => value > 0 || scale === "linear");
     let most = Math.max(...all), least = Math.min(...all);
     if (!all.length) { most = 1; least = 0.1; }
-    const write = (value) => short(TICKS[unit](value));
+    const text = (value) => short(tick(unit, value));
     if (scale === "linear") {
       // Bytes have round ticks in their own unit.
-      const factor = unit !== "bytes" ? 1
-        : [2 ** 30, 2 ** 20, 2 ** 10].find((size) => most >= size) ?? 1;
+      const factor = unit !== "bytes" ? 1 : data.scales.bytes.find(([size]) => most >= size)?.[0] ?? 1;
       const rough = most / factor / 5, decade = 10 ** Math.floor(Math.log10(rough));
       const step = [1, 2, 5, 10].map((n) => n * decade).find((n) => n >= rough) * factor;
       const count = Math.ceil(most * 1.02 / step);
       const ticks = Array.from({ length: count + 1 }, (_, n) => n * step);
-      return { scale, low: 0, high: count * step, ticks, write };
+      return { scale, low: 0, high: count * step, ticks, text };
     }
     const ladder = [];
     if (unit === "bytes") {
@@ -72,7 +64,7 @@
       const first = Math.floor(Math.log2(least)), last = Math.max(Math.ceil(Math.log2(most)), first + 1);
       const step = Math.floor((last - first) / 8) + 1;
       for (let power = first; power < last + step; power += step) ladder.push(2 ** power);
-      return { scale, low: ladder[0], high: ladder.at(-1), ticks: ladder, write };
+      return { scale, low: ladder[0], high: ladder.at(-1), ticks: ladder, text };
     }
     for (let decade = Math.floor(Math.log10(least)) - 1; decade <= Math.log10(most) + 1; decade++) {
       for (const n of [1, 2, 5]) ladder.push(n * 10 ** decade);
@@ -83,7 +75,7 @@
     if (ticks.length > 9) {
       ticks = ticks.filter((tick) => Math.abs(Math.log10(tick) % 1) < 1e-9);
     }
-    return { scale, low, high, ticks, write };
+    return { scale, low, high, ticks, text };
   };
 
   // The points of a panel, by their own unit or as multiples of the baseline's.
@@ -136,14 +128,14 @@
     }
     for (const tick of y.ticks) {
       nodes.push(line(inner.left, toY(tick), inner.right, toY(tick), "grid"));
-      nodes.push(label(inner.left - 6, toY(tick) + 4, "end", y.write(tick)));
+      nodes.push(label(inner.left - 6, toY(tick) + 4, "end", y.text(tick)));
     }
     nodes.push(line(inner.left, inner.top, inner.left, inner.bottom, "axis"));
     nodes.push(line(inner.left, inner.bottom, inner.right, inner.bottom, "axis"));
     const middle = (inner.top + inner.bottom) / 2;
     nodes.push(element("svg:text", { x: (inner.left + inner.right) / 2, y: inner.bottom + 40,
       "text-anchor": "middle" }, panel.x.label));
-    const name = view.baseline ? `${panel.y.label}, by ${view.baseline}'s` : panel.y.label;
+    const name = view.baseline ? `${panel.y.label}, relative to ${view.baseline}` : panel.y.label;
     nodes.push(element("svg:text", { x: left + 14, y: middle, "text-anchor": "middle",
       transform: `rotate(-90 ${left + 14} ${middle})` }, name));
 
@@ -176,13 +168,13 @@
   const say = (found, event) => {
     if (!found) { tip.hidden = true; return; }
     const { series, point, panel, unit } = found;
-    const write = UNITS[unit];
-    const exact = (value) => unit === "times" ? "×" + value.toFixed(3)
-      : `${write(value)} (${value.toLocaleString("en", { maximumFractionDigits: 2 })})`;
+    const text = (value) => write(unit, value);
+    const exact = (value) => unit === "times" ? value.toFixed(3) + "×"
+      : `${text(value)} (${value.toLocaleString("en", { maximumFractionDigits: 2 })})`;
     const lines = [[series.name, ""], [panel.x.label, point.text], [panel.y.label, exact(point.median)]];
-    if (point.low !== null) lines.push(["95 % interval", `${write(point.low)} to ${write(point.high)}`]);
-    if (point.rounds.length) lines.push(["rounds", point.rounds.map(write).join(", ")]);
-    if (point.hollow) lines.push(["hollow", "see below the chart: no claim rests on it"]);
+    if (point.low !== null) lines.push(["95 % interval", `[${text(point.low)}, ${text(point.high)}]`]);
+    if (point.rounds.length) lines.push(["rounds", point.rounds.map(text).join(", ")]);
+    if (point.hollow) lines.push(["hollow", "see below the chart"]);
     tip.replaceChildren(...lines.map(([name, value], n) => n === 0
       ? element("strong", { style: `color:${series.colour}` }, name)
       : element("div", {}, element("span", {}, name), " ", value)));

@@ -1,4 +1,4 @@
-//! The report: one page that needs nothing else.
+//! The report as one self-contained page.
 
 use crate::report::setup::Server;
 use crate::report::setup::outliers_in_words;
@@ -7,9 +7,11 @@ use crate::report::setup::setup;
 use minijinja::Environment as Templates;
 use minijinja::value::Serde;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 use super::matrix::Matrix;
 use crate::analysis::claims::Claim;
+use crate::analysis::metric::Unit;
 use crate::analysis::scalability;
 use crate::analysis::scalability::Scalability;
 use crate::analysis::section::Section;
@@ -19,15 +21,16 @@ use crate::report::glossary;
 use crate::report::table;
 use crate::report::table::Table;
 use bench_data::record::environment::typed;
+use bench_data::units::Scale;
 
 const TEMPLATE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What the page shows.
+/// Content of the page.
 #[derive(Debug, Serialize)]
 struct Page<'p> {
     question: &'p str,
-    verdict: &'p str,
+    answer: &'p str,
     notes: &'p [String],
     setup: Vec<(&'static str, String)>,
     servers: Vec<Server>,
@@ -43,20 +46,20 @@ struct Page<'p> {
     script: &'static str,
 }
 
-/// A section as the page shows it.
+/// Section of the page.
 #[derive(Debug, Serialize)]
 struct Part<'p> {
     name: &'p str,
     question: &'p str,
     answer: &'p str,
-    why: Option<&'p str>,
+    cost: Option<&'p str>,
     scalability: Option<&'p Scalability>,
     refusals: String,
     figures: Vec<Still<'p>>,
     tables: Vec<Table>,
 }
 
-/// A chart as it stands in the page, until a script draws it again.
+/// Chart of the page, until the script redraws it.
 #[derive(Debug, Serialize)]
 struct Still<'p> {
     id: String,
@@ -65,10 +68,12 @@ struct Still<'p> {
     svg: &'p str,
 }
 
-/// What the script draws.
+/// Data of the script.
 #[derive(Debug, Serialize)]
 struct Live<'p> {
     servers: Vec<&'p str>,
+    /// Factors and names of the units.
+    scales: BTreeMap<Unit, Scale>,
     figures: Vec<LiveFigure<'p>>,
 }
 
@@ -80,19 +85,19 @@ struct LiveFigure<'p> {
     data: &'p Data,
 }
 
-/// The page.
+/// Page of a report.
 ///
 /// # Errors
 /// The template does not fit its data.
 pub fn html(report: &Report) -> anyhow::Result<String> {
     let Report { contents, analysis, .. } = report;
     let mut templates = Templates::new();
-    // The name decides that values are escaped as HTML wants it.
+    // The name enables HTML escapes.
     templates.add_template("report.html", TEMPLATE)?;
     let page = Page {
         question: &contents.plan.question,
-        verdict: &analysis.verdict.sentence,
-        notes: &analysis.verdict.notes,
+        answer: &analysis.answer,
+        notes: &analysis.notes,
         setup: setup(report),
         servers: servers(contents),
         matrix: Matrix::of(analysis),
@@ -117,7 +122,7 @@ fn part<'p>(section: &'p Section, figures: &'p [Figure], baseline: &[String]) ->
         name: &section.name,
         question: &section.question,
         answer: &section.answer,
-        why: section.why.as_deref(),
+        cost: section.cost.as_deref(),
         scalability: section.scalability.as_ref(),
         refusals: section.scalability.as_ref().map(Scalability::refusals).unwrap_or_default(),
         figures: figures
@@ -133,11 +138,12 @@ fn part<'p>(section: &'p Section, figures: &'p [Figure], baseline: &[String]) ->
     }
 }
 
-/// What the script draws, so written that it cannot end its element.
+/// Data of the script, so written that it cannot end its element.
 fn data(report: &Report) -> anyhow::Result<String> {
     let figures = report.figures();
     let live = Live {
         servers: report.analysis.summary.targets(),
+        scales: Unit::OF_CHARTS.map(|unit| (unit, unit.scale())).into(),
         figures: figures
             .map(|figure| LiveFigure { id: id(figure), title: &figure.title, data: &figure.data })
             .collect(),
@@ -149,21 +155,21 @@ fn id(figure: &Figure) -> String {
     figure.file.trim_end_matches(".svg").to_owned()
 }
 
-/// The page for those who come to the folder first.
+/// README of the folder.
 pub fn readme(report: &Report) -> String {
     let Report { contents, analysis, .. } = report;
     let environment = &contents.environment;
     let mut text = format!(
-        "# {}\n\n{}\n\n```sh\n{}\n```\n\nBegun {}, on {}. `report.html` has everything on one \
-         page; `cargo run --release -- report DIR` makes it again from the CSV files, whose columns \
+        "# {}\n\n{}\n\n```sh\n{}\n```\n\nStarted {} on {}. `report.html` is the full report; \
+         `cargo run --release -- report DIR` regenerates it from the CSV files, whose columns \
          `results/SCHEMA.md` explains.\n",
         contents.plan.question,
-        analysis.verdict.sentence,
+        analysis.answer,
         typed(&environment.command),
         environment.started_at.strftime("%Y-%m-%d %H:%M UTC"),
         environment.machine.host,
     );
-    for note in &analysis.verdict.notes {
+    for note in &analysis.notes {
         text += &format!("\n- {note}");
     }
     for figure in report.figures() {

@@ -1,7 +1,6 @@
-//! The conditions of a run: set-up, servers, bottlenecks and outliers.
+//! Conditions of a run: set-up, servers, bottlenecks and outliers.
 
-use crate::analysis::Analysis;
-use crate::analysis::outliers::{Metric, outliers};
+use crate::analysis::outliers::outliers;
 use crate::analysis::summary::Line;
 use crate::report::content::Report;
 use bench_data::load::words::describe;
@@ -11,36 +10,34 @@ use bench_data::record::rows::TrialRow;
 use bench_data::record::run_folder::Contents;
 use bench_data::servers::target::TargetKind;
 use bench_data::units;
+use bench_data::units::counted;
 use serde::Serialize;
 
-/// Trials far from the others of their server and load, each in a sentence.
+/// Outliers of a run, each in a sentence.
 pub fn outliers_in_words(contents: &Contents) -> Vec<String> {
     outliers(&contents.records)
         .into_iter()
         .map(|one| {
-            let (what, write): (_, fn(f64) -> String) = match one.metric {
-                Metric::Throughput => ("requests/s", units::count),
-                Metric::P99 => ("99th percentile", units::microseconds),
-            };
             let unusual = if one.unusual.is_empty() {
-                "nothing else was unusual".to_owned()
+                "nothing else unusual".to_owned()
             } else {
                 one.unusual.join(", ")
             };
             format!(
-                "Trial {} (round {}), {} with {}: {what} {}, the median is {}; {unusual}.",
+                "Trial {} (round {}), {} with {}: {} {}, median {}; {unusual}.",
                 one.trial,
                 one.round,
                 one.target,
                 describe(one.load),
-                write(one.value),
-                write(one.median)
+                one.metric.name(),
+                one.metric.write(one.value),
+                one.metric.write(one.median)
             )
         })
         .collect()
 }
 
-/// What the setup card says, line by line.
+/// Set-up of a run, line by line.
 pub fn setup(report: &Report) -> Vec<(&'static str, String)> {
     let Report { contents, analysis, .. } = report;
     let (plan, environment) = (&contents.plan, &contents.environment);
@@ -55,23 +52,34 @@ pub fn setup(report: &Report) -> Vec<(&'static str, String)> {
     let done = contents.records.trials.len();
     let planned = environment.trials_planned;
     let stopped = if environment.interrupted { ", then interrupted" } else { "" };
+    let compared: usize = analysis.summary.lines.iter().map(Line::trials).sum();
+    let other = match done - compared {
+        0 => String::new(),
+        other => format!("; {other} of them are search probes and A/A controls"),
+    };
     let mut lines = vec![
         ("Command", typed(&environment.command)),
-        ("Begun", environment.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
-        ("Trials", format!("{done} of {planned}, {} rounds{stopped}", plan.rounds)),
+        ("Started", environment.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
         (
-            "Each",
+            "Trials",
             format!(
-                "{} ms measured after {} ms of warm-up; closed loop and keep-alive, where not told \
-                 otherwise; {} wire",
+                "{done} of {planned}, {}{other}{stopped}",
+                counted(plan.rounds as usize, "round")
+            ),
+        ),
+        (
+            "Per trial",
+            format!(
+                "{} ms measured after {} ms of warm-up; closed loop and keep-alive unless noted; {} \
+                 protocol",
                 plan.window_ms,
                 plan.warm_up_ms,
                 plan.wire.name()
             ),
         ),
         (
-            "Limited by",
-            match counted(&contents.records.trials) {
+            "Bottleneck",
+            match bottlenecks(&contents.records.trials) {
                 none if none.is_empty() => "not recorded".to_owned(),
                 some => some,
             },
@@ -88,20 +96,20 @@ pub fn setup(report: &Report) -> Vec<(&'static str, String)> {
             let governor = governor.map(|name| format!(", governor {name}")).unwrap_or_default();
             format!("{}{congestion}{governor}", machine.kernel)
         }),
-        ("Before", {
+        ("Load average at start", {
             let load = machine.load_average.as_deref().unwrap_or("unknown");
-            let busy = if machine.was_busy() { ": the machine was busy" } else { "" };
-            format!("load average {load}{busy}")
+            let busy = if machine.was_busy() { " (the machine was busy)" } else { "" };
+            format!("{load}{busy}")
         }),
         ("Server", pinned(&placement.server_cores)),
         ("Generator", {
-            let engines = distinct(analysis, |line| &line.engines);
+            let engines = distinct(contents, |row| row.generator_engine.as_deref());
             let engine = if engines.is_empty() { String::new() } else { format!(", {engines}") };
             pinned(&placement.generator_cores) + &engine
         }),
         ("Send path", {
-            let ran = distinct(analysis, |line| &line.send_paths);
-            let ran = if ran.is_empty() { String::new() } else { format!(" (what ran: {ran})") };
+            let ran = distinct(contents, |row| row.server_send_path.as_deref());
+            let ran = if ran.is_empty() { String::new() } else { format!(" (used: {ran})") };
             format!("{}{ran}", plan.send_path.name())
         }),
         (
@@ -129,54 +137,54 @@ pub fn setup(report: &Report) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn distinct<'a>(analysis: &'a Analysis, of: fn(&'a Line) -> &'a Vec<String>) -> String {
+/// Distinct values of a column, in the order in which they first appear.
+fn distinct(contents: &Contents, column: fn(&TrialRow) -> Option<&str>) -> String {
     let mut seen: Vec<&str> = Vec::new();
-    for value in analysis.summary.lines.iter().flat_map(of) {
-        if !seen.contains(&value.as_str()) {
+    for value in contents.records.trials.iter().filter_map(column) {
+        if !seen.contains(&value) {
             seen.push(value);
         }
     }
     seen.join(", ")
 }
 
-/// What limited how many of these trials, in words; nothing where none of them tells.
-fn counted(rows: &[TrialRow]) -> String {
+/// Bottlenecks of trials with their numbers; empty if none was recorded.
+fn bottlenecks(rows: &[TrialRow]) -> String {
     let each = [
-        (Limit::Server, "the server"),
-        (Limit::Generator, "the generator"),
-        (Limit::Memory, "copying"),
-        (Limit::None, "none of them"),
+        (Limit::Server, "server"),
+        (Limit::Generator, "load generator"),
+        (Limit::Memory, "memory bandwidth"),
+        (Limit::None, "neither"),
     ];
     let counts = each
         .map(|(limit, name)| (rows.iter().filter(|row| row.limit == Some(limit)).count(), name));
-    let said: Vec<_> = counts
+    let named: Vec<_> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{name} in {count}"))
         .collect();
-    if said.is_empty() { String::new() } else { format!("{} trials", said.join(", ")) }
+    if named.is_empty() { String::new() } else { format!("{} trials", named.join(", ")) }
 }
 
-/// A server as the page introduces it.
+/// Description of a server.
 #[derive(Debug, Serialize)]
 pub struct Server {
     /// Name of the server.
     pub name: String,
     /// Version, configuration and abilities.
     pub known: String,
-    /// A file within the folder.
+    /// Configuration file within the folder.
     configuration: Option<String>,
 }
 
-/// What trials recorded, each value once.
-/// The servers: name, what sets it apart, and what is known of it.
+/// Descriptions of all servers of a run.
 pub fn servers(contents: &Contents) -> Vec<Server> {
     let infos = &contents.environment.targets;
     let mut servers: Vec<Server> = contents
         .plan
         .targets()
         .iter()
-        // Runs of before there was such a pair have none.
+        // Old runs have no A/A control.
         .filter(|target| {
             target.kind() != TargetKind::AaControl
                 || infos.iter().any(|info| info.name == target.name())
@@ -198,7 +206,7 @@ pub fn servers(contents: &Contents) -> Vec<Server> {
         .collect();
     servers.extend(contents.environment.not_installed.iter().map(|name| Server {
         name: name.clone(),
-        known: "Asked for, but not installed".to_owned(),
+        known: "Requested, but not installed".to_owned(),
         configuration: None,
     }));
     servers
@@ -216,9 +224,9 @@ mod tests {
         for (row, limit) in rows.iter_mut().zip(limits.map(Some).into_iter().chain([None])) {
             row.limit = limit;
         }
-        let said = counted(&rows);
-        assert_eq!(said, "the server in 2, copying in 1, none of them in 1 trials");
+        let named = bottlenecks(&rows);
+        assert_eq!(named, "server in 2, memory bandwidth in 1, neither in 1 trials");
         rows.iter_mut().for_each(|row| row.limit = None);
-        assert_eq!(counted(&rows), "");
+        assert_eq!(bottlenecks(&rows), "");
     }
 }

@@ -1,4 +1,4 @@
-//! The summary as a table for a terminal, a Markdown or LaTeX file, or a page.
+//! Tables of a run, for a terminal, a Markdown or LaTeX file, or a page.
 
 mod latex;
 mod markdown;
@@ -6,18 +6,18 @@ mod markdown;
 use bench_data::load::words::heading;
 use serde::Serialize;
 
-use crate::analysis::comparison::with_interval;
+use crate::analysis::comparison::times;
+use crate::analysis::metric::{Metric, Percentile};
 use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
-use bench_data::record::outcome::Outcome;
 use bench_data::stats::Estimate;
+use bench_data::text_table::{Align, text_table};
 use bench_data::units;
-use bench_data::units::grouped;
 
 pub use latex::latex;
 pub use markdown::markdown;
 
-/// The columns of every table.
+/// Columns of every table.
 pub const COLUMNS: [&str; 11] = [
     "server",
     "requests/s",
@@ -32,30 +32,30 @@ pub const COLUMNS: [&str; 11] = [
     "errors",
 ];
 
-/// The lines of one load.
+/// Table of one load.
 #[derive(Debug, Clone, Serialize)]
 pub struct Table {
-    /// The load in words.
+    /// Load in words.
     pub heading: String,
-    /// A row for each server.
+    /// Row of each server.
     pub rows: Vec<Row>,
-    /// Requests per second of each server by those of the fastest one of the baseline; empty
-    /// without one.
+    /// Throughput of each server by that of the fastest server of the baseline; empty without
+    /// baseline.
     pub ratios: String,
 }
 
 /// One server of a table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// The server's name.
+    /// Name of the server.
     pub server: String,
-    /// The values of [`COLUMNS`].
+    /// Values of [`COLUMNS`].
     pub values: Vec<String>,
-    /// Conditions of the values; empty for usual ones.
+    /// Conditions that limit the use of the values.
     pub remark: String,
 }
 
-/// One table for each load.
+/// A table for each load.
 pub fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
     summary
         .loads()
@@ -68,24 +68,16 @@ pub fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
         .collect()
 }
 
-/// All tables as text, columns aligned.
+/// All tables as text, for a terminal.
 pub fn text(summary: &Summary, baseline: &[String]) -> String {
-    let tables = tables(summary, baseline);
-    let mut widths = COLUMNS.map(|column| column.chars().count());
-    for row in tables.iter().flat_map(|table| &table.rows) {
-        for (width, value) in widths.iter_mut().zip(&row.values) {
-            *width = (*width).max(value.chars().count());
-        }
-    }
     let mut text = String::new();
-    for table in tables {
-        let columns = COLUMNS.map(str::to_owned);
-        text += &format!("\n{}\n{}\n", table.heading, aligned(&columns, &widths).trim_end());
-        for row in &table.rows {
-            let row = format!("{}  {}", aligned(&row.values, &widths), row.remark);
-            text += row.trim_end();
-            text.push('\n');
-        }
+    for table in tables(summary, baseline) {
+        let row = |row: &Row| {
+            let remark = Some(row.remark.clone()).filter(|remark| !remark.is_empty());
+            row.values.iter().cloned().chain(remark).collect()
+        };
+        let rows: Vec<Vec<String>> = table.rows.iter().map(row).collect();
+        text += &format!("\n{}\n{}", table.heading, text_table(&COLUMNS, &rows, Align::Right));
         if !table.ratios.is_empty() {
             text += &format!("  {}\n", table.ratios);
         }
@@ -95,104 +87,56 @@ pub fn text(summary: &Summary, baseline: &[String]) -> String {
 
 impl Row {
     fn of(line: &Line) -> Self {
-        Self { server: line.target.clone(), values: values(line), remark: remark(line) }
+        Self {
+            server: line.target.clone(),
+            values: values(line),
+            remark: line.conditions().join(", "),
+        }
     }
 }
 
-/// Every server held against the fastest of the baseline, round by round, in a line. Servers that
-/// were limited by the generator, or failed, are marked: no claim rests on them.
+/// Throughput of each server by that of the fastest server of the baseline. Servers that cannot be
+/// compared are marked.
 fn ratios(summary: &Summary, load: Load, baseline: &[String]) -> String {
-    let median = |line: &&Line| line.requests_per_s.map_or(0.0, |estimate| estimate.median);
     let is_base = |line: &&Line| baseline.contains(&line.target);
     let base = summary.under(load).filter(is_base);
-    let Some(base) = base.max_by(|a, b| median(a).total_cmp(&median(b))) else {
+    let Some(base) = base.max_by(|a, b| a.throughput().total_cmp(&b.throughput())) else {
         return String::new();
     };
     let others = summary.under(load).filter(|line| !is_base(line));
-    let held: Vec<_> = others
+    let ratios: Vec<_> = others
         .filter_map(|line| {
-            let ratio = Estimate::of_ratios(&line.rounds, &base.rounds)?;
+            let metric = Metric::Throughput;
+            let ratio = Estimate::of_ratios(line.rounds(metric), base.rounds(metric))?;
             let doubt = if line.is_comparable() && base.is_comparable() { "" } else { " (?)" };
-            Some(format!("{} {}{doubt}", line.target, with_interval(ratio)))
+            Some(format!("{} {}{doubt}", line.target, times(ratio)))
         })
         .collect();
-    format!("requests/s ÷ {}: {}", base.target, held.join(", "))
-}
-
-fn aligned(values: &[String], widths: &[usize]) -> String {
-    let mut line = String::from(" ");
-    for (index, (value, width)) in values.iter().zip(widths).enumerate() {
-        if index == 0 {
-            line += &format!(" {value:<width$}");
-        } else {
-            line += &format!("  {value:>width$}");
-        }
-    }
-    line
+    format!("requests/s by those of {}: {}", base.target, ratios.join(", "))
 }
 
 fn values(line: &Line) -> Vec<String> {
-    let written = |estimate: Option<Estimate>, write: fn(f64) -> String| {
-        estimate.map_or_else(|| "–".to_owned(), |estimate| write(estimate.median))
+    let write = |metric: Metric, write: fn(f64) -> String| {
+        line.median(metric).map_or_else(|| "–".to_owned(), write)
     };
-    let interval = line.requests_per_s.and_then(|estimate| estimate.interval);
-    let latency = |percentile| written(line.latency_us(percentile), units::microseconds);
+    let interval = line.estimate(Metric::Throughput).and_then(|rate| rate.interval);
+    let latency = |percentile| write(Metric::Response(percentile), units::microseconds);
     vec![
         format!("{}{}", line.target, line.kind.remark()),
-        written(line.requests_per_s, units::count),
+        write(Metric::Throughput, units::count),
         interval.map_or_else(
             || "–".to_owned(),
             |interval| format!("{}–{}", units::count(interval.low), units::count(interval.high)),
         ),
-        written(line.mb_per_s, units::three_digits),
-        latency(50.0),
-        latency(99.0),
-        latency(99.9),
-        written(line.cpu_us_per_request, units::microseconds),
-        written(line.memory_bytes, units::bytes),
-        written(line.threads, |threads| format!("{threads:.0}")),
+        write(Metric::TransferRate, units::three_digits),
+        latency(Percentile::P50),
+        latency(Percentile::P99),
+        latency(Percentile::P99_9),
+        write(Metric::CpuPerRequest, units::microseconds),
+        write(Metric::Memory, units::bytes),
+        write(Metric::Threads, |threads| format!("{threads:.0}")),
         line.errors.to_string(),
     ]
-}
-
-/// What must be known of a line's values.
-fn remark(line: &Line) -> String {
-    let mut remarks = Vec::new();
-    let trials = line.trials();
-    if let Some(served) = line.connections_served.filter(|_| line.starved()) {
-        let rounds = if line.starved_in_every_round() {
-            String::new()
-        } else {
-            format!(" in {} of {trials} rounds", line.starved_rounds)
-        };
-        remarks.push(format!("served {served} of {} connections{rounds}", line.load.connections));
-    }
-    if let Some(held) = line.crowd_held.filter(|_| line.lost_of_the_crowd()) {
-        let background = grouped(line.load.profile.background.total());
-        remarks.push(format!("held {} of {background} further connections", grouped(held)));
-    }
-    for outcome in [
-        Outcome::Overloaded,
-        Outcome::GeneratorBound,
-        Outcome::TooFew,
-        Outcome::GeneratorLate,
-        Outcome::Disturbed,
-        Outcome::Errors,
-        Outcome::Died,
-        Outcome::NotStarted,
-        Outcome::Unsupported,
-        Outcome::Interrupted,
-    ] {
-        let count = line.count(outcome);
-        if count > 0 {
-            let why = match (outcome, line.reasons.last()) {
-                (Outcome::Unsupported, Some(reason)) => format!(": {reason}"),
-                _ => String::new(),
-            };
-            remarks.push(format!("{} in {count} of {trials} trials{why}", outcome.name()));
-        }
-    }
-    remarks.join(", ")
 }
 
 #[cfg(test)]
@@ -203,9 +147,10 @@ mod tests {
     use bench_data::names;
     use bench_data::plan::sweep::SweepFlags;
     use bench_data::plan::{Overrides, Plan};
+    use bench_data::record::outcome::Outcome;
 
     #[test]
-    fn a_table_is_aligned_and_says_who_starved() {
+    fn a_table_is_aligned_and_marks_starvation() {
         let overrides =
             Overrides::from(SweepFlags { connections: Some(vec![16]), ..SweepFlags::default() });
         let plan = Plan::built_in("quick").unwrap().with(overrides);
@@ -226,26 +171,12 @@ mod tests {
         let summary = Summary::of(&records);
         let line = summary.lines.iter().find(|line| line.starved()).unwrap();
         assert_eq!(line.target, "selector");
-        assert_eq!(remark(line), "served 0 of 1 connections in 1 of 3 rounds");
-        assert_eq!(line.latency_rounds(99.0).len(), 2);
+        assert_eq!(line.conditions(), ["served only 0 of 1 connection in 1 of 3 rounds"]);
+        assert_eq!(line.rounds(Metric::P99).len(), 2);
     }
 
     #[test]
-    fn servers_that_are_not_ours_are_marked_and_what_they_lack_is_said() {
-        let overrides = Overrides {
-            against: Some(names::entries(&bench_data::servers::reference::ReferenceServer::ALL)),
-            ..Overrides::default()
-        };
-        let plan = Plan::built_in("quick").unwrap().with(overrides);
-        let lacks = [("lighttpd".to_owned(), "PUT is answered with 405".to_owned())].into();
-        let records = mock::records_of(&plan, MockExecutor { lacks, ..MockExecutor::default() });
-        let text = text(&Summary::of(&records), &[]);
-        assert!(text.contains("nginx (reference) ") && text.contains("selector  "), "{text}");
-        assert!(text.contains("unsupported in 3 of 3 trials: PUT is answered with 405"), "{text}");
-    }
-
-    #[test]
-    fn a_baseline_is_what_the_others_are_held_against() {
+    fn ratios_refer_to_the_fastest_server_of_the_baseline() {
         let overrides = Overrides {
             sweeps: SweepFlags { connections: Some(vec![16]), ..SweepFlags::default() },
             against: Some(names::entries(&[
@@ -259,22 +190,7 @@ mod tests {
         let records = mock::records_of(&plan, MockExecutor { speed, ..MockExecutor::default() });
         let baseline = ["nginx".to_owned(), "lighttpd".to_owned()];
         let tables = tables(&Summary::of(&records), &baseline);
-        let ratios = &tables[0].ratios;
-        assert!(ratios.starts_with("requests/s ÷ nginx: iterative 0.4"), "{ratios}");
-        assert!(ratios.contains("(?), threaded 1.0"), "iterative starves others: {ratios}");
-        assert!(!ratios.contains("lighttpd"), "{ratios}");
+        insta::assert_snapshot!(tables[0].ratios);
         assert!(super::tables(&Summary::of(&records), &[])[0].ratios.is_empty());
-    }
-
-    #[test]
-    fn values_that_are_missing_are_dashes() {
-        let plan = Plan::built_in("quick").unwrap();
-        let dies_in = (1..=1000).collect();
-        let mut records =
-            mock::records_of(&plan, MockExecutor { dies_in, ..MockExecutor::default() });
-        records.latencies.clear();
-        let text = text(&Summary::of(&records), &[]);
-        assert!(text.contains("died in 3 of 3 trials"), "{text}");
-        assert!(text.contains(" – "), "{text}");
     }
 }

@@ -1,26 +1,22 @@
-//! Who else waits while a few requests take long.
+//! Response times of light requests beside heavy ones.
 
-use crate::analysis::comparison::Best;
-use crate::analysis::comparison::most_comparable;
-use crate::analysis::finding::Finding;
-use crate::analysis::summary::Summary;
 use bench_data::load::Load;
 use bench_data::load::heavy::Work;
-use bench_data::units;
 
-/// The 99th percentile of the light requests beside the largest share of blocking ones; of burning
-/// ones, where there are no others.
+use crate::analysis::comparison::most_comparable;
+use crate::analysis::finding::Finding;
+use crate::analysis::metric::Metric;
+use crate::analysis::summary::Summary;
+
+/// Tail of the light requests beside the largest share of blocking ones, or else of CPU-bound ones.
 pub(super) fn light_waits(part: &Summary) -> Option<Finding> {
     waits(part, Work::Block).or_else(|| waits(part, Work::Cpu))
 }
 
-/// For each kind of heavy work: who lets the light requests wait.
-pub(super) fn answer(part: &Summary) -> Option<String> {
-    let told: Vec<_> = [Work::Block, Work::Cpu]
-        .into_iter()
-        .filter_map(|work| Some(waits(part, work)?.sentence()))
-        .collect();
-    (!told.is_empty()).then(|| told.join(" "))
+/// Comparison for each kind of heavy work.
+pub(super) fn answer(part: &Summary) -> String {
+    let kinds = [Work::Block, Work::Cpu].into_iter().filter_map(|work| waits(part, work));
+    kinds.map(|finding| finding.sentence()).collect::<Vec<_>>().join(" ")
 }
 
 fn waits(part: &Summary, work: Work) -> Option<Finding> {
@@ -30,15 +26,6 @@ fn waits(part: &Summary, work: Work) -> Option<Finding> {
         percent > 0 && u32::from(percent) == heavy(load).total_percent()
     };
     let load = most_comparable(part, is_one, |load| heavy(load).percent(work))?;
-    let mut finding = Finding::under(
-        part,
-        load,
-        "the 99th percentile of the light requests",
-        Best::Lowest,
-        units::microseconds,
-        &|line| line.latency_rounds(99.0).to_vec(),
-    );
-    finding.condition =
-        format!("While {} % of requests {}", heavy(&load).percent(work), work.words());
-    Some(finding)
+    let condition = format!("While {} % of requests {}", heavy(&load).percent(work), work.words());
+    Some(Finding { condition, ..Finding::under(part, load, Metric::P99) })
 }

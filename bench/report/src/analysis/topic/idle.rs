@@ -1,115 +1,78 @@
-//! What connections cost that are silent.
+//! Cost of idle connections.
 
-use crate::analysis::comparison::Best;
-use crate::analysis::comparison::{listed, most_comparable};
-use crate::analysis::finding::{Finding, Score};
-use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
 use bench_data::load::profile::BackgroundConnections;
 use bench_data::stats::Estimate;
-use bench_data::units;
-use bench_data::units::grouped;
+use bench_data::units::{counted, grouped, three_digits};
 
-/// A probe whose rare waits grow by less than this beside the crowd is as prompt as without.
-const PROMPT: f64 = 1.5;
+use crate::analysis::comparison::{listed, most_comparable};
+use crate::analysis::finding::Finding;
+use crate::analysis::metric::Metric;
+use crate::analysis::summary::Summary;
 
-/// Memory per idle connection: what the server holds beside the largest crowd, less what it holds
-/// without, by the size of the crowd. `None` without a load of either kind.
+/// Growth of the tail below which active connections count as not affected.
+const UNAFFECTED: f64 = 1.5;
+
+/// Number of threads from which on it is reported.
+const MANY_THREADS: f64 = 100.0;
+
+/// Memory per idle connection: the memory beside the most idle connections, less that without,
+/// divided by their number. `None` without a load of either kind.
 pub(super) fn memory(part: &Summary) -> Option<Finding> {
-    let (alone, crowded) = ends(part)?;
-    let slope = |line: &Line| per_connection(part, alone, line);
-    let mut finding = Finding::under(
-        part,
-        crowded,
-        "memory per idle connection",
-        Best::Lowest,
-        units::bytes,
-        &slope,
-    );
-    for (score, line) in finding.scores.iter_mut().zip(part.under(crowded)) {
-        let before = part.under(alone).find(|other| other.target == line.target);
-        let doubt = [Some(line), before]
-            .into_iter()
-            .flatten()
-            .find(|line| !line.is_comparable())
-            .map_or_else(String::new, Line::exclusion_reason);
-        *score = Score::new(line, slope(line), doubt);
-    }
-    // The least that a process grows by is a page, and a crowd of nothing tells nothing.
-    Some(finding)
+    let (alone, beside) = ends(part)?;
+    let count = beside.profile.background.idle.max(1) as f64;
+    // A server may hold less memory than in the trial before: that counts as 0.
+    let per_connection = |bytes: f64, before: f64| Some(((bytes - before) / count).max(0.0));
+    let metric = Metric::MemoryPerConnection;
+    Some(Finding::relative(part, (beside, alone), metric, Metric::Memory, per_connection))
 }
 
-/// Memory per connection, and whether those who ask notice.
-pub(super) fn answer(part: &Summary) -> Option<String> {
-    let finding = memory(part)?;
-    let (alone, crowded) = ends(part)?;
+/// Memory per connection, threads, and the effect on active connections.
+pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
     let mut text = finding.sentence();
-    if let Some(threads) = threads(part, crowded) {
-        text += &format!(" {threads}");
+    let Some((alone, beside)) = ends(part) else { return text };
+    let comparable = || part.under(beside).filter(|line| line.is_comparable());
+    let threads: Vec<_> = comparable()
+        .filter_map(|line| Some((&line.target, line.median(Metric::Threads)?)))
+        .filter(|(_, threads)| *threads > MANY_THREADS)
+        .map(|(name, threads)| format!("{name} {}", grouped(threads as usize)))
+        .collect();
+    if !threads.is_empty() {
+        text += &format!(" Servers with more than {MANY_THREADS} threads: {}.", threads.join(", "));
     }
-    let count = grouped(crowded.profile.background.idle);
-    let (mut prompt, mut slowed) = (Vec::new(), Vec::new());
-    for line in part.under(crowded).filter(|line| line.is_comparable()) {
-        let before = part.under(alone).find(|other| other.target == line.target);
-        let growth = before.filter(|line| line.is_comparable()).and_then(|before| {
-            Estimate::of_ratios(line.latency_rounds(99.0), before.latency_rounds(99.0))
+    let (mut unaffected, mut affected) = (Vec::new(), Vec::new());
+    for line in comparable() {
+        let before = part.line(alone, &line.target).filter(|line| line.is_comparable());
+        let growth = before.and_then(|before| {
+            Estimate::of_ratios(line.rounds(Metric::P99), before.rounds(Metric::P99))
         });
         match growth {
-            Some(growth) if growth.median < PROMPT => prompt.push(line.target.as_str()),
+            Some(growth) if growth.median < UNAFFECTED => unaffected.push(line.target.as_str()),
             Some(growth) => {
-                slowed.push(format!("{} {}", line.target, units::three_digits(growth.median)));
+                affected.push(format!("{}× for {}", three_digits(growth.median), line.target));
             }
             None => {}
         }
     }
-    if !prompt.is_empty() {
+    let active = counted(beside.connections, "active connection");
+    let idle = counted(beside.profile.background.idle, "idle connection");
+    if !unaffected.is_empty() {
         text += &format!(
-            " Those who ask beside {count} idle connections wait about as long as without them \
-             (99th percentile) at {}.",
-            listed(&prompt)
+            " Beside {idle}, the p99 of the {active} is about the same for {}.",
+            listed(&unaffected)
         );
     }
-    if !slowed.is_empty() {
-        text += &format!(" Times the 99th percentile without them: {}.", slowed.join(", "));
+    if !affected.is_empty() {
+        text += &format!(" It rises to {}.", listed(&affected));
     }
-    Some(text)
+    text
 }
 
-/// Who holds the crowd with many threads.
-fn threads(part: &Summary, crowded: Load) -> Option<String> {
-    let many: Vec<_> = part
-        .under(crowded)
-        .filter(|line| line.is_comparable())
-        .filter_map(|line| Some((line.target.as_str(), line.threads?.median)))
-        .filter(|(_, threads)| *threads > 100.0)
-        .map(|(name, threads)| format!("{name} {}", grouped(threads as usize)))
-        .collect();
-    (!many.is_empty()).then(|| format!("Threads: {}; all others few.", many.join(", ")))
-}
-
-/// The load without a crowd and the one with the largest.
+/// The load without idle connections and the one with the most.
 fn ends(part: &Summary) -> Option<(Load, Load)> {
-    let crowded = most_comparable(
-        part,
-        |load| load.profile.background.idle > 0,
-        |load| load.profile.background.idle,
-    )?;
-    let mut alone = crowded;
+    let idle = |load: &Load| load.profile.background.idle;
+    let beside = most_comparable(part, |load| idle(load) > 0, idle)?;
+    let mut alone = beside;
     alone.profile.background = BackgroundConnections::default();
-    part.loads().contains(&alone).then_some((alone, crowded))
-}
-
-fn per_connection(part: &Summary, alone: Load, line: &Line) -> Vec<(u32, f64)> {
-    let lines = part.lines.iter().chain(&part.twins);
-    let before = lines.into_iter().find(|other| other.load == alone && other.target == line.target);
-    let Some(before) = before else { return Vec::new() };
-    let count = line.load.profile.background.idle.max(1) as f64;
-    line.memory_rounds
-        .iter()
-        .filter_map(|(round, bytes)| {
-            let (_, without) = before.memory_rounds.iter().find(|(other, _)| other == round)?;
-            // A server may hold less than in the trial before: that is nothing, not less.
-            Some((*round, ((bytes - without) / count).max(0.0)))
-        })
-        .collect()
+    part.loads().contains(&alone).then_some((alone, beside))
 }

@@ -1,66 +1,47 @@
-//! What arrives whether the server keeps up or not: how much is borne, and how long it takes.
+//! Capacity, and response times and costs at equal load.
 
-use crate::analysis::comparison::Best;
-use crate::analysis::comparison::most_comparable;
-use crate::analysis::finding::{Finding, Score};
-use crate::analysis::summary::Summary;
 use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::capacity::Capacity;
 use bench_data::servers::target::TargetKind;
-use bench_data::stats::Estimate;
-use bench_data::units;
 
-/// The highest rate that meets the objective; of several searches the first.
+use crate::analysis::comparison;
+use crate::analysis::comparison::most_comparable;
+use crate::analysis::finding::{Finding, Score};
+use crate::analysis::metric::Metric;
+use crate::analysis::summary::Summary;
+
+/// Highest rate that meets the objective; of several searches the first.
 pub(super) fn capacity(part: &Summary) -> Option<Finding> {
     let first = part.capacities.first()?;
     let (objective, load) = (first.objective, first.load);
     let own = part.capacities.iter().filter(|one| one.objective == objective && one.load == load);
-    let (twins, own): (Vec<_>, Vec<_>) = own.partition(|one| one.kind == TargetKind::AaControl);
+    let (controls, own): (Vec<_>, Vec<_>) = own.partition(|one| one.kind == TargetKind::AaControl);
     let headline_load = most_comparable(part, is_open, |load| load.profile.rate_per_s);
     Some(Finding {
-        quantity: "capacity".to_owned(),
-        condition: format!("With {} and {}", describe(load), objective.in_words()),
+        metric: Metric::Capacity,
+        condition: format!("With {} at {}", describe(load), objective.in_words()),
         load: headline_load.unwrap_or(load),
-        best: Best::Highest,
-        write: |rate| format!("{} requests/s", units::count(rate)),
-        noise_floor: noise_floor(&twins, &own),
+        noise_floor: noise_floor(&controls, &own),
         scores: own.into_iter().map(score).collect(),
     })
 }
 
-/// The 99th percentile at the highest rate that is the same for all.
+/// Tail of the response time at the highest rate that is the same for all servers.
 pub(super) fn waits(part: &Summary) -> Option<Finding> {
-    let load = highest_equal(part)?;
-    Some(Finding::under(
-        part,
-        load,
-        "the 99th percentile",
-        Best::Lowest,
-        units::microseconds,
-        &|line| line.latency_rounds(99.0).to_vec(),
-    ))
+    Some(Finding::under(part, highest_equal(part)?, Metric::P99))
 }
 
-/// How long answers take at the same rate, and what a request costs then.
-pub(super) fn answer_at_equal_load(part: &Summary) -> Option<String> {
-    let load = highest_equal(part)?;
-    let cost = Finding::under(
-        part,
-        load,
-        "processor time per request",
-        Best::Lowest,
-        units::microseconds,
-        &|line| line.cpu_rounds.clone(),
-    );
-    Some(format!("{} {}", waits(part)?.sentence(), cost.sentence()))
+/// Response time and CPU time at that rate.
+pub(super) fn answer_at_equal_load(part: &Summary, waits: &Finding) -> String {
+    let cost = Finding::under(part, waits.load, Metric::CpuPerRequest);
+    format!("{} {}", waits.sentence(), cost.sentence())
 }
 
 fn is_open(load: &Load) -> bool {
     load.profile.rate_per_s.is_some()
 }
 
-/// A share of the weakest server's capacity, or a rate that was given.
 fn highest_equal(part: &Summary) -> Option<Load> {
     most_comparable(part, is_open, |load| {
         (load.profile.of_weakest_percent, load.profile.rate_per_s)
@@ -72,7 +53,7 @@ fn score(capacity: &Capacity) -> Score {
     let doubt = if value.is_none() {
         format!("no rate met it: {}", capacity.reason())
     } else if capacity.is_at_least() {
-        "the generator was the limit: it may bear more".to_owned()
+        "generator-bound: the capacity may be higher".to_owned()
     } else {
         String::new()
     };
@@ -82,13 +63,13 @@ fn score(capacity: &Capacity) -> Score {
         rounds: capacity.by_round(),
         value,
         doubt,
+        may_be_better: capacity.is_at_least(),
     }
 }
 
-fn noise_floor(twins: &[&Capacity], own: &[&Capacity]) -> Option<f64> {
-    let twin = twins.first()?;
-    let name = twin.control_of.as_deref()?;
-    let one = own.iter().find(|one| one.target == name)?;
-    let interval = Estimate::of_ratios(&twin.by_round(), &one.by_round())?.interval?;
-    Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
+fn noise_floor(controls: &[&Capacity], own: &[&Capacity]) -> Option<f64> {
+    let control = controls.first()?;
+    let name = control.control_of.as_deref()?;
+    let own = own.iter().find(|one| one.target == name)?;
+    comparison::noise_floor(&control.by_round(), &own.by_round())
 }

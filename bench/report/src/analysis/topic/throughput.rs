@@ -1,82 +1,47 @@
-//! Requests, connections and bytes per second.
+//! Requests and bytes per second.
 
 use std::cmp::Reverse;
 
-use bench_data::load::Direction;
-
-use crate::analysis::comparison::Best;
-use crate::analysis::comparison::{most_comparable, with_interval};
-use crate::analysis::finding::Finding;
-use crate::analysis::summary::{Line, Summary};
-use crate::analysis::verdict::headline;
-use bench_data::load::Load;
+use bench_data::load::words;
+use bench_data::load::{Direction, Load};
 use bench_data::stats::Estimate;
-use bench_data::units;
-use bench_data::units::grouped;
 
-pub(super) fn requests(part: &Summary) -> Option<Finding> {
-    let load = headline(part)?;
-    Some(Finding::under(
-        part,
-        load,
-        "throughput",
-        Best::Highest,
-        |rate| format!("{} requests/s", units::count(rate)),
-        &|line| line.rounds.clone(),
-    ))
-}
+use crate::analysis::comparison::most_comparable;
+use crate::analysis::finding::Finding;
+use crate::analysis::metric::{Metric, Unit};
+use crate::analysis::summary::{Line, Summary};
 
-pub(super) fn connections(part: &Summary) -> Option<Finding> {
-    let load = headline(part)?;
-    Some(Finding::under(
-        part,
-        load,
-        "the rate of new connections",
-        Best::Highest,
-        |rate| format!("{} connections/s", units::count(rate)),
-        &|line| line.rounds.clone(),
-    ))
-}
+/// Share of its peak from which on a server counts as stable.
+const STABLE: f64 = 0.95;
 
-/// With the largest files, of the sizes that spoiled the fewest servers' rounds.
+/// Bytes per second with the largest files, of the most comparable sizes.
 pub(super) fn largest(part: &Summary) -> Option<Finding> {
     let load = most_comparable(part, |_| true, |load| load.size)?;
-    Some(Finding::under(
-        part,
-        load,
-        "throughput",
-        Best::Highest,
-        |rate| format!("{} MB/s", units::three_digits(rate)),
-        &|line| line.mb_rounds.clone(),
-    ))
+    Some(Finding::under(part, load, Metric::TransferRate))
 }
 
-/// Who leads with the most connections, and who keeps most of its own best.
-pub(super) fn answer(part: &Summary) -> Option<String> {
-    let finding = requests(part)?;
-    let mut text = finding.sentence();
-    text += &kept(part, finding.load).map(|kept| format!(" {kept}")).unwrap_or_default();
-    Some(text)
+/// Comparison under the most connections, and with the peaks of the same servers.
+pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
+    finding.sentence() + &retained(part, finding.load).unwrap_or_default()
 }
 
-/// With the largest files and with the smallest.
-pub(super) fn answer_by_size(part: &Summary) -> Option<String> {
-    let large = largest(part)?;
-    let smallest = most_comparable(part, |_| true, |load| Reverse(load.size))?;
-    let mut text = large.sentence();
-    if smallest.size < large.load.size {
-        let small = requests(&part.part(|load| *load == smallest))?;
-        text += &format!(" {}", small.sentence());
+/// Comparison with the largest files and with the smallest.
+pub(super) fn answer_by_size(part: &Summary, largest: &Finding) -> String {
+    let mut text = largest.sentence();
+    let smallest = most_comparable(part, |_| true, |load| Reverse(load.size));
+    if let Some(load) = smallest.filter(|load| load.size < largest.load.size) {
+        text += &format!(" {}", Finding::under(part, load, Metric::Throughput).sentence());
     }
-    if large.load.direction == Direction::Upload {
-        text += " An upload is answered once it stands under its name, whole; nothing is forced to disk before.";
+    if largest.load.direction == Direction::Upload {
+        text += " A server confirms an upload once the complete file has its name; it does not force \
+                 the file to disk before.";
     }
-    Some(text)
+    text
 }
 
-/// What part of its own highest rate a server still has under the load with the most connections:
-/// the one that keeps most, and the one that keeps least.
-fn kept(part: &Summary, headline_load: Load) -> Option<String> {
+/// Share of its peak that a built-in server retains under the load with the most connections: the
+/// largest and the smallest share, unless all are stable.
+fn retained(part: &Summary, headline_load: Load) -> Option<String> {
     let mut shares: Vec<(&Line, Estimate)> = part
         .under(headline_load)
         .filter(|line| line.is_comparable() && line.kind.is_ours())
@@ -89,26 +54,28 @@ fn kept(part: &Summary, headline_load: Load) -> Option<String> {
                     && other.is_comparable()
             };
             let own = part.lines.iter().filter(alike);
-            let highest = own.max_by(|a, b| rate(a).total_cmp(&rate(b)))?;
-            Some((line, Estimate::of_ratios(&line.rounds, &highest.rounds)?))
+            let peak = own.max_by(|a, b| a.throughput().total_cmp(&b.throughput()))?;
+            let (now, peak) = (line.rounds(Metric::Throughput), peak.rounds(Metric::Throughput));
+            Some((line, Estimate::of_ratios(now, peak)?))
         })
         .collect();
     shares.sort_by(|(_, a), (_, b)| b.median.total_cmp(&a.median));
     let ((most, best), (least, worst)) = (shares.first()?, shares.last()?);
-    // Where even the one that keeps least keeps nearly all, there is nothing to tell.
-    if shares.len() < 2 || worst.median > 0.95 {
+    if shares.len() < 2 || worst.median > STABLE {
         return None;
     }
+    let percent = |share: &Estimate| {
+        let write = |share: f64| format!("{:.0}", share * 100.0);
+        let interval =
+            share.interval.map(|one| format!(" [{}, {}]", write(one.low), write(one.high)));
+        Unit::Percent.write(share.median) + &interval.unwrap_or_default()
+    };
     Some(format!(
-        "With {} connections {} still has {} times its own highest rate, {} {}.",
-        grouped(headline_load.connections),
+        " With {}, {} retains {} of its peak throughput and {} {}.",
+        words::connections(headline_load.connections),
         most.target,
-        with_interval(*best),
+        percent(best),
         least.target,
-        with_interval(*worst),
+        percent(worst),
     ))
-}
-
-fn rate(line: &Line) -> f64 {
-    line.requests_per_s.map_or(0.0, |estimate| estimate.median)
 }
