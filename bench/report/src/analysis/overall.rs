@@ -128,6 +128,6 @@ mod tests {
         assert!(without_comparison(&of(MockExecutor::default())).is_empty());
         let sections = of(MockExecutor { generator_share: 0.97, ..MockExecutor::default() });
         assert_eq!(paragraph(&sections), None);
-        assert_eq!(without_comparison(&sections).len(), 2);
+        assert_eq!(without_comparison(&sections).len(), 3);
     }
 }
