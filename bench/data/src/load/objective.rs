@@ -221,13 +221,13 @@ mod tests {
     #[test]
     fn what_is_no_objective_is_told_with_the_remedy() {
         for (text, expected) in [
-            ("errors=1%", "needs its 99th percentile"),
+            ("errors=1%", "needs a 99th percentile"),
             ("p99=5", "p99=5ms"),
             ("p95=5ms", "'p95=5ms': write for example"),
             ("p99=fast", "write for example"),
-            ("p99=0ms", "from 1 µs"),
+            ("p99=0ms", "from 1us"),
             ("p99=5ms,errors=100%", "less than 1"),
-            ("p99=5ms,achieved=0%", "above 0"),
+            ("p99=5ms,achieved=0%", "more than 0"),
         ] {
             let message = Objective::parse(text).unwrap_err();
             assert!(message.contains(expected), "{text}: {message}");

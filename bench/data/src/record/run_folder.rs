@@ -305,7 +305,7 @@ mod tests {
         let latest = folder.path().join("latest");
         symlink("run", &latest).unwrap();
         let message = RunFolder::create(Some(&latest), "host").unwrap_err().to_string();
-        assert!(message.contains("latest (which leads to run) is not empty"), "{message}");
+        assert!(message.contains("latest (a link to run) is not empty"), "{message}");
     }
 
     #[test]
