@@ -139,6 +139,9 @@ pub struct TimeoutArgs {
     /// Longest time without progress of an upload or a reply
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
     pub stall_timeout: Duration,
+    /// Least rate of an upload in bytes per second, averaged over --stall-timeout; 0 for none
+    #[arg(long, default_value = "500", value_name = "RATE", value_parser = values::size)]
+    pub min_body_rate: u64,
     /// Longest time between two requests of a connection
     #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
     pub idle_timeout: Duration,
@@ -376,6 +379,7 @@ fn settings(args: &ServerArgs, service: Service) -> Settings {
         timeouts: Timeouts {
             head: timeouts.head_timeout,
             stall: timeouts.stall_timeout,
+            body_rate: timeouts.min_body_rate,
             idle: timeouts.idle_timeout,
             ..Timeouts::default()
         },

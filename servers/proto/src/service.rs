@@ -1,5 +1,6 @@
 //! Lab services: the exercises of socket courses.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
@@ -9,8 +10,12 @@ use crate::{Buffer, Now};
 /// Longest message in bytes; the rest is dropped.
 pub const MESSAGE_BYTES: usize = 4096;
 
-/// Question that the date services answer, without its question mark.
-const QUESTION: &str = "what time is it";
+/// Words of a question for the time; at least one of the first two is needed.
+const QUESTION: [&str; 31] = [
+    "date", "time", "what", "whats", "is", "s", "it", "the", "current", "now", "right", "today",
+    "todays", "day", "and", "or", "of", "at", "this", "moment", "tell", "me", "give", "show",
+    "please", "do", "you", "have", "can", "could", "server",
+];
 
 /// Service of a server: files, or the answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,7 +35,7 @@ pub enum Service {
     Ack,
     /// Answers with the transformed message.
     Transform(Transform),
-    /// Answers `what time is it?` with the time.
+    /// Answers `what time is it?` and the like with the time.
     Date,
     /// Answers as `Date`, and stores each request in a new numbered file.
     DateLog,
@@ -77,9 +82,11 @@ impl Service {
             Self::Date | Self::DateLog if is_question(message) => {
                 ("", Content::Date(date::plain(now.unix_s)), "")
             }
-            Self::Date | Self::DateLog => {
-                ("I only tell the time, ask: what time is it?", Content::Same(b""), "")
-            }
+            Self::Date | Self::DateLog => (
+                "unknown request; for the date and time, send: what time is it?",
+                Content::Same(b""),
+                "",
+            ),
             Self::Echo | Self::Files | Self::GreetClose | Self::Chat => {
                 ("", Content::Same(message), "")
             }
@@ -88,11 +95,16 @@ impl Service {
     }
 }
 
-/// Returns true if a message asks for the time, as an empty one does.
+/// Returns true if a message asks for the date or time, as an empty one does.
 fn is_question(message: &[u8]) -> bool {
-    let message = message.trim_ascii();
-    let message = message.strip_suffix(b"?").unwrap_or(message).trim_ascii_end();
-    message.is_empty() || message.eq_ignore_ascii_case(QUESTION.as_bytes())
+    let is_separator = |byte: &u8| byte.is_ascii_whitespace() || b"'?!.,:".contains(byte);
+    let words = || message.split(is_separator).filter(|word| !word.is_empty());
+    let is_one_of = |word: &[u8], known: &[&str]| {
+        known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+    };
+    words().next().is_none()
+        || (words().all(|word| is_one_of(word, &QUESTION))
+            && words().any(|word| is_one_of(word, &QUESTION[..2])))
 }
 
 fn characters(message: &[u8]) -> u64 {
@@ -161,6 +173,21 @@ fn upper(message: &[u8]) -> impl Iterator<Item = ([u8; 4], usize)> {
         });
         valid.chain(chunk.invalid().iter().map(|&byte| ([byte, 0, 0, 0], 1)))
     })
+}
+
+/// Message as other members of a room receive it: control characters but tabs are escaped, so that
+/// it cannot act on their terminals.
+pub fn harmless(message: &[u8]) -> Cow<'_, [u8]> {
+    let is_harmless = |text: &str| text.chars().all(|c| !c.is_control() || c == '\t');
+    if std::str::from_utf8(message).is_ok_and(is_harmless) {
+        return Cow::Borrowed(message);
+    }
+    let mut text = String::new();
+    for (number, piece) in message.split(|&byte| byte == b'\t').enumerate() {
+        let tab = if number == 0 { "" } else { "\t" };
+        write!(text, "{tab}{}", Printable(piece)).expect("a string takes any text");
+    }
+    Cow::Owned(text.into_bytes())
 }
 
 /// Event that a lab service shows to the operator.
@@ -277,13 +304,42 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_told_to_whoever_asks_for_it() {
-        for question in ["what time is it?", "What time is it", " WHAT TIME IS IT ? ", ""] {
-            assert_eq!(answer(&Service::Date, question.as_bytes()), "Sun Nov 06 08:49:37 UTC 1994");
+    fn questions_for_the_time_are_answered() {
+        for question in [
+            "what time is it?",
+            "What time is it",
+            " WHAT TIME IS IT ? ",
+            "",
+            "\r\n",
+            "?",
+            "date",
+            "Time",
+            "date and time",
+            "What is the current date and time?",
+            "What's the time?",
+            "what is today's date",
+            "what time is it now?",
+            "Tell me the time, please.",
+        ] {
+            let date = answer(&Service::Date, question.as_bytes());
+            assert_eq!(date, "Sun Nov 06 08:49:37 UTC 1994", "{question}");
         }
-        for other in ["what time is it now?", "hello"] {
+        for other in ["hello", "what is it?", "is it", "what time is dinner", "datetime", "time\0"]
+        {
             let answer = answer(&Service::Date, other.as_bytes());
-            assert!(answer.contains("what time is it?"), "{answer}");
+            assert_eq!(answer, "unknown request; for the date and time, send: what time is it?");
+        }
+    }
+
+    #[test]
+    fn messages_to_members_cannot_act_on_a_terminal() {
+        for (message, received) in [
+            (&b"gr\xc3\xbc\xc3\x9fe\t1"[..], &b"gr\xc3\xbc\xc3\x9fe\t1"[..]),
+            (b"a\x1b[2J\tb\rc", b"a\\u{1b}[2J\tb\\rc"),
+            (b"a\xffb\x9b1m", b"a\\xffb\\x9b1m"),
+            (b"\xc2\x9b1m\x07", b"\\u{9b}1m\\u{7}"),
+        ] {
+            assert_eq!(*harmless(message), *received, "{}", message.escape_ascii());
         }
     }
 

@@ -13,7 +13,9 @@ use crate::exchange::{Persist, Reply, Sink};
 use crate::refusal::Refusal;
 use crate::wire::Codec;
 use crate::wire::body::Body;
-use crate::{Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Wire};
+use crate::{
+    Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Timeouts, Wire,
+};
 use state::{AfterAbort, LabState, State};
 use transitions::{Event, Kind};
 use upload::piece_refusal;
@@ -53,6 +55,8 @@ pub struct Session {
     name: FileName,
     /// Rest of the current request's body.
     body: Body,
+    /// Time that is left for the body's next bytes.
+    body_time: Duration,
     /// Destination of the body.
     sink: Sink,
     /// Hash that the content of an upload must have.
@@ -84,6 +88,7 @@ impl Session {
             state,
             name: FileName::default(),
             body: Body::EMPTY,
+            body_time: Duration::ZERO,
             sink: Sink::File,
             digest: None,
             uploading: false,
@@ -166,8 +171,12 @@ impl Session {
             (State::Awaiting { begun }, Completion::Received { .. }) => {
                 self.decode(io, begun, now);
             }
-            (State::ReceivingBody, Completion::Received { .. }) => self.read_body(io, now),
-            (State::Discarding { refusal }, Completion::Received { .. }) => {
+            (State::ReceivingBody, Completion::Received { bytes }) => {
+                self.count_body_time(bytes, now);
+                self.read_body(io, now);
+            }
+            (State::Discarding { refusal }, Completion::Received { bytes }) => {
+                self.count_body_time(bytes, now);
                 self.discard(io, refusal, now);
             }
             (State::Lingering { until }, Completion::Received { .. }) => {
@@ -400,6 +409,22 @@ impl Session {
     /// Sets the deadline of the peer.
     fn wait(&mut self, duration: Duration, now: Now) {
         self.deadline = now.instant.checked_add(duration);
+    }
+
+    /// Sets the deadline for the next bytes of a body.
+    fn wait_for_body(&mut self, now: Now) {
+        self.wait(self.body_time, now);
+    }
+
+    /// Counts the time that the peer took for some bytes of a body, and the time they add.
+    fn count_body_time(&mut self, bytes: usize, now: Now) {
+        let Timeouts { stall, body_rate, .. } = self.settings.timeouts;
+        let left = self.deadline.map_or(stall, |at| at.saturating_duration_since(now.instant));
+        let added = match body_rate {
+            0 => stall,
+            rate => Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / rate),
+        };
+        self.body_time = left.saturating_add(added).min(stall);
     }
 
     /// Discards what arrives, because closing the socket now would reset the connection, and a reset

@@ -119,8 +119,11 @@ impl Default for Limits {
 pub struct Timeouts {
     /// From the first byte of a request until its head is complete; not renewed by each byte.
     pub head: Duration,
-    /// Without progress of a body or reply.
+    /// Without progress of a reply, or of a body at its least rate.
     pub stall: Duration,
+    /// Least rate of a body in bytes per second; 0 for none. Each second's worth of bytes adds a
+    /// second to the time that is left, up to `stall`.
+    pub body_rate: u64,
     /// Between requests.
     pub idle: Duration,
     /// Silence that ends a lab service's message without a line end.
@@ -139,6 +142,7 @@ impl Default for Timeouts {
         Self {
             head: Duration::from_secs(20),
             stall: Duration::from_secs(20),
+            body_rate: 500,
             idle: Duration::from_secs(75),
             quiet: Duration::from_millis(100),
             quiet_name: Duration::from_millis(500),

@@ -198,7 +198,7 @@ fn message_shows_what_came_and_goes_on_and_ack_ends() {
 #[test]
 fn date_answers_the_question_on_every_wire() {
     assert_eq!(lines(&Service::Date, b"what time is it?\r\n"), format!("{PLAIN_DATE}\r\n"));
-    let other = "I only tell the time, ask: what time is it?";
+    let other = "unknown request; for the date and time, send: what time is it?";
     assert_eq!(
         lines(&Service::Date, b"hello\nWHAT TIME IS IT\n"),
         format!("{other}\n{PLAIN_DATE}\n")

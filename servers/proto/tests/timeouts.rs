@@ -137,15 +137,15 @@ fn a_pipelined_beginning_has_the_time_of_a_head() {
 fn a_body_may_take_long_but_not_stall() {
     for (head, reply) in [
         (
-            &b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n"[..],
+            &b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 65535\r\n\r\n"[..],
             "HTTP/1.1 408 Request Timeout\r\n",
         ),
-        (b"\x02\x64", "\x08\0\x09timed out"),
+        (b"\x03\xff\xff", "\x08\0\x09timed out"),
     ] {
         let mut conversation = conversation();
         conversation.deliver(head);
-        for _ in 0..50 {
-            conversation.pass(19 * SECOND).deliver(b"x");
+        for _ in 0..20 {
+            conversation.pass(4 * SECOND).deliver(&[b'x'; 2000]);
         }
         assert_eq!(conversation.store.aborted, 0);
         conversation.pass(20 * SECOND);
@@ -156,6 +156,58 @@ fn a_body_may_take_long_but_not_stall() {
         assert!(conversation.closed);
         assert_eq!(conversation.store.files, store().files);
     }
+}
+
+#[test]
+fn a_body_that_trickles_in_is_refused() {
+    let chunked = b"PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let refused = b"DELETE /b HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n";
+    for (head, trickle, reply) in [
+        (
+            &b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n"[..],
+            &b"x"[..],
+            "HTTP/1.1 408 ",
+        ),
+        (chunked, b"1\r\nx\r\n", "HTTP/1.1 408 "),
+        (refused, b"x", "HTTP/1.1 405 "),
+        (b"\x03\xff\xff", b"x", "\x08\0\x09timed out"),
+    ] {
+        let mut trickles = conversation();
+        trickles.deliver(head);
+        for _ in 0..19 {
+            trickles.pass(SECOND).deliver(trickle);
+        }
+        assert_eq!(trickles.take_output(), "");
+        trickles.pass(2 * SECOND);
+        assert!(trickles.take_output().starts_with(reply));
+    }
+    // 500 bytes are worth a second.
+    for (bytes, in_time) in [(498, false), (500, true)] {
+        let mut conversation = conversation();
+        conversation.deliver(b"\x04\xff\xff\xff");
+        for _ in 0..6000 {
+            conversation.pass(SECOND);
+            if conversation.finished_sending {
+                break;
+            }
+            conversation.deliver(&vec![b'x'; bytes]);
+        }
+        assert_eq!(conversation.take_output().is_empty(), in_time, "{bytes}");
+    }
+    // A fast beginning does not pay for a slow rest,.
+    let mut conversation = conversation();
+    conversation.deliver(b"\x04\xff\xff\xff").deliver(&[b'x'; 1 << 20]).pass(19 * SECOND);
+    assert_eq!(conversation.take_output(), "");
+    conversation.pass(SECOND);
+    assert!(!conversation.take_output().is_empty());
+    let mut settings = Settings::default();
+    settings.timeouts.body_rate = 0;
+    let mut conversation = Conversation::new(settings, store());
+    conversation.deliver(b"\x03\xff\xff");
+    for _ in 0..100 {
+        conversation.pass(19 * SECOND).deliver(b"x");
+    }
+    assert_eq!(conversation.take_output(), "");
 }
 
 #[test]

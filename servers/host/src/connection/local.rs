@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::task::Waker;
 
+use fileserver_proto::service::harmless;
 use fileserver_proto::{Action, Completion, IoBuffers, LabAction, LabCompletion, StoreError};
 
 use super::work;
@@ -143,7 +144,7 @@ impl Local {
             }
             LabAction::PostMessage { len } => {
                 if let Some(membership) = &self.membership {
-                    membership.post(&io.input.filled()[..len]);
+                    membership.post(&harmless(&io.input.filled()[..len]));
                 }
                 LabCompletion::Posted
             }

@@ -37,6 +37,13 @@ pub(crate) fn a_line_goes_to_every_other_member(kind: StrategyKind) {
     assert_eq!(server.stop().connections, 20);
 }
 
+pub(crate) fn no_line_acts_on_the_terminals_of_others(kind: StrategyKind) {
+    let server = room(kind);
+    let [mut a, mut b]: [Peer; 2] = members(&server);
+    a.send(b"\x1b[2Jone\rtwo\tthree\n");
+    assert_eq!(b.line(), "\\u{1b}[2Jone\\rtwo\tthree\r\n");
+}
+
 pub(crate) fn two_talk_at_once(kind: StrategyKind) {
     const LINES: usize = 500;
     let server = room(kind);

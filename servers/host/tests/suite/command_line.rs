@@ -355,6 +355,7 @@ fn flags_reach_the_sessions_and_the_store() {
     let reply = peer.send(crate::peer::http_put("a", 1)).send("x").reply();
     assert_eq!(reply.status, 409);
     assert_eq!(peer.send(crate::peer::http_put("b", 1025)).send([0; 1025]).reply().status, 413);
+    let mut peer = Peer::connect(server.address());
     let reply = peer.send("GET /a HTTP/1.1\r\nHost: localhost\r\nA: 1\r\nB: 2\r\n\r\n").reply();
     assert_eq!(reply.status, 431);
     let impatient = Process::start(&["--idle-timeout=100ms"]);

@@ -156,6 +156,7 @@ tests_of_all_strategies! {
     }
     shared {
         chat::a_line_goes_to_every_other_member
+        chat::no_line_acts_on_the_terminals_of_others
         chat::two_talk_at_once
         chat::whoever_leaves_is_not_missed
         chat::a_member_that_does_not_read_is_dropped_and_the_room_goes_on

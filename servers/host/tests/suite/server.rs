@@ -252,8 +252,16 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         WirePin::Pinned(Wire::Text) => "text",
     };
     // Those that have no flag stay as they are; no test depends on them.
-    let Timeouts { head, stall, idle, quiet: _, quiet_name: _, linger: _, linger_total: _ } =
-        timeouts;
+    let Timeouts {
+        head,
+        stall,
+        body_rate,
+        idle,
+        quiet: _,
+        quiet_name: _,
+        linger: _,
+        linger_total: _,
+    } = timeouts;
     let milliseconds = |time: &Duration| format!("{}ms", time.as_millis());
     let (service, transform) = match service {
         Service::Files => ("files", None),
@@ -284,6 +292,7 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         format!("--max-upload={}", limits.upload_bytes),
         format!("--head-timeout={}", milliseconds(head)),
         format!("--stall-timeout={}", milliseconds(stall)),
+        format!("--min-body-rate={body_rate}"),
         format!("--idle-timeout={}", milliseconds(idle)),
         format!("--drain-timeout={}", milliseconds(drain)),
     ];

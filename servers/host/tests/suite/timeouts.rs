@@ -20,6 +20,7 @@ fn server(kind: StrategyKind, adjust: impl FnOnce(&mut Timeouts)) -> Server {
         *timeouts = Timeouts {
             head: NEVER,
             stall: NEVER,
+            body_rate: 0,
             idle: NEVER,
             quiet: NEVER,
             quiet_name: NEVER,

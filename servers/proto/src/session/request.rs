@@ -34,6 +34,7 @@ impl Session {
         now: Now,
     ) {
         let settings = &*self.settings;
+        self.body_time = settings.timeouts.stall;
         match self.codec.decode(&mut io.input, &mut self.name, settings, end) {
             Decoded::Incomplete => {
                 let begun = !io.input.is_empty();
@@ -131,7 +132,7 @@ impl Session {
             self.send_reply(io, now);
         } else {
             self.state = State::Discarding { refusal };
-            self.wait(self.settings.timeouts.stall, now);
+            self.wait_for_body(now);
         }
     }
 

@@ -71,7 +71,7 @@ impl Session {
 
     pub(super) fn receive_body(&mut self, now: Now) {
         self.state = State::ReceivingBody;
-        self.wait(self.settings.timeouts.stall, now);
+        self.wait_for_body(now);
     }
 
     /// Abandons a body whose end cannot be found any more.
