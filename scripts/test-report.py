@@ -196,7 +196,8 @@ def main():
         run = os.path.join(work, "run")
         os.mkdir(run)
         for name in SOURCES:
-            shutil.copy(os.path.join(arguments.folder, name), run)
+            path = os.path.join(arguments.folder, name)
+            shutil.copy(path if os.path.exists(path) else path + ".gz", run)
         if os.path.exists(os.path.join(arguments.folder, WHERE_COUNTED)):
             shutil.copy(os.path.join(arguments.folder, WHERE_COUNTED), run)
         made = subprocess.run([bench, "report", run], capture_output=True, text=True)
