@@ -190,7 +190,7 @@ fn row_17_every_size_field_works_and_incomplete_data_are_not_stored() {
         let told = stdout(&server.client_with_input(
             local.path(),
             &["console", "HOST", "PORT"],
-            "2\n256\n255\n",
+            "2\n256\n2\n255\n",
         ));
         assert!(told.contains("type 2 carries at most 255 bytes, not 256"), "{kind:?}: {told}");
         assert!(told.contains("sent type 2, 255 bytes\n"), "{kind:?}: {told}");

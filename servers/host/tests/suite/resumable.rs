@@ -121,6 +121,8 @@ pub(crate) fn a_piece_that_does_not_fit_is_refused(kind: StrategyKind) {
         assert_eq!(patch(&mut peer, &path, at, piece, "").status, 409, "{at}");
     }
     assert_eq!(patch(&mut peer, &path, 400, &bytes(3, 601), "").status, 413);
+    // That closes the connection.
+    let mut peer = server.connect();
     let foreign = http(
         &format!("PATCH {path}"),
         &format!("{TUS}Content-Type: text/plain\r\nUpload-Offset: 400\r\nContent-Length: 1\r\n"),
