@@ -11,6 +11,7 @@ pub mod outliers;
 pub mod overall;
 pub mod scalability;
 pub mod section;
+pub mod selection;
 pub mod summary;
 pub mod topic;
 pub mod usl;

@@ -1,12 +1,7 @@
 //! The rule by which servers are compared and a difference is reported.
 
-use std::cmp::Reverse;
-
-use bench_data::load::{Direction, Load};
 use bench_data::stats::Estimate;
 use bench_data::units;
-
-use crate::analysis::summary::{Line, Summary};
 
 /// Smallest factor that is reported as a difference: two runs of one server differ by a few percent
 /// as well. A larger noise floor, measured by an A/A control, takes its place.
@@ -70,30 +65,6 @@ pub fn times(ratio: Estimate) -> String {
         .map(|interval| format!(" [{}, {}]", write(interval.low), write(interval.high)))
         .unwrap_or_default();
     format!("{}×{interval}", write(ratio.median))
-}
-
-/// Of the wanted loads, one with the fewest incomparable servers; of several the one of the highest
-/// rank.
-pub fn most_comparable<Rank: Ord>(
-    summary: &Summary,
-    wanted: impl Fn(&Load) -> bool,
-    rank: impl Fn(&Load) -> Rank,
-) -> Option<Load> {
-    // A server that leaves connections waiting in every round does so by design.
-    let spoils = |line: &&Line| !line.is_comparable() && !line.starved_in_every_round();
-    let loads = summary.loads().into_iter().filter(wanted);
-    loads.max_by_key(|load| (Reverse(summary.under(*load).filter(spoils).count()), rank(load)))
-}
-
-/// Load by which a run without experiments is judged: the most comparable one; of several that
-/// with the most connections, then that with the smallest files.
-pub fn headline(summary: &Summary) -> Option<Load> {
-    let any_download = summary.loads().iter().any(|load| load.direction == Direction::Download);
-    most_comparable(
-        summary,
-        |load| !any_download || load.direction == Direction::Download,
-        |load| (load.profile.is_usual(), load.connections, Reverse(load.size)),
-    )
 }
 
 /// Names as a sentence lists them: `a, b and c`.

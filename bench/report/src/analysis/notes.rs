@@ -4,8 +4,9 @@ use bench_data::load::words::describe;
 use bench_data::record::outcome::Outcome;
 use bench_data::stats::Estimate;
 
-use crate::analysis::comparison::{headline, least_factor, listed, times};
+use crate::analysis::comparison::{least_factor, listed, times};
 use crate::analysis::metric::Metric;
+use crate::analysis::selection::headline;
 use crate::analysis::summary::{Line, Summary};
 
 /// Most failures that are described one by one.

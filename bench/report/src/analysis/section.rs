@@ -3,10 +3,10 @@
 use bench_data::load::words::heading;
 use std::cmp::Reverse;
 
-use crate::analysis::comparison::headline;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::scalability::Scalability;
+use crate::analysis::selection::headline;
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::topic::Topic;
 use bench_data::load::Load;

@@ -8,9 +8,9 @@ mod throughput;
 
 use bench_data::load::Direction;
 
-use crate::analysis::comparison::headline;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
+use crate::analysis::selection::headline;
 use crate::analysis::summary::Summary;
 
 /// Topic of an experiment, which follows from its loads.

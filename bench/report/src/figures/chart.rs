@@ -7,7 +7,6 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::Figure;
 use super::axis::{Axis, Scale};
 use super::mark::mark;
-use super::slice;
 use super::style::{GRID, INK, Look, PAPER};
 use crate::analysis::metric::Metric;
 use bench_data::stats::Estimate;
@@ -155,7 +154,7 @@ impl Chart {
 impl Panel {
     /// Panel of a metric with an axis around its values.
     pub(super) fn new(x: Axis, metric: Metric, scale: Scale, series: Vec<Series>) -> Self {
-        let y = Axis::of_metric(metric, scale, &slice::ys(&series));
+        let y = Axis::of_metric(metric, scale, &ys(&series));
         Self { x, y, metric, series }
     }
 
@@ -166,7 +165,7 @@ impl Panel {
         x: impl Fn(&[Series]) -> Axis,
     ) -> Vec<Self> {
         let all = metrics.map(series);
-        let range = slice::ys(all.iter().flatten());
+        let range = ys(all.iter().flatten());
         let panels = metrics.into_iter().zip(all).map(|(metric, series)| {
             let y = Axis::of_metric(metric, Scale::Log, &range);
             Self { x: x(&series), y, metric, series }
@@ -270,4 +269,17 @@ fn legend_width(series: &Series) -> i32 {
 
 fn text(pixels: u32, colour: RGBColor) -> TextStyle<'static> {
     (FONT, pixels).into_font().color(&colour)
+}
+
+/// All y values of some series, ends of intervals and single rounds included.
+pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
+    series
+        .into_iter()
+        .flat_map(|series| &series.points)
+        .flat_map(|point| {
+            let ends = point.y.interval.map(|interval| [interval.low, interval.high]);
+            let rounds = point.rounds.iter().copied();
+            std::iter::once(point.y.median).chain(ends.into_iter().flatten()).chain(rounds)
+        })
+        .collect()
 }

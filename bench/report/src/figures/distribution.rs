@@ -7,9 +7,9 @@ use bench_data::load::Direction;
 use super::Figure;
 use super::chart::Chart;
 use super::slice;
-use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::{Line, Summary};
 
 /// How to read an axis of percentiles.

@@ -2,12 +2,12 @@
 
 use super::Figure;
 use super::axis::{Axis, Scale};
-use super::chart::{Chart, Panel, Point, PointMark, Series};
+use super::chart::{Chart, Panel, Point, PointMark, Series, ys};
 use super::slice::{self, HOLLOW_MEANS};
 use super::style::{GRID, Look, Marker};
-use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile, Unit};
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
 use bench_data::load::objective::Objective;
 use bench_data::load::{Load, words};
@@ -67,7 +67,7 @@ fn achieved(part: &Summary, base: Load) -> Option<Figure> {
     let mut series = series(part, metric);
     let xs = slice::xs(&series);
     let most = *xs.last()?;
-    let y = Axis::of_metric(metric, Scale::Log, &slice::ys(&series)).reaching(most);
+    let y = Axis::of_metric(metric, Scale::Log, &ys(&series)).reaching(most);
     let diagonal = xs.iter().map(|x| Point {
         x: *x,
         y: Estimate { median: *x, interval: None },

@@ -8,10 +8,10 @@ use bench_data::record::outcome::Outcome;
 use bench_data::stats::Estimate;
 
 use super::axis::{Axis, Scale};
-use super::chart::{Panel, Point, PointMark, Series};
+use super::chart::{Panel, Point, PointMark, Series, ys};
 use super::style::Look;
-use crate::analysis::comparison::most_comparable;
 use crate::analysis::metric::{Metric, Percentile};
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::{Line, Summary, values};
 
 /// Meaning of hollow markers in charts of lines.
@@ -149,19 +149,6 @@ pub(super) fn xs(series: &[Series]) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     values.dedup();
     values
-}
-
-/// All y values of some series, ends of intervals and single rounds included.
-pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
-    series
-        .into_iter()
-        .flat_map(|series| &series.points)
-        .flat_map(|point| {
-            let ends = point.y.interval.map(|interval| [interval.low, interval.high]);
-            let rounds = point.rounds.iter().copied();
-            std::iter::once(point.y.median).chain(ends.into_iter().flatten()).chain(rounds)
-        })
-        .collect()
 }
 
 /// Load of a caption: the most comparable one; of several that furthest to the right.

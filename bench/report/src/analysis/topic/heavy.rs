@@ -3,9 +3,9 @@
 use bench_data::load::Load;
 use bench_data::load::heavy::Work;
 
-use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
 
 /// Tail of the light requests beside the largest share of blocking ones, or else of CPU-bound ones.

@@ -5,9 +5,10 @@ use bench_data::load::profile::BackgroundConnections;
 use bench_data::stats::Estimate;
 use bench_data::units::{counted, grouped, three_digits};
 
-use crate::analysis::comparison::{listed, most_comparable};
+use crate::analysis::comparison::listed;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
 
 /// Growth of the tail below which active connections count as not affected.

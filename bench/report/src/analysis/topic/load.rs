@@ -6,9 +6,9 @@ use bench_data::record::capacity::Capacity;
 use bench_data::servers::target::TargetKind;
 
 use crate::analysis::comparison;
-use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::metric::Metric;
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
 
 /// Highest rate that meets the objective; of several searches the first.

@@ -6,9 +6,9 @@ use bench_data::load::words;
 use bench_data::load::{Direction, Load};
 use bench_data::stats::Estimate;
 
-use crate::analysis::comparison::most_comparable;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Unit};
+use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::{Line, Summary};
 
 /// Share of its peak from which on a server counts as stable.
