@@ -112,7 +112,7 @@ fn ratios(summary: &Summary, load: Load, baseline: &[String]) -> String {
             Some(format!("{} {}{doubt}", line.target, times(ratio)))
         })
         .collect();
-    format!("requests/s by those of {}: {}", base.target, ratios.join(", "))
+    format!("requests/s relative to {}: {}", base.target, ratios.join(", "))
 }
 
 fn values(line: &Line) -> Vec<String> {
