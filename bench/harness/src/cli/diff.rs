@@ -78,7 +78,7 @@ pub(super) fn false_alarms(folders: &[PathBuf]) -> anyhow::Result<ExitCode> {
         let quantity = metric.name();
         let (alarms, compared) = (alarms[index], compared[index]);
         text +=
-            &format!("{quantity}: no difference claimed in {} of {compared}\n", compared - alarms);
+            &format!("{quantity}: no difference reported in {} of {compared}\n", compared - alarms);
     }
     say(&text);
     ensure!(compared[0] > 0, "there is nothing to compare: run scripts/check-noise.sh");
