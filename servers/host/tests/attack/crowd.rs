@@ -45,7 +45,7 @@ pub(crate) fn connections_beyond_the_limit(kind: StrategyKind) -> String {
 /// Clients wait while descriptors have run out, and all are served in the end.
 pub(crate) fn more_connections_than_descriptors(kind: StrategyKind) -> String {
     let victim = Victim::under(
-        "ulimit -n 96",
+        &["prlimit", "--nofile=96:96"],
         testkit::Folder::new(),
         kind,
         &["--idle-timeout", "2s", "--head-timeout", "2s"],

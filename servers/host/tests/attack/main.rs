@@ -5,7 +5,10 @@
 //! those of an attack, and each case reports a figure (`scripts/attack.sh` makes a table of them).
 
 mod crowd;
+mod differential;
+mod kills;
 mod peers;
+mod scarcity;
 mod starving;
 mod victim;
 
@@ -44,6 +47,12 @@ fn run(name: &str, kind: StrategyKind, case: fn(StrategyKind) -> String) {
     if is_full() {
         let _ = writeln!(std::io::stderr(), "attack\t{name}\t{kind}\t{figure}");
     }
+}
+
+/// Reports a case as skipped; its figure.
+fn skipped(case: &str, reason: &str) -> String {
+    let _ = writeln!(std::io::stderr(), "{case} skipped: {reason}");
+    "skipped".to_owned()
 }
 
 /// Makes `selector::resets` and so on from `peers::resets`.
@@ -92,4 +101,10 @@ cases! {
     starving::a_form_of_many_files
     crowd::connections_beyond_the_limit
     crowd::more_connections_than_descriptors
+    kills::suspended_during_transfers
+    kills::killed_during_uploads
+    scarcity::a_full_disk
+    scarcity::a_read_only_root
+    scarcity::no_further_threads
+    differential::the_same_replies_as_selector
 }

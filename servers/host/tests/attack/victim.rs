@@ -57,33 +57,40 @@ impl Victim {
 
     /// Starts a server on this folder.
     pub(crate) fn on(folder: Folder, kind: StrategyKind, arguments: &[&str]) -> Self {
-        Self::under(":", folder, kind, arguments)
+        Self::under(&[], folder, kind, arguments)
             .unwrap_or_else(|output| panic!("the server did not start: {output:?}"))
     }
 
-    /// Starts a server after a shell command.
+    /// Starts a server by a program and its arguments, to which the server's are added.
     ///
     /// # Errors
-    /// What the server printed in place of its address.
+    /// The first line that the server printed in place of its address.
     pub(crate) fn under(
-        command: &str,
+        launcher: &[&str],
         folder: Folder,
         kind: StrategyKind,
         arguments: &[&str],
     ) -> Result<Self, String> {
-        let mut server = Self::command(command, &folder, kind, arguments);
+        let mut server = Self::command(launcher, &folder, kind, arguments);
         Ok(Self { process: ServerProcess::start(&mut server)?, folder })
     }
 
     /// The command of [`under`](Self::under).
     pub(crate) fn command(
-        command: &str,
+        launcher: &[&str],
         folder: &Folder,
         kind: StrategyKind,
         arguments: &[&str],
     ) -> Command {
-        let mut server = Command::new("sh");
-        server.arg("-c").arg(format!(r#"{command} && exec "$0" "$@""#)).arg(program());
+        let program = program();
+        let mut server = match launcher {
+            [] => Command::new(program),
+            [launcher, arguments @ ..] => {
+                let mut command = Command::new(launcher);
+                command.args(arguments).arg(program);
+                command
+            }
+        };
         server.args(["--listen", "127.0.0.1:0", "--quiet", "--strategy", kind.name(), "--root"]);
         server.arg(folder.path()).args(arguments);
         if matches!(kind, StrategyKind::Prefork | StrategyKind::ThreadPool | StrategyKind::Hybrid) {
@@ -114,6 +121,12 @@ impl Victim {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.child.try_wait().unwrap().is_none()
+    }
+
+    /// Ends it without notice.
+    pub(crate) fn kill(mut self) {
+        self.process.child.kill().unwrap();
+        self.process.child.wait().unwrap();
     }
 
     /// Waits for its end.

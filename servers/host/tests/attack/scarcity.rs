@@ -1,0 +1,116 @@
+//! Systems that lack space, write permission or threads.
+
+use std::fs::{Permissions, set_permissions, write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use fileserver::StrategyKind;
+use testkit::Folder;
+
+use crate::peer::http_put;
+use crate::skipped;
+use crate::victim::{SMALL, Victim};
+
+/// An upload that finds no space is refused, and the next one that fits is stored.
+pub(crate) fn a_full_disk(kind: StrategyKind) -> String {
+    let mounts = "mount -t tmpfs -o size=6m tmpfs $ROOT && printf small > $ROOT/small";
+    let Some(victim) = in_own_mounts(kind, mounts) else {
+        return skipped("a_full_disk", "it takes the right to mount");
+    };
+    victim.probe();
+    for _ in 0..3 {
+        let mut peer = victim.connect();
+        // Chunked: the length is not known before.
+        peer.send("PUT /large HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = [b"80000\r\n", &[5; 0x8_0000][..], b"\r\n"].concat();
+        for _ in 0..24 {
+            // The server may have refused and closed.
+            if !peer.try_send(&chunk) {
+                break;
+            }
+        }
+        assert_eq!(peer.reply_head().status, 507);
+    }
+    let fits = [6; 1 << 20];
+    assert_eq!(victim.connect().put("fits", &fits), "fits");
+    assert!(victim.connect().get("fits") == fits);
+    victim.probe();
+    "507; the next one stored".to_owned()
+}
+
+/// A root that cannot be written to is served, and uploads are refused.
+pub(crate) fn a_read_only_root(kind: StrategyKind) -> String {
+    let mounts = "printf small > $ROOT/small && mount --bind $ROOT $ROOT && \
+                  mount -o remount,ro,bind $ROOT";
+    let Some(victim) = in_own_mounts(kind, mounts) else {
+        return skipped("a_read_only_root", "it takes the right to mount");
+    };
+    victim.probe();
+    let mut peer = victim.connect();
+    let status = peer.send(http_put("new", 4)).send("1234").reply().status;
+    assert!(status >= 400, "{status}");
+    drop(peer);
+    victim.probe();
+    assert_eq!(victim.folder.names(), ["small"]);
+    format!("served; uploads {status}")
+}
+
+/// A server with mounts of its own; `None` where this user must not mount.
+fn in_own_mounts(kind: StrategyKind, mounts: &str) -> Option<Victim> {
+    let may_mount = Command::new("unshare")
+        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let folder = Folder::new();
+    let root = folder.path().to_str().unwrap();
+    let script = format!(r#"ROOT='{root}'; {mounts} && exec "$0" "$@""#);
+    may_mount.then(|| {
+        Victim::under(&["unshare", "--mount", "sh", "-c", &script], folder.clone(), kind, &[])
+            .unwrap()
+    })
+}
+
+/// Where threads have run out, a server serves what it can, or says that it cannot start.
+pub(crate) fn no_further_threads(kind: StrategyKind) -> String {
+    let announces_too_early = matches!(
+        kind,
+        StrategyKind::Prefork
+            | StrategyKind::ThreadPool
+            | StrategyKind::MultiSelector
+            | StrategyKind::Hybrid
+            | StrategyKind::Tokio
+    );
+    if announces_too_early {
+        return skipped("no_further_threads", "the address is printed before the threads run");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skipped("no_further_threads", "it takes the right to become another user");
+    }
+    let mut outcomes = Vec::new();
+    // Limits on threads hold for ordinary users alone; each run counts its own.
+    for (threads, user) in [(1, 64_901), (3, 64_902), (6, 64_903)] {
+        let user = user + 10 * StrategyKind::ALL.iter().position(|other| *other == kind).unwrap();
+        let folder = Folder::new();
+        write(folder.path().join("small"), SMALL).unwrap();
+        set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let limit = format!("--nproc={threads}:{threads}");
+        let user = format!("--reuid={user}");
+        let launcher = ["setpriv", &user, "--clear-groups", "prlimit", &limit];
+        match Victim::under(&launcher, folder.clone(), kind, &[]) {
+            Ok(victim) => {
+                victim.probe();
+                victim.terminate();
+                outcomes.push(format!("{threads}: served"));
+            }
+            Err(line) => {
+                assert_eq!(line, "");
+                let mut command = Victim::command(&launcher, &folder, kind, &[]);
+                let status = command.stdout(Stdio::null()).status().unwrap();
+                assert_eq!(status.code(), Some(2), "the code of a server that could not start");
+                outcomes.push(format!("{threads}: refused to start"));
+            }
+        }
+    }
+    outcomes.join(", ")
+}
