@@ -98,16 +98,16 @@ impl RingAcceptor {
         if self.has_ended(now) {
             return Ok(None);
         }
+        let is_roomy = server.limit.free() > self.single.backlog();
+        if self.multishot == Multishot::On && !is_roomy {
+            ring.cancel_accept();
+            self.multishot = Multishot::Ending;
+        }
         if !self.ahead.is_empty() {
             let Some(permit) = self.single.acquire(server) else { return Ok(None) };
             return Ok(self.ahead.pop_front().map(|socket| (socket, permit)));
         }
-        let is_roomy = server.limit.free() > self.single.backlog();
         if self.multishot != Multishot::Off {
-            if self.multishot == Multishot::On && !is_roomy {
-                ring.cancel_accept();
-                self.multishot = Multishot::Ending;
-            }
             return Ok(None);
         }
         if self.single.next(now) != Next::Accept {
@@ -143,5 +143,58 @@ impl RingAcceptor {
 
     fn has_ended(&mut self, now: Instant) -> bool {
         self.single.next(now) == Next::End
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::server::send_path::SendPath;
+    use crate::server::state::{AcceptDistribution, ServerOptions};
+    use crate::store::{Store, StoreOptions};
+    use crate::strategy::StrategyKind;
+
+    const CONNECTIONS: usize = 8;
+
+    #[test]
+    fn connections_accepted_beyond_the_limit_wait_for_a_permit_and_no_more_are_accepted() {
+        if let Err(reason) = StrategyKind::Uring.availability() {
+            testkit::skip("connections_accepted_beyond_the_limit", reason);
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let options = ServerOptions {
+            settings: fileserver_proto::Settings::default(),
+            workers: 1,
+            accept: AcceptDistribution::default(),
+            send_path: SendPath::default(),
+            max_connections: CONNECTIONS,
+            drain: std::time::Duration::ZERO,
+        };
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        let server = Arc::new(ServerState::new(store, options));
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap();
+        let mut ring = Ring::new(1).unwrap();
+        let mut acceptor = RingAcceptor::new(&listener, || {}).unwrap();
+        let now = Instant::now();
+        assert!(acceptor.accept(&server, &mut ring, now).unwrap().is_none());
+        assert_eq!(acceptor.multishot, Multishot::On);
+        let mut permits: Vec<_> =
+            (0..CONNECTIONS).map(|_| server.limit.try_acquire().unwrap()).collect();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        for _ in 0..3 {
+            let socket = client.try_clone().unwrap().into();
+            assert!(acceptor.accepted(&server, Ok(socket), true, now).unwrap().is_none());
+        }
+        assert!(acceptor.accept(&server, &mut ring, now).unwrap().is_none());
+        assert_eq!(acceptor.multishot, Multishot::Ending);
+        assert_eq!(acceptor.next(now), Next::WaitForPermit, "the driver waits instead of spinning");
+        permits.pop();
+        assert_eq!(acceptor.next(now), Next::Accept);
+        assert!(acceptor.accept(&server, &mut ring, now).unwrap().is_some());
+        assert_eq!(acceptor.ahead.len(), 2);
     }
 }
