@@ -125,8 +125,11 @@ impl Server {
             let server = serve(strategy, folder.path());
             (server.address, Running::Process { _server: server })
         } else {
-            let options =
-                StoreOptions { durability: Durability::None, on_conflict: OnConflict::Overwrite };
+            let options = StoreOptions {
+                durability: Durability::None,
+                on_conflict: OnConflict::Overwrite,
+                ..StoreOptions::default()
+            };
             let store = Store::open(folder.path(), options).expect("the folder exists");
             let options = ServerOptions { workers: 8, ..server_options() };
             let server = ServerThread::start(strategy, &Arc::new(ServerState::new(store, options)));

@@ -83,6 +83,9 @@ pub struct ServerArgs {
     /// Reaction to an upload whose name is taken
     #[arg(long, value_enum, default_value_t = OnConflict::Rename, value_name = "WAY", help_heading = "Files")]
     pub on_conflict: OnConflict,
+    /// Space that uploads leave free on the file system; an upload that would take it is refused
+    #[arg(long, default_value = "0", value_name = "SIZE", value_parser = values::size, help_heading = "Files")]
+    pub min_free: u64,
 
     /// Limits on size and number.
     #[command(flatten)]
@@ -359,7 +362,11 @@ fn root(args: &ServerArgs) -> &Path {
 }
 
 fn store_options(args: &ServerArgs) -> StoreOptions {
-    StoreOptions { durability: args.durability, on_conflict: args.on_conflict }
+    StoreOptions {
+        durability: args.durability,
+        on_conflict: args.on_conflict,
+        min_free: args.min_free,
+    }
 }
 
 fn settings(args: &ServerArgs, service: Service) -> Settings {

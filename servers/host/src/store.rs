@@ -12,6 +12,7 @@ mod list;
 mod log;
 mod open_files;
 mod partial;
+mod space;
 mod temporary;
 mod upload;
 mod walk;
@@ -32,6 +33,7 @@ pub use error::OpenStoreError;
 pub use upload::Upload;
 
 use open_files::{Freshness, OpenFiles};
+use space::Space;
 
 /// Served folder, shared by all threads. Keeps the folder and recently requested files open.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub struct Store {
     root: Arc<OwnedFd>,
     options: StoreOptions,
     open_files: Arc<OpenFiles>,
+    space: Arc<Space>,
     log_numbers: log::Numbers,
     /// Whether to try unnamed temporaries (`O_TMPFILE`).
     unnamed: bool,
@@ -51,6 +54,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Reaction to an upload whose name is taken.
     pub on_conflict: OnConflict,
+    /// Bytes that uploads leave free on the file system.
+    pub min_free: u64,
 }
 
 /// Data forced to disk before an upload is acknowledged.
@@ -148,6 +153,7 @@ impl Store {
             root: Arc::new(root),
             options,
             open_files: Arc::new(OpenFiles::new(freshness)),
+            space: Arc::new(Space::new(options.min_free)),
             log_numbers: log::Numbers::default(),
             // A nameless temporary gets its name through /proc.
             unnamed: Path::new("/proc/self/fd").exists(),

@@ -62,7 +62,11 @@ const REQUESTS: u64 = 3000;
 
 /// Allocations of a server while a peer asks for a file of this size over and over.
 fn allocations(kind: StrategyKind, send_path: SendPath, size: usize, root: &Path) -> u64 {
-    let options = StoreOptions { durability: Durability::None, on_conflict: OnConflict::Error };
+    let options = StoreOptions {
+        durability: Durability::None,
+        on_conflict: OnConflict::Error,
+        ..StoreOptions::default()
+    };
     std::fs::write(root.join("file"), vec![b'x'; size]).unwrap();
     let state = ServerOptions {
         settings: Settings::default(),

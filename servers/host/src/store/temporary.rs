@@ -2,7 +2,8 @@
 //! give.
 //!
 //! A named temporary is locked (`flock`) while a server writes it, so that a server that starts on
-//! the same folder can distinguish it from one left by a killed server.
+//! the same folder can distinguish it from one left by a killed server. One that is written within
+//! moments has no lock: whoever publishes it copies it if it was removed.
 
 use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -29,32 +30,26 @@ pub(super) fn unnamed(folder: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> 
     }
 }
 
-/// Creates a named temporary in a folder, locked.
+/// Creates a named temporary in a folder, without a lock.
 pub(super) fn named(folder: BorrowedFd<'_>) -> Result<(OwnedFd, String), Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     loop {
         let name = name();
-        let file = match rustix::fs::openat(folder, name.as_str(), flags, MODE) {
-            Ok(file) => file,
-            Err(Errno::EXIST) => continue,
+        match rustix::fs::openat(folder, name.as_str(), flags, MODE) {
+            Ok(file) => return Ok((file, name)),
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
-        };
-        // A server that starts at this moment may remove it as stale.
-        if lock(&file).is_ok() && rustix::fs::fstat(&file)?.st_nlink > 0 {
-            return Ok((file, name));
         }
     }
 }
 
-/// Gives an unnamed temporary a temporary name, locked.
-pub(super) fn expose(folder: BorrowedFd<'_>, file: &OwnedFd) -> Result<String, Errno> {
-    lock(file)?;
+/// Creates a named temporary in a folder, locked.
+pub(super) fn named_and_locked(folder: BorrowedFd<'_>) -> Result<(OwnedFd, String), Errno> {
     loop {
-        let name = name();
-        match link(folder, file, &name) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
+        let (file, name) = named(folder)?;
+        // A server that starts at this moment may remove it as stale.
+        if lock(&file).is_ok() && rustix::fs::fstat(&file)?.st_nlink > 0 {
+            return Ok((file, name));
         }
     }
 }

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fileserver_proto::Digest;
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FallocateFlags, fallocate};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use super::space::Room;
 use super::*;
 
 /// A store on a folder of its own, by default and with named temporaries only.
@@ -296,10 +297,10 @@ fn a_size_beyond_the_free_space_is_refused_before_a_byte() {
 fn a_full_device_is_told_from_a_failing_one() {
     let [(_folder, store), _] = stores(StoreOptions::default());
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut upload = Upload::into_file(&store, OwnedFd::from(full));
+    let mut upload = Upload::on(&store, Arc::clone(&store.root), OwnedFd::from(full));
     assert_eq!(upload.write(b"x"), Err(StoreError::Full));
     let unwritable = fs::File::open("/dev/null").unwrap();
-    let mut upload = Upload::into_file(&store, OwnedFd::from(unwritable));
+    let mut upload = Upload::on(&store, Arc::clone(&store.root), OwnedFd::from(unwritable));
     assert_eq!(upload.write(b"x"), Err(StoreError::Failed));
 }
 
@@ -310,7 +311,7 @@ fn opening_removes_temporaries_of_killed_servers_only() {
     let mut live = store.create_upload(Some(&name("sub/live")), None).unwrap();
     live.write(b"still coming").unwrap();
     // A killed server's temporary: named alike, held by nobody.
-    let (dead, dead_name) = temporary::named(store.root.as_fd()).unwrap();
+    let (dead, dead_name) = temporary::named_and_locked(store.root.as_fd()).unwrap();
     drop(dead);
     fs::write(folder.path().join("upload-mine"), b"").unwrap();
     assert_eq!(on_disk(folder.path()), [&dead_name, "sub", "upload-mine"]);
@@ -323,14 +324,53 @@ fn opening_removes_temporaries_of_killed_servers_only() {
 }
 
 #[test]
-fn a_temporary_about_to_replace_a_file_is_locked() {
-    let [(folder, store), _] = stores(StoreOptions::default());
-    let Ok(Some(file)) = temporary::unnamed(store.root.as_fd()) else {
-        return; // This file system has no nameless files, so they are never exposed either.
-    };
-    let exposed = temporary::expose(store.root.as_fd(), &file).unwrap();
-    let rival = fs::File::open(folder.path().join(exposed)).unwrap();
-    assert!(flock(&rival, FlockOperation::NonBlockingLockExclusive).is_err());
+fn an_upload_outlives_a_server_that_starts_meanwhile() {
+    let overwrite = StoreOptions { on_conflict: OnConflict::Overwrite, ..StoreOptions::default() };
+    for (folder, store) in stores(overwrite) {
+        upload(&store, "a", b"old").unwrap();
+        for size in [Some(5), None, Some(2 << 20)] {
+            let mut upload = store.create_upload(Some(&name("a")), size).unwrap();
+            upload.write(b"12").unwrap();
+            // Takes the temporary for one of a killed server, unless it is locked.
+            Store::open(folder.path(), overwrite).unwrap();
+            let is_locked = on_disk(folder.path()).len() == 2;
+            assert_eq!(is_locked, size != Some(5), "{size:?}");
+            upload.write(b"345").unwrap();
+            assert_eq!(content(&store, "a"), b"old");
+            assert!(upload.commit(None).unwrap().replaced);
+            assert_eq!(content(&store, "a"), b"12345");
+            assert_eq!(on_disk(folder.path()), ["a"]);
+            self::upload(&store, "a", b"old").unwrap();
+        }
+        // Without a name of its own, too; and one that is broken off leaves nothing.
+        for commits in [true, false] {
+            let upload = store.create_upload(None, Some(0)).unwrap();
+            Store::open(folder.path(), overwrite).unwrap();
+            if commits {
+                upload.commit(None).unwrap();
+            }
+            assert_eq!(on_disk(folder.path()).len(), 2);
+        }
+    }
+}
+
+#[test]
+fn the_space_to_leave_free_is_left() {
+    let options = StoreOptions { min_free: u64::MAX, ..StoreOptions::default() };
+    for (folder, mut store) in stores(options) {
+        for size in [None, Some(0), Some(1), Some(1 << 30)] {
+            let refused = store.create_upload(Some(&name("a")), size);
+            assert_eq!(refused.unwrap_err(), StoreError::Full);
+        }
+        // The space becomes scarce while the upload comes in.
+        store.space = Arc::new(Space::new(1));
+        let mut upload = store.create_upload(Some(&name("a")), None).unwrap();
+        upload.write(b"1").unwrap();
+        upload.limit_space(Space::new(u64::MAX));
+        assert_eq!(upload.write(b"2"), Err(StoreError::Full));
+        drop(upload);
+        assert_eq!(on_disk(folder.path()), [""; 0]);
+    }
 }
 
 #[test]
@@ -458,22 +498,28 @@ fn an_abandoned_resumable_upload_is_removed_at_the_next_start() {
 }
 
 #[test]
-fn space_is_reserved_in_pieces_and_nothing_of_it_is_seen() {
+fn no_more_space_is_reserved_than_has_arrived() {
     const MIB: u64 = 1 << 20;
     for (folder, store) in stores(StoreOptions::default()) {
         let mut upload = store.create_upload(Some(&name("a")), Some(40 * MIB)).unwrap();
+        upload.write(b"\x07").unwrap();
+        let (_, space) = upload.extent();
+        assert!(space <= 64 << 10, "{space} bytes are held for 1 byte");
         let piece = vec![7; MIB as usize];
-        upload.write(&piece).unwrap();
-        let (len, space) = upload.extent();
-        assert_eq!(len, MIB);
-        assert!(space <= 17 * MIB, "{space} bytes are held for the 1 MiB that came");
-        // Not every file system reserves.
-        let probe = tempfile::tempfile_in(folder.path()).unwrap();
-        let reserves = fallocate(&probe, FallocateFlags::KEEP_SIZE, 0, MIB).is_ok();
-        assert_eq!(space >= 16 * MIB, reserves, "{space} bytes are held");
-        for _ in 1..40 {
+        let mut most = 0;
+        for arrived in 1..40 {
             upload.write(&piece).unwrap();
+            let (len, space) = upload.extent();
+            assert_eq!(len, arrived * MIB + 1);
+            assert!(space <= 2 * len + (64 << 10), "{space} bytes are held for {len}");
+            most = most.max(space - len);
         }
+        // Not every file system reserves, and on tmpfs it does not pay.
+        let probe = tempfile::tempfile_in(folder.path()).unwrap();
+        let reserves = fallocate(&probe, FallocateFlags::KEEP_SIZE, 0, MIB).is_ok()
+            && store.space.room(&probe, 40 * MIB) == Room::Enough { pays: true };
+        assert_eq!(most > 8 * MIB, reserves, "{most} bytes were held ahead");
+        upload.write(&piece[1..]).unwrap();
         upload.commit(None).unwrap();
         let metadata = fs::metadata(folder.path().join("a")).unwrap();
         assert_eq!(metadata.len(), 40 * MIB);

@@ -11,13 +11,20 @@ use sha2::{Digest as _, Sha256};
 use super::copies::place_copy;
 use super::open_files::OpenFiles;
 use super::partial::{Opened, Partial};
+use super::space::{Room, Space};
 use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
 
-/// Bytes of an upload for which space is reserved at a time: writing to reserved space costs ext4
-/// half as much, and a peer that announces much and sends little occupies little.
+/// Most bytes of an upload for which space is reserved ahead: writing to reserved space costs ext4
+/// half as much. It is also never more than has arrived, so a peer that announces much and sends
+/// little occupies little.
 const RESERVED_BYTES: u64 = 16 << 20;
 /// Least rest of an upload for which reserving is worth the call.
 const WORTH_RESERVING_BYTES: u64 = 256 << 10;
+/// Largest upload whose temporary has no lock. A server that starts meanwhile removes it as stale;
+/// publishing then costs a copy.
+const UNLOCKED_BYTES: u64 = 1 << 20;
+/// Bytes that a copy moves at a time.
+const COPIED_BYTES: usize = 1 << 30;
 
 /// Upload in progress. Dropping it removes it, unless it is resumable: then the written bytes
 /// remain for [`Store::open_partial`].
@@ -38,6 +45,10 @@ pub struct Upload {
     expected: u64,
     /// Bytes of them for which space is reserved.
     reserved: u64,
+    /// Bytes written through this value.
+    written: u64,
+    /// Limit of the space that uploads take.
+    space: Arc<Space>,
 }
 
 impl Upload {
@@ -55,49 +66,57 @@ impl Upload {
         {
             return Err(StoreError::NameTaken);
         }
-        let unnamed = match store.unnamed {
+        // An unnamed temporary cannot replace a file: it would need a name first.
+        let unnamed = match store.unnamed && options.on_conflict != OnConflict::Overwrite {
             true => temporary::unnamed(folder.as_fd()).map_err(error::on_upload)?,
             false => None,
         };
         let (file, temporary) = match unnamed {
             Some(file) => (file, None),
             None => {
-                let (file, name) = temporary::named(folder.as_fd()).map_err(error::on_upload)?;
+                let is_short = size_hint.is_some_and(|size| size <= UNLOCKED_BYTES);
+                let (file, name) = match is_short {
+                    true => temporary::named(folder.as_fd()),
+                    false => temporary::named_and_locked(folder.as_fd()),
+                }
+                .map_err(error::on_upload)?;
                 (file, Some(name))
             }
         };
-        let target = target.cloned();
-        let open_files = Arc::clone(&store.open_files);
-        let upload = Self {
-            folder,
-            file,
-            temporary,
-            target,
-            options,
-            open_files,
-            partial: None,
-            expected: size_hint.unwrap_or(0),
-            reserved: 0,
-        };
-        match size_hint {
-            Some(size) if upload.is_beyond_free_space(size) => Err(StoreError::Full),
-            Some(_) | None => Ok(upload),
+        let mut upload = Self::on(store, folder, file);
+        upload.temporary = temporary;
+        upload.target = target.cloned();
+        upload.expected = size_hint.unwrap_or(0);
+        match store.space.room(&upload.file, size_hint.unwrap_or(0)) {
+            Room::Enough { pays: true } => {}
+            Room::Enough { pays: false } => upload.expected = 0,
+            Room::TooLittle => return Err(StoreError::Full),
         }
+        Ok(upload)
     }
 
-    /// Resumable upload to be continued.
+    /// Continues a resumable upload.
     pub(super) fn resume(store: &Store, opened: Opened) -> Self {
         let Opened { folder, file, name, target, partial } = opened;
+        let mut upload = Self::on(store, folder, file);
+        (upload.temporary, upload.target, upload.partial) = (Some(name), target, Some(partial));
+        upload
+    }
+
+    /// An upload to this file, of which nothing else is known.
+    pub(super) fn on(store: &Store, folder: Arc<OwnedFd>, file: OwnedFd) -> Self {
         Self {
             folder,
             file,
-            temporary: Some(name),
-            target,
+            temporary: None,
+            target: None,
             options: store.options,
             open_files: Arc::clone(&store.open_files),
-            partial: Some(partial),
+            partial: None,
             expected: 0,
             reserved: 0,
+            written: 0,
+            space: Arc::clone(&store.space),
         }
     }
 
@@ -107,7 +126,11 @@ impl Upload {
     /// [`StoreError::Full`], [`StoreError::Overloaded`] or [`StoreError::Failed`]; an unknown
     /// number of bytes is then written, and the upload cannot continue.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
-        self.reserve_for(bytes.len() as u64);
+        let len = bytes.len() as u64;
+        if !self.space.has_room(&self.file, len) {
+            return Err(StoreError::Full);
+        }
+        self.reserve_for(len);
         while !bytes.is_empty() {
             match rustix::io::write(&self.file, bytes) {
                 Ok(0) => return Err(error::on_upload(Errno::IO)),
@@ -122,12 +145,11 @@ impl Upload {
     /// Reserves space for the next `len` bytes and for some of those that follow them.
     fn reserve_for(&mut self, len: u64) {
         if self.reserved < len && self.expected >= WORTH_RESERVING_BYTES {
-            let missing = self.expected.min(RESERVED_BYTES.max(len)) - self.reserved;
-            let position = rustix::fs::tell(&self.file);
-            let outcome = position.and_then(|position| {
-                let from = position + self.reserved;
-                rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, missing)
-            });
+            let ahead = (self.written + len).min(RESERVED_BYTES).max(len);
+            let missing = self.expected.min(ahead) - self.reserved;
+            let from = self.written + self.reserved;
+            let outcome =
+                rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, missing);
             match outcome {
                 Ok(()) => self.reserved += missing,
                 // An optimization that not every file system supports. If there is no space,
@@ -137,6 +159,7 @@ impl Upload {
         }
         self.reserved = self.reserved.saturating_sub(len);
         self.expected = self.expected.saturating_sub(len);
+        self.written += len;
     }
 
     /// Checks the content against its digest, if there is one, makes the file durable as the
@@ -182,12 +205,15 @@ impl Upload {
 
     /// Makes the content as durable as the options say.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.sync_file().map_err(error::on_upload)
+    }
+
+    fn sync_file(&self) -> Result<(), Errno> {
         match self.options.durability {
             Durability::None => Ok(()),
             Durability::Data => rustix::fs::fdatasync(&self.file),
             Durability::Full => rustix::fs::fsync(&self.file),
         }
-        .map_err(error::on_upload)
     }
 
     /// Makes the name as durable as the options say.
@@ -235,25 +261,18 @@ impl Upload {
     /// Publishes under the name, replacing the file that has it. Returns whether there was one.
     fn publish_over(&mut self, name: &FileName) -> Result<bool, StoreError> {
         let (_, last) = name.split();
-        if self.publish(last)? {
-            return Ok(false);
-        }
-        let temporary = match self.temporary.take() {
-            Some(temporary) => temporary,
-            None => temporary::expose(self.folder.as_fd(), &self.file).map_err(error::on_upload)?,
-        };
-        let temporary = self.temporary.insert(temporary);
-        rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, last)
+        let replaces = is_taken(&self.folder, last).map_err(error::on_upload)?;
+        self.place(|folder, temporary| rustix::fs::renameat(folder, temporary, folder, last))
             .map_err(error::on_upload)?;
         self.temporary = None;
-        Ok(true)
+        Ok(replaces)
     }
 
     /// Gives the file this name in its folder; false if the name is taken.
     pub(super) fn publish(&mut self, last: &str) -> Result<bool, StoreError> {
         let outcome = match &self.temporary {
             None => temporary::link(self.folder.as_fd(), &self.file, last),
-            Some(temporary) => rename_exclusively(&self.folder, temporary, last),
+            Some(_) => self.place(|folder, temporary| rename_exclusively(folder, temporary, last)),
         };
         match outcome {
             Ok(()) => {
@@ -265,12 +284,28 @@ impl Upload {
         }
     }
 
-    /// Whether the file system has less than `size` bytes free. If unknown, the first write that
-    /// fails shows it.
-    fn is_beyond_free_space(&self, size: u64) -> bool {
-        rustix::fs::fstatvfs(&self.file).is_ok_and(|space| {
-            space.f_blocks > 0 && space.f_bavail.saturating_mul(space.f_frsize) < size
-        })
+    /// Renames the temporary by `rename`. If a server that has started meanwhile removed it as
+    /// stale, which happens to those without a lock, a locked copy replaces it.
+    fn place(&mut self, rename: impl Fn(&OwnedFd, &str) -> Result<(), Errno>) -> Result<(), Errno> {
+        match rename(&self.folder, self.temporary.as_deref().unwrap_or_default()) {
+            Err(Errno::NOENT) if self.partial.is_none() => {
+                let name = self.copy_to_locked()?;
+                rename(&self.folder, &name)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Copies the content to a locked temporary, and continues with that. Returns its name.
+    fn copy_to_locked(&mut self) -> Result<String, Errno> {
+        self.temporary = None;
+        let (file, name) = temporary::named_and_locked(self.folder.as_fd())?;
+        self.temporary = Some(name.clone());
+        let removed = std::mem::replace(&mut self.file, file);
+        let mut offset = 0;
+        while rustix::fs::sendfile(&self.file, &removed, Some(&mut offset), COPIED_BYTES)? > 0 {}
+        self.sync_file()?;
+        Ok(name)
     }
 }
 
@@ -334,19 +369,9 @@ fn sync_folder(folder: &OwnedFd) -> Result<(), Errno> {
 
 #[cfg(test)]
 impl Upload {
-    /// An upload whose bytes go to a file of the test's choosing.
-    pub(super) fn into_file(store: &Store, file: OwnedFd) -> Self {
-        Self {
-            folder: Arc::clone(&store.root),
-            file,
-            temporary: None,
-            target: None,
-            options: store.options,
-            open_files: Arc::clone(&store.open_files),
-            partial: None,
-            expected: 0,
-            reserved: 0,
-        }
+    /// Has another limit of space from now on.
+    pub(super) fn limit_space(&mut self, space: Space) {
+        self.space = Arc::new(space);
     }
 
     /// Length of the file, and the space reserved for it.

@@ -81,7 +81,8 @@ impl Server {
         options: ServerOptions,
     ) -> Self {
         // What power cuts leave is not tested here.
-        let options_of_store = StoreOptions { durability: Durability::None, on_conflict };
+        let options_of_store =
+            StoreOptions { durability: Durability::None, on_conflict, ..StoreOptions::default() };
         let store = Store::open(&folder.path().join("root"), options_of_store).unwrap();
         let server_options = options.clone();
         let mut state = ServerState::new(store, options);
