@@ -2,6 +2,7 @@
 
 mod local;
 mod parked;
+mod receiving;
 pub(crate) mod sending;
 mod work;
 
@@ -23,6 +24,7 @@ use crate::server::limit::Permit;
 use crate::server::send_path::COPY_BYTES;
 use crate::server::state::ServerState;
 use crate::store::Download;
+use receiving::{Transfer, WORTH_BYTES, transfer};
 use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 
 use local::{Local, Performed};
@@ -119,6 +121,12 @@ pub(crate) trait WaitPolicy {
         idle: bool,
         deadline: Option<Instant>,
     ) -> Attempt;
+
+    /// Whether a step may move an upload's bytes straight from the socket to the file, and so write
+    /// where others only receive.
+    fn transfers(&self) -> bool {
+        false
+    }
 
     /// Called with the number of received bytes and the size of the buffer.
     fn received(&mut self, _bytes: usize, _room: usize) {}
@@ -285,6 +293,22 @@ impl Connection {
                         Attempt::PerformNow => RecvFlags::DONTWAIT,
                         Attempt::Skip => return Step::Blocked(Wait::Inbound),
                     };
+                    if policy.transfers()
+                        && flags.is_empty()
+                        && let Some(transfer) =
+                            transfer_body(&self.session, &mut self.local, socket, io)
+                    {
+                        let done = match transfer {
+                            Ok(done) => done,
+                            Err(errno) => return not_received(errno),
+                        };
+                        let bytes = match done {
+                            Completion::Transferred { bytes, .. } => bytes,
+                            _ => 0,
+                        };
+                        self.complete(io, done, policy.now());
+                        return Step::Done { bytes };
+                    }
                     if self.local.upload.is_some() {
                         io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
                     }
@@ -299,9 +323,7 @@ impl Connection {
                             moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
                             Completion::Received { bytes }
                         }
-                        Err(Errno::INTR) => return Step::Done { bytes: 0 },
-                        Err(Errno::AGAIN) => return Step::Blocked(Wait::Inbound),
-                        Err(_) => return Step::Closed,
+                        Err(errno) => return not_received(errno),
                     }
                 }
                 Performed::Socket(SocketAction::Send { more }) => {
@@ -466,6 +488,35 @@ fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
         rustix::io::preadv2(download.file(), &mut bytes, last, ReadWriteFlags::NOWAIT),
         Err(Errno::AGAIN)
     )
+}
+
+/// Moves bytes of an upload straight from the socket to its file, if that pays and is possible now.
+/// Returns what completes [`SocketAction::Receive`].
+fn transfer_body(
+    session: &Session,
+    local: &mut Local,
+    socket: BorrowedFd<'_>,
+    io: &IoBuffers,
+) -> Option<Result<Completion, Errno>> {
+    let left = session.direct_bytes();
+    let upload = local.upload.as_mut()?;
+    if left < WORTH_BYTES || !io.input.is_empty() || !upload.takes_pipes() {
+        return None;
+    }
+    match transfer(socket, upload, left) {
+        Ok(Transfer::Done(bytes, written)) => Some(Ok(Completion::Transferred { bytes, written })),
+        Ok(Transfer::Ended) => Some(Ok(Completion::Received { bytes: 0 })),
+        Ok(Transfer::Unavailable) => None,
+        Err(errno) => Some(Err(errno)),
+    }
+}
+
+fn not_received(errno: Errno) -> Step {
+    match errno {
+        Errno::AGAIN => Step::Blocked(Wait::Inbound),
+        Errno::INTR => Step::Done { bytes: 0 },
+        _ => Step::Closed,
+    }
 }
 
 fn not_sent(errno: Errno) -> Step {

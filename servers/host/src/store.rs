@@ -149,11 +149,12 @@ impl Store {
     }
 
     fn on(root: OwnedFd, options: StoreOptions, freshness: Freshness) -> Self {
+        let space = Arc::new(Space::new(&root, options.min_free));
         Self {
             root: Arc::new(root),
             options,
             open_files: Arc::new(OpenFiles::new(freshness)),
-            space: Arc::new(Space::new(options.min_free)),
+            space,
             log_numbers: log::Numbers::default(),
             // A nameless temporary gets its name through /proc.
             unnamed: Path::new("/proc/self/fd").exists(),

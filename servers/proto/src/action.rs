@@ -126,6 +126,15 @@ pub enum Completion {
         /// Number of bytes added.
         bytes: usize,
     },
+    /// Bytes of the body went to the current upload without passing `io.input`, which
+    /// [`Session::direct_bytes`](crate::Session::direct_bytes) allows in place of receiving. After a
+    /// failure the upload is of no more use.
+    Transferred {
+        /// Number of bytes taken from the socket; at least 1.
+        bytes: u64,
+        /// Whether all of them were written, or the reason why not.
+        written: Result<(), StoreError>,
+    },
     /// Some or all of `io.output` was sent.
     Sent,
     /// The download is open, or the reason why it is not.

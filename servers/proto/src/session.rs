@@ -175,6 +175,10 @@ impl Session {
                 self.count_body_time(bytes, now);
                 self.read_body(io, now);
             }
+            (State::ReceivingBody, Completion::Transferred { bytes, written }) => {
+                self.count_body_time(bytes, now);
+                self.transferred(io, bytes, written, now);
+            }
             (State::Discarding { refusal }, Completion::Received { bytes }) => {
                 self.count_body_time(bytes, now);
                 self.discard(io, refusal, now);
@@ -292,6 +296,15 @@ impl Session {
             (State::Working { .. }, Completion::Worked) => self.reply(io, &Reply::Worked, now),
             (State::Lab(state), done) => self.handle_lab_completion(io, state, done, now),
             (state, done) => panic!("{done:?} is no completion of {state:?}"),
+        }
+    }
+
+    /// Most bytes that the driver may move from the socket straight to the current upload, in place
+    /// of [`Action::Receive`] and while `io.input` is empty; 0 if it may not.
+    pub fn direct_bytes(&self) -> u64 {
+        match (self.state, &self.sink) {
+            (State::ReceivingBody, Sink::File | Sink::Partial(_)) => self.body.left().unwrap_or(0),
+            _ => 0,
         }
     }
 

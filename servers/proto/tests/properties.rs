@@ -125,8 +125,11 @@ proptest! {
         let whole = Conversation::outcome(settings.clone(), store(), [&input[..]]);
         let split = Conversation::outcome(settings.clone(), store(), cut(&input, &lengths));
         prop_assert_eq!(&whole, &split);
-        let bytewise = Conversation::outcome(settings, store(), input.chunks(1));
-        prop_assert_eq!(whole, bytewise);
+        let bytewise = Conversation::outcome(settings.clone(), store(), input.chunks(1));
+        prop_assert_eq!(&whole, &bytewise);
+        let mut transferring = Conversation::new(settings, store());
+        transferring.transfers = true;
+        prop_assert_eq!(whole, transferring.outcome_of(cut(&input, &lengths)));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use rustix::fs::{FallocateFlags, fallocate};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::space::Room;
 use super::*;
 
 /// A store on a folder of its own, by default and with named temporaries only.
@@ -363,10 +362,10 @@ fn the_space_to_leave_free_is_left() {
             assert_eq!(refused.unwrap_err(), StoreError::Full);
         }
         // The space becomes scarce while the upload comes in.
-        store.space = Arc::new(Space::new(1));
+        store.space = Arc::new(Space::new(&store.root, 1));
         let mut upload = store.create_upload(Some(&name("a")), None).unwrap();
         upload.write(b"1").unwrap();
-        upload.limit_space(Space::new(u64::MAX));
+        upload.limit_space(Space::new(&store.root, u64::MAX));
         assert_eq!(upload.write(b"2"), Err(StoreError::Full));
         drop(upload);
         assert_eq!(on_disk(folder.path()), [""; 0]);
@@ -517,7 +516,7 @@ fn no_more_space_is_reserved_than_has_arrived() {
         // Not every file system reserves, and on tmpfs it does not pay.
         let probe = tempfile::tempfile_in(folder.path()).unwrap();
         let reserves = fallocate(&probe, FallocateFlags::KEEP_SIZE, 0, MIB).is_ok()
-            && store.space.room(&probe, 40 * MIB) == Room::Enough { pays: true };
+            && store.space.is_worth_reserving;
         assert_eq!(most > 8 * MIB, reserves, "{most} bytes were held ahead");
         upload.write(&piece[1..]).unwrap();
         upload.commit(None).unwrap();

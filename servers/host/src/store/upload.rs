@@ -6,20 +6,19 @@ use std::sync::Arc;
 use fileserver_proto::{Digest, FileName, StoreError, Stored};
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use rustix::pipe::SpliceFlags;
 use sha2::{Digest as _, Sha256};
 
 use super::copies::place_copy;
 use super::open_files::OpenFiles;
 use super::partial::{Opened, Partial};
-use super::space::{Room, Space};
+use super::space::Space;
 use super::{Durability, OnConflict, Store, StoreOptions, error, temporary};
 
 /// Most bytes of an upload for which space is reserved ahead: writing to reserved space costs ext4
 /// half as much. It is also never more than has arrived, so a peer that announces much and sends
 /// little occupies little.
 const RESERVED_BYTES: u64 = 16 << 20;
-/// Least rest of an upload for which reserving is worth the call.
-const WORTH_RESERVING_BYTES: u64 = 256 << 10;
 /// Largest upload whose temporary has no lock. A server that starts meanwhile removes it as stale;
 /// publishing then costs a copy.
 const UNLOCKED_BYTES: u64 = 1 << 20;
@@ -86,11 +85,12 @@ impl Upload {
         let mut upload = Self::on(store, folder, file);
         upload.temporary = temporary;
         upload.target = target.cloned();
-        upload.expected = size_hint.unwrap_or(0);
-        match store.space.room(&upload.file, size_hint.unwrap_or(0)) {
-            Room::Enough { pays: true } => {}
-            Room::Enough { pays: false } => upload.expected = 0,
-            Room::TooLittle => return Err(StoreError::Full),
+        let size = size_hint.unwrap_or(0);
+        if !store.space.has_room(&upload.file, size) {
+            return Err(StoreError::Full);
+        }
+        if store.space.is_worth_reserving {
+            upload.expected = size;
         }
         Ok(upload)
     }
@@ -126,11 +126,7 @@ impl Upload {
     /// [`StoreError::Full`], [`StoreError::Overloaded`] or [`StoreError::Failed`]; an unknown
     /// number of bytes is then written, and the upload cannot continue.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
-        let len = bytes.len() as u64;
-        if !self.space.has_room(&self.file, len) {
-            return Err(StoreError::Full);
-        }
-        self.reserve_for(len);
+        self.prepare(bytes.len() as u64)?;
         while !bytes.is_empty() {
             match rustix::io::write(&self.file, bytes) {
                 Ok(0) => return Err(error::on_upload(Errno::IO)),
@@ -142,9 +138,42 @@ impl Upload {
         Ok(())
     }
 
+    /// Whether [`write_from`](Self::write_from) can be used.
+    pub(crate) fn takes_pipes(&self) -> bool {
+        // A file opened for appending takes no splice.
+        self.partial.is_none()
+    }
+
+    /// Appends `len` bytes, which are in the pipe.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write); some of the bytes may then still be in the pipe.
+    pub(crate) fn write_from(&mut self, pipe: &OwnedFd, len: usize) -> Result<(), StoreError> {
+        self.prepare(len as u64)?;
+        let mut left = len;
+        while left > 0 {
+            match rustix::pipe::splice(pipe, None, &self.file, None, left, SpliceFlags::MOVE) {
+                Ok(0) => return Err(error::on_upload(Errno::IO)),
+                Ok(written) => left -= written,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(error::on_upload(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and reserves the space for the next `len` bytes.
+    fn prepare(&mut self, len: u64) -> Result<(), StoreError> {
+        if !self.space.has_room_left(&self.file, len) {
+            return Err(StoreError::Full);
+        }
+        self.reserve_for(len);
+        Ok(())
+    }
+
     /// Reserves space for the next `len` bytes and for some of those that follow them.
     fn reserve_for(&mut self, len: u64) {
-        if self.reserved < len && self.expected >= WORTH_RESERVING_BYTES {
+        if self.reserved < len && self.expected > 0 {
             let ahead = (self.written + len).min(RESERVED_BYTES).max(len);
             let missing = self.expected.min(ahead) - self.reserved;
             let from = self.written + self.reserved;

@@ -47,6 +47,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (SendingContinue, TimedOut, &[Aborting, Closing]),
     (ReceivingBody, Done, &[ReceivingBody, Writing, Committing, Aborting,
         Creating, Discarding, Replying, ShowingNotice, Logging, Posting]),
+    (ReceivingBody, Failed, &[Aborting]),
     (ReceivingBody, Ended, &[Aborting, Replying]),
     (ReceivingBody, TimedOut, &[Aborting, Replying]),
     (Writing, Done, &[Writing, ReceivingBody, Committing, Aborting]),
@@ -156,6 +157,7 @@ impl Event {
             | Completion::FileSent(Err(_))
             | Completion::Created(Err(_))
             | Completion::Written(Err(_))
+            | Completion::Transferred { written: Err(_), .. }
             | Completion::PartialCreated(Err(_))
             | Completion::PartialOpened(Err(_))
             | Completion::Committed(Err(_))

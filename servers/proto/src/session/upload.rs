@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::wire;
 use crate::wire::body::{Body, Part};
 use crate::wire::form::Step;
-use crate::{IoBuffers, Now, PartialInfo, Stored};
+use crate::{IoBuffers, Now, PartialInfo, StoreError, Stored};
 
 impl Session {
     /// Asks a waiting peer for the body, then reads it.
@@ -66,6 +66,24 @@ impl Session {
                 Part::Incomplete => return self.receive_body(now),
                 Part::Malformed(refusal) => return self.abandon_body(io, refusal, now),
             }
+        }
+    }
+
+    /// Counts bytes of the body that went straight to the upload.
+    pub(super) fn transferred(
+        &mut self,
+        io: &mut IoBuffers,
+        bytes: u64,
+        written: Result<(), StoreError>,
+        now: Now,
+    ) {
+        self.body.transferred(bytes);
+        if let Sink::Partial(append) = &mut self.sink {
+            append.info.offset += bytes;
+        }
+        match written {
+            Ok(()) => self.read_body(io, now),
+            Err(error) => self.abort(io, AfterAbort::Refuse(Refusal::Store(error)), now),
         }
     }
 

@@ -61,6 +61,13 @@ impl Body {
         }
     }
 
+    /// Counts content that never was in the input.
+    pub(crate) fn transferred(&mut self, bytes: u64) {
+        if let Self::Sized { left } = self {
+            *left = left.saturating_sub(bytes);
+        }
+    }
+
     /// Finds the next content, removing the framing before it. The first `held` bytes of the input
     /// are earlier content, not yet consumed; the found content adjoins them.
     pub(crate) fn next(&mut self, input: &mut Buffer, held: usize) -> Part {

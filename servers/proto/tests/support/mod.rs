@@ -52,6 +52,8 @@ pub struct Conversation {
     listens: bool,
     /// Most bytes sent at a time.
     pub send_bytes: usize,
+    /// The driver moves the rest of a body straight to its file where it may.
+    pub transfers: bool,
     /// Number of bytes after which the peer reads no more.
     pub blocked_after: Option<usize>,
     downloading: bool,
@@ -115,6 +117,7 @@ impl Conversation {
             joined: false,
             listens,
             send_bytes: usize::MAX,
+            transfers: false,
             blocked_after: None,
             downloading: false,
             io: IoBuffers::with_capacity(64, 64),
@@ -139,20 +142,24 @@ impl Conversation {
         store: MemoryStore,
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> Outcome {
-        let mut conversation = Self::new(settings, store);
+        Self::new(settings, store).outcome_of(pieces)
+    }
+
+    /// The same of this conversation.
+    pub fn outcome_of<'a>(mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
         for piece in pieces {
-            conversation.deliver(piece);
+            self.deliver(piece);
         }
-        conversation.end();
-        assert!(conversation.closed, "a session closes after its peer has");
+        self.end();
+        assert!(self.closed, "a session closes after its peer has");
         Outcome {
-            requests: conversation.session.requests(),
-            wire: conversation.session.wire(),
-            console: conversation.console,
-            logged: conversation.logged,
-            posted: conversation.posted,
-            output: conversation.output,
-            store: conversation.store,
+            requests: self.session.requests(),
+            wire: self.session.wire(),
+            console: self.console,
+            logged: self.logged,
+            posted: self.posted,
+            output: self.output,
+            store: self.store,
         }
     }
 
@@ -253,6 +260,20 @@ impl Conversation {
                     );
                     return true;
                 };
+                // As a driver does that moves the rest of a body straight to its file.
+                let direct = piece.len().min(self.session.direct_bytes() as usize);
+                if self.transfers && held == 0 && direct > 0 {
+                    let rest = piece.split_off(direct);
+                    if !rest.is_empty() {
+                        self.arrived.push_front(rest);
+                    }
+                    let done = Completion::Transferred {
+                        bytes: direct as u64,
+                        written: self.store.write(&piece),
+                    };
+                    self.session.handle_completion(&mut self.io, done, self.now);
+                    return true;
+                }
                 let bytes = piece.len().min(room.len());
                 room[..bytes].copy_from_slice(&piece[..bytes]);
                 if bytes < piece.len() {

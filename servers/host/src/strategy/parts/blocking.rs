@@ -192,6 +192,10 @@ impl WaitPolicy for BlockingPolicy<'_> {
         Attempt::Perform
     }
 
+    fn transfers(&self) -> bool {
+        true
+    }
+
     /// A request is in progress from its first byte on: a drain must not end its reading.
     fn received(&mut self, bytes: usize, _: usize) {
         if bytes > 0 {

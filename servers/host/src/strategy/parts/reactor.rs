@@ -531,6 +531,11 @@ impl WaitPolicy for ReadinessPolicy<'_> {
         Attempt::Perform
     }
 
+    /// A worker writes, where there are workers.
+    fn transfers(&self) -> bool {
+        !self.conditions.has_workers
+    }
+
     /// A receive that did not fill the buffer has emptied the socket: the next bytes raise an
     /// event.
     fn received(&mut self, bytes: usize, room: usize) {

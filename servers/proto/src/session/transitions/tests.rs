@@ -123,8 +123,9 @@ fn stores() -> Vec<MemoryStore> {
 /// Has a conversation that ends in each of the possible ways.
 fn converse(settings: &Settings, store: &MemoryStore, input: &[u8]) {
     let begin = || Conversation::new(settings.clone(), store.clone());
-    for piece_bytes in [1, input.len()] {
+    for (piece_bytes, transfers) in [(1, false), (1, true), (input.len(), false)] {
         let mut conversation = begin();
+        conversation.transfers = transfers;
         conversation.send_bytes = piece_bytes;
         conversation.log_fails = store.faults.create.is_some();
         for piece in input.chunks(piece_bytes) {
