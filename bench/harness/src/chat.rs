@@ -1,5 +1,4 @@
-//! `bench chat`: how long a line takes from one sender to all receivers of a chat, under each
-//! strategy.
+//! `bench chat`: fan-out latency of a chat under each strategy.
 
 mod room;
 mod table;
@@ -22,21 +21,21 @@ use crate::run::server_process::ServerProcess;
 use bench_data::names;
 use room::{Deliveries, Pacing, Room};
 
-/// Descriptors beside the receivers' sockets.
+/// Descriptors in addition to the receivers' sockets.
 const DESCRIPTORS_APART: u64 = 64;
 
-/// Measure how long a line of chat takes to everyone, under each strategy
+/// Measure the fan-out latency of a chat under each strategy
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   bench chat
   bench chat --strategies threaded,selector --receivers 100 --rate 200 --csv chat.csv
 
-One member of the room sends lines at a steady rate, the others receive them. A delivery's latency
-counts from when the line was due to be sent until one receiver has it whole. The strategies take
-turns over the rounds (A B B A), each with a server started anew, on a core of its own where there
-are two.")]
+One member of the room sends lines at a constant rate, and the others receive them. The latency of a
+delivery runs from the time at which the line was due until one receiver has the complete line. The
+strategies alternate over the rounds (A B B A), each with a new server process, on a core of its own
+if the machine has two.")]
 pub struct FanoutArgs {
-    /// Strategies to compare [default: all that can carry a chat]
+    /// Strategies to compare [default: all that support a chat]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = names::parser::<StrategyKind>())]
     strategies: Option<Vec<StrategyKind>>,
     /// Numbers of receivers
@@ -48,10 +47,10 @@ pub struct FanoutArgs {
     /// Lines per second
     #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = rate)]
     rate: f64,
-    /// Bytes of a line, its end included
+    /// Length of a line in bytes, line end included
     #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(48..=4096))]
     size: u16,
-    /// How often everything is measured
+    /// Repetitions of every strategy and number of receivers
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Write a row per trial to this file
@@ -59,42 +58,42 @@ pub struct FanoutArgs {
     csv: Option<PathBuf>,
 }
 
-/// One trial: a row of the CSV file.
+/// Trial of the chat: a row of the CSV file.
 #[derive(Debug, Clone, Serialize)]
 struct FanoutRow {
     round: u32,
     strategy: &'static str,
     receivers: u32,
-    /// `ok`, `lost` where deliveries are missing, or `failed`.
+    /// `ok`, `lost` if deliveries are missing, or `failed`.
     outcome: &'static str,
     reason: String,
     messages: u32,
     message_bytes: u16,
     rate_per_s: f64,
     deliveries: u64,
-    /// Deliveries that did not come in time, or to receivers that were dropped.
+    /// Number of deliveries that were late or whose receiver was disconnected.
     lost: u64,
     p50_us: Option<f64>,
     p90_us: Option<f64>,
     p99_us: Option<f64>,
     p999_us: Option<f64>,
     max_us: Option<f64>,
-    /// Median over the lines of the time until the last receiver has it.
+    /// Median over the lines of the latency to the last receiver.
     everyone_p50_us: Option<f64>,
     /// Processor time of the server per delivery.
     server_cpu_us_per_delivery: Option<f64>,
 }
 
-/// Measures and prints; whether everything was delivered, and whether it ran to its end.
+/// Measures, and prints the results.
 ///
 /// # Errors
-/// It could not begin as asked.
+/// The measurement cannot start.
 pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
     let (kinds, skipped) = carriers(args.strategies.as_deref());
     for (kind, why) in &skipped {
         say(&format!("skipped {}: {why}\n", kind.name()));
     }
-    ensure!(!kinds.is_empty(), "no strategy is left to measure: choose others with --strategies");
+    ensure!(!kinds.is_empty(), "no strategy to measure: choose others with --strategies");
     let most = args.receivers.iter().copied().max().unwrap_or(1);
     raise_descriptors(u64::from(most) + DESCRIPTORS_APART)?;
     let mut csv = match &args.csv {
@@ -137,16 +136,16 @@ pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
     Ok(FanoutEnd { interrupted, failed: rows.iter().any(|row| row.outcome != "ok") })
 }
 
-/// How it ended.
+/// Ending of the measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct FanoutEnd {
-    /// By Ctrl-C.
+    /// Interrupted by a signal.
     pub interrupted: bool,
-    /// Some trial was not what it should be.
+    /// At least one trial failed or lost deliveries.
     pub failed: bool,
 }
 
-/// The strategies that can carry a chat of those asked for, and why the others cannot.
+/// Chosen strategies that support a chat, and the others with the reason.
 fn carriers(
     asked: Option<&[StrategyKind]>,
 ) -> (Vec<StrategyKind>, Vec<(StrategyKind, &'static str)>) {
@@ -178,7 +177,7 @@ fn obstacle(kind: StrategyKind) -> Option<&'static str> {
     }
 }
 
-/// As listed in odd rounds, backwards in even ones.
+/// Order of a round: as listed in odd rounds, reversed in even ones.
 fn turns(kinds: &[StrategyKind], round: u32) -> Vec<StrategyKind> {
     let mut turns = kinds.to_vec();
     if round.is_multiple_of(2) {
@@ -187,7 +186,7 @@ fn turns(kinds: &[StrategyKind], round: u32) -> Vec<StrategyKind> {
     turns
 }
 
-/// What the trials have in common.
+/// Common parts of the trials.
 struct Bench {
     program: PathBuf,
     folder: tempfile::TempDir,
@@ -197,7 +196,7 @@ struct Bench {
 impl Bench {
     fn new() -> anyhow::Result<Self> {
         Ok(Self {
-            program: std::env::current_exe().context("cannot tell where this program is")?,
+            program: std::env::current_exe().context("cannot find the path of this program")?,
             folder: tempfile::tempdir().context("cannot create a temporary folder")?,
             cores: Cores::apart(1),
         })
@@ -205,7 +204,7 @@ impl Bench {
 
     fn placement(&self) -> String {
         match (self.cores.server.as_slice(), self.cores.generator.as_slice()) {
-            ([], _) | (_, []) => "nothing is pinned: there is one core only".to_owned(),
+            ([], _) | (_, []) => "no pinning: only one core".to_owned(),
             (server, clients) => format!("server on core {server:?}, clients on {clients:?}"),
         }
     }
@@ -280,7 +279,8 @@ impl Bench {
             .arg(self.folder.path());
         let log = self.folder.path().join("server.log");
         let mut server = ServerProcess::start(command, &self.cores.server, &log)?;
-        let _pinned = Pinned::to(&self.cores.generator).context("cannot choose the cores")?;
+        let _pinned =
+            Pinned::to(&self.cores.generator).context("cannot pin the clients to their cores")?;
         let pacing = Pacing {
             messages: args.messages,
             interval: Duration::from_secs_f64(1.0 / args.rate),
@@ -306,8 +306,8 @@ impl Bench {
     }
 }
 
-/// Processor time that a process has used, in user and kernel mode, to the nanosecond (`stat`
-/// counts in ticks, of which a short trial has none).
+/// Processor time of a process in nanoseconds (`stat` counts in ticks, which are too coarse for a
+/// short trial).
 fn cpu_time(pid: u32) -> Option<Duration> {
     let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(pid.cast_signed())).ok()?;
     Some(clock.now().ok()?.into())
@@ -325,18 +325,18 @@ fn raise_descriptors(needed: u64) -> anyhow::Result<()> {
     }
     ensure!(
         limit.maximum.is_none_or(|maximum| maximum >= needed),
-        "{needed} descriptors are needed, the limit is {}: raise it with ulimit -n, or ask for \
+        "{needed} descriptors are needed, but the limit is {}: raise it with ulimit -n, or choose \
          fewer receivers",
         limit.maximum.unwrap_or(0)
     );
     let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).context("cannot raise the limit of descriptors")
+    setrlimit(Resource::Nofile, raised).context("cannot raise the descriptor limit")
 }
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number")?;
     let is_usable = rate > 0.0 && rate <= 1e6;
-    is_usable.then_some(rate).ok_or_else(|| "must be more than 0, and at most 1000000".to_owned())
+    is_usable.then_some(rate).ok_or_else(|| "must be more than 0 and at most 1000000".to_owned())
 }
 
 fn say(text: &str) {

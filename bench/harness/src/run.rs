@@ -1,5 +1,5 @@
-//! Runs a plan: trial after trial, each on disk before the next begins. A run that was interrupted
-//! goes the same way again, and takes from its records what it has measured already.
+//! Execution of a plan, trial by trial; the records of each are on disk before the next begins. A
+//! resumed run repeats the schedule and takes completed trials from its records.
 
 mod account;
 mod background;
@@ -23,36 +23,36 @@ use bench_data::schedule::TrialSchedule;
 use bench_data::trial::Executor;
 use bench_data::trial::Trial;
 
-/// Is told how a run proceeds.
+/// Observer of the progress of a run.
 pub trait Observer {
-    /// A trial begins; so many are still to come with it, as far as that is known.
+    /// Called when a trial begins, with the estimated number of remaining trials, this one included.
     fn begins(&mut self, trial: &Trial, to_come: usize);
-    /// It has ended and is on disk; the 99th percentile of its response times, where it is known.
+    /// Called when the records of a trial are on disk, with the 99th percentile of its response times.
     fn ended(&mut self, row: &TrialRow, p99_us: Option<f64>);
 }
 
-/// How a run ended.
+/// Ending of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunEnd {
-    /// Trials that failed; they are in the records like all others.
+    /// Number of failed trials; they are recorded like all others.
     pub failures: usize,
-    /// Whether it was stopped before its end.
+    /// True if the run was interrupted.
     pub interrupted: bool,
 }
 
-/// What the records of an interrupted run know already.
+/// Completed trials of an interrupted run.
 #[derive(Debug, Clone, Default)]
 pub struct CompletedTrials {
     records: Records,
 }
 
 impl CompletedTrials {
-    /// What these records know. A trial that was interrupted is to be carried out again.
+    /// Completed trials of records. Interrupted trials are repeated.
     pub fn of(records: Records) -> Self {
         Self { records }
     }
 
-    /// What a trial has left behind, if it was carried out.
+    /// Records of a trial, if completed.
     fn take(&self, trial: &Trial) -> Option<Records> {
         let is_it = |row: &&TrialRow| {
             row.outcome != Outcome::Interrupted
@@ -67,19 +67,19 @@ impl CompletedTrials {
         Some(Records { trials: vec![row.clone()], latencies, ..Records::default() })
     }
 
-    /// The number of the last trial that left a row, 0 without one.
+    /// Number of the last recorded trial; 0 without one.
     fn last_number(&self) -> u32 {
         self.records.trials.iter().map(|row| row.trial).max().unwrap_or(0)
     }
 
-    /// How many trials of a plan are still to be carried out, as far as that is known.
+    /// Estimated number of remaining trials of a plan.
     pub fn to_come(&self, plan: &Plan) -> usize {
         let mut schedule = TrialSchedule::new(plan);
         let mut missing = 0;
         while let Some(trial) = schedule.next_trial() {
             match self.take(&trial) {
                 Some(records) => schedule.learn(&trial, &records),
-                // What comes of a search is not known from here on.
+                // From here on the results of the search are not known.
                 None if trial.search.is_some() => return missing + 1 + schedule.expected(),
                 None => missing += 1,
             }
@@ -88,8 +88,8 @@ impl CompletedTrials {
     }
 }
 
-/// Carries out every trial of the plan that is not known yet, until `stop` is set. A trial that
-/// fails is recorded and the next one begins.
+/// Executes every trial of the plan that is not completed yet, until `stop` is set. A failed trial is
+/// recorded, and the run continues.
 ///
 /// # Errors
 /// Rows cannot be written.
@@ -221,7 +221,7 @@ mod tests {
         MockExecutor { capacity, ..MockExecutor::default() }
     }
 
-    /// Everything that tells one trial from another, but its number.
+    /// Properties that distinguish trials, except the number.
     fn measured(folder: &RunFolder) -> Vec<(u32, String, String, Option<u32>)> {
         let rows = folder.read().unwrap().records.trials;
         let counted = rows.iter().filter(|row| row.outcome != Outcome::Interrupted);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_come_is_told_on_the_way() {
+    fn the_number_of_remaining_trials_is_reported() {
         struct ToCome(Vec<usize>);
         impl Observer for ToCome {
             fn begins(&mut self, _: &Trial, to_come: usize) {
@@ -317,12 +317,19 @@ mod tests {
         }
         let scratch = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
-        let (plan, mut told) = (searching(), ToCome(Vec::new()));
+        let (plan, mut observer) = (searching(), ToCome(Vec::new()));
         let stop = AtomicBool::new(false);
-        run(&plan, &CompletedTrials::default(), &mut with_capacities(), &folder, &mut told, &stop)
-            .unwrap();
-        assert_eq!(told.0.last(), Some(&1));
-        assert_eq!(told.0[0], expected(&plan).trials);
+        run(
+            &plan,
+            &CompletedTrials::default(),
+            &mut with_capacities(),
+            &folder,
+            &mut observer,
+            &stop,
+        )
+        .unwrap();
+        assert_eq!(observer.0.last(), Some(&1));
+        assert_eq!(observer.0[0], expected(&plan).trials);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A room full of receivers and the one who sends.
+//! Members of a chat room: one sender and the receivers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,17 +10,18 @@ use anyhow::{Context, bail, ensure};
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 
-/// For all connections to stand and to be members.
+/// Maximum time until all connections are members.
 const OPEN_TIME: Duration = Duration::from_secs(20);
-/// For the last lines to arrive after they were sent.
+/// Maximum time for the last lines to arrive.
 const ARRIVAL_TIME: Duration = Duration::from_secs(5);
-/// Before the first line, so that nothing of the start is left over.
+/// Pause before the first line.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Maximum time of one wait.
 const SLICE: Duration = Duration::from_millis(20);
-/// Longer latencies count as this: an hour.
+/// Maximum recorded latency, an hour.
 const LONGEST_NS: u64 = 3600 * 1_000_000_000;
 
-/// What is sent.
+/// Lines to send and their rate.
 #[derive(Debug)]
 pub(super) struct Pacing {
     pub(super) messages: u32,
@@ -28,18 +29,18 @@ pub(super) struct Pacing {
     pub(super) size_bytes: usize,
 }
 
-/// What arrived.
+/// Received lines.
 #[derive(Debug)]
 pub(super) struct Deliveries {
-    /// From when a line was due until a receiver had it, for every delivery.
+    /// Latencies of all deliveries, from the time at which the line was due.
     pub(super) latency_ns: Histogram<u64>,
-    /// Median over the lines that everyone got of the time until the last one had it.
+    /// Median over the complete lines of the latency to the last receiver.
     pub(super) everyone_p50_ns: Option<u64>,
-    /// What happened to receivers that did not get everything.
+    /// Reason of missing deliveries.
     pub(super) trouble: String,
 }
 
-/// Connections that are all members of one room.
+/// Connections that are members of one room.
 #[derive(Debug)]
 pub(super) struct Room {
     sender: TcpStream,
@@ -52,15 +53,15 @@ pub(super) struct Room {
 #[derive(Debug)]
 struct Receiver {
     stream: mio::net::TcpStream,
-    /// The part of a line that has come so far.
+    /// Received part of a line.
     partial: Vec<u8>,
-    /// Lines it has got.
+    /// Number of complete lines.
     lines: u32,
     is_open: bool,
 }
 
 impl Room {
-    /// Connects a sender and so many receivers, and makes sure that all of them are members.
+    /// Connects a sender and receivers, and waits until all are members.
     pub(super) fn open(
         address: SocketAddr,
         receivers: usize,
@@ -87,7 +88,7 @@ impl Room {
         Ok(room)
     }
 
-    /// Sends lines until every receiver has got one: then all are members.
+    /// Sends lines until every receiver has one: then all are members.
     fn await_members(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut asked = 0;
@@ -96,9 +97,11 @@ impl Room {
             ensure!(self.receivers.iter().all(|r| r.is_open), "the server closed a connection");
             if begun.elapsed() > OPEN_TIME {
                 let silent = self.receivers.iter().filter(|r| r.lines == 0).count();
-                bail!("{silent} receivers got nothing within {} s", OPEN_TIME.as_secs());
+                bail!("{silent} receivers received nothing within {} s", OPEN_TIME.as_secs());
             }
-            self.sender.write_all(b"are you there?\r\n").context("the sender was dropped")?;
+            self.sender
+                .write_all(b"are you there?\r\n")
+                .context("the server closed the connection of the sender")?;
             asked += 1;
             let waited = Instant::now();
             while waited.elapsed() < 10 * SLICE
@@ -107,7 +110,7 @@ impl Room {
                 self.receive(SLICE, |_, _, _| {})?;
             }
         }
-        // Those who joined early get the later questions, too: let all of them pass by.
+        // Early members receive the later lines as well: discard them all.
         let mut quiet = Instant::now();
         while quiet.elapsed() < PAUSE && self.receivers.iter().any(|r| r.lines < asked) {
             self.receive(SLICE, |_, _, _| quiet = Instant::now())?;
@@ -116,7 +119,7 @@ impl Room {
         Ok(())
     }
 
-    /// Sends at the given pace, and receives until everyone has everything or nothing comes.
+    /// Sends lines at the given rate, and receives until all have arrived or none arrives for a while.
     pub(super) fn measure(
         &mut self,
         pacing: &Pacing,
@@ -148,7 +151,7 @@ impl Room {
                 self.receive(SLICE, |line, nth, now| {
                     last_arrival = now;
                     match due_of(line) {
-                        // Lines come in the order in which they were sent, and none is left out.
+                        // Lines must arrive complete and in order.
                         Some((number, due_ns)) if number == nth && number < pacing.messages => {
                             let now_ns = now.duration_since(zero).as_nanos() as u64;
                             let ns = now_ns.saturating_sub(due_ns);
@@ -164,7 +167,7 @@ impl Room {
             Ok::<_, anyhow::Error>(sending.join().expect("the sender does not panic"))
         })?;
         ensure!(!stop.load(Ordering::SeqCst), "interrupted");
-        sent.context("the sender was dropped")?;
+        sent.context("the server closed the connection of the sender")?;
         let everyone = self.receivers.len();
         let mut complete: Vec<u64> = last_ns
             .into_iter()
@@ -175,12 +178,13 @@ impl Room {
         complete.sort_unstable();
         let everyone_p50_ns = complete.get(complete.len() / 2).copied();
         let closed = self.receivers.iter().filter(|receiver| !receiver.is_open).count();
-        let trouble = format!("{closed} receivers were dropped, {stray} lines came out of order");
+        let trouble =
+            format!("{closed} receivers were disconnected, {stray} lines arrived out of order");
         Ok(Deliveries { latency_ns, everyone_p50_ns, trouble })
     }
 
-    /// Takes in what comes within `patience`; `arrived` gets each line, how many its receiver had
-    /// before, and when it came.
+    /// Receives lines within `patience`; `arrived` is called with each line, the number of earlier
+    /// lines of its receiver, and the time.
     fn receive(
         &mut self,
         patience: Duration,
@@ -192,14 +196,14 @@ impl Room {
         }
         for event in &self.events {
             let receiver = &mut self.receivers[event.token().0];
-            receiver.take_in(&mut self.buffer, &mut arrived);
+            receiver.read_lines(&mut self.buffer, &mut arrived);
         }
         Ok(())
     }
 }
 
 impl Receiver {
-    fn take_in(&mut self, buffer: &mut [u8], arrived: &mut impl FnMut(&[u8], u32, Instant)) {
+    fn read_lines(&mut self, buffer: &mut [u8], arrived: &mut impl FnMut(&[u8], u32, Instant)) {
         while self.is_open {
             let mut input = match self.stream.read(buffer) {
                 Ok(0) => {
@@ -237,7 +241,7 @@ fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
         .with_context(|| format!("cannot connect to {address}"))
 }
 
-/// Sends line after line when each is due, or at once where it is late.
+/// Sends each line when it is due, or at once if late.
 fn send(
     stream: &mut TcpStream,
     pacing: &Pacing,
@@ -259,7 +263,7 @@ fn send(
     Ok(())
 }
 
-/// A line of exactly `size_bytes` that tells its number and when it was due.
+/// Line of exactly `size_bytes` that contains its number and its due time.
 fn line(number: u32, due_ns: u64, size_bytes: usize) -> Vec<u8> {
     let mut line = format!("{number} {due_ns} ").into_bytes();
     line.resize(size_bytes.saturating_sub(2).max(line.len()), b'.');
@@ -267,7 +271,7 @@ fn line(number: u32, due_ns: u64, size_bytes: usize) -> Vec<u8> {
     line
 }
 
-/// What such a line tells.
+/// Number and due time of such a line.
 fn due_of(line: &[u8]) -> Option<(u32, u64)> {
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
@@ -287,7 +291,7 @@ mod tests {
         assert_eq!(due_of(&line), Some((7, 123_456)));
         assert_eq!(due_of(b"are you there?\r\n"), None);
     }
-    /// A room that passes each line on to everyone else after a while.
+    /// Room that forwards each line to all others after a delay.
     fn slow_room(delay: Duration) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What the trials amount to, for a terminal.
+//! Text tables of the results.
 
 use fileserver::StrategyKind;
 
@@ -9,9 +9,9 @@ use bench_data::units;
 const COLUMNS: [&str; 9] =
     ["strategy", "p50", "95 % interval", "p90", "p99", "max", "everyone", "CPU/delivery", "lost"];
 
-/// One line about one trial.
+/// Progress line of a trial.
 pub(super) fn progress(row: &FanoutRow) -> String {
-    let told = match (row.p50_us, row.p99_us) {
+    let times = match (row.p50_us, row.p99_us) {
         (Some(p50), Some(p99)) => {
             format!("p50 {}, p99 {}", units::microseconds(p50), units::microseconds(p99))
         }
@@ -22,12 +22,12 @@ pub(super) fn progress(row: &FanoutRow) -> String {
         outcome => format!(" {outcome}: {}", row.reason),
     };
     format!(
-        "round {}  {:>5} receivers  {:<15} {told}{trouble}\n",
+        "round {}  {:>5} receivers  {:<15} {times}{trouble}\n",
         row.round, row.receivers, row.strategy
     )
 }
 
-/// A table per number of receivers: medians over the rounds.
+/// Tables of medians over the rounds, one per number of receivers.
 pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> String {
     let mut text = String::new();
     let mut receivers: Vec<u32> = rows.iter().map(|row| row.receivers).collect();
@@ -58,8 +58,8 @@ pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> Stri
         }
         text += &aligned(&lines);
     }
-    text + "\nA latency counts from when a line was due until one receiver has it; `everyone` is the \
-            median time\nuntil the last one has it. Values are medians over the rounds.\n"
+    text + "\nThe latency of a delivery runs from the time at which the line was due; `everyone` is the median\n\
+            latency to the last receiver. Values are medians over the rounds.\n"
 }
 
 fn values(name: &str, rows: &[&FanoutRow]) -> [String; COLUMNS.len()] {
@@ -90,7 +90,7 @@ fn values(name: &str, rows: &[&FanoutRow]) -> [String; COLUMNS.len()] {
     ]
 }
 
-/// Columns side by side; what follows an empty cell may run on.
+/// Aligned columns; text followed by an empty cell may exceed its column.
 fn aligned(lines: &[[String; COLUMNS.len()]]) -> String {
     let width = |column: usize| {
         let whole = lines.iter().filter(|line| !line[2].is_empty());

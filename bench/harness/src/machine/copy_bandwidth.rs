@@ -1,4 +1,4 @@
-//! How fast bytes can travel here at all: over loopback the link is the kernel, which copies them.
+//! Copy bandwidth of a core, which bounds the throughput over loopback.
 
 use bench_data::record::environment::CopyBandwidth;
 use std::hint::black_box;
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use crate::machine::cores::{Cores, Pinned};
 
-/// Each part of a measurement; the fastest part counts, since whatever disturbs can only slow down.
+/// Duration of a part of the measurement. The fastest part counts: disturbances only slow it down.
 const PART: Duration = Duration::from_millis(50);
-/// Parts of a measurement.
+/// Number of parts of a measurement.
 const PARTS: u32 = 4;
-/// What is copied: more than stays in a cache, as what another core has written is not in this one's.
+/// Size of the source: more than a cache, because data written by another core is not in this cache.
 const FROM_BYTES: usize = 128 << 20;
-/// Where to: what does stay there, as a buffer that is used again and again.
+/// Size of the destination: fits the cache, like a reused buffer.
 const TO_BYTES: usize = 256 << 10;
 
-/// Measures both, each for a fifth of a second.
+/// Measures both sides, each for a fifth of a second.
 ///
 /// # Errors
-/// A thread cannot be moved to its cores.
+/// A thread cannot be pinned to its cores.
 pub fn measure(cores: &Cores) -> io::Result<CopyBandwidth> {
     Ok(CopyBandwidth {
         server_bytes_per_s: copying(&cores.server)?,
@@ -28,7 +28,7 @@ pub fn measure(cores: &Cores) -> io::Result<CopyBandwidth> {
     })
 }
 
-/// Bytes per second that a thread on some cores copies.
+/// Bytes per second that a thread on the cores copies.
 fn copying(cores: &[usize]) -> io::Result<u64> {
     let measured = thread::scope(|scope| {
         let copying = scope.spawn(|| {
@@ -40,7 +40,7 @@ fn copying(cores: &[usize]) -> io::Result<u64> {
         });
         copying.join()
     });
-    measured.map_err(|_| io::Error::other("the thread that measured copying broke off"))?
+    measured.map_err(|_| io::Error::other("the measuring thread panicked"))?
 }
 
 fn copy_for_a_part(from: &[u8], to: &mut [u8]) -> f64 {

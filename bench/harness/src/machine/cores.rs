@@ -1,21 +1,21 @@
-//! Which cores the server and the generator run on.
+//! Cores of server and load generator.
 
 use std::io;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The cores of each side; empty where the system is to decide.
+/// Cores of each side; empty: chosen by the system.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cores {
-    /// The server's.
+    /// Cores of the server.
     pub server: Vec<usize>,
-    /// The generator's.
+    /// Cores of the load generator.
     pub generator: Vec<usize>,
 }
 
 impl Cores {
-    /// The first core that this process may use for the server and the next ones, one for each
-    /// thread, for the generator, if there are two cores at all.
+    /// First available core for the server, and the next ones, one per thread, for the generator; no
+    /// pinning with a single core.
     pub fn apart(generator_threads: usize) -> Self {
         let allowed = allowed();
         match allowed.split_first() {
@@ -28,14 +28,14 @@ impl Cores {
     }
 }
 
-/// Keeps the calling thread, and the processes it starts meanwhile, on some cores until dropped.
+/// Pins the calling thread, and the processes that it starts, to cores until dropped.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     before: CpuSet,
 }
 
 impl Pinned {
-    /// Moves the calling thread; no cores leave it where it is.
+    /// Pins the calling thread; an empty list changes nothing.
     pub(crate) fn to(cores: &[usize]) -> io::Result<Self> {
         let before = sched_getaffinity(None)?;
         if !cores.is_empty() {
@@ -49,7 +49,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // The cores were allowed a moment ago; should they be gone, staying is no harm.
+        // If the cores are no longer available, the thread stays where it is.
         let _ = sched_setaffinity(None, &self.before);
     }
 }

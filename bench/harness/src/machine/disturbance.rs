@@ -1,5 +1,4 @@
-//! What the machine did to a trial while it ran: processor time that was taken away, and clocks
-//! that were set.
+//! Disturbances of a trial by the machine: steal time and clock steps.
 
 use bench_data::trial::Disturbance;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,7 +7,7 @@ use procfs::{CurrentSI, KernelStats};
 
 use crate::machine::cores::Cores;
 
-/// Watches for disturbances from its making on.
+/// Observation of disturbances since its creation.
 #[derive(Debug)]
 pub(crate) struct Watch<'c> {
     cores: &'c Cores,
@@ -18,13 +17,13 @@ pub(crate) struct Watch<'c> {
 }
 
 impl<'c> Watch<'c> {
-    /// On the cores of a trial; on all where nothing is pinned.
+    /// Begins the observation of the cores of a trial; of all cores without pinning.
     pub(crate) fn begin(cores: &'c Cores) -> Self {
         let steal = stolen(cores).map(|(time, _)| time);
         Self { cores, steal, wall: SystemTime::now(), monotonic: Instant::now() }
     }
 
-    /// What has happened since.
+    /// Disturbance since the beginning.
     pub(crate) fn end(self) -> Disturbance {
         let (wall, elapsed) = (SystemTime::now(), self.monotonic.elapsed());
         let step = match wall.duration_since(self.wall) {
@@ -41,7 +40,7 @@ impl<'c> Watch<'c> {
     }
 }
 
-/// Time that was taken away from cores since the system started, and how many cores these are.
+/// Steal time of the cores since the start of the system, and their number.
 fn stolen(cores: &Cores) -> Option<(Duration, usize)> {
     let all = KernelStats::current().ok()?.cpu_time;
     let is_wanted = |core: usize| {

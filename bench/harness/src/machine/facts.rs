@@ -10,8 +10,8 @@ use procfs::{CpuInfo, Current, LoadAverage, Meminfo};
 use crate::machine::cores::Cores;
 use bench_data::record::environment::{Environment, Machine, Placement, SCHEMA};
 
-/// What a result may depend on: lengths of queues, sizes of socket buffers, ports of clients, and
-/// which threads the scheduler prefers.
+/// Recorded kernel settings that can influence results: queue lengths, socket buffers, client ports
+/// and scheduling.
 const SYSCTL: [&str; 11] = [
     "net.core.default_qdisc",
     "net.core.rmem_max",
@@ -26,7 +26,7 @@ const SYSCTL: [&str; 11] = [
     "vm.overcommit_memory",
 ];
 
-/// What can be known before the first trial.
+/// Environment of a run before the first trial.
 pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Environment {
     Environment {
         schema: SCHEMA,

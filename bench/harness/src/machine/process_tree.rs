@@ -1,11 +1,11 @@
-//! A process and all that it has started.
+//! Process trees.
 
 use std::collections::HashMap;
 
 use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A process with all its descendants, itself first; empty if it has ended.
+/// Process with all its descendants, itself first; empty if it has ended.
 pub fn of(pid: u32) -> Vec<Process> {
     let Some(root) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else {
         return Vec::new();
@@ -26,16 +26,16 @@ pub fn of(pid: u32) -> Vec<Process> {
     tree
 }
 
-/// Threads of all its processes.
+/// Number of threads of all processes of a tree.
 pub fn threads(tree: &[Process]) -> u64 {
     let of_each = tree.iter().filter_map(|process| process.stat().ok());
     of_each.map(|stat| u64::try_from(stat.num_threads).unwrap_or(0)).sum()
 }
 
-/// Kills by pid what is left of a tree that was seen earlier.
+/// Kills the remaining processes of an earlier tree.
 pub fn kill_what_is_left(tree: &[Process]) {
     for process in tree {
-        // The handle refers to that very process: one that has its number by now does not answer.
+        // The handle refers to the process itself, not to a later one with the same number.
         let left = process.stat().is_ok_and(|stat| stat.state != 'Z');
         if let Some(pid) = Pid::from_raw(process.pid).filter(|_| left) {
             let _ = kill_process(pid, Signal::KILL);

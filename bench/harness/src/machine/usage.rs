@@ -1,4 +1,4 @@
-//! What a server uses while a load runs, with all its processes, read from /proc.
+//! Resource usage of a server, with all its processes, from /proc.
 
 use bench_data::trial::MemoryKind;
 use bench_data::trial::ServerUsage;
@@ -13,20 +13,20 @@ use procfs::process::Process;
 
 use crate::machine::process_tree;
 
-/// How often memory and threads are looked at: often enough to see a window of 100 ms, rarely
-/// enough that looking takes no noticeable share of a core.
+/// Sampling interval of memory and threads: short enough for a window of 100 ms, long enough for a
+/// negligible share of a core.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Which processes are the server.
+/// Processes of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProcessSet {
-    /// One.
+    /// One process.
     Process(u32),
-    /// Some with all their descendants.
+    /// Processes with all their descendants.
     Trees(Vec<u32>),
 }
 
-/// What was seen between two looks at a server.
+/// Usage between two snapshots of a server.
 #[derive(Debug)]
 pub struct Watched {
     from: Snapshot,
@@ -36,8 +36,8 @@ pub struct Watched {
     threads: u64,
 }
 
-/// Watches a server through the window of a load that runs meanwhile and tells its `progress`.
-/// Returns soon after `done` is set, `None` if the process or the window was never seen whole.
+/// Observes a server during the window of a running load, which it follows by `progress`. Returns
+/// soon after `done` is set; `None` if the window was not observed completely.
 pub fn watch(
     processes: &ProcessSet,
     progress: &Progress,
@@ -46,7 +46,7 @@ pub fn watch(
     done: &AtomicBool,
 ) -> Option<Watched> {
     let mut began: Option<Instant> = None;
-    // The figure lags behind, so the earliest beginning that it implies is the truest.
+    // The progress lags behind, so the earliest implied beginning is the most accurate.
     let mut begin = |now: Instant| {
         let elapsed = Duration::from_nanos(progress.elapsed_ns.load(Relaxed));
         if !elapsed.is_zero() {
@@ -75,7 +75,7 @@ pub fn watch(
             break;
         }
         thread::sleep(rest.min(INTERVAL));
-        // To look at every process of a tree so often would disturb what is measured.
+        // Sampling every process of a tree this often would disturb the measurement.
         if let [process] = &from.processes[..] {
             let stat = process.stat().ok()?;
             rss_bytes = rss_bytes.max(stat.rss * procfs::page_size());
@@ -89,13 +89,13 @@ pub fn watch(
             .map_or((to.rss_bytes, MemoryKind::Rss), |bytes| (bytes, MemoryKind::Pss)),
     };
     threads = threads.max(to.threads);
-    // Less would be the tail of a window that was noticed too late, or one that was cut short.
+    // A shorter part is the tail of a window noticed too late, or an interrupted window.
     let seen = to.at.duration_since(from.at);
     (seen >= window / 3).then_some(Watched { from, to, memory_bytes, memory_kind, threads })
 }
 
-/// Waits until a server rests: until it used less than a fifth of a core for a while. False if that
-/// did not come about before `patience` was over or `stop` was set, or it cannot be seen.
+/// Waits until a server is idle: below a fifth of a core for a while. Returns false if it is not idle
+/// within `patience`, `stop` is set, or its processes are not known.
 pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> bool {
     let deadline = Instant::now() + patience;
     let mut before = Snapshot::at(&processes.processes());
@@ -112,7 +112,7 @@ pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> b
 }
 
 impl Watched {
-    /// What was used within a window of this length at the rate that was seen.
+    /// Usage extrapolated to a window of this length.
     pub fn within(&self, window: Duration) -> Option<ServerUsage> {
         let seen = self.to.at.duration_since(self.from.at).as_secs_f64();
         let factor = window.as_secs_f64() / seen;
@@ -153,25 +153,25 @@ impl ProcessSet {
     }
 }
 
-/// Everything about a server at one moment.
+/// Snapshot of a server.
 #[derive(Debug)]
 struct Snapshot {
     at: Instant,
     processes: Vec<Process>,
-    /// Of all processes and of all children that they have seen end: so it never shrinks when
-    /// one of them ends.
+    /// Processor time of all processes and their reaped children, so that it never decreases when a
+    /// process ends.
     cpu: Duration,
     cpu_user: Duration,
     cpu_system: Duration,
     rss_bytes: u64,
     peak_rss_bytes: Option<u64>,
     threads: u64,
-    /// Voluntary and involuntary ones of each thread.
+    /// Voluntary and involuntary context switches per thread.
     switches: HashMap<i32, (u64, u64)>,
 }
 
 impl Snapshot {
-    /// `None` if there is no process, or the first one has ended.
+    /// Takes a snapshot; `None` without a process, or if the first one has ended.
     fn at(processes: &[Process]) -> Option<Self> {
         let mut look = Self {
             at: Instant::now(),
@@ -191,7 +191,7 @@ impl Snapshot {
             }
         }
         if look.processes.len() > 1 {
-            // The peaks of several processes need not have come together.
+            // The peaks of several processes need not coincide.
             look.peak_rss_bytes = None;
         }
         (!look.processes.is_empty()).then_some(look)
@@ -223,7 +223,7 @@ fn in_time(ticks: u64) -> Duration {
     Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
 }
 
-/// Memory of processes that share some of it; `None` where the kernel does not tell.
+/// Proportional set size of processes; `None` if the kernel does not report it.
 fn proportional_bytes(processes: &[Process]) -> Option<u64> {
     let mut bytes = 0;
     for process in processes {
@@ -307,10 +307,10 @@ mod tests {
         let processes = ProcessSet::Trees(vec![child.id()]);
         let patience = Duration::from_secs(30);
         let is_seen = rests(&processes, patience, &AtomicBool::new(false));
-        let is_told_to_stop = !rests(&processes, patience, &AtomicBool::new(true));
+        let stops = !rests(&processes, patience, &AtomicBool::new(true));
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert!(is_seen && is_told_to_stop);
+        assert!(is_seen && stops);
         assert!(!rests(&processes, patience, &AtomicBool::new(false)), "it has ended");
     }
 

@@ -1,4 +1,4 @@
-//! The account under which servers work that do not want to serve as root.
+//! Account of reference servers, which do not serve as root.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -6,25 +6,25 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// An account without privileges.
+/// Unprivileged account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
-    /// Name of the user.
+    /// User name.
     pub user: String,
-    /// Name of its group.
+    /// Group name.
     pub group: String,
     user_id: u32,
     group_id: u32,
 }
 
-/// Those that web servers usually have, and the one that everyone has.
+/// Usual accounts of web servers, and one that every system has.
 const USUAL: [&str; 5] = ["www-data", "http", "apache", "nginx", "nobody"];
 
 impl Account {
-    /// The account to use: none where this process is not root anyway.
+    /// Account to use; `None` if this process is not root.
     ///
     /// # Errors
-    /// This process is root and knows of no such account.
+    /// This process is root, and none of the accounts exists.
     pub(super) fn needed() -> anyhow::Result<Option<Self>> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
@@ -34,17 +34,17 @@ impl Account {
         let found = USUAL.into_iter().find_map(|user| find(user, &users, &groups));
         found.map(Some).with_context(|| {
             format!(
-                "real servers do not serve as root, and there is none of the accounts {}: run as \
+                "reference servers do not serve as root, and none of the accounts {} exists: run as \
                  another user",
                 USUAL.join(", ")
             )
         })
     }
 
-    /// Makes a folder this account's.
+    /// Gives a folder to the account.
     ///
     /// # Errors
-    /// The system's.
+    /// The error of the system.
     pub(super) fn own(&self, folder: &Path) -> anyhow::Result<()> {
         chown(folder, Some(self.user_id), Some(self.group_id))
             .with_context(|| format!("cannot give {} to {}", folder.display(), self.user))
@@ -58,7 +58,7 @@ fn find(user: &str, users: &str, groups: &str) -> Option<Account> {
     Some(Account { user: user.to_owned(), group: group.to_owned(), user_id, group_id })
 }
 
-/// Name, number and the field behind it, of a line in either file.
+/// Name, number and next field of a line of either file.
 fn entry(line: &str) -> Option<(&str, u32, Option<&str>)> {
     let mut fields = line.split(':');
     let name = fields.next()?;

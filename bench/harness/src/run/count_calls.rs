@@ -1,4 +1,4 @@
-//! How many system calls a server makes for a request, counted apart from all measuring.
+//! System calls per request, counted outside of trials.
 
 use std::process::Command;
 use std::thread;
@@ -8,22 +8,23 @@ use anyhow::{Context, bail, ensure};
 
 use crate::machine::usage::ProcessSet;
 
-/// For `perf` to have begun, before the load does.
+/// Time for `perf` to attach before the load begins.
 const ATTACHING: Duration = Duration::from_millis(300);
 
-/// How long a load lasts under which calls are counted.
+/// Duration of the load while calls are counted.
 pub(crate) const LOAD: Duration = Duration::from_millis(500);
 
-/// How long calls are counted: before the load, while it lasts, and until it has ended.
+/// Duration of counting: from before the load until after its end.
 const COUNTED: Duration = Duration::from_millis(1100);
 
-/// `perf` opens a file for each thread; with more than these that takes longer than the load lasts.
+/// Maximum number of threads: `perf` opens a file per thread, which takes longer than the load above
+/// this number.
 const MOST_THREADS: u64 = 1000;
 
-/// All of them together.
+/// Event of all system calls.
 const ALL: &str = "raw_syscalls:sys_enter";
 
-/// Whether calls can be counted here.
+/// Checks that `perf` can count system calls.
 ///
 /// # Errors
 /// `perf` is not installed or not permitted.
@@ -31,7 +32,7 @@ pub fn check_perf() -> anyhow::Result<()> {
     perf(&["true"]).map(|_| ())
 }
 
-/// Counts all calls of a server from before a load until after it.
+/// Counts all system calls of a server during a load.
 ///
 /// # Errors
 /// `perf` is not installed or not permitted, or the server has too many threads.
@@ -53,14 +54,14 @@ fn counted(processes: &ProcessSet) -> anyhow::Result<f64> {
     let threads = crate::machine::process_tree::threads(&processes);
     ensure!(
         (1..=MOST_THREADS).contains(&threads),
-        "it has {threads} threads, and calls are counted of 1 to {MOST_THREADS}"
+        "the server has {threads} threads; system calls can be counted for 1 to {MOST_THREADS} threads"
     );
     let pids: Vec<_> = processes.iter().map(|process| process.pid.to_string()).collect();
     let time = COUNTED.as_secs_f64().to_string();
     parse(&perf(&["-p", &pids.join(","), "--", "sleep", &time])?)
 }
 
-/// What `perf stat` tells of system calls.
+/// Output of `perf stat` for system calls.
 fn perf(of: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("perf")
         .args(["stat", "-x", ",", "-e", ALL])
@@ -68,23 +69,23 @@ fn perf(of: &[&str]) -> anyhow::Result<String> {
         .env("LC_ALL", "C")
         .output()
         .context("cannot start perf: install it (Debian: linux-perf)")?;
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        let why = told.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+        let why = printed.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
         bail!("perf cannot count system calls here, try as root: {why}");
     }
-    Ok(told)
+    Ok(printed)
 }
 
-/// How many, by what `perf stat -x ,` tells: `count,unit,event,…`.
-fn parse(told: &str) -> anyhow::Result<f64> {
-    let count = told.lines().find_map(|line| {
+/// Number of calls in the output of `perf stat -x ,`: `count,unit,event,…`.
+fn parse(printed: &str) -> anyhow::Result<f64> {
+    let count = printed.lines().find_map(|line| {
         let mut fields = line.split(',');
         let (count, _, event) = (fields.next()?, fields.next()?, fields.next()?);
-        // `<not counted>`, where nothing was.
+        // `<not counted>` if nothing was counted.
         count.parse::<f64>().ok().filter(|_| event == ALL)
     });
-    count.context("perf told no number of system calls; is its version too old?")
+    count.context("perf printed no number of system calls; its version may be too old")
 }
 
 #[cfg(test)]
@@ -94,8 +95,8 @@ mod tests {
 
     #[test]
     fn what_perf_tells_is_understood() {
-        let told = "# started\n\n100000,,raw_syscalls:sys_enter,500,100.00,,\n";
-        let calls = parse(told).unwrap();
+        let printed = "# started\n\n100000,,raw_syscalls:sys_enter,500,100.00,,\n";
+        let calls = parse(printed).unwrap();
         assert_eq!(calls, 100_000.0);
         let row = CallRow::new(1, "selector", 50_000, calls);
         assert_eq!(row.calls_per_request, 2.0);

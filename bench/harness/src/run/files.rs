@@ -1,4 +1,4 @@
-//! The files that the loads ask for: their names, their content, and room for them.
+//! Files that loads request: names, content and disk space.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Permissions};
@@ -16,20 +16,20 @@ use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
 use bench_data::plan::Plan;
 
-/// The name under which a load asks for a file of this size; its content follows from it.
+/// Name of the file of a size that loads request; the content is generated from it.
 pub fn download_name(size: ByteSize) -> String {
     format!("{size}.bin")
 }
 
-/// The name under which a load sends a file of this size.
+/// Name of the file of a size that loads upload.
 pub fn upload_name(size: ByteSize) -> String {
     format!("upload-{size}.bin")
 }
 
-/// Writes the file of this size that loads ask for into a folder.
+/// Writes the file of a size that loads request into a folder.
 ///
 /// # Errors
-/// It stands there already, or cannot be written.
+/// The file exists already, or cannot be written.
 pub fn write(folder: &Path, size: ByteSize) -> anyhow::Result<()> {
     let name = download_name(size);
     let path = folder.join(&name);
@@ -40,7 +40,7 @@ pub fn write(folder: &Path, size: ByteSize) -> anyhow::Result<()> {
 /// Writes the files of a mix into a folder, and returns their names.
 ///
 /// # Errors
-/// One of them stands there already, or cannot be written.
+/// A file exists already, or cannot be written.
 pub fn write_mix(folder: &Path, mix: Mix) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for file in mix.files() {
@@ -52,11 +52,11 @@ pub fn write_mix(folder: &Path, mix: Mix) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// A folder in memory where that can be had, so that the servers are compared and not the disk.
-/// Servers under another account can pass through it, without seeing what is in it.
+/// Creates a temporary folder, in memory if possible, so that the disk does not influence the
+/// comparison. Servers under another account can traverse it, but not list it.
 ///
 /// # Errors
-/// It cannot be created.
+/// The folder cannot be created.
 pub(crate) fn scratch_folder() -> anyhow::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     let mut builder = tempfile::Builder::new();
@@ -70,14 +70,14 @@ pub(crate) fn scratch_folder() -> anyhow::Result<TempDir> {
     folder.context("cannot create a temporary folder; set TMPDIR to one that can be written to")
 }
 
-/// Files of all sizes, and the largest upload of every connection twice over: as it is written
-/// and as it stands.
+/// Checks the space for the files of all sizes and for two copies of the largest upload of every
+/// connection, the partial file and the complete one.
 ///
 /// # Errors
-/// There is too little room for them.
+/// Too little space.
 pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
     let bytes = |load: &Load| match load.direction {
-        // A line is sent from memory.
+        // Lines are sent from memory.
         Direction::Echo => 0,
         Direction::Download => load.profile.mix.map_or_else(|| load.size.bytes(), Mix::total_bytes),
         Direction::Upload => {
@@ -103,11 +103,11 @@ pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes what uploads have left, so that no trial meets another's files or fills the disk.
+/// Removes uploaded files, so that no trial has files of another one or fills the disk.
 pub(crate) fn clear_uploads(folder: &Path, kept: &HashSet<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if !entry.file_name().to_str().is_some_and(|name| kept.contains(name)) {
-            // Whatever cannot be removed now goes with the whole folder at the end.
+            // Remaining files are removed with the whole folder at the end.
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -77,8 +77,8 @@ pub(crate) enum RunningServer {
     },
 }
 
-/// How often a server is started again that finds its port taken: between finding a free one and
-/// using it another program may be faster.
+/// Maximum number of starts of a server whose port is taken: another program may take a free port
+/// before the server does.
 const ATTEMPTS: u32 = 3;
 
 /// Number of connections above which the built-in server gets a connection limit; below it the
@@ -375,7 +375,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Whether another program listens at a port by now.
+/// Returns true if another program listens on a port.
 fn is_taken(port: u16) -> bool {
     TcpListener::bind(loopback(port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }

@@ -163,7 +163,7 @@ impl LocalExecutor {
                         Wire::Text => (None, lacks_of_echo(&target, &running, &loads)),
                         Wire::Http => look(&target, &running, &loads),
                         Wire::Framed if target.kind().is_ours() => look(&target, &running, &loads),
-                        Wire::Framed => (None, for_all(&loads, "it speaks http only")),
+                        Wire::Framed => (None, for_all(&loads, "it supports only http")),
                     };
                     running.stop();
                     info.supports = support;

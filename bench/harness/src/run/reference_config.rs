@@ -1,4 +1,4 @@
-//! The real servers of the comparison: where they are, which version, how they are configured.
+//! Reference servers: location, version and configuration.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,40 +10,40 @@ use serde::Serialize;
 
 use bench_data::servers::reference::ReferenceServer;
 
-/// A peer that was found on this machine.
+/// Reference server installed on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// Which one.
+    /// Server.
     pub peer: ReferenceServer,
-    /// Name and version as the program tells them, such as `nginx/1.26.3`.
+    /// Name and version as the program prints them, such as `nginx/1.26.3`.
     pub version: Option<String>,
     binary: PathBuf,
-    /// Folder of loadable modules, for those that have one.
+    /// Folder of loadable modules, if any.
     modules: Option<PathBuf>,
 }
 
-/// What a configuration depends on.
+/// Parameters of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// Folder for everything but the served files.
+    /// Folder of everything except the served files.
     pub dir: String,
     /// Folder of the served files.
     pub root: String,
-    /// Where to listen, on the loopback interface.
+    /// Port on the loopback interface.
     pub port: String,
-    /// Where the server behind it listens, for a proxy.
+    /// Port of the server behind a proxy.
     pub upstream: Option<String>,
-    /// The account that serves where the server is started as root: user and group.
+    /// User and group of the workers if the server is started as root.
     pub account: Option<(String, String)>,
-    /// Connections of the load.
+    /// Number of connections of the load.
     pub connections: usize,
-    /// Cores of the server.
+    /// Number of cores of the server.
     pub cores: usize,
-    /// Open files that a process may have.
+    /// Limit of open files of a process.
     pub descriptors: u64,
 }
 
-/// The values of a template.
+/// Values of a template.
 #[derive(Debug, Serialize)]
 struct Values<'v> {
     dir: &'v str,
@@ -63,15 +63,15 @@ struct Values<'v> {
     webdav: bool,
 }
 
-/// Most threads of each of Apache's processes, where these have several. As many as there are
-/// connections, where that is not more: the event MPM closes kept-open connections of a process
-/// whose threads are all busy, and the kernel deals connections unevenly.
+/// Maximum number of threads per Apache process. Below it one process has a thread for every
+/// connection: the event MPM closes idle connections of a process whose threads are all busy, and
+/// the kernel distributes connections unevenly.
 const MOST_THREADS_PER_PROCESS: usize = 512;
 
-/// Where distributions put servers, beside `PATH`.
+/// Folders of servers in distributions, in addition to `PATH`.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
 
-/// Where they put Apache's modules.
+/// Folders of Apache's modules in distributions.
 const APACHE_MODULES: [&str; 6] = [
     "/usr/lib/apache2/modules",
     "/usr/lib64/httpd/modules",
@@ -81,12 +81,12 @@ const APACHE_MODULES: [&str; 6] = [
     "/usr/local/libexec/apache24",
 ];
 
-/// Where they put lighttpd's.
+/// Folders of lighttpd's modules in distributions.
 const LIGHTTPD_MODULES: [&str; 3] =
     ["/usr/lib/lighttpd", "/usr/lib64/lighttpd", "/usr/local/lib/lighttpd"];
 
 impl Installed {
-    /// Looks for it on this machine.
+    /// Finds a reference server on this machine.
     pub fn find(peer: ReferenceServer) -> Option<Self> {
         let names: &[&str] = match peer {
             ReferenceServer::Nginx | ReferenceServer::NginxThreaded => &["nginx"],
@@ -99,13 +99,13 @@ impl Installed {
         let modules = match (peer, mpm(peer)) {
             (ReferenceServer::Lighttpd, _) => folder_with(&LIGHTTPD_MODULES, "mod_webdav.so"),
             (_, None) => None,
-            // Without the module that makes it what it is, it is not there.
+            // Without the module of its MPM it counts as missing.
             (_, Some(mpm)) => Some(folder_with(&APACHE_MODULES, &format!("mod_mpm_{mpm}.so"))?),
         };
         Some(Self { peer, version: version(&binary), binary, modules })
     }
 
-    /// The configuration for a placement.
+    /// Configuration with these parameters.
     ///
     /// # Errors
     /// The template does not fit its values.
@@ -113,8 +113,8 @@ impl Installed {
         self.render(placement, self.modules.as_ref().map(|path| path.display().to_string()))
     }
 
-    /// The configuration to keep with the results: as it ran, but with `{dir}`, `{root}`, `{port}`
-    /// and `{modules}` in place of what only this machine knows.
+    /// Configuration for the results folder, with `{dir}`, `{root}`, `{port}` and `{modules}` instead of
+    /// the paths of this machine.
     ///
     /// # Errors
     /// The template does not fit its values.
@@ -135,7 +135,7 @@ impl Installed {
         ))
     }
 
-    /// The words that start it in the foreground with this configuration.
+    /// Command that starts it in the foreground with a configuration.
     pub fn command(&self, configuration: &Path, error_log: &Path) -> Vec<OsString> {
         let words: Vec<OsString> = match self.peer {
             ReferenceServer::Nginx | ReferenceServer::NginxThreaded => {
@@ -159,7 +159,7 @@ impl Installed {
         let places = places(placement.connections);
         let (processes, threads) = processes_and_threads(places);
         let account = placement.account.as_ref();
-        // A proxy has two connections for each of the load's.
+        // A proxy has two connections per connection of the load.
         let sides = if self.peer == ReferenceServer::NginxThreaded { 2 } else { 1 };
         let values = Values {
             dir: &placement.dir,
@@ -171,7 +171,7 @@ impl Installed {
             mpm: mpm(self.peer),
             webdav: self.peer == ReferenceServer::Lighttpd && modules.is_some(),
             modules,
-            // Event loops count listening and internal descriptors among their connections.
+            // Event loops count listening and internal descriptors as connections.
             connections: places * sides + if mpm(self.peer).is_none() { 256 } else { 0 },
             places,
             threads,
@@ -180,7 +180,7 @@ impl Installed {
             descriptors: placement.descriptors,
         };
         let templates = Templates::new();
-        // The template's last newline is left out.
+        // Rendering omits the last newline of the template.
         Ok(templates.render_named_str("peer.conf", template(self.peer), Serde(&values))? + "\n")
     }
 }
@@ -209,19 +209,19 @@ fn template(server: ReferenceServer) -> &'static str {
     }
 }
 
-/// Places for connections where each takes a process or a thread: a quarter to spare, so that
-/// those of the load before, which still close, keep no new one waiting.
+/// Number of workers for a number of connections that each occupy a process or a thread: a quarter
+/// more, so that closing connections of the last load do not delay new ones.
 pub(crate) fn places(connections: usize) -> usize {
     connections + connections / 4 + 8
 }
 
-/// How many processes of how many threads make so many places.
+/// Number of processes and of threads per process for a number of workers.
 fn processes_and_threads(places: usize) -> (usize, usize) {
     let processes = places.div_ceil(MOST_THREADS_PER_PROCESS);
     (processes, places.div_ceil(processes))
 }
 
-/// Threads that must stand before the load begins.
+/// Number of threads at which a server counts as ready.
 pub fn threads_when_ready(server: ReferenceServer, placement: &Placement) -> usize {
     let places = places(placement.connections);
     match server {
@@ -249,7 +249,7 @@ fn folder_with(folders: &[&str], file: &str) -> Option<PathBuf> {
     folders.iter().map(PathBuf::from).find(|folder| folder.join(file).is_file())
 }
 
-/// The first word that reads like `nginx/1.26.3`, on either output.
+/// First word of the form `nginx/1.26.3` on standard output or standard error.
 fn version(binary: &Path) -> Option<String> {
     let output = Command::new(binary).arg("-v").output().ok()?;
     let text = [output.stdout, output.stderr].concat();

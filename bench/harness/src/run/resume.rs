@@ -1,5 +1,5 @@
-//! Continues a run that was interrupted, in its folder: what is whole of its records is kept, and
-//! nothing that was measured elsewhere or by another program is put beside it.
+//! Resumption of an interrupted run: repair of its records, and the check that the program, the
+//! machine and the servers are the same.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,11 +12,11 @@ use bench_data::record::environment::Environment;
 use bench_data::record::environment::TargetInfo;
 use bench_data::record::rows::FILES;
 
-/// Removes what a killed run left half written: a line without its end, and lines of a trial that
-/// has no row. Tells how many lines that were.
+/// Removes incomplete records: a line without its end, and lines of a trial that has no row. Returns
+/// the number of removed lines.
 ///
 /// # Errors
-/// A file cannot be read or written, or is none of ours.
+/// A file cannot be read or written, or does not contain records.
 pub fn mend(folder: &Path) -> anyhow::Result<usize> {
     let [trials, others @ ..] = FILES;
     let (kept, mut removed) = mend_file(&folder.join(trials), |_| true)?;
@@ -29,8 +29,8 @@ pub fn mend(folder: &Path) -> anyhow::Result<usize> {
     Ok(removed)
 }
 
-/// Leaves the whole lines that are wanted; returns them, and how many others there were. A file
-/// that needs nothing is not touched.
+/// Keeps the complete, wanted lines; returns them and the number of removed ones. A complete file is
+/// not touched.
 fn mend_file(
     path: &Path,
     wanted: impl Fn(&ByteRecord) -> bool,
@@ -52,7 +52,7 @@ fn mend_file(
         for row in &rows {
             writer.write_byte_record(row)?;
         }
-        // Whole or as it was, should this be killed as well.
+        // Atomic, in case this process is killed as well.
         let beside = path.with_extension("mended");
         fs::write(&beside, writer.into_inner()?)
             .and_then(|()| fs::rename(&beside, path))
@@ -61,10 +61,10 @@ fn mend_file(
     Ok((rows, removed))
 }
 
-/// Makes sure that what is measured now can stand beside what was measured then.
+/// Checks that results of now are comparable with those of then.
 ///
 /// # Errors
-/// Names what differs: program, machine or cores.
+/// The differences in program, machine or cores.
 pub fn check_same(then: &Environment, now: &Environment) -> anyhow::Result<()> {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
     let listed = |cores: &[usize]| format!("{cores:?}");
@@ -94,10 +94,10 @@ pub fn check_same(then: &Environment, now: &Environment) -> anyhow::Result<()> {
     )
 }
 
-/// The same for the servers that are compared.
+/// Checks that the servers have the same versions.
 ///
 /// # Errors
-/// Names the servers that are of another version now.
+/// The servers whose versions differ.
 pub fn check_same_servers(then: &[TargetInfo], now: &[TargetInfo]) -> anyhow::Result<()> {
     let version =
         |target: &TargetInfo| target.version.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -112,7 +112,7 @@ fn refuse(differences: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let differences: Vec<_> = differences.collect();
     ensure!(
         differences.is_empty(),
-        "this run cannot be continued here, as its halves could not be compared: {}; begin a new one",
+        "cannot resume this run, because its parts would not be comparable: {}; start a new run",
         differences.join(", ")
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! A server as a process of its own: started, awaited, stopped, and never left behind.
+//! Server processes: start, readiness, end, and cleanup.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -20,69 +20,69 @@ use crate::machine::cores::Pinned;
 use crate::machine::process_tree;
 use crate::run::probe;
 
-/// What the first line of a server's standard output begins with.
+/// Prefix of the first line on the built-in server's standard output.
 const READY: &str = "listening on ";
 
-/// For a server to say that it is ready.
+/// Maximum time until a server is ready.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// For a server to end after SIGTERM, before it is killed.
+/// Maximum time from SIGTERM to the end of a server; then it is killed.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
-/// For the last line of a server that has ended to arrive.
+/// Maximum time until the last line of an ended server arrives.
 const END_TIME: Duration = Duration::from_secs(1);
 
-/// How many of its last lines tell what is wrong.
+/// Number of last lines of output in an error message.
 const LAST_LINES: usize = 3;
 
-/// A running server; dropping it ends it.
+/// Running server process; dropped, it is ended.
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
     address: SocketAddr,
-    /// Tells the last line on its standard output, where that is read.
+    /// Receiver of the last line on its standard output, if that is read.
     last_line: Option<mpsc::Receiver<String>>,
-    /// Where it may have said something, the likeliest last.
+    /// Log files, the most relevant last.
     logs: Vec<PathBuf>,
 }
 
-/// How to start a server that does not say when it is ready.
+/// Start of a server that does not report its readiness.
 #[derive(Debug)]
 pub struct Launch {
-    /// The command; it must stay in the foreground.
+    /// Command, which stays in the foreground.
     pub command: Command,
-    /// Where it is to listen.
+    /// Address on which it is to listen.
     pub address: SocketAddr,
-    /// What it is asked in, to see whether it answers: http, or text for a line that comes back.
+    /// Wire of the readiness check: http, or text for an echoed line.
     pub wire: Wire,
-    /// Where what it writes to its outputs goes.
+    /// File for its standard output and standard error.
     pub log: PathBuf,
-    /// Where it keeps a log of its own.
+    /// Log file that the server itself writes.
     pub own_log: Option<PathBuf>,
-    /// Threads of the whole process tree that must stand before it counts as ready.
+    /// Number of threads of its process tree at which it counts as ready.
     pub threads: usize,
 }
 
 impl ServerProcess {
-    /// Starts a server that prints `listening on ADDRESS` when it is ready, on the given cores
-    /// (none: on any); what it writes to standard error goes to `log`.
+    /// Starts a server that prints `listening on ADDRESS` when it is ready, on the given cores (none:
+    /// on any). Its standard error goes to `log`.
     ///
     /// # Errors
-    /// It cannot be started, ends, or is not ready in time; or another process answers on its
-    /// port.
+    /// The server cannot be started, exits, or is not ready in time; or another process listens on
+    /// its port.
     pub fn start(mut command: Command, cores: &[usize], log: &Path) -> anyhow::Result<Self> {
         let _ = fs::remove_file(log);
         command.stdout(Stdio::piped());
         let mut child = spawn(command, cores, log)?;
         let stdout = child.stdout.take().expect("it was asked for");
-        let (tell, told) = mpsc::channel();
-        let (tell_last, last_line) = mpsc::channel();
-        read_lines(stdout, tell, tell_last);
-        // From here on the child is ended whatever happens.
+        let (send, received) = mpsc::channel();
+        let (send_last, last_line) = mpsc::channel();
+        read_lines(stdout, send, send_last);
+        // From here on dropping the value ends the child.
         let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
         let logs = vec![log.to_owned()];
         let mut server = Self { child, address: unspecified, last_line: Some(last_line), logs };
-        server.address = match told.recv_timeout(START_TIME) {
+        server.address = match received.recv_timeout(START_TIME) {
             Ok(Some(Ok(line))) => line
                 .strip_prefix(READY)
                 .and_then(|address| address.trim().parse().ok())
@@ -100,11 +100,11 @@ impl ServerProcess {
         Ok(server)
     }
 
-    /// Starts a server that was told where to listen, and waits until it answers there and all its
-    /// workers stand.
+    /// Starts a server with a given address, and waits until it replies there and all its workers
+    /// run.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// As of [`Self::start`].
     pub fn launch(launch: Launch, cores: &[usize]) -> anyhow::Result<Self> {
         let Launch { mut command, address, wire, log, own_log, threads } = launch;
         let outputs = File::create(&log)
@@ -141,23 +141,23 @@ impl ServerProcess {
         }
     }
 
-    /// Where it listens.
+    /// Address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended and what it said last, if it ended though nobody told it to.
+    /// Exit status and last output, if it exited early.
     pub fn death(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;
         Some(format!("{}: {}", in_words(status), self.last_lines()))
     }
 
-    /// Ends it: politely, then by force. What our own server tells at its end is returned.
+    /// Ends the server by SIGTERM, then by SIGKILL. Returns the final report of a built-in server.
     pub fn stop(mut self) -> Option<ServeReport> {
         self.end();
         self.last_line.take()?.recv_timeout(END_TIME).ok()?.parse().ok()
@@ -166,7 +166,7 @@ impl ServerProcess {
     fn end(&mut self) {
         let tree = process_tree::of(self.pid());
         self.end_first();
-        // It may have gone without its children.
+        // Children may outlive it.
         process_tree::kill_what_is_left(tree.get(1..).unwrap_or_default());
     }
 
@@ -175,7 +175,7 @@ impl ServerProcess {
             return;
         }
         let pid = Pid::from_child(&self.child);
-        // A signal can only fail to reach a child that has ended and waits to be reaped.
+        // The signal fails only if the child has ended and is not reaped yet.
         let _ = kill_process(pid, Signal::TERM);
         let deadline = Instant::now() + STOP_TIME;
         while Instant::now() < deadline {
@@ -192,7 +192,7 @@ impl ServerProcess {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// How it ended, now that it has or soon will.
+    /// Exit status and last output of a server that has ended or is about to.
     fn last_words(&mut self) -> String {
         let deadline = Instant::now() + Duration::from_secs(1);
         loop {
@@ -206,7 +206,7 @@ impl ServerProcess {
         }
     }
 
-    /// The last lines of its logs, on one.
+    /// Last lines of its logs, joined.
     fn last_lines(&self) -> String {
         let mut lines = Vec::new();
         for log in &self.logs {
@@ -217,30 +217,30 @@ impl ServerProcess {
             lines.extend_from_slice(&said[said.len().saturating_sub(LAST_LINES)..]);
         }
         if lines.is_empty() {
-            return "without a word".to_owned();
+            return "it printed nothing".to_owned();
         }
         lines[lines.len().saturating_sub(LAST_LINES)..].join(" | ")
     }
 
-    /// Whether the listening socket on its port is its own or its children's, and not an old
-    /// server's.
+    /// Returns true if it or one of its children owns the listening socket on its port, and not an
+    /// earlier server.
     fn owns_its_port(&self) -> bool {
         process_tree::of(self.pid()).iter().any(|process| listens(process, self.address.port()))
     }
 }
 
-/// Tells the first line at once and the last one at the end.
+/// Sends the first line at once and the last one at the end.
 fn read_lines(
     stdout: ChildStdout,
-    tell_first: mpsc::Sender<Option<io::Result<String>>>,
-    tell_last: mpsc::Sender<String>,
+    send_first: mpsc::Sender<Option<io::Result<String>>>,
+    send_last: mpsc::Sender<String>,
 ) {
     thread::spawn(move || {
         let mut lines = BufReader::new(stdout).lines();
-        // Whoever waited may have gone; the pipe must be emptied all the same.
-        let _ = tell_first.send(lines.next());
+        // The receiver may be gone; the pipe must be drained nevertheless.
+        let _ = send_first.send(lines.next());
         let last = lines.map_while(Result::ok).last();
-        let _ = tell_last.send(last.unwrap_or_default());
+        let _ = send_last.send(last.unwrap_or_default());
     });
 }
 
@@ -250,10 +250,10 @@ fn spawn(mut command: Command, cores: &[usize], log: &Path) -> anyhow::Result<Ch
         .append(true)
         .open(log)
         .with_context(|| format!("cannot create the server's log {}", log.display()))?;
-    // A group of its own: Ctrl-C on the terminal is for the harness, which ends the server
-    // when the trial is on disk.
+    // A process group of its own: Ctrl-C on the terminal reaches only the harness, which ends the
+    // server.
     command.stdin(Stdio::null()).stderr(stderr).process_group(0);
-    let _pinned = Pinned::to(cores).context("cannot choose the server's cores")?;
+    let _pinned = Pinned::to(cores).context("cannot pin the server to its cores")?;
     command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
 }
 
@@ -325,12 +325,12 @@ mod tests {
         let log = folder.path().join("log");
         let mut command = shell(script);
         command.stdout(Stdio::piped());
-        // Nothing listens there, so it is taken apart by hand.
+        // Nothing listens there, so the parts are assembled here.
         let mut child = spawn(command, &[], &log).unwrap();
-        let (tell, told) = mpsc::channel();
-        let (tell_last, last_line) = mpsc::channel();
-        read_lines(child.stdout.take().unwrap(), tell, tell_last);
-        assert_eq!(told.recv().unwrap().unwrap().unwrap(), "listening on 127.0.0.1:1");
+        let (send, received) = mpsc::channel();
+        let (send_last, last_line) = mpsc::channel();
+        read_lines(child.stdout.take().unwrap(), send, send_last);
+        assert_eq!(received.recv().unwrap().unwrap().unwrap(), "listening on 127.0.0.1:1");
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let server = ServerProcess { child, address, last_line: Some(last_line), logs: vec![log] };
         let report = server.stop().unwrap();

@@ -1,4 +1,4 @@
-//! What is known of each server before the first trial.
+//! Capabilities of each server, checked before the first trial.
 
 use loadgen::Direction;
 
@@ -13,21 +13,21 @@ use bench_data::record::environment::Support;
 use bench_data::servers::external::How;
 use bench_data::servers::target::{Target, TargetKind};
 
-/// What a server cannot do: which loads, and why.
+/// Unsupported requirements of a server, with the reasons.
 pub(crate) type Unsupported = Vec<(Requirement, String)>;
 
-/// What a load asks a server for: loads that differ in other things alone are borne alike.
+/// Requirement of a load on a server: loads with equal requirements are equally supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Requirement {
     direction: Direction,
     size: ByteSize,
     mix: Option<Mix>,
-    /// For heavy work, too.
+    /// True with heavy requests.
     work: bool,
 }
 
 impl Requirement {
-    /// By the requests of a load.
+    /// Requirement of a load.
     pub(crate) fn by(load: &Load) -> Self {
         Self {
             direction: load.direction,
@@ -37,7 +37,7 @@ impl Requirement {
         }
     }
 
-    /// The file that is asked for most often.
+    /// Most requested file.
     fn file(self) -> (String, ByteSize) {
         match self.mix.map(Mix::favourite) {
             Some(file) => (file.name, file.size),
@@ -45,7 +45,7 @@ impl Requirement {
         }
     }
 
-    /// What writes its files.
+    /// Flags of `bench files` that write its files.
     fn flags(self) -> String {
         match self.mix {
             Some(mix) => format!("--mix {mix}"),
@@ -54,10 +54,10 @@ impl Requirement {
     }
 }
 
-/// Why other servers than ours are not asked for heavy work.
-const NO_WORK: &str = "only our own servers do heavy work that a request asks for";
+/// Reason why a server does not run heavy requests.
+const NO_WORK: &str = "heavy requests need the built-in server";
 
-/// Looks at a server that stands: what it supports, and which of the loads it can't bear.
+/// Checks the capabilities of a running server; returns them and the unsupported requirements.
 pub(crate) fn look(
     target: &Target,
     standing: &RunningServer,
@@ -103,44 +103,43 @@ pub(crate) fn look(
         for load in loads {
             let requirement = Requirement::by(load);
             if !lacks.iter().any(|(lacking, _)| *lacking == requirement) {
-                lacks.push((requirement, "it closes each connection after one answer".to_owned()));
+                lacks.push((requirement, "it closes each connection after one reply".to_owned()));
             }
         }
     }
     (Some(Support { keep_alive: kept, ranges, upload }), lacks)
 }
 
-/// The same where lines are to come back.
+/// Unsupported requirements of an echo server.
 pub(crate) fn lacks_of_echo(
     target: &Target,
     standing: &RunningServer,
     loads: &[Load],
 ) -> Unsupported {
     match target.kind() {
-        TargetKind::Reference => for_all(loads, "it speaks http only"),
+        TargetKind::Reference => for_all(loads, "it supports only http"),
         _ if probe::echoes(standing.address()) => Unsupported::new(),
         TargetKind::Strategy
         | TargetKind::AaControl
         | TargetKind::Command
-        | TargetKind::Running => for_all(loads, "it does not send a line back as it is"),
+        | TargetKind::Running => for_all(loads, "it does not return a line unchanged"),
     }
 }
 
-/// That none of the loads can be borne.
+/// All requirements of the loads as unsupported, for one reason.
 pub(crate) fn for_all(loads: &[Load], reason: &str) -> Unsupported {
     loads.iter().map(|load| (Requirement::by(load), reason.to_owned())).collect()
 }
 
-/// Why a load is not worth trying: what a server refuses, it does not do; what it gets wrong
-/// is for the trial to show. Someone else's server cannot have the files unless they were put
-/// there, and that deserves a word.
+/// Reason why a load is skipped, if the server refused the check. Failures are left to the trial,
+/// except on running external servers, which may lack the files.
 fn refusal(target: &Target, answer: Answer, asked: Option<Requirement>) -> Option<String> {
     let running =
         matches!(target, Target::External(given) if matches!(given.how(), How::Running { .. }));
     let remedy = match asked {
         Some(asked) if running => {
             format!(
-                ": place {} there, which 'cargo run --release -- files DIR {}' writes",
+                ": place {} there; 'cargo run --release -- files DIR {}' writes it",
                 asked.file().0,
                 asked.flags()
             )

@@ -156,7 +156,7 @@ fn what_a_server_does_not_have_is_skipped_with_the_remedy() {
     running.wait().unwrap();
     let stdout = text(&ran.stdout);
     assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
-    let expected = "GET is answered with 404: place 1KiB.bin there, which 'cargo run --release -- \
+    let expected = "GET is answered with 404: place 1KiB.bin there; 'cargo run --release -- \
                     files DIR --sizes";
     assert!(stdout.contains(expected), "{stdout}");
     let report = fs::read_to_string(out.join("report.html")).unwrap();
