@@ -155,6 +155,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         answered: requests,
         body_bytes,
         verified: requests / 64,
+        verified_bytes: body_bytes / 64,
         errors: ErrorCounts::default(),
         error_examples: Vec::new(),
         service_ns: response_ns.clone(),
@@ -181,6 +182,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },
         thread_cpu: vec![CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) }],
         thread_polled: vec![Duration::ZERO],
+        run_delay: Some(Duration::ZERO),
         busy_polling: false,
         interrupted: false,
     }

@@ -1,4 +1,4 @@
-//! Clock of a load, a timer with nanosecond resolution, and processor time of threads.
+//! Clock of a load, a timer with nanosecond resolution, and processor time and run delay of threads.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -90,6 +90,17 @@ impl CpuTime {
     }
 }
 
+/// Time that the calling thread has been ready to run and waited for a core so far, in nanoseconds;
+/// `None` if the kernel does not record it.
+pub(crate) fn run_delay_ns() -> Option<u64> {
+    parse_run_delay(&std::fs::read_to_string("/proc/thread-self/schedstat").ok()?)
+}
+
+/// The second field of a `schedstat` file.
+fn parse_run_delay(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The 14th and 15th field of a `stat` file: ticks in user and kernel mode. The second field, in
 /// parentheses, can contain any characters.
 fn parse_ticks(stat: &str) -> Option<(u64, u64)> {
@@ -106,6 +117,13 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 5 0 0 0 12 34 0 0 20 0 1 0 100 0 0";
         assert_eq!(parse_ticks(stat), Some((12, 34)));
         assert_eq!(parse_ticks(""), None);
+    }
+
+    #[test]
+    fn the_run_delay_is_the_second_field() {
+        assert_eq!(parse_run_delay("17 25 3\n"), Some(25));
+        // Kernels without the statistics have zeros or no file.
+        assert_eq!(parse_run_delay(""), None);
     }
 
     #[test]

@@ -16,5 +16,5 @@ pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
 pub use run::{RunError, run};
 pub use spec::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RaisedLimit,
-    RequestClass, RequestFile, SpecError, ThinkTime,
+    RequestClass, RequestFile, SpecError, ThinkTime, Verification,
 };

@@ -26,8 +26,10 @@ pub struct LoadReport {
     pub answered: u64,
     /// Body bytes of the requests counted in `requests`, received or sent.
     pub body_bytes: u64,
-    /// Requests whose body was compared byte by byte.
+    /// Requests whose body was compared, in part or as a whole.
     pub verified: u64,
+    /// Body bytes that were compared.
+    pub verified_bytes: u64,
     /// Requests that failed within the window, by kind.
     pub errors: ErrorCounts,
     /// A description of one error of each kind.
@@ -64,6 +66,9 @@ pub struct LoadReport {
     pub thread_cpu: Vec<CpuTime>,
     /// Part of the processor time that each thread spent on polls without an event.
     pub thread_polled: Vec<Duration>,
+    /// Time that the thread delayed longest was ready to run and waited for its core within the
+    /// window, because other programs ran there; `None` if the kernel does not record it.
+    pub run_delay: Option<Duration>,
     /// Whether threads polled for arrivals for half of the time or more (an open loop of at least
     /// 125 arrivals per second and thread). Processor time then does not show whether the generator
     /// keeps up; `lateness_ns` does.
@@ -80,6 +85,19 @@ impl LoadReport {
         let worked = worked.map(|(cpu, polled)| cpu.total().saturating_sub(*polled));
         let busiest = worked.max().unwrap_or_default();
         if self.window.is_zero() { 0.0 } else { busiest.as_secs_f64() / self.window.as_secs_f64() }
+    }
+
+    /// [`run_delay`](Self::run_delay) as a fraction of the window. `None` if unknown, or for an empty
+    /// window.
+    pub fn run_delay_share(&self) -> Option<f64> {
+        let delay = self.run_delay.filter(|_| !self.window.is_zero())?;
+        Some(delay.as_secs_f64() / self.window.as_secs_f64())
+    }
+
+    /// Probability that one wrong byte in a body was detected: the share of bytes that were
+    /// compared. `None` without downloads.
+    pub fn detection_probability(&self) -> Option<f64> {
+        (self.body_bytes > 0).then(|| self.verified_bytes as f64 / self.body_bytes as f64)
     }
 
     /// Processor time of all threads as a fraction of the window times the number of threads. 0 for

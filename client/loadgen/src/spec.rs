@@ -1,6 +1,7 @@
 //! Specification of a load.
 
 mod check;
+mod verification;
 
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
@@ -8,6 +9,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use fileserver_proto::Wire;
+
+pub use verification::Verification;
 
 /// A load: the server, the requests, their arrivals and the duration.
 #[derive(Debug, Clone)]
@@ -39,9 +42,8 @@ pub struct LoadSpec {
     pub duration: Duration,
     /// A request or connection attempt without progress for this long counts as an error.
     pub timeout: Duration,
-    /// Interval of replies per connection whose body is compared byte by byte (1: all; 0: none).
-    /// Status and length are always checked.
-    pub verify_every: u32,
+    /// Part of the replies whose bytes are compared.
+    pub verification: Verification,
     /// Seed of all random choices.
     pub seed: u64,
 }

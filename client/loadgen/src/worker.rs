@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use fastrand::Rng;
 
 use crate::arrivals::{Arrivals, SPIN_NS};
-use crate::clock::duration_ns;
+use crate::clock::{duration_ns, run_delay_ns};
 use crate::engine::Sockets;
 use crate::measure::tally::{ErrorKind, Tally};
 use crate::progress::{Progress, ProgressDelta};
@@ -90,6 +90,8 @@ pub(crate) struct Worker<'a, S> {
     /// Number of events and requests, to recognise iterations that only polled.
     activity: u64,
     rng: Rng,
+    /// Draws the parts of bodies to compare.
+    verification_rng: Rng,
     keep_alive: bool,
     timeout_ns: u64,
     running: bool,
@@ -128,6 +130,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             tally,
             activity: 0,
             rng: Rng::with_seed(spec.seed.wrapping_add(thread as u64)),
+            verification_rng: Rng::with_seed(!spec.seed.wrapping_add(thread as u64)),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
             timeout_ns: duration_ns(spec.timeout),
             running: false,
@@ -177,6 +180,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             self.start(start_ns)?;
         }
         let mut cpu_at_start = None;
+        let mut delay_at_start = None;
         let mut housekeeping_ns = 0;
         loop {
             let now = self.sockets.now_ns();
@@ -187,10 +191,14 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             }
             if now >= self.window_start_ns && cpu_at_start.is_none() {
                 cpu_at_start = Some(CpuTime::of_this_thread());
+                delay_at_start = run_delay_ns();
             }
             if now >= self.window_end_ns || self.shared.stopped() {
                 if let Some(at_start) = cpu_at_start {
                     self.tally.cpu = CpuTime::of_this_thread().since(at_start);
+                    self.tally.run_delay_ns = run_delay_ns()
+                        .zip(delay_at_start)
+                        .map(|(delay_ns, before_ns)| delay_ns.saturating_sub(before_ns));
                 }
                 self.finish(now);
                 return Ok(());

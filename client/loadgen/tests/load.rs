@@ -15,7 +15,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadgen::content::Content;
 use loadgen::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, ErrorCounts, LoadReport, LoadSpec,
-    Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, run,
+    Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, Verification, run,
 };
 use testkit::mock::{Mock, ok};
 
@@ -47,6 +47,8 @@ of_each_engine! {
     wrong_lengths_are_errors_of_length
     a_wrong_length_is_detected_without_an_announced_length
     wrong_bytes_are_detected_if_bodies_are_compared
+    a_part_of_every_long_body_is_compared
+    time_without_a_core_is_reported
     refusals_are_errors_of_status
     garbage_is_an_error_of_protocol
     unasked_data_after_a_reply_is_an_error_of_protocol
@@ -88,7 +90,7 @@ fn spec(engine: Engine, target: SocketAddr) -> LoadSpec {
         warm_up: Duration::ZERO,
         duration: Duration::from_millis(500),
         timeout: Duration::from_secs(20),
-        verify_every: 1,
+        verification: Verification::one_in(1),
         seed: 7,
     }
 }
@@ -119,7 +121,8 @@ fn every_answer_is_counted_once(engine: Engine) {
         run(&spec(engine, mock.address), &AtomicBool::new(false), Some(&progress)).unwrap();
     assert_eq!(report.requests, 100);
     assert_eq!(report.body_bytes, 100 * SIZE as u64);
-    assert_eq!(report.verified, 100);
+    assert_eq!((report.verified, report.verified_bytes), (100, 100 * SIZE as u64));
+    assert_eq!(report.detection_probability(), Some(1.0));
     assert_eq!(report.errors, no_errors());
     assert!(report.error_examples.is_empty());
     assert_eq!(report.service_ns.len(), 100);
@@ -242,7 +245,8 @@ fn a_wrong_length_is_detected_without_an_announced_length(engine: Engine) {
     chunked.extend_from_slice(&body()[1..]);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
     let mock = answers(10, chunked);
-    let report = measure(&LoadSpec { verify_every: 0, ..spec(engine, mock.address) });
+    let report =
+        measure(&LoadSpec { verification: Verification::Off, ..spec(engine, mock.address) });
     assert_eq!(report.errors, ErrorCounts { length: 10, ..no_errors() });
 }
 
@@ -250,14 +254,73 @@ fn wrong_bytes_are_detected_if_bodies_are_compared(engine: Engine) {
     let mut wrong = body();
     wrong[SIZE - 1] ^= 1;
     let mock = answers(9, ok(&wrong));
-    let spec = LoadSpec { verify_every: 3, connections: 1, ..spec(engine, mock.address) };
+    let spec = LoadSpec {
+        verification: Verification::one_in(3),
+        connections: 1,
+        ..spec(engine, mock.address)
+    };
     let report = measure(&spec);
-    assert_eq!(report.errors, ErrorCounts { content: 3, ..no_errors() });
-    assert_eq!((report.requests, report.verified), (6, 0));
+    // The draw depends on the seed alone.
+    assert_eq!(report.errors.content, report.errors.total());
+    assert!((1..9).contains(&report.errors.content), "{:?}", report.errors);
+    assert_eq!((report.requests + report.errors.total(), report.verified), (9, 0));
+    assert_eq!(report.detection_probability(), Some(0.0));
+
+    for verification in [Verification::one_in(1), Verification::EveryBody] {
+        let mock = answers(9, ok(&wrong));
+        let report = measure(&LoadSpec { target: mock.address, verification, ..spec.clone() });
+        assert_eq!(report.errors, ErrorCounts { content: 9, ..no_errors() });
+    }
 
     let mock = answers(9, ok(&wrong));
-    let report = measure(&LoadSpec { target: mock.address, verify_every: 0, ..spec });
+    let report =
+        measure(&LoadSpec { target: mock.address, verification: Verification::Off, ..spec });
     assert_eq!((report.requests, report.verified), (9, 0));
+}
+
+fn a_part_of_every_long_body_is_compared(engine: Engine) {
+    let len = 4 * Verification::PART_BYTES as usize;
+    let mut right = vec![0; len];
+    Content::of_name("a.bin").fill(0, &mut right);
+    let mut wrong = right.clone();
+    wrong[len / 2] ^= 1;
+    let other = vec![0; len];
+    let measure = |reply: &[u8]| {
+        let mock = answers(200, ok(reply));
+        let files = vec![RequestFile::new("a.bin", len as u64)];
+        let verification = Verification::EveryBody;
+        measure(&LoadSpec { files, verification, ..spec(engine, mock.address) })
+    };
+    let report = measure(&right);
+    assert_eq!((report.requests, report.verified, report.errors), (200, 200, no_errors()));
+    assert_eq!(report.detection_probability(), Some(0.25));
+    // The byte in the middle is in a third of the parts.
+    let found = measure(&wrong).errors.content;
+    assert!((30..110).contains(&found), "{found} of 200");
+    assert_eq!(measure(&other).errors, ErrorCounts { content: 200, ..no_errors() });
+}
+
+fn time_without_a_core_is_reported(engine: Engine) {
+    let mock = Mock::http(|_| Some(ok(&body())));
+    let stop = AtomicBool::new(false);
+    let report = std::thread::scope(|scope| {
+        // A busy neighbour on the generator's core.
+        scope.spawn(|| {
+            let mut core = rustix::thread::CpuSet::new();
+            core.set(0);
+            rustix::thread::sched_setaffinity(None, &core).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let report = measure(&LoadSpec { cores: vec![0], ..spec(engine, mock.address) });
+        stop.store(true, Ordering::Relaxed);
+        report
+    });
+    match report.run_delay_share() {
+        Some(share) => assert!(share > 0.0 && share <= 1.0, "{share}"),
+        None => testkit::skip("time_without_a_core_is_reported", "no /proc/self/schedstat"),
+    }
 }
 
 fn refusals_are_errors_of_status(engine: Engine) {

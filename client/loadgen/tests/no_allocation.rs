@@ -15,7 +15,7 @@ use fileserver_proto::Wire;
 use loadgen::content::Content;
 use loadgen::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RequestClass,
-    RequestFile, ThinkTime, run,
+    RequestFile, ThinkTime, Verification, run,
 };
 
 struct Counting;
@@ -96,7 +96,7 @@ fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
         warm_up: Duration::ZERO,
         duration: Duration::from_secs(2),
         timeout: Duration::from_secs(20),
-        verify_every: 2,
+        verification: Verification::EveryBody,
         seed: 1,
     };
     let before = ALLOCATIONS.load(Ordering::Relaxed);

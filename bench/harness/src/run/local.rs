@@ -13,7 +13,7 @@ use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::{
     Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestClass, RequestFile,
-    ThinkTime, run,
+    ThinkTime, Verification, run,
 };
 use tempfile::TempDir;
 
@@ -417,7 +417,7 @@ fn load_spec(plan: &Plan, cores: &Cores, load: Load, target: SocketAddr, seed: u
         warm_up: plan.warm_up_of(&load),
         duration: plan.window_of(&load),
         timeout: Duration::from_millis(plan.timeout_ms),
-        verify_every: plan.verify_every,
+        verification: Verification::one_in(plan.verify_every),
         seed,
     }
 }

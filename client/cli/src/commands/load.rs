@@ -16,7 +16,7 @@ use clap::Args as ClapArgs;
 use fileserver_proto::Wire;
 use loadgen::{
     Arrival, ConnectionUse, Direction, EngineChoice, LoadReport, LoadSpec, Pacing, RaisedLimit,
-    RequestFile, RunError, ThinkTime, run as run_load,
+    RequestFile, RunError, ThinkTime, Verification, run as run_load,
 };
 
 use crate::commands::WireArg;
@@ -89,7 +89,8 @@ pub(crate) struct Args {
     /// Open a connection per request
     #[arg(long)]
     no_keep_alive: bool,
-    /// Compare the bytes of every N-th reply on a connection; 0: none [default: 100, or 0 for a URL]
+    /// Compare the whole bodies of one in N replies, drawn at random; 1: all, 0: none [default: of
+    /// every body, 16 KiB at a random place; all of a shorter one; none for a URL]
     #[arg(long, value_name = "N")]
     verify_every: Option<u32>,
     /// Seed of all random choices
@@ -137,7 +138,7 @@ fn failure(error: RunError) -> Failure {
 fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Failure> {
     let mut files = args.files.clone();
     // Only files given with their size have known content.
-    let mut verify_every = args.verify_every.unwrap_or(100);
+    let mut verification = args.verify_every.map_or(Verification::EveryBody, Verification::one_in);
     match (&target.path, files.is_empty()) {
         (Some(path), true) => {
             if args.upload {
@@ -147,7 +148,7 @@ fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Fai
             }
             let size_bytes = target.ask_length(path, args.timeout, stop)?;
             files.push(RequestFile::new(path.clone(), size_bytes));
-            verify_every = 0;
+            verification = Verification::Off;
         }
         (Some(path), false) if path != "/" => {
             return Err(Failure::Usage(anyhow!(
@@ -193,7 +194,7 @@ fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Fai
         warm_up: args.warm_up,
         duration: args.duration,
         timeout: args.timeout,
-        verify_every,
+        verification,
         seed: args.seed,
     })
 }

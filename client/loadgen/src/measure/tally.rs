@@ -36,6 +36,7 @@ pub(crate) struct Tally {
     pub(crate) answered: u64,
     pub(crate) body_bytes: u64,
     pub(crate) verified: u64,
+    pub(crate) verified_bytes: u64,
     pub(crate) errors: ErrorCounts,
     pub(crate) examples: [Option<String>; 7],
     pub(crate) service_ns: Histogram<u64>,
@@ -50,6 +51,8 @@ pub(crate) struct Tally {
     pub(crate) connections_served: u64,
     pub(crate) arrivals: u64,
     pub(crate) cpu: CpuTime,
+    /// Time without a core within the window; `None` if the kernel does not record it.
+    pub(crate) run_delay_ns: Option<u64>,
     /// Time spent on polls without an event within the window.
     pub(crate) polled_ns: u64,
     /// End of the measurement.
@@ -77,6 +80,7 @@ impl Tally {
             answered: 0,
             body_bytes: 0,
             verified: 0,
+            verified_bytes: 0,
             errors: ErrorCounts::default(),
             examples: Default::default(),
             service_ns: histogram(),
@@ -89,6 +93,7 @@ impl Tally {
             connections_served: 0,
             arrivals: 0,
             cpu: CpuTime::default(),
+            run_delay_ns: None,
             polled_ns: 0,
             end_ns: 0,
             progress: ProgressDelta::default(),
@@ -112,7 +117,7 @@ impl Tally {
         times: Times,
         class: RequestClass,
         body_bytes: u64,
-        verified: bool,
+        verified_bytes: Option<u64>,
     ) -> bool {
         let Times { intended_ns, sent_ns, done_ns } = times;
         let response_ns = done_ns.saturating_sub(intended_ns);
@@ -125,7 +130,10 @@ impl Tally {
         }
         self.requests += 1;
         self.body_bytes += body_bytes;
-        self.verified += u64::from(verified);
+        if let Some(bytes) = verified_bytes {
+            self.verified += 1;
+            self.verified_bytes += bytes;
+        }
         self.roll(done_ns);
         self.second.requests += 1;
         self.second.body_bytes += body_bytes;
@@ -215,6 +223,7 @@ pub(crate) fn merge(
         answered: 0,
         body_bytes: 0,
         verified: 0,
+        verified_bytes: 0,
         errors: ErrorCounts::default(),
         error_examples: Vec::new(),
         service_ns: histogram(),
@@ -231,6 +240,7 @@ pub(crate) fn merge(
         cpu: CpuTime::default(),
         thread_cpu: Vec::with_capacity(tallies.len()),
         thread_polled: Vec::with_capacity(tallies.len()),
+        run_delay: None,
         busy_polling: busy_polling(spec.arrival, tallies.len()),
         interrupted: tallies.iter().any(Tally::is_cut_short),
     };
@@ -242,6 +252,7 @@ pub(crate) fn merge(
         report.answered += tally.answered;
         report.body_bytes += tally.body_bytes;
         report.verified += tally.verified;
+        report.verified_bytes += tally.verified_bytes;
         report.errors.add(&tally.errors);
         add(&mut report.service_ns, &tally.service_ns);
         add(&mut report.response_ns, tally.response_ns.as_ref().unwrap_or(&tally.service_ns));
@@ -255,6 +266,7 @@ pub(crate) fn merge(
         report.connections_served += tally.connections_served;
         report.arrivals += tally.arrivals;
         report.cpu = report.cpu.plus(tally.cpu);
+        report.run_delay = report.run_delay.max(tally.run_delay_ns.map(Duration::from_nanos));
         report.thread_cpu.push(tally.cpu);
         report.thread_polled.push(Duration::from_nanos(tally.polled_ns));
         for (example, other) in examples.iter_mut().zip(tally.examples) {

@@ -159,7 +159,7 @@ fn open_descriptors() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Direction, EngineChoice, RequestFile};
+    use crate::spec::{Direction, EngineChoice, RequestFile, Verification};
 
     fn spec(target: &str, connections: usize) -> LoadSpec {
         LoadSpec {
@@ -176,7 +176,7 @@ mod tests {
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
-            verify_every: 0,
+            verification: Verification::Off,
             seed: 0,
         }
     }

@@ -1,6 +1,7 @@
 //! Connection of a load and its current request. The socket belongs to the engine.
 
 use std::io;
+use std::ops::Range;
 
 use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
@@ -54,7 +55,8 @@ pub(crate) struct Exchange {
     pub(crate) pending: bool,
     pub(crate) intended_ns: u64,
     pub(crate) sent_ns: u64,
-    pub(crate) verify: bool,
+    /// Part of the body to compare.
+    pub(crate) compared: Option<Range<u64>>,
     /// The connection stays open after the reply.
     pub(crate) keep_alive: bool,
     file: usize,
@@ -66,7 +68,6 @@ pub(crate) struct Exchange {
     announced_bytes: u64,
     status: Option<ReplyKind>,
     fault: Option<ErrorKind>,
-    replies: u32,
 }
 
 /// Progress of an exchange.
@@ -99,7 +100,7 @@ impl<'a> Connection<'a> {
                 pending: false,
                 intended_ns: 0,
                 sent_ns: 0,
-                verify: false,
+                compared: None,
                 keep_alive: true,
                 file: 0,
                 sent_bytes: 0,
@@ -108,7 +109,6 @@ impl<'a> Connection<'a> {
                 announced_bytes: 0,
                 status: None,
                 fault: None,
-                replies: 0,
             },
             reader: match wire {
                 Wire::Text => ReplyReader::of_lines(),
@@ -132,13 +132,13 @@ impl<'a> Connection<'a> {
         self.phase = Phase::Closed;
     }
 
-    /// Assigns a request; the body of every `verify_every`th reply is compared.
-    pub(crate) fn assign(&mut self, file: u32, intended_ns: u64, verify_every: u32) {
+    /// Assigns a request and the part of its reply's body to compare.
+    pub(crate) fn assign(&mut self, file: u32, intended_ns: u64, compared: Option<Range<u64>>) {
         let exchange = &mut self.exchange;
         exchange.pending = true;
         exchange.intended_ns = intended_ns;
         exchange.file = file as usize;
-        exchange.verify = verify_every > 0 && exchange.replies.is_multiple_of(verify_every);
+        exchange.compared = compared;
     }
 
     /// Prepares the request to be sent now.
@@ -249,8 +249,8 @@ impl<'a> Connection<'a> {
                     if direction != Direction::Upload && exchange.fault.is_none() {
                         if exchange.received_bytes + piece.len() as u64 > file.size_bytes {
                             exchange.fault = Some(ErrorKind::Length);
-                        } else if exchange.verify
-                            && !file.content.matches(exchange.received_bytes, piece)
+                        } else if let Some(part) = &exchange.compared
+                            && !file.matches(part, exchange.received_bytes, piece)
                         {
                             exchange.fault = Some(ErrorKind::Content);
                         }
@@ -321,7 +321,6 @@ impl<'a> Connection<'a> {
     }
 
     fn answered(&mut self) -> Step {
-        self.exchange.replies = self.exchange.replies.wrapping_add(1);
         self.exchange.pending = false;
         Step::Answered(self.exchange.fault)
     }

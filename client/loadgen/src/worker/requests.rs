@@ -1,5 +1,6 @@
 //! Requests and upload bodies, prepared before the load begins.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fileserver_proto::client::{framed, http};
@@ -7,11 +8,13 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::content::Content;
 use crate::engine::EngineSetup;
-use crate::spec::{ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError};
+use crate::spec::{
+    ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError, Verification,
+};
 use crate::worker::draw::WeightedDraw;
 
-/// Upload bodies of at most this total size are prepared; larger ones are generated in blocks while
-/// they are sent.
+/// Bodies of at most this total size are prepared; larger ones are generated in parts while they are
+/// sent or compared.
 const PREPARED_BODIES_BYTES: u64 = 256 << 20;
 
 /// Room for the head of a reply.
@@ -36,9 +39,27 @@ pub(crate) struct PreparedFile {
     pub(crate) class: RequestClass,
     /// Whole request, for downloads.
     pub(crate) request: Vec<u8>,
-    /// Bytes to upload, if prepared.
+    /// Bytes to upload or to expect, if prepared.
     pub(crate) body: Option<Arc<[u8]>>,
     name: String,
+}
+
+impl PreparedFile {
+    /// Checks that the bytes received at `offset` equal the expected ones, as far as they belong to
+    /// a part of the body.
+    #[inline]
+    pub(crate) fn matches(&self, part: &Range<u64>, offset: u64, bytes: &[u8]) -> bool {
+        let from = part.start.max(offset);
+        let to = part.end.min(offset + bytes.len() as u64);
+        if from >= to {
+            return true;
+        }
+        let received = &bytes[(from - offset) as usize..(to - offset) as usize];
+        match &self.body {
+            Some(body) => received == &body[from as usize..to as usize],
+            None => self.content.matches(from, received),
+        }
+    }
 }
 
 /// Head of one connection's upload of one file.
@@ -62,7 +83,9 @@ impl Catalogue {
         };
         let upload = catalogue.upload;
         let body_bytes = spec.files.iter().map(|file| file.size_bytes);
-        let prepare = upload && body_bytes.fold(0, u64::saturating_add) <= PREPARED_BODIES_BYTES;
+        let are_needed = upload || spec.verification != Verification::Off;
+        let prepare =
+            are_needed && body_bytes.fold(0, u64::saturating_add) <= PREPARED_BODIES_BYTES;
         for file in &spec.files {
             let prepared = catalogue.prepare(file, prepare)?;
             catalogue.files.push(prepared);
@@ -172,6 +195,28 @@ fn numbered(name: &str, number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_part_is_compared_in_pieces_of_any_length() {
+        let content = Content::of_name("a");
+        let mut bytes = vec![0; 100];
+        content.fill(0, &mut bytes);
+        for body in [None, Some(bytes.clone().into())] {
+            let (size_bytes, class) = (100, RequestClass::Light);
+            let (request, name) = (Vec::new(), "a".to_owned());
+            let file = PreparedFile { size_bytes, content, class, request, body, name };
+            for wrong in 0..100 {
+                let mut received = bytes.clone();
+                received[wrong as usize] ^= 1;
+                for piece_bytes in [1, 7, 64, 100] {
+                    let mut pieces = received.chunks(piece_bytes).zip((0..).step_by(piece_bytes));
+                    let equal =
+                        pieces.all(|(piece, offset)| file.matches(&(30..60), offset, piece));
+                    assert_eq!(equal, !(30..60).contains(&wrong), "{wrong} {piece_bytes}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_number_stands_before_the_extension() {

@@ -12,7 +12,9 @@ use crate::engine::simulated::{HEAVY, POLL_NS, SimulatedServer, SimulatedSockets
 use crate::measure::series::SecondCollector;
 use crate::measure::tally::{histogram, merge};
 use crate::report::{LoadReport, Second};
-use crate::spec::{Direction, Engine, EngineChoice, Pacing, RequestClass, RequestFile, ThinkTime};
+use crate::spec::{
+    Direction, Engine, EngineChoice, Pacing, RequestClass, RequestFile, ThinkTime, Verification,
+};
 
 const START_NS: u64 = 5_000_000_000;
 const MS: u64 = 1_000_000;
@@ -33,7 +35,7 @@ fn spec(connections: usize, arrival: Arrival) -> LoadSpec {
         warm_up: Duration::ZERO,
         duration: Duration::from_secs(10),
         timeout: Duration::from_secs(5),
-        verify_every: 0,
+        verification: Verification::Off,
         seed: 1,
     }
 }
@@ -167,7 +169,7 @@ fn times_of_heavy_requests_are_recorded_separately() {
 #[test]
 fn a_heavy_answer_of_the_wrong_length_is_an_error_and_its_bytes_are_not_compared() {
     let mut spec = closed(1);
-    spec.verify_every = 1;
+    spec.verification = Verification::one_in(1);
     spec.duration = Duration::from_secs(1);
     let name = format!("{HEAVY}?cpu=1ms");
     spec.files = vec![RequestFile { class: RequestClass::Heavy, ..RequestFile::new(name, 3) }];

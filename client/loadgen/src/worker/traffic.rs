@@ -9,6 +9,7 @@ use crate::engine::{Event, Sent, Sockets};
 use crate::measure::tally::{ErrorKind, Times};
 use crate::spec::{Arrival, Direction, RequestClass, ThinkTime};
 use crate::worker::connection::{Connection, Phase, Step};
+use crate::worker::requests::PreparedFile;
 
 /// Bytes sent on one connection before the next has its turn.
 const TURN_BYTES: usize = 1 << 20;
@@ -124,12 +125,15 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     fn request(&mut self, index: usize, intended_ns: u64, now: u64) {
         self.activity += 1;
         let file = self.shared.catalogue.draw.draw(&mut self.rng);
-        let verify_every = match self.shared.catalogue.files[file as usize].class {
-            RequestClass::Light => self.shared.spec.verify_every,
-            RequestClass::Heavy => 0,
+        let PreparedFile { class, size_bytes, .. } = self.shared.catalogue.files[file as usize];
+        let spec = self.shared.spec;
+        let has_known_bytes = class == RequestClass::Light && spec.direction != Direction::Upload;
+        let compared = match has_known_bytes {
+            true => spec.verification.draw(size_bytes, &mut self.verification_rng),
+            false => None,
         };
         let connection = &mut self.connections[index];
-        connection.assign(file, intended_ns, verify_every);
+        connection.assign(file, intended_ns, compared);
         if connection.is_open {
             self.begin(index, now);
         } else if self.connecting < self.connecting_limit {
@@ -212,10 +216,10 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                     sent_ns: exchange.sent_ns,
                     done_ns: now,
                 };
-                let verified = exchange.verify && self.shared.spec.direction != Direction::Upload;
+                let compared = exchange.compared.as_ref().map(|part| part.end - part.start);
                 let file = connection.file(&self.shared.catalogue);
                 let (class, bytes) = (file.class, file.size_bytes);
-                connection.served |= self.tally.succeed(times, class, bytes, verified);
+                connection.served |= self.tally.succeed(times, class, bytes, compared);
             }
             Some(kind) => {
                 let expected = connection.file(&self.shared.catalogue).size_bytes;

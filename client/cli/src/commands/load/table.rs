@@ -7,6 +7,9 @@ use loadgen::{Arrival, Direction, LoadReport, LoadSpec};
 
 use crate::terminal::units::time;
 
+/// Share of the window that a thread of the generator may wait for its core without a warning.
+const DISTURBED_SHARE: f64 = 0.05;
+
 /// Formats a report as a table.
 pub(super) fn of(spec: &LoadSpec, report: &LoadReport) -> String {
     let mut text = String::new();
@@ -44,7 +47,14 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         row(out, "offered/s", format!("{rate_per_s:.0} ({} arrivals)", report.arrivals))?;
         row(out, "still waiting", waiting.to_string())?;
     }
-    row(out, "bodies compared", report.verified.to_string())?;
+    let detection = match report.detection_probability().filter(|_| report.verified > 0) {
+        Some(share) if share < 1.0 => {
+            let percent = 100.0 * share;
+            format!(", {percent:.1} % of all bytes: the chance that one wrong byte was detected")
+        }
+        _ => String::new(),
+    };
+    row(out, "bodies compared", format!("{}{detection}", report.verified))?;
     let opened = report.connections_opened;
     row(out, "connections", format!("{opened} opened, {} served", report.connections_served))?;
     if seconds > 0.0 {
@@ -57,6 +67,17 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
             text.push_str(" (polling for arrivals)");
         }
         row(out, "generator CPU", text)?;
+    }
+    if let Some(share) = report.run_delay_share().filter(|share| *share >= DISTURBED_SHARE) {
+        let percent = 100.0 * share;
+        row(
+            out,
+            "warning",
+            format!(
+                "the generator waited {percent:.0} % of the time for its core: stop other \
+                 programs, or choose free cores with --cores"
+            ),
+        )?;
     }
     writeln!(out)?;
     writeln!(
