@@ -4,6 +4,7 @@ mod arrivals;
 mod clock;
 pub mod content;
 mod engine;
+pub mod line_reply;
 mod measure;
 mod progress;
 mod report;
@@ -15,6 +16,6 @@ pub use progress::Progress;
 pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
 pub use run::{RunError, run};
 pub use spec::{
-    Arrival, ConnectionUse, Direction, Engine, EngineChoice, LoadSpec, Pacing, RaisedLimit,
-    RequestClass, RequestFile, SpecError, ThinkTime, Verification,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, FileBody, LoadSpec, Pacing,
+    RaisedLimit, RequestClass, RequestFile, SpecError, ThinkTime, Verification,
 };

@@ -1,11 +1,12 @@
 //! Specification of a load.
 
-mod check;
+pub(crate) mod check;
 mod verification;
 
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fileserver_proto::Wire;
@@ -17,8 +18,9 @@ pub use verification::Verification;
 pub struct LoadSpec {
     /// Address of the server.
     pub target: SocketAddr,
-    /// Protocol. Over `text` the server is an echo server: each request is a line of the file's
-    /// size, and the reply must be the same line.
+    /// Protocol. Over `text`, an echo is a line of the file's size whose reply must be the same line.
+    /// A download is a line with the file's name, whose reply has neither head nor end: it consists
+    /// of as many bytes as the file.
     pub wire: Wire,
     /// Direction of the transfers.
     pub direction: Direction,
@@ -156,17 +158,31 @@ impl UnknownName {
 /// A file that requests name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestFile {
-    /// Name on the server; over http also a whole request target, which begins with `/`. The bytes
-    /// are [`Content::of_name`](crate::content::Content::of_name) of this name. An upload gets the
-    /// connection's number added before the extension (`a.bin` → `a-7.bin`), so that connections
-    /// write to distinct names; the bytes stay the same.
+    /// Name on the server; over http also a whole request target, which begins with `/`; for a
+    /// download over text any line. An upload gets the connection's number added before the
+    /// extension (`a.bin` → `a-7.bin`), so that connections write to distinct names; the bytes stay
+    /// the same.
     pub name: String,
     /// Size in bytes.
     pub size_bytes: u64,
+    /// Bytes of the file.
+    pub body: FileBody,
     /// Relative frequency; positive.
     pub weight: f64,
     /// Class whose histogram records its times.
     pub class: RequestClass,
+}
+
+/// Bytes that a file consists of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FileBody {
+    /// [`Content::of_name`](crate::content::Content::of_name) of its name.
+    #[default]
+    Generated,
+    /// These; only for downloads.
+    Known(Arc<[u8]>),
+    /// Unknown ones: only status and length of a reply are checked. Only for downloads.
+    Unknown,
 }
 
 /// Classes of requests whose times are recorded separately.
@@ -181,9 +197,16 @@ pub enum RequestClass {
 }
 
 impl RequestFile {
-    /// A file of this name and size, of weight 1.
+    /// A file of this name and size with generated content, of weight 1.
     pub fn new(name: impl Into<String>, size_bytes: u64) -> Self {
-        Self { name: name.into(), size_bytes, weight: 1.0, class: RequestClass::Light }
+        let (body, class) = (FileBody::Generated, RequestClass::Light);
+        Self { name: name.into(), size_bytes, body, weight: 1.0, class }
+    }
+
+    /// A file of this name that consists of these bytes, of weight 1.
+    pub fn known(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { body: FileBody::Known(bytes.clone()), ..Self::new(name, bytes.len() as u64) }
     }
 }
 
@@ -265,9 +288,17 @@ pub enum SpecError {
         /// The rule that it breaks.
         source: fileserver_proto::NameError,
     },
-    /// The text wire and echoes belong together.
-    #[error("the text wire carries only echoes: use http or framed for files")]
-    TextEcho,
+    /// A direction that the wire does not support.
+    #[error("the wire {} does not support the direction {direction}", wire.name())]
+    Direction {
+        /// The wire.
+        wire: Wire,
+        /// The direction.
+        direction: Direction,
+    },
+    /// A request line that contains a line break.
+    #[error("cannot request {0:?}: a line contains no line break")]
+    LineBreak(String),
     /// A line of the text wire is too short or too long.
     #[error(
         "a line of {size_bytes} bytes cannot be sent: choose {least} to {most}, its end included"

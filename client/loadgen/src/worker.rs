@@ -116,7 +116,10 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             shared,
             thread,
             sockets,
-            connections: heads.iter().map(|heads| Connection::new(spec.wire, heads)).collect(),
+            connections: heads
+                .iter()
+                .map(|heads| Connection::new(spec.wire, spec.direction, heads))
+                .collect(),
             first_connection,
             sources: spec.sources(),
             arrivals: None,

@@ -14,8 +14,8 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadgen::content::Content;
 use loadgen::{
-    Arrival, ConnectionUse, Direction, Engine, EngineChoice, ErrorCounts, LoadReport, LoadSpec,
-    Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, Verification, run,
+    Arrival, ConnectionUse, Direction, Engine, EngineChoice, ErrorCounts, FileBody, LoadReport,
+    LoadSpec, Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, Verification, run,
 };
 use testkit::mock::{Mock, ok};
 
@@ -69,6 +69,8 @@ of_each_engine! {
     an_upload_refused_while_it_is_sent_is_an_error_of_status
     the_framed_wire_is_measured_alike
     lines_must_come_back_as_they_were
+    replies_to_lines_need_no_frame
+    other_replies_to_lines_are_errors
     impossible_loads_are_refused_before_the_start
 }
 
@@ -700,6 +702,64 @@ fn lines_must_come_back_as_they_were(engine: Engine) {
     assert_eq!(report.errors, ErrorCounts { content: 5, ..no_errors() });
 }
 
+/// A server that replies to every line, and closes afterwards or not.
+fn line_server(reply: Vec<u8>, closes: bool) -> Mock {
+    Mock::start(move |peer| {
+        loop {
+            let mut line = Vec::new();
+            while !line.ends_with(b"\r\n") {
+                line.extend(peer.read_exact(1)?);
+            }
+            peer.count();
+            peer.stream.write_all(&reply)?;
+            if closes {
+                return Ok(());
+            }
+        }
+    })
+}
+
+fn replies_to_lines_need_no_frame(engine: Engine) {
+    for closes in [false, true] {
+        let mock = line_server(body(), closes);
+        let connection_use = match closes {
+            true => ConnectionUse::PerRequest,
+            false => ConnectionUse::KeepAlive,
+        };
+        let spec = LoadSpec { wire: Wire::Text, connection_use, ..spec(engine, mock.address) };
+        let report = measure(&spec);
+        assert!(report.requests > 2, "{report:?}");
+        assert_eq!((report.verified, report.errors), (report.requests, no_errors()));
+        // Also replies that are not the generated content.
+        let known = vec![RequestFile::known("what time is it?", body())];
+        let report = measure(&LoadSpec { files: known, ..spec.clone() });
+        assert!(report.requests > 2 && report.verified == report.requests, "{report:?}");
+        let unknown = RequestFile { body: FileBody::Unknown, ..RequestFile::new("x", SIZE as u64) };
+        let report = measure(&LoadSpec { files: vec![unknown], ..spec });
+        assert!(report.requests > 2 && report.verified == 0, "{report:?}");
+    }
+}
+
+fn other_replies_to_lines_are_errors(engine: Engine) {
+    let wire = Wire::Text;
+    let errors = |reply: &[u8], closes| {
+        let mock = line_server(reply.to_vec(), closes);
+        measure(&LoadSpec { wire, connections: 1, ..spec(engine, mock.address) }).errors
+    };
+    let only = |errors: ErrorCounts, kind: u64| kind > 0 && kind == errors.total();
+    let refused = errors(b"ERROR no such file: a.bin\r\n", false);
+    assert!(only(refused, refused.status), "{refused:?}");
+    let short = errors(&body()[..SIZE / 2], true);
+    assert!(only(short, short.length), "{short:?}");
+    let long = errors(&[body(), body()].concat(), true);
+    // The rest may arrive after the reply was counted.
+    assert!(only(long, long.length + long.protocol), "{long:?}");
+    let mut wrong = body();
+    wrong[SIZE / 2] ^= 1;
+    let wrong = errors(&wrong, false);
+    assert!(only(wrong, wrong.content), "{wrong:?}");
+}
+
 fn impossible_loads_are_refused_before_the_start(engine: Engine) {
     let target = "127.0.0.1:1".parse().unwrap();
     let refused = |change: &dyn Fn(&mut LoadSpec)| {
@@ -723,7 +783,7 @@ fn impossible_loads_are_refused_before_the_start(engine: Engine) {
     assert!(matches!(refused(&|spec| spec.files.clear()), SpecError::NoFiles));
     for (wire, direction) in [(Wire::Text, Direction::Upload), (Wire::Http, Direction::Echo)] {
         let no_echo = refused(&|spec| (spec.wire, spec.direction) = (wire, direction));
-        assert!(matches!(no_echo, SpecError::TextEcho), "{no_echo}");
+        assert!(matches!(no_echo, SpecError::Direction { .. }), "{no_echo}");
     }
     let line = refused(&|spec| {
         (spec.wire, spec.direction, spec.files[0].size_bytes) = (Wire::Text, Direction::Echo, 1);

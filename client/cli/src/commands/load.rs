@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use fileserver_proto::Wire;
 use loadgen::{
     Arrival, ConnectionUse, Direction, EngineChoice, LoadReport, LoadSpec, Pacing, RaisedLimit,
@@ -34,23 +34,37 @@ use target::Target;
   client load http://127.0.0.1:8800/a.bin --rate 5000 --poisson --csv seconds.csv
   client load http://127.0.0.1:8800/a.bin --connections 1000 --think 100ms
   client load 127.0.0.1 8800 --file up.bin:64KiB --upload --verify-every 0
-  client load 127.0.0.1 65432 --wire text --file line:64
+  client load 127.0.0.1 65432 --service echo --file line:64
+  client load 127.0.0.1 6565 --service files --file eagle.jpg
+  client load 127.0.0.1 6015 --service date
 
 Files given as NAME:SIZE must have the generated content of that name, as `bench` writes it; for
 other files use --verify-every 0. A file given by a URL is requested once to learn its length, and
-only its length is checked. Over the text wire the server must be an echo server: each request is a
-line of that size (64 bytes by default), and the reply must be the same line."
+only its length is checked.
+
+With --service, servers are measured that speak plain lines, such as one of your own. Each request
+is a line. An echo must be the same line (of the size of --file, 64 bytes by default). The reply of
+any other service is requested twice before the load to learn its length and its bytes. A server
+that closes the connection after it is measured with a connection per request."
 )]
 pub(crate) struct Args {
     /// Server: HOST PORT or HOST:PORT; or the URL of a file, http://HOST:PORT/NAME
     #[arg(value_name = "HOST PORT", required = true, num_args = 1..=2)]
     server: Vec<String>,
-    /// File to request or send, with its size (1000, 64KiB) and relative frequency
+    /// File to request or send, with its size (1000, 64KiB) and relative frequency; with --service
+    /// files the name alone suffices
     #[arg(long = "file", value_name = "NAME:SIZE[:WEIGHT]", value_parser = parse_file)]
-    files: Vec<RequestFile>,
+    files: Vec<FileArg>,
     /// Protocol [default: framed, or http for a URL]
     #[arg(long)]
     wire: Option<WireArg>,
+    /// Service of a server over the text wire [default with --wire text: echo]
+    #[arg(long, value_enum)]
+    service: Option<ServiceArg>,
+    /// Line to send with --service hello, transform or date [default: what time is it? for date,
+    /// else hello]
+    #[arg(long, value_name = "TEXT", requires = "service")]
+    line: Option<String>,
     /// Send the files instead of requesting them
     #[arg(long)]
     upload: bool,
@@ -106,7 +120,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
-    let target = Target::parse(&args.server, args.wire)?;
+    let target = Target::parse(&args.server, wire(args)?)?;
     // Output files are created before the load, so that it does not run in vain.
     let csv = create(args.csv.as_deref(), "--csv")?;
     let hdr_log = create(args.hdr_log.as_deref(), "--hdr-log")?;
@@ -136,7 +150,10 @@ fn failure(error: RunError) -> Failure {
 }
 
 fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Failure> {
-    let mut files = args.files.clone();
+    if target.wire == Wire::Text {
+        return line_spec(args, target, stop);
+    }
+    let mut files = args.files.iter().map(FileArg::with_size).collect::<Result<Vec<_>, _>>()?;
     // Only files given with their size have known content.
     let mut verification = args.verify_every.map_or(Verification::EveryBody, Verification::one_in);
     match (&target.path, files.is_empty()) {
@@ -155,9 +172,6 @@ fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Fai
                 "both the URL ({path}) and --file name a file: remove one of them"
             )));
         }
-        (None, true) if target.wire == Wire::Text => {
-            files.push(RequestFile::new("line", 64));
-        }
         (None, true) => {
             return Err(Failure::Usage(anyhow!(
                 "no file to request: use --file NAME:SIZE, or a URL with a path"
@@ -165,6 +179,95 @@ fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Fai
         }
         _ => {}
     }
+    let direction = if args.upload { Direction::Upload } else { Direction::Download };
+    Ok(common_spec(args, target, direction, files, verification))
+}
+
+/// Load of lines over the text wire.
+fn line_spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Failure> {
+    let service = args.service.unwrap_or(ServiceArg::Echo);
+    if args.upload {
+        return Err(usage("the text wire carries no uploads: remove --upload".to_owned()));
+    }
+    if let (Some(line), ServiceArg::Echo | ServiceArg::Files) = (&args.line, service) {
+        return Err(usage(format!(
+            "--line {line:?} applies to --service hello, transform and date: use --file instead"
+        )));
+    }
+    let takes_files = matches!(service, ServiceArg::Echo | ServiceArg::Files);
+    if let (Some(file), false) = (args.files.first(), takes_files) {
+        return Err(usage(format!("--file {} applies to other services: use --line", file.name)));
+    }
+    let verification = args.verify_every.map_or(Verification::EveryBody, Verification::one_in);
+    let mut closes = false;
+    let mut learn = |line: &str, may_differ| {
+        let learned = target.learn_reply(line, args.timeout, stop)?;
+        closes |= learned.closes;
+        learned.file(line, may_differ)
+    };
+    let (direction, files) = match service {
+        ServiceArg::Echo if args.files.is_empty() => {
+            (Direction::Echo, vec![RequestFile::new("line", 64)])
+        }
+        ServiceArg::Echo => {
+            let files = args.files.iter().map(FileArg::with_size).collect::<Result<_, _>>()?;
+            (Direction::Echo, files)
+        }
+        ServiceArg::Files if args.files.is_empty() => {
+            return Err(usage("no file to request: use --file NAME".to_owned()));
+        }
+        ServiceArg::Files => {
+            let mut files = Vec::new();
+            for file in &args.files {
+                files.push(match file.size_bytes {
+                    Some(_) => file.with_size()?,
+                    None => learn(&file.name, false)?,
+                });
+            }
+            (Direction::Download, files)
+        }
+        ServiceArg::Hello | ServiceArg::Transform => {
+            let line = args.line.as_deref().unwrap_or("hello");
+            (Direction::Download, vec![learn(line, false)?])
+        }
+        ServiceArg::Date => {
+            let line = args.line.as_deref().unwrap_or("what time is it?");
+            (Direction::Download, vec![learn(line, true)?])
+        }
+    };
+    let mut spec = common_spec(args, target, direction, files, verification);
+    if closes && spec.connection_use == ConnectionUse::KeepAlive {
+        eprintln!(
+            "client: the server closes the connection after a reply: one per request is opened"
+        );
+        spec.connection_use = ConnectionUse::PerRequest;
+    }
+    Ok(spec)
+}
+
+/// Wire of the load, if it is given or follows from the service.
+fn wire(args: &Args) -> Result<Option<WireArg>, Failure> {
+    match (args.wire, args.service) {
+        (Some(WireArg::Framed | WireArg::Http), Some(_)) => {
+            Err(usage("--service is measured over the text wire: remove --wire".to_owned()))
+        }
+        (None, Some(_)) => Ok(Some(WireArg::Text)),
+        (wire, _) => Ok(wire),
+    }
+}
+
+fn usage(what: String) -> Failure {
+    Failure::Usage(anyhow!(what))
+}
+
+/// The parts of a load that do not depend on the wire.
+fn common_spec(
+    args: &Args,
+    target: &Target,
+    direction: Direction,
+    files: Vec<RequestFile>,
+    verification: Verification,
+) -> LoadSpec {
     let arrival = match (args.rate, args.think) {
         (Some(rate_per_s), _) => {
             let pacing = if args.poisson { Pacing::Poisson } else { Pacing::Constant };
@@ -172,14 +275,10 @@ fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Fai
         }
         (None, think) => Arrival::Closed { think: think.unwrap_or(ThinkTime::None) },
     };
-    Ok(LoadSpec {
+    LoadSpec {
         target: target.address,
         wire: target.wire,
-        direction: match (args.upload, target.wire) {
-            (true, _) => Direction::Upload,
-            (false, Wire::Text) => Direction::Echo,
-            (false, Wire::Framed | Wire::Http) => Direction::Download,
-        },
+        direction,
         files,
         connections: args.connections,
         threads: args.threads,
@@ -196,7 +295,7 @@ fn spec(args: &Args, target: &Target, stop: &AtomicBool) -> Result<LoadSpec, Fai
         timeout: args.timeout,
         verification,
         seed: args.seed,
-    })
+    }
 }
 
 /// Fails if no request succeeded or any request failed, unless the load was interrupted.
@@ -259,10 +358,47 @@ fn parse_think(text: &str) -> Result<ThinkTime, humantime::DurationError> {
     }
 }
 
-/// `NAME:SIZE[:WEIGHT]`; the name may contain colons.
-fn parse_file(text: &str) -> Result<RequestFile, String> {
+/// Service of a server that speaks lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ServiceArg {
+    /// The reply to a line is the same line
+    Echo,
+    /// The reply to the name of a file is its bytes
+    Files,
+    /// The reply is a sentence
+    Hello,
+    /// The reply is the line, transformed
+    Transform,
+    /// The reply is the time; only its length is checked
+    Date,
+}
+
+/// File of `--file`.
+#[derive(Debug, Clone, PartialEq)]
+struct FileArg {
+    name: String,
+    size_bytes: Option<u64>,
+    weight: f64,
+}
+
+impl FileArg {
+    /// File with generated content.
+    fn with_size(&self) -> Result<RequestFile, Failure> {
+        let size_bytes = self.size_bytes.ok_or_else(|| {
+            usage(format!("--file {0} has no size: use {0}:SIZE, for example {0}:64KiB", self.name))
+        })?;
+        let weight = self.weight;
+        Ok(RequestFile { weight, ..RequestFile::new(self.name.clone(), size_bytes) })
+    }
+}
+
+/// `NAME:SIZE[:WEIGHT]`, or a name without colons; the other names may contain colons.
+fn parse_file(text: &str) -> Result<FileArg, String> {
     let bad = || format!("{text:?} is not NAME:SIZE or NAME:SIZE:WEIGHT, for example a.bin:64KiB");
-    let (front, last) = text.rsplit_once(':').ok_or_else(bad)?;
+    let Some((front, last)) = text.rsplit_once(':') else {
+        let named = FileArg { name: text.to_owned(), size_bytes: None, weight: 1.0 };
+        return if text.is_empty() { Err(bad()) } else { Ok(named) };
+    };
     let with_weight = front.rsplit_once(':').and_then(|(name, size)| {
         Some((name, size.parse::<ByteSize>().ok()?, last.parse::<f64>().ok()?))
     });
@@ -273,7 +409,7 @@ fn parse_file(text: &str) -> Result<RequestFile, String> {
     if name.is_empty() {
         return Err(bad());
     }
-    Ok(RequestFile { weight, ..RequestFile::new(name, size.as_u64()) })
+    Ok(FileArg { name: name.to_owned(), size_bytes: Some(size.as_u64()), weight })
 }
 
 #[cfg(test)]
@@ -302,14 +438,16 @@ mod tests {
     #[test]
     fn files_have_a_size_and_perhaps_a_weight() {
         let file = |name: &str, size_bytes, weight| {
-            Ok(RequestFile { weight, ..RequestFile::new(name, size_bytes) })
+            Ok(FileArg { name: name.to_owned(), size_bytes: Some(size_bytes), weight })
         };
+        let unsized_file = FileArg { name: "a".to_owned(), size_bytes: None, weight: 1.0 };
+        assert_eq!(parse_file("a"), Ok(unsized_file));
         assert_eq!(parse_file("a:5"), file("a", 5, 1.0));
         assert_eq!(parse_file("a:5:2.5"), file("a", 5, 2.5));
         assert_eq!(parse_file("a:64KiB"), file("a", 65_536, 1.0));
         assert_eq!(parse_file("a:1.5MB:2"), file("a", 1_500_000, 2.0));
         assert_eq!(parse_file("a:b:5"), file("a:b", 5, 1.0));
-        for text in ["a", "a:", ":5", "a:x", "a:-1", "a:5:x"] {
+        for text in ["", "a:", ":5", "a:x", "a:-1", "a:5:x"] {
             assert!(parse_file(text).is_err(), "{text}");
         }
     }

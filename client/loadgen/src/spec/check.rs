@@ -14,6 +14,9 @@ const DESCRIPTORS_APART: u64 = 32;
 /// Upper bound of every time: sums of times and the clock must not overflow.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
+/// End of a line.
+pub(crate) const LINE_END: &str = "\r\n";
+
 /// Lengths of a line: at least its end, at most what servers accept as one line.
 const LINE_BYTES: std::ops::RangeInclusive<u64> = 2..=4096;
 
@@ -25,11 +28,13 @@ impl LoadSpec {
     /// The first obstacle found.
     pub fn check(&self) -> Result<(), SpecError> {
         self.check_numbers()?;
-        if (self.wire == Wire::Text) != (self.direction == Direction::Echo) {
-            return Err(SpecError::TextEcho);
-        }
-        if self.wire == Wire::Text {
-            self.check_lines()?;
+        let (wire, direction) = (self.wire, self.direction);
+        match (wire, direction) {
+            (Wire::Text, Direction::Echo | Direction::Download) => self.check_lines()?,
+            (Wire::Text, Direction::Upload) | (Wire::Framed | Wire::Http, Direction::Echo) => {
+                return Err(SpecError::Direction { wire, direction });
+            }
+            (Wire::Framed | Wire::Http, Direction::Download | Direction::Upload) => {}
         }
         // The soft limit is raised before the load starts.
         let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -54,10 +59,22 @@ impl LoadSpec {
     }
 
     fn check_lines(&self) -> Result<(), SpecError> {
-        let sizes = self.files.iter().map(|file| file.size_bytes);
-        sizes.into_iter().find(|size| !LINE_BYTES.contains(size)).map_or(Ok(()), |size_bytes| {
-            Err(SpecError::Line { size_bytes, least: *LINE_BYTES.start(), most: *LINE_BYTES.end() })
-        })
+        for file in &self.files {
+            let size_bytes = match self.direction {
+                Direction::Echo => file.size_bytes,
+                Direction::Download | Direction::Upload => {
+                    (file.name.len() + LINE_END.len()) as u64
+                }
+            };
+            if !LINE_BYTES.contains(&size_bytes) {
+                let (least, most) = (*LINE_BYTES.start(), *LINE_BYTES.end());
+                return Err(SpecError::Line { size_bytes, least, most });
+            }
+            if self.direction == Direction::Download && file.name.contains(['\r', '\n']) {
+                return Err(SpecError::LineBreak(file.name.clone()));
+            }
+        }
+        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), SpecError> {
@@ -184,9 +201,19 @@ mod tests {
     #[test]
     fn lines_are_neither_too_short_nor_too_long() {
         for (size_bytes, is_right) in [(1, false), (2, true), (4096, true), (4097, false)] {
-            let mut spec = LoadSpec { wire: Wire::Text, ..spec("127.0.0.1:1", 1) };
+            let (wire, direction) = (Wire::Text, Direction::Echo);
+            let mut spec = LoadSpec { wire, direction, ..spec("127.0.0.1:1", 1) };
             spec.files[0].size_bytes = size_bytes;
             assert_eq!(spec.check_lines().is_ok(), is_right, "{size_bytes}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_has_no_line_break() {
+        for (name, is_right) in [("", true), ("what time is it?", true), ("a\nb", false)] {
+            let files = vec![RequestFile::new(name, 0)];
+            let spec = LoadSpec { wire: Wire::Text, files, ..spec("127.0.0.1:1", 1) };
+            assert_eq!(spec.check_lines().is_ok(), is_right, "{name:?}");
         }
     }
 

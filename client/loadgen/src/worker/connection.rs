@@ -12,6 +12,9 @@ use crate::measure::tally::ErrorKind;
 use crate::spec::Direction;
 use crate::worker::requests::{Catalogue, PreparedFile, UploadHead};
 
+/// Beginning of a refusal on the text wire.
+const REFUSAL: &[u8] = b"ERROR ";
+
 /// Connection whose socket can be reopened; it serves one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection<'a> {
@@ -28,6 +31,8 @@ pub(crate) struct Connection<'a> {
     pub(crate) served: bool,
     pub(crate) exchange: Exchange,
     reader: ReplyReader,
+    /// Replies have neither head nor end, as a file over the text wire.
+    is_headless: bool,
     /// Heads of the requests for each file; only for uploads.
     heads: &'a [UploadHead],
 }
@@ -88,7 +93,7 @@ pub(crate) enum Step {
 }
 
 impl<'a> Connection<'a> {
-    pub(crate) fn new(wire: Wire, heads: &'a [UploadHead]) -> Self {
+    pub(crate) fn new(wire: Wire, direction: Direction, heads: &'a [UploadHead]) -> Self {
         Self {
             is_open: false,
             phase: Phase::Closed,
@@ -110,10 +115,11 @@ impl<'a> Connection<'a> {
                 status: None,
                 fault: None,
             },
-            reader: match wire {
-                Wire::Text => ReplyReader::of_lines(),
-                Wire::Framed | Wire::Http => ReplyReader::new(wire),
+            reader: match direction {
+                Direction::Echo => ReplyReader::of_lines(),
+                Direction::Download | Direction::Upload => ReplyReader::new(wire),
             },
+            is_headless: wire == Wire::Text && direction == Direction::Download,
             heads,
         }
     }
@@ -153,6 +159,9 @@ impl<'a> Connection<'a> {
         exchange.fault = None;
         exchange.keep_alive = true;
         let file = &catalogue.files[exchange.file];
+        if self.is_headless {
+            self.reader.expect_bytes(file.size_bytes);
+        }
         exchange.goal_bytes = match direction {
             Direction::Download | Direction::Echo => file.request.len() as u64,
             Direction::Upload => {
@@ -222,6 +231,12 @@ impl<'a> Connection<'a> {
                 self.exchange.keep_alive = false;
                 self.judge(catalogue, direction)
             }
+            // The end of the connection is the end of such a reply.
+            Err(fileserver_proto::client::ReplyError::Truncated) if self.is_headless => {
+                self.exchange.keep_alive = false;
+                self.exchange.announced_bytes = 0;
+                self.judge(catalogue, direction)
+            }
             Err(fileserver_proto::client::ReplyError::NoReply) => {
                 Step::Failed(ErrorKind::Reset, "closed by the server without a reply")
             }
@@ -247,6 +262,18 @@ impl<'a> Connection<'a> {
                 Ok(ReplyEvent::Body(piece)) => {
                     let exchange = &mut self.exchange;
                     if direction != Direction::Upload && exchange.fault.is_none() {
+                        if self.is_headless
+                            && exchange.received_bytes == 0
+                            && exchange.compared.is_some()
+                            && piece.starts_with(REFUSAL)
+                            && !file.matches(&(0..REFUSAL.len() as u64), 0, piece)
+                        {
+                            // Its end is unknown.
+                            return Step::Failed(
+                                ErrorKind::Status,
+                                "a line that begins with ERROR",
+                            );
+                        }
                         if exchange.received_bytes + piece.len() as u64 > file.size_bytes {
                             exchange.fault = Some(ErrorKind::Length);
                         } else if let Some(part) = &exchange.compared
@@ -256,6 +283,9 @@ impl<'a> Connection<'a> {
                         }
                     }
                     exchange.received_bytes += piece.len() as u64;
+                }
+                Ok(ReplyEvent::End) if !input.is_empty() && self.is_headless => {
+                    return Step::Failed(ErrorKind::Length, "more bytes than the file has");
                 }
                 Ok(ReplyEvent::End) if !input.is_empty() => {
                     return Step::Failed(ErrorKind::Protocol, "more than one reply");

@@ -8,8 +8,10 @@ use fileserver_proto::{FileName, Wire};
 
 use crate::content::Content;
 use crate::engine::EngineSetup;
+use crate::spec::check::LINE_END;
 use crate::spec::{
-    ConnectionUse, Direction, LoadSpec, RequestClass, RequestFile, SpecError, Verification,
+    ConnectionUse, Direction, FileBody, LoadSpec, RequestClass, RequestFile, SpecError,
+    Verification,
 };
 use crate::worker::draw::WeightedDraw;
 
@@ -28,7 +30,7 @@ pub(crate) struct Catalogue {
     wire: Wire,
     host: String,
     keep_alive: bool,
-    upload: bool,
+    direction: Direction,
 }
 
 /// One file of a load.
@@ -37,6 +39,8 @@ pub(crate) struct PreparedFile {
     pub(crate) size_bytes: u64,
     pub(crate) content: Content,
     pub(crate) class: RequestClass,
+    /// Whether replies can be compared with expected bytes.
+    pub(crate) is_known: bool,
     /// Whole request, for downloads.
     pub(crate) request: Vec<u8>,
     /// Bytes to upload or to expect, if prepared.
@@ -79,9 +83,9 @@ impl Catalogue {
             wire: spec.wire,
             host: spec.target.to_string(),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
-            upload: spec.direction == Direction::Upload,
+            direction: spec.direction,
         };
-        let upload = catalogue.upload;
+        let upload = catalogue.is_upload();
         let body_bytes = spec.files.iter().map(|file| file.size_bytes);
         let are_needed = upload || spec.verification != Verification::Off;
         let prepare =
@@ -93,6 +97,10 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    fn is_upload(&self) -> bool {
+        self.direction == Direction::Upload
+    }
+
     /// Whether any request is heavy.
     pub(crate) fn has_heavy(&self) -> bool {
         self.files.iter().any(|file| file.class == RequestClass::Heavy)
@@ -100,7 +108,7 @@ impl Catalogue {
 
     /// Heads of this connection's uploads of each file; empty for downloads.
     pub(crate) fn upload_heads(&self, connection: usize) -> Result<Vec<UploadHead>, SpecError> {
-        if !self.upload {
+        if !self.is_upload() {
             return Ok(Vec::new());
         }
         self.files.iter().map(|file| self.upload_head(file, connection)).collect()
@@ -112,22 +120,26 @@ impl Catalogue {
             target: spec.target,
             sockets,
             keep_alive: self.keep_alive,
-            reply_bytes: if self.upload { 0 } else { mean_bytes(&spec.files) } + REPLY_HEAD_BYTES,
-            makes_content: self.upload && self.files.iter().any(|file| file.body.is_none()),
+            reply_bytes: if self.is_upload() { 0 } else { mean_bytes(&spec.files) }
+                + REPLY_HEAD_BYTES,
+            makes_content: self.is_upload() && self.files.iter().any(|file| file.body.is_none()),
         }
     }
 
     fn prepare(&self, file: &RequestFile, prepare_body: bool) -> Result<PreparedFile, SpecError> {
-        let content = match self.wire {
-            Wire::Text => Content::line_of_name(&file.name, file.size_bytes),
-            Wire::Framed | Wire::Http => Content::of_name(&file.name),
+        let content = match self.direction {
+            Direction::Echo => Content::line_of_name(&file.name, file.size_bytes),
+            Direction::Download | Direction::Upload => Content::of_name(&file.name),
         };
         let mut request = Vec::new();
-        if !self.upload {
+        if !self.is_upload() {
             match self.wire {
                 Wire::Framed => framed::get(&file_name(&file.name)?, &mut request),
                 Wire::Http => {
                     http::get(&target(&file.name), &self.host, self.keep_alive, &mut request);
+                }
+                Wire::Text if self.direction == Direction::Download => {
+                    request.extend_from_slice([&*file.name, LINE_END].concat().as_bytes());
                 }
                 Wire::Text => {
                     request.resize(file.size_bytes as usize, 0);
@@ -135,13 +147,18 @@ impl Catalogue {
                 }
             }
         }
-        let body = prepare_body.then(|| {
-            let mut bytes = vec![0; file.size_bytes as usize];
-            content.fill(0, &mut bytes);
-            bytes.into()
-        });
+        let body = match &file.body {
+            FileBody::Known(bytes) => Some(bytes.clone()),
+            FileBody::Generated if prepare_body => {
+                let mut bytes = vec![0; file.size_bytes as usize];
+                content.fill(0, &mut bytes);
+                Some(bytes.into())
+            }
+            FileBody::Generated | FileBody::Unknown => None,
+        };
+        let is_known = file.class == RequestClass::Light && file.body != FileBody::Unknown;
         let (name, size_bytes) = (file.name.clone(), file.size_bytes);
-        Ok(PreparedFile { size_bytes, content, class: file.class, request, body, name })
+        Ok(PreparedFile { size_bytes, content, class: file.class, request, body, is_known, name })
     }
 
     fn upload_head(&self, file: &PreparedFile, connection: usize) -> Result<UploadHead, SpecError> {
@@ -159,7 +176,10 @@ impl Catalogue {
                 http::put(&target, &self.host, file.size_bytes, self.keep_alive, &mut bytes);
                 bytes.len()
             }
-            Wire::Text => return Err(SpecError::TextEcho),
+            Wire::Text => {
+                let (wire, direction) = (self.wire, self.direction);
+                return Err(SpecError::Direction { wire, direction });
+            }
         };
         Ok(UploadHead { bytes, announced })
     }
@@ -204,7 +224,8 @@ mod tests {
         for body in [None, Some(bytes.clone().into())] {
             let (size_bytes, class) = (100, RequestClass::Light);
             let (request, name) = (Vec::new(), "a".to_owned());
-            let file = PreparedFile { size_bytes, content, class, request, body, name };
+            let is_known = true;
+            let file = PreparedFile { size_bytes, content, class, request, body, is_known, name };
             for wrong in 0..100 {
                 let mut received = bytes.clone();
                 received[wrong as usize] ^= 1;

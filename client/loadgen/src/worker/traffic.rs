@@ -7,7 +7,7 @@ use super::{BATCH, Worker};
 use crate::clock::duration_ns;
 use crate::engine::{Event, Sent, Sockets};
 use crate::measure::tally::{ErrorKind, Times};
-use crate::spec::{Arrival, Direction, RequestClass, ThinkTime};
+use crate::spec::{Arrival, Direction, ThinkTime};
 use crate::worker::connection::{Connection, Phase, Step};
 use crate::worker::requests::PreparedFile;
 
@@ -125,10 +125,9 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     fn request(&mut self, index: usize, intended_ns: u64, now: u64) {
         self.activity += 1;
         let file = self.shared.catalogue.draw.draw(&mut self.rng);
-        let PreparedFile { class, size_bytes, .. } = self.shared.catalogue.files[file as usize];
+        let PreparedFile { is_known, size_bytes, .. } = self.shared.catalogue.files[file as usize];
         let spec = self.shared.spec;
-        let has_known_bytes = class == RequestClass::Light && spec.direction != Direction::Upload;
-        let compared = match has_known_bytes {
+        let compared = match is_known && spec.direction != Direction::Upload {
             true => spec.verification.draw(size_bytes, &mut self.verification_rng),
             false => None,
         };

@@ -128,6 +128,8 @@ enum State {
     Counted(u64),
     Chunked(Chunked),
     UntilClose,
+    /// At the beginning of a reply of this length without a head.
+    Headless(u64),
     /// At the beginning of a line that is a reply.
     LineStart,
     /// Within a line that is a reply.
@@ -171,6 +173,13 @@ impl ReplyReader {
     /// that declares.
     pub fn expect_head_only(&mut self) {
         self.is_head_only = true;
+    }
+
+    /// Declares that the next reply, on the text wire, has this length: a success whose body is all
+    /// of it.
+    pub fn expect_bytes(&mut self, len: u64) {
+        debug_assert_eq!(self.wire, Wire::Text, "other wires have heads");
+        self.state = State::Headless(len);
     }
 
     /// Prepares the reader for a new connection.
@@ -228,6 +237,13 @@ impl ReplyReader {
                     ReplyEvent::Body(piece)
                 });
             }
+            State::Headless(_) if input.is_empty() => return Ok(ReplyEvent::NeedMore),
+            State::Headless(len) => {
+                let len = *len;
+                self.state = counted(len);
+                let (kind, body_bytes) = (ReplyKind::Data, Some(len));
+                return Ok(ReplyEvent::Head(ReplyHead { kind, body_bytes, keep_alive: true }));
+            }
             State::LineStart if input.is_empty() => return Ok(ReplyEvent::NeedMore),
             State::LineStart => {
                 self.state = State::Line;
@@ -259,7 +275,7 @@ impl ReplyReader {
         match self.state {
             State::UntilClose | State::Ended => Ok(()),
             State::Head if self.head.is_empty() => Err(ReplyError::NoReply),
-            State::LineStart => Err(ReplyError::NoReply),
+            State::LineStart | State::Headless(_) => Err(ReplyError::NoReply),
             State::Line | State::Head | State::Counted(_) | State::Chunked(_) => {
                 Err(ReplyError::Truncated)
             }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use fileserver_proto::Wire;
 use hdrhistogram::Histogram;
 use loadgen::{Arrival, Direction, LoadReport, LoadSpec};
 
@@ -23,10 +24,11 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     writeln!(
         out,
         "{} on {} over {}, {} connections, {} {}, engine {}",
-        match spec.direction {
-            Direction::Upload => "Upload",
-            Direction::Download => "Download",
-            Direction::Echo => "Echo",
+        match (spec.direction, spec.wire) {
+            (Direction::Upload, _) => "Upload",
+            (Direction::Download, Wire::Text) => "Replies to lines",
+            (Direction::Download, _) => "Download",
+            (Direction::Echo, _) => "Echo",
         },
         spec.target,
         spec.wire.name(),

@@ -1,17 +1,20 @@
 //! Target of a load.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use fileserver_proto::Wire;
 use fileserver_proto::client::http;
+use loadgen::line_reply::LineReply;
+use loadgen::{FileBody, RequestFile};
 
 use crate::commands::WireArg;
-use crate::failure::Failure;
+use crate::failure::{Failure, OrRemedy};
 use crate::net::address::{Address, Operand, none_left, split_front};
 use crate::net::link::{Link, ReplyPart, connect};
+use crate::terminal::screen::sanitized;
 
 /// Server, wire and file of a load.
 #[derive(Debug)]
@@ -43,6 +46,47 @@ impl Target {
         Ok(Self { address, wire, path })
     }
 
+    /// Sends a line twice to learn the reply. A reply without an end is complete after 300 ms of
+    /// silence.
+    pub(super) fn learn_reply(
+        &self,
+        line: &str,
+        timeout: Duration,
+        stop: &AtomicBool,
+    ) -> Result<LearnedReply, Failure> {
+        let request = || {
+            let reply = LineReply::request(self.address, line, timeout);
+            if stop.load(Ordering::Relaxed) {
+                return Err(Failure::Interrupted);
+            }
+            let reply = reply.or_remedy(
+                format_args!("cannot learn the reply to {line:?}"),
+                "check that the server runs and speaks lines",
+            )?;
+            if let Some(reason) = reply.bytes.strip_prefix(b"ERROR ") {
+                let reason = sanitized(reason.trim_ascii());
+                return Err(Failure::Failed(anyhow!("the server refused {line:?}: {reason}")));
+            }
+            Ok(reply)
+        };
+        let (first, second) = (request()?, request()?);
+        let lengths = (first.bytes.len(), second.bytes.len());
+        match lengths {
+            (0, _) => Err(Failure::Failed(anyhow!(
+                "the server closed the connection without a reply to {line:?}: it cannot be measured"
+            ))),
+            (one, other) if one != other => Err(Failure::Failed(anyhow!(
+                "the replies to {line:?} have {one} and {other} bytes: only replies of one length \
+                 can be measured"
+            ))),
+            _ => Ok(LearnedReply {
+                differs: first.bytes != second.bytes,
+                closes: first.closes,
+                bytes: first.bytes,
+            }),
+        }
+    }
+
     /// Requests a file once to learn its length.
     pub(super) fn ask_length(
         &self,
@@ -67,6 +111,30 @@ impl Target {
             length += range.len() as u64;
         }
         Ok(length)
+    }
+}
+
+/// Reply to a line, from two requests.
+#[derive(Debug)]
+pub(super) struct LearnedReply {
+    bytes: Vec<u8>,
+    /// Whether the second reply had other bytes.
+    differs: bool,
+    /// Whether the server closes the connection after it.
+    pub(super) closes: bool,
+}
+
+impl LearnedReply {
+    /// Request for it; `may_differ` replies have unknown bytes.
+    pub(super) fn file(self, line: &str, may_differ: bool) -> Result<RequestFile, Failure> {
+        if self.differs || may_differ {
+            let size_bytes = self.bytes.len() as u64;
+            return Ok(RequestFile {
+                body: FileBody::Unknown,
+                ..RequestFile::new(line, size_bytes)
+            });
+        }
+        Ok(RequestFile::known(line, self.bytes))
     }
 }
 

@@ -289,3 +289,34 @@ fn every_line_is_a_reply_where_lines_are_read() {
         assert_eq!(reader.close(), Err(ReplyError::NoReply));
     }
 }
+
+#[test]
+fn a_reply_without_a_head_has_the_expected_length() {
+    for step in 1..=7 {
+        let mut reader = ReplyReader::new(Wire::Text);
+        assert_eq!(
+            reader.close(),
+            Ok(()),
+            "without a length, the end is the end of the connection"
+        );
+        for _ in 0..2 {
+            reader.expect_bytes(5);
+            assert_eq!(reader.close(), Err(ReplyError::NoReply));
+            let (mut body, mut ended) = (Vec::new(), false);
+            for mut piece in b"12345".chunks(step) {
+                while !ended {
+                    match reader.next(&mut piece).unwrap() {
+                        ReplyEvent::NeedMore => {
+                            assert_eq!(reader.close(), Err(ReplyError::Truncated));
+                            break;
+                        }
+                        ReplyEvent::End => ended = true,
+                        ReplyEvent::Head(head) => assert_eq!(head.body_bytes, Some(5)),
+                        ReplyEvent::Body(piece) => body.extend_from_slice(piece),
+                    }
+                }
+            }
+            assert_eq!((body.as_slice(), ended), (&b"12345"[..], true));
+        }
+    }
+}
