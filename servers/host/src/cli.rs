@@ -7,7 +7,7 @@ mod service;
 mod signals;
 mod values;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,8 +25,8 @@ pub use service::{ServiceArgs, ServiceChoice};
 use crate::store::{Durability, OnConflict, Store, StoreOptions};
 use crate::strategy::{Prefork, prefork};
 use crate::{
-    AcceptDistribution, Console, Listener, SendPath, ServerOptions, ServerState, Shutdown,
-    Strategy, StrategyKind,
+    AcceptDistribution, AccessLog, AccessLogFormat, ConnectionLimit, Console, Listener, Readiness,
+    SendPath, ServeReport, ServerOptions, ServerState, Shutdown, Strategy, StrategyKind,
 };
 
 /// Default folder to serve.
@@ -37,6 +37,9 @@ const BLOCKING_WORKERS_PER_CORE: usize = 4;
 
 /// Most processes of `prefork`, as Apache's `MaxRequestWorkers`: each has one connection.
 const MOST_PROCESSES: usize = 256;
+
+/// Name of a file that means standard output.
+const STANDARD_OUTPUT: &str = "-";
 
 /// Exit code after a second signal.
 const INTERRUPTED: u8 = 130;
@@ -100,6 +103,12 @@ pub struct ServerArgs {
     /// Print only the lines for programs: `listening on ADDRESS` and, at the end, the counts
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
+    /// File to append a line per request to, or - for standard output; once it is renamed, a new one is created
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub access_log: Option<PathBuf>,
+    /// Format of the access log
+    #[arg(long, value_enum, default_value_t = AccessLogFormat::Common, value_name = "FORMAT", help_heading = "Output")]
+    pub access_log_format: AccessLogFormat,
     /// Lowest level of messages logged to standard error
     #[arg(long, value_enum, default_value_t = LogLevel::Warn, value_name = "LEVEL", help_heading = "Output")]
     pub log_level: LogLevel,
@@ -112,6 +121,9 @@ pub struct LimitArgs {
     /// Most connections open at once; further ones wait in the accept queue [default: half of the descriptors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
+    /// Most connections open at once from one client address; further ones are closed unserved [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections_per_address: Option<u32>,
     /// Length limit of the accept queue; the kernel caps it at net.core.somaxconn
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=65_535))]
     pub backlog: i32,
@@ -186,9 +198,9 @@ pub enum LogLevel {
     Warn,
     /// Rare events
     Info,
-    /// Frequent events
+    /// Frequent events: connections accepted, refused and closed
     Debug,
-    /// Everything
+    /// Everything: also requests
     Trace,
 }
 
@@ -227,15 +239,11 @@ pub fn run(args: &ServerArgs) -> ExitCode {
             return ExitCode::from(UNUSABLE);
         }
     };
-    server.greet(args);
     let outcome = strategy(args.strategy)
         .and_then(|strategy| strategy.serve(&server.listener, &server.state, &server.shutdown));
     match outcome {
         Ok(report) => {
-            let _ = writeln!(io::stdout(), "{report}");
-            if !args.quiet {
-                print_line(format_args!("{}", greeting::farewell(&report)));
-            }
+            server.print_end(args, &report);
             match (server.shutdown.is_urgent(), report.broken) {
                 (true, _) => ExitCode::from(INTERRUPTED),
                 (false, 0) => ExitCode::SUCCESS,
@@ -244,6 +252,10 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         }
         Err(error) => {
             let strategy = args.strategy.name();
+            if !server.state.readiness.is_reported() {
+                print_line(format_args!("error: strategy {strategy} cannot start: {error}"));
+                return ExitCode::from(UNUSABLE);
+            }
             print_line(format_args!("error: strategy {strategy} failed: {error}"));
             ExitCode::FAILURE
         }
@@ -272,15 +284,26 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
     // The parent limits the number of processes.
     let mut state = state(args, store, 1)?;
     if !args.quiet {
-        state.console = Console::on(parent.screen()?);
+        state.console = Console::directly_on(parent.screen()?);
     }
-    Ok(prefork::child::serve(&listener, &Arc::new(state), parent)?)
+    state.access_log = match args.access_log.as_deref() {
+        Some(path) if path == Path::new(STANDARD_OUTPUT) => {
+            Some(AccessLog::on(parent.log_screen()?, args.access_log_format))
+        }
+        Some(path) => Some(AccessLog::append_to(path, args.access_log_format)?),
+        None => None,
+    }
+    .map(Arc::new);
+    state.status_elsewhere = Some(parent.status_source()?);
+    let state = Arc::new(state);
+    prefork::child::serve(&listener, &state, parent)?;
+    state.flush_logs();
+    Ok(())
 }
 
 /// Listener, state and shutdown, ready for a strategy.
 struct Server {
     listener: Listener,
-    address: SocketAddr,
     state: Arc<ServerState>,
     shutdown: Shutdown,
 }
@@ -296,6 +319,13 @@ impl Server {
                  choose another strategy with --strategy"
             );
         }
+        if args.limits.max_connections_per_address.is_some() {
+            anyhow::ensure!(
+                args.strategy != StrategyKind::Prefork,
+                "--max-connections-per-address does not work with --strategy prefork, whose \
+                 processes share no memory; choose another strategy with --strategy"
+            );
+        }
         let max_connections = max_connections(args)?;
         // First, so that a port that is taken leaves no new folder behind.
         let listener = listen(address(args), args.limits.backlog)?;
@@ -307,27 +337,37 @@ impl Server {
             Store::without_files()?
         };
         let mut state = state(args, store, max_connections)?;
+        if let Some(max) = args.limits.max_connections_per_address {
+            let limit = ConnectionLimit::new(max_connections);
+            state.limit = Arc::new(limit.per_address(max as usize));
+        }
+        state.access_log = access_log(args)?.map(Arc::new);
+        let mut start = format!("listening on {address}\n");
         if !args.quiet {
             state.console = Console::on(io::stdout());
+            start.push_str(&greeting::greeting(args, address, &state));
         }
+        state.readiness = Readiness::calling(move || print(&start));
         let shutdown = Shutdown::new();
         signals::watch(&shutdown, INTERRUPTED).context(
             "cannot install signal handlers; check the restrictions of the sandbox or container",
         )?;
-        Ok(Self { listener, address, state: Arc::new(state), shutdown })
+        Ok(Self { listener, state: Arc::new(state), shutdown })
     }
 
-    /// Prints the address for programs, then the greeting for people. A closed standard output
-    /// (`| head -1`) is ignored.
-    fn greet(&self, args: &ServerArgs) {
-        let mut stdout = io::stdout().lock();
-        let _ = writeln!(stdout, "listening on {}", self.address);
-        let _ = stdout.flush();
-        if !args.quiet {
-            let _ =
-                stdout.write_all(greeting::greeting(args, self.address, &self.state).as_bytes());
-            let _ = stdout.flush();
+    /// Prints the counts: a line for programs, unless a person reads it, and one for people.
+    fn print_end(&self, args: &ServerArgs, report: &ServeReport) {
+        let line = format!("{report}\n");
+        if args.quiet {
+            self.state.flush_logs();
+            return print(&line);
         }
+        let console = &self.state.console;
+        if !io::stdout().is_terminal() {
+            console.show_line(&line);
+        }
+        self.state.flush_logs();
+        print_line(format_args!("{}", greeting::farewell(report)));
     }
 }
 
@@ -343,6 +383,17 @@ fn state(args: &ServerArgs, store: Store, max_connections: usize) -> anyhow::Res
             drain: args.timeouts.drain_timeout,
         },
     ))
+}
+
+fn access_log(args: &ServerArgs) -> anyhow::Result<Option<AccessLog>> {
+    let Some(path) = args.access_log.as_deref() else { return Ok(None) };
+    if path == Path::new(STANDARD_OUTPUT) {
+        return Ok(Some(AccessLog::on(io::stdout(), args.access_log_format)));
+    }
+    let log = AccessLog::append_to(path, args.access_log_format).with_context(|| {
+        format!("cannot open access log {path:?}; choose a writable file with --access-log")
+    })?;
+    Ok(Some(log))
 }
 
 fn max_connections(args: &ServerArgs) -> anyhow::Result<usize> {
@@ -463,6 +514,12 @@ fn start_log(level: LogLevel) {
         // It would report a closed standard error to standard error, and panic.
         .log_internal_errors(false)
         .try_init();
+}
+
+/// Prints text to standard output; a closed one (`| head -1`) is ignored.
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Prints a line for the operator; a closed standard error is ignored.

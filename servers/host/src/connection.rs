@@ -20,9 +20,11 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, Shutdown};
 
 use crate::lab::room::Delivery;
+use crate::server::access_log::{Peer, Watched};
 use crate::server::limit::Permit;
 use crate::server::send_path::COPY_BYTES;
-use crate::server::state::ServerState;
+use crate::server::state::{ServerState, now};
+use crate::server::tally::OpenTally;
 use crate::store::Download;
 use receiving::{Transfer, WORTH_BYTES, transfer};
 use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
@@ -64,6 +66,9 @@ pub(crate) struct Connection {
     session: Session,
     socket: Arc<OwnedFd>,
     local: Local,
+    tally: OpenTally,
+    /// Set if requests or connections are logged.
+    watched: Option<Box<Watched>>,
     _permit: Permit,
 }
 
@@ -164,10 +169,14 @@ impl Drop for Connection {
 impl Connection {
     pub(crate) fn new(server: &ServerState, socket: OwnedFd, permit: Permit, now: Now) -> Self {
         server.counters.accepted();
+        let mut session = Session::new(Arc::clone(&server.settings), now);
+        let watched = watch(server, &mut session, &socket, now);
         Self {
-            session: Session::new(Arc::clone(&server.settings), now),
+            session,
             socket: Arc::new(socket),
             local: Local::default(),
+            tally: server.tallies.open(),
+            watched,
             _permit: permit,
         }
     }
@@ -195,8 +204,21 @@ impl Connection {
     }
 
     /// Counts the connection as ended. A connection dropped without this ended by a panic.
-    pub(crate) fn close(self, server: &ServerState) {
-        server.counters.ended(self.session.requests(), self.local.sent);
+    pub(crate) fn close(mut self, server: &ServerState) {
+        if let Some(watched) = &self.watched {
+            if let Some(record) = self.session.take_broken_record(now()) {
+                watched.request(&record, true);
+            }
+            tracing::debug!(
+                "{}: closed after {} requests, {} bytes sent, {} received, {:.3} s",
+                Peer(watched.peer),
+                self.session.requests(),
+                self.local.sent.total(),
+                self.local.received,
+                watched.accepted.elapsed().as_secs_f64(),
+            );
+        }
+        server.counters.ended(self.session.requests(), self.local.sent, self.local.received);
     }
 
     /// Whether the next action may block on storage: a thread that serves many connections had
@@ -218,13 +240,15 @@ impl Connection {
             | Action::ListFiles
             | Action::Work { .. } => true,
             Action::Lab(action) => match action {
-                LabAction::ShowNotice { .. } => server.console.is_shown(),
                 LabAction::LogMessage { .. } => true,
-                LabAction::JoinRoom | LabAction::PostMessage { .. } => false,
+                LabAction::ShowNotice { .. }
+                | LabAction::JoinRoom
+                | LabAction::PostMessage { .. } => false,
             },
             Action::Receive
             | Action::Send { .. }
             | Action::CloseDownload
+            | Action::ReportStatus
             | Action::FinishSending
             | Action::Close => false,
         }
@@ -369,6 +393,12 @@ impl Connection {
     /// Reports the result of its action to the session.
     pub(crate) fn complete(&mut self, io: &mut IoBuffers, done: Completion, now: Now) {
         self.session.handle_completion(io, done, now);
+        self.tally.store(&self.session, self.local.sent.total(), self.local.received);
+        if let Some(watched) = &self.watched {
+            while let Some(record) = self.session.take_record() {
+                watched.request(&record, false);
+            }
+        }
         // With a peer that always sends another byte, the driver never waits until the deadline.
         if self.session.poll_timeout().is_some_and(|deadline| deadline <= now.instant) {
             self.session.handle_timeout(io, now);
@@ -460,6 +490,25 @@ impl Connection {
     pub(crate) fn is_uploading(&self) -> bool {
         self.local.upload.is_some()
     }
+}
+
+/// Has a connection's requests recorded, if they are logged.
+fn watch(
+    server: &ServerState,
+    session: &mut Session,
+    socket: &OwnedFd,
+    now: Now,
+) -> Option<Box<Watched>> {
+    let traces = tracing::enabled!(tracing::Level::TRACE);
+    if server.access_log.is_some() || traces {
+        session.keep_records();
+    } else if !tracing::enabled!(tracing::Level::DEBUG) {
+        return None;
+    }
+    let peer = local::peer(socket.as_fd());
+    tracing::debug!("{}: accepted", Peer(peer));
+    let log = server.access_log.clone();
+    Some(Box::new(Watched { peer, log, accepted: now.instant }))
 }
 
 /// Runs code of one connection so that a panic ends only that connection; `None` after a panic.

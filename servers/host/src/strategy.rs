@@ -39,6 +39,7 @@ pub use uring::Uring;
 /// - performs the actions of each connection's [`Session`](fileserver_proto::Session), calls its
 ///   `handle_timeout` shortly after its deadline, and closes it when the session ends or the
 ///   connection breaks;
+/// - reports to [`ServerState::readiness`] when its threads and selectors exist, before it accepts;
 /// - opens no more connections than the connection limit permits: further ones wait in the accept
 ///   queue;
 /// - pauses accepting while descriptors or memory are exhausted, until a connection closes or

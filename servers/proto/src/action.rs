@@ -106,6 +106,10 @@ pub enum Action<'s> {
         /// Kind and duration.
         work: Work,
     },
+    /// Describe the present state of the whole server.
+    ///
+    /// Completed by [`Completion::StatusReported`].
+    ReportStatus,
     /// Shut down the sending side of the socket. The session reads on for a while (lingering
     /// close), because a reset could destroy the last reply. Never waits.
     ///
@@ -163,6 +167,8 @@ pub enum Completion {
     Lab(LabCompletion),
     /// The work is done.
     Worked,
+    /// State of the server, as JSON.
+    StatusReported(Box<str>),
     /// The sending side is shut down.
     SendingFinished,
 }

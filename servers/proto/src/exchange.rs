@@ -39,6 +39,8 @@ pub(crate) enum Request {
     InspectPartial { append: Box<Append> },
     /// Compute or block for some time.
     Work(Work),
+    /// Describe the server's state.
+    Status,
 }
 
 /// Destination of a body.
@@ -102,6 +104,8 @@ pub(crate) enum Reply<'a> {
     Mail(&'a [u8]),
     /// The work is done.
     Worked,
+    /// State of the server, as JSON.
+    Status(&'a str),
     /// The request has failed; `name` is the file concerned, or empty. The files in `stored`, one
     /// in each line, were stored before and are kept.
     Refused { refusal: Refusal, name: &'a FileName, stored: &'a str },

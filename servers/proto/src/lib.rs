@@ -31,6 +31,6 @@ pub use buffer::{Buffer, IoBuffers};
 pub use description::FileDescription;
 pub use name::{FileName, NameError};
 pub use service::{Notice, Service, Transform};
-pub use session::Session;
+pub use session::{Phase, Record, Session};
 pub use settings::{HostAddresses, Hosts, Limits, Now, Settings, Timeouts, WirePin};
 pub use wire::{UnknownWire, Wire};

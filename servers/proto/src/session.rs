@@ -1,6 +1,8 @@
 //! One connection's state machine.
 
 mod lab;
+mod phase;
+mod record;
 mod request;
 mod state;
 mod transitions;
@@ -9,6 +11,9 @@ mod upload;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use phase::Phase;
+pub use record::Record;
+
 use crate::exchange::{Persist, Reply, Sink};
 use crate::refusal::Refusal;
 use crate::wire::Codec;
@@ -16,8 +21,10 @@ use crate::wire::body::Body;
 use crate::{
     Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Timeouts, Wire,
 };
+use record::Recorder;
 use state::{AfterAbort, LabState, State};
 use transitions::{Event, Kind};
+
 use upload::piece_refusal;
 
 /// Most bytes skipped of a refused upload to keep the connection usable.
@@ -74,6 +81,8 @@ pub struct Session {
     undecoded: bool,
     deadline: Option<Instant>,
     requests: u64,
+    /// Records of requests, if they are wanted.
+    recorder: Option<Box<Recorder>>,
 }
 
 impl Session {
@@ -99,6 +108,7 @@ impl Session {
             undecoded: false,
             deadline,
             requests: 0,
+            recorder: None,
         }
     }
 
@@ -130,6 +140,7 @@ impl Session {
             State::SendingContinue | State::Replying => Action::Send { more: false },
             State::Lab(state) => self.lab_action(state),
             State::Working { work } => Action::Work { work },
+            State::ReportingStatus => Action::ReportStatus,
             State::FinishingSending => Action::FinishSending,
             State::Closing => Action::Close,
         }
@@ -191,6 +202,7 @@ impl Session {
             (State::Opening, Completion::Opened(Ok(file))) => {
                 let keeps = self.keeps();
                 let part = self.codec.file(&mut io.output, &self.name, &file, keeps, now);
+                self.note_reply(io);
                 if part.is_empty() {
                     self.proceed(State::ClosingDownload);
                 } else {
@@ -199,6 +211,9 @@ impl Session {
                 }
             }
             (State::Sending { offset, end }, Completion::FileSent(Ok(bytes))) => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.sent(bytes);
+                }
                 let offset = (offset + bytes).min(end);
                 if offset == end {
                     self.proceed(State::ClosingDownload);
@@ -254,6 +269,9 @@ impl Session {
                 self.refuse(io, Refusal::Store(error), now);
             }
             (State::Writing { len }, Completion::Written(Ok(()))) => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.received(len);
+                }
                 match &mut self.sink {
                     Sink::File => self.body.consumed(len),
                     Sink::Form(form) => form.written(len),
@@ -292,6 +310,9 @@ impl Session {
             (State::FinishingSending, Completion::SendingFinished) => {
                 let until = now.instant.checked_add(self.settings.timeouts.linger_total);
                 self.linger(until, now);
+            }
+            (State::ReportingStatus, Completion::StatusReported(status)) => {
+                self.reply(io, &Reply::Status(&status), now);
             }
             (State::Working { .. }, Completion::Worked) => self.reply(io, &Reply::Worked, now),
             (State::Lab(state), done) => self.handle_lab_completion(io, state, done, now),
@@ -365,6 +386,7 @@ impl Session {
             | State::Aborting { .. }
             | State::Lab(_)
             | State::Working { .. }
+            | State::ReportingStatus
             | State::FinishingSending
             | State::Closing => {}
         }

@@ -379,3 +379,23 @@ fn work_is_asked_for_only_where_it_is_served() {
     assert!(other.take_output().starts_with("HTTP/1.1 404 "));
     assert_eq!(other.worked, []);
 }
+
+#[test]
+fn the_status_is_reported_on_every_service() {
+    for service in [Service::Files, Service::Echo, Service::Date, Service::Chat] {
+        let settings = Settings { service, ..Settings::default() };
+        let mut peer = Conversation::new(settings, MemoryStore::default());
+        peer.deliver(b"GET /.status HTTP/1.1\r\nHost: h\r\n\r\n");
+        let output = peer.take_output();
+        assert!(output.starts_with("HTTP/1.1 200 OK\r\n"), "{output}");
+        assert!(output.contains("Content-Type: application/json\r\n"), "{output}");
+        assert!(output.ends_with("Content-Length: 2\r\n\r\n{}"), "{output}");
+        peer.deliver(b"HEAD /.status HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(peer.take_output().ends_with("Content-Length: 2\r\n\r\n"));
+    }
+    let mut peer = Conversation::new(Settings::default(), MemoryStore::default());
+    peer.deliver(b"PUT /.status HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    let output = peer.take_output();
+    assert!(output.starts_with("HTTP/1.1 405 "), "{output}");
+    assert!(output.contains("Allow: GET, HEAD, OPTIONS\r\n"), "{output}");
+}

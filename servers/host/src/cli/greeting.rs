@@ -63,6 +63,9 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerSt
     for (number, example) in examples.into_iter().enumerate() {
         line(if number == 0 { "try" } else { "" }, example);
     }
+    for (number, other) in lan_addresses(address, local_addresses()).into_iter().enumerate() {
+        line(if number == 0 { "network" } else { "" }, other.to_string());
+    }
     text
 }
 
@@ -160,6 +163,36 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// Addresses for clients on other machines, of a server that listens on all addresses.
+fn lan_addresses(address: SocketAddr, local: Vec<IpAddr>) -> Vec<SocketAddr> {
+    if !address.ip().is_unspecified() {
+        return Vec::new();
+    }
+    let is_reachable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        // A link-local address needs an interface that is the client's.
+        IpAddr::V6(ip) => address.is_ipv6() && !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    let mut reachable: Vec<_> = local.into_iter().filter(is_reachable).collect();
+    reachable.sort_unstable();
+    reachable.dedup();
+    reachable.into_iter().map(|ip| SocketAddr::new(ip, address.port())).collect()
+}
+
+/// Addresses of this machine's network interfaces.
+fn local_addresses() -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    interfaces
+        .filter_map(|interface| {
+            let address = interface.address?;
+            if let Some(v4) = address.as_sockaddr_in() {
+                return Some(IpAddr::V4(v4.ip()));
+            }
+            address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +206,31 @@ mod tests {
         }
         let six = examples(WireChoice::Http, "[::]:4711".parse().unwrap(), "client").join("\n");
         assert!(six.contains("http://[::1]:4711/") && !six.contains("telnet"), "{six}");
+    }
+
+    #[test]
+    fn a_server_on_all_addresses_shows_those_of_other_networks() {
+        let local: Vec<IpAddr> = [
+            "127.0.0.1",
+            "192.168.1.5",
+            "169.254.1.1",
+            "10.0.0.2",
+            "::1",
+            "fe80::1",
+            "2001:db8::5",
+        ]
+        .map(|ip| ip.parse().unwrap())
+        .into();
+        let shown = |listens: &str| {
+            let shown = lan_addresses(listens.parse().unwrap(), local.clone());
+            shown.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("0.0.0.0:80"), ["10.0.0.2:80", "192.168.1.5:80"]);
+        let all = ["10.0.0.2:80", "192.168.1.5:80", "[2001:db8::5]:80"];
+        assert_eq!(shown("[::]:80"), all);
+        assert!(shown("192.168.1.5:80").is_empty() && shown("127.0.0.1:80").is_empty());
+        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+        assert!(local_addresses().contains(&loopback));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Local {
     pub(crate) download: Option<Download>,
     /// Bytes of files sent, counted by the driver of the socket.
     pub(crate) sent: SentBytes,
+    /// Bytes of uploads written.
+    pub(crate) received: u64,
     pub(crate) upload: Option<Upload>,
     /// Membership of the chat room, once it has joined.
     pub(super) membership: Option<Box<Membership>>,
@@ -85,6 +87,7 @@ impl Local {
                     None => Err(StoreError::Failed),
                 };
                 if written.is_ok() {
+                    self.received += len as u64;
                     io.input.consume(len);
                 }
                 Completion::Written(written)
@@ -110,6 +113,7 @@ impl Local {
             Action::Lab(action) => {
                 Completion::Lab(self.perform_lab(action, server, io, socket, waker))
             }
+            Action::ReportStatus => Completion::StatusReported(server.status().into()),
             Action::Work { work } => {
                 work::perform(work);
                 Completion::Worked
@@ -153,7 +157,7 @@ impl Local {
 }
 
 /// Address of the peer; `None` if it is gone.
-fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+pub(super) fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     let address = rustix::net::getpeername(socket).ok()??;
     SocketAddr::try_from(address).ok()
 }

@@ -1,5 +1,9 @@
 //! Number of open connections, and its limit.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +15,8 @@ pub struct ConnectionLimit {
     closed_one: Condvar,
     wakers: Mutex<Wakers>,
     max: usize,
+    /// Connections by address and their limit, if there is one.
+    by_address: Option<(usize, Mutex<HashMap<IpAddr, usize>>)>,
 }
 
 /// Wakes an acceptor that cannot block while no permit is free.
@@ -66,6 +72,8 @@ fn register(wakers: &mut Vec<PermitWaker>, waker: &PermitWaker) {
 pub struct Permit {
     limit: Arc<ConnectionLimit>,
     is_used: bool,
+    /// Counted by address.
+    address: Option<IpAddr>,
 }
 
 impl Permit {
@@ -73,13 +81,36 @@ impl Permit {
     pub(crate) fn free_unused(mut self) {
         self.is_used = false;
     }
+
+    /// Whether its connection is within the limit of its peer's address. If not, it is to be
+    /// closed.
+    pub(crate) fn admits(&mut self, socket: &OwnedFd) -> bool {
+        let Some((max, open)) = &self.limit.by_address else { return true };
+        // A peer that is gone has no address, and its connection ends at once.
+        let Some(address) = peer(socket) else { return true };
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= *max {
+            drop(open);
+            tracing::debug!("{address}: a connection is refused: it has {max} already");
+            return false;
+        }
+        *count += 1;
+        self.address = Some(address);
+        true
+    }
 }
 
 impl ConnectionLimit {
     /// Limit of `max` connections.
     pub fn new(max: usize) -> Self {
         let wakers = Mutex::default();
-        Self { open: Mutex::new(0), closed_one: Condvar::new(), wakers, max }
+        Self { open: Mutex::new(0), closed_one: Condvar::new(), wakers, max, by_address: None }
+    }
+
+    /// The same, and at most so many of one address.
+    pub fn per_address(self, max: usize) -> Self {
+        Self { by_address: Some((max, Mutex::default())), ..self }
     }
 
     /// Takes a permit, if one is free.
@@ -89,7 +120,7 @@ impl ConnectionLimit {
             return None;
         }
         *open += 1;
-        Some(Permit { limit: Arc::clone(self), is_used: true })
+        Some(Permit { limit: Arc::clone(self), is_used: true, address: None })
     }
 
     /// Takes a permit; if none is free, the waker is woken once one may be.
@@ -166,8 +197,23 @@ impl ConnectionLimit {
     }
 }
 
+/// Address of a socket's peer, the same over IPv4 and IPv4 in IPv6.
+fn peer(socket: &OwnedFd) -> Option<IpAddr> {
+    let address = rustix::net::getpeername(socket).ok()??;
+    Some(SocketAddr::try_from(address).ok()?.ip().to_canonical())
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
+        if let (Some((_, open)), Some(address)) = (&self.limit.by_address, self.address) {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Entry::Occupied(mut count) = open.entry(address) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
         *self.limit.lock() -= 1;
         self.limit.closed_one.notify_all();
         let mut wakers = self.limit.wakers();

@@ -90,6 +90,11 @@ pub struct SentBytes {
 }
 
 impl SentBytes {
+    /// Bytes by all paths.
+    pub fn total(&self) -> u64 {
+        self.copy + self.memory + self.sendfile + self.splice
+    }
+
     /// Path that carried most bytes; `None` if none were sent.
     pub fn main_path(&self) -> Option<SendPath> {
         let paths = [

@@ -7,9 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::ValueEnum;
 use fileserver_proto::{Now, Settings};
 
+use super::access_log::AccessLog;
 use super::limit::ConnectionLimit;
+use super::readiness::Readiness;
 use super::report::ServeReport;
 use super::send_path::{SendPath, SentBytes};
+use super::status;
+use super::tally::Tallies;
 use crate::lab::console::Console;
 use crate::lab::room::Room;
 use crate::store::Store;
@@ -38,8 +42,27 @@ pub struct ServerState {
     pub counters: Counters,
     /// Operator's screen for the notices of lab services; none by default.
     pub console: Console,
+    /// Log with a line per request; none by default.
+    pub access_log: Option<Arc<AccessLog>>,
+    /// Time of the start.
+    pub(crate) started: Instant,
+    /// Counts of open connections.
+    pub(crate) tallies: Tallies,
+    /// Status of a server of several processes, known to another one.
+    pub(crate) status_elsewhere: Option<StatusElsewhere>,
+    /// Report that the strategy can serve.
+    pub readiness: Readiness,
     /// Room of the chat service.
     pub(crate) room: Room,
+}
+
+/// Source of the status in another process; `None` if that has ended.
+pub(crate) struct StatusElsewhere(pub(crate) Box<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl std::fmt::Debug for StatusElsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatusElsewhere").finish_non_exhaustive()
+    }
 }
 
 /// Options of a [`ServerState`].
@@ -82,8 +105,28 @@ impl ServerState {
             limit: Arc::new(ConnectionLimit::new(options.max_connections)),
             counters: Counters::default(),
             console: Console::default(),
+            access_log: None,
+            started: Instant::now(),
+            tallies: Tallies::default(),
+            status_elsewhere: None,
+            readiness: Readiness::default(),
             room: Room::default(),
         }
+    }
+
+    /// Has the lines of screen and access log written, within a second.
+    pub(crate) fn flush_logs(&self) {
+        const AT_MOST: Duration = Duration::from_secs(1);
+        self.console.flush(AT_MOST);
+        if let Some(log) = &self.access_log {
+            log.flush(AT_MOST);
+        }
+    }
+
+    /// State of the whole server as JSON.
+    pub(crate) fn status(&self) -> String {
+        let elsewhere = self.status_elsewhere.as_ref().and_then(|source| (source.0)());
+        elsewhere.unwrap_or_else(|| status::status(self))
     }
 }
 
@@ -99,6 +142,8 @@ pub struct Counters {
     memory_bytes: AtomicU64,
     sendfile_bytes: AtomicU64,
     splice_bytes: AtomicU64,
+    received_bytes: AtomicU64,
+    queued_jobs: AtomicU64,
 }
 
 impl Counters {
@@ -112,8 +157,9 @@ impl Counters {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection ended after that many requests and these bytes of files.
-    pub fn ended(&self, requests: u64, sent: SentBytes) {
+    /// A connection ended after that many requests and these bytes of files and of uploads.
+    pub fn ended(&self, requests: u64, sent: SentBytes, received: u64) {
+        self.received_bytes.fetch_add(received, Ordering::Relaxed);
         self.requests.fetch_add(requests, Ordering::Relaxed);
         for (count, bytes) in [
             (&self.copy_bytes, sent.copy),
@@ -123,6 +169,31 @@ impl Counters {
         ] {
             count.fetch_add(bytes, Ordering::Relaxed);
         }
+    }
+
+    /// A job was queued for the workers.
+    pub(crate) fn job_queued(&self) {
+        self.queued_jobs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A worker took a job from the queue.
+    pub(crate) fn job_begun(&self) {
+        self.queued_jobs.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Number of jobs that wait for a worker.
+    pub(crate) fn queued_jobs(&self) -> u64 {
+        self.queued_jobs.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of files sent on connections that have ended.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.report().sent.total()
+    }
+
+    /// Bytes of uploads received on connections that have ended.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Relaxed)
     }
 
     /// A connection ended by a panic.

@@ -26,7 +26,9 @@ impl Strategy for Hybrid {
     ) -> io::Result<ServeReport> {
         let workers = Arc::new(workers::pool(server)?);
         let source = ConnectionSource::Listener(listener.clone());
-        Reactor::new(source, server, shutdown, Some(workers))?.run()?;
+        let reactor = Reactor::new(source, server, shutdown, Some(workers))?;
+        server.readiness.report();
+        reactor.run()?;
         Ok(server.counters.report())
     }
 }

@@ -30,6 +30,7 @@ impl Strategy for Iterative {
         let registry = Arc::new(ConnectionRegistry::default());
         drain_when_triggered(listener, server, &registry, shutdown);
         let mut io = io_buffers(server);
+        server.readiness.report();
         accept_each(listener, server, shutdown, SocketFlags::empty(), |socket, permit| {
             io.clear();
             isolate_panic(server, || serve_connection(server, &registry, socket, permit, &mut io));

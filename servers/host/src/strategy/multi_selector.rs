@@ -42,7 +42,7 @@ impl Strategy for MultiSelector {
                         shutdown,
                     )?);
                 }
-                run_all(reactors, shutdown, || Ok(()))?;
+                run_all(reactors, server, shutdown, || Ok(()))?;
             }
             AcceptDistribution::Dispatch => {
                 let reactors = (0..server.workers)
@@ -50,7 +50,7 @@ impl Strategy for MultiSelector {
                     .collect::<io::Result<Vec<_>>>()?;
                 let inboxes: Vec<_> =
                     reactors.iter().map(|reactor| Arc::clone(reactor.inbox())).collect();
-                run_all(reactors, shutdown, || deal(listener, server, shutdown, &inboxes))?;
+                run_all(reactors, server, shutdown, || deal(listener, server, shutdown, &inboxes))?;
             }
         }
         Ok(server.counters.report())
@@ -69,6 +69,7 @@ fn reactor(
 /// and is returned.
 fn run_all(
     reactors: Vec<Reactor>,
+    server: &ServerState,
     shutdown: &Shutdown,
     accept: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
@@ -86,7 +87,10 @@ fn run_all(
                 }
             }
         }
-        outcome = outcome.and_then(|()| accept());
+        if outcome.is_ok() {
+            server.readiness.report();
+            outcome = accept();
+        }
         for thread in threads {
             let ended = thread.join();
             outcome = outcome.and(

@@ -16,11 +16,11 @@ use rustix::io::Errno;
 
 use super::Strategy;
 use super::parts::waker::EventfdWaker;
-use crate::lab::console::Console;
 use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
+use crate::server::status::{self, Bytes};
 
 use link::{Command, Link, Message};
 
@@ -94,7 +94,7 @@ impl Strategy for Prefork {
         let mut pool = Pool {
             program,
             listener,
-            console: &server.console,
+            server,
             most: server.workers.min(server.limit.max()),
             wake,
             workers: Vec::new(),
@@ -113,7 +113,7 @@ impl Strategy for Prefork {
 struct Pool<'p> {
     program: &'p Program,
     listener: &'p Listener,
-    console: &'p Console,
+    server: &'p ServerState,
     /// Most processes.
     most: usize,
     /// Readable once the shutdown is triggered.
@@ -134,6 +134,7 @@ struct Worker {
     link: Link,
     started: Instant,
     state: ProcessState,
+    wants_status: bool,
     /// Counts up to the end of its last connection.
     report: ServeReport,
 }
@@ -203,10 +204,42 @@ impl Pool<'_> {
         }
         let ready: Vec<_> = watched[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
         for (worker, _) in self.workers.iter_mut().zip(&ready).filter(|(_, ready)| **ready) {
-            worker.receive(self.console);
-            self.has_served |= matches!(worker.state, ProcessState::Idle | ProcessState::Busy);
+            worker.receive(self.server);
+            if matches!(worker.state, ProcessState::Idle | ProcessState::Busy) && !self.has_served {
+                self.has_served = true;
+                self.server.readiness.report();
+            }
         }
+        self.answer_status();
         Ok(ready.contains(&true))
+    }
+
+    /// Sends the status to the processes that want it.
+    fn answer_status(&mut self) {
+        if !self.workers.iter().any(|worker| worker.wants_status) {
+            return;
+        }
+        let count = |state| self.workers.iter().filter(|w| w.state == state).count() as u64;
+        let busy = count(ProcessState::Busy);
+        let states = [("serving", busy)];
+        let mut report = self.ended;
+        for worker in &self.workers {
+            report.add(worker.report);
+        }
+        // Those being served.
+        report.connections += busy;
+        let workers = [
+            ("processes", self.workers.len() as u64),
+            ("processes_idle", count(ProcessState::Idle)),
+            ("processes_starting", count(ProcessState::Starting)),
+        ];
+        let bytes = Bytes { sent: report.sent.total(), received: None };
+        let status = status::json(self.server, &states, &report, &bytes, &workers);
+        for worker in &mut self.workers {
+            if std::mem::take(&mut worker.wants_status) {
+                worker.link.send_command(Command::Status(status.clone()));
+            }
+        }
     }
 
     /// Removes the processes that have ended, and adds their counts.
@@ -243,9 +276,9 @@ impl Pool<'_> {
     /// timeout or on a second trigger.
     fn end(&mut self, shutdown: &Shutdown, drain: Duration) {
         self.listener.close();
-        self.send_command(Command::Drain);
+        self.send_command(&Command::Drain);
         self.wait_for_end(Instant::now() + drain, || shutdown.is_urgent());
-        self.send_command(Command::End);
+        self.send_command(&Command::End);
         self.wait_for_end(Instant::now() + CLEARING, || false);
         for mut worker in self.workers.drain(..) {
             // It may have ended by now.
@@ -259,9 +292,9 @@ impl Pool<'_> {
         }
     }
 
-    fn send_command(&self, command: Command) {
+    fn send_command(&self, command: &Command) {
         for worker in &self.workers {
-            worker.link.send_command(command);
+            worker.link.send_command(command.clone());
         }
     }
 
@@ -292,6 +325,7 @@ impl Program {
             link: ours,
             started: Instant::now(),
             state: ProcessState::Starting,
+            wants_status: false,
             report: ServeReport::default(),
         })
     }
@@ -299,7 +333,7 @@ impl Program {
 
 impl Worker {
     /// Handles its messages.
-    fn receive(&mut self, console: &Console) {
+    fn receive(&mut self, server: &ServerState) {
         loop {
             match self.link.receive_message() {
                 Some(Message::Busy) => self.state = ProcessState::Busy,
@@ -307,7 +341,13 @@ impl Worker {
                     self.state = ProcessState::Idle;
                     self.report = report;
                 }
-                Some(Message::Shown(line)) => console.show_line(&line),
+                Some(Message::Shown(line)) => server.console.show_line(&line),
+                Some(Message::Logged(lines)) => {
+                    if let Some(log) = &server.access_log {
+                        log.write_lines(&lines);
+                    }
+                }
+                Some(Message::StatusWanted) => self.wants_status = true,
                 Some(Message::Gone) => {
                     // Its connection ended with it.
                     if self.state == ProcessState::Busy {

@@ -22,8 +22,10 @@ impl Strategy for Selector {
         server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        Reactor::new(ConnectionSource::Listener(listener.clone()), server, shutdown, None)?
-            .run()?;
+        let source = ConnectionSource::Listener(listener.clone());
+        let reactor = Reactor::new(source, server, shutdown, None)?;
+        server.readiness.report();
+        reactor.run()?;
         Ok(server.counters.report())
     }
 }

@@ -56,7 +56,9 @@ impl Strategy for ThreadPool {
     ) -> io::Result<ServeReport> {
         let registry = Arc::new(ConnectionRegistry::default());
         drain_when_triggered(listener, server, &registry, shutdown);
-        Dispatcher::new(listener, server, &registry, shutdown)?.run()?;
+        let dispatcher = Dispatcher::new(listener, server, &registry, shutdown)?;
+        server.readiness.report();
+        dispatcher.run()?;
         wait_for_drain(server, shutdown);
         Ok(server.counters.report())
     }
@@ -122,7 +124,9 @@ impl PoolState {
     fn submit(self: &Arc<Self>, slot: &Arc<PooledConnection>) {
         let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
         *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.server.counters.job_queued();
         self.pool.spawn_fifo(move || {
+            shared.server.counters.job_begun();
             shared.serve(&slot);
             let mut jobs = shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             *jobs -= 1;

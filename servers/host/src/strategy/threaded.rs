@@ -34,6 +34,7 @@ impl Strategy for Threaded {
     ) -> io::Result<ServeReport> {
         let registry = Arc::new(ConnectionRegistry::default());
         drain_when_triggered(listener, server, &registry, shutdown);
+        server.readiness.report();
         accept_each(listener, server, shutdown, SocketFlags::empty(), |socket, permit| {
             let (thread_site, registry) = (Arc::clone(server), Arc::clone(&registry));
             let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::Strategy;
 use super::parts::accept_policy::Next;
 use super::parts::acceptor::Acceptor;
 use super::parts::turn::{ACCEPTS_PER_TURN, Share, Turn};
+use super::parts::workers;
 use crate::connection::{
     Attempt, Connection, Leftover, Step, Wait, WaitPolicy, io_buffers, isolate_panic,
 };
@@ -53,6 +54,7 @@ impl Strategy for Tokio {
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
         let runtime = runtime(server)?;
+        server.readiness.report();
         let stage = Arc::new(watch::Sender::new(Stage::Serving));
         let (closing, changing) = (listener.clone(), Arc::clone(&stage));
         shutdown.on_trigger(move |request| {
@@ -80,9 +82,11 @@ impl Strategy for Tokio {
 
 /// Runtime with as many worker threads as the server's options say.
 fn runtime(server: &ServerState) -> io::Result<Runtime> {
-    let build = || {
+    check_threads(server.workers)?;
+    let workers = server.workers;
+    let build = move || {
         Builder::new_multi_thread()
-            .worker_threads(server.workers)
+            .worker_threads(workers)
             .thread_name("worker")
             .enable_io()
             .enable_time()
@@ -91,6 +95,21 @@ fn runtime(server: &ServerState) -> io::Result<Runtime> {
     // It panics if a thread cannot be created.
     std::panic::catch_unwind(build)
         .unwrap_or_else(|_| Err(io::Error::other("the runtime's threads cannot be created")))
+}
+
+/// Checks that so many threads can exist at once. Tokio's builder panics if it cannot create one,
+/// and what it has built then waits for ever.
+fn check_threads(threads: usize) -> io::Result<()> {
+    let gate = Mutex::new(());
+    std::thread::scope(|scope| {
+        let _closed = gate.lock();
+        for _ in 0..threads {
+            std::thread::Builder::new()
+                .spawn_scoped(scope, || drop(gate.lock()))
+                .map_err(|error| workers::cannot_create(threads, error))?;
+        }
+        Ok(())
+    })
 }
 
 /// Stage of the serving.

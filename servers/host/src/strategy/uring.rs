@@ -52,7 +52,9 @@ impl Strategy for Uring {
         server: &Arc<ServerState>,
         shutdown: &Shutdown,
     ) -> io::Result<ServeReport> {
-        Driver::new(listener, server, shutdown)?.run()?;
+        let driver = Driver::new(listener, server, shutdown)?;
+        server.readiness.report();
+        driver.run()?;
         Ok(server.counters.report())
     }
 }

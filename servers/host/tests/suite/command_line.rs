@@ -361,3 +361,63 @@ fn flags_reach_the_sessions_and_the_store() {
     let impatient = Process::start(&["--idle-timeout=100ms"]);
     assert_eq!(Peer::connect(impatient.address()).rest(), b"");
 }
+
+#[test]
+fn a_screen_that_nobody_reads_holds_up_nobody() {
+    for kind in StrategyKind::ALL.into_iter().filter(|kind| kind.availability().is_ok()) {
+        let mut server = Process::start(&["--strategy", kind.name(), "--service", "message"]);
+        // More than a pipe holds.
+        let line = format!("{}\n", "x".repeat(1000));
+        let mut peer = Peer::connect(server.address());
+        for _ in 0..300 {
+            peer.send(&line).line();
+        }
+        drop(peer);
+        Peer::connect(server.address()).send("hello\n").line();
+        server.terminate();
+        assert_eq!(server.wait().code(), Some(0), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_strategy_that_lacks_threads_does_not_say_that_it_listens() {
+    if !rustix::process::getuid().is_root() {
+        return testkit::skip("lack of threads", "the limit counts all processes of a user");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let user = (50_000 + std::process::id() % 10_000).to_string();
+    fs::create_dir(folder.path().join("root")).unwrap();
+    std::os::unix::fs::chown(folder.path().join("root"), user.parse().ok(), None).unwrap();
+    std::os::unix::fs::chown(folder.path(), user.parse().ok(), None).unwrap();
+    for (strategy, limit, workers) in
+        [("thread-pool", 5, "8"), ("hybrid", 5, "8"), ("tokio", 3, "4")]
+    {
+        let limit = format!("--nproc={limit}");
+        let said = refusal(
+            Command::new("setpriv")
+                .args(["--reuid", &user, "--clear-groups", "prlimit", &limit])
+                .args([env!("CARGO_BIN_EXE_server"), "--strategy", strategy, "--workers", workers])
+                .args(["--listen", "127.0.0.1:0", "--root", "root"])
+                .current_dir(folder.path()),
+        );
+        assert_says(&said, &[strategy, "cannot start", "worker threads", "--workers", "ulimit -u"]);
+    }
+}
+
+#[test]
+fn the_limit_of_a_user_that_leaves_enough_threads_does_not_matter() {
+    if !rustix::process::getuid().is_root() {
+        return testkit::skip("enough threads", "the limit counts all processes of a user");
+    }
+    let user = (60_000 + std::process::id() % 5000).to_string();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), user.parse().ok(), None).unwrap();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", &user, "--clear-groups", "prlimit", "--nproc=20"])
+        .args([env!("CARGO_BIN_EXE_server"), "--strategy", "tokio", "--workers", "2"])
+        .args(["--listen", "127.0.0.1:0", "--root", "."])
+        .current_dir(folder.path());
+    let server = testkit::ServerProcess::start(&mut command).unwrap();
+    assert_eq!(Peer::connect(server.address).put("a", b"served"), "a");
+}

@@ -6,7 +6,7 @@ use fileserver::StrategyKind;
 
 use crate::content::bytes;
 use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http_get, http_put};
-use crate::process::Process;
+use crate::process::{PATIENCE, Process};
 use crate::server::Server;
 use testkit::names;
 
@@ -172,4 +172,38 @@ pub(crate) fn connections_beyond_the_limit_wait(kind: StrategyKind) {
     }
     drop(waiting);
     assert_eq!(server.stop().connections, 9);
+}
+
+pub(crate) fn one_address_has_so_many_connections_and_others_have_theirs(kind: StrategyKind) {
+    let args = ["--strategy", kind.name(), "--max-connections-per-address", "2"];
+    if kind == StrategyKind::Prefork {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_server")).args(args).output();
+        let output = program.unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            String::from_utf8(output.stderr).unwrap().contains("--max-connections-per-address")
+        );
+        return;
+    }
+    let server = Process::start(&args);
+    std::fs::write(server.root().join("file"), "content").unwrap();
+    for _ in 0..3 {
+        let mut open = [(); 2].map(|()| Peer::connect(server.address()));
+        for peer in &mut open {
+            // Those of the last round may still be ending.
+            let begun = std::time::Instant::now();
+            while peer.try_send(http_get("file")) && !peer.is_answered() {
+                assert!(begun.elapsed() < PATIENCE);
+                *peer = Peer::connect(server.address());
+            }
+        }
+        let mut third = Peer::connect(server.address());
+        third.try_send(http_get("file"));
+        assert!(!third.is_answered(), "one connection too many is served");
+        let mut other = Peer::connect_from("127.0.0.9", server.address());
+        assert_eq!(other.get("file"), b"content");
+        for peer in &mut open {
+            assert_eq!(peer.get("file"), b"content");
+        }
+    }
 }

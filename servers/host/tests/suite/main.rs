@@ -11,6 +11,7 @@ mod http_reading;
 mod http_uploads;
 mod limits;
 mod names;
+mod observing;
 mod odd_peers;
 mod peer;
 mod process;
@@ -135,6 +136,9 @@ tests_of_all_strategies! {
         drain::idle_connections_do_not_delay_the_end
         drain::a_second_signal_ends_at_once
         drain::a_drain_is_limited_in_time
+        observing::each_request_is_a_line_of_the_access_log
+        observing::connections_and_requests_are_logged_at_their_levels
+        observing::the_status_counts_connections_requests_and_bytes
         services::echo_gives_back_every_byte_however_it_comes
         services::hello_answers_each_message_and_shows_it
         services::greet_close_shows_who_it_is_and_closes
@@ -150,6 +154,7 @@ tests_of_all_strategies! {
         odd_peers::a_stalled_peer_holds_nobody_up
         resumable::one_connection_at_a_time_appends
         limits::connections_beyond_the_limit_wait
+        limits::one_address_has_so_many_connections_and_others_have_theirs
         scheduling::many_keep_alive_clients_all_make_progress
         scheduling::a_large_transfer_does_not_starve_small_ones
         services::date_log_numbers_have_no_gaps_under_a_hundred_clients

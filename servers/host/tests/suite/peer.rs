@@ -44,6 +44,15 @@ impl Peer {
         Self::new(socket.into())
     }
 
+    /// A connection from another address of this machine.
+    pub(crate) fn connect_from(own: &str, address: SocketAddr) -> Self {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(own.parse().unwrap(), 0).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::new(socket.into())
+    }
+
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -131,6 +140,12 @@ impl Peer {
             Err(error) => panic!("the server neither sent nor closed: {error}"),
         }
         bytes
+    }
+
+    /// Whether a reply of the http wire with content comes, rather than the end of the connection.
+    pub(crate) fn is_answered(&mut self) -> bool {
+        let is_open = matches!(self.stream.peek(&mut [0]), Ok(1..));
+        is_open && self.reply().status == 200
     }
 
     /// Whether the server is silent for that long, neither sending nor closing.

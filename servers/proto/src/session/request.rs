@@ -35,6 +35,9 @@ impl Session {
     ) {
         let settings = &*self.settings;
         self.body_time = settings.timeouts.stall;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note_input(io.input.filled());
+        }
         match self.codec.decode(&mut io.input, &mut self.name, settings, end) {
             Decoded::Incomplete => {
                 let begun = !io.input.is_empty();
@@ -66,12 +69,18 @@ impl Session {
             }
             Decoded::Request { request, persist } => {
                 self.persist = persist;
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.begin(Some(&request), self.codec.wire(), &self.name, now);
+                }
                 self.begin(io, request, now);
             }
             Decoded::Refused { refusal, body, persist } => {
                 self.persist = persist;
                 self.body = body;
                 self.name.clear();
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.begin(None, self.codec.wire(), &self.name, now);
+                }
                 self.refuse(io, refusal, now);
             }
         }
@@ -116,6 +125,7 @@ impl Session {
                 self.proceed(State::OpeningPartial { inspects: true, expects_continue: false });
             }
             Request::Work(work) => self.proceed(State::Working { work }),
+            Request::Status => self.proceed(State::ReportingStatus),
         }
     }
 
@@ -129,6 +139,9 @@ impl Session {
             let stored = stored_names(&self.sink);
             let reply = Reply::Refused { refusal, name: &self.name, stored };
             self.codec.reply(&mut io.output, &reply, self.keeps(), now);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.refused(refusal);
+            }
             self.send_reply(io, now);
         } else {
             self.state = State::Discarding { refusal };
@@ -185,6 +198,7 @@ impl Session {
 
     /// Sends the rest of the reply.
     pub(super) fn send_reply(&mut self, io: &mut IoBuffers, now: Now) {
+        self.note_reply(io);
         if io.output.is_empty() {
             self.replied(io, now);
         } else {
@@ -206,6 +220,9 @@ impl Session {
     /// Finishes the current request, and continues with the next one or the end.
     pub(super) fn finish_request(&mut self, io: &mut IoBuffers, now: Now) {
         self.requests += 1;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.finish(Some(now));
+        }
         (self.sink, self.digest) = (Sink::File, None);
         if self.keeps() {
             self.state = State::Awaiting { begun: false };

@@ -48,6 +48,7 @@ pub(super) enum State {
     Working {
         work: Work,
     },
+    ReportingStatus,
     FinishingSending,
     /// Discarding bytes until the peer closes, or until a time; `None` is never.
     Lingering {

@@ -6,8 +6,8 @@ use Event::{Done, Ended, Evicted, Failed, Mail, TimedOut};
 use Kind::{
     Aborting, Awaiting, Closing, ClosingDownload, Committing, Creating, CreatingPartial,
     Delivering, Discarding, FinishingSending, Joining, Lingering, Listing, Logging, Opening,
-    OpeningPartial, Posting, ReceivingBody, Replying, Sending, SendingContinue, ShowingNotice,
-    Working, Writing,
+    OpeningPartial, Posting, ReceivingBody, Replying, ReportingStatus, Sending, SendingContinue,
+    ShowingNotice, Working, Writing,
 };
 
 /// Possible successors of a state after an event. Debug builds check every transition.
@@ -20,7 +20,7 @@ use Kind::{
 pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Awaiting, Done, &[Awaiting, Opening, Listing, Creating, CreatingPartial, OpeningPartial,
         SendingContinue, ReceivingBody, Discarding, Replying, ShowingNotice, Logging, Posting,
-        Working, FinishingSending]),
+        Working, ReportingStatus, FinishingSending]),
     // The end of the stream, or a silence, ends a name or message.
     (Awaiting, Ended, &[Opening, Replying, ShowingNotice, Logging, Posting, Closing]),
     (Awaiting, TimedOut, &[Awaiting, Opening, Replying, ShowingNotice, Logging, Posting, Closing]),
@@ -62,6 +62,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Replying, Done, &[Replying, Awaiting, ShowingNotice, FinishingSending, Closing]),
     (Replying, TimedOut, &[Closing]),
     (Working, Done, &[Replying]),
+    (ReportingStatus, Done, &[Replying]),
     // Lab services.
     (ShowingNotice, Done, &[Awaiting, Replying, FinishingSending, Closing]),
     (Logging, Done, &[Replying]),
@@ -126,6 +127,7 @@ kinds! {
     Posting: State::Lab(LabState::Posting),
     Delivering: State::Lab(LabState::Delivering),
     Working: State::Working { .. },
+    ReportingStatus: State::ReportingStatus,
     FinishingSending: State::FinishingSending,
     Lingering: State::Lingering { .. },
     Closing: State::Closing,

@@ -141,7 +141,8 @@ impl Framed {
             | Reply::PartialCreated(_)
             | Reply::Partial(_)
             | Reply::PartialStored { .. }
-            | Reply::Worked => unreachable!("no framed message asks for this"),
+            | Reply::Worked
+            | Reply::Status(_) => unreachable!("no framed message asks for this"),
         }
     }
 

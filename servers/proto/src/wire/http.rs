@@ -6,6 +6,7 @@
 //! | `/` | GET and HEAD of the listing as text, JSON or a page; POST of a form; POST to create a resumable upload |
 //! | `/.tus/<id>` | HEAD and PATCH of a resumable upload (see `tus.rs`) |
 //! | any, `*` | OPTIONS |
+//! | `/.status` | GET and HEAD of the server's state, also of a lab service |
 //! | `/.work` | GET, if heavy requests are served (see `work.rs`) |
 //!
 //! A lab service has the target `/` alone: POST of a message, and GET if it answers without one.
@@ -40,6 +41,12 @@ use fields::Fields;
 use head::Scan;
 use listing::Format;
 use target::Resource;
+
+/// Status code of a refusal.
+pub(crate) fn status_code(refusal: Refusal) -> u16 {
+    let code = reply::status(refusal).split(' ').next();
+    code.and_then(|code| code.parse().ok()).unwrap_or_default()
+}
 
 /// Room on the stack for parsed header fields.
 const MAX_HEADERS: usize = 256;
@@ -194,7 +201,12 @@ impl Http {
         service: &Service,
         upload: Upload,
     ) -> Result<Request, Refusal> {
-        if !target::path(target)?.is_empty() {
+        let path = target::path(target)?;
+        if path == target::STATUS && matches!(method, "GET" | "HEAD") {
+            self.request.resource = Resource::Status;
+            return Ok(Request::Status);
+        }
+        if !path.is_empty() {
             return Err(Refusal::NotServedHere);
         }
         let answers_alone = service.answers_without_message();
@@ -231,6 +243,10 @@ impl Http {
         if path.is_empty() {
             self.request.format = listing::negotiate(fields);
             return Ok(Request::List);
+        }
+        if path == target::STATUS {
+            self.request.resource = Resource::Status;
+            return Ok(Request::Status);
         }
         if self.request.is_head
             && fields.tus

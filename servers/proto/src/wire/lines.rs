@@ -131,7 +131,8 @@ impl Lines {
             | Reply::PartialCreated(_)
             | Reply::Partial(_)
             | Reply::PartialStored { .. }
-            | Reply::Worked => unreachable!("a line is only ever a message"),
+            | Reply::Worked
+            | Reply::Status(_) => unreachable!("a line is only ever a message"),
         }
     }
 

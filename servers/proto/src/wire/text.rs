@@ -81,7 +81,8 @@ impl Text {
             | Reply::Answer(_)
             | Reply::Posted
             | Reply::Mail(_)
-            | Reply::Worked => {
+            | Reply::Worked
+            | Reply::Status(_) => {
                 unreachable!("a text line only ever asks for a file")
             }
         }

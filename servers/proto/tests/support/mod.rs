@@ -343,6 +343,7 @@ impl Conversation {
                 self.worked.push(work);
                 Completion::Worked
             }
+            Action::ReportStatus => Completion::StatusReported("{}".into()),
             Action::FinishSending => {
                 assert!(self.io.output.is_empty(), "nothing is left to send");
                 self.finished_sending = true;

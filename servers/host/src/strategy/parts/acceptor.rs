@@ -46,9 +46,13 @@ impl Acceptor {
         now: Instant,
     ) -> io::Result<Option<(OwnedFd, Permit)>> {
         while self.next(now) == Next::Accept {
-            let Some(permit) = self.acquire(server) else { break };
+            let Some(mut permit) = self.acquire(server) else { break };
             match self.listener.accept(self.flags) {
-                Ok(socket) => return Ok(Some((socket, permit))),
+                Ok(socket) if permit.admits(&socket) => return Ok(Some((socket, permit))),
+                Ok(_) => {
+                    permit.free_unused();
+                    server.counters.refused();
+                }
                 Err(error) => {
                     permit.free_unused();
                     self.failed(error, server, now)?;

@@ -282,8 +282,12 @@ pub(crate) fn accept_each(
         let now = Instant::now();
         match policy.next(now) {
             Next::Accept => match server.limit.try_acquire() {
-                Some(permit) => match listener.accept(flags) {
-                    Ok(socket) => serve(socket, permit),
+                Some(mut permit) => match listener.accept(flags) {
+                    Ok(socket) if permit.admits(&socket) => serve(socket, permit),
+                    Ok(_) => {
+                        permit.free_unused();
+                        server.counters.refused();
+                    }
                     // The trigger has closed the listener.
                     Err(AcceptError::Ended(_)) if shutdown.is_triggered() => break,
                     Err(error) => policy.failed(error, now)?,

@@ -396,7 +396,9 @@ impl Reactor {
         let spare = self.spare_io.pop().unwrap_or_else(|| io_buffers(&self.server));
         let mut io = std::mem::replace(&mut self.io, spare);
         let (server, inbox) = (Arc::clone(&self.server), Arc::clone(&self.inbox));
+        server.counters.job_queued();
         workers.spawn_fifo(move || {
+            server.counters.job_begun();
             let worked = isolate_panic(&server, || {
                 // A request with much of it lets the others' have their turn.
                 let mut share = Share::default();

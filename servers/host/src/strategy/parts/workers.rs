@@ -1,5 +1,6 @@
 //! Pool of worker threads for strategies that hand work over.
 
+use std::fmt;
 use std::io;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -20,5 +21,13 @@ pub(crate) fn pool(server: &ServerState) -> io::Result<ThreadPool> {
         .stack_size(STACK_BYTES)
         .thread_name(|number| format!("worker-{number}"))
         .build()
-        .map_err(io::Error::other)
+        .map_err(|error| cannot_create(server.workers, error))
+}
+
+/// Error of worker threads that cannot be created.
+pub(crate) fn cannot_create(threads: usize, error: impl fmt::Display) -> io::Error {
+    io::Error::other(format!(
+        "{threads} worker threads cannot be created: {error}; choose fewer with --workers or raise \
+         the limit (ulimit -u)"
+    ))
 }

@@ -4,18 +4,19 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use rustix::net::SocketFlags;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::link::{Command, Link, Message, Screen};
+use super::link::{Command, Link, LogScreen, Message, Screen};
 use crate::connection::{io_buffers, isolate_panic};
 use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
-use crate::server::state::{EXHAUSTION_PAUSE, ServerState};
+use crate::server::state::{EXHAUSTION_PAUSE, ServerState, StatusElsewhere};
 use crate::strategy::parts::blocking::{ConnectionRegistry, serve_connection};
 
 /// Flag that makes the program such a process.
@@ -29,12 +30,22 @@ pub(crate) const FLAG: &str = "--child";
 pub(crate) fn inherited() -> io::Result<(Listener, Parent)> {
     let listener = io::stdin().as_fd().try_clone_to_owned()?;
     let link = io::stdout().as_fd().try_clone_to_owned()?;
-    Ok((Listener::inherited(listener)?, Parent(Link::inherited(link)?)))
+    Ok((Listener::inherited(listener)?, Parent(Link::inherited(link)?, Arc::default())))
 }
 
 /// The parent of this process.
 #[derive(Debug)]
-pub(crate) struct Parent(Link);
+pub(crate) struct Parent(Link, Arc<StatusAnswer>);
+
+/// Time for the parent to answer with the status.
+const STATUS_TIME: Duration = Duration::from_secs(1);
+
+/// Status from the parent, until it is taken.
+#[derive(Debug, Default)]
+struct StatusAnswer {
+    status: Mutex<Option<String>>,
+    arrived: Condvar,
+}
 
 impl Parent {
     /// Output for the operator, a line at a time: standard output is the link.
@@ -43,6 +54,30 @@ impl Parent {
     /// Out of descriptors.
     pub(crate) fn screen(&self) -> io::Result<Screen> {
         self.0.screen()
+    }
+
+    /// Output for lines of the access log, which the parent writes.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(crate) fn log_screen(&self) -> io::Result<LogScreen> {
+        self.0.log_screen()
+    }
+
+    /// Source of the whole server's status, and the place where it arrives.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(crate) fn status_source(&self) -> io::Result<StatusElsewhere> {
+        let link = self.0.another()?;
+        let answer = Arc::clone(&self.1);
+        Ok(StatusElsewhere(Box::new(move || {
+            link.send_message(Message::StatusWanted);
+            let status = answer.status.lock().unwrap_or_else(PoisonError::into_inner);
+            let waits = |status: &mut Option<String>| status.is_none();
+            let waited = answer.arrived.wait_timeout_while(status, STATUS_TIME, waits);
+            waited.unwrap_or_else(PoisonError::into_inner).0.take()
+        })))
     }
 }
 
@@ -66,6 +101,8 @@ pub(crate) fn serve(
     });
     let control = Arc::new(Control {
         link: parent.0,
+        answer: parent.1,
+        server: Arc::clone(server),
         shutdown: shutdown.clone(),
         draining: Once::new(),
         busy: AtomicBool::new(false),
@@ -102,6 +139,8 @@ pub(crate) fn serve(
 /// Commands of the parent and signals.
 struct Control {
     link: Link,
+    answer: Arc<StatusAnswer>,
+    server: Arc<ServerState>,
     shutdown: Shutdown,
     draining: Once,
     /// Whether a connection is being served.
@@ -124,6 +163,7 @@ impl Control {
                 control.drain();
                 // The process waits in accept, and only the parent may close the shared listener.
                 if !control.busy.load(Ordering::SeqCst) {
+                    control.server.flush_logs();
                     exit(0);
                 }
             }
@@ -141,6 +181,12 @@ impl Control {
                     Some(Command::End) => {
                         control.drain();
                         control.shutdown.trigger();
+                    }
+                    Some(Command::Status(status)) => {
+                        let answer = &control.answer;
+                        *answer.status.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(status);
+                        answer.arrived.notify_all();
                     }
                     // The parent was killed: end at once.
                     None => exit(1),

@@ -17,6 +17,12 @@ const MESSAGE_BYTES: usize = 32 << 10;
 const BUSY: &str = "busy";
 const DRAIN: &str = "drain";
 const END: &str = "end";
+/// Request for the status.
+const STATUS_WANTED: &str = "status?";
+/// Prefix of the status.
+const STATUS: &str = "status ";
+/// Prefix of lines for the access log.
+const LOG: &str = "log ";
 /// Prefix of a line for the operator.
 const SHOW: &str = "show ";
 
@@ -33,17 +39,23 @@ pub(super) enum Message {
     Idle(ServeReport),
     /// A line for the operator.
     Shown(String),
+    /// Lines for the access log.
+    Logged(String),
+    /// The process wants to know the status of the whole server.
+    StatusWanted,
     /// The process has ended.
     Gone,
 }
 
 /// Command of the parent to a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     /// Finish the request in progress and end.
     Drain,
     /// End at once.
     End,
+    /// The status that was asked for.
+    Status(String),
 }
 
 /// Parent's side, and the side that becomes a process's standard output.
@@ -71,6 +83,10 @@ impl Link {
         match self.receive(&mut message, RecvFlags::DONTWAIT) {
             Ok("") => Some(Message::Gone),
             Ok(BUSY) => Some(Message::Busy),
+            Ok(STATUS_WANTED) => Some(Message::StatusWanted),
+            Ok(text) if text.starts_with(LOG) => {
+                Some(Message::Logged(text[LOG.len()..].to_owned()))
+            }
             Ok(text) if text.starts_with(SHOW) => {
                 Some(Message::Shown(text[SHOW.len()..].to_owned()))
             }
@@ -95,17 +111,20 @@ impl Link {
             Message::Busy => self.send(BUSY, SendFlags::empty()),
             Message::Idle(report) => self.send(&report.to_string(), SendFlags::empty()),
             Message::Shown(line) => self.send(&format!("{SHOW}{line}"), SendFlags::empty()),
+            Message::Logged(lines) => self.send(&format!("{LOG}{lines}"), SendFlags::empty()),
+            Message::StatusWanted => self.send(STATUS_WANTED, SendFlags::empty()),
             Message::Gone => {}
         }
     }
 
     /// Sends a command to a process; one that does not receive it has ended, or will soon.
     pub(super) fn send_command(&self, command: Command) {
-        let word = match command {
+        let text = match command {
             Command::Drain => DRAIN,
             Command::End => END,
+            Command::Status(status) => &format!("{STATUS}{status}"),
         };
-        self.send(word, SendFlags::DONTWAIT);
+        self.send(text, SendFlags::DONTWAIT);
     }
 
     /// Waits for the parent's next command; `None` when the parent has ended.
@@ -114,7 +133,8 @@ impl Link {
         match self.receive(&mut message, RecvFlags::empty()) {
             Ok(DRAIN) => Some(Command::Drain),
             Ok(END) => Some(Command::End),
-            Ok(_) | Err(_) => None,
+            Ok(text) => Some(Command::Status(text.strip_prefix(STATUS)?.to_owned())),
+            Err(_) => None,
         }
     }
 
@@ -149,6 +169,36 @@ impl io::Write for Screen {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.send_message(Message::Shown(String::from_utf8_lossy(line).into_owned()));
         Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Access log of a process, written by the parent.
+pub(crate) struct LogScreen(Link);
+
+impl Link {
+    /// Another descriptor of this side.
+    pub(super) fn another(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    pub(super) fn log_screen(&self) -> io::Result<LogScreen> {
+        Ok(LogScreen(Self(self.0.try_clone()?)))
+    }
+}
+
+impl io::Write for LogScreen {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        const MOST: usize = MESSAGE_BYTES / 4;
+        let part = &lines[..lines.len().min(MOST)];
+        // Whole lines, each of which is shorter.
+        let end = part.iter().rposition(|&byte| byte == b'\n').map_or(part.len(), |at| at + 1);
+        let text = String::from_utf8_lossy(&part[..end]).into_owned();
+        self.0.send_message(Message::Logged(text));
+        Ok(end)
     }
 
     fn flush(&mut self) -> io::Result<()> {

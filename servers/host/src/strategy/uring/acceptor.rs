@@ -73,7 +73,7 @@ impl RingAcceptor {
                 if self.ahead.is_empty()
                     && let Some(permit) = server.limit.try_acquire()
                 {
-                    return Ok(Some((socket, permit)));
+                    return Ok(admitted(server, socket, permit));
                 }
                 self.ahead.push_back(socket);
             }
@@ -105,7 +105,8 @@ impl RingAcceptor {
         }
         if !self.ahead.is_empty() {
             let Some(permit) = self.single.acquire(server) else { return Ok(None) };
-            return Ok(self.ahead.pop_front().map(|socket| (socket, permit)));
+            let ahead = self.ahead.pop_front();
+            return Ok(ahead.and_then(|socket| admitted(server, socket, permit)));
         }
         if self.multishot != Multishot::Off {
             return Ok(None);
@@ -144,6 +145,20 @@ impl RingAcceptor {
     fn has_ended(&mut self, now: Instant) -> bool {
         self.single.next(now) == Next::End
     }
+}
+
+/// The connection, if it is within the limit of its peer's address; it is closed otherwise.
+fn admitted(
+    server: &ServerState,
+    socket: OwnedFd,
+    mut permit: Permit,
+) -> Option<(OwnedFd, Permit)> {
+    if permit.admits(&socket) {
+        return Some((socket, permit));
+    }
+    permit.free_unused();
+    server.counters.refused();
+    None
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ const FILES: &[&[u8]] = &[
     b"GET /large HTTP/1.0\r\n\r\n",
     b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /.status HTTP/1.1\r\nHost: h\r\n\r\n",
     b"GET /.work?cpu=0us HTTP/1.1\r\nHost: h\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
     b"PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",

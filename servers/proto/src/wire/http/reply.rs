@@ -62,6 +62,15 @@ pub(super) fn write(output: &mut Buffer, reply: &Reply<'_>, context: Context) {
             push_field(output, "Cache-Control", "no-store");
             write_text(output, &["worked\n"], context);
         }
+        Reply::Status(status) => {
+            begin(output, "200 OK", context);
+            push_field(output, "Content-Type", "application/json");
+            push_field(output, "Cache-Control", "no-store");
+            end(output, Some(status.len() as u64), context);
+            if !context.request.is_head {
+                output.push(status.as_bytes());
+            }
+        }
         Reply::Options { .. } if context.request.resource.is_service() => {
             begin(output, "204 No Content", context);
             push_field(output, "Allow", context.request.resource.methods());
@@ -308,7 +317,7 @@ fn push_etag(output: &mut Buffer, info: &FileInfo) {
     ETag::of(info).push(output);
 }
 
-fn status(refusal: Refusal) -> &'static str {
+pub(super) fn status(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Malformed(_)
         | Refusal::Store(StoreError::DigestMismatch)

@@ -7,6 +7,9 @@ use crate::{FileName, percent};
 /// Longest valid name in bytes.
 const NAME_BYTES: usize = 4096;
 
+/// Path of the server's state.
+pub(super) const STATUS: &str = ".status";
+
 /// Kind of resource; each has its own methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Resource {
@@ -24,6 +27,8 @@ pub(super) enum Resource {
     Question,
     /// Heavy work.
     Work,
+    /// State of the server.
+    Status,
 }
 
 impl Resource {
@@ -33,6 +38,7 @@ impl Resource {
         }
         path(target).map(|path| match path {
             "" => Self::Root,
+            STATUS => Self::Status,
             path if path.starts_with(tus::FOLDER) => Self::Upload,
             _ => Self::File,
         })
@@ -52,6 +58,7 @@ impl Resource {
             Self::Service => "POST, OPTIONS",
             Self::Question => "GET, HEAD, POST, OPTIONS",
             Self::Work => "GET",
+            Self::Status => "GET, HEAD, OPTIONS",
         }
     }
 }
