@@ -303,89 +303,88 @@ impl Connection {
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
         let action = self.session.poll_action(io);
-        let done =
-            match self.local.perform(&action, server, io, self.socket.as_fd(), || policy.waker()) {
-                Performed::Done(done, bytes) => {
-                    moved = bytes;
-                    done
-                }
-                Performed::Socket(SocketAction::Receive) => {
-                    let idle = self.session.is_idle();
-                    let socket = self.socket.as_fd();
-                    let flags = match policy.before_wait(socket, Wait::Inbound, idle, deadline) {
-                        Attempt::Perform => RecvFlags::empty(),
-                        Attempt::PerformNow => RecvFlags::DONTWAIT,
-                        Attempt::Skip => return Step::Blocked(Wait::Inbound),
-                    };
-                    if policy.transfers()
-                        && flags.is_empty()
-                        && let Some(transfer) =
-                            transfer_body(&self.session, &mut self.local, socket, io)
-                    {
-                        let done = match transfer {
-                            Ok(done) => done,
-                            Err(errno) => return not_received(errno),
-                        };
-                        let bytes = match done {
-                            Completion::Transferred { bytes, .. } => bytes,
-                            _ => 0,
-                        };
-                        self.complete(io, done, policy.now());
-                        return Step::Done { bytes };
-                    }
-                    if self.local.upload.is_some() {
-                        io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
-                    }
-                    let room = io.input.spare();
-                    let room_bytes = room.len();
-                    match rustix::net::recv(socket, room, flags) {
-                        Ok((bytes, _)) => {
-                            policy.received(bytes, room_bytes);
-                            io.input.commit(bytes);
-                            // An upload's bytes count when they are written: a turn that ended here
-                            // would have to keep them.
-                            moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
-                            Completion::Received { bytes }
-                        }
+        let done = match self
+            .local
+            .perform(&action, server, io, self.socket.as_fd(), || policy.waker())
+        {
+            Performed::Done(done, bytes) => {
+                moved = bytes;
+                done
+            }
+            Performed::Socket(SocketAction::Receive) => {
+                let idle = self.session.is_idle();
+                let socket = self.socket.as_fd();
+                let flags = match policy.before_wait(socket, Wait::Inbound, idle, deadline) {
+                    Attempt::Perform => RecvFlags::empty(),
+                    Attempt::PerformNow => RecvFlags::DONTWAIT,
+                    Attempt::Skip => return Step::Blocked(Wait::Inbound),
+                };
+                if policy.transfers()
+                    && flags.is_empty()
+                    && let Some(transfer) =
+                        transfer_body(&self.session, &mut self.local, socket, io)
+                {
+                    let done = match transfer {
+                        Ok(done) => done,
                         Err(errno) => return not_received(errno),
-                    }
-                }
-                Performed::Socket(SocketAction::Send { more }) => {
-                    let socket = self.socket.as_fd();
-                    let sent = match policy.before_wait(socket, Wait::Outbound, false, deadline) {
-                        Attempt::Perform => send(socket, &mut io.output, more),
-                        Attempt::PerformNow => send_now(socket, &mut io.output),
-                        Attempt::Skip => return Step::Blocked(Wait::Outbound),
                     };
-                    match sent {
-                        Ok(()) => Completion::Sent,
-                        Err(errno) => return not_sent(errno),
+                    let bytes =
+                        if let Completion::Transferred { bytes, .. } = &done { *bytes } else { 0 };
+                    self.complete(io, done, policy.now());
+                    return Step::Done { bytes };
+                }
+                if self.local.upload.is_some() {
+                    io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
+                }
+                let room = io.input.spare();
+                let room_bytes = room.len();
+                match rustix::net::recv(socket, room, flags) {
+                    Ok((bytes, _)) => {
+                        policy.received(bytes, room_bytes);
+                        io.input.commit(bytes);
+                        // An upload's bytes count when they are written: a turn that ended here
+                        // would have to keep them.
+                        moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
+                        Completion::Received { bytes }
                     }
+                    Err(errno) => return not_received(errno),
                 }
-                Performed::Socket(SocketAction::SendFile { offset, len }) => {
-                    let socket = self.socket.as_fd();
-                    policy.before_wait(socket, Wait::Outbound, false, deadline);
-                    let part = (offset, len.min(P::STEP_BYTES));
-                    let Local { download: Some(download), sent, .. } = &mut self.local else {
-                        return Step::Closed;
-                    };
-                    match send_file(socket, &mut io.output, download, part, server.send_path, sent)
-                    {
-                        Ok(bytes) => {
-                            moved = bytes;
-                            Completion::FileSent(Ok(bytes))
-                        }
-                        Err(SendFileError::Socket(errno)) => return not_sent(errno),
-                        Err(SendFileError::Store(error)) => Completion::FileSent(Err(error)),
+            }
+            Performed::Socket(SocketAction::Send { more }) => {
+                let socket = self.socket.as_fd();
+                let sent = match policy.before_wait(socket, Wait::Outbound, false, deadline) {
+                    Attempt::Perform => send(socket, &mut io.output, more),
+                    Attempt::PerformNow => send_now(socket, &mut io.output),
+                    Attempt::Skip => return Step::Blocked(Wait::Outbound),
+                };
+                match sent {
+                    Ok(()) => Completion::Sent,
+                    Err(errno) => return not_sent(errno),
+                }
+            }
+            Performed::Socket(SocketAction::SendFile { offset, len }) => {
+                let socket = self.socket.as_fd();
+                policy.before_wait(socket, Wait::Outbound, false, deadline);
+                let part = (offset, len.min(P::STEP_BYTES));
+                let Local { download: Some(download), sent, .. } = &mut self.local else {
+                    return Step::Closed;
+                };
+                match send_file(socket, &mut io.output, download, part, server.send_path, sent) {
+                    Ok(bytes) => {
+                        moved = bytes;
+                        Completion::FileSent(Ok(bytes))
                     }
+                    Err(SendFileError::Socket(errno)) => return not_sent(errno),
+                    Err(SendFileError::Store(error)) => Completion::FileSent(Err(error)),
                 }
-                Performed::Socket(SocketAction::FinishSending) => {
-                    // Fails only if the peer is gone, which the next read reports.
-                    let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
-                    Completion::SendingFinished
-                }
-                Performed::Socket(SocketAction::Close) => return Step::Closed,
-            };
+            }
+            Performed::Socket(SocketAction::FinishSending) => {
+                // Fails only if the peer is gone, which the next read reports.
+                let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+                Completion::SendingFinished
+            }
+            Performed::Socket(SocketAction::Close) => return Step::Closed,
+        };
         self.complete(io, done, policy.now());
         Step::Done { bytes: moved }
     }
@@ -553,7 +552,12 @@ fn transfer_body(
         return None;
     }
     match transfer(socket, upload, left) {
-        Ok(Transfer::Done(bytes, written)) => Some(Ok(Completion::Transferred { bytes, written })),
+        Ok(Transfer::Done(bytes, written)) => {
+            if written.is_ok() {
+                local.received += bytes;
+            }
+            Some(Ok(Completion::Transferred { bytes, written }))
+        }
         Ok(Transfer::Ended) => Some(Ok(Completion::Received { bytes: 0 })),
         Ok(Transfer::Unavailable) => None,
         Err(errno) => Some(Err(errno)),

@@ -183,7 +183,7 @@ impl Session {
                 self.decode(io, begun, now);
             }
             (State::ReceivingBody, Completion::Received { bytes }) => {
-                self.count_body_time(bytes, now);
+                self.count_body_time(bytes as u64, now);
                 self.read_body(io, now);
             }
             (State::ReceivingBody, Completion::Transferred { bytes, written }) => {
@@ -191,7 +191,7 @@ impl Session {
                 self.transferred(io, bytes, written, now);
             }
             (State::Discarding { refusal }, Completion::Received { bytes }) => {
-                self.count_body_time(bytes, now);
+                self.count_body_time(bytes as u64, now);
                 self.discard(io, refusal, now);
             }
             (State::Lingering { until }, Completion::Received { .. }) => {
@@ -452,12 +452,12 @@ impl Session {
     }
 
     /// Counts the time that the peer took for some bytes of a body, and the time they add.
-    fn count_body_time(&mut self, bytes: usize, now: Now) {
+    fn count_body_time(&mut self, bytes: u64, now: Now) {
         let Timeouts { stall, body_rate, .. } = self.settings.timeouts;
         let left = self.deadline.map_or(stall, |at| at.saturating_duration_since(now.instant));
         let added = match body_rate {
             0 => stall,
-            rate => Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / rate),
+            rate => Duration::from_micros(bytes.saturating_mul(1_000_000) / rate),
         };
         self.body_time = left.saturating_add(added).min(stall);
     }
