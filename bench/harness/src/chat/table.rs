@@ -4,6 +4,7 @@ use fileserver::StrategyKind;
 
 use super::FanoutRow;
 use bench_data::stats::Estimate;
+use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
 const COLUMNS: [&str; 9] =
@@ -41,7 +42,7 @@ pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> Stri
             "\nFrom one sender to {receivers} receivers, {} lines of {} bytes at {} per second\n",
             first.messages, first.message_bytes, first.rate_per_s
         );
-        let mut lines = vec![COLUMNS.map(str::to_owned)];
+        let mut lines = Vec::new();
         let listed = StrategyKind::ALL
             .into_iter()
             .filter(|kind| of_these.iter().any(|row| row.strategy == kind.name()));
@@ -51,18 +52,15 @@ pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> Stri
             lines.push(values(kind.name(), &of_kind));
         }
         for (kind, why) in skipped {
-            let mut line = [const { String::new() }; COLUMNS.len()];
-            line[0] = kind.name().to_owned();
-            line[1] = format!("skipped: {why}");
-            lines.push(line);
+            lines.push(vec![kind.name().to_owned(), format!("skipped: {why}")]);
         }
-        text += &aligned(&lines);
+        text += &text_table(&COLUMNS, &lines, Align::Right);
     }
     text + "\nThe latency of a delivery runs from the time at which the line was due; `everyone` is the median\n\
             latency to the last receiver. Values are medians over the rounds.\n"
 }
 
-fn values(name: &str, rows: &[&FanoutRow]) -> [String; COLUMNS.len()] {
+fn values(name: &str, rows: &[&FanoutRow]) -> Vec<String> {
     let median = |of: fn(&FanoutRow) -> Option<f64>| {
         Estimate::of(&rows.iter().filter_map(|row| of(row)).collect::<Vec<_>>())
     };
@@ -71,7 +69,7 @@ fn values(name: &str, rows: &[&FanoutRow]) -> [String; COLUMNS.len()] {
     };
     let interval = median(|row| row.p50_us).and_then(|estimate| estimate.interval);
     let lost: u64 = rows.iter().map(|row| row.lost).sum();
-    [
+    vec![
         name.to_owned(),
         time(|row| row.p50_us),
         interval.map_or_else(
@@ -88,25 +86,6 @@ fn values(name: &str, rows: &[&FanoutRow]) -> [String; COLUMNS.len()] {
         time(|row| row.server_cpu_us_per_delivery),
         lost.to_string(),
     ]
-}
-
-/// Aligned columns; text followed by an empty cell may exceed its column.
-fn aligned(lines: &[[String; COLUMNS.len()]]) -> String {
-    let width = |column: usize| {
-        let whole = lines.iter().filter(|line| !line[2].is_empty());
-        let widths = whole.map(|line| line[column].chars().count());
-        widths.chain(lines.iter().filter(|_| column == 0).map(|line| line[0].len())).max()
-    };
-    let mut text = String::new();
-    for line in lines {
-        let mut shown = format!("  {:<width$}", line[0], width = width(0).unwrap_or(0));
-        for (column, value) in line.iter().enumerate().skip(1) {
-            shown += &format!("  {value:>width$}", width = width(column).unwrap_or(0));
-        }
-        text += shown.trim_end();
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn two_runs_are_compared_and_a_regression_fails() {
     let expected =
         "Beyond throughput<-5%: throughput of selector with 64 connections and downloads";
     assert!(said.contains(expected), "{said}");
-    assert!(said.contains("Beyond cpu_per_request>+10%: cpu_per_request of nginx"), "{said}");
+    assert!(said.contains("Beyond cpu_per_request>+10%: CPU time per request of nginx"), "{said}");
     assert!(said.contains("-50.0 % ("), "{said}");
     assert!(!said.contains("Beyond p99"), "{said}");
     assert_eq!(diff(&[]).0, Some(0), "nothing was to fail");
