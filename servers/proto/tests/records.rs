@@ -39,7 +39,7 @@ fn every_request_has_a_record() {
             http("GET /none HTTP/1.1", 404, 13, 0),
             http("PUT /b HTTP/1.1", 201, 2, 5),
             http("GET /a HTTP/1.1", 206, 2, 0),
-            http("nonsense /a HTTP/1.1", 501, 23, 0),
+            http("nonsense /a HTTP/1.1", 501, 22, 0),
         ]
     );
     let text = |line: &str, status, sent| (Some(Wire::Text), line.to_owned(), status, sent, 0);
