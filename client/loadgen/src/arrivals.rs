@@ -8,7 +8,7 @@ use crate::spec::{Arrival, Pacing};
 /// processor needed 1 to 3 ms to resume in one sleep of a hundred.
 pub(crate) const SPIN_NS: u64 = 4_000_000;
 
-/// Whether threads poll for arrivals for half of the time or more.
+/// True if threads poll for arrivals for half of the time or more.
 pub(crate) fn busy_polling(arrival: Arrival, threads: usize) -> bool {
     match arrival {
         Arrival::Open { rate_per_s, .. } => {

@@ -46,7 +46,7 @@ impl EngineChoice {
 /// data precede the end of the stream. A failed send is reported as [`Event::Broken`], after all
 /// data that the peer sent before.
 pub(crate) trait Sockets<'a> {
-    /// Whether sends wait for [`submit`](Self::submit) or [`wait`](Self::wait).
+    /// True if sends wait for [`submit`](Self::submit) or [`wait`](Self::wait).
     const DEFERS_SENDS: bool;
 
     /// Current time of the clock that deadlines refer to.
@@ -131,11 +131,11 @@ pub(crate) struct EngineSetup {
     pub(crate) target: SocketAddr,
     /// Number of sockets of this thread.
     pub(crate) sockets: usize,
-    /// Whether a socket serves many requests.
+    /// True if a socket serves many requests.
     pub(crate) keep_alive: bool,
     /// Approximate mean length of the replies.
     pub(crate) reply_bytes: u64,
-    /// Whether [`Body::Content`] is sent.
+    /// True if [`Body::Content`] is sent.
     pub(crate) makes_content: bool,
 }
 

@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub struct LineReply {
     /// All of its bytes.
     pub bytes: Vec<u8>,
-    /// Whether the server closed the connection after it.
+    /// True if the server closed the connection after it.
     pub closes: bool,
 }
 

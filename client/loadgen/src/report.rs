@@ -69,11 +69,11 @@ pub struct LoadReport {
     /// Time that the thread delayed longest was ready to run and waited for its core within the
     /// window, because other programs ran there; `None` if the kernel does not record it.
     pub run_delay: Option<Duration>,
-    /// Whether threads polled for arrivals for half of the time or more (an open loop of at least
+    /// True if threads polled for arrivals for half of the time or more (an open loop of at least
     /// 125 arrivals per second and thread). Processor time then does not show whether the generator
     /// keeps up; `lateness_ns` does.
     pub busy_polling: bool,
-    /// Whether the run was interrupted before its end.
+    /// True if the run was interrupted before its end.
     pub interrupted: bool,
 }
 

@@ -127,7 +127,7 @@ pub(crate) trait WaitPolicy {
         deadline: Option<Instant>,
     ) -> Attempt;
 
-    /// Whether a step may move an upload's bytes straight from the socket to the file, and so write
+    /// True if a step may move an upload's bytes straight from the socket to the file, and so write
     /// where others only receive.
     fn transfers(&self) -> bool {
         false
@@ -140,7 +140,7 @@ pub(crate) trait WaitPolicy {
     /// harmless. Called once, for connections that join the chat room.
     fn waker(&mut self) -> Waker;
 
-    /// Whether the server drains.
+    /// True if the server drains.
     fn is_draining(&self) -> bool;
 }
 
@@ -181,7 +181,7 @@ impl Connection {
         }
     }
 
-    /// Whether the server acts before the peer sends anything.
+    /// True if the server acts before the peer sends anything.
     pub(crate) fn begins(&self) -> bool {
         !self.is_idle()
     }
@@ -221,7 +221,7 @@ impl Connection {
         server.counters.ended(self.session.requests(), self.local.sent, self.local.received);
     }
 
-    /// Whether the next action may block on storage: a thread that serves many connections had
+    /// True if the next action may block on storage: a thread that serves many connections had
     /// better leave it to a worker.
     pub(crate) fn next_may_block(&mut self, server: &ServerState, io: &mut IoBuffers) -> bool {
         match self.session.poll_action(io) {
@@ -254,7 +254,7 @@ impl Connection {
         }
     }
 
-    /// Whether the socket has room. If it has none, an action that may block is not performed yet;
+    /// True if the socket has room. If it has none, an action that may block is not performed yet;
     /// an event follows when there is room.
     pub(crate) fn has_room(&self) -> bool {
         if self.local.download.is_none() {
@@ -265,7 +265,7 @@ impl Connection {
         !matches!(rustix::event::poll(&mut sockets, Some(&Timespec::default())), Ok(0))
     }
 
-    /// Whether the connection has joined the chat room.
+    /// True if the connection has joined the chat room.
     pub(crate) fn has_joined(&self) -> bool {
         self.local.membership.is_some()
     }
@@ -485,7 +485,7 @@ impl Connection {
         self.complete(io, Completion::SendingFinished, now);
     }
 
-    /// Whether an upload is in progress.
+    /// True if an upload is in progress.
     pub(crate) fn is_uploading(&self) -> bool {
         self.local.upload.is_some()
     }
@@ -523,7 +523,7 @@ pub(crate) fn isolate_panic<T>(server: &ServerState, run: impl FnOnce() -> T) ->
     result.ok()
 }
 
-/// Whether the last byte of the range can be read without waiting for the disk. The system reads
+/// True if the last byte of the range can be read without waiting for the disk. The system reads
 /// ahead in order, so the bytes before it most likely can.
 fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
     if download.is_kept() {

@@ -43,7 +43,7 @@ pub struct Store {
     open_files: Arc<OpenFiles>,
     space: Arc<Space>,
     log_numbers: log::Numbers,
-    /// Whether to try unnamed temporaries (`O_TMPFILE`).
+    /// True if to try unnamed temporaries (`O_TMPFILE`).
     unnamed: bool,
 }
 
@@ -173,7 +173,7 @@ impl Store {
         self.open_files.open(self.root.as_fd(), name)
     }
 
-    /// Whether the file is open from an earlier request, so that opening it does not block.
+    /// True if the file is open from an earlier request, so that opening it does not block.
     pub fn is_open(&self, name: &FileName) -> bool {
         self.open_files.has(name)
     }

@@ -136,7 +136,7 @@ pub enum Completion {
     Transferred {
         /// Number of bytes taken from the socket; at least 1.
         bytes: u64,
-        /// Whether all of them were written, or the reason why not.
+        /// True if all of them were written, or the reason why not.
         written: Result<(), StoreError>,
     },
     /// Some or all of `io.output` was sent.

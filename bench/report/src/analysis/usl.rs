@@ -61,7 +61,7 @@ impl Fit {
         Some(Self { lambda, sigma, kappa, r_squared })
     }
 
-    /// Whether it explains enough to be told.
+    /// True if it explains enough to be told.
     pub fn is_good(&self) -> bool {
         self.r_squared >= LEAST_R_SQUARED
     }

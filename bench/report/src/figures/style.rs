@@ -9,7 +9,7 @@ pub struct Look {
     pub colour: RGBColor,
     /// The shape of its points, so that colour is not all that tells servers apart.
     pub marker: Marker,
-    /// Whether its line is dashed and its name in italics: it is not one of ours.
+    /// True if its line is dashed and its name in italics: it is not one of ours.
     pub dashed: bool,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct LineSession<'a> {
     /// Bytes being sent.
     to_send: Vec<u8>,
     source: Option<Box<dyn LineSource + 'a>>,
-    /// Whether each line waits for the reply to the previous one.
+    /// True if each line waits for the reply to the previous one.
     waits_for_replies: bool,
     /// End of the wait for a reply.
     reply_due: Option<Instant>,

@@ -115,7 +115,7 @@ impl<'a> Link<'a> {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Whether the server has closed the connection or sent data without a request: either makes it
+    /// True if the server has closed the connection or sent data without a request: either makes it
     /// unusable between requests.
     pub(crate) fn is_unusable(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];

@@ -32,7 +32,7 @@ enum View {
         done: u64,
         /// Next quarter to print.
         next_percent: u64,
-        /// Whether standard output carries the content itself.
+        /// True if standard output carries the content itself.
         to_stderr: bool,
     },
 }

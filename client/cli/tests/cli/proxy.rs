@@ -17,7 +17,7 @@ struct Inner {
     upstream: Mutex<SocketAddr>,
     /// Bytes until the next interruption.
     left: AtomicI64,
-    /// Whether bytes from the server are counted.
+    /// True if bytes from the server are counted.
     is_downward: AtomicBool,
     stop: AtomicBool,
 }

@@ -195,7 +195,7 @@ impl Tally {
         self.channel = None;
     }
 
-    /// Whether the measurement ended before the window.
+    /// True if the measurement ended before the window.
     fn is_cut_short(&self) -> bool {
         self.end_ns < self.window.end
     }

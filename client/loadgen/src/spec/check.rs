@@ -134,7 +134,7 @@ impl LoadSpec {
         Ok(())
     }
 
-    /// Whether connections can use any source address of 127.0.0.0/8, each with its own ports.
+    /// True if connections can use any source address of 127.0.0.0/8, each with its own ports.
     pub(crate) fn spreads_sources(&self) -> bool {
         match self.target {
             SocketAddr::V4(target) => target.ip().is_loopback(),

@@ -18,7 +18,7 @@ const REFUSAL: &[u8] = b"ERROR ";
 /// Connection whose socket can be reopened; it serves one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection<'a> {
-    /// Whether it has a socket, connected or not.
+    /// True if it has a socket, connected or not.
     pub(crate) is_open: bool,
     pub(crate) phase: Phase,
     /// Time of the last progress.
@@ -27,7 +27,7 @@ pub(crate) struct Connection<'a> {
     pub(crate) failures: u32,
     /// The peer has finished sending: the end follows the data.
     pub(crate) peer_closed: bool,
-    /// Whether it had a reply within the window.
+    /// True if it had a reply within the window.
     pub(crate) served: bool,
     pub(crate) exchange: Exchange,
     reader: ReplyReader,
@@ -56,7 +56,7 @@ pub(crate) enum Phase {
 /// A request and its reply.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// Whether there is a request; it can still wait for its connection.
+    /// True if there is a request; it can still wait for its connection.
     pub(crate) pending: bool,
     pub(crate) intended_ns: u64,
     pub(crate) sent_ns: u64,

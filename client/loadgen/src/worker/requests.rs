@@ -39,7 +39,7 @@ pub(crate) struct PreparedFile {
     pub(crate) size_bytes: u64,
     pub(crate) content: Content,
     pub(crate) class: RequestClass,
-    /// Whether replies can be compared with expected bytes.
+    /// True if replies can be compared with expected bytes.
     pub(crate) is_known: bool,
     /// Whole request, for downloads.
     pub(crate) request: Vec<u8>,
@@ -101,7 +101,7 @@ impl Catalogue {
         self.direction == Direction::Upload
     }
 
-    /// Whether any request is heavy.
+    /// True if any request is heavy.
     pub(crate) fn has_heavy(&self) -> bool {
         self.files.iter().any(|file| file.class == RequestClass::Heavy)
     }

@@ -80,7 +80,7 @@ impl ServiceChoice {
         }
     }
 
-    /// Whether the service reads or writes a folder.
+    /// True if the service reads or writes a folder.
     pub fn has_files(self) -> bool {
         matches!(self, Self::Files | Self::DateLog)
     }

@@ -34,7 +34,7 @@ impl Console {
         Self(Output::Direct(Mutex::new(Box::new(output))))
     }
 
-    /// Whether the console has an output.
+    /// True if the console has an output.
     pub(crate) fn is_shown(&self) -> bool {
         !matches!(self.0, Output::None)
     }

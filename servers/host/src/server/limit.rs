@@ -34,7 +34,7 @@ impl PermitWaker {
         Self(Arc::new(Wake { is_woken: AtomicBool::new(false), wake: Box::new(wake) }))
     }
 
-    /// Whether it was woken since the last call.
+    /// True if it was woken since the last call.
     pub fn take_woken(&self) -> bool {
         // The common case writes nothing.
         self.0.is_woken.load(Ordering::SeqCst) && self.0.is_woken.swap(false, Ordering::SeqCst)
@@ -82,7 +82,7 @@ impl Permit {
         self.is_used = false;
     }
 
-    /// Whether its connection is within the limit of its peer's address. If not, it is to be
+    /// True if its connection is within the limit of its peer's address. If not, it is to be
     /// closed.
     pub(crate) fn admits(&mut self, socket: &OwnedFd) -> bool {
         let Some((max, open)) = &self.limit.by_address else { return true };

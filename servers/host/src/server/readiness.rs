@@ -26,7 +26,7 @@ impl Readiness {
         }
     }
 
-    /// Whether the strategy could serve.
+    /// True if the strategy could serve.
     pub fn is_reported(&self) -> bool {
         self.is_reported.load(Ordering::SeqCst)
     }

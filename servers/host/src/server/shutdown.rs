@@ -35,12 +35,12 @@ impl Shutdown {
         }
     }
 
-    /// Whether a drain has begun.
+    /// True if a drain has begun.
     pub fn is_triggered(&self) -> bool {
         self.0.triggered.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether the server ends at once.
+    /// True if the server ends at once.
     pub fn is_urgent(&self) -> bool {
         self.0.triggered.load(Ordering::SeqCst) > 1
     }

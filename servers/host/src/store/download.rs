@@ -40,7 +40,7 @@ impl OpenFile {
         Ok(Self { file, description, content: OnceLock::new(), memory })
     }
 
-    /// Whether the name still leads to this file, unchanged.
+    /// True if the name still leads to this file, unchanged.
     pub(super) fn is_still(&self, root: BorrowedFd<'_>, name: &FileName) -> bool {
         // The inode number distinguishes it from the target of a link.
         rustix::fs::statat(root, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
@@ -87,7 +87,7 @@ impl Download {
         Some(Part { file: Arc::clone(&self.0), start, end })
     }
 
-    /// Whether the content is in memory already.
+    /// True if the content is in memory already.
     pub(crate) fn is_kept(&self) -> bool {
         self.0.content.get().is_some()
     }

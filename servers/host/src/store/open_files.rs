@@ -120,7 +120,7 @@ impl OpenFiles {
         Ok(Download::new(file))
     }
 
-    /// Whether the file is in the cache. If [`open`](Self::open) has to check it in the file
+    /// True if the file is in the cache. If [`open`](Self::open) has to check it in the file
     /// system, that does not wait for the disk: the inode of an open file is in memory.
     pub(super) fn has(&self, name: &FileName) -> bool {
         let slot = self.slot(name);

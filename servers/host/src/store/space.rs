@@ -16,7 +16,7 @@ const TMPFS: i64 = 0x0102_1994;
 pub(super) struct Space {
     /// Bytes that stay free.
     reserve: u64,
-    /// Whether reserving space makes writing cheaper. On tmpfs it allocates the pages, which writing
+    /// True if reserving space makes writing cheaper. On tmpfs it allocates the pages, which writing
     /// then looks for again.
     pub(super) is_worth_reserving: bool,
     begun: Instant,
@@ -39,14 +39,14 @@ impl Space {
         }
     }
 
-    /// Whether there is room for an upload of `bytes` to this file. Where the file system does not
+    /// True if there is room for an upload of `bytes` to this file. Where the file system does not
     /// say how much is free, the first write that fails does.
     pub(super) fn has_room(&self, file: impl AsFd, bytes: u64) -> bool {
         let free = if bytes < LARGE_BYTES { self.lately_free(file) } else { free(file) };
         free >= self.reserve && free - self.reserve >= bytes
     }
 
-    /// Whether the next bytes of an upload leave the reserve untouched.
+    /// True if the next bytes of an upload leave the reserve untouched.
     pub(super) fn has_room_left(&self, file: impl AsFd, bytes: u64) -> bool {
         self.reserve == 0 || self.lately_free(file).saturating_sub(self.reserve) >= bytes
     }

@@ -138,7 +138,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Whether [`write_from`](Self::write_from) can be used.
+    /// True if [`write_from`](Self::write_from) can be used.
     pub(crate) fn takes_pipes(&self) -> bool {
         // A file opened for appending takes no splice.
         self.partial.is_none()
@@ -370,7 +370,7 @@ fn sha256(file: &OwnedFd) -> Result<Digest, Errno> {
     }
 }
 
-/// Whether the name is taken; a link counts itself, not its target.
+/// True if the name is taken; a link counts itself, not its target.
 fn is_taken(folder: &OwnedFd, last: &str) -> Result<bool, Errno> {
     match rustix::fs::statat(folder, last, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),

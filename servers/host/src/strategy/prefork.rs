@@ -122,7 +122,7 @@ struct Pool<'p> {
     /// Time before which no process is started.
     pause: Option<Instant>,
     back_off: Duration,
-    /// Whether any process has ever accepted.
+    /// True if any process has ever accepted.
     has_served: bool,
     /// Counts of the processes that have ended.
     ended: ServeReport,

@@ -332,12 +332,12 @@ impl Wake for Mail {
 /// Wait policy of a task: nothing waits but storage that may block.
 struct TaskPolicy<'c> {
     mail: &'c Arc<Mail>,
-    /// Whether the socket may have bytes.
+    /// True if the socket may have bytes.
     is_readable: bool,
     /// Result of the turn, if the connection waits for its peer.
     blocked: Option<Wait>,
     now: Now,
-    /// Whether the worker's other tasks have been moved, so that time may pass.
+    /// True if the worker's other tasks have been moved, so that time may pass.
     may_block: bool,
     is_draining: bool,
 }

@@ -26,7 +26,7 @@ use std::io::Write;
 
 use fileserver::StrategyKind;
 
-/// Whether the numbers are those of an attack.
+/// True if the numbers are those of an attack.
 fn is_full() -> bool {
     std::env::var_os("ATTACK").is_some_and(|form| form == "full")
 }

@@ -27,7 +27,7 @@ pub(crate) struct Victim {
     pub(crate) folder: Folder,
 }
 
-/// Whether a slow peer holds one of a fixed number of workers, by the strategy's model.
+/// True if a slow peer holds one of a fixed number of workers, by the strategy's model.
 pub(crate) fn is_held_by_slow_peers(kind: StrategyKind) -> bool {
     matches!(kind, StrategyKind::Iterative | StrategyKind::Prefork | StrategyKind::ThreadPool)
 }

@@ -142,13 +142,13 @@ impl Peer {
         bytes
     }
 
-    /// Whether a reply of the http wire with content comes, rather than the end of the connection.
+    /// True if a reply of the http wire with content comes, rather than the end of the connection.
     pub(crate) fn is_answered(&mut self) -> bool {
         let is_open = matches!(self.stream.peek(&mut [0]), Ok(1..));
         is_open && self.reply().status == 200
     }
 
-    /// Whether the server is silent for that long, neither sending nor closing.
+    /// True if the server is silent for that long, neither sending nor closing.
     pub(crate) fn hears_nothing_for(&mut self, duration: Duration) -> bool {
         assert!(self.received.is_empty());
         self.stream.set_read_timeout(Some(duration)).unwrap();
@@ -242,7 +242,7 @@ impl Message {
         }
     }
 
-    /// Whether the server refused.
+    /// True if the server refused.
     pub(crate) fn is_error(&self) -> bool {
         matches!(self, Self::Error(_))
     }

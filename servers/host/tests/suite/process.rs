@@ -206,7 +206,7 @@ impl Process {
     }
 }
 
-/// Whether a server of this process or another has connections, be they accepted or not.
+/// True if a server of this process or another has connections, be they accepted or not.
 pub(crate) fn has_connections(address: SocketAddr) -> bool {
     const LISTEN: &str = "0A";
     let SocketAddr::V4(address) = address else { panic!("tests use IPv4") };

@@ -123,7 +123,7 @@ pub(crate) fn transform_on_every_wire(kind: StrategyKind) {
     }
 }
 
-/// Whether it is one, such as `Sun Nov 06 08:49:37 UTC 1994`.
+/// True if it is one, such as `Sun Nov 06 08:49:37 UTC 1994`.
 fn is_date(text: &str) -> bool {
     let words: Vec<_> = text.split(' ').collect();
     matches!(&*words, [_, _, day, time, "UTC", year]

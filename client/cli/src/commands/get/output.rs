@@ -110,7 +110,7 @@ impl Output {
         Ok(received)
     }
 
-    /// Whether another attempt can resume this one.
+    /// True if another attempt can resume this one.
     pub(super) fn can_be_resumed(&self) -> bool {
         match self {
             Self::File { partial: Some(partial), .. } => partial.is_of_use(),

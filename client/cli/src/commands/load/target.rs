@@ -118,9 +118,9 @@ impl Target {
 #[derive(Debug)]
 pub(super) struct LearnedReply {
     bytes: Vec<u8>,
-    /// Whether the second reply had other bytes.
+    /// True if the second reply had other bytes.
     differs: bool,
-    /// Whether the server closes the connection after it.
+    /// True if the server closes the connection after it.
     pub(super) closes: bool,
 }
 

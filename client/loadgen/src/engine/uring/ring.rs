@@ -80,7 +80,7 @@ pub(super) struct Completion {
     pub(super) result: i32,
     /// Buffer with the received bytes.
     pub(super) filled: Option<Filled>,
-    /// Whether the operation continues.
+    /// True if the operation continues.
     pub(super) more: bool,
 }
 

@@ -42,7 +42,7 @@ struct Pipe {
     write: OwnedFd,
     /// Receives the bytes that the socket did not take.
     null: OwnedFd,
-    /// Whether it could not be emptied.
+    /// True if it could not be emptied.
     is_clogged: bool,
 }
 

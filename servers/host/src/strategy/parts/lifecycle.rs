@@ -43,12 +43,12 @@ impl Lifecycle {
         begins
     }
 
-    /// Whether the drain has begun.
+    /// True if the drain has begun.
     pub(crate) fn is_draining(&self) -> bool {
         self.drain_ends.is_some()
     }
 
-    /// Whether the loop ends: it drains, and has no connection left or no time.
+    /// True if the loop ends: it drains, and has no connection left or no time.
     pub(crate) fn is_over(&self, now: Instant, is_empty: bool, is_urgent: bool) -> bool {
         self.drain_ends.is_some_and(|ends| is_empty || is_urgent || now >= ends)
     }

@@ -107,11 +107,11 @@ struct ReactorConnection {
     /// `None` while a worker has it.
     connection: Option<Box<Connection>>,
     leftover: Leftover,
-    /// Whether the socket may have bytes: edge-triggered events report changes only.
+    /// True if the socket may have bytes: edge-triggered events report changes only.
     readable: bool,
-    /// Whether the peer has finished sending: reads continue until the end of the stream.
+    /// True if the peer has finished sending: reads continue until the end of the stream.
     read_closed: bool,
-    /// Whether the connection waits for another turn.
+    /// True if the connection waits for another turn.
     queued: bool,
 }
 

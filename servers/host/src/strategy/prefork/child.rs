@@ -143,7 +143,7 @@ struct Control {
     server: Arc<ServerState>,
     shutdown: Shutdown,
     draining: Once,
-    /// Whether a connection is being served.
+    /// True if a connection is being served.
     busy: AtomicBool,
 }
 

@@ -37,9 +37,9 @@ pub(super) struct RingConnection {
     sending: Option<Sending>,
     /// Source of the report of room in the socket, while the connection waits for it.
     room: Option<RoomWait>,
-    /// Whether the connection waits for another turn.
+    /// True if the connection waits for another turn.
     pub(super) is_queued: bool,
-    /// Whether the connection is over and waits only for operations in flight.
+    /// True if the connection is over and waits only for operations in flight.
     pub(super) is_closing: bool,
     /// Bytes of the present upload received in small pieces.
     upload_bytes: usize,
@@ -154,12 +154,12 @@ impl RingConnection {
         }
     }
 
-    /// Whether the session waits for an event or for its next turn.
+    /// True if the session waits for an event or for its next turn.
     pub(super) fn is_busy(&self) -> bool {
         self.sending.is_some() || self.room.is_some() || self.is_queued
     }
 
-    /// Whether no operation is in flight.
+    /// True if no operation is in flight.
     pub(super) fn is_at_rest(&self) -> bool {
         self.receiving == Receiving::Nothing && self.sending.is_none() && self.room.is_none()
     }

@@ -197,7 +197,7 @@ impl Ring {
         })
     }
 
-    /// Whether the kernel supports every operation that a ring uses.
+    /// True if the kernel supports every operation that a ring uses.
     pub(super) fn is_complete(&self) -> bool {
         let mut known = Probe::new();
         self.ring.submitter().register_probe(&mut known).is_ok()
@@ -595,7 +595,7 @@ fn result(entry: &cqueue::Entry) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result))
 }
 
-/// Whether a poll for room ended by room, an error or a cancellation.
+/// True if a poll for room ended by room, an error or a cancellation.
 fn has_room(polled: Result<usize, Errno>) -> bool {
     let found = PollFlags::from_bits_retain(polled.unwrap_or(usize::MAX) as u16);
     found.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
