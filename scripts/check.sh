@@ -38,4 +38,10 @@ fi
 step "no circles of imports"
 scripts/check-imports.py
 
+step "documentation summaries"
+if git grep -nE '^\s*//[/!] (What|Who|Whose|Which|That|Whether|How|It,)\b' -- '*.rs'; then
+    echo "rewrite the summaries above: they start with a noun or a verb, see CONTRIBUTING.md" >&2
+    exit 1
+fi
+
 step "ok"

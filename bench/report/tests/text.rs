@@ -1,4 +1,4 @@
-//! Every sentence that a report contains, as a snapshot: rewording is `cargo insta review`.
+//! Snapshots of every sentence of a report; accept changes with `cargo insta review`.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ fn text(html: &str, from: &str, to: &str) -> String {
             });
         }
         plain += rest;
-        // What follows a closing tag.
+        // Text after a closing tag.
         let plain = plain.split_once('>').map_or(&*plain, |(_, after)| after).trim();
         if !plain.is_empty() {
             lines += &(plain.split_whitespace().collect::<Vec<_>>().join(" ") + "\n");
@@ -63,7 +63,7 @@ fn unescaped(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// What a chart says beside its values.
+/// Texts of a chart: title, labels, ticks and caption.
 fn words(figure: &Figure) -> String {
     let data = serde_json::to_value(&figure.data).unwrap();
     let mut lines = format!("{}\n  {}\n", figure.file, figure.title);
@@ -82,7 +82,7 @@ fn charts(report: &Report) -> String {
 }
 
 fn run(name: &str, overrides: Overrides, executor: MockExecutor) -> Report {
-    // The page shows the seed, which is drawn otherwise.
+    // The page shows the seed, which is random by default.
     let overrides = Overrides { seed: Some(1), ..overrides };
     Report::of(contents_of(&Plan::built_in(name).unwrap().with(overrides), executor))
 }

@@ -196,7 +196,7 @@ fn more_threads_than_connections_do_no_harm(engine: Engine) {
     assert_eq!((report.requests, report.connections_opened), (10, 2));
 }
 
-/// More than an engine has memory to receive into.
+/// Replies larger than an engine's receive memory.
 fn long_replies_to_all_connections_at_once_arrive_whole(engine: Engine) {
     const CONNECTIONS: usize = 40;
     const LONG: usize = 300_000;

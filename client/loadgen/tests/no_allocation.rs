@@ -79,7 +79,7 @@ fn serve(limit: u64) -> SocketAddr {
 
 /// Allocations of the whole process while this many requests are answered.
 fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
-    // One of them as if it were heavy.
+    // One of the two files counts as heavy.
     let classes = [RequestClass::Light, RequestClass::Heavy];
     let files = classes.map(|class| RequestFile { class, ..RequestFile::new("a", SIZE as u64) });
     let spec = LoadSpec {

@@ -1,4 +1,4 @@
-//! A download in steady state costs the server no allocation, whichever the strategy.
+//! Downloads in steady state do not allocate in the server, under every strategy.
 #![expect(
     unsafe_code,
     reason = "counting allocations takes an allocator, and that trait is unsafe"
@@ -19,7 +19,7 @@ use fileserver::{
 };
 use fileserver_proto::Settings;
 
-/// Counts what every thread allocates but those that say that they are peers.
+/// Allocator that counts the allocations of all threads except those marked as peers.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -60,7 +60,7 @@ static COUNTING: Counting = Counting;
 
 const REQUESTS: u64 = 3000;
 
-/// Allocations of a server while a peer asks for a file of this size over and over.
+/// Allocations of a server while a peer repeatedly downloads a file of this size.
 fn allocations(kind: StrategyKind, send_path: SendPath, size: usize, root: &Path) -> u64 {
     let options = StoreOptions {
         durability: Durability::None,
@@ -111,12 +111,12 @@ fn ask(peer: &mut TcpStream, requests: u64, size: usize, reply: &mut [u8]) {
     }
 }
 
-/// One test for all, as tests of one process would count each other's allocations.
+/// One test for all strategies: concurrent tests would count each other's allocations.
 #[test]
 fn more_downloads_allocate_no_more() {
     let folder = tempfile::tempdir().unwrap();
     for kind in StrategyKind::ALL {
-        // Its processes have allocators of their own, and serve as `iterative` does.
+        // Its processes have their own allocators, and serve like `iterative`.
         if kind == StrategyKind::Prefork {
             continue;
         }
@@ -131,9 +131,9 @@ fn more_downloads_allocate_no_more() {
             (SendPath::Splice, 200_000),
         ] {
             let allocated = allocations(kind, send_path, size, folder.path());
-            // Opening the file anew, twice a second, costs some.
+            // The file is reopened twice a second, which allocates.
             let few = REQUESTS / 20;
-            // The pool allocates for each hand-over to a worker.
+            // The pool allocates for each job passed to a worker.
             let hand_overs = if kind == StrategyKind::ThreadPool { 2 * REQUESTS } else { 0 };
             let allowed = few + hand_overs;
             let path = send_path.name();

@@ -1,4 +1,4 @@
-//! Shows how a run proceeds: live on a terminal, a line for each quarter elsewhere.
+//! Progress of a run: live on a terminal, otherwise a line for each quarter.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -11,19 +11,19 @@ use bench_data::record::rows::TrialRow;
 use bench_data::trial::Trial;
 use bench_data::units;
 
-/// So many of the last trials have a place in a sparkline.
+/// Number of recent trials in a sparkline.
 const SHOWN: usize = 40;
 
-/// Shows how a run proceeds, on standard error.
+/// Progress display on standard error.
 #[derive(Debug)]
 pub(super) enum Display {
-    /// On a terminal.
+    /// Live display on a terminal.
     Live(Live),
-    /// Anywhere else.
+    /// Lines of text, where standard error is not a terminal.
     Quarters(Quarters),
 }
 
-/// The trial that runs, and how the last ones went.
+/// Running trial and results of the recent ones.
 #[derive(Debug)]
 pub(super) struct Live {
     bar: ProgressBar,
@@ -36,11 +36,11 @@ pub(super) struct Live {
 pub(super) struct Quarters {
     trials: usize,
     done: usize,
-    told: usize,
+    reported: usize,
     began: Instant,
 }
 
-/// What is shown of a trial that has ended.
+/// Values shown of a completed trial.
 #[derive(Debug, Clone)]
 struct Ended {
     server: String,
@@ -49,7 +49,7 @@ struct Ended {
 }
 
 impl Display {
-    /// For a run of so many trials.
+    /// Display for a run with this number of trials.
     pub(super) fn new(trials: usize) -> Self {
         if !io::stderr().is_terminal() {
             return Self::Quarters(Quarters::new(trials));
@@ -61,7 +61,7 @@ impl Display {
         Self::Live(Live { bar, running: String::new(), ended: Vec::new() })
     }
 
-    /// Removes what is live, for what is printed next.
+    /// Removes the live display.
     pub(super) fn finish(&self) {
         if let Self::Live(live) = self {
             live.bar.finish_and_clear();
@@ -135,19 +135,19 @@ impl Live {
 
 impl Quarters {
     fn new(trials: usize) -> Self {
-        Self { trials, done: 0, told: 0, began: Instant::now() }
+        Self { trials, done: 0, reported: 0, began: Instant::now() }
     }
 
-    /// The line to print after one more trial, if a quarter is full. How many there are may change
-    /// while searches find what they look for: a quarter is told once.
+    /// Line to print after another trial, if it completes a quarter. Searches can change the number
+    /// of trials, so each quarter is reported once.
     fn line(&mut self, ended: &Ended) -> Option<String> {
         self.done += 1;
         let done = self.done;
         let quarter = done * 4 / self.trials.max(1);
-        if quarter <= self.told {
+        if quarter <= self.reported {
             return None;
         }
-        self.told = quarter;
+        self.reported = quarter;
         let passed = self.began.elapsed();
         let left = passed.mul_f64((self.trials.saturating_sub(done)) as f64 / done.max(1) as f64);
         let rate = ended.rate_per_s.map(|rate| format!(", {} requests/s", units::count(rate)));
@@ -165,12 +165,12 @@ impl Quarters {
     }
 }
 
-/// That nobody reads along is no reason to stop measuring.
+/// Writes a line to standard error; a failure does not stop the run.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Values as bars, the highest full; a logarithmic scale, as loads differ by orders of magnitude.
+/// Bars on a logarithmic scale, since values of different loads differ by orders of magnitude.
 fn sparkline(values: &[Option<f64>]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let positive = || values.iter().flatten().copied().filter(|value| *value > 0.0);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_quarter_is_told_once() {
+    fn each_quarter_is_reported_once() {
         let ended =
             Ended { server: "selector".to_owned(), rate_per_s: Some(131e3), p99_us: Some(85.0) };
         for trials in [1, 2, 3, 4, 7, 100] {

@@ -66,7 +66,7 @@ fn an_interrupted_run_is_continued_and_a_complete_one_left_alone() {
     assert!(text(&done.stdout).contains("nothing left to do"), "{}", text(&done.stdout));
     assert_eq!(rows(&folder), before);
 
-    // As if it had been killed while it wrote its last trial.
+    // State after a kill while the last trial was being written.
     let trials = folder.join("trials.csv");
     let whole = fs::read_to_string(&trials).unwrap();
     let last = whole.trim_end().rfind('\n').unwrap();

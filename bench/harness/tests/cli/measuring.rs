@@ -1,4 +1,4 @@
-//! Runs of plans, and what they record.
+//! Runs of plans and their records.
 
 use std::fs;
 
@@ -165,7 +165,7 @@ fn heavy_requests_are_told_apart_and_a_mix_is_served() {
         };
         assert!(median("heavy").is_some_and(|us| us >= 20_000.0), "{target}");
         if target == "nginx-threaded" {
-            // Both of them: nginx alone has a process without and one with a part in it.
+            // nginx has two processes (master and worker); the built-in server behind it counts too.
             assert!(number("server_processes") >= 3, "{row:?}");
             assert!(number("server_threads") >= 2 + 4, "{row:?}");
             let kept = fs::read_to_string(folder.join("peers/nginx-threaded.conf")).unwrap();

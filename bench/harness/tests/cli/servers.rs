@@ -1,4 +1,4 @@
-//! Reference servers, and servers of the user's.
+//! Reference servers and external servers.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -41,7 +41,7 @@ fn a_reference_server_is_measured_beside_ours() {
 fn a_missing_reference_server_is_named_and_the_others_are_measured() {
     let all = ["nginx", "apache-event", "lighttpd"];
     let Some(missing) = all.into_iter().find(|server| !is_installed(server)) else {
-        // Not `testkit::skip`: a machine with every reference server is as good as one without.
+        // Not `testkit::skip`: the test needs a machine that lacks a reference server.
         eprintln!("skipped: all of {all:?} are installed");
         return;
     };

@@ -18,7 +18,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs to a usage error and returns what it says.
+/// Standard error of a run that ends with a usage error.
 pub(crate) fn refusal(arguments: &[&str]) -> String {
     let output = output(arguments);
     let said = text(&output.stderr);
@@ -68,7 +68,7 @@ connections = [2]
 sizes = ["16KiB"]
 "#;
 
-/// A run that is committed, with the real servers.
+/// Committed run with reference servers.
 pub(crate) fn recorded(scratch: &Scratch) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/2026-11-21T115843-vm");
     let to = scratch.path("recorded");

@@ -230,7 +230,7 @@ impl Metric {
         unit.map_or_else(|| self.name(), |unit| format!("{} ({unit})", self.name()))
     }
 
-    /// What a rate counts; other values have their unit, or none.
+    /// Unit of a rate of requests or connections; `None` for other metrics.
     fn counted(self) -> Option<&'static str> {
         if self == Self::ConnectionRate {
             return Some("connections/s");

@@ -1,23 +1,22 @@
 //! The Universal Scalability Law (N. J. Gunther, *Guerrilla Capacity Planning*, Springer 2007):
-//! throughput `X` of `N` who ask at once is `X(N) = λN / (1 + σ(N − 1) + κN(N − 1))`.
+//! throughput `X` under concurrency `N` is `X(N) = λN / (1 + σ(N − 1) + κN(N − 1))`.
 
-/// Fewer points than this are not fitted: Gunther asks for six, twice as many as there are
-/// coefficients.
+/// Fewest distinct concurrencies of a fit. Gunther recommends six: two for each coefficient.
 pub const LEAST_POINTS: usize = 6;
 
-/// A fit that explains less of what the points differ by is not told.
+/// Lowest coefficient of determination of a fit that is reported.
 pub const LEAST_R_SQUARED: f64 = 0.9;
 
-/// The law with the coefficients that come closest to some measurements.
+/// The law fitted to measurements by least squares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
-    /// What one who asks alone would get, λ: requests per second.
+    /// λ: throughput under a concurrency of 1, in requests per second.
     pub lambda: f64,
-    /// The share of the work that only one at a time can do, σ, from 0 to 1: contention.
+    /// σ, contention: share of the work that is serial, from 0 to 1.
     pub sigma: f64,
-    /// What each further one costs all others because they must agree, κ, 0 or more: coherence.
+    /// κ, coherence: cost of keeping each pair consistent, relative to the work; 0 or more.
     pub kappa: f64,
-    /// The share of what the measurements differ by that the law explains, 1 at most.
+    /// R²: share of the variance of the throughput that the law explains, 1 at most.
     pub r_squared: f64,
 }
 
@@ -25,9 +24,8 @@ pub struct Fit {
 type Coefficients = [f64; 3];
 
 impl Fit {
-    /// The least squares of the differences between law and measurements (pairs of N and
-    /// throughput), with σ between 0 and 1 and κ not below 0. `None` with fewer than
-    /// [`LEAST_POINTS`] different N, or where nothing was served.
+    /// Least-squares fit to points (N, throughput), with σ from 0 to 1 and κ of at least 0. `None`
+    /// for fewer than [`LEAST_POINTS`] distinct N or a throughput of 0.
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
         let mut counts: Vec<f64> = points.iter().map(|(n, _)| *n).collect();
         counts.sort_by(f64::total_cmp);
@@ -36,8 +34,7 @@ impl Fit {
         if counts.len() < LEAST_POINTS || !points.iter().all(usable) {
             return None;
         }
-        // The best within the bounds is the best of the whole or of one of the edges, so each edge
-        // is searched by itself.
+        // The minimum within the bounds is the unbounded one or lies on an edge.
         let edges = [
             (None, None),
             (Some(0.0), None),
@@ -61,23 +58,23 @@ impl Fit {
         Some(Self { lambda, sigma, kappa, r_squared })
     }
 
-    /// True if it explains enough to be told.
+    /// True if R² is high enough for a report.
     pub fn is_good(&self) -> bool {
         self.r_squared >= LEAST_R_SQUARED
     }
 
-    /// Throughput of so many.
+    /// Throughput under a concurrency of `n`.
     pub fn throughput(&self, n: f64) -> f64 {
         law(&[self.lambda, self.sigma, self.kappa], n)
     }
 
-    /// With how many throughput is highest, `√((1 − σ) / κ)`; without coherence it never falls,
-    /// so there is none.
+    /// Concurrency of the highest throughput, `√((1 − σ) / κ)`; `None` for κ = 0, where the
+    /// throughput never falls.
     pub fn peak(&self) -> Option<f64> {
         (self.kappa > 0.0).then(|| ((1.0 - self.sigma) / self.kappa).sqrt().max(1.0))
     }
 
-    /// What throughput comes ever closer to where only contention bounds it, `λ / σ`.
+    /// Asymptote of the throughput for κ = 0, `λ / σ`; `None` where there is a peak or no bound.
     pub fn limit(&self) -> Option<f64> {
         (self.kappa <= 0.0 && self.sigma > 0.0).then(|| self.lambda / self.sigma)
     }
@@ -91,11 +88,11 @@ fn squares(points: &[(f64, f64)], at: &Coefficients) -> f64 {
     points.iter().map(|(n, x)| (x - law(at, *n)).powi(2)).sum()
 }
 
-/// Levenberg and Marquardt's way from the linearised regression to the least squares; what is
-/// given stays as it is.
+/// Least squares by the Levenberg–Marquardt algorithm from the linear regression on; a given σ or κ
+/// is kept.
 fn search(points: &[(f64, f64)], sigma: Option<f64>, kappa: Option<f64>) -> Option<Coefficients> {
     const MOST_STEPS: usize = 500;
-    const HARDLY: f64 = 1e-14;
+    const LEAST_GAIN: f64 = 1e-14;
     let free = [true, sigma.is_none(), kappa.is_none()];
     let mut at = linearised(points);
     at[1] = sigma.unwrap_or(at[1]);
@@ -121,13 +118,13 @@ fn search(points: &[(f64, f64)], sigma: Option<f64>, kappa: Option<f64>) -> Opti
                 (matrix[index][index], right[index]) = (1.0, 0.0);
             }
         }
-        // By Marquardt each coefficient is damped in its own measure: κ is far smaller than λ.
+        // Marquardt: each coefficient is damped in its own scale, as κ is far smaller than λ.
         (0..3).for_each(|index| matrix[index][index] *= 1.0 + damping);
         let Some(step) = solved(matrix, right) else { break };
         let next = [at[0] + step[0], at[1] + step[1], at[2] + step[2]];
         let then = squares(points, &next);
         if then.is_finite() && then <= error {
-            let done = error - then <= HARDLY * error;
+            let done = error - then <= LEAST_GAIN * error;
             (at, error) = (next, then);
             damping = (damping / 10.0).max(1e-12);
             if done {
@@ -143,15 +140,15 @@ fn search(points: &[(f64, f64)], sigma: Option<f64>, kappa: Option<f64>) -> Opti
     at.iter().all(|value| value.is_finite()).then_some(at)
 }
 
-/// By how much throughput changes with each coefficient.
+/// Partial derivatives of the throughput by λ, σ and κ.
 fn gradient(at: &Coefficients, n: f64) -> Coefficients {
     let x = law(at, n);
     let below = at[0] * n / x;
     [x / at[0], -x * (n - 1.0) / below, -x * n * (n - 1.0) / below]
 }
 
-/// Where to begin: `N / X` is linear in `1/λ`, `σ/λ` and `κ/λ`. Weighted so that each point counts
-/// by its relative distance; kept within the bounds.
+/// Starting point: linear regression of `N / X`, which is linear in `1/λ`, `σ/λ` and `κ/λ`, by
+/// relative distances; limited to the bounds.
 fn linearised(points: &[(f64, f64)]) -> Coefficients {
     let (mut matrix, mut right) = ([[0.0; 3]; 3], [0.0; 3]);
     for (n, x) in points {
@@ -167,9 +164,10 @@ fn linearised(points: &[(f64, f64)]) -> Coefficients {
     if a > 0.0 { [1.0 / a, (b / a).clamp(0.0, 1.0), (c / a).max(0.0)] } else { [most, 0.01, 0.0] }
 }
 
-/// Gauss's elimination with the largest pivot; `None` where there is no single solution.
+/// Solution of a linear system by Gaussian elimination with partial pivoting; `None` if it is
+/// singular.
 fn solved(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> Option<[f64; 3]> {
-    // Coefficients differ by many orders of magnitude, so each is first brought to the same one.
+    // The coefficients differ by many orders of magnitude: scale the diagonal to 1.
     let scale: [f64; 3] = std::array::from_fn(|index| matrix[index][index].abs().sqrt());
     if scale.iter().any(|scale| *scale <= 0.0 || !scale.is_finite()) {
         return None;
@@ -204,8 +202,8 @@ fn solved(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> Option<[f64; 3]> {
 mod tests {
     use super::*;
 
-    /// SPEC SDM91 on a SPARCcenter 2000: users and scripts per hour, from Gunther's book and the
-    /// data of the package `usl` of CRAN.
+    /// SPEC SDM91 on a SPARCcenter 2000 (users, scripts per hour), from Gunther's book and the CRAN
+    /// package `usl`.
     const SPEC_SDM91: [(f64, f64); 7] = [
         (1.0, 64.9),
         (18.0, 995.9),
@@ -222,7 +220,7 @@ mod tests {
 
     #[test]
     fn published_data_give_the_published_coefficients() {
-        // From the package's own example: alpha, beta, gamma and its largest residuals.
+        // Alpha, beta, gamma and largest residuals of the package's example.
         let fit = Fit::of(&SPEC_SDM91).unwrap();
         assert!(is_near(fit.sigma, 0.027_728_5, 7), "{fit:?}");
         assert!(is_near(fit.kappa, 0.000_104_4, 7), "{fit:?}");
@@ -235,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_law_is_found_again() {
+    fn coefficients_of_exact_data_are_recovered() {
         for (lambda, sigma, kappa) in
             [(20_000.0, 0.15, 1e-7), (30.0, 0.05, 2e-4), (1e5, 0.9, 0.0), (500.0, 0.0, 0.01)]
         {
@@ -251,11 +249,11 @@ mod tests {
 
     #[test]
     fn coefficients_stay_within_their_bounds() {
-        // Faster than linear: no contention is less than none.
+        // Faster than linear: contention is at least 0.
         let fit = Fit::of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(|n| (n, n * n))).unwrap();
         assert_eq!((fit.sigma, fit.kappa), (0.0, 0.0));
         assert_eq!((fit.peak(), fit.limit()), (None, None));
-        // More than halved by the second who asks: contention is at most all.
+        // Less than half at N = 2: contention is at most 1.
         let falling = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0].map(|n: f64| (n, 100.0 / n.powf(1.5)));
         let fit = Fit::of(&falling).unwrap();
         assert!(fit.sigma <= 1.0 && fit.kappa > 0.0, "{fit:?}");
@@ -263,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn few_points_and_poor_fits_are_not_told() {
+    fn few_points_and_poor_fits_are_not_reported() {
         assert_eq!(Fit::of(&SPEC_SDM91[..5]), None);
         let again: Vec<_> = SPEC_SDM91[..5].iter().chain(&SPEC_SDM91[..5]).copied().collect();
-        assert_eq!(Fit::of(&again), None, "the same five, measured twice");
+        assert_eq!(Fit::of(&again), None, "five distinct points, measured twice");
         assert_eq!(Fit::of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(|n| (n, 0.0))), None);
         let zigzag = [(1.0, 9.0), (2.0, 1.0), (4.0, 9.0), (8.0, 1.0), (16.0, 9.0), (32.0, 1.0)];
         assert!(Fit::of(&zigzag).is_none_or(|fit| !fit.is_good()));
         let level = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0].map(|n| (n, 100.0));
-        assert!(Fit::of(&level).is_none_or(|fit| !fit.is_good()), "nothing to be explained");
+        assert!(Fit::of(&level).is_none_or(|fit| !fit.is_good()), "no variance to explain");
     }
 }

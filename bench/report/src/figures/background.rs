@@ -86,7 +86,7 @@ fn alone(mut load: Load) -> Load {
 }
 
 fn series(part: &Summary, kind: Kind, metric: Metric) -> Vec<Series> {
-    // None is at the place of one on the logarithmic axis.
+    // The logarithmic axis shows 0 at the position of 1.
     slice::series(part, |_| true, |load| kind.count(load).unwrap_or(0).max(1) as f64, metric)
 }
 

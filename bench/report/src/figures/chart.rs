@@ -14,20 +14,20 @@ use bench_data::stats::Estimate;
 const WIDTH: u32 = 800;
 const TITLE_HEIGHT: u32 = 40;
 const PANEL_HEIGHT: u32 = 330;
-/// Of panels with more than [`MANY`] series.
+/// Height of panels with more than [`MANY`] series.
 const TALL_PANEL_HEIGHT: u32 = 430;
 const MANY: usize = 6;
 const LEGEND_ROW_HEIGHT: u32 = 24;
-/// Between neighbouring series, as a share of the axis.
+/// Horizontal offset between neighbouring series, as a share of the axis.
 const SERIES_OFFSET: f64 = 0.008;
 /// Offset of all series together at most.
 const SERIES_SPREAD: f64 = 0.06;
-/// Of dashed lines, in pixels.
+/// Length of the dashes of a line, in pixels.
 const DASH: u32 = 6;
 const GAP: u32 = 4;
 /// Dashes of the sample in the legend.
 const LEGEND_DASHES: [(i32, i32); 3] = [(0, 6), (10, 16), (20, 26)];
-/// The dots of single rounds.
+/// Radius of the dots of single rounds.
 const ROUND_RADIUS: u32 = 2;
 const ROUND_OPACITY: f64 = 0.45;
 const FONT: &str = "sans-serif";

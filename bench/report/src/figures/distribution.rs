@@ -1,4 +1,4 @@
-//! The whole distribution of response times under one load.
+//! Distribution of response times under one load.
 
 use std::cmp::Reverse;
 
@@ -12,7 +12,7 @@ use crate::analysis::metric::Metric;
 use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::{Line, Summary};
 
-/// How to read an axis of percentiles.
+/// Explanation of an axis of percentiles.
 pub(super) const READING: &str = "x axis: percentile; each additional nine has equal width.";
 
 pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figure> {

@@ -56,7 +56,7 @@ fn axis(work: Work, series: &[Series]) -> Axis {
     let least = shares.iter().copied().find(|share| share.fract() == 0.0).unwrap_or(1.0);
     let write = |share: f64| if share < 1.0 { "none".to_owned() } else { format!("{share:.0} %") };
     let label = format!("share of requests that {}", work.words());
-    // All panels begin at none, even without a value there.
+    // All panels begin at 0, even without a value there.
     let mut ticks = vec![least * NONE];
     ticks.extend(shares.into_iter().filter(|share| *share >= 1.0));
     Axis::log_at(&label, write, &ticks)

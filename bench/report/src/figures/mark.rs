@@ -9,7 +9,7 @@ use super::style::{Look, Marker, PAPER};
 pub(super) type Mark<'b, Coord> =
     ComposedElement<Coord, SVGBackend<'b>, Polygon<(i32, i32)>, PathElement<(i32, i32)>>;
 
-/// The shape of a server, filled or hollow, outlined in its colour.
+/// Marker of a server, filled or hollow, outlined in its colour.
 pub(super) fn mark<'b, Coord>(at: Coord, look: Look, hollow: bool) -> Mark<'b, Coord> {
     let inside = if hollow { PAPER } else { look.colour };
     let corners = corners(look.marker);
@@ -18,10 +18,10 @@ pub(super) fn mark<'b, Coord>(at: Coord, look: Look, hollow: bool) -> Mark<'b, C
         + PathElement::new(corners, look.colour.stroke_width(2))
 }
 
-/// The corners of a shape around the origin, the first one again at the end.
+/// Closed outline of a shape around the origin.
 pub(super) fn corners(marker: Marker) -> &'static [(i32, i32)] {
     match marker {
-        // The whole numbers that lie on a circle of radius 5.
+        // The integer points of a circle of radius 5.
         Marker::Circle => &[
             (5, 0),
             (4, 3),

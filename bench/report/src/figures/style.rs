@@ -2,14 +2,14 @@
 
 use plotters::style::RGBColor;
 
-/// How a server is drawn.
+/// Appearance of a server in charts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
-    /// Its colour.
+    /// Colour of its line.
     pub colour: RGBColor,
-    /// The shape of its points, so that colour is not all that tells servers apart.
+    /// Shape of its points, so that servers differ by more than colour.
     pub marker: Marker,
-    /// True if its line is dashed and its name in italics: it is not one of ours.
+    /// True for a dashed line and a name in italics: the server is not built in.
     pub dashed: bool,
 }
 
@@ -18,48 +18,47 @@ pub struct Look {
 pub enum Marker {
     /// A disc.
     Circle,
-    /// A square on its side.
+    /// A square.
     Square,
-    /// A triangle on its side.
+    /// A triangle that points up.
     Triangle,
-    /// A square on its corner.
+    /// A square turned by 45°.
     Diamond,
-    /// A triangle on its corner.
+    /// A triangle that points down.
     Nabla,
-    /// A triangle that points to the right.
+    /// A triangle that points right.
     Right,
-    /// A triangle that points to the left.
+    /// A triangle that points left.
     Left,
-    /// Two triangles side by side that meet in the middle.
+    /// Two triangles side by side that meet in the centre.
     Bow,
     /// An upright bar.
     Column,
-    /// Two triangles one above the other that meet in the middle.
+    /// Two triangles one above the other that meet in the centre.
     Hourglass,
     /// A cross of two bars.
     Plus,
-    /// The same, turned.
+    /// A plus sign turned by 45°.
     Cross,
-    /// A star of four rays.
+    /// A star with four rays.
     Star,
-    /// A lying bar.
+    /// A horizontal bar.
     Bar,
     /// A square with a roof.
     House,
 }
 
-/// Text and axes. This and the two below are replaced in dark pages, which know them by value.
+/// Colour of text and axes. Dark pages replace it and the next two by value.
 pub(super) const INK: RGBColor = RGBColor(0x1a, 0x1b, 0x1c);
-/// Grid lines.
+/// Colour of grid lines.
 pub(super) const GRID: RGBColor = RGBColor(0xd8, 0xd9, 0xda);
-/// The background.
+/// Colour of the background.
 pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xfe);
 
-/// Our own servers: Okabe and Ito's colours, which the colour-blind can tell apart, without their
-/// yellow, which vanishes on light paper; an ochre and a grey between their lightnesses; and the
-/// colour of the text, which dark pages turn light. A shape of its own besides, since nine colours
-/// are more than anyone tells apart with certainty.
-const OURS: [(&str, RGBColor, Marker); 9] = [
+/// Built-in servers: the colour-blind-safe palette of Okabe and Ito without yellow, which is too
+/// light for white paper, with ochre, grey and the text colour added. Nine colours are hard to
+/// distinguish, so each server has a shape of its own.
+const BUILT_IN: [(&str, RGBColor, Marker); 9] = [
     ("iterative", PINK, Marker::Circle),
     ("prefork", OCHRE, Marker::Right),
     ("threaded", VERMILION, Marker::Square),
@@ -71,8 +70,9 @@ const OURS: [(&str, RGBColor, Marker); 9] = [
     ("tokio", GREY, Marker::Column),
 ];
 
-/// Real servers: the colour of ours that works like it, another shape, and dashes.
-const REAL: [(&str, RGBColor, Marker); 6] = [
+/// Reference servers: the colour of the built-in server with the same model, another shape, and
+/// dashes.
+const REFERENCE: [(&str, RGBColor, Marker); 6] = [
     ("nginx", BLUE, Marker::Hourglass),
     ("apache-prefork", OCHRE, Marker::Plus),
     ("apache-worker", VERMILION, Marker::Cross),
@@ -90,27 +90,27 @@ const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
 const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 const GREY: RGBColor = RGBColor(0x80, 0x84, 0x88);
 
-/// All others take colours and shapes in turn. These differ in number, so that thirty have each a
-/// pair of their own.
+/// Colours of external servers, taken in turn with the shapes. The counts are coprime, so that
+/// thirty pairs are distinct.
 const OTHER_COLOURS: [RGBColor; 6] = [SKY, PINK, GREY, GREEN, VERMILION, BLUE];
 const OTHER_MARKERS: [Marker; 5] =
     [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Nabla, Marker::Bow];
 
 impl Look {
-    /// How the server of this name looks: our strategies and real servers always alike, others by
-    /// their place among all servers of the run.
+    /// Appearance by name: fixed for built-in and reference servers; for others by their position
+    /// among all servers of the run.
     pub fn of(target: &str, all: &[&str]) -> Self {
         let known = |list: &[(&str, RGBColor, Marker)], name: &str| {
             let found = list.iter().find(|(known, ..)| *known == name);
             found.map(|(_, colour, marker)| (*colour, *marker))
         };
-        if let Some((colour, marker)) = known(&OURS, target) {
+        if let Some((colour, marker)) = known(&BUILT_IN, target) {
             return Self { colour, marker, dashed: false };
         }
-        if let Some((colour, marker)) = known(&REAL, target) {
+        if let Some((colour, marker)) = known(&REFERENCE, target) {
             return Self { colour, marker, dashed: true };
         }
-        let is_other = |name: &str| known(&OURS, name).or(known(&REAL, name)).is_none();
+        let is_other = |name: &str| known(&BUILT_IN, name).or(known(&REFERENCE, name)).is_none();
         let others = all.iter().filter(|name| is_other(name));
         let index = others.take_while(|name| **name != target).count();
         Self {
@@ -120,7 +120,7 @@ impl Look {
         }
     }
 
-    /// The colour as SVG writes it.
+    /// The colour in SVG notation.
     pub fn hex(self) -> String {
         let RGBColor(red, green, blue) = self.colour;
         format!("#{red:02X}{green:02X}{blue:02X}")
@@ -135,25 +135,26 @@ mod tests {
     use bench_data::servers::reference::ReferenceServer;
 
     #[test]
-    fn servers_look_different_and_ours_always_the_same() {
-        let ours = StrategyKind::ALL.map(StrategyKind::name);
-        let real = ReferenceServer::ALL.map(ReferenceServer::name);
-        let all: Vec<_> = ["mine"].into_iter().chain(ours).chain(real).chain(["yours"]).collect();
+    fn servers_look_different_and_known_ones_always_the_same() {
+        let built_in = StrategyKind::ALL.map(StrategyKind::name);
+        let reference = ReferenceServer::ALL.map(ReferenceServer::name);
+        let all: Vec<_> =
+            ["mine"].into_iter().chain(built_in).chain(reference).chain(["yours"]).collect();
         let looks: Vec<_> = all.iter().map(|name| Look::of(name, &all)).collect();
         for (index, look) in looks.iter().enumerate() {
             assert!(!looks[index + 1..].contains(look), "{}", all[index]);
-            assert_eq!(look.dashed, !ours.contains(&all[index]), "{}", all[index]);
+            assert_eq!(look.dashed, !built_in.contains(&all[index]), "{}", all[index]);
         }
-        // Ours differ in colour and in shape, and so do the real servers; and no real one has the
-        // shape of one of ours.
-        for group in [&ours[..], &real] {
+        // Colours differ within each group, shapes in both together.
+        for group in [&built_in[..], &reference] {
             let looks: Vec<_> = group.iter().map(|name| Look::of(name, &all)).collect();
             for (index, look) in looks.iter().enumerate() {
                 let colour = |other: &Look| other.hex() == look.hex();
                 assert!(!looks[index + 1..].iter().any(colour), "{}", group[index]);
             }
         }
-        let known: Vec<_> = ours.iter().chain(&real).map(|name| Look::of(name, &all)).collect();
+        let known: Vec<_> =
+            built_in.iter().chain(&reference).map(|name| Look::of(name, &all)).collect();
         for (index, look) in known.iter().enumerate() {
             assert!(!known[index + 1..].iter().any(|other| other.marker == look.marker));
         }

@@ -63,7 +63,7 @@ mod tests {
     use bench_data::plan::{Experiment, Plan};
 
     #[test]
-    fn charts_of_several_experiments_have_files_of_their_own() {
+    fn charts_of_several_experiments_have_distinct_file_names() {
         let mut plan = Plan::built_in("default").unwrap();
         for (index, name) in ["first", "second"].into_iter().enumerate() {
             plan.sweeps[index].experiment = Some(name.to_owned());
@@ -76,6 +76,6 @@ mod tests {
         let all = files.len();
         files.sort();
         files.dedup();
-        assert_eq!(files.len(), all, "no chart takes another's place");
+        assert_eq!(files.len(), all, "file names are distinct");
     }
 }

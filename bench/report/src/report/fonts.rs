@@ -1,28 +1,28 @@
-//! The letters of pictures and papers, the same on every machine.
+//! Embedded fonts of pictures and papers, so that these look the same on every machine.
 
 use std::sync::{Arc, LazyLock};
 
 use resvg::usvg::fontdb::Database;
 use rustybuzz::{Face as Shapes, UnicodeBuffer};
 
-/// A face of the fonts that come with the program (`bench/report/fonts`).
+/// Font face embedded in the program (`bench/report/fonts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Face {
-    /// Of running text.
+    /// Running text.
     Regular,
-    /// Of headings.
+    /// Headings.
     Bold,
-    /// Of titles and names of servers that are not ours.
+    /// Titles, and names of servers that are not built in.
     Italic,
-    /// Where each letter is as wide as the others: transcripts and listings.
+    /// Fixed width, for transcripts and listings.
     Mono,
 }
 
 impl Face {
-    /// All of them.
+    /// All faces.
     pub const ALL: [Self; 4] = [Self::Regular, Self::Bold, Self::Italic, Self::Mono];
 
-    /// The font file.
+    /// Content of the font file.
     pub fn data(self) -> &'static [u8] {
         match self {
             Self::Regular => include_bytes!("../../fonts/Inter-Regular.otf"),
@@ -32,7 +32,7 @@ impl Face {
         }
     }
 
-    /// Width of a line of text of this size, in the size's unit.
+    /// Width of a line of text, in the unit of `size`.
     pub fn width(self, text: &str, size: f32) -> f32 {
         let shapes = self.shapes();
         let mut buffer = UnicodeBuffer::new();
@@ -43,7 +43,7 @@ impl Face {
         units as f32 / shapes.units_per_em() as f32 * size
     }
 
-    /// Letters of a text that the face does not have.
+    /// Letters of a text without a glyph in this face.
     pub fn lacks(self, text: &str) -> impl Iterator<Item = char> {
         let shapes = self.shapes();
         text.chars().filter(|letter| shapes.glyph_index(*letter).is_none())
@@ -52,14 +52,14 @@ impl Face {
     fn shapes(self) -> &'static Shapes<'static> {
         static SHAPES: LazyLock<[Shapes<'static>; 4]> = LazyLock::new(|| {
             Face::ALL.map(|face| {
-                Shapes::from_slice(face.data(), 0).expect("the fonts in the program are tested")
+                Shapes::from_slice(face.data(), 0).expect("the embedded fonts are valid")
             })
         });
         &SHAPES[self as usize]
     }
 }
 
-/// The same faces for pictures: what an SVG calls `sans-serif` is theirs.
+/// Font database for pictures, with these faces for `sans-serif`.
 pub fn database() -> Arc<Database> {
     static DATABASE: LazyLock<Arc<Database>> = LazyLock::new(|| {
         let mut database = Database::new();

@@ -1,4 +1,4 @@
-//! A paper: headings, paragraphs, tables and figures, set on pages of A4 and written as PDF.
+//! Papers: headings, paragraphs, tables and figures on A4 pages, as PDF.
 
 mod layout;
 mod line;
@@ -6,69 +6,69 @@ mod pdf;
 
 use resvg::usvg::Tree;
 
-/// What is to be set.
+/// Content of a paper.
 #[derive(Debug)]
 pub struct Paper {
-    /// Its title.
+    /// Title.
     pub title: String,
-    /// Who wrote it, one or more.
+    /// Authors; may be empty.
     pub authors: Vec<String>,
     /// Lines below the title, such as course and date.
     pub below_title: Vec<String>,
-    /// Everything else, from top to bottom.
+    /// Blocks from top to bottom.
     pub blocks: Vec<Block>,
 }
 
-/// A part of a paper.
+/// Block of a paper.
 #[derive(Debug)]
 pub enum Block {
-    /// Begins a section; viewers list these.
+    /// Heading of a section, listed in the outline.
     Heading(String),
-    /// Begins a part of a section.
+    /// Heading within a section.
     Subheading(String),
     /// Running text.
     Paragraph(String),
-    /// What is to be read first.
+    /// Highlighted paragraph: the answer.
     Lead(String),
-    /// One paragraph each, with a dot.
+    /// Bullet list.
     Items(Vec<String>),
-    /// Terms and what is to be said of them.
+    /// Terms with their descriptions.
     Terms(Vec<(String, String)>),
-    /// A picture.
+    /// Figure with a caption.
     Figure {
-        /// The picture.
+        /// Parsed SVG.
         picture: Box<Tree>,
-        /// What it shows, for those who cannot see it.
+        /// Alternative text for screen readers.
         title: String,
-        /// What it says; the number is put before it.
+        /// Caption without number.
         caption: String,
     },
-    /// A table.
+    /// Table with a caption.
     Table {
-        /// What it shows; the number is put before it.
+        /// Caption without number.
         caption: String,
-        /// Heads of the columns.
+        /// Column headings.
         columns: Vec<String>,
-        /// A value for each column.
+        /// Rows with a value for each column.
         rows: Vec<Vec<String>>,
-        /// What must be known of it.
+        /// Notes below the table.
         notes: Vec<String>,
     },
-    /// Text line by line as it is, with letters of one width.
+    /// Fixed-width text with its line breaks.
     Verbatim(String),
 }
 
 impl Paper {
-    /// The paper as PDF: text that can be selected and searched, tagged for screen readers, with an
-    /// outline of its sections. The same paper is the same file.
+    /// Writes the paper as PDF: searchable, tagged for screen readers, with an outline. Equal papers
+    /// give equal files.
     ///
     /// # Errors
-    /// Something in it cannot be written as PDF.
+    /// Some content cannot be written as PDF.
     pub fn pdf(&self) -> anyhow::Result<Vec<u8>> {
         pdf::write(self, &layout::set(self))
     }
 
-    /// Letters in it that the fonts do not have, each once.
+    /// Distinct letters of the paper without a glyph in the fonts.
     pub fn lacking_letters(&self) -> Vec<char> {
         let set = layout::set(self);
         let mut lacking: Vec<char> =

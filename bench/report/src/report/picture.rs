@@ -1,4 +1,4 @@
-//! Charts for print: the same SVG, as pixels or as a part of a paper.
+//! SVG charts for print: as PNG or as a part of a paper.
 
 use anyhow::Context;
 use resvg::tiny_skia::{Pixmap, PremultipliedColorU8, Transform};
@@ -9,26 +9,27 @@ use crate::report::fonts;
 /// Pixels of a PNG per pixel of its SVG.
 const SCALE: f32 = 2.5;
 
-/// What a PNG says of its size. A chart 800 wide is 17 cm then, about what a page has room for.
+/// Resolution in a PNG's metadata: a chart of 800 SVG pixels is 17 cm wide, about the text width of
+/// A4.
 const DOTS_PER_INCH: f32 = 300.0;
 
-/// An SVG, understood.
+/// Parses an SVG.
 ///
 /// # Errors
-/// It is none.
+/// The text is not an SVG.
 pub fn tree(svg: &str) -> anyhow::Result<Tree> {
     let options = Options { fontdb: fonts::database(), ..Options::default() };
-    Tree::from_str(svg, &options).context("a chart is no SVG")
+    Tree::from_str(svg, &options).context("cannot parse the SVG of a chart")
 }
 
-/// A picture at print resolution.
+/// Renders an SVG as PNG at print resolution.
 ///
 /// # Errors
-/// What is given is no SVG.
+/// The text is not an SVG.
 pub fn png(svg: &str) -> anyhow::Result<Vec<u8>> {
     let tree = tree(svg)?;
-    let size = tree.size().to_int_size().scale_by(SCALE).context("a chart without size")?;
-    let mut pixmap = Pixmap::new(size.width(), size.height()).context("a chart too large")?;
+    let size = tree.size().to_int_size().scale_by(SCALE).context("the chart has no size")?;
+    let mut pixmap = Pixmap::new(size.width(), size.height()).context("the chart is too large")?;
     resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixmap.as_mut());
     let rgb: Vec<u8> = pixmap
         .pixels()
@@ -67,11 +68,11 @@ mod tests {
         assert_eq!(info.pixel_dims.unwrap().xppu, 11_811);
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
-        assert!(pixels.contains(&255) && pixels.contains(&0), "letters on paper");
+        assert!(pixels.contains(&255) && pixels.contains(&0), "dark text on a light background");
     }
 
     #[test]
-    fn what_is_no_picture_is_refused() {
+    fn invalid_svg_is_refused() {
         assert!(png("<html>").is_err());
     }
 }

@@ -25,13 +25,13 @@ thread_local! {
     static PIPE: RefCell<Option<Pipe>> = const { RefCell::new(None) };
 }
 
-/// What came of a transfer.
+/// Result of a transfer.
 pub(super) enum Transfer {
-    /// So many bytes were taken from the socket, and written or not.
+    /// Bytes taken from the socket, and whether they were written.
     Done(u64, Result<(), StoreError>),
     /// The peer has ended its stream.
     Ended,
-    /// No pipe is to be had, or the socket or the file knows no such thing.
+    /// No pipe is available, or socket or file do not support `splice`.
     Unavailable,
 }
 

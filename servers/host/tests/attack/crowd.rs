@@ -9,9 +9,9 @@ use crate::number;
 use crate::peer::Peer;
 use crate::victim::{SMALL, Victim, crowd};
 
-/// Connections beyond the limit wait without work for the server, and are served in turn.
+/// Connections beyond the limit wait in the accept queue and are served in turn.
 pub(crate) fn connections_beyond_the_limit(kind: StrategyKind) -> String {
-    // More than the backlog is long, so that the ring accepts by itself at first.
+    // More than the backlog, so that the ring first accepts by itself.
     let limits = ["--max-connections", "96", "--backlog", "64", "--idle-timeout", "60s"];
     let victim = Victim::start(kind, &limits);
     victim.probe();
@@ -29,7 +29,7 @@ pub(crate) fn connections_beyond_the_limit(kind: StrategyKind) -> String {
         connecting.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let cpu = victim.idle_cpu();
-    // Whoever leaves makes room for the next.
+    // Each connection that closes makes room for the next.
     let begun = Instant::now();
     let served = peers.len();
     std::thread::scope(|scope| {
@@ -42,7 +42,7 @@ pub(crate) fn connections_beyond_the_limit(kind: StrategyKind) -> String {
     format!("{served} in {took} ms, before that {cpu}")
 }
 
-/// Clients wait while descriptors have run out, and all are served in the end.
+/// Clients wait while no descriptors are left; all are served in the end.
 pub(crate) fn more_connections_than_descriptors(kind: StrategyKind) -> String {
     let victim = Victim::under(
         &["prlimit", "--nofile=96:96"],

@@ -1,4 +1,4 @@
-//! The same inputs, whole and cut at any position, to every strategy: the replies are the same bytes.
+//! Equal inputs, whole or cut at any position, get equal replies from every strategy.
 
 use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use crate::number;
 use crate::peer::{framed_data, framed_get, framed_name, http, http_get, http_put};
 use crate::victim::Victim;
 
-/// What a client sends before it finishes sending.
+/// Inputs of a client before it ends its stream.
 fn inputs() -> Vec<Vec<u8>> {
     let form =
         "--b\r\nContent-Disposition: form-data; name=f; filename=\"form\"\r\n\r\nx\r\n--b--\r\n";
@@ -58,7 +58,7 @@ fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// Every input, whole and cut, gets the reply that `selector` gives.
+/// Every input, whole and cut, gets the same reply as from `selector`.
 pub(crate) fn the_same_replies_as_selector(kind: StrategyKind) -> String {
     let expected = replies(StrategyKind::Selector);
     let replies = replies(kind);
@@ -79,7 +79,7 @@ fn replies(kind: StrategyKind) -> Vec<Vec<u8>> {
         Victim::on(folder(), kind, &["--durability", "none", "--on-conflict", "overwrite"]);
     let mut replies = Vec::new();
     for input in inputs() {
-        // Cut at as many positions, evenly; the first one is the whole.
+        // Evenly spaced positions; the first one is uncut.
         let cuts = number(4, input.len()).clamp(1, input.len().max(1));
         for cut in 0..cuts {
             let (first, second) = input.split_at(input.len() * cut / cuts);
@@ -88,7 +88,7 @@ fn replies(kind: StrategyKind) -> Vec<Vec<u8>> {
                 peer.send(first);
                 std::thread::sleep(Duration::from_millis(1));
             }
-            // The server may have refused already.
+            // The server may have refused and closed.
             peer.try_send(second);
             let _ = peer.stream.shutdown(std::net::Shutdown::Write);
             replies.push(without_variable_fields(&peer.rest()));

@@ -1,4 +1,4 @@
-//! Servers that are suspended or killed while they work.
+//! Servers suspended or killed during transfers.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::victim::{Victim, crowd};
 
 const LEN: usize = 4 << 20;
 
-/// Transfers that are under way while the server is suspended several times arrive whole.
+/// Transfers in progress arrive whole although the server is suspended several times.
 pub(crate) fn suspended_during_transfers(kind: StrategyKind) -> String {
     let victim = Victim::start(kind, &["--durability", "none"]);
     let down = victim.folder.put("down", LEN);
@@ -45,8 +45,7 @@ pub(crate) fn suspended_during_transfers(kind: StrategyKind) -> String {
     format!("{suspensions} times, {} transfers whole", 6 * transfers)
 }
 
-/// Files under visible names are whole, whenever the server was killed, and the next server removes
-/// the rest.
+/// After a kill at any time, visible files are whole, and the next server removes the rest.
 pub(crate) fn killed_during_uploads(kind: StrategyKind) -> String {
     let folder = Folder::new();
     let kills = number(4, 25);
@@ -88,7 +87,7 @@ pub(crate) fn killed_during_uploads(kind: StrategyKind) -> String {
     format!("{kills} kills, {whole} files whole")
 }
 
-/// Checks every file that has its name, and removes it; returns how many there were.
+/// Checks and removes every visible file; returns their number.
 fn check_and_remove(folder: &Folder) -> usize {
     let mut whole = 0;
     for name in folder.names() {

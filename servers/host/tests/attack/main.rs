@@ -1,4 +1,4 @@
-//! Attack: peers that are slow, silent, broken, hasty or too many, and systems that lack something.
+//! Robustness tests: slow, silent, broken or too many peers, and systems short of resources.
 //!
 //! Each case runs over every strategy, against the program itself, and ends within bounded time. A
 //! short form runs with the other tests; with `ATTACK=full` in the environment the numbers are
@@ -12,7 +12,7 @@ mod scarcity;
 mod starving;
 mod victim;
 
-/// The client of the suite.
+/// Client of the test suite.
 #[path = "../suite/peer.rs"]
 #[expect(dead_code, reason = "the suite uses more of it")]
 mod peer;
@@ -36,7 +36,7 @@ fn number(short: usize, full: usize) -> usize {
     if is_full() { full } else { short }
 }
 
-/// Runs a case, and reports its figure past the test harness, which hides the output of passing
+/// Runs a case and reports its figure directly, since the test harness hides the output of passing
 /// tests.
 fn run(name: &str, kind: StrategyKind, case: fn(StrategyKind) -> String) {
     if let Err(reason) = kind.availability() {
@@ -84,7 +84,7 @@ macro_rules! cases {
     };
 }
 
-// A strategy that is added must be added above, too.
+// A new strategy needs an entry above.
 const _: () = assert!(StrategyKind::ALL.len() == 9);
 
 cases! {

@@ -10,7 +10,7 @@ use crate::number;
 use crate::peer::{Peer, http_get};
 use crate::victim::{SMALL, Victim, crowd, is_held_by_slow_peers};
 
-/// Peers that do not read: more than a ring's submission queue holds.
+/// Number of peers that do not read: more than the entries of a ring's submission queue.
 const PEERS: usize = 129;
 const BIG_BYTES: usize = 16 << 20;
 
@@ -34,8 +34,8 @@ pub(crate) fn open_peers_that_do_not_read(kind: StrategyKind) -> String {
     peers_that_do_not_read(kind, &[], "big", 1, false)
 }
 
-/// Peers ask for a file so many times, and read nothing. Others are served, nobody uses the
-/// processor, and the server ends when it is to.
+/// Peers request a file many times and read nothing: others are served, the server uses no CPU time
+/// and ends on SIGTERM.
 fn peers_that_do_not_read(
     kind: StrategyKind,
     arguments: &[&str],
@@ -59,7 +59,7 @@ fn peers_that_do_not_read(
         if half_closed {
             peer.finish_sending();
         }
-        // It is served.
+        // The peer is being served.
         wait_for_bytes(&peer);
         peers.push(peer);
     }
@@ -79,12 +79,12 @@ fn peers_that_do_not_read(
     format!("{} ms, {cpu}", probe.as_millis())
 }
 
-/// Waits until bytes have come, and leaves them.
+/// Waits for bytes without reading them.
 fn wait_for_bytes(peer: &Peer) {
     assert_ne!(peer.stream.peek(&mut [0]).unwrap(), 0, "the server closed");
 }
 
-/// The download of a peer that has finished sending and reads slowly costs next to nothing.
+/// A slow download by a peer that has ended its stream uses almost no CPU time.
 pub(crate) fn a_half_closed_peer_that_reads_slowly(kind: StrategyKind) -> String {
     let mut figures = Vec::new();
     for path in ["auto", "memory", "copy"] {
@@ -110,7 +110,7 @@ pub(crate) fn a_half_closed_peer_that_reads_slowly(kind: StrategyKind) -> String
     figures.join(", ")
 }
 
-/// Heads that come byte by byte, from many peers in turn.
+/// Heads sent byte by byte by many peers in turn.
 pub(crate) fn requests_byte_by_byte(kind: StrategyKind) -> String {
     let victim = Victim::start(kind, &[]);
     let mut peers: Vec<Peer> =
@@ -142,8 +142,8 @@ pub(crate) fn requests_byte_by_byte(kind: StrategyKind) -> String {
 
 /// Connections that are reset before, during and after a transfer leave nothing behind.
 pub(crate) fn resets(kind: StrategyKind) -> String {
-    // Linux 6.18 sometimes tells a multishot receive nothing of a reset right behind received bytes:
-    // the timeout ends such a connection.
+    // On Linux 6.18 a multishot receive sometimes misses a reset right after received bytes; the
+    // timeout ends such a connection.
     let timeouts = ["--head-timeout", "2s", "--idle-timeout", "2s", "--stall-timeout", "2s"];
     let mut victim = Victim::start(kind, &timeouts);
     victim.folder.put("big", BIG_BYTES);
@@ -164,7 +164,7 @@ pub(crate) fn resets(kind: StrategyKind) -> String {
         peer.reset();
     }
     victim.probe();
-    // With cached files, and the probe's connection.
+    // Cached files and the probe's connection included.
     until("the descriptors are closed", || victim.descriptors() <= before + 3);
     assert!(victim.is_running());
     let cpu = victim.idle_cpu();

@@ -11,7 +11,7 @@ use crate::peer::http_put;
 use crate::skipped;
 use crate::victim::{SMALL, Victim};
 
-/// An upload that finds no space is refused, and the next one that fits is stored.
+/// An upload without enough space is refused; a later one that fits is stored.
 pub(crate) fn a_full_disk(kind: StrategyKind) -> String {
     let mounts = "mount -t tmpfs -o size=6m tmpfs $ROOT && printf small > $ROOT/small";
     let Some(victim) = in_own_mounts(kind, mounts) else {
@@ -20,7 +20,7 @@ pub(crate) fn a_full_disk(kind: StrategyKind) -> String {
     victim.probe();
     for _ in 0..3 {
         let mut peer = victim.connect();
-        // Chunked: the length is not known before.
+        // Chunked: the length is not known in advance.
         peer.send("PUT /large HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
         let chunk = [b"80000\r\n", &[5; 0x8_0000][..], b"\r\n"].concat();
         for _ in 0..24 {
@@ -38,7 +38,7 @@ pub(crate) fn a_full_disk(kind: StrategyKind) -> String {
     "507; the next one stored".to_owned()
 }
 
-/// A root that cannot be written to is served, and uploads are refused.
+/// A read-only root is served; uploads are refused.
 pub(crate) fn a_read_only_root(kind: StrategyKind) -> String {
     let mounts = "printf small > $ROOT/small && mount --bind $ROOT $ROOT && \
                   mount -o remount,ro,bind $ROOT";
@@ -55,7 +55,7 @@ pub(crate) fn a_read_only_root(kind: StrategyKind) -> String {
     format!("served; uploads {status}")
 }
 
-/// A server with mounts of its own; `None` where this user must not mount.
+/// A server in a mount namespace; `None` if this user may not mount.
 fn in_own_mounts(kind: StrategyKind, mounts: &str) -> Option<Victim> {
     let may_mount = Command::new("unshare")
         .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
@@ -71,7 +71,7 @@ fn in_own_mounts(kind: StrategyKind, mounts: &str) -> Option<Victim> {
     })
 }
 
-/// Where threads have run out, a server serves what it can, or says that it cannot start.
+/// Without further threads a server serves with those it has, or reports that it cannot start.
 pub(crate) fn no_further_threads(kind: StrategyKind) -> String {
     let announces_too_early = matches!(
         kind,
@@ -88,7 +88,7 @@ pub(crate) fn no_further_threads(kind: StrategyKind) -> String {
         return skipped("no_further_threads", "it takes the right to become another user");
     }
     let mut outcomes = Vec::new();
-    // Limits on threads hold for ordinary users alone; each run counts its own.
+    // Thread limits apply to ordinary users only, counted per user.
     for (threads, user) in [(1, 64_901), (3, 64_902), (6, 64_903)] {
         let user = user + 10 * StrategyKind::ALL.iter().position(|other| *other == kind).unwrap();
         let folder = Folder::new();

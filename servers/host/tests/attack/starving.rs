@@ -1,4 +1,4 @@
-//! Peers that leave the server no pause.
+//! Peers that send without a pause.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::number;
 use crate::peer::{Peer, http, http_get};
 use crate::victim::{Victim, crowd, is_held_by_slow_peers};
 
-/// Probes, one after the other: if each must wait for a peer's timeout, they take too long.
+/// Number of sequential probes: too slow if each waits for a peer's timeout.
 const PROBES: u32 = 3;
 
 pub(crate) fn uploads_that_never_pause(kind: StrategyKind) -> String {
@@ -26,8 +26,8 @@ pub(crate) fn requests_that_never_pause(kind: StrategyKind) -> String {
     peers_that_never_pause(kind, request.as_bytes(), request.repeat(20).as_bytes())
 }
 
-/// Peers send without a pause and read what comes. Others are served meanwhile, a slow head is
-/// refused in time, and the server ends when it is to.
+/// Peers send and read without a pause: others are served, a slow head is refused in time, and the
+/// server ends on SIGTERM.
 fn peers_that_never_pause(kind: StrategyKind, first: &[u8], again: &[u8]) -> String {
     let timeouts = ["--head-timeout", "1s", "--drain-timeout", "1s", "--durability", "none"];
     let victim = Victim::start(kind, &timeouts);
@@ -47,7 +47,7 @@ fn peers_that_never_pause(kind: StrategyKind, first: &[u8], again: &[u8]) -> Str
             }
         });
         let _stop = StopOnDrop(&stop);
-        // All of them are at it.
+        // All peers are sending.
         std::thread::sleep(Duration::from_millis(300));
         if !is_held_by_slow_peers(kind) {
             let probe = (0..PROBES).map(|_| victim.probe()).max().unwrap();
@@ -71,7 +71,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// A peer that sends the same without end.
+/// A peer that repeats the same bytes without end.
 struct Sender<'s> {
     stream: TcpStream,
     again: &'s [u8],
@@ -86,7 +86,7 @@ impl<'s> Sender<'s> {
         Self { stream, again, sent: 0 }
     }
 
-    /// Sends and receives what can be sent and received at once. The server may have closed.
+    /// Sends and receives without blocking. The server may have closed.
     fn go_on(&mut self) {
         match self.stream.write(&self.again[self.sent..]) {
             Ok(sent) => self.sent = (self.sent + sent) % self.again.len(),
@@ -97,12 +97,12 @@ impl<'s> Sender<'s> {
     }
 }
 
-/// Files of one form that are stored while others are served.
+/// Number of files in a form, which are stored while others are served.
 const FILES: usize = 1000;
 /// Least number of requests served meanwhile.
 const MEANWHILE: usize = 8;
 
-/// One request that brings many files leaves others their turn.
+/// One request with many files does not delay others.
 pub(crate) fn a_form_of_many_files(kind: StrategyKind) -> String {
     let victim = Victim::start(kind, &["--durability", "none"]);
     victim.probe();
@@ -122,7 +122,7 @@ pub(crate) fn a_form_of_many_files(kind: StrategyKind) -> String {
         other.get("small");
     }
     let mut sender: Peer = victim.connect();
-    // All of it is there when the server looks.
+    // All bytes have arrived when the server reads.
     victim.signal(Signal::STOP);
     sender.send(http("POST /", &fields)).send(&body);
     victim.signal(Signal::CONT);

@@ -1,4 +1,4 @@
-//! A server process under attack, and what is measured of it.
+//! A server process under test, and its measurements.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use testkit::{Folder, PATIENCE, ServerProcess};
 
 use crate::peer::Peer;
 
-/// Workers of the strategies that have a fixed number of them.
+/// Number of workers of strategies with a fixed number.
 pub(crate) const WORKERS: usize = 4;
 /// Content of the file `small`.
 pub(crate) const SMALL: &[u8] = b"small";
-/// The unit of times in `/proc` (USER_HZ).
+/// Unit of times in `/proc` (USER_HZ).
 const TICKS_PER_SECOND: u32 = 100;
-/// Time for which processor use is measured.
+/// Period of a CPU time measurement.
 const WATCH: Duration = Duration::from_secs(1);
 
 /// A running server; killed when dropped.
@@ -32,8 +32,8 @@ pub(crate) fn is_held_by_slow_peers(kind: StrategyKind) -> bool {
     matches!(kind, StrategyKind::Iterative | StrategyKind::Prefork | StrategyKind::ThreadPool)
 }
 
-/// Number of peers that an attack needs, given the number for strategies without a fixed number of
-/// workers: the others stand still with one peer per worker.
+/// Number of peers of a test, given that for strategies without a fixed number of workers. The others
+/// need one peer per worker.
 pub(crate) fn crowd(kind: StrategyKind, number: usize) -> usize {
     match kind {
         StrategyKind::Iterative => 1,
@@ -108,7 +108,7 @@ impl Victim {
         Peer::connect(self.address())
     }
 
-    /// Asks for the small file over a new connection; returns how long the reply took.
+    /// Requests the small file over a new connection; returns the response time.
     pub(crate) fn probe(&self) -> Duration {
         let begun = Instant::now();
         assert_eq!(self.connect().get("small"), SMALL);
@@ -123,13 +123,13 @@ impl Victim {
         self.process.child.try_wait().unwrap().is_none()
     }
 
-    /// Ends it without notice.
+    /// Kills the server.
     pub(crate) fn kill(mut self) {
         self.process.child.kill().unwrap();
         self.process.child.wait().unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
@@ -141,19 +141,19 @@ impl Victim {
         }
     }
 
-    /// Ends it by SIGTERM; returns how long that took.
+    /// Ends the server by SIGTERM; returns the time until its end.
     pub(crate) fn terminate(mut self) -> Duration {
         let begun = Instant::now();
         self.signal(Signal::TERM);
-        // It tells by its code whether connections were broken off.
+        // The exit code shows whether connections were interrupted.
         assert!(self.wait().code().is_some(), "the server was killed");
         begun.elapsed()
     }
 
-    /// Share of a core that it uses while nobody has work for it.
+    /// CPU use without work, as a share of a core.
     ///
     /// # Panics
-    /// It is a considerable one, which a server without work never uses.
+    /// The share is higher than a server without work can use.
     pub(crate) fn idle_cpu(&self) -> String {
         let (begun, before) = (Instant::now(), self.cpu_time());
         std::thread::sleep(WATCH);
@@ -162,20 +162,19 @@ impl Victim {
         format!("{:.0} %", 100.0 * share)
     }
 
-    /// Processor time of all its threads, of those that the kernel runs for it, and of its
-    /// processes.
+    /// CPU time of all its threads and child processes, kernel threads on its behalf included.
     pub(crate) fn cpu_time(&self) -> Duration {
         let ticks: u64 = self.processes().into_iter().map(ticks).sum();
         Duration::from_secs(ticks) / TICKS_PER_SECOND
     }
 
-    /// Threads of all its processes, those that the kernel runs for it included.
+    /// Number of threads of all its processes, kernel threads on its behalf included.
     pub(crate) fn threads(&self) -> usize {
         let count = |pid| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
         self.processes().into_iter().map(count).sum()
     }
 
-    /// Open descriptors of its first process.
+    /// Number of open descriptors of its first process.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.process.child.id())).unwrap().count()
     }
@@ -195,20 +194,20 @@ impl Victim {
     }
 }
 
-/// The program under attack: `ATTACK_SERVER` in the environment names another one.
+/// Path of the program under test; `ATTACK_SERVER` in the environment replaces it.
 fn program() -> PathBuf {
     let other = std::env::var_os("ATTACK_SERVER");
     other.unwrap_or_else(|| env!("CARGO_BIN_EXE_server").into()).into()
 }
 
-/// Processor time of a process, in ticks.
+/// CPU time of a process in ticks.
 fn ticks(pid: u32) -> u64 {
-    // utime and stime are the fields 14 and 15.
+    // Fields 14 and 15: utime and stime.
     stat(pid).get(11..13).map_or(0, |times| times.iter().sum())
 }
 
-/// Fields of `/proc/PID/stat` from the third on, with 0 for those that are no numbers; empty for a
-/// process that has ended.
+/// Fields of `/proc/PID/stat` from the third on, 0 for those that are not numbers; empty for a process
+/// that has ended.
 fn stat(pid: u32) -> Vec<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);

@@ -1,4 +1,4 @@
-//! The room: one connection's lines on all others.
+//! Chat room: the lines of one connection reach all others.
 
 use fileserver::StrategyKind;
 use fileserver_proto::Service;
@@ -10,7 +10,7 @@ fn room(kind: StrategyKind) -> Server {
     Server::with(kind, |options| options.settings.service = Service::Chat)
 }
 
-/// So many members, all of whom have joined.
+/// Connects a number of members and waits until all have joined.
 fn members<const N: usize>(server: &Server) -> [Peer; N] {
     let before = server.console(0).len();
     let members = [(); N].map(|()| server.connect());
@@ -53,7 +53,7 @@ pub(crate) fn two_talk_at_once(kind: StrategyKind) {
             scope.spawn(move || {
                 for line in 0..LINES {
                     member.send(format!("{number} says {line}\n"));
-                    // No more ahead of the other than a mailbox holds.
+                    // At most a mailbox ahead of the other.
                     assert_eq!(member.line(), format!("{} says {line}\r\n", 1 - number));
                 }
             });
@@ -80,7 +80,7 @@ pub(crate) fn a_member_that_does_not_read_is_dropped_and_the_room_goes_on(kind: 
     let [mut sender, mut reader]: [Peer; 2] = members(&server);
     let mut slow = Peer::connect_narrow(server.address());
     server.console(3);
-    // More than the sockets' buffers and a mailbox hold.
+    // More than socket buffers and a mailbox hold.
     let line = "x".repeat(4000);
     let mut sent = 0_u64;
     while sent < 24 << 20 {
@@ -114,7 +114,7 @@ pub(crate) fn idle_members_do_not_delay_a_drain(kind: StrategyKind) {
 pub(crate) fn framed_http_and_text_meet(kind: StrategyKind) {
     let server = room(kind);
     let [mut text, mut framed]: [Peer; 2] = members(&server);
-    // An empty message shows the wire and goes to nobody.
+    // An empty message selects the wire and is not forwarded.
     framed.send(framed_name("")).send(framed_name("from framed"));
     assert_eq!(text.line(), "from framed\r\n");
     let reply =

@@ -1,4 +1,4 @@
-//! What the `server` program says, and how it exits.
+//! Output and exit codes of the `server` program.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -20,7 +20,7 @@ fn server(args: &[&str]) -> Command {
     command
 }
 
-/// Runs a server that must not start; its standard error.
+/// Standard error of a server that must not start.
 fn refusal(command: &mut Command) -> String {
     let assert = command.assert().code(2).stdout("");
     String::from_utf8(assert.get_output().stderr.clone()).unwrap()
@@ -36,7 +36,7 @@ fn assert_says(text: &str, parts: &[&str]) {
 fn help_explains_every_strategy_and_every_choice() {
     let output = server(&["--help"]).output().unwrap();
     assert!(output.status.success());
-    // However the terminal breaks the lines.
+    // Independent of line breaks.
     let help = String::from_utf8(output.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for kind in StrategyKind::ALL {
@@ -278,7 +278,7 @@ fn quiet_says_what_programs_read() {
 
 #[test]
 fn nobody_need_listen_to_what_it_says() {
-    // As `server | head -1`, and with no standard output or error at all.
+    // Like `server | head -1`, and without standard output and error.
     let mut piped = Process::start(&[]);
     piped.close_stdout();
     fs::write(piped.root().join("file"), "served").unwrap();
@@ -287,7 +287,7 @@ fn nobody_need_listen_to_what_it_says() {
     assert_eq!(piped.wait().code(), Some(0));
 
     let folder = tempfile::tempdir().unwrap();
-    // An address that no other test takes ports of.
+    // An address whose ports no other test uses.
     let free = TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
     let mut child = Command::new("sh")
         .args(["-c", r#"exec "$0" "$@" >&- 2>&-"#, env!("CARGO_BIN_EXE_server")])

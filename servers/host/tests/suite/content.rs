@@ -1,10 +1,10 @@
-//! Bytes to send, and checksums to know them by.
+//! Test content and its checksums.
 
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// Bytes that look random, the same for the same seed.
+/// Pseudo-random bytes, equal for equal seeds.
 pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -18,17 +18,17 @@ pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// The checksum of bytes.
+/// Checksum of bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// The checksum of a file.
+/// Checksum of a file.
 pub(crate) fn sha256_of_file(path: &Path) -> [u8; 32] {
     sha256(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
-/// Bytes as header fields carry them (RFC 4648, 4).
+/// Base64 encoding of bytes (RFC 4648, section 4).
 pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
@@ -44,7 +44,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The field that tells the checksum of a whole file.
+/// Header field with the checksum of a whole file.
 pub(crate) fn repr_digest(bytes: &[u8]) -> String {
     format!("Repr-Digest: sha-256=:{}:\r\n", base64(&sha256(bytes)))
 }

@@ -1,4 +1,4 @@
-//! What breaks off does not look whole, and what waits is not forgotten.
+//! Interrupted transfers are never reported as complete, and waiting connections are served.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -18,7 +18,7 @@ pub(crate) fn a_file_that_shrinks_meanwhile_ends_with_a_reset(kind: StrategyKind
     for (name, request) in [
         ("a", http_get("a").into_bytes()),
         ("b", framed_get("b")),
-        // Nothing but the end tells this peer that it has got everything.
+        // For this peer only the end of the stream marks the end of the content.
         ("c", b"c\n".to_vec()),
     ] {
         let file = File::create(server.root().join(name)).unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn held_workers_keep_no_idle_connection_open(kind: StrategyKind) {
             peer.send(http_put("up", 2)).send(b"a");
         }
         let mut idle: Vec<_> = (0..8).map(|_| Peer::connect(server.address())).collect();
-        // Long enough that whatever can be taken up is.
+        // Long enough for the server to accept everything it can.
         assert!(idle[0].hears_nothing_for(Duration::from_millis(100)));
         if is_drain {
             server.terminate();

@@ -1,4 +1,4 @@
-//! Clients that are more than the process may have descriptors for.
+//! More clients than the process may have descriptors.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub(crate) fn more_clients_than_descriptors(kind: StrategyKind) {
     let mut server = Process::under("ulimit -n 64", &args);
     let content = bytes(1, 100_000);
     fs::write(server.root().join("file"), &content).unwrap();
-    // All connect and ask; then each in turn reads its answer and goes.
+    // All connect and send a request; then each in turn reads its reply and closes.
     let mut peers: Vec<_> = (0..200).map(|_| Peer::connect(server.address())).collect();
     for peer in &mut peers {
         peer.send(http_get("file"));
@@ -32,14 +32,14 @@ pub(crate) fn descriptors_run_out_while_serving(kind: StrategyKind) {
         ["--strategy", kind.name(), "--accept", "dispatch", "--quiet", "--max-connections", "1000"];
     let mut server = Process::start(&args);
     fs::write(server.root().join("file"), "content").unwrap();
-    // The last lets the server open whatever it opens once.
+    // The last one makes the server open its long-lived descriptors.
     assert_eq!(Peer::connect(server.address()).get("file"), b"content");
     server.limit_descriptors(server.descriptors() + 8);
     let mut peers: Vec<_> = (0..40).map(|_| Peer::connect(server.address())).collect();
     for peer in &mut peers {
         peer.send(http_get("file"));
     }
-    // It pauses, and does not spin: each attempt that fails is logged, and without a connection that
+    // The server pauses instead of spinning: every failed attempt is logged, and while no connection
     // closes there is one at the end of each pause.
     let pauses = || server.stderr().matches("accepting pauses").count();
     if !matches!(kind, StrategyKind::Iterative | StrategyKind::Prefork) {
@@ -52,7 +52,7 @@ pub(crate) fn descriptors_run_out_while_serving(kind: StrategyKind) {
         let at_most = 2 + begun.elapsed().div_duration_f64(EXHAUSTION_PAUSE) as usize;
         assert!(attempts <= at_most, "{attempts} attempts instead of {at_most}");
     }
-    // Answered or refused, each gets its turn as others go.
+    // Each is answered or refused in turn as others close.
     let mut served = 0;
     for mut peer in peers {
         let reply = peer.reply();

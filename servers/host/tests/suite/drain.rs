@@ -1,4 +1,4 @@
-//! How servers end.
+//! Shutdown: draining, exit codes and signals.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::content::bytes;
 use crate::peer::{Peer, framed_get, http_get, http_put};
 use crate::process::Process;
 
-/// Longer than a test waits, so that whatever ends in a test has not waited for it.
+/// A drain timeout longer than any test waits, so that no test ends because of it.
 const LONG: &str = "60s";
 const LARGE: usize = 32 << 20;
 
@@ -85,7 +85,7 @@ pub(crate) fn a_drain_is_limited_in_time(kind: StrategyKind) {
     let mut unread = Peer::connect_narrow(server.address());
     unread.send(http_get("file")).bytes(1);
     server.terminate();
-    // It says that not all went well.
+    // The exit code reports the interrupted connection.
     assert_eq!(server.wait().code(), Some(1));
     assert!(server.stderr().contains(", 1 broken off"), "{}", server.stderr());
     assert!(unread.rest().len() < LARGE);

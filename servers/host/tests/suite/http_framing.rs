@@ -1,4 +1,4 @@
-//! Where a request ends: nobody can pass off a part of one as another.
+//! Boundaries of requests: no part of one can be taken for another (request smuggling).
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::content::bytes;
 use crate::peer::{http, http_get, http_put};
 use crate::server::Server;
 
-/// Requests whose end two readers could see in two places, or whose head is not one.
+/// Requests with an ambiguous end, or with an invalid head.
 const AMBIGUOUS: [(&str, u16); 31] = [
     (
         "PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -65,7 +65,7 @@ const AMBIGUOUS: [(&str, u16); 31] = [
     ("GET  /x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
 ];
 
-/// How often a status line stands in these bytes.
+/// Number of status lines in these bytes.
 fn replies(received: &[u8]) -> usize {
     received.windows(9).filter(|bytes| bytes == b"HTTP/1.1 ").count()
 }
@@ -86,7 +86,7 @@ pub(crate) fn an_ambiguous_request_is_answered_once(kind: StrategyKind) {
             let reply = peer.reply();
             assert_eq!(reply.status, status, "{request:?}: {}", reply.head);
             assert_eq!(reply.header("connection"), Some("close"), "{request:?}");
-            // Also what is sent after the reply is no request any more.
+            // Bytes sent after the reply are not a request either.
             if !finishes {
                 peer.try_send(&smuggled);
             }
@@ -98,7 +98,7 @@ pub(crate) fn an_ambiguous_request_is_answered_once(kind: StrategyKind) {
     server.wait_until_deserted();
     assert_eq!(server.on_disk(), ["secret"]);
     let report = server.stop();
-    // Each was one request, however it was meant.
+    // Each was exactly one request.
     assert_eq!(report.requests, connections + 1);
 }
 
@@ -129,13 +129,13 @@ pub(crate) fn an_early_refusal_is_heard_and_its_body_skipped(kind: StrategyKind)
     const LIMIT: u64 = 1000;
     let server = Server::with(kind, |options| options.settings.limits.upload_bytes = LIMIT);
     server.store("secret", "THE SECRET");
-    // Every piece of the body would be a request, wherever reading began.
+    // Every part of the body would be a valid request.
     let request = http_get("secret");
     for (declared, sent) in [(900_000, 900_000), (8 << 20, 8 << 20), (1 << 40, 3 << 20)] {
         let body = request.repeat(sent / request.len() + 1);
         let mut peer = server.connect();
         peer.send(http_put("large", declared));
-        // The server may stop reading at some point, but not before the refusal is on its way.
+        // The server may stop reading, but not before it has sent the refusal.
         for piece in body.as_bytes()[..sent].chunks(64 << 10) {
             if !peer.try_send(piece) {
                 break;
@@ -146,7 +146,7 @@ pub(crate) fn an_early_refusal_is_heard_and_its_body_skipped(kind: StrategyKind)
         assert_eq!(reply.header("connection"), Some("close"));
         assert_eq!(peer.rest(), b"", "{declared}");
     }
-    // Refused for what it turns out to be.
+    // Refused by its actual size.
     let mut peer = server.connect();
     peer.send(http("PUT /large", "Transfer-Encoding: chunked\r\n"));
     let body = request.repeat(200);
@@ -168,13 +168,13 @@ pub(crate) fn a_refusal_is_heard_by_a_peer_that_sends_all_the_while(kind: Strate
         options.settings.timeouts.linger_total = Duration::from_millis(200);
     });
     let mut peer = server.connect();
-    // As a client without expectation does: the name is bad, the body is large.
+    // Without `Expect`: a bad name and a large body.
     peer.send(http_put("%2e%2e/x", 1 << 40));
     let reply = peer.reply();
     assert_eq!(reply.status, 400, "{}", reply.head);
     let piece = bytes(1, 64 << 10);
     let begun = Instant::now();
-    // Read for the time of a lingering close, and no longer, however much comes.
+    // The server reads for the time of a lingering close only.
     while peer.try_send(&piece) {
         assert!(begun.elapsed() < testkit::PATIENCE, "the server goes on reading a refused body");
     }
@@ -203,7 +203,7 @@ pub(crate) fn old_and_plain_requests_are_served(kind: StrategyKind) {
     let absolute =
         "GET http://elsewhere/file HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(ask(absolute).ends_with(b"content"));
-    // Empty lines before a request mean nothing, once it is known that they are no text.
+    // Empty lines before a request are ignored once the wire is known to be http.
     let mut peer = server.connect();
     for _ in 0..2 {
         assert_eq!(peer.get("file"), b"content");

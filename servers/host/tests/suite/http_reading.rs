@@ -1,4 +1,4 @@
-//! Reading over HTTP as browsers, caches and resuming downloaders do.
+//! Downloads over HTTP: conditions, ranges, listings.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::content::bytes;
 use crate::peer::{Peer, Reply, http};
 use crate::server::Server;
 
-/// A file that is sent with its head in one piece, and one that is sent from the file itself.
+/// Sizes of a file sent with its head in one piece, and of one sent by `sendfile`.
 const SIZES: [usize; 2] = [1000, 200_000];
 
 fn get(peer: &mut Peer, name: &str, fields: &str) -> Reply {
@@ -89,7 +89,7 @@ pub(crate) fn what_a_cache_has_is_not_sent_again(kind: StrategyKind) {
         format!("If-None-Match: \"x\", W/{tag}\r\n"),
         "If-None-Match: *\r\n".to_owned(),
         format!("If-Modified-Since: {modified}\r\n"),
-        // The tag is the more exact.
+        // The entity tag takes precedence.
         format!("If-None-Match: {tag}\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
         format!("If-None-Match: {tag}\r\nRange: bytes=0-9\r\n"),
     ] {
@@ -118,7 +118,7 @@ pub(crate) fn what_a_cache_has_is_not_sent_again(kind: StrategyKind) {
 }
 
 pub(crate) fn a_file_changed_by_others_is_served_as_it_is(kind: StrategyKind) {
-    /// What the store promises.
+    /// Time after which the store notices a change.
     const SHOWS_WITHIN: Duration = Duration::from_secs(1);
     let server = Server::start(kind);
     let mut peer = server.connect();
@@ -129,7 +129,7 @@ pub(crate) fn a_file_changed_by_others_is_served_as_it_is(kind: StrategyKind) {
         change();
         let begun = Instant::now();
         loop {
-            // A request that begins after that time sees the change.
+            // A later request sees the change.
             let is_due = begun.elapsed() > SHOWS_WITHIN;
             let reply = get(peer, "file", "");
             let is_new = reply.header("etag") != Some(&*tag);
@@ -145,7 +145,7 @@ pub(crate) fn a_file_changed_by_others_is_served_as_it_is(kind: StrategyKind) {
     let [small, other] = [bytes(4, 1000), bytes(5, 1000)];
     let [large, larger] = [bytes(6, 200_000), bytes(7, 300_000)];
     server.store("file", &small);
-    // As editors and installers do it, also with a file of the same length.
+    // Replacement by renaming, also with a file of the same length.
     let rename = |content: &[u8]| {
         server.store("new", content);
         fs::rename(server.root().join("new"), server.root().join("file")).unwrap();
@@ -239,7 +239,7 @@ pub(crate) fn methods_are_told_and_others_refused(kind: StrategyKind) {
     server.stop();
 }
 
-/// Names that would be something else if a page or a listing did not escape them.
+/// Names that need escaping in pages and listings.
 const HOSTILE: [&str; 12] = [
     "<img src=x onerror=alert(1)>.png",
     "<!--files-->",
@@ -261,7 +261,7 @@ pub(crate) fn the_listing_suits_whoever_asks(kind: StrategyKind) {
     for name in HOSTILE.iter().copied().chain(["sub <b>/<script>alert(1)"]) {
         server.store(name, name);
     }
-    // What no peer can ask for is not offered.
+    // The listing contains only names that can be requested.
     server.store("back\\slash", "");
     server.store("tab\tname", "");
     let mut names: Vec<_> = HOSTILE.to_vec();

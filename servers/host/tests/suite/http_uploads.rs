@@ -1,4 +1,4 @@
-//! Uploading over HTTP as curl, browsers and scripts do.
+//! Uploads over HTTP by PUT and POST, raw and as forms.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ pub(crate) fn a_taken_name_can_be_an_error(kind: StrategyKind) {
     assert_eq!(put(&mut peer, "a", "", b"first").status, 201);
     let reply = put(&mut peer, "a", "", b"second");
     assert_eq!(reply.status, 409, "{}", reply.head);
-    // The connection goes on, and the first file stands.
+    // The connection continues, and the first file is unchanged.
     assert_eq!(peer.get("a"), b"first");
     let form = Form::new(&[("a", b"third")]);
     assert_eq!(form.post(&mut peer).status, 409);
@@ -56,7 +56,7 @@ pub(crate) fn a_taken_name_can_be_overwritten(kind: StrategyKind) {
     let [second, third] = [bytes(1, 5), bytes(2, 100_000)];
     let reply = put(&mut peer, "a", "", &second);
     assert_eq!((reply.status, reply.stored_name()), (200, "a".to_owned()), "{}", reply.head);
-    // At once: the server itself replaced it.
+    // Visible at once, since the server itself replaced it.
     assert!(peer.get("a") == second);
     assert_eq!(Form::new(&[("a", &third)]).post(&mut peer).status, 303);
     assert!(peer.get("a") == third);
@@ -92,7 +92,7 @@ pub(crate) fn content_that_is_not_what_its_digest_says_is_not_stored(kind: Strat
     server.stop();
 }
 
-/// A form as a browser sends it.
+/// Multipart form in the format of browsers.
 struct Form {
     body: Vec<u8>,
 }
@@ -142,7 +142,7 @@ pub(crate) fn a_form_brings_files(kind: StrategyKind) {
     let server = Server::start(kind);
     let mut peer = server.connect();
     let large = bytes(4, 400_000);
-    // What looks almost like the end of a file is content.
+    // Almost a boundary is content.
     let tricky = format!(
         "\r\n--{BOUNDARY}x\r\n--\r\n--{}\r\n\r\r\n-\r\n--",
         &BOUNDARY[..BOUNDARY.len() - 1]
@@ -175,7 +175,7 @@ pub(crate) fn a_form_brings_files(kind: StrategyKind) {
             .iter()
             .enumerate()
             .map(|(at, (name, _))| match *name {
-                // It is there twice.
+                // Both copies exist.
                 "large.bin" => copy(name, 2 * round + usize::from(at > 0)),
                 name => copy(name, round),
             })
@@ -193,7 +193,7 @@ pub(crate) fn a_form_brings_files(kind: StrategyKind) {
 pub(crate) fn a_boundary_may_fall_anywhere(kind: StrategyKind) {
     let server = Server::start(kind);
     let mut peer = server.connect();
-    // Around the size of the server's buffer, and split by the sender everywhere within it.
+    // Sizes around the server's buffer, split by the sender at every position.
     let content = bytes(5, 128 << 10);
     for missing in 0..BOUNDARY.len() + 8 {
         let content = &content[..content.len() - 300 - 5 * missing];
@@ -225,7 +225,7 @@ pub(crate) fn a_faulty_form_is_refused(kind: StrategyKind) {
     let whole = Form::new(&[("a", b"content")]).body;
     let escaped = |body: &[u8]| body.escape_ascii().to_string();
     for body in [
-        // Breaks off: within the end, within the content, before any.
+        // Cut within the final boundary, within the content, and before it.
         &whole[..whole.len() - 5],
         &whole[..whole.len() - 60],
         b"",
@@ -249,7 +249,7 @@ pub(crate) fn a_faulty_form_is_refused(kind: StrategyKind) {
         assert!((400..500).contains(&status), "{status}: {}", escaped(body));
     }
     assert_eq!(server.on_disk(), [""; 0]);
-    // Of a path only its end is a name.
+    // Only the last part of a path is the name.
     for path in ["../../secret", "..\\..\\secret", "/etc/secret", "C:\\secret"] {
         let reply = Form::new(&[(path, b"inside")]).post(&mut server.connect());
         assert_eq!(reply.status, 303, "{path}: {}", reply.head);
@@ -294,7 +294,7 @@ pub(crate) fn pages_of_other_sites_cannot_upload(kind: StrategyKind) {
         let fields = format!("{origin}{tus}Content-Length: 6\r\nUpload-Offset: 0\r\n");
         let patch = http(&format!("PATCH /.tus/{}", "0".repeat(32)), &fields);
         assert_eq!(peer.send(patch).send("intrus").reply().status, 403, "{origin}");
-        // Reading harms nobody: the browser keeps the answer from the page.
+        // Reading is allowed: the browser hides the reply from the page.
         assert_eq!(peer.send(http("GET /", origin)).reply().status, 200);
     }
     server.wait_until_deserted();
@@ -327,12 +327,12 @@ pub(crate) fn a_body_is_asked_for_where_its_sender_waits(kind: StrategyKind) {
         let reply = peer.send("content").reply();
         assert_eq!((reply.status, reply.stored_name()), (201, name.to_owned()));
     }
-    // Who does not wait long enough is not confused.
+    // A client that does not wait for `100 Continue` gets correct replies.
     let head = http("PUT /c", EXPECT);
     assert_eq!(peer.send(head).send("content").reply_head().status, 100);
     assert_eq!(peer.reply().status, 201);
     drop(peer);
-    // Where it would be refused it isn't asked for; what comes even so is no request.
+    // A refused body is not requested; if sent nevertheless, it is not taken for a request.
     for (target, fields, status) in [
         ("/a", EXPECT, 409),
         ("/missing/a", EXPECT, 409),
@@ -351,7 +351,7 @@ pub(crate) fn a_body_is_asked_for_where_its_sender_waits(kind: StrategyKind) {
             assert_eq!(peer.rest(), b"", "{target}");
         }
     }
-    // HTTP/1.0 knows no such thing.
+    // HTTP/1.0 has no `Expect`.
     let mut old = server.connect();
     let head = "PUT /e HTTP/1.0\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n";
     assert_eq!(old.send(head).send("content").reply().status, 201);
@@ -394,7 +394,7 @@ pub(crate) fn nothing_is_written_outside_by_any_way_to_upload(kind: StrategyKind
 pub(crate) fn what_was_overwritten_has_another_tag(kind: StrategyKind) {
     let server = Server::on_conflict(kind, OnConflict::Overwrite);
     let mut peer = server.connect();
-    // Of the same length, and within one tick of the file system's clock.
+    // Same length, and within one tick of the file system's clock.
     for round in 0..20 {
         let [old, new] = [bytes(2 * round, 1000), bytes(2 * round + 1, 1000)];
         put(&mut peer, "a", "", &old);

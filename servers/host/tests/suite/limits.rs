@@ -1,4 +1,4 @@
-//! What is too long, too large or too many is refused, and the server goes on.
+//! Limits on lengths, sizes and connections: requests beyond them are refused.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) fn an_over_long_head_is_refused(kind: StrategyKind) {
             assert_eq!(peer.rest(), b"", "a head of unknown length must end the connection");
         }
     }
-    // A head without an end: refused while it is still coming, and the refusal arrives.
+    // An endless head is refused while the client is still sending, and the refusal arrives.
     for beginning in ["GET /", "GET /file HTTP/1.1\r\nHost: localhost\r\nX-Endless: "] {
         let mut endless = server.connect();
         endless.send(beginning).send("x".repeat(100_000));
@@ -52,7 +52,7 @@ pub(crate) fn an_over_long_name_is_refused(kind: StrategyKind) {
     assert_eq!(http.send(http_get(&too_long)).reply().status, 414);
     assert_eq!(http.send(http_put(&too_long, 1)).send("x").reply().status, 414);
     assert_eq!(http.put(&longest, b"fits"), longest);
-    // With a number it does not fit any more.
+    // With a number the name becomes too long.
     assert_eq!(http.send(http_put(&longest, 1)).send("x").reply().status, 414);
     drop(http);
     let mut framed = server.connect();
@@ -70,13 +70,13 @@ pub(crate) fn an_over_large_upload_is_refused(kind: StrategyKind) {
     let server = Server::with(kind, |options| options.settings.limits.upload_bytes = 1000);
     let (largest, too_large) = (bytes(1, 1000), bytes(1, 1001));
     assert_eq!(server.connect().put("a", &largest), "a");
-    // Refused for what it declares, at once.
+    // Refused at once by its declared size.
     for declared in [1001, 1 << 40] {
         let mut http = server.connect();
         assert_eq!(http.send(http_put("b", declared)).reply().status, 413);
         assert_eq!(http.rest(), b"");
     }
-    // A peer that sends all before it reads gets the reply too.
+    // A peer that sends everything before reading gets the reply as well.
     let mut http = server.connect();
     http.send(http_put("b", 64 << 20));
     let piece = bytes(3, 1 << 20);
@@ -85,7 +85,7 @@ pub(crate) fn an_over_large_upload_is_refused(kind: StrategyKind) {
     }
     assert_eq!(http.reply().status, 413);
     drop(http);
-    // Refused for what it turns out to be.
+    // Refused by its actual size.
     let mut chunked = server.connect();
     chunked.send("PUT /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for _ in 0..3 {
@@ -119,8 +119,8 @@ pub(crate) fn an_upload_beyond_the_free_space_is_refused(kind: StrategyKind) {
 }
 
 pub(crate) fn a_disk_that_fills_up_is_told(kind: StrategyKind) {
-    // A limit on file sizes fails a write in its middle, as a full disk does. It is counted in
-    // units of 512 or 1024 bytes, as the shell likes.
+    // A limit on file sizes fails a write in the middle, like a full disk. Shells count it in units
+    // of 512 or 1024 bytes.
     let args = ["--strategy", kind.name(), "--quiet"];
     let mut server = Process::under("ulimit -f 1000", &args);
     let content = bytes(3, 1_400_000);
@@ -158,7 +158,7 @@ pub(crate) fn connections_beyond_the_limit_wait(kind: StrategyKind) {
     }
     assert!(waiting[0].hears_nothing_for(Duration::from_millis(200)));
     assert_eq!(open[1].get("file"), b"content");
-    // Each place that is given up goes to the one that waits longest.
+    // Each free place goes to the connection that has waited longest.
     for (peer, next) in open.into_iter().zip(&mut waiting) {
         drop(peer);
         assert_eq!(next.reply().body, b"content");
@@ -190,7 +190,7 @@ pub(crate) fn one_address_has_so_many_connections_and_others_have_theirs(kind: S
     for _ in 0..3 {
         let mut open = [(); 2].map(|()| Peer::connect(server.address()));
         for peer in &mut open {
-            // Those of the last round may still be ending.
+            // Connections of the last round may still be closing.
             let begun = std::time::Instant::now();
             while peer.try_send(http_get("file")) && !peer.is_answered() {
                 assert!(begun.elapsed() < PATIENCE);

@@ -1,4 +1,4 @@
-//! What every strategy must do, tested over real sockets; the same tests for each of them.
+//! Tests over real sockets, the same for every strategy.
 
 mod chat;
 mod command_line;
@@ -25,7 +25,7 @@ mod transfers;
 
 use fileserver::StrategyKind;
 
-/// Makes `selector::every_size_over_http` and so on from `transfers::every_size_over_http`.
+/// Defines `selector::every_size_over_http` and so on from `transfers::every_size_over_http`.
 macro_rules! tests_of_strategy {
     ($strategy:ident, $kind:ident; $($module:ident::$test:ident)*) => {
         mod $strategy {
@@ -49,7 +49,7 @@ macro_rules! tests_of_strategy {
 macro_rules! tests_of_all_strategies {
     (each { $($each:tt)* } concurrent { $($concurrent:tt)* } shared { $($shared:tt)* }) => {
         tests_of_strategy!(iterative, Iterative; $($each)*);
-        // Whoever finds all processes taken waits in the backlog, where nobody minds its time.
+        // With all processes busy a connection waits in the accept queue, without timeouts.
         tests_of_strategy!(prefork, Prefork; $($each)* $($concurrent)*);
         tests_of_strategy!(threaded, Threaded; $($each)* $($concurrent)* $($shared)*);
         tests_of_strategy!(thread_pool, ThreadPool; $($each)* $($concurrent)* $($shared)*);
@@ -61,7 +61,7 @@ macro_rules! tests_of_all_strategies {
     };
 }
 
-// A strategy that is added must be added above, too.
+// A new strategy needs an entry above.
 const _: () = assert!(StrategyKind::ALL.len() == 9);
 
 tests_of_all_strategies! {

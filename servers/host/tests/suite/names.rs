@@ -1,4 +1,4 @@
-//! No name leads out of the root, whichever wire carries it.
+//! Names never refer to files outside the root, over every wire.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use crate::peer::{Message, framed_data, framed_get, framed_name, http_get, http_put};
 use crate::server::Server;
 
-/// Names that lead out of the root, or would if they were decoded carelessly.
+/// Names outside the root, or outside it after wrong decoding.
 const ESCAPES: [&str; 14] = [
     "../secret",
     "../../../../../../../../etc/passwd",
@@ -27,7 +27,7 @@ const ESCAPES: [&str; 14] = [
     "a/",
 ];
 
-/// The same for the http wire, which decodes once.
+/// Percent-encoded names for the http wire, which decodes once.
 const ENCODED_ESCAPES: [&str; 11] = [
     "%2e%2e/secret",
     "%2E%2E%2Fsecret",
@@ -87,7 +87,7 @@ pub(crate) fn no_link_leaves_the_root(kind: StrategyKind) {
         assert!((400..500).contains(&status), "{name}: {status}");
     }
     assert_eq!(http.send(http_put("folder/new", 1)).send("x").reply().status, 409);
-    // A link is a name that is taken, not a way to somewhere else.
+    // A symbolic link occupies its name and is not followed.
     assert_eq!(http.put("dangling", b"inside"), "dangling_copy1");
     assert_eq!(http.put("file", b"inside"), "file_copy1");
     drop(http);

@@ -1,4 +1,4 @@
-//! Access log, log messages and status: what an operator can see of a server.
+//! Access log, log messages and status.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::peer::{Peer, http, http_get};
 use crate::process::{PATIENCE, Process};
 
-/// Lines of a file once they are so many.
+/// Lines of a file, as soon as it has this number of them.
 fn lines(path: &Path, count: usize) -> Vec<String> {
     let begun = Instant::now();
     loop {
@@ -62,11 +62,11 @@ pub(crate) fn each_request_is_a_line_of_the_access_log(kind: StrategyKind) {
             "\"PUT /file HTTP/1.1\" 201 5",
         ]
     );
-    // Whoever rotates the log renames it.
+    // Rotation renames the log.
     fs::rename(&path, folder.path().join("old.log")).unwrap();
     assert_eq!(Peer::connect(server.address()).get("file"), b"content");
     assert_eq!(requests(&lines(&path, 1)), ["\"GET /file HTTP/1.1\" 200 7"]);
-    // What was answered before the end is written.
+    // Requests answered before the end are in the log.
     assert_eq!(Peer::connect(server.address()).get("file"), b"content");
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
@@ -117,7 +117,7 @@ pub(crate) fn the_status_counts_connections_requests_and_bytes(kind: StrategyKin
         assert_eq!(reply.header("Content-Type"), Some("application/json"));
         serde_json::from_slice::<Value>(&reply.body).unwrap()
     };
-    // The connections before may still be ending.
+    // Earlier connections may still be closing.
     let begun = Instant::now();
     let shown = loop {
         let shown = status();

@@ -1,4 +1,4 @@
-//! Peers that are slow, half gone, broken or in a hurry.
+//! Peers that are slow, half closed, reset or pipelining.
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ pub(crate) fn a_cut_off_upload_leaves_nothing(kind: StrategyKind) {
     ];
     for request in &requests {
         for part in [0, 1000, 200_000] {
-            // Closed, reset, and finished too early: in each case nobody can complete it.
+            // Closed, reset or ended early: the upload cannot be completed.
             let mut closed = server.connect();
             closed.send(request).send(bytes(1, part.min(200)));
             drop(closed);
@@ -75,7 +75,7 @@ pub(crate) fn a_slow_reader_gets_every_byte(kind: StrategyKind) {
     let mut http = Peer::connect_narrow(server.address());
     assert_eq!(http.send(http_get("file")).reply_head().status, 200);
     assert!(read_slowly(&mut http, content.len()) == content);
-    // The connection is still good for another request.
+    // The connection accepts another request.
     assert!(http.get("file") == content);
     drop(http);
     let mut framed = Peer::connect_narrow(server.address());
@@ -116,7 +116,7 @@ pub(crate) fn half_closed_peers_are_answered(kind: StrategyKind) {
     assert!(both.message() == Message::Data(content.clone()) && both.rest().is_empty());
     // The end of the stream ends the line.
     assert!(server.connect().send("file").finish_sending().rest() == content);
-    // Nothing asked, nothing answered.
+    // No request, no reply.
     assert_eq!(server.connect().finish_sending().rest(), b"");
     let mut half_a_head = server.connect();
     half_a_head.send("GET /file HTTP/1.1\r\nHost").finish_sending();
@@ -208,7 +208,7 @@ pub(crate) fn garbage_is_refused(kind: StrategyKind) {
 }
 
 pub(crate) fn a_peer_that_does_not_listen_is_not_listened_to(kind: StrategyKind) {
-    // More than the system's buffers of both sides take.
+    // More than the socket buffers of both sides hold.
     const MOST_BYTES: usize = 64 << 20;
     let server = Server::start(kind);
     server.store("file", bytes(11, 20_000_000));
@@ -231,7 +231,7 @@ pub(crate) fn a_peer_that_does_not_listen_is_not_listened_to(kind: StrategyKind)
 }
 
 pub(crate) fn a_stalled_peer_holds_nobody_up(kind: StrategyKind) {
-    // The pool has four workers: fewer stalled peers than that must not matter.
+    // The pool has four workers, more than there are stalled peers.
     let server = Server::start(kind);
     let content = bytes(10, 20_000_000);
     server.store("file", &content);

@@ -1,4 +1,4 @@
-//! A blocking client that writes exactly the bytes it is told to.
+//! Blocking client that sends exactly the given bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,11 +9,11 @@ use crate::process::PATIENCE;
 /// One connection to a server.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
-    /// Received and not yet asked for.
+    /// Received bytes not yet returned.
     received: Vec<u8>,
 }
 
-/// A reply of the http wire.
+/// Reply of the http wire.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub status: u16,
@@ -21,7 +21,7 @@ pub(crate) struct Reply {
     pub body: Vec<u8>,
 }
 
-/// A message of the framed wire.
+/// Message of the framed wire.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Text(String),
@@ -35,7 +35,7 @@ impl Peer {
         Self::new(stream)
     }
 
-    /// A connection with a receive buffer of a few KiB, so that a server soon has to wait for it.
+    /// Connection with a receive buffer of a few KiB, so that a server soon has to wait.
     pub(crate) fn connect_narrow(address: SocketAddr) -> Self {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
@@ -44,7 +44,7 @@ impl Peer {
         Self::new(socket.into())
     }
 
-    /// A connection from another address of this machine.
+    /// Connection from another address of this machine.
     pub(crate) fn connect_from(own: &str, address: SocketAddr) -> Self {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
@@ -70,7 +70,7 @@ impl Peer {
         self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
-    /// Sends each byte by itself.
+    /// Sends the bytes one by one.
     pub(crate) fn send_byte_by_byte(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         for byte in bytes.as_ref() {
             self.send([*byte]);
@@ -79,21 +79,21 @@ impl Peer {
         self
     }
 
-    /// Says that nothing more will be sent, and still listens.
+    /// Ends the sending direction.
     pub(crate) fn finish_sending(&mut self) -> &mut Self {
         self.stream.shutdown(Shutdown::Write).unwrap();
         self
     }
 
-    /// Breaks the connection off with a reset.
+    /// Resets the connection.
     pub(crate) fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Exactly that many bytes.
+    /// Receives exactly this number of bytes.
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let ready = len.min(self.received.len());
-        // The memory comes zeroed: filling it would take longer than some timeouts under test.
+        // Zeroed memory: filling it would exceed some timeouts under test.
         let mut bytes = vec![0; len];
         bytes[..ready].copy_from_slice(&self.received[..ready]);
         self.received.drain(..ready);
@@ -101,7 +101,7 @@ impl Peer {
         bytes
     }
 
-    /// The next line, with its end.
+    /// Receives a line, line end included.
     pub(crate) fn line(&mut self) -> String {
         loop {
             if let Some(at) = self.received.iter().position(|&byte| byte == b'\n') {
@@ -116,7 +116,7 @@ impl Peer {
         }
     }
 
-    /// Receives once; a process that was stopped and resumed meanwhile is interrupted.
+    /// Receives once; retries after an interruption by a stopped and resumed process.
     fn read(&mut self, piece: &mut [u8]) -> usize {
         loop {
             match self.stream.read(piece) {
@@ -126,12 +126,12 @@ impl Peer {
         }
     }
 
-    /// Its own address.
+    /// Local address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.stream.local_addr().unwrap()
     }
 
-    /// All that comes until the server closes; a reset counts as that.
+    /// Receives until the server closes or resets.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.received);
         match self.stream.read_to_end(&mut bytes) {
@@ -159,7 +159,7 @@ impl Peer {
             .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// The next reply of the http wire, with its content.
+    /// Receives a reply of the http wire with its content.
     pub(crate) fn reply(&mut self) -> Reply {
         let mut reply = self.reply_head();
         let len = reply.header("content-length").and_then(|len| len.parse().ok()).unwrap_or(0);
@@ -167,7 +167,7 @@ impl Peer {
         reply
     }
 
-    /// The head of the next reply of the http wire; its content, if any, comes next.
+    /// Receives the head of a reply of the http wire.
     pub(crate) fn reply_head(&mut self) -> Reply {
         let end = loop {
             if let Some(at) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -185,7 +185,7 @@ impl Peer {
         Reply { status: status.unwrap_or_else(|| panic!("{head}")), head, body: Vec::new() }
     }
 
-    /// The next message of the framed wire.
+    /// Receives a message of the framed wire.
     pub(crate) fn message(&mut self) -> Message {
         let kind = self.bytes(1)[0];
         let width = match kind {
@@ -203,7 +203,7 @@ impl Peer {
         }
     }
 
-    /// Uploads over the http wire; the name it was stored under.
+    /// Uploads over the http wire; returns the stored name.
     pub(crate) fn put(&mut self, name: &str, content: &[u8]) -> String {
         let reply = self.send(http_put(name, content.len() as u64)).send(content).reply();
         assert_eq!(reply.status, 201, "{reply:?}");
@@ -219,7 +219,7 @@ impl Peer {
 }
 
 impl Reply {
-    /// The value of a header field, by its name in lower case.
+    /// Value of a header field by its lower-case name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (field, value) = line.split_once(':')?;
@@ -248,32 +248,32 @@ impl Message {
     }
 }
 
-/// The head of a request of the http wire; each of its further fields ends with `\r\n`.
+/// Head of a request of the http wire; each further field ends with `\r\n`.
 pub(crate) fn http(method_and_target: &str, fields: &str) -> String {
     format!("{method_and_target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
 }
 
-/// A request of the http wire for a file; the name goes as it is.
+/// Download request of the http wire; the name is not encoded.
 pub(crate) fn http_get(name: &str) -> String {
     http(&format!("GET /{name}"), "")
 }
 
-/// The head of an upload over the http wire.
+/// Head of an upload over the http wire.
 pub(crate) fn http_put(name: &str, len: u64) -> String {
     http(&format!("PUT /{name}"), &format!("Content-Length: {len}\r\n"))
 }
 
-/// A request of the framed wire for a file.
+/// Download request of the framed wire.
 pub(crate) fn framed_get(name: &str) -> Vec<u8> {
     text(0x07, name)
 }
 
-/// The announcement of an upload's name over the framed wire.
+/// Name of an upload over the framed wire.
 pub(crate) fn framed_name(name: &str) -> Vec<u8> {
     text(0x01, name)
 }
 
-/// What precedes the content of an upload over the framed wire.
+/// Messages of an upload over the framed wire that precede its content.
 pub(crate) fn framed_data(len: u64) -> Vec<u8> {
     let (kind, width) = match len {
         0..=0xff => (0x02, 1),

@@ -1,4 +1,4 @@
-//! A server as a process of its own, for what concerns a process: signals, limits, threads.
+//! A server process, for tests of signals, limits and threads.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,18 +20,18 @@ use crate::server::Screen;
 pub(crate) struct Process {
     process: ServerProcess,
     arguments: Vec<String>,
-    /// Where its standard output goes once somebody has looked.
+    /// Lines of standard output after the first request for them.
     screen: OnceLock<Screen>,
     folder: Arc<TempDir>,
 }
 
 impl Process {
-    /// Starts a server with these arguments besides a free port and a folder of its own.
+    /// Starts a server with these arguments, a free port and a new folder.
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::under(":", args)
     }
 
-    /// The same, after a shell command that sets limits.
+    /// Starts a server after a shell command that sets limits.
     pub(crate) fn under(limits: &str, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
@@ -66,13 +66,13 @@ impl Process {
         Self { process, arguments, screen, folder }
     }
 
-    /// Another server like this one, on the same folder.
+    /// Starts another server with the same arguments on the same folder.
     pub(crate) fn another(&self) -> Self {
         let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
         Self::on(Arc::clone(&self.folder), ":", &arguments)
     }
 
-    /// What it writes to standard output after the first line, as it comes.
+    /// Lines of its standard output after the first, as they appear.
     pub(crate) fn screen(&self) -> &Screen {
         self.screen.get_or_init(|| {
             let screen = Screen::default();
@@ -94,12 +94,12 @@ impl Process {
         self.folder.path().join("root")
     }
 
-    /// What it has written to standard error.
+    /// Content of its standard error so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
-    /// What it writes to standard output after the first line, up to its end.
+    /// Standard output after the first line, up to the end.
     pub(crate) fn rest_of_stdout(&mut self) -> String {
         let mut rest = String::new();
         self.process.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
@@ -119,7 +119,7 @@ impl Process {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
-    /// Gives it no processor time until it is resumed.
+    /// Suspends the process until it is resumed.
     pub(crate) fn suspend(&self) {
         kill_process(self.pid(), Signal::STOP).unwrap();
     }
@@ -128,45 +128,45 @@ impl Process {
         kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
-    /// Waits until it accepts no connections any more.
+    /// Waits until the server no longer listens.
     pub(crate) fn wait_until_closed(&self) {
         let begun = Instant::now();
         while TcpStream::connect(self.process.address).is_ok() {
-            assert!(begun.elapsed() < PATIENCE, "it still listens");
+            assert!(begun.elapsed() < PATIENCE, "the server still listens");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.process.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            assert!(begun.elapsed() < PATIENCE, "the server does not end");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// How many threads it has.
+    /// Number of its threads.
     pub(crate) fn threads(&self) -> usize {
         fs::read_dir(self.proc("task")).unwrap().count()
     }
 
-    /// How many descriptors it has open.
+    /// Number of its open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    /// Leaves it so many descriptors from now on.
+    /// Limits the number of its descriptors.
     pub(crate) fn limit_descriptors(&self, descriptors: usize) {
         let limit = Some(descriptors as u64);
         let limit = Rlimit { current: limit, maximum: limit };
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
     }
 
-    /// The processes it has started, by their ids.
+    /// Ids of its child processes.
     pub(crate) fn children(&self) -> Vec<Pid> {
         let parent = format!("PPid:\t{}", self.process.child.id());
         let mut children = Vec::new();
@@ -174,7 +174,7 @@ impl Process {
             let entry = entry.unwrap();
             let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
             let Some(pid) = id.and_then(Pid::from_raw) else { continue };
-            // It may end meanwhile.
+            // The process may end meanwhile.
             let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
             if status.lines().any(|line| line == parent) {
                 children.push(pid);
@@ -183,14 +183,14 @@ impl Process {
         children
     }
 
-    /// Waits until no connection is left to its processes, and each waits for the next.
+    /// Waits until its processes have no connections and are in `accept`.
     pub(crate) fn wait_until_deserted(&self) {
         let begun = Instant::now();
         let waits = |child: &Pid| {
             let path = format!("/proc/{}/wchan", child.as_raw_nonzero());
             fs::read_to_string(path).is_ok_and(|function| function.contains("accept"))
         };
-        // In this order: what was accepted before the first look is over at the second.
+        // In this order: a connection accepted before the first check is closed at the second.
         while has_connections(self.process.address) || !self.children().iter().all(waits) {
             assert!(begun.elapsed() < PATIENCE, "connections stay open");
             std::thread::sleep(Duration::from_millis(2));
@@ -206,7 +206,7 @@ impl Process {
     }
 }
 
-/// True if a server of this process or another has connections, be they accepted or not.
+/// True if a server has connections, accepted or not.
 pub(crate) fn has_connections(address: SocketAddr) -> bool {
     const LISTEN: &str = "0A";
     let SocketAddr::V4(address) = address else { panic!("tests use IPv4") };
@@ -215,8 +215,8 @@ pub(crate) fn has_connections(address: SocketAddr) -> bool {
     table.lines().skip(1).any(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         let [_, of, _, state, queues, _, _, _, _, inode, ..] = fields[..] else { return false };
-        // Of the listening socket, this is how many wait to be accepted. A connection without
-        // an inode is one that the kernel alone still has to do with.
+        // For the listening socket: the length of the accept queue. A connection without an inode
+        // has been closed by the process.
         let waiting = queues.rsplit(':').next().is_some_and(|queue| queue != "00000000");
         of == local && if state == LISTEN { waiting } else { inode != "0" }
     })

@@ -1,4 +1,4 @@
-//! What concerns the processes of `prefork`.
+//! Processes of `prefork`: number, restart and end.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ fn start(workers: &str) -> Process {
     server
 }
 
-/// Waits until it has so many processes; their ids.
+/// Waits for this number of processes; returns their ids.
 fn processes(server: &Process, count: usize) -> Vec<Pid> {
     let begun = Instant::now();
     loop {
@@ -33,7 +33,7 @@ fn processes(server: &Process, count: usize) -> Vec<Pid> {
 
 fn wait_until_gone(pids: &[Pid]) {
     let begun = Instant::now();
-    // One that has ended and that nobody has asked for yet has no memory.
+    // A zombie process has no memory.
     let lives = |pid: &Pid| {
         fs::read(format!("/proc/{}/statm", pid.as_raw_nonzero()))
             .is_ok_and(|sizes| !sizes.starts_with(b"0 "))
@@ -52,7 +52,7 @@ fn the_number_of_processes_follows_the_connections_up_to_a_limit() {
     for peer in &mut peers {
         assert_eq!(peer.get("file"), b"content");
     }
-    // So many are taken, and as many are spare as ever.
+    // These are busy; the number of spare ones is unchanged.
     processes(&server, 12 + 5);
     let mut more: Vec<_> = (0..12).map(|_| Peer::connect(server.address())).collect();
     for peer in &mut more[..8] {
@@ -99,7 +99,7 @@ fn a_process_that_is_told_to_end_finishes_its_request_and_is_replaced() {
     assert_eq!(peer.get("file"), b"content");
     peer.send("GET /file HTTP/1.1\r\nHost: local");
     assert!(peer.hears_nothing_for(Duration::from_millis(50)));
-    // As Ctrl-C may reach it, twice.
+    // A second signal, like a repeated Ctrl-C.
     kill_process(before[0], Signal::INT).unwrap();
     kill_process(before[0], Signal::INT).unwrap();
     assert_eq!(peer.send("host\r\n\r\n").reply().body, b"content");
@@ -117,7 +117,7 @@ fn processes_end_with_their_parent() {
     let children = processes(&server, 3);
     let mut held = Peer::connect(server.address());
     assert_eq!(held.get("file"), b"content");
-    // It is killed.
+    // The process is killed.
     drop(server);
     wait_until_gone(&children);
 }

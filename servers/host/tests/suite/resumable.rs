@@ -1,4 +1,4 @@
-//! Uploads that survive their connection, and the server.
+//! Uploads resumed over another connection or by another server.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use testkit::names;
 
 const TUS: &str = "Tus-Resumable: 1.0.0\r\n";
 
-/// Begins an upload; its path.
+/// Begins an upload; returns its path.
 fn create(peer: &mut Peer, name: &str, len: usize) -> String {
     let fields = format!(
         "{TUS}Upload-Length: {len}\r\nUpload-Metadata: filename {},type {}\r\n\
@@ -38,7 +38,7 @@ fn patch(peer: &mut Peer, path: &str, offset: usize, piece: &[u8], fields: &str)
     peer.send(patch_head(path, offset, piece.len(), fields)).send(piece).reply()
 }
 
-/// How far the upload has got; or the status that is told instead.
+/// Offset of the upload, or the error status.
 fn offset(peer: &mut Peer, path: &str) -> Result<usize, u16> {
     let reply = peer.send(http(&format!("HEAD {path}"), TUS)).reply_head();
     match reply.status {
@@ -60,17 +60,17 @@ pub(crate) fn an_upload_goes_on_after_its_connection_broke(kind: StrategyKind) {
     let reply = patch(&mut first, &path, 0, &content[..300_000], "");
     assert_eq!(reply.status, 204, "{}", reply.head);
     assert_eq!(reply.header("upload-offset"), Some("300000"));
-    // Breaks off within the next piece.
+    // The connection ends within the next part.
     first.send(patch_head(&path, 300_000, 400_000, "")).send(&content[300_000..512_345]);
     drop(first);
     server.wait_until_deserted();
 
     let mut second = server.connect();
-    // What had arrived is kept, and is no file yet.
+    // Received bytes are kept, and are not a file yet.
     assert_eq!(offset(&mut second, &path), Ok(512_345));
     assert_eq!(second.send(http("GET /sea.png", "")).reply().status, 404);
     assert_eq!(second.get(""), b"");
-    // A reset may cost some of what was under way, never what was there.
+    // A reset may lose bytes in flight, never stored ones.
     second.send(patch_head(&path, 512_345, 400_000, "")).send(&content[512_345..600_000]);
     second.reset();
     server.wait_until_deserted();
@@ -96,7 +96,7 @@ pub(crate) fn a_taken_name_is_numbered_when_the_upload_is_whole(kind: StrategyKi
     assert_eq!(peer.put("a.txt", b"rival"), "a.txt");
     let reply = patch(&mut peer, &path, 0, b"new", "");
     assert_eq!((reply.status, reply.header("content-location")), (204, Some("/a_copy1.txt")));
-    // An empty file is whole at once; one without a name gets one.
+    // An empty file is complete at once; without a name it gets one.
     let empty = create(&mut peer, "empty", 0);
     assert_eq!((&*empty, peer.get("empty")), ("/empty", Vec::new()));
     let fields = format!("{TUS}Upload-Length: 3\r\n");
@@ -135,7 +135,7 @@ pub(crate) fn a_piece_that_does_not_fit_is_refused(kind: StrategyKind) {
     assert_eq!(patch(&mut peer, &unknown, 0, b"x", "").status, 404);
     assert_eq!(offset(&mut peer, &unknown), Err(404));
     assert_eq!(offset(&mut peer, &path), Ok(400));
-    // More than it declared, in chunks.
+    // More than declared, in chunks.
     let chunked =
         patch_head(&path, 400, 0, "").replace("Content-Length: 0", "Transfer-Encoding: chunked");
     let reply =
@@ -177,7 +177,7 @@ pub(crate) fn an_upload_survives_the_server(kind: StrategyKind) {
     let path = create(&mut peer, "folder/sea.png", content.len());
     assert_eq!(patch(&mut peer, &path, 0, &content[..1_000_000], "").status, 204);
     peer.send(patch_head(&path, 1_000_000, 2_000_000, "")).send(&content[1_000_000..1_500_000]);
-    // Killed in the middle of it: no time for farewells.
+    // The server is killed during the upload.
     let server = server.killed_and_replaced(&args);
     drop(peer);
 
@@ -212,7 +212,7 @@ pub(crate) fn what_is_kept_of_an_upload_is_no_file(kind: StrategyKind) {
         let reply = peer.send(crate::peer::http_put(&encoded, 1)).send("x").reply();
         assert_eq!(reply.status, 400, "{name:?}");
     }
-    // The path of an upload is no name of a file either.
+    // The path of an upload is not a file name.
     assert_eq!(peer.send(http(&format!("GET {path}"), "")).reply().status, 404);
     drop(peer);
     for name in &kept {
@@ -231,7 +231,7 @@ pub(crate) fn one_connection_at_a_time_appends(kind: StrategyKind) {
     let mut first = server.connect();
     let path = create(&mut first, "a", content.len());
     first.send(patch_head(&path, 0, 50_000, "Expect: 100-continue\r\n"));
-    // The upload is this one's now.
+    // The second connection owns the upload.
     assert_eq!(first.reply_head().status, 100);
     first.send(&content[..20_000]);
     let mut second = server.connect();
@@ -244,7 +244,7 @@ pub(crate) fn one_connection_at_a_time_appends(kind: StrategyKind) {
     assert_eq!(reply.status, 204, "{}", reply.head);
     assert!(first.get("a") == content);
 
-    // However many try at once, the pieces of one of them are the file.
+    // Of concurrent attempts exactly one provides the content.
     let path = create(&mut first, "race", content.len());
     let mut statuses: Vec<u16> = std::thread::scope(|scope| {
         let attempts: Vec<_> = (0..8)

@@ -1,4 +1,4 @@
-//! Who gets a turn, and how many threads it takes.
+//! Fairness between connections, and the number of threads.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,13 +14,13 @@ use crate::server::Server;
 pub(crate) fn many_keep_alive_clients_all_make_progress(kind: StrategyKind) {
     const WORKERS: usize = 2;
     let server = Server::with(kind, |options| {
-        // A process is held by its connection, so these are as many as there are connections.
+        // One process per connection.
         options.workers = if kind == StrategyKind::Prefork { 4 * WORKERS } else { WORKERS };
     });
     let content = bytes(1, 10_000);
     server.store("file", &content);
     let mut peers: Vec<_> = (0..4 * WORKERS).map(|_| server.connect()).collect();
-    // In turns, so that each waits idle while the others are served,
+    // In turns, so that each is idle while the others are served,
     for _ in 0..10 {
         for peer in &mut peers {
             assert!(peer.get("file") == content);
@@ -35,10 +35,10 @@ pub(crate) fn many_keep_alive_clients_all_make_progress(kind: StrategyKind) {
             assert!(peer.reply().body == content);
         }
     }
-    // and with some that never pause while another only now and then has a request.
+    // and with some that never pause beside one with occasional requests.
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Also when an assertion fails: the scope waits for all of them.
+        // Also after a failed assertion, since the scope waits for all.
         let _stopped = StopOnDrop(&stop);
         let mut occasional = peers.pop().unwrap();
         for mut peer in peers {
@@ -90,12 +90,12 @@ fn heavy_requests_that_hold_all_workers_do_not_delay_a_file_that_is_known() {
     fs::write(server.root().join("file"), "content").unwrap();
     let mut light = Peer::connect(server.address());
     assert_eq!(light.get("file"), b"content");
-    // The one worker needs half a minute for all of them.
+    // The single worker would need half a minute for all.
     let mut heavy: Vec<_> = (0..30).map(|_| Peer::connect(server.address())).collect();
     for peer in &mut heavy {
         peer.send("GET /.work?block=1s HTTP/1.1\r\nHost: localhost\r\n\r\n");
     }
-    // So long that the file system is asked whether it is still the same.
+    // Long enough for the cached file to be checked against the file system.
     std::thread::sleep(Duration::from_millis(600));
     assert_eq!(light.get("file"), b"content");
     let mut last = heavy.pop().unwrap();
@@ -103,7 +103,7 @@ fn heavy_requests_that_hold_all_workers_do_not_delay_a_file_that_is_known() {
     assert_eq!(heavy[0].reply().status, 200);
 }
 
-/// Serves this many connections, and waits for the number of threads before and meanwhile.
+/// Serves this number of connections and waits for the number of threads before and meanwhile.
 fn check_threads(kind: StrategyKind, connections: usize, before: usize, meanwhile: usize) {
     let server = Process::start(&["--strategy", kind.name(), "--workers", "3", "--quiet"]);
     fs::write(server.root().join("file"), "content").unwrap();
@@ -118,13 +118,13 @@ fn check_threads(kind: StrategyKind, connections: usize, before: usize, meanwhil
 
 #[test]
 fn the_selector_keeps_its_one_thread_under_200_connections() {
-    // The one that serves, and the one that waits for signals.
+    // The serving thread and the signal thread.
     check_threads(StrategyKind::Selector, 200, 2, 2);
 }
 
 #[test]
 fn the_thread_pool_keeps_its_workers_under_200_connections() {
-    // Three workers, the dispatcher, and the one that waits for signals.
+    // Three workers, the dispatcher and the signal thread.
     check_threads(StrategyKind::ThreadPool, 200, 5, 5);
 }
 
@@ -135,7 +135,7 @@ fn the_threaded_strategy_has_a_thread_per_connection() {
 
 #[test]
 fn several_selectors_keep_their_threads_under_200_connections() {
-    // Three that serve, the one that started them, and the one that waits for signals.
+    // Three serving threads, the main thread and the signal thread.
     check_threads(StrategyKind::MultiSelector, 200, 5, 5);
 }
 
@@ -147,8 +147,8 @@ fn tasks_share_a_few_threads_under_200_connections() {
     for peer in &mut peers {
         assert_eq!(peer.get("file"), b"content");
     }
-    // Three that serve, the one that started them, and the one that waits for signals. A few more
-    // take over when one of them is about to block, and stay a while: the scheduler decides.
+    // Three serving threads, the main thread and the signal thread. A few more take over before one
+    // blocks, and remain for a while: the scheduler decides.
     let threads = server.threads();
     assert!((5..50).contains(&threads), "{threads}");
 }
@@ -162,7 +162,7 @@ fn uring_keeps_its_one_thread_under_200_connections() {
     check_threads(StrategyKind::Uring, 200, 2, 2);
 }
 
-/// More requests than the ring has buffers to receive them in, and than fit into its queues.
+/// Number of requests beyond the ring's receive buffers and queue entries.
 #[test]
 fn uring_answers_more_requests_at_once_than_it_has_buffers() {
     if let Err(reason) = StrategyKind::Uring.availability() {

@@ -1,4 +1,4 @@
-//! A server within the test's own process, or, where the strategy is one of processes, of its own.
+//! A server in the test process, or in its own for strategies with processes.
 
 use std::fs;
 use std::io::{self, Write};
@@ -18,14 +18,14 @@ use testkit::{ServerThread, names};
 use crate::peer::Peer;
 use crate::process::{PATIENCE, Process, has_connections};
 
-/// A server on a free port with a folder of its own; ended when dropped.
+/// A server on a free port with a new folder; ended when dropped.
 pub(crate) enum Server {
     Within(Box<Within>),
     /// The `server` program.
     Beside(Process),
 }
 
-/// A server of the test's own process.
+/// A server in the test process.
 pub(crate) struct Within {
     folder: Arc<TempDir>,
     kind: StrategyKind,
@@ -44,7 +44,7 @@ impl Server {
         Self::start_with(kind, OnConflict::default(), adjust)
     }
 
-    /// A server that treats taken names like this.
+    /// Starts a server with this policy for taken names.
     pub(crate) fn on_conflict(kind: StrategyKind, way: OnConflict) -> Self {
         Self::start_with(kind, way, |_| {})
     }
@@ -58,7 +58,7 @@ impl Server {
             settings: Settings { server_name: kind.name().to_owned(), ..Settings::default() },
             workers: if kind == StrategyKind::Prefork { 64 } else { 4 },
             max_connections: 1000,
-            // One backlog, so that whoever waits longest is next.
+            // One accept queue, so that connections are accepted in order.
             accept: AcceptDistribution::Dispatch,
             send_path: SendPath::default(),
             drain: PATIENCE,
@@ -80,7 +80,7 @@ impl Server {
         on_conflict: OnConflict,
         options: ServerOptions,
     ) -> Self {
-        // What power cuts leave is not tested here.
+        // Durability after a power failure is not tested.
         let options_of_store =
             StoreOptions { durability: Durability::None, on_conflict, ..StoreOptions::default() };
         let store = Store::open(&folder.path().join("root"), options_of_store).unwrap();
@@ -100,7 +100,7 @@ impl Server {
         }))
     }
 
-    /// Another server like this one, on the same folder.
+    /// Starts another server with the same options on the same folder.
     pub(crate) fn another(&self) -> Self {
         match self {
             Self::Within(server) => {
@@ -127,7 +127,7 @@ impl Server {
         self.outside("root")
     }
 
-    /// A place beside the served folder, which no peer may reach.
+    /// Path beside the served folder, out of reach for peers.
     pub(crate) fn outside(&self, name: &str) -> PathBuf {
         match self {
             Self::Within(server) => server.folder.path().join(name),
@@ -140,18 +140,18 @@ impl Server {
         fs::write(self.root().join(name), content).unwrap();
     }
 
-    /// Everything in the served folder, also what peers cannot see.
+    /// All entries of the served folder, hidden ones included.
     pub(crate) fn on_disk(&self) -> Vec<String> {
         names(&self.root())
     }
 
-    /// Waits until the server has noticed that all peers are gone.
+    /// Waits until the server has closed the connections of all peers.
     pub(crate) fn wait_until_deserted(&self) {
         let server = match self {
             Self::Within(server) => server,
             Self::Beside(process) => return process.wait_until_deserted(),
         };
-        // A strategy that blocks in accept already holds the place of the connection to come.
+        // A strategy that blocks in `accept` already holds the permit of the next connection.
         let places = match server.kind {
             StrategyKind::ThreadPool
             | StrategyKind::Selector
@@ -160,14 +160,14 @@ impl Server {
             | StrategyKind::Tokio => 0,
             StrategyKind::Threaded | StrategyKind::MultiSelector => 1,
             StrategyKind::Iterative => {
-                // Whoever is served, everyone before is gone.
+                // Served in order, so all connections before are closed.
                 self.connect().finish_sending().rest();
                 return;
             }
             StrategyKind::Prefork => unreachable!("it has processes of its own"),
         };
         let begun = Instant::now();
-        // The place of the connection to come may not be held yet: the sockets tell as well.
+        // The permit of the next connection may not be held yet, so the sockets are checked as well.
         while has_connections(server.thread.address) || server.state.limit.open() > places {
             let open = server.state.limit.open();
             assert!(begun.elapsed() < PATIENCE, "{open} connections stay open");
@@ -175,7 +175,7 @@ impl Server {
         }
     }
 
-    /// What the operator was shown once it is so many lines.
+    /// Log lines, as soon as there are this number of them.
     pub(crate) fn console(&self, lines: usize) -> Vec<String> {
         let screen = match self {
             Self::Within(server) => &server.screen,
@@ -196,7 +196,7 @@ impl Server {
         }
     }
 
-    /// Drains the server and checks that no connection ended by a panic, and that nothing is left.
+    /// Drains the server; checks that no connection panicked and nothing is left.
     pub(crate) fn stop(self) -> ServeReport {
         let (report, stderr): (ServeReport, _) = match self {
             Self::Within(server) => {
@@ -222,7 +222,7 @@ impl Server {
     }
 }
 
-/// What the operator of a server is shown.
+/// Log lines of a server.
 #[derive(Clone, Default)]
 pub(crate) struct Screen(Arc<Mutex<Vec<u8>>>);
 
@@ -242,7 +242,7 @@ impl Write for Screen {
     }
 }
 
-/// The same options as flags.
+/// Command-line flags of the options.
 fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOptions) -> Vec<String> {
     let ServerOptions { settings, workers, max_connections, accept: _, send_path, drain } = options;
     let Settings { service, work, wire, hosts, limits, timeouts, server_name: _ } = settings;
@@ -252,7 +252,7 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         WirePin::Pinned(Wire::Http) => "http",
         WirePin::Pinned(Wire::Text) => "text",
     };
-    // Those that have no flag stay as they are; no test depends on them.
+    // Options without a flag keep their defaults; no test depends on them.
     let Timeouts {
         head,
         stall,
@@ -300,7 +300,7 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
     arguments.extend(transform.map(|transform| format!("--transform={transform}")));
     arguments.extend(work.then(|| "--work".to_owned()));
     arguments.extend((*hosts == Hosts::Any).then(|| "--allow-host=*".to_owned()));
-    // What else it would tell is not looked at.
+    // Other messages are not checked.
     arguments.extend((service == "files").then(|| "--quiet".to_owned()));
     arguments
 }

@@ -32,7 +32,7 @@ pub(crate) fn echo_gives_back_every_byte_however_it_comes(kind: StrategyKind) {
     assert_eq!(peer.line(), "slowly\r\n");
     peer.send("one\ntwo\r\nthree").finish_sending();
     assert_eq!(peer.rest(), b"one\ntwo\r\nthree");
-    // A person's telnet says what it can before anything else.
+    // A telnet client first sends its options.
     let mut telnet = server.connect();
     telnet.send(b"\xff\xfd\x03\xff\xfb\x18hello\xff\xff\r\n");
     assert_eq!(telnet.bytes(9), b"hello\xff\xff\r\n");
@@ -45,7 +45,7 @@ pub(crate) fn hello_answers_each_message_and_shows_it(kind: StrategyKind) {
     assert_eq!(server.console(1), [format!("Connected by {address}")]);
     for message in ["Hello, world", "The size of eagle.jpg is 55696"] {
         let answer = format!("I got \"{message}\" from you and I am sending it back.");
-        // Without a line's end, as the exercise's client sends it.
+        // Without a line end, like the exercise's client.
         assert_eq!(peer.send(message).bytes(answer.len()), answer.as_bytes());
     }
     let shown = server.console(3);
@@ -92,7 +92,7 @@ pub(crate) fn a_message_over_4096_bytes_is_cut(kind: StrategyKind) {
     assert_eq!(peer.send(post(b"next")).reply().body, b"Message: next");
     drop(peer);
     let mut peer = server.connect();
-    // Without a line's end the rest is dropped as well.
+    // Without a line end the rest is discarded as well.
     assert_eq!(peer.send(&long).bytes(9 + 4096).len(), 9 + 4096);
     assert_eq!(peer.send("next\n").line(), "Message: next\n");
 }
@@ -152,7 +152,7 @@ pub(crate) fn date_tells_the_time_on_every_wire(kind: StrategyKind) {
     assert!(is_date(&String::from_utf8(reply.body).unwrap()), "{}", reply.head);
 }
 
-/// The lines that were stored, in the order of their numbers.
+/// Stored lines in the order of their numbers.
 fn log(server: &Server) -> Vec<String> {
     let files = server.on_disk();
     (0..files.len())
@@ -174,7 +174,7 @@ pub(crate) fn date_log_numbers_go_on_after_a_restart(kind: StrategyKind) {
         assert!(is_date(date), "{line}");
     }
     drop(peer);
-    // Another server on the same folder: what it finds there is where it goes on.
+    // Another server on the same folder continues the numbering.
     let second = server.another();
     let mut peer = second.connect();
     peer.send("what time is it?\n").line();

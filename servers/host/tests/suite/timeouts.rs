@@ -1,5 +1,5 @@
-//! Time limits end a connection under every strategy. That progress renews them is tested with the
-//! session, in virtual time.
+//! Timeouts end connections under every strategy. Their renewal by progress is tested with the
+//! session in virtual time.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::server::Server;
 const SOON: Duration = Duration::from_millis(200);
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// A server whose every timeout is never, but for those that are adjusted.
+/// A server without timeouts except for the adjusted ones.
 fn server(kind: StrategyKind, adjust: impl FnOnce(&mut Timeouts)) -> Server {
     Server::with(kind, |options| {
         let timeouts = &mut options.settings.timeouts;
@@ -44,7 +44,7 @@ pub(crate) fn an_idle_connection_is_closed(kind: StrategyKind) {
             peer.try_send(&requests);
             peer.rest()
         });
-        // On a busy machine a connection may have been idle for too long before its request.
+        // On a busy machine the idle timeout can expire before the request.
         let reply = reply.take(100).find(|reply| !reply.is_empty()).unwrap();
         assert!(reply.starts_with(beginning) && reply.ends_with(b"content"), "{reply:?}");
     }
@@ -54,7 +54,7 @@ pub(crate) fn an_idle_connection_is_closed(kind: StrategyKind) {
 
 pub(crate) fn a_head_must_be_whole_in_time(kind: StrategyKind) {
     let server = server(kind, |timeouts| timeouts.head = SOON);
-    // Each byte is progress, and the head is late all the same.
+    // Every byte is progress, but the head as a whole is late.
     let mut dribbling = server.connect();
     dribbling.send("GET /file HTTP/1.1\r\nX-Long: ");
     while dribbling.hears_nothing_for(Duration::from_millis(20)) {

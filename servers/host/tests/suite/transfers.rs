@@ -1,4 +1,4 @@
-//! Files go up and come down whole, over every wire.
+//! Uploads and downloads of whole files over every wire.
 
 use fileserver::{SendPath, SentBytes, StrategyKind};
 
@@ -6,7 +6,7 @@ use crate::content::{bytes, sha256, sha256_of_file};
 use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http_get, http_put};
 use crate::server::Server;
 
-/// Around the sizes at which buffers are full and messages change their type.
+/// Sizes around those of buffers and of message types.
 const SIZES: [usize; 8] = [0, 1, 255, 256, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 300_000];
 const LARGE: usize = 64 << 20;
 
@@ -63,7 +63,7 @@ pub(crate) fn a_large_file_up_over_framed_and_down_over_http(kind: StrategyKind)
     assert_eq!(sha256(&server.connect().get("large.bin")), sha256(&content));
 }
 
-/// The peer reads only after it has asked for everything, so that sockets are full meanwhile.
+/// The peer reads only after all requests, so that the socket buffers are full meanwhile.
 pub(crate) fn every_send_path_delivers_the_same(kind: StrategyKind) {
     const SIZES: [usize; 7] = [1, 1000, 4096, 4097, 70_000, 300_000, 3_000_000];
     const PART: std::ops::Range<usize> = 4090..69_999;
@@ -179,7 +179,7 @@ pub(crate) fn a_line_of_text_names_a_file(kind: StrategyKind) {
             ),
         }
     }
-    // What telnet says before the person does.
+    // Options sent by a telnet client.
     let negotiating = b"\xff\xfb\x1f\xff\xfd\x03eagle.jpg\r\n";
     assert!(server.connect().send(negotiating).rest() == content);
 }
@@ -214,7 +214,7 @@ pub(crate) fn the_root_is_a_listing(kind: StrategyKind) {
     let mut peer = server.connect();
     peer.put("b", b"2");
     peer.put("a", b"1");
-    // An upload in progress is none yet.
+    // An upload in progress is not listed.
     let mut other = None;
     if kind != StrategyKind::Iterative {
         other = Some(server.connect());

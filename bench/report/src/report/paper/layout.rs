@@ -1,10 +1,10 @@
-//! Sets the blocks of a paper on pages.
+//! Layout of the blocks of a paper on pages.
 
 use super::line::{Piece, lines, verbatim_lines};
 use super::{Block, Paper};
 use crate::report::fonts::Face;
 
-/// A4, in points.
+/// Size of an A4 page in points.
 pub(super) const PAGE: (f32, f32) = (595.0, 842.0);
 const MARGIN: f32 = 60.0;
 const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
@@ -17,14 +17,14 @@ const TITLE: Style = Style { size: 20.0, leading: 1.25, shade: Shade::Ink };
 const HEADING: Style = Style { size: 14.0, leading: 1.3, shade: Shade::Ink };
 const SUBHEADING: Style = Style { size: 10.5, leading: 1.3, shade: Shade::Ink };
 const CODE: Style = Style { size: 7.5, leading: 1.35, shade: Shade::Ink };
-/// Tables are set as large as fits, between these.
+/// Smallest and largest font size of a table, whose width decides.
 const TABLE_SIZES: (f32, f32) = (5.5, 8.5);
 const BETWEEN_BLOCKS: f32 = 8.0;
-/// What must have room below a heading, so that none stands alone at the end of a page.
+/// Room needed below a heading, so that none is the last line of a page.
 const BELOW_HEADING: f32 = 70.0;
 const TERM_WIDTH: f32 = 92.0;
 
-/// How light ink is.
+/// Shade of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shade {
     Ink,
@@ -46,18 +46,18 @@ impl Style {
     }
 }
 
-/// A paper, set.
+/// Paper after layout.
 #[derive(Debug, Default)]
 pub(super) struct Set {
     pub(super) pages: Vec<Vec<Mark>>,
-    /// What the marks are parts of; a parent comes before its children.
+    /// Structure of the content; a parent comes before its children.
     pub(super) nodes: Vec<Node>,
-    /// Headings: text, page and height.
+    /// Headings of the outline: text, page and vertical position.
     pub(super) sections: Vec<(String, usize, f32)>,
 }
 
 impl Set {
-    /// Every piece of text.
+    /// All pieces of text with their faces.
     pub(super) fn texts(&self) -> impl Iterator<Item = (Face, &str)> {
         self.pages.iter().flatten().filter_map(|mark| match mark {
             Mark::Text { face, text, .. } => Some((*face, text.as_str())),
@@ -66,25 +66,25 @@ impl Set {
     }
 }
 
-/// Something on a page. Lengths are in points from its upper left corner.
+/// Element drawn on a page. Lengths are in points from the upper left corner.
 #[derive(Debug)]
 pub(super) enum Mark {
-    /// Text that begins at `x` on the baseline `y`. Without a node it is no part of the content.
+    /// Text from `x` on the baseline `y`; without a node it is not part of the content.
     Text { x: f32, y: f32, face: Face, size: f32, shade: Shade, text: String, node: Option<usize> },
-    /// A filled rectangle.
+    /// Filled rectangle.
     Bar { x: f32, y: f32, width: f32, height: f32, shade: Shade },
-    /// The picture of a block.
+    /// Picture of a block.
     Picture { x: f32, y: f32, width: f32, height: f32, block: usize, node: usize },
 }
 
-/// What a mark means.
+/// Node of the structure for screen readers.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) role: Role,
     pub(super) parent: Option<usize>,
 }
 
-/// What parts of a text are.
+/// Role of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     Heading(u16, String),
@@ -98,7 +98,7 @@ pub(super) enum Role {
     Code,
 }
 
-/// Sets a paper.
+/// Lays out a paper.
 pub(super) fn set(paper: &Paper) -> Set {
     let mut layout = Layout { set: Set::default(), y: MARGIN, figures: 0, tables: 0 };
     layout.set.pages.push(Vec::new());
@@ -176,7 +176,7 @@ impl Layout {
         self.text(runs, BODY, (MARGIN, WIDTH), node);
     }
 
-    /// With a bar at its side.
+    /// Paragraph with a bar at its left.
     fn lead(&mut self, text: &str) {
         let node = self.node(Role::Paragraph, None);
         let indent = 14.0;
@@ -282,7 +282,7 @@ impl Layout {
         self.bar(MARGIN, WIDTH, 0.4, Shade::Ink);
     }
 
-    /// The first column is names, so it begins at the left; all others end at the right.
+    /// Table row: the first column (names) is aligned left, the others right.
     fn row(&mut self, table: usize, role: &Role, values: &[String], style: Style, widths: &[f32]) {
         let row = self.node(Role::Row, Some(table));
         let mut right = MARGIN;
@@ -319,7 +319,7 @@ impl Layout {
         self.bar(MARGIN, WIDTH, 0.4, Shade::Grid);
     }
 
-    /// Running text within a column that begins and is as wide as given.
+    /// Running text in a column `(x, width)`.
     fn text(&mut self, runs: &[(Face, &str)], style: Style, column: (f32, f32), node: usize) {
         let lines = lines(runs, style.size, column.1);
         self.keep_together(lines.len(), style);
@@ -330,7 +330,7 @@ impl Layout {
     }
 
     fn line(&mut self, pieces: &[Piece], style: Style, x: f32, node: usize) {
-        // In the middle of its line, as letters without an ascender look.
+        // Centres lowercase letters without ascenders in the line.
         let y = self.y + style.line_height() / 2.0 + style.size * 0.36;
         for piece in pieces {
             let Piece { face, text, x: from } = piece.clone();
@@ -345,14 +345,14 @@ impl Layout {
         self.y += height;
     }
 
-    /// On the next page where this one has not that much room.
+    /// Begins a new page if this one has less room than `height`.
     fn need(&mut self, height: f32) {
         if self.y + height > BOTTOM && self.y > MARGIN {
             self.new_page();
         }
     }
 
-    /// A few lines that belong together are not parted by a page.
+    /// Avoids a page break within up to five lines.
     fn keep_together(&mut self, lines: usize, style: Style) {
         if lines <= 5 {
             self.need(lines as f32 * style.line_height());
@@ -393,8 +393,7 @@ fn face_of(role: &Role) -> Face {
     if *role == Role::Head { Face::Bold } else { Face::Regular }
 }
 
-/// The size of a table's letters and the width of each column: what the columns need, and what is
-/// left over divided among them.
+/// Style of a table and its column widths: the widths needed, plus an equal share of the rest.
 fn table_style(columns: &[String], rows: &[Vec<String>]) -> (Style, Vec<f32>) {
     let gap = 0.9;
     let needs: Vec<f32> = (0..columns.len())
@@ -419,7 +418,7 @@ mod tests {
         Paper { title: "T".to_owned(), authors: vec!["A".to_owned()], below_title: vec![], blocks }
     }
 
-    /// The number of the page that each text stands on.
+    /// Page of each occurrence of a text.
     fn found(set: &Set, wanted: &str) -> Vec<usize> {
         let texts = |page: &Vec<Mark>| {
             page.iter()
@@ -455,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_goes_on_has_its_head_again_and_pages_are_numbered() {
+    fn a_table_repeats_its_head_on_each_page_and_pages_are_numbered() {
         let rows: Vec<_> = (0..150).map(|n| vec![format!("row {n}")]).collect();
         let columns = vec!["name".to_owned()];
         let caption = "C".to_owned();
@@ -466,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn no_heading_stands_alone_at_the_end_of_a_page() {
+    fn no_heading_is_the_last_line_of_a_page() {
         for lines in 30..60 {
             let set = set(&paper(vec![
                 Block::Verbatim("x\n".repeat(lines * 2)),

@@ -1,18 +1,17 @@
-//! Breaks text into lines.
+//! Line breaking.
 
 use crate::report::fonts::Face;
 
-/// A piece of a line.
+/// Part of a line in one face.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Piece {
     pub(super) face: Face,
     pub(super) text: String,
-    /// From the beginning of the line.
+    /// Distance from the beginning of the line.
     pub(super) x: f32,
 }
 
-/// Fills lines of a width with words, as many as each holds. A word that is too long for any line
-/// is broken wherever the line ends.
+/// Breaks text into lines of a width. Words longer than a line are broken at its end.
 pub(super) fn lines(runs: &[(Face, &str)], size: f32, width: f32) -> Vec<Vec<Piece>> {
     let mut lines = vec![Vec::new()];
     let mut x = 0.0;
@@ -40,7 +39,7 @@ pub(super) fn lines(runs: &[(Face, &str)], size: f32, width: f32) -> Vec<Vec<Pie
     lines
 }
 
-/// Lines of a transcript as they are; one of more letters than fit goes on in the next line.
+/// Lines of a transcript; longer ones than `letters` continue in the next line.
 pub(super) fn verbatim_lines(text: &str, letters: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -53,8 +52,8 @@ pub(super) fn verbatim_lines(text: &str, letters: usize) -> Vec<String> {
     lines
 }
 
-/// Without what cannot be seen: tabs as spaces, colours of terminals left out, other control
-/// characters as `^X`.
+/// Printable form of a line: tabs as spaces, without terminal colours, other control characters as
+/// `^X`.
 fn visible(line: &str) -> String {
     let mut shown = String::new();
     let mut letters = line.chars().peekable();
@@ -77,7 +76,7 @@ fn visible(line: &str) -> String {
     shown
 }
 
-/// Adds text to the last line and returns where it ends.
+/// Adds text to the last line and returns its end.
 fn append(lines: &mut [Vec<Piece>], face: Face, text: &str, x: f32, size: f32) -> f32 {
     let line = lines.last_mut().expect("there is always a line");
     match line.last_mut() {
@@ -85,11 +84,11 @@ fn append(lines: &mut [Vec<Piece>], face: Face, text: &str, x: f32, size: f32) -
         _ => line.push(Piece { face, text: text.to_owned(), x }),
     }
     let last = line.last().expect("it was just added");
-    // Of the whole piece, as it will be drawn: letters move closer to some neighbours.
+    // Measured as a whole because of kerning.
     last.x + face.width(&last.text, size)
 }
 
-/// How many bytes of a word fit into a line, at least those of one letter.
+/// Number of bytes of a word that fit into a line, at least one letter.
 fn fitting(face: Face, word: &str, size: f32, width: f32) -> usize {
     let ends: Vec<_> = word.char_indices().map(|(at, letter)| at + letter.len_utf8()).collect();
     let count = ends.partition_point(|end| face.width(&word[..*end], size) <= width);
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn transcripts_keep_their_lines_and_show_what_cannot_be_seen() {
+    fn transcripts_keep_their_lines_and_show_control_characters() {
         let text = "a\tb\r\n\n\u{1b}[1;32mgreen\u{1b}[0m \u{7}\n123456789";
         assert_eq!(verbatim_lines(text, 8), ["a       ", "b", "", "green ^G", "12345678", "9"]);
     }

@@ -1,4 +1,4 @@
-//! Writes a set paper as PDF.
+//! PDF output of a paper after layout.
 
 use std::num::NonZeroU16;
 
@@ -24,7 +24,7 @@ use super::layout::{Mark, PAGE, Role, Set, Shade};
 use super::{Block, Paper};
 use crate::report::fonts::Face;
 
-/// The file.
+/// Content of the PDF file.
 pub(super) fn write(paper: &Paper, set: &Set) -> anyhow::Result<Vec<u8>> {
     let settings = SerializeSettings { enable_tagging: true, ..SerializeSettings::default() };
     let mut document = Document::new_with(settings);
@@ -123,7 +123,7 @@ fn outline(set: &Set) -> Outline {
     outline
 }
 
-/// The nodes as a tree, with what was drawn of each.
+/// Tag tree of the nodes with their drawn parts.
 fn tags(set: &Set, parts: Vec<Vec<Identifier>>) -> TagTree {
     let mut groups: Vec<TagGroup> =
         set.nodes.iter().map(|node| TagGroup::new(tag(&node.role))).collect();
@@ -131,7 +131,7 @@ fn tags(set: &Set, parts: Vec<Vec<Identifier>>) -> TagTree {
         parts.into_iter().for_each(|part| group.push(part));
     }
     let mut tree = TagTree::new();
-    // From the last to the first, so that every node is whole when its parent takes it.
+    // Children have higher indices, so each node is complete before its parent takes it.
     let mut children: Vec<Vec<TagGroup>> = set.nodes.iter().map(|_| Vec::new()).collect();
     let mut roots = Vec::new();
     for index in (0..set.nodes.len()).rev() {

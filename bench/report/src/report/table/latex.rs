@@ -1,9 +1,9 @@
-//! The tables as LaTeX.
+//! Tables as LaTeX.
 
 use super::{COLUMNS, Table};
 
-/// All tables, each a float with a caption and a label, for `\input` in a document that loads the
-/// packages named at its top. What must be known of a row stands in the caption.
+/// Tables as LaTeX floats with caption and label, for `\input`; the first line names the packages
+/// needed. Remarks on rows are in the caption.
 pub fn latex(tables: &[Table]) -> String {
     let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n".to_owned();
     let columns: Vec<_> = COLUMNS.iter().map(|column| escaped(column)).collect();
@@ -32,7 +32,7 @@ pub fn latex(tables: &[Table]) -> String {
     text
 }
 
-/// Letters that mean something to LaTeX, or that its usual fonts do not have, by their commands.
+/// Text with special characters of LaTeX, and letters missing in its default fonts, as commands.
 fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for letter in text.chars() {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_to_latex_is_escaped() {
+    fn special_characters_are_escaped() {
         let text = latex(&[table("a_b & 5 %", "\\input{x} <y> ~ ^ #1 $2")]);
         assert!(text.contains("a\\_b \\& 5 \\% & 85.0 $\\mu$s & "), "{text}");
         let escaped = "\\textbackslash{}input\\{x\\} \\textless{}y\\textgreater{} \

@@ -1,8 +1,8 @@
-//! The tables as Markdown.
+//! Tables as Markdown.
 
 use super::{COLUMNS, Table};
 
-/// All tables, each below its heading; what must be known of a row stands below its table.
+/// Tables as Markdown, each with a heading above and the remarks on its rows below.
 pub fn markdown(tables: &[Table]) -> String {
     let mut text = String::new();
     for table in tables {
@@ -29,7 +29,7 @@ fn row(values: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// Names of servers and what they answered are anything at all.
+/// Escaped text: names and replies of servers may contain any character.
 fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for letter in text.chars() {
