@@ -303,10 +303,9 @@ impl Connection {
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
         let action = self.session.poll_action(io);
-        let done = match self
-            .local
-            .perform(&action, server, io, self.socket.as_fd(), || policy.waker())
-        {
+        let performed =
+            self.local.perform(&action, server, io, self.socket.as_fd(), || policy.waker());
+        let done = match performed {
             Performed::Done(done, bytes) => {
                 moved = bytes;
                 done
@@ -319,33 +318,18 @@ impl Connection {
                     Attempt::PerformNow => RecvFlags::DONTWAIT,
                     Attempt::Skip => return Step::Blocked(Wait::Inbound),
                 };
-                if policy.transfers()
-                    && flags.is_empty()
-                    && let Some(transfer) =
-                        transfer_body(&self.session, &mut self.local, socket, io)
-                {
-                    let done = match transfer {
-                        Ok(done) => done,
-                        Err(errno) => return not_received(errno),
-                    };
-                    let bytes =
-                        if let Completion::Transferred { bytes, .. } = &done { *bytes } else { 0 };
-                    self.complete(io, done, policy.now());
-                    return Step::Done { bytes };
-                }
-                if self.local.upload.is_some() {
-                    io.input.reserve(P::UPLOAD_BYTES.saturating_sub(io.input.len()));
-                }
-                let room = io.input.spare();
-                let room_bytes = room.len();
-                match rustix::net::recv(socket, room, flags) {
-                    Ok((bytes, _)) => {
-                        policy.received(bytes, room_bytes);
-                        io.input.commit(bytes);
-                        // An upload's bytes count when they are written: a turn that ended here
-                        // would have to keep them.
-                        moved = if self.local.upload.is_some() { 0 } else { bytes as u64 };
-                        Completion::Received { bytes }
+                let way = Receiving {
+                    flags,
+                    transfers: policy.transfers() && flags.is_empty(),
+                    upload_bytes: P::UPLOAD_BYTES,
+                };
+                match receive(&self.session, &mut self.local, socket, io, &way) {
+                    Ok(received) => {
+                        if let Some((bytes, room)) = received.into_input {
+                            policy.received(bytes, room);
+                        }
+                        moved = received.moved;
+                        received.done
                     }
                     Err(errno) => return not_received(errno),
                 }
@@ -429,6 +413,22 @@ impl Connection {
         }
     }
 
+    /// Performs [`SocketAction::Receive`] on a non-blocking socket. Also returns whether the socket
+    /// may have more bytes.
+    pub(crate) fn receive(&mut self, io: &mut IoBuffers, now: Now) -> (Step, bool) {
+        let way =
+            Receiving { flags: RecvFlags::empty(), transfers: true, upload_bytes: INPUT_BYTES };
+        let socket = self.socket.as_fd();
+        match receive(&self.session, &mut self.local, socket, io, &way) {
+            Ok(Received { done, moved, into_input }) => {
+                self.complete(io, done, now);
+                let is_emptied = into_input.is_some_and(|(bytes, room)| bytes < room);
+                (Step::Done { bytes: moved }, !is_emptied)
+            }
+            Err(errno) => (not_received(errno), errno != Errno::AGAIN),
+        }
+    }
+
     /// Performs a part of [`SocketAction::SendFile`] by a call that does not wait.
     pub(crate) fn send_file(
         &mut self,
@@ -489,6 +489,11 @@ impl Connection {
     pub(crate) fn is_uploading(&self) -> bool {
         self.local.upload.is_some()
     }
+
+    /// Bytes of uploads written so far.
+    pub(crate) fn upload_bytes(&self) -> u64 {
+        self.local.received
+    }
 }
 
 /// Has a connection's requests recorded, if they are logged.
@@ -536,6 +541,56 @@ fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
         rustix::io::preadv2(download.file(), &mut bytes, last, ReadWriteFlags::NOWAIT),
         Err(Errno::AGAIN)
     )
+}
+
+/// Way to receive.
+struct Receiving {
+    flags: RecvFlags,
+    /// Whether bytes of an upload may go straight to its file.
+    transfers: bool,
+    /// Size to which the input grows for an upload.
+    upload_bytes: usize,
+}
+
+/// Result of [`receive`].
+struct Received {
+    done: Completion,
+    /// Body bytes moved.
+    moved: u64,
+    /// Bytes received into the input, if any went there, and the room for them.
+    into_input: Option<(usize, usize)>,
+}
+
+/// Receives into the input, or moves bytes of an upload straight to its file.
+fn receive(
+    session: &Session,
+    local: &mut Local,
+    socket: BorrowedFd<'_>,
+    io: &mut IoBuffers,
+    way: &Receiving,
+) -> Result<Received, Errno> {
+    if way.transfers
+        && let Some(done) = transfer_body(session, local, socket, io)
+    {
+        let done = done?;
+        let moved = if let Completion::Transferred { bytes, .. } = &done { *bytes } else { 0 };
+        return Ok(Received { done, moved, into_input: None });
+    }
+    let is_upload = local.upload.is_some();
+    if is_upload {
+        io.input.reserve(way.upload_bytes.saturating_sub(io.input.len()));
+    }
+    let room = io.input.spare();
+    let room_bytes = room.len();
+    let (bytes, _) = rustix::net::recv(socket, room, way.flags)?;
+    io.input.commit(bytes);
+    Ok(Received {
+        done: Completion::Received { bytes },
+        // An upload's bytes count when they are written: a turn that ended here would have to keep
+        // them.
+        moved: if is_upload { 0 } else { bytes as u64 },
+        into_input: Some((bytes, room_bytes)),
+    })
 }
 
 /// Moves bytes of an upload straight from the socket to its file, if that pays and is possible now.

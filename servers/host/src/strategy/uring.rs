@@ -26,7 +26,9 @@ use driver::Driver;
 /// that all connections share (provided buffers), so an idle connection has none. The ring owns a
 /// buffer from the submission of a send to its completion.
 ///
-/// Three operations are system calls, which are better here than io_uring:
+/// Four operations are system calls, which are better here than io_uring:
+/// - Large uploads are read when the ring reports bytes: by `recv` into the one buffer, which stays in
+///   the processor's cache, or by `splice` to the file.
 /// - Large files go by `sendfile`, which io_uring lacks; its `splice` always runs on a kernel
 ///   worker thread. The ring reports when a full socket has room again.
 /// - Opening, committing and listing files runs on this thread, as in `selector`: a commit that

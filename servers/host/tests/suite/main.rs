@@ -70,6 +70,7 @@ tests_of_all_strategies! {
         transfers::every_size_over_framed
         transfers::a_large_file_up_over_http_and_down_over_framed
         transfers::a_large_file_up_over_framed_and_down_over_http
+        transfers::uploads_and_downloads_over_one_connection
         transfers::every_send_path_delivers_the_same
         transfers::a_hundred_uploads_of_one_name
         transfers::an_upload_without_a_name_is_told_its_name

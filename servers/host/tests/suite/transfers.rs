@@ -3,7 +3,7 @@
 use fileserver::{SendPath, SentBytes, StrategyKind};
 
 use crate::content::{bytes, sha256, sha256_of_file};
-use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http_get, http_put};
+use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http, http_get, http_put};
 use crate::server::Server;
 
 /// Sizes around those of buffers and of message types.
@@ -39,6 +39,49 @@ pub(crate) fn every_size_over_framed(kind: StrategyKind) {
     }
     drop(peer);
     assert_eq!(server.stop().connections, 1);
+}
+
+/// Uploads of changing size over one connection, between downloads; all requests are sent before the
+/// first reply is read, some of them byte by byte.
+pub(crate) fn uploads_and_downloads_over_one_connection(kind: StrategyKind) {
+    const SIZES: [usize; 12] =
+        [70_000, 10, 1_000_000, 300_000, 9000, 9000, 400_000, 0, 128 << 10, 300_000, 1, 3_000_000];
+    let server = Server::start(kind);
+    server.store("down.bin", bytes(99, 2000));
+    let mut peer = server.connect();
+    let mut sender = Peer::new(peer.stream.try_clone().unwrap());
+    let content = |number: usize| bytes(number as u64, SIZES[number]);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for (number, size) in SIZES.into_iter().enumerate() {
+                let mut request = http_put(&format!("{number}.bin"), size as u64).into_bytes();
+                if number % 3 == 2 {
+                    sender.send_byte_by_byte(&request);
+                    request.clear();
+                }
+                request.extend(content(number));
+                let download = http_get("down.bin");
+                match number % 2 {
+                    0 => sender.send(&request).send(download),
+                    _ => sender.send([request.as_slice(), download.as_bytes()].concat()),
+                };
+            }
+        });
+        for number in 0..SIZES.len() {
+            assert_eq!(peer.reply().status, 201, "{number}");
+            assert!(peer.reply().body == bytes(99, 2000), "after {number}");
+        }
+    });
+    for number in 0..SIZES.len() {
+        let stored = server.root().join(format!("{number}.bin"));
+        assert_eq!(sha256_of_file(&stored), sha256(&content(number)), "{number}");
+    }
+    let status = peer.send(http("GET /.status", "")).reply().body;
+    let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+    // Processes do not share it.
+    if kind != StrategyKind::Prefork {
+        assert_eq!(status["bytes"]["received"], SIZES.iter().sum::<usize>(), "{status}");
+    }
 }
 
 fn upload_framed(peer: &mut Peer, name: &str, content: &[u8]) -> String {

@@ -192,7 +192,7 @@ mod tests {
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
         let server = Arc::new(ServerState::new(store, options));
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap();
-        let mut ring = Ring::new(1).unwrap();
+        let mut ring = Ring::new().unwrap();
         let mut acceptor = RingAcceptor::new(&listener, || {}).unwrap();
         let now = Instant::now();
         assert!(acceptor.accept(&server, &mut ring, now).unwrap().is_none());

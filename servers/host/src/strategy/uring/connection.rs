@@ -15,8 +15,8 @@ use crate::server::state::ServerState;
 use crate::strategy::parts::turn::{Share, Turn};
 use crate::strategy::parts::waker::connection_waker;
 
-/// Bytes of an upload received in small pieces, after which large ones are used.
-const LARGE_AFTER_BYTES: usize = 8 << 10;
+/// Bytes of an upload after which the socket is read by system calls.
+const LARGE_UPLOAD_BYTES: u64 = 8 << 10;
 /// Bytes received while the session does not read, after which receiving stops for now.
 const UNREAD_BYTES: usize = 16 << 10;
 /// Reply buffers kept for the next replies: those of a few submissions.
@@ -31,6 +31,8 @@ pub(super) struct RingConnection {
     /// Bytes that wait; most connections have none.
     aside: Option<Box<Aside>>,
     receiving: Receiving,
+    /// Whether the socket may have bytes that the ring does not receive.
+    is_readable: bool,
     /// End of the peer's stream, if it has ended.
     ended: Option<End>,
     /// Send in flight; the ring owns the output meanwhile.
@@ -41,8 +43,8 @@ pub(super) struct RingConnection {
     pub(super) is_queued: bool,
     /// True if the connection is over and waits only for operations in flight.
     pub(super) is_closing: bool,
-    /// Bytes of the present upload received in small pieces.
-    upload_bytes: usize,
+    /// Bytes of uploads written before the present or last request.
+    uploaded: u64,
 }
 
 /// Bytes of a connection that wait.
@@ -62,8 +64,8 @@ enum Receiving {
     All,
     /// Small pieces, and the operation is being cancelled.
     Ending,
-    /// One large piece.
-    Large,
+    /// None, but the ring waits until the socket is readable.
+    Poll,
 }
 
 /// Action that a send performs.
@@ -145,12 +147,13 @@ impl RingConnection {
             token,
             aside: None,
             receiving: Receiving::All,
+            is_readable: false,
             ended: None,
             sending: None,
             room: None,
             is_queued: false,
             is_closing: false,
-            upload_bytes: 0,
+            uploaded: 0,
         }
     }
 
@@ -206,7 +209,7 @@ impl RingConnection {
             Ok(Some(piece)) => {
                 self.restore(&mut common.io);
                 let mut bytes = piece.len;
-                common.ring.exchange(&piece, &mut common.io.input);
+                common.ring.copy(&piece, &mut common.io.input);
                 while is_armed && let Some((piece, more)) = common.ring.next_piece(self.token) {
                     bytes += piece.len;
                     common.ring.copy(&piece, &mut common.io.input);
@@ -221,6 +224,7 @@ impl RingConnection {
         }
         if !is_armed {
             self.receiving = Receiving::Nothing;
+            self.is_readable = self.is_large_upload();
         }
         match received {
             None if !self.is_busy() && !self.is_closing => {
@@ -229,6 +233,12 @@ impl RingConnection {
             }
             received => received,
         }
+    }
+
+    /// Handles the end of the ring's wait for bytes.
+    pub(super) fn read_polled(&mut self) {
+        self.receiving = Receiving::Nothing;
+        self.is_readable = true;
     }
 
     /// Handles a completed send; false if the connection is broken.
@@ -339,13 +349,20 @@ impl RingConnection {
                         match self.ended {
                             Some(End::Finished) => 0,
                             Some(End::Broken) => return Turn::Closed,
+                            None if self.is_readable && self.receiving == Receiving::Nothing => {
+                                match self.read(io, *now) {
+                                    Step::Done { bytes } => share.spend(bytes),
+                                    Step::Blocked(_) => {}
+                                    Step::Closed => return Turn::Closed,
+                                }
+                                continue;
+                            }
                             None => {
                                 self.arm_receive(ring);
                                 return Turn::Pending;
                             }
                         }
                     };
-                    self.upload_bytes += bytes;
                     self.connection.complete(io, Completion::Received { bytes }, *now);
                 }
                 SocketAction::Send { more } => {
@@ -394,33 +411,50 @@ impl RingConnection {
             // The session never acts while its send is in flight.
             return Turn::Closed;
         }
+        // The poll finds a request that is there already.
+        self.is_readable = false;
         let output = common.take_output();
         common.ring.send(self.token, self.connection.socket().as_fd(), output, more);
         self.sending = Some(what);
         Turn::Pending
     }
 
-    /// Submits a receive, unless one is in flight.
+    /// Whether the present or last request is a large upload: the socket is then read by system calls.
+    fn is_large_upload(&self) -> bool {
+        self.connection.upload_bytes() - self.uploaded > LARGE_UPLOAD_BYTES
+    }
+
+    /// Receives by system calls, which take more at once and have a buffer that is in the
+    /// processor's cache already.
+    fn read(&mut self, io: &mut IoBuffers, now: Now) -> Step {
+        let (step, is_readable) = self.connection.receive(io, now);
+        self.is_readable = is_readable;
+        step
+    }
+
+    /// Submits a receive or a poll, unless one is in flight.
     fn arm_receive(&mut self, ring: &mut Ring) {
         let socket = self.connection.socket().as_fd();
-        if !self.connection.is_uploading() {
-            self.upload_bytes = 0;
-        }
-        let is_large = self.upload_bytes > LARGE_AFTER_BYTES;
+        let is_large = self.is_large_upload();
         match self.receiving {
+            Receiving::All if is_large => {
+                ring.cancel_receive(self.token);
+                self.receiving = Receiving::Ending;
+                return;
+            }
             Receiving::Nothing if is_large => {
-                ring.receive_large(self.token, socket);
-                self.receiving = Receiving::Large;
+                ring.poll_readable(self.token, socket);
+                self.receiving = Receiving::Poll;
             }
             Receiving::Nothing => {
                 ring.receive_all(self.token, socket);
                 self.receiving = Receiving::All;
             }
-            Receiving::All if is_large => {
-                ring.cancel_receive(self.token);
-                self.receiving = Receiving::Ending;
-            }
-            Receiving::All | Receiving::Ending | Receiving::Large => {}
+            Receiving::All => {}
+            Receiving::Ending | Receiving::Poll => return,
+        }
+        if !self.connection.is_uploading() {
+            self.uploaded = self.connection.upload_bytes();
         }
     }
 

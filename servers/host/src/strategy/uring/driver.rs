@@ -47,8 +47,7 @@ impl Driver {
         shutdown: &Shutdown,
     ) -> io::Result<Self> {
         let io = io_buffers(server);
-        let ring = Ring::new(io.input.capacity())
-            .map_err(|errno| io::Error::other(probe::explain(errno)))?;
+        let ring = Ring::new().map_err(|errno| io::Error::other(probe::explain(errno)))?;
         let wakeups = Arc::new(Wakeups::new()?);
         let woken = Arc::clone(&wakeups);
         shutdown.on_trigger(move |_| woken.wake());
@@ -107,6 +106,7 @@ impl Driver {
     fn handle_event(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Received { token, outcome, armed } => self.received(token, outcome, armed),
+            Event::Readable { token } => self.read_polled(token),
             Event::Sent { token, outcome, buffer } => self.sent(token, outcome, buffer),
             Event::Writable { token, has_room } => self.room_polled(token, has_room),
             Event::RoomSetReady => self.room_set_ready(),
@@ -156,6 +156,17 @@ impl Driver {
             Some(true) if slot.is_busy() => slot.park(&mut self.common.io),
             Some(true) => self.take_turn(key, 0),
             Some(false) | None => self.close(key),
+        }
+    }
+
+    fn read_polled(&mut self, token: Token) {
+        let key = token.key as usize;
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
+        slot.read_polled();
+        if slot.is_closing {
+            self.reap(key);
+        } else {
+            self.resume(key);
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) fn probe() -> Result<(), Unavailable> {
     judge(|| {
         let probed = std::thread::scope(|scope| {
             std::thread::Builder::new()
-                .spawn_scoped(scope, || Ring::new(1).map(|ring| ring.is_complete()))
+                .spawn_scoped(scope, || Ring::new().map(|ring| ring.is_complete()))
                 .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         match probed {

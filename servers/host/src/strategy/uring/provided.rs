@@ -18,21 +18,16 @@ const PAGE_BYTES: usize = 4096;
 /// Group of buffers, and the queue that provides them to the kernel.
 pub(super) struct Provided {
     group: u16,
-    /// Kernel's number of the first buffer.
-    first: u16,
     /// The kernel owns their memory while they are provided.
     buffers: Vec<Buffer>,
-    /// Capacity of each buffer.
-    bytes: usize,
     queue: NonNull<BufRingEntry>,
     layout: Layout,
     tail: u16,
 }
 
 impl Provided {
-    /// Group of `number` buffers, a power of two, of `bytes` each. The kernel numbers them from
-    /// `first`.
-    pub(super) fn new(group: u16, first: u16, number: u16, bytes: usize) -> Self {
+    /// Group of `number` buffers, a power of two, of `bytes` each.
+    pub(super) fn new(group: u16, number: u16, bytes: usize) -> Self {
         assert!(number.is_power_of_two() && bytes > 0);
         let layout = Layout::array::<BufRingEntry>(usize::from(number))
             .and_then(|layout| layout.align_to(PAGE_BYTES))
@@ -41,7 +36,7 @@ impl Provided {
         let queue = unsafe { alloc_zeroed(layout) }.cast();
         let Some(queue) = NonNull::new(queue) else { handle_alloc_error(layout) };
         let buffers = (0..number).map(|_| Buffer::with_capacity(bytes)).collect();
-        Self { group, first, buffers, bytes, queue, layout, tail: 0 }
+        Self { group, buffers, queue, layout, tail: 0 }
     }
 
     /// Registers the group with a ring, and provides all buffers.
@@ -64,18 +59,6 @@ impl Provided {
         &self.buffers[usize::from(index)].spare()[..len]
     }
 
-    /// Exchanges a buffer that is not provided now for an empty one; the received bytes come with
-    /// it.
-    pub(super) fn exchange(&mut self, index: u16, len: usize, with: &mut Buffer) {
-        let buffer = &mut self.buffers[usize::from(index)];
-        buffer.commit(len);
-        std::mem::swap(buffer, with);
-        // A larger buffer would receive more at once and make the next one grow, without end.
-        if buffer.capacity() > self.bytes {
-            *buffer = Buffer::with_capacity(self.bytes);
-        }
-    }
-
     /// Provides a buffer (again). Its content is discarded.
     pub(super) fn provide(&mut self, index: u16) {
         let place = usize::from(self.tail & (self.number() - 1));
@@ -87,7 +70,7 @@ impl Provided {
         let entry = unsafe { &mut *self.queue.as_ptr().add(place) };
         entry.set_addr(room.as_mut_ptr() as u64);
         entry.set_len(u32::try_from(room.len()).unwrap_or(u32::MAX));
-        entry.set_bid(self.first + index);
+        entry.set_bid(index);
         self.tail = self.tail.wrapping_add(1);
         // SAFETY: the queue's tail is in its first entry, where no entry's fields are; it is
         // aligned, and the kernel only reads it.

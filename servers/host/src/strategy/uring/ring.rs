@@ -37,20 +37,12 @@ const SPARE: usize = 256;
 /// Longest wait, when a ring ends, for its operations to end.
 const CANCELLING: Duration = Duration::from_secs(1);
 
-/// Small pieces: heads of requests. If more connections than these send at once, some repeat their
-/// receive.
-const SMALL: Size = Size { group: 0, first: 0, number: 512 };
-/// Large pieces: the content of uploads.
-const LARGE: Size = Size { group: 1, first: SMALL.number, number: 16 };
-/// Capacity of a small buffer.
-const SMALL_BYTES: usize = 1 << 10;
-
-struct Size {
-    group: u16,
-    /// Number of the first buffer; it distinguishes the groups.
-    first: u16,
-    number: u16,
-}
+/// Group of the receive buffers.
+const GROUP: u16 = 0;
+/// Number of receive buffers. If more connections than these send at once, some repeat their receive.
+const BUFFERS: u16 = 512;
+/// Size of a receive buffer: the head of a request.
+const BUFFER_BYTES: usize = 1 << 10;
 
 /// Connection of an operation: a key that is reused, and the count of its uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +75,7 @@ enum Kind {
     ListenerPoll,
     WakerPoll,
     Receive,
+    ReadablePoll,
     Send,
     WritablePoll,
     RoomSetPoll,
@@ -109,6 +102,8 @@ pub(super) enum Event {
     Woken,
     /// Bytes arrived, or the stream ended; `armed` if more follow.
     Received { token: Token, outcome: Result<Option<Piece>, Errno>, armed: bool },
+    /// The socket has bytes or its end, or is broken.
+    Readable { token: Token },
     /// A send completed; the buffer comes back.
     Sent { token: Token, outcome: Result<usize, Errno>, buffer: Buffer },
     /// The wait for room in the socket ended. Without `has_room` the peer has finished sending, and
@@ -118,11 +113,10 @@ pub(super) enum Event {
     RoomSetReady,
 }
 
-/// Received bytes in one of the ring's buffers. [`Ring::copy`], [`Ring::exchange`] or
+/// Received bytes in one of the ring's buffers. [`Ring::copy`], [`Ring::copy_aside`] or
 /// [`Ring::forget`] returns the buffer; otherwise it is lost.
 #[derive(Debug)]
 pub(super) struct Piece {
-    is_large: bool,
     buffer: u16,
     pub(super) len: usize,
 }
@@ -131,8 +125,7 @@ pub(super) struct Piece {
 pub(super) struct Ring {
     /// Dropped by hand, once the kernel uses none of the memory below.
     ring: ManuallyDrop<IoUring>,
-    small: ManuallyDrop<Provided>,
-    large: ManuallyDrop<Provided>,
+    provided: ManuallyDrop<Provided>,
     /// Sends in flight, by the connection's key.
     lent: ManuallyDrop<Vec<Option<Box<Lent>>>>,
     /// Memory for the next sends.
@@ -171,23 +164,18 @@ impl Lent {
 }
 
 impl Ring {
-    /// Ring for the calling thread, which alone may use it. A large piece holds up to
-    /// `large_bytes`.
+    /// Ring for the calling thread, which alone may use it.
     ///
     /// # Errors
     /// The kernel refuses the ring.
-    pub(super) fn new(large_bytes: usize) -> Result<Self, Errno> {
+    pub(super) fn new() -> Result<Self, Errno> {
         let ring = set_up(SUBMISSIONS, COMPLETIONS)?;
-        let mut small = Provided::new(SMALL.group, SMALL.first, SMALL.number, SMALL_BYTES);
-        let mut large = Provided::new(LARGE.group, LARGE.first, LARGE.number, large_bytes);
-        for provided in [&mut small, &mut large] {
-            // SAFETY: the memory is freed only after the ring, see `drop`.
-            unsafe { provided.register(&ring.submitter())? };
-        }
+        let mut provided = Provided::new(GROUP, BUFFERS, BUFFER_BYTES);
+        // SAFETY: the memory is freed only after the ring, see `drop`.
+        unsafe { provided.register(&ring.submitter())? };
         Ok(Self {
             ring: ManuallyDrop::new(ring),
-            small: ManuallyDrop::new(small),
-            large: ManuallyDrop::new(large),
+            provided: ManuallyDrop::new(provided),
             lent: ManuallyDrop::new(Vec::new()),
             spare: Vec::new(),
             sending: 0,
@@ -248,21 +236,16 @@ impl Ring {
         self.poll(socket, PollFlags::OUT, Kind::WritablePoll.user_data(token));
     }
 
-    /// Receives small pieces until cancelled, the end of the stream, or no buffer is free.
+    /// Receives pieces until cancelled, the end of the stream, or no buffer is free.
     pub(super) fn receive_all(&mut self, token: Token, socket: BorrowedFd<'_>) {
-        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), SMALL.group).build();
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build();
         // SAFETY: what it writes to is of a group whose memory outlives the ring.
         unsafe { self.push(entry.user_data(Kind::Receive.user_data(token))) };
     }
 
-    /// Receives one large piece.
-    pub(super) fn receive_large(&mut self, token: Token, socket: BorrowedFd<'_>) {
-        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
-            .buf_group(LARGE.group)
-            .build()
-            .flags(squeue::Flags::BUFFER_SELECT);
-        // SAFETY: what it writes to is of a group whose memory outlives the ring.
-        unsafe { self.push(entry.user_data(Kind::Receive.user_data(token))) };
+    /// Reports once that the socket is readable or broken.
+    pub(super) fn poll_readable(&mut self, token: Token, socket: BorrowedFd<'_>) {
+        self.poll(socket, PollFlags::IN, Kind::ReadablePoll.user_data(token));
     }
 
     /// Cancels the receive; its last event confirms it.
@@ -346,32 +329,19 @@ impl Ring {
 
     /// Appends a piece to a buffer.
     pub(super) fn copy(&mut self, piece: &Piece, to: &mut Buffer) {
-        let provided = if piece.is_large { &mut self.large } else { &mut self.small };
-        to.push(provided.received(piece.buffer, piece.len));
-        provided.provide(piece.buffer);
+        to.push(self.provided.received(piece.buffer, piece.len));
+        self.provided.provide(piece.buffer);
     }
 
     /// Appends a piece to bytes.
     pub(super) fn copy_aside(&mut self, piece: &Piece, to: &mut Vec<u8>) {
-        let provided = if piece.is_large { &mut self.large } else { &mut self.small };
-        to.extend_from_slice(provided.received(piece.buffer, piece.len));
-        provided.provide(piece.buffer);
-    }
-
-    /// Appends a piece to a buffer, without a copy if the piece is large and the buffer empty.
-    pub(super) fn exchange(&mut self, piece: &Piece, with: &mut Buffer) {
-        if piece.is_large && with.is_empty() {
-            self.large.exchange(piece.buffer, piece.len, with);
-            self.large.provide(piece.buffer);
-        } else {
-            self.copy(piece, with);
-        }
+        to.extend_from_slice(self.provided.received(piece.buffer, piece.len));
+        self.provided.provide(piece.buffer);
     }
 
     /// Returns a piece's buffer unread.
     pub(super) fn forget(&mut self, piece: &Piece) {
-        let provided = if piece.is_large { &mut self.large } else { &mut self.small };
-        provided.provide(piece.buffer);
+        self.provided.provide(piece.buffer);
     }
 
     /// Submits the queued operations and waits for an event, at most this long; `None` waits
@@ -458,6 +428,8 @@ impl Ring {
         let kind = (data >> 56) as u8;
         Some(if kind == Kind::Receive as u8 {
             Event::Received { token, outcome: received(entry), armed }
+        } else if kind == Kind::ReadablePoll as u8 {
+            Event::Readable { token }
         } else if kind == Kind::Send as u8 {
             let mut lent = self.lent[token.key as usize].take()?;
             self.sending -= 1;
@@ -549,8 +521,7 @@ impl Drop for Ring {
         // could reach the others.
         unsafe {
             ManuallyDrop::drop(&mut self.ring);
-            ManuallyDrop::drop(&mut self.small);
-            ManuallyDrop::drop(&mut self.large);
+            ManuallyDrop::drop(&mut self.provided);
             ManuallyDrop::drop(&mut self.lent);
         }
     }
@@ -604,8 +575,5 @@ fn has_room(polled: Result<usize, Errno>) -> bool {
 /// `None` for the end of the stream.
 fn received(entry: &cqueue::Entry) -> Result<Option<Piece>, Errno> {
     let len = result(entry)?;
-    Ok(cqueue::buffer_select(entry.flags()).map(|number| match number.checked_sub(LARGE.first) {
-        Some(buffer) => Piece { is_large: true, buffer, len },
-        None => Piece { is_large: false, buffer: number - SMALL.first, len },
-    }))
+    Ok(cqueue::buffer_select(entry.flags()).map(|buffer| Piece { buffer, len }))
 }
