@@ -113,6 +113,8 @@ impl MockExecutor {
                 threads: if name == "threaded" { served as u64 + 1 } else { 2 },
                 voluntary_switches: requests / 3,
                 involuntary_switches: 40,
+                run_delay: Some(Duration::ZERO),
+                foreign_cpu: Some(Duration::ZERO),
             }),
             background_held: Some(trial.load.profile.background.total()).filter(|total| *total > 0),
             send_path: None,

@@ -78,9 +78,14 @@ pub struct Plan {
     /// Time without progress after which a request is an error.
     #[serde(default = "ten_seconds_ms", deserialize_with = "positive")]
     pub timeout_ms: u64,
-    /// Interval of replies per connection whose bytes are compared (0: never; lengths always).
-    #[serde(default = "sixty_four")]
-    pub verify_every: u32,
+    /// Compares the whole bodies of one in this number of replies (0: none); absent: of every body a
+    /// part at random, and all of a short one. Status and length are always checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_every: Option<u32>,
+    /// Maximum share of the window in which other programs may delay server or generator; above it a
+    /// trial is disturbed.
+    #[serde(default = "five_percent", skip_serializing_if = "is_five_percent")]
+    pub run_delay_limit: f64,
     /// Experiments, if it has several.
     #[serde(rename = "experiment", default, skip_serializing_if = "Vec::is_empty")]
     pub experiments: Vec<Experiment>,
@@ -274,8 +279,14 @@ fn ten_seconds_ms() -> u64 {
     10_000
 }
 
-fn sixty_four() -> u32 {
-    64
+/// As much as the smallest difference that is reported.
+fn five_percent() -> f64 {
+    0.05
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_five_percent(share: &f64) -> bool {
+    *share == five_percent()
 }
 
 fn positive<'de, T, D>(deserializer: D) -> Result<T, D::Error>

@@ -114,6 +114,19 @@ pub struct ServerUsage {
     pub voluntary_switches: u64,
     /// Involuntary context switches (the thread was preempted), of the same threads.
     pub involuntary_switches: u64,
+    /// Sum over the same threads of the time in which each was ready to run and waited for a core;
+    /// `None` if the kernel does not record it.
+    pub run_delay: Option<Duration>,
+    /// Processor time of other programs on the server's cores; `None` if it is not pinned.
+    pub foreign_cpu: Option<Duration>,
+}
+
+impl ServerUsage {
+    /// Part of the run delay that other programs caused. Threads of the server wait for each other as
+    /// well; other programs delay them by at most the processor time that they used.
+    pub fn foreign_delay(&self) -> Option<Duration> {
+        Some(self.run_delay?.min(self.foreign_cpu?))
+    }
 }
 
 /// Method of counting memory.
@@ -135,4 +148,11 @@ pub struct Disturbance {
     /// Difference between the advance of the wall clock and of the monotonic clock: the machine was
     /// suspended, or a clock was set.
     pub clock_step: Duration,
+    /// Time that the server waited for its core because of other programs, as a share of the window;
+    /// `None` if unknown, or if it is not pinned.
+    pub server_delay_share: Option<f64>,
+    /// The same for the generator thread delayed longest.
+    pub generator_delay_share: Option<f64>,
+    /// Maximum of both shares in a valid trial.
+    pub delay_limit: f64,
 }

@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::machine::cores::{Cores, Pinned};
+use crate::run::files::ScratchFolder;
 use crate::run::server_process::ServerProcess;
 use bench_data::names;
 use room::{Deliveries, Pacing, Room};
@@ -189,7 +190,7 @@ fn turns(kinds: &[StrategyKind], round: u32) -> Vec<StrategyKind> {
 /// Common parts of the trials.
 struct Bench {
     program: PathBuf,
-    folder: tempfile::TempDir,
+    folder: ScratchFolder,
     cores: Cores,
 }
 
@@ -197,7 +198,7 @@ impl Bench {
     fn new() -> anyhow::Result<Self> {
         Ok(Self {
             program: std::env::current_exe().context("cannot find the path of this program")?,
-            folder: tempfile::tempdir().context("cannot create a temporary folder")?,
+            folder: ScratchFolder::create()?,
             cores: Cores::apart(1),
         })
     }

@@ -47,6 +47,7 @@ impl Analysis {
             .or_else(|| Some(sections.first()?.answer.clone()))
             .unwrap_or_else(|| "Nothing was measured.".to_owned());
         let mut notes = notes::notes(&summary);
+        notes.extend(notes::compared_bytes(&contents.records));
         notes.extend(contents.environment.machine.warning());
         notes.extend(overall::without_comparison(&sections));
         let claims = claims(contents, &summary, &sections);

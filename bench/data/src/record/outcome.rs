@@ -30,7 +30,7 @@ pub enum Outcome {
     TooFew,
     /// The generator sent requests late: the times are not those of the server.
     GeneratorLate,
-    /// Too much steal time, or a clock was set.
+    /// Too much steal time, delays by other programs, or a clock was set.
     Disturbed,
     /// Stopped by the user.
     Interrupted,
@@ -170,8 +170,19 @@ fn disturbed(measured: &Measurement) -> Option<String> {
         let seconds = disturbance.clock_step.as_secs_f64();
         return Some(format!("the clock was set, or the machine slept, by {seconds:.3} s"));
     }
-    let stolen = disturbance.steal_share.filter(|share| *share > STEAL_SHARE)?;
-    Some(format!("the host took {:.1} % of the processor time away", stolen * 100.0))
+    if let Some(stolen) = disturbance.steal_share.filter(|share| *share > STEAL_SHARE) {
+        return Some(format!("the host took {:.1} % of the processor time away", stolen * 100.0));
+    }
+    let sides = [
+        ("server", disturbance.server_delay_share),
+        ("generator", disturbance.generator_delay_share),
+    ];
+    sides.into_iter().find_map(|(side, share)| {
+        let percent = 100.0 * share.filter(|share| *share > disturbance.delay_limit)?;
+        Some(format!(
+            "the {side} waited {percent:.1} % of the time while other programs used its core"
+        ))
+    })
 }
 
 /// Lateness of the generator that invalidates the times.
@@ -226,13 +237,22 @@ mod tests {
         *measured = measured.clone().with_generator_share(share);
     }
 
+    fn delayed(measured: &mut Measurement, server: f64, generator: f64) {
+        measured.disturbance = Some(Disturbance {
+            server_delay_share: Some(server),
+            generator_delay_share: Some(generator),
+            delay_limit: 0.05,
+            ..Disturbance::default()
+        });
+    }
+
     type Change = fn(&mut Trial, &mut Measurement);
 
     #[test]
     fn each_fault_and_each_limit_is_told_by_its_evidence() {
         use Outcome::{Disturbed, Errors, GeneratorBound, GeneratorLate, Ok, Overloaded, TooFew};
         let none: Change = |_, _| {};
-        let table: [(&str, Change, Outcome, Option<Limit>); 21] = [
+        let table: [(&str, Change, Outcome, Option<Limit>); 24] = [
             ("as planned", none, Ok, Some(Limit::Server)),
             ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
             ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
@@ -293,6 +313,9 @@ mod tests {
                 Disturbed,
                 None,
             ),
+            ("generator delayed", |_, m| delayed(m, 0.0, 0.06), Disturbed, None),
+            ("server delayed", |_, m| delayed(m, 0.06, 0.0), Disturbed, None),
+            ("delayed a little", |_, m| delayed(m, 0.04, 0.04), Ok, Some(Limit::Server)),
             (
                 "failures",
                 |_, m| m.load.as_mut().unwrap().errors.reset = 1,
@@ -317,7 +340,7 @@ mod tests {
         let (trial, mut measured) = measured();
         for (step_ms, outcome) in [(0, Outcome::Ok), (19, Outcome::Ok), (21, Outcome::Disturbed)] {
             let clock_step = Duration::from_millis(step_ms);
-            measured.disturbance = Some(Disturbance { steal_share: None, clock_step });
+            measured.disturbance = Some(Disturbance { clock_step, ..Disturbance::default() });
             let evidence = Evidence::of(&trial, &measured);
             assert_eq!(Outcome::of(&trial, &measured, &evidence).0, outcome, "{step_ms} ms");
         }

@@ -89,6 +89,8 @@ pub struct TrialRow {
     #[serde(default)]
     pub ceiling_share: Option<f64>,
     pub verified: Option<u64>,
+    #[serde(default)]
+    pub verified_bytes: Option<u64>,
     pub connections_opened: Option<u64>,
     pub connections_served: Option<u64>,
     pub errors: Option<u64>,
@@ -125,6 +127,12 @@ pub struct TrialRow {
     pub steal_share: Option<f64>,
     #[serde(default)]
     pub clock_step_us: Option<f64>,
+    #[serde(default)]
+    pub server_run_delay_s: Option<f64>,
+    #[serde(default)]
+    pub server_delay_share: Option<f64>,
+    #[serde(default)]
+    pub generator_delay_share: Option<f64>,
 }
 
 /// Row of `latency.csv`.
@@ -215,6 +223,7 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "body_mb_per_s",
     "ceiling_share",
     "verified",
+    "verified_bytes",
     "connections_opened",
     "connections_served",
     "errors",
@@ -245,6 +254,9 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "generator_late_us",
     "steal_share",
     "clock_step_us",
+    "server_run_delay_s",
+    "server_delay_share",
+    "generator_delay_share",
 ];
 
 /// The columns of `latency.csv`.
@@ -370,6 +382,7 @@ impl TrialRow {
             body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
             ceiling_share: evidence.ceiling_share.map(rounded),
             verified: load.map(|load| load.verified),
+            verified_bytes: load.map(|load| load.verified_bytes),
             connections_opened: load.map(|load| load.connections_opened),
             connections_served: load.map(|load| load.connections_served),
             errors: errors.map(|errors| errors.total()),
@@ -407,6 +420,17 @@ impl TrialRow {
             clock_step_us: measured
                 .disturbance
                 .map(|disturbance| rounded(disturbance.clock_step.as_secs_f64() * 1e6)),
+            server_run_delay_s: server
+                .and_then(|server| server.run_delay)
+                .map(|delay| precise(delay.as_secs_f64())),
+            server_delay_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.server_delay_share)
+                .map(rounded),
+            generator_delay_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.generator_delay_share)
+                .map(rounded),
         }
     }
 

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use procfs::process::Process;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Exit code of a run with a failed trial, and of a broken limit.
 pub(super) const FAILED: u8 = 1;
 /// Exit code of wrong usage, and of a run that could not be set up.
 pub(super) const UNUSABLE: u8 = 2;
-/// Exit code after Ctrl-C or SIGTERM.
+/// Exit code after Ctrl-C, SIGTERM or SIGHUP.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// Flag that the first Ctrl-C or SIGTERM sets; the second one ends the process at once.
+/// Flag that the first Ctrl-C, SIGTERM or SIGHUP sets; a second Ctrl-C or SIGTERM ends the process at
+/// once. A SIGHUP that the caller ignores, as nohup does, stays ignored.
 pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -23,7 +25,17 @@ pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .context("cannot handle signals; is a sandbox in the way?")?;
     }
+    if !is_ignored(SIGHUP) {
+        // A terminal that closes can send it twice.
+        signal_hook::flag::register(SIGHUP, Arc::clone(&stop))
+            .context("cannot handle signals; is a sandbox in the way?")?;
+    }
     Ok(stop)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let status = Process::myself().and_then(|process| process.status());
+    status.is_ok_and(|status| status.sigign & (1 << (signal - 1)) != 0)
 }
 
 /// Writes to standard output. A closed pipe (`| head -1`) is not a failure.

@@ -36,7 +36,7 @@ impl<'c> Watch<'c> {
                 let stolen = after.saturating_sub(before).as_secs_f64();
                 (available > 0.0).then(|| (stolen / available).min(1.0))
             });
-        Disturbance { steal_share, clock_step: step }
+        Disturbance { steal_share, clock_step: step, ..Disturbance::default() }
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     fn clocks_that_agree_are_no_disturbance() {
         let cores = Cores::default();
         let watch = Watch::begin(&cores);
-        let Disturbance { steal_share, clock_step } = watch.end();
+        let Disturbance { steal_share, clock_step, .. } = watch.end();
         assert!(clock_step < Duration::from_secs(1), "{clock_step:?}");
         assert!(steal_share.is_none_or(|share| (0.0..=1.0).contains(&share)));
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use loadgen::Progress;
 use nix::time::ClockId;
 use procfs::process::Process;
+use procfs::{CurrentSI, KernelStats};
 
 use crate::machine::process_tree;
 
@@ -112,8 +113,8 @@ pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> b
 }
 
 impl Watched {
-    /// Usage extrapolated to a window of this length.
-    pub fn within(&self, window: Duration) -> Option<ServerUsage> {
+    /// Usage extrapolated to a window of this length; `cores` are those that the server is pinned to.
+    pub fn within(&self, window: Duration, cores: &[usize]) -> Option<ServerUsage> {
         let seen = self.to.at.duration_since(self.from.at).as_secs_f64();
         let factor = window.as_secs_f64() / seen;
         if !factor.is_finite() {
@@ -121,11 +122,20 @@ impl Watched {
         }
         let scaled = |from: Duration, to: Duration| to.saturating_sub(from).mul_f64(factor);
         let (mut voluntary, mut involuntary) = (0, 0);
-        for (thread, after) in &self.to.switches {
-            let before = self.from.switches.get(thread).copied().unwrap_or_default();
-            voluntary += after.0.saturating_sub(before.0);
-            involuntary += after.1.saturating_sub(before.1);
+        let mut run_delay = Some(Duration::ZERO);
+        for (thread, after) in &self.to.threads_seen {
+            let before = self.from.threads_seen.get(thread).copied().unwrap_or_default();
+            voluntary += after.voluntary.saturating_sub(before.voluntary);
+            involuntary += after.involuntary.saturating_sub(before.involuntary);
+            run_delay = run_delay.zip(after.run_delay).map(|(sum, delay)| {
+                sum + delay.saturating_sub(before.run_delay.unwrap_or_default())
+            });
         }
+        let used = self.to.cpu.saturating_sub(self.from.cpu);
+        let foreign_cpu = busy(&self.from.cores, &self.to.cores, cores).map(|all| {
+            // Ticks of the kernel: both ends of the interval may be off by one.
+            all.saturating_sub(used).saturating_sub(2 * in_time(1))
+        });
         Some(ServerUsage {
             cpu: scaled(self.from.cpu, self.to.cpu),
             cpu_user: scaled(self.from.cpu_user, self.to.cpu_user),
@@ -137,6 +147,8 @@ impl Watched {
             threads: self.threads,
             voluntary_switches: (voluntary as f64 * factor).round() as u64,
             involuntary_switches: (involuntary as f64 * factor).round() as u64,
+            run_delay: run_delay.map(|delay| delay.mul_f64(factor)),
+            foreign_cpu: foreign_cpu.map(|cpu| cpu.mul_f64(factor)),
         })
     }
 }
@@ -166,8 +178,17 @@ struct Snapshot {
     rss_bytes: u64,
     peak_rss_bytes: Option<u64>,
     threads: u64,
-    /// Voluntary and involuntary context switches per thread.
-    switches: HashMap<i32, (u64, u64)>,
+    threads_seen: HashMap<i32, ThreadSeen>,
+    /// Time that each core of the machine was used by programs, interrupts excluded.
+    cores: Vec<Duration>,
+}
+
+/// Counters of a thread.
+#[derive(Debug, Clone, Copy, Default)]
+struct ThreadSeen {
+    voluntary: u64,
+    involuntary: u64,
+    run_delay: Option<Duration>,
 }
 
 impl Snapshot {
@@ -182,7 +203,8 @@ impl Snapshot {
             rss_bytes: 0,
             peak_rss_bytes: None,
             threads: 0,
-            switches: HashMap::new(),
+            threads_seen: HashMap::new(),
+            cores: used_cores(),
         };
         for (index, process) in processes.iter().enumerate() {
             let seen = look.add(process);
@@ -210,13 +232,31 @@ impl Snapshot {
         self.peak_rss_bytes = status.vmhwm.map(|kib| kib * 1024);
         self.threads += u64::try_from(stat.num_threads).unwrap_or(0);
         let tasks = process.tasks().ok()?.flatten();
-        self.switches.extend(tasks.filter_map(|task| {
+        self.threads_seen.extend(tasks.filter_map(|task| {
             let status = task.status().ok()?;
-            Some((task.tid, (status.voluntary_ctxt_switches?, status.nonvoluntary_ctxt_switches?)))
+            let run_delay = task.schedstat().ok().map(|stat| Duration::from_nanos(stat.run_delay));
+            let seen = ThreadSeen {
+                voluntary: status.voluntary_ctxt_switches?,
+                involuntary: status.nonvoluntary_ctxt_switches?,
+                run_delay,
+            };
+            Some((task.tid, seen))
         }));
         self.processes.push(Process::new(process.pid).ok()?);
         Some(())
     }
+}
+
+/// Time that programs used each core since the start of the system; empty if unknown.
+fn used_cores() -> Vec<Duration> {
+    let all = KernelStats::current().map(|stats| stats.cpu_time).unwrap_or_default();
+    all.iter().map(|cpu| in_time(cpu.user + cpu.nice + cpu.system)).collect()
+}
+
+/// Time that programs used some cores between two snapshots; `None` for no cores.
+fn busy(from: &[Duration], to: &[Duration], cores: &[usize]) -> Option<Duration> {
+    let each = cores.iter().map(|core| Some(to.get(*core)?.saturating_sub(*from.get(*core)?)));
+    each.collect::<Option<Vec<_>>>().filter(|each| !each.is_empty()).map(|each| each.iter().sum())
 }
 
 fn in_time(ticks: u64) -> Duration {
@@ -267,7 +307,7 @@ mod tests {
             }
             watcher.join().unwrap()
         });
-        let usage = watched.unwrap().within(window).unwrap();
+        let usage = watched.unwrap().within(window, &[]).unwrap();
         assert!(usage.cpu > Duration::ZERO);
         assert!(
             usage.memory_bytes > 100_000 && usage.peak_rss_bytes.unwrap() >= usage.memory_bytes / 2

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use loadgen::Direction;
 use loadgen::content::Content;
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use bench_data::load::Load;
@@ -52,22 +53,69 @@ pub fn write_mix(folder: &Path, mix: Mix) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Creates a temporary folder, in memory if possible, so that the disk does not influence the
-/// comparison. Servers under another account can traverse it, but not list it.
-///
-/// # Errors
-/// The folder cannot be created.
-pub(crate) fn scratch_folder() -> anyhow::Result<TempDir> {
-    let memory = Path::new("/dev/shm");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("bench-").permissions(Permissions::from_mode(0o711));
-    if std::env::var_os("TMPDIR").is_none()
-        && let Ok(folder) = builder.tempdir_in(memory)
-    {
-        return Ok(folder);
+/// Temporary folder of a run, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct ScratchFolder {
+    folder: TempDir,
+    /// The folder itself, locked while the process lives.
+    _lock: File,
+}
+
+/// First part of the name of a scratch folder; the process id follows.
+const SCRATCH: &str = "bench-";
+
+impl ScratchFolder {
+    /// Creates a temporary folder, in memory if possible, so that the disk does not influence the
+    /// comparison. Servers under another account can traverse it, but not list it. Removes folders of
+    /// killed runs.
+    ///
+    /// # Errors
+    /// The folder cannot be created.
+    pub(crate) fn create() -> anyhow::Result<Self> {
+        let memory = Path::new("/dev/shm");
+        if std::env::var_os("TMPDIR").is_none()
+            && let Ok(folder) = Self::create_in(memory)
+        {
+            return Ok(folder);
+        }
+        Self::create_in(&std::env::temp_dir())
+            .context("cannot create a temporary folder; set TMPDIR to one that can be written to")
     }
-    let folder = builder.tempdir();
-    folder.context("cannot create a temporary folder; set TMPDIR to one that can be written to")
+
+    fn create_in(parent: &Path) -> io::Result<Self> {
+        remove_abandoned(parent);
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{SCRATCH}{}-", std::process::id()))
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir_in(parent)?;
+        let lock = File::open(folder.path())?;
+        flock(&lock, FlockOperation::LockShared)?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes the scratch folders of processes that have ended. A process of another container is not
+/// visible, but its lock is.
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.split_once('-'));
+        let Some(pid) = owner.and_then(|(pid, _)| pid.parse::<u32>().ok()) else { continue };
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !is_folder || Path::new(&format!("/proc/{pid}")).exists() {
+            continue;
+        }
+        let lock = File::open(entry.path()).ok();
+        let is_free = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if lock.as_ref().is_some_and(is_free) {
+            // A folder of another user stays.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Checks the space for the files of all sizes and for two copies of the largest upload of every
@@ -125,4 +173,34 @@ fn write_content(path: &Path, name: &str, size: u64) -> io::Result<()> {
         at += len as u64;
     }
     file.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn folders_of_ended_processes_are_removed_and_no_others() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut ended = Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let create = |name: &str| {
+            let path = parent.path().join(name);
+            fs::create_dir_all(path.join("root")).unwrap();
+            path
+        };
+        let abandoned = create(&format!("bench-{}-abc", ended.id()));
+        let locked = create(&format!("bench-{}-def", ended.id()));
+        let lock = File::open(&locked).unwrap();
+        flock(&lock, FlockOperation::LockShared).unwrap();
+        let others = [create("bench-x1y2z3"), create("bench-data-1"), create("bench-1-init")];
+        let own = ScratchFolder::create_in(parent.path()).unwrap();
+        assert!(!abandoned.exists());
+        assert!(locked.exists() && others.iter().all(|other| other.exists()));
+        let path = own.path().to_owned();
+        drop(own);
+        assert!(!path.exists());
+    }
 }

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use fileserver::{SendPath, ServeReport, StrategyKind};
@@ -16,6 +17,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::machine::usage::ProcessSet;
 use crate::run::account::Account;
+use crate::run::probe;
 use crate::run::reference_config::{Installed, Placement};
 use crate::run::server_process::{Launch, ServerProcess};
 use bench_data::load::Load;
@@ -81,6 +83,9 @@ pub(crate) enum RunningServer {
 /// before the server does.
 const ATTEMPTS: u32 = 3;
 
+/// Time within which a server ends whose port is taken.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Number of connections above which the built-in server gets a connection limit; below it the
 /// defaults are measured.
 const USUAL_CONNECTIONS: usize = 8000;
@@ -93,7 +98,7 @@ impl Launcher {
     /// Launcher for the servers of a plan. Uploads go to `root`, all other files to `folder`.
     ///
     /// # Errors
-    /// An unknown host, a missing process, or no account to serve under.
+    /// An unknown host, a server that does not run, a missing process, or no account to serve under.
     pub(crate) fn new(
         plan: &Plan,
         folder: &Path,
@@ -103,7 +108,11 @@ impl Launcher {
         let mut addresses = HashMap::new();
         for given in &plan.given {
             let How::Running { authority, pid } = given.how() else { continue };
-            addresses.insert(given.name().to_owned(), resolve(authority)?);
+            let address = resolve(authority)?;
+            probe::listens(address).with_context(|| {
+                format!("--target {}: nothing listens at {authority}: start it", given.name())
+            })?;
+            addresses.insert(given.name().to_owned(), address);
             if let Some(pid) = pid {
                 let name = given.name();
                 ensure!(
@@ -244,12 +253,14 @@ impl Launcher {
     ) -> anyhow::Result<ServerProcess> {
         let mut attempt = 1;
         loop {
-            let port = free_port()?;
+            let (port, begun) = (free_port()?, Instant::now());
             let started = start(port).and_then(|launch| ServerProcess::launch(launch, &self.cores));
             match started {
                 Ok(process) => return Ok(process),
                 Err(error) => {
-                    if !is_taken(port) || attempt == ATTEMPTS {
+                    // An outgoing connection may have used the port for a moment.
+                    let ended_at_once = begun.elapsed() < AT_ONCE;
+                    if !(is_taken(port) || ended_at_once) || attempt == ATTEMPTS {
                         return Err(error);
                     }
                 }

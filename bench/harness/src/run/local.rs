@@ -15,7 +15,6 @@ use loadgen::{
     Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestClass, RequestFile,
     ThinkTime, Verification, run,
 };
-use tempfile::TempDir;
 
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::disturbance::Watch;
@@ -23,7 +22,7 @@ use crate::machine::{copy_bandwidth, usage};
 use crate::run::background::{OpenConnections, RequestedFiles};
 use crate::run::count_calls;
 use crate::run::files;
-use crate::run::files::{download_name, upload_name};
+use crate::run::files::{ScratchFolder, download_name, upload_name};
 use crate::run::launcher::{Launcher, StartHints};
 use crate::run::survey::{Requirement, Unsupported, for_all, lacks_of_echo, look};
 use bench_data::load::Load;
@@ -35,9 +34,9 @@ use bench_data::record::environment::CopyBandwidth;
 use bench_data::record::environment::TargetInfo;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::servers::reference::ReferenceServer;
-use bench_data::servers::target::Target;
+use bench_data::servers::target::{Target, TargetKind};
 use bench_data::trial::Trial;
-use bench_data::trial::{Ending, Executor, Measurement};
+use bench_data::trial::{Disturbance, Ending, Executor, Measurement, ServerUsage};
 
 /// Size of the file that idle connections request.
 const IDLE_FILE: ByteSize = ByteSize::new(1 << 10);
@@ -53,7 +52,7 @@ pub struct LocalExecutor {
     plan: Plan,
     cores: Cores,
     /// Folder of the served files and of the server's own files; removed with the executor.
-    folder: TempDir,
+    folder: ScratchFolder,
     served: HashSet<String>,
     launcher: Launcher,
     /// Copy bandwidth, once measured.
@@ -79,7 +78,7 @@ impl LocalExecutor {
             let connections = load.all_connections();
             load_spec(plan, &cores, Load { connections, ..load }, nobody, 0).check()?;
         }
-        let folder = files::scratch_folder()?;
+        let folder = ScratchFolder::create()?;
         files::check_room(plan, folder.path())?;
         let root = folder.path().join("root");
         fs::create_dir(&root).context("cannot create the folder of served files")?;
@@ -264,13 +263,23 @@ impl LocalExecutor {
             done.store(true, Ordering::Relaxed);
             (load, watcher.join().unwrap_or(None))
         });
-        let disturbance = Some(disturbance.end());
+        let disturbance = disturbance.end();
         let background_held = background.as_ref().map(OpenConnections::held);
         drop(background);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
         let report = server.stop();
         let load = load?;
-        let server = watched.and_then(|watched| watched.within(load.window));
+        // A server that ran before is pinned nowhere: it may delay the generator itself.
+        let is_pinned = trial.target.kind() != TargetKind::Running;
+        let pinned_to = if is_pinned { &self.cores.server[..] } else { &[] };
+        let server = watched.and_then(|watched| watched.within(load.window, pinned_to));
+        let delay = server.as_ref().and_then(ServerUsage::foreign_delay);
+        let disturbance = Some(Disturbance {
+            server_delay_share: delay.map(|delay| delay.div_duration_f64(load.window)),
+            generator_delay_share: load.run_delay_share().filter(|_| !pinned_to.is_empty()),
+            delay_limit: self.plan.run_delay_limit,
+            ..disturbance
+        });
         let version = self.version(&trial.target);
         let send_path = report.and_then(|report| report.sent.main_path());
         Ok(Measurement {
@@ -417,7 +426,7 @@ fn load_spec(plan: &Plan, cores: &Cores, load: Load, target: SocketAddr, seed: u
         warm_up: plan.warm_up_of(&load),
         duration: plan.window_of(&load),
         timeout: Duration::from_millis(plan.timeout_ms),
-        verification: Verification::one_in(plan.verify_every),
+        verification: plan.verify_every.map_or(Verification::EveryBody, Verification::one_in),
         seed,
     }
 }

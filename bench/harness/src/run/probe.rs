@@ -25,25 +25,78 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Content of an uploaded file.
 const UPLOAD: &[u8] = b"probe";
 
-/// Returns true if a server answers in HTTP, whatever the answer.
-pub fn answers(address: SocketAddr) -> bool {
-    let answer = Connection::open(address).and_then(|mut connection| {
-        connection.get("/", false)?;
-        connection.head()
-    });
-    answer.is_ok()
+/// Reason why a server does not pass the check of its readiness.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// No reply, or none yet.
+    #[error("{0}")]
+    Silent(#[from] io::Error),
+    /// Reply of another kind, which waiting does not change.
+    #[error("{0}")]
+    Other(String),
 }
 
-/// Returns true if a server sends a line back unchanged.
-pub fn echoes(address: SocketAddr) -> bool {
+/// Checks that a connection to a server can be opened.
+///
+/// # Errors
+/// Nothing listens at the address.
+pub fn listens(address: SocketAddr) -> io::Result<()> {
+    TcpStream::connect_timeout(&address, TIMEOUT).map(drop)
+}
+
+/// Checks that a server answers in HTTP, whatever the answer.
+///
+/// # Errors
+/// No reply, or one that is not HTTP.
+pub fn answers(address: SocketAddr) -> Result<(), NotReady> {
+    let mut connection = Connection::open(address)?;
+    connection.get("/", false)?;
+    match connection.head() {
+        Ok(_) => Ok(()),
+        Err(_) if !connection.input.is_empty() => {
+            let received = quoted(&connection.input);
+            Err(NotReady::Other(format!("it answered GET / with {received}, which is not HTTP")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Checks that a server sends a line back unchanged.
+///
+/// # Errors
+/// No reply, or another one.
+pub fn echoes(address: SocketAddr) -> Result<(), NotReady> {
     let line = b"is anybody there?\r\n";
-    let mut received = [0; 19];
-    let answer = TcpStream::connect_timeout(&address, TIMEOUT).and_then(|mut stream| {
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.write_all(line)?;
-        stream.read_exact(&mut received)
-    });
-    answer.is_ok() && received == *line
+    let mut received = Vec::new();
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.write_all(line)?;
+    let mut piece = [0; 256];
+    while received.len() < line.len() && line.starts_with(&received) {
+        match stream.read(&mut piece) {
+            Ok(len) if len > 0 => received.extend_from_slice(&piece[..len]),
+            Err(error) if received.is_empty() => return Err(error.into()),
+            Ok(_) if received.is_empty() => {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    if received == line {
+        return Ok(());
+    }
+    let (sent, received) = (quoted(line), quoted(&received));
+    Err(NotReady::Other(format!(
+        "it answered the line {sent} with {received}, not with the same line"
+    )))
+}
+
+/// Received bytes in quotes, shortened.
+fn quoted(bytes: &[u8]) -> String {
+    const MOST: usize = 60;
+    let text = String::from_utf8_lossy(bytes.get(..MOST).unwrap_or(bytes));
+    let more = if bytes.len() > MOST { "…" } else { "" };
+    format!("{text:?}{more}")
 }
 
 /// Requests a file twice on one connection and compares its bytes. The second value states
@@ -322,9 +375,42 @@ mod tests {
     }
 
     #[test]
+    fn another_reply_than_expected_is_quoted() {
+        let answer = b"hello, is anybody there?\r\n".to_vec();
+        let message = echoes(server_of_lines(&answer)).unwrap_err().to_string();
+        let expected = "it answered the line \"is anybody there?\\r\\n\" with \"hello, is anybody \
+                        there?\\r\\n\", not with the same line";
+        assert_eq!(message, expected);
+        let message = answers(server_of_lines(&answer)).unwrap_err().to_string();
+        assert!(
+            message.contains("with \"hello, is anybody there?\\r\\n\", which is not HTTP"),
+            "{message}"
+        );
+        let same = b"is anybody there?\r\n";
+        assert!(echoes(server_of_lines(same)).is_ok());
+    }
+
+    /// Answers the first line of one connection with these bytes, and closes.
+    fn server_of_lines(answer: &[u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, answer) = (listener.local_addr().unwrap(), answer.to_vec());
+        thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            stream.read_line(&mut String::new()).unwrap();
+            stream.get_mut().write_all(&answer).unwrap();
+            // Unread input would reset the connection.
+            let _ = stream.get_mut().shutdown(std::net::Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        address
+    }
+
+    #[test]
     fn nothing_there_answers_nothing() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(!answers(address));
+        assert!(matches!(answers(address), Err(NotReady::Silent(_))));
+        assert!(matches!(echoes(address), Err(NotReady::Silent(_))));
+        assert!(listens(address).is_err());
         assert!(matches!(download(address, "f", 1).0, Answer::Wrong(_)));
     }
 }

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::machine::cores::Pinned;
 use crate::machine::process_tree;
 use crate::run::probe;
+use crate::run::probe::NotReady;
 
 /// Prefix of the first line on the built-in server's standard output.
 const READY: &str = "listening on ";
@@ -118,11 +119,16 @@ impl ServerProcess {
             if server.has_ended() {
                 bail!("the server ended before it was ready: {}", server.last_words());
             }
-            let stands = match wire {
+            let checked = match wire {
                 Wire::Text => probe::echoes(address),
                 Wire::Framed | Wire::Http => probe::answers(address),
             };
-            if stands {
+            if let Err(NotReady::Other(what)) = &checked
+                && server.owns_its_port()
+            {
+                bail!("{what}: choose --service and --wire that it supports");
+            }
+            if checked.is_ok() {
                 let tree = process_tree::of(server.pid());
                 ensure!(
                     server.has_ended() || server.owns_its_port(),

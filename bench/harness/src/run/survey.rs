@@ -24,6 +24,8 @@ pub(crate) struct Requirement {
     mix: Option<Mix>,
     /// True with heavy requests.
     work: bool,
+    /// True if connections are kept between requests.
+    keep_alive: bool,
 }
 
 impl Requirement {
@@ -34,6 +36,7 @@ impl Requirement {
             size: load.size,
             mix: load.profile.mix,
             work: load.profile.heavy.total_percent() > 0,
+            keep_alive: load.profile.keep_alive,
         }
     }
 
@@ -56,6 +59,10 @@ impl Requirement {
 
 /// Reason why a server does not run heavy requests.
 const NO_WORK: &str = "heavy requests need the built-in server";
+
+/// Reason why a server that closes each connection does not run loads with keep-alive.
+const CLOSES: &str = "it closes each connection after one reply: add --no-keep-alive to measure it with a connection \
+     per request";
 
 /// Checks the capabilities of a running server; returns them and the unsupported requirements.
 pub(crate) fn look(
@@ -102,8 +109,9 @@ pub(crate) fn look(
     if kept == Some(false) {
         for load in loads {
             let requirement = Requirement::by(load);
-            if !lacks.iter().any(|(lacking, _)| *lacking == requirement) {
-                lacks.push((requirement, "it closes each connection after one reply".to_owned()));
+            let is_known = lacks.iter().any(|(lacking, _)| *lacking == requirement);
+            if requirement.keep_alive && !is_known {
+                lacks.push((requirement, CLOSES.to_owned()));
             }
         }
     }
@@ -116,13 +124,12 @@ pub(crate) fn lacks_of_echo(
     standing: &RunningServer,
     loads: &[Load],
 ) -> Unsupported {
-    match target.kind() {
-        TargetKind::Reference => for_all(loads, "it supports only http"),
-        _ if probe::echoes(standing.address()) => Unsupported::new(),
-        TargetKind::Strategy
-        | TargetKind::AaControl
-        | TargetKind::Command
-        | TargetKind::Running => for_all(loads, "it does not return a line unchanged"),
+    if target.kind() == TargetKind::Reference {
+        return for_all(loads, "it supports only http");
+    }
+    match probe::echoes(standing.address()) {
+        Ok(()) => Unsupported::new(),
+        Err(reason) => for_all(loads, &reason.to_string()),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Interrupted runs, and their continuation.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,10 +13,43 @@ use crate::support::{Scratch, TINY, bench, output, recorded, refusal, rows, text
 
 #[test]
 fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
+    is_ended_cleanly_by(Signal::INT);
+}
+
+#[test]
+fn sigterm_and_a_closed_terminal_leave_neither_servers_nor_folders() {
+    is_ended_cleanly_by(Signal::TERM);
+    is_ended_cleanly_by(Signal::HUP);
+}
+
+#[test]
+fn the_folder_of_a_killed_run_is_removed_by_the_next_one() {
     let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let (mut child, _) = start_long_run(&scratch);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(scratch_folders(&scratch).len(), 1);
+    let out = scratch.path("next");
+    let next = bench(&["run", "--plan", &plan, "--out", out.to_str().unwrap()])
+        .env("TMPDIR", scratch.folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
+    assert!(scratch_folders(&scratch).is_empty());
+}
+
+fn scratch_folders(scratch: &Scratch) -> Vec<OsString> {
+    let names =
+        fs::read_dir(scratch.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("bench-")).collect()
+}
+
+/// Starts a long run, and waits until it has measured something; returns its results folder as well.
+fn start_long_run(scratch: &Scratch) -> (Child, PathBuf) {
     let plan = scratch.file("long.toml", &TINY.replace("rounds = 1", "rounds = 500"));
     let out = scratch.path("run");
-    let mut child = bench(&["run", "--plan", &plan, "--out", out.to_str().unwrap()])
+    let child = bench(&["run", "--plan", &plan, "--out", out.to_str().unwrap()])
         .env("TMPDIR", scratch.folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -25,7 +60,13 @@ fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
         assert!(Instant::now() < deadline, "no trial within a minute");
         std::thread::sleep(Duration::from_millis(10));
     }
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    (child, out)
+}
+
+fn is_ended_cleanly_by(signal: Signal) {
+    let scratch = Scratch::new();
+    let (mut child, out) = start_long_run(&scratch);
+    kill_process(Pid::from_child(&child), signal).unwrap();
     let mut stdout = String::new();
     child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{stdout}");
@@ -42,11 +83,7 @@ fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
             && words.iter().any(|word| word.as_bytes().starts_with(&served))
     });
     assert_eq!(left.count(), 0, "a server was left behind");
-    let kept: Vec<_> = fs::read_dir(scratch.folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .filter(|name| name.to_string_lossy().starts_with("bench-"))
-        .collect();
+    let kept = scratch_folders(&scratch);
     assert!(kept.is_empty(), "{kept:?}");
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -222,4 +223,77 @@ fn the_files_of_a_mix_are_written_for_other_servers() {
     assert_eq!(files.len(), 720);
     let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
     assert!(bytes > 90 << 20 && bytes <= 100 << 20, "{bytes}");
+}
+
+#[test]
+fn a_server_that_closes_after_each_reply_is_measured_with_a_connection_per_request() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let run = |flags: &[&str], out: &str| {
+        let out = scratch.path(out);
+        let ran = bench(&["run", "--plan", &plan, "--strategies", "selector"])
+            .args(["--direction", "download", "--connections", "2"])
+            .args(["--target", "mine=python3 -m http.server {port} -d {root}"])
+            .args(flags)
+            .args(["--out", out.to_str().unwrap()])
+            .output()
+            .unwrap();
+        (out, text(&ran.stdout), text(&ran.stderr))
+    };
+    let (out, stdout, stderr) = run(&[], "kept");
+    assert_eq!(column(&out, "outcome")[1], "unsupported", "{stdout}\n{stderr}");
+    assert!(
+        column(&out, "outcome_reason")[1].contains("add --no-keep-alive"),
+        "{stdout}\n{stderr}"
+    );
+    let (out, stdout, stderr) = run(&["--no-keep-alive"], "per-request");
+    assert_eq!(column(&out, "target"), ["selector", "mine"]);
+    assert_eq!(column(&out, "errors"), ["0", "0"], "{stdout}\n{stderr}");
+    for requests in column(&out, "requests") {
+        assert!(requests.parse::<u64>().unwrap() > 0, "{stdout}\n{stderr}");
+    }
+    // Bodies are compared as a whole: they are short.
+    assert_eq!(column(&out, "verified_bytes"), column(&out, "body_bytes"));
+    let note = "Compared with the expected content: all bytes of downloads of 1 KiB.";
+    assert!(stdout.contains(note), "{stdout}");
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains(note), "{report}");
+}
+
+#[test]
+fn a_server_that_is_down_is_refused_at_once() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let target = format!("mine=http://127.0.0.1:{port}");
+    let out = scratch.path("run");
+    let out = out.to_str().unwrap();
+    let said = refusal(&["run", "--plan", &plan, "--target", &target, "--out", out]);
+    let expected = format!("--target mine: nothing listens at 127.0.0.1:{port}: start it");
+    assert!(said.contains(&expected), "{said}");
+    assert!(!scratch.path("run").exists());
+}
+
+#[test]
+fn another_reply_than_the_echoed_line_is_quoted() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let out = scratch.path("run");
+    let server = scratch.file(
+        "hello.py",
+        "import socketserver, sys\n\
+         class Hello(socketserver.StreamRequestHandler):\n    \
+             def handle(self):\n        \
+                 self.rfile.readline()\n        \
+                 self.wfile.write(b'Hello!\\n')\n\
+         socketserver.TCPServer(('127.0.0.1', int(sys.argv[1])), Hello).serve_forever()\n",
+    );
+    let ran = bench(&["run", "--plan", &plan, "--service", "echo", "--strategies", "none"])
+        .args(["--target", &format!("mine=python3 {server} {{port}}")])
+        .args(["--connections", "1", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let reason = &column(&out, "outcome_reason")[0];
+    assert!(reason.contains("with \"Hello!\\n\", not with the same line"), "{reason}");
+    assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
 }

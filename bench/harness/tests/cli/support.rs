@@ -56,6 +56,7 @@ order = "mirrored"
 wire = "http"
 warm_up_ms = 40
 window_ms = 150
+run_delay_limit = 100.0
 
 [[sweep]]
 direction = "download"

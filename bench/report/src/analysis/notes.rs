@@ -1,7 +1,9 @@
 //! Notes below the answer of a run: conditions that a reader must know to trust it.
 
-use bench_data::load::words::describe;
+use bench_data::load::Direction;
+use bench_data::load::words::{describe, requests};
 use bench_data::record::outcome::Outcome;
+use bench_data::record::rows::Records;
 use bench_data::stats::Estimate;
 
 use crate::analysis::comparison::{least_factor, listed, times};
@@ -50,8 +52,8 @@ fn outcomes(summary: &Summary) -> Vec<String> {
         (Outcome::GeneratorLate, "do not count: the load generator sent requests late"),
         (
             Outcome::Disturbed,
-            "do not count: the machine was disturbed (CPU time taken by the host, or a clock that \
-             was set)",
+            "do not count: the machine was disturbed (CPU time taken by the host or by other \
+             programs, or a clock that was set)",
         ),
         (Outcome::Errors, "had failed requests (see errors in trials.csv)"),
         (Outcome::Died, "do not count: the server died"),
@@ -66,6 +68,37 @@ fn outcomes(summary: &Summary) -> Vec<String> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} of {trials} trials {what}."))
         .collect()
+}
+
+/// Shares of the received bytes that were compared with the expected ones. Uploads are not received,
+/// and older records lack the shares.
+pub fn compared_bytes(records: &Records) -> Option<String> {
+    let mut of_requests: Vec<(String, u64, u64)> = Vec::new();
+    for row in records.trials.iter().filter(|row| row.outcome.is_measured()) {
+        let (Some(compared), Some(all)) = (row.verified_bytes, row.body_bytes) else { continue };
+        if row.direction == Direction::Upload || all == 0 {
+            continue;
+        }
+        let what = requests(row.load());
+        match of_requests.iter_mut().find(|(known, ..)| *known == what) {
+            Some((_, sum, of)) => (*sum, *of) = (*sum + compared, *of + all),
+            None => of_requests.push((what, compared, all)),
+        }
+    }
+    let shares: Vec<_> = of_requests
+        .into_iter()
+        .map(|(what, compared, all)| match 100.0 * compared as f64 / all as f64 {
+            percent if percent >= 99.95 => format!("all bytes of {what}"),
+            percent => format!("{percent:.1} % of the bytes of {what}"),
+        })
+        .collect();
+    let listed = listed(&shares.iter().map(String::as_str).collect::<Vec<_>>());
+    (!shares.is_empty()).then(|| {
+        format!(
+            "Compared with the expected content: {listed}. One wrong byte is detected with this \
+             probability."
+        )
+    })
 }
 
 /// Difference between a server and its A/A control under the headline load.
