@@ -17,7 +17,7 @@ use crate::load::profile::LoadProfile;
 pub struct Load {
     /// Direction of the contents.
     pub direction: Direction,
-    /// Size of the requested file or of the echoed line; for a mix, the mean over the requests.
+    /// Size of the requested file or of the request line; for a mix, the mean over the requests.
     pub size: ByteSize,
     /// Concurrent connections that send requests.
     pub connections: usize,

@@ -3,6 +3,7 @@
 pub mod built_in;
 pub mod loads;
 mod overrides;
+pub mod service;
 pub mod sweep;
 
 pub use overrides::Overrides;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::Load;
 use crate::names;
+use crate::plan::service::LoadService;
 use crate::plan::sweep::Sweep;
 use crate::servers::external::ExternalServer;
 use crate::servers::reference::ReferenceServer;
@@ -57,10 +59,12 @@ pub struct Plan {
     /// Seed of every random choice; drawn at the start of the run if the plan has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Wire of all requests: `http` or `framed`; with `text` the servers are echo servers, and each
-    /// request is a line of the given size.
+    /// Wire of all requests: `http` or `framed`; with `text` each request is a line.
     #[serde(with = "names::name")]
     pub wire: Wire,
+    /// Service over the wire `text`, by default `echo`; files over the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<LoadService>,
     /// Warm-up before each measured window.
     pub warm_up_ms: u64,
     /// Length of each measured window.
@@ -195,6 +199,14 @@ impl Plan {
             .chain(self.against.iter().chain(further).copied().map(Target::Reference))
             .chain(self.given.iter().cloned().map(Target::External));
         all.filter(|target| names.insert(target.name().to_owned())).collect()
+    }
+
+    /// Service of the servers.
+    pub fn load_service(&self) -> LoadService {
+        match self.wire {
+            Wire::Text => self.service.unwrap_or(LoadService::Echo),
+            Wire::Http | Wire::Framed => LoadService::Files,
+        }
     }
 
     /// Reason why the plan's loads cannot run, with the remedy.
@@ -379,6 +391,7 @@ mod tests {
             baseline: Some(vec!["nginx".to_owned()]),
             objective: None,
             wire: Some(Wire::Framed),
+            service: None,
             send_path: Some(SendPath::Copy),
             engine: Some(EngineChoice::Only(Engine::Epoll)),
             warm_up: Some(Duration::from_millis(30)),

@@ -38,7 +38,7 @@ pub fn noun(direction: Direction) -> &'static str {
     match direction {
         Direction::Download => "downloads",
         Direction::Upload => "uploads",
-        Direction::Echo => "echoed lines",
+        Direction::Echo => "lines",
     }
 }
 
@@ -46,7 +46,7 @@ fn transfer(load: Load) -> String {
     let direction = match load.direction {
         Direction::Download => "Download",
         Direction::Upload => "Upload",
-        Direction::Echo => "Echo",
+        Direction::Echo => "Lines",
     };
     format!("{direction} of {}", files(load))
 }

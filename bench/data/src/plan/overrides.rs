@@ -9,6 +9,7 @@ use loadgen::{Direction, EngineChoice};
 
 use crate::load::objective::{CapacitySearch, Objective};
 use crate::names::{self, Entry};
+use crate::plan::service::LoadService;
 use crate::plan::sweep::{Sweep, SweepFlags};
 use crate::plan::{AaControl, Order, Plan};
 use crate::servers::external::ExternalServer;
@@ -52,9 +53,13 @@ pub struct Overrides {
     /// Direction of all loads.
     #[arg(skip)]
     pub direction: Option<Direction>,
-    /// Wire of all requests: http or framed for files, text for an echo
+    /// Wire of all requests: http or framed for files, text for lines
     #[arg(long, value_name = "WIRE", help_heading = LOAD)]
     pub wire: Option<Wire>,
+    /// Service of the servers; those other than files need the wire text. The length of the lines is
+    /// given by --sizes
+    #[arg(long, value_name = "SERVICE", help_heading = LOAD)]
+    pub service: Option<LoadService>,
     /// Search for the highest rate that meets an objective, such as p99=5ms,errors=0.1%
     #[arg(long = "slo", value_name = "OBJECTIVE", help_heading = LOAD, value_parser = Objective::parse, conflicts_with = "rate")]
     pub objective: Option<Objective>,
@@ -100,6 +105,7 @@ impl Plan {
         }
         self.given = overrides.given.unwrap_or(self.given);
         self.wire = overrides.wire.unwrap_or(self.wire);
+        self.service = overrides.service.or(self.service);
         if let Some(direction) = overrides.direction {
             if self.sweeps.iter().any(|sweep| sweep.direction == direction) {
                 self.sweeps.retain(|sweep| sweep.direction == direction);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail, ensure};
-use bench_data::load::byte_size::ByteSize;
 use bench_data::plan::loads::check;
+use bench_data::plan::service::LoadService;
 use bench_data::plan::{Overrides, Plan};
 use bench_data::record::environment::{Environment, Resumption, SCHEMA};
 use bench_data::record::rows::Records;
@@ -37,9 +37,6 @@ const PLAN: &str = "Plan";
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
                      be copied";
 
-/// Length of an echoed line, where none is given: a typed line.
-const LINE_SIZE: ByteSize = ByteSize::new(64);
-
 /// Arguments of `bench run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -63,21 +60,9 @@ pub(super) struct RunArgs {
     /// Direction of the transfers
     #[arg(long, value_name = "DIRECTION", help_heading = "Load")]
     direction: Option<Way>,
-    /// Service of the servers: files, or an echo of lines of the lengths in --sizes
-    #[arg(long, value_name = "SERVICE", help_heading = "Load")]
-    service: Option<LoadService>,
     /// Folder for the results, new or empty [default: results/<time>-<host>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-}
-
-/// Service of a load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LoadService {
-    /// Files, downloaded and uploaded
-    Files,
-    /// Each line is sent back unchanged
-    Echo,
 }
 
 /// Direction of the transfers.
@@ -205,25 +190,41 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
         (None, quick) => Plan::built_in(if quick { "quick" } else { "default" })
             .expect("both plans are in the program"),
     };
-    let RunArgs { mut overrides, pid, direction, service, .. } = arguments;
+    let RunArgs { mut overrides, pid, direction, .. } = arguments;
     overrides.direction = direction.and_then(|way| match way {
         Way::Download => Some(Direction::Download),
         Way::Upload => Some(Direction::Upload),
         Way::Both => None,
     });
     watch(pid, &plan, &mut overrides)?;
-    overrides.wire = load_wire(service, overrides.wire)?;
+    overrides.wire = load_wire(overrides.service, overrides.wire)?;
     if overrides.wire == Some(Wire::Text) {
-        ensure!(overrides.direction.is_none(), "an echo has no direction: leave --direction out");
-        overrides.direction = Some(Direction::Echo);
-        overrides.sweeps.sizes.get_or_insert_with(|| vec![LINE_SIZE]);
+        let service = overrides.service.or(plan.service).unwrap_or(LoadService::Echo);
+        let fits = overrides.direction.is_none_or(|direction| direction == service.direction());
+        let name = service.name();
+        ensure!(fits, "--service {name} over text has one direction: leave --direction out");
+        ensure!(
+            service != LoadService::Date || overrides.sweeps.sizes.is_none(),
+            "--service date has one request: leave --sizes out"
+        );
+        ensure!(
+            overrides.sweeps.mix.is_none(),
+            "--service {name} over text has no mix: leave it out"
+        );
+        overrides.direction = Some(service.direction());
+        // The reply of the text wire to the name of a file ends with the connection.
+        overrides.sweeps.no_keep_alive |= service == LoadService::Files;
+        if let Some(size) = service.line_size() {
+            overrides.sweeps.sizes.get_or_insert_with(|| vec![size]);
+        }
     }
     let plan = plan.with(overrides);
     check(&plan)?;
     let has_background = plan.loads().iter().any(|load| load.profile.background.total() > 0);
     ensure!(
         plan.wire != Wire::Text || !has_background,
-        "background connections request files: leave them out with an echo"
+        "background connections request files over http or framed: leave them out with --service {}",
+        plan.load_service().name()
     );
     match plan.obstacle() {
         Some(obstacle) => bail!("{}: {obstacle}", plan.name),
@@ -248,16 +249,15 @@ fn watch(pids: Vec<(String, u32)>, plan: &Plan, overrides: &mut Overrides) -> an
 
 /// Wire that a service and a wire determine together, if either is given.
 fn load_wire(service: Option<LoadService>, wire: Option<Wire>) -> anyhow::Result<Option<Wire>> {
-    let wire = match service {
-        Some(LoadService::Echo) => Some(wire.unwrap_or(Wire::Text)),
-        Some(LoadService::Files) | None => wire,
+    let Some(lines) = service.filter(|service| *service != LoadService::Files) else {
+        return Ok(wire);
     };
-    let is_text = wire == Some(Wire::Text);
     ensure!(
-        service.is_none() || is_text == (service == Some(LoadService::Echo)),
-        "an echo needs the wire text, and files need http or framed: change --service or --wire"
+        wire.is_none_or(|wire| wire == Wire::Text),
+        "--service {} needs the wire text: change --service or --wire",
+        lines.name()
     );
-    Ok(wire)
+    Ok(Some(Wire::Text))
 }
 
 /// Removes reference servers that are not installed from the plan, and returns them.

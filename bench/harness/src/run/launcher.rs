@@ -19,9 +19,10 @@ use crate::machine::usage::ProcessSet;
 use crate::run::account::Account;
 use crate::run::probe;
 use crate::run::reference_config::{Installed, Placement};
-use crate::run::server_process::{Launch, ServerProcess};
+use crate::run::server_process::{Launch, ReadyCheck, ServerProcess};
 use bench_data::load::Load;
 use bench_data::plan::Plan;
+use bench_data::plan::service::LoadService;
 use bench_data::servers::external::{ExternalServer, How};
 use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::target::Target;
@@ -36,7 +37,10 @@ pub(crate) struct Launcher {
     root: PathBuf,
     cores: Vec<usize>,
     send_path: SendPath,
-    wire: Wire,
+    /// Check of the readiness of external servers.
+    check: ReadyCheck,
+    /// Service of the built-in server, unless it serves files.
+    service: Option<LoadService>,
     account: Option<Account>,
     installed: Vec<Installed>,
     /// Addresses of running external servers, by name.
@@ -138,7 +142,12 @@ impl Launcher {
             root: root.to_owned(),
             cores: cores.to_owned(),
             send_path: plan.send_path,
-            wire: plan.wire,
+            check: match (plan.wire, plan.load_service()) {
+                (Wire::Text, LoadService::Echo) => ReadyCheck::Echo,
+                (Wire::Text, _) => ReadyCheck::Listening,
+                (Wire::Http | Wire::Framed, _) => ReadyCheck::Http,
+            },
+            service: Some(plan.load_service()).filter(|service| *service != LoadService::Files),
             account,
             installed: peers().filter_map(Installed::find).collect(),
             addresses,
@@ -225,8 +234,8 @@ impl Launcher {
         usual("--on-conflict", "overwrite");
         usual("--durability", "none");
         usual("--send-path", self.send_path.name());
-        if self.wire == Wire::Text {
-            usual("--service", "echo");
+        if let Some(service) = self.service {
+            usual("--service", service.name());
         }
         if kind == StrategyKind::Prefork {
             // As many as Apache, for a fair comparison.
@@ -288,7 +297,7 @@ impl Launcher {
         Ok(Launch {
             command,
             address: loopback(port),
-            wire: Wire::Http,
+            check: ReadyCheck::Http,
             log: dir.join("output.log"),
             own_log: Some(error_log),
             threads: threads_when_ready(peer, &placement),
@@ -302,8 +311,8 @@ impl Launcher {
         let mut command = self.launcher();
         command.args(words);
         let log = self.fresh_folder()?.join("output.log");
-        let (address, wire) = (loopback(port), self.wire);
-        Ok(Launch { command, address, wire, log, own_log: None, threads: 1 })
+        let (address, check) = (loopback(port), self.check);
+        Ok(Launch { command, address, check, log, own_log: None, threads: 1 })
     }
 
     /// Command that starts another program so that it ends with this one.

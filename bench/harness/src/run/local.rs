@@ -24,12 +24,14 @@ use crate::run::count_calls;
 use crate::run::files;
 use crate::run::files::{ScratchFolder, download_name, upload_name};
 use crate::run::launcher::{Launcher, StartHints};
-use crate::run::survey::{Requirement, Unsupported, for_all, lacks_of_echo, look};
+use crate::run::probe;
+use crate::run::survey::{Requirement, Unsupported, for_all, lacks_of_lines, look};
 use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::heavy::{ANSWER_BYTES, Work};
 use bench_data::load::mix::MixFile;
 use bench_data::plan::Plan;
+use bench_data::plan::service::LoadService;
 use bench_data::record::environment::CopyBandwidth;
 use bench_data::record::environment::TargetInfo;
 use bench_data::record::run_folder::RunFolder;
@@ -159,7 +161,10 @@ impl LocalExecutor {
             match self.launcher.start(&target, StartHints { connections: 1, work: false }) {
                 Ok(running) => {
                     let (support, lacks) = match self.plan.wire {
-                        Wire::Text => (None, lacks_of_echo(&target, &running, &loads)),
+                        Wire::Text => {
+                            let service = self.plan.load_service();
+                            (None, lacks_of_lines(&target, &running, service, &loads))
+                        }
                         Wire::Http => look(&target, &running, &loads),
                         Wire::Framed if target.kind().is_ours() => look(&target, &running, &loads),
                         Wire::Framed => (None, for_all(&loads, "it supports only http")),
@@ -236,7 +241,7 @@ impl LocalExecutor {
         let started_at = Timestamp::now();
         let mut server = self.launcher.start(&trial.target, StartHints::of(&trial.load))?;
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
-        let spec = load_spec(&self.plan, &self.cores, trial.load, server.address(), seed);
+        let spec = self.learned_spec(trial.load, server.address(), seed)?;
         let progress = Progress::default();
         let done = AtomicBool::new(false);
         let processes = server.processes();
@@ -316,13 +321,7 @@ impl LocalExecutor {
         let spec = LoadSpec {
             warm_up: Duration::ZERO,
             duration: count_calls::LOAD,
-            ..load_spec(
-                &self.plan,
-                &self.cores,
-                load,
-                server.address(),
-                self.plan.seed.unwrap_or(0),
-            )
+            ..self.learned_spec(load, server.address(), self.plan.seed.unwrap_or(0))?
         };
         let processes =
             server.processes().context("the process id of the server is not known; give --pid")?;
@@ -345,6 +344,15 @@ impl LocalExecutor {
         let (load, calls) = (load?, calls?);
         ensure!(load.requests > 0, "no request was answered");
         Ok(Some((load.requests, calls)))
+    }
+
+    /// Specification of a load. Replies of unknown length are requested from the server before.
+    fn learned_spec(&self, load: Load, server: SocketAddr, seed: u64) -> anyhow::Result<LoadSpec> {
+        let spec = load_spec(&self.plan, &self.cores, load, server, seed);
+        let service = self.plan.load_service();
+        let Some(line) = service.line(load.size) else { return Ok(spec) };
+        let (file, _) = probe::learn(server, &line, service == LoadService::Date)?;
+        Ok(LoadSpec { files: vec![file], ..spec })
     }
 
     /// Opens the background connections of a load, if any.
@@ -409,7 +417,13 @@ fn load_spec(plan: &Plan, cores: &Cores, load: Load, target: SocketAddr, seed: u
     LoadSpec {
         target,
         wire: plan.wire,
-        direction: load.direction,
+        // Over text only an echo returns the line; other replies are learned.
+        direction: match (load.direction, plan.load_service()) {
+            (Direction::Echo, LoadService::Hello | LoadService::Transform | LoadService::Date) => {
+                Direction::Download
+            }
+            (direction, _) => direction,
+        },
         files: requested(load),
         connections: load.connections,
         threads: plan.generator_threads.min(load.connections),

@@ -4,9 +4,12 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use fileserver_proto::Wire;
 use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader, http};
 use loadgen::content::Content;
+use loadgen::line_reply::LineReply;
+use loadgen::{FileBody, RequestFile};
 
 /// Result of a capability check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +92,52 @@ pub fn echoes(address: SocketAddr) -> Result<(), NotReady> {
     Err(NotReady::Other(format!(
         "it answered the line {sent} with {received}, not with the same line"
     )))
+}
+
+/// Requests a file by a line and compares its bytes. The second value states whether the connection
+/// was kept.
+pub fn text_download(address: SocketAddr, name: &str, size: u64) -> (Answer, Option<bool>) {
+    let reply = match LineReply::request(address, name, TIMEOUT) {
+        Ok(reply) => reply,
+        Err(error) => return (Answer::Wrong(error.to_string()), None),
+    };
+    let received = || quoted(&reply.bytes);
+    let answer = if reply.bytes.len() as u64 != size {
+        Answer::Refused(format!("it answered the line {name:?} with {}", received()))
+    } else if Content::of_name(name).matches(0, &reply.bytes) {
+        Answer::Right
+    } else {
+        Answer::Wrong("other bytes than the file has".to_owned())
+    };
+    (answer, Some(!reply.closes))
+}
+
+/// Sends a line twice to learn the reply. The second value states whether the connection was kept.
+///
+/// # Errors
+/// No reply, or two of different lengths.
+pub fn learn(
+    address: SocketAddr,
+    line: &str,
+    may_differ: bool,
+) -> anyhow::Result<(RequestFile, bool)> {
+    let request = || {
+        LineReply::request(address, line, TIMEOUT)
+            .with_context(|| format!("it does not answer the line {line:?}"))
+    };
+    let (first, second) = (request()?, request()?);
+    let lengths = (first.bytes.len(), second.bytes.len());
+    ensure!(lengths.0 > 0, "it closes the connection without a reply to the line {line:?}");
+    ensure!(
+        lengths.0 == lengths.1,
+        "its replies to the line {line:?} have {} and {} bytes: only replies of one length can be \
+         measured",
+        lengths.0,
+        lengths.1
+    );
+    let is_known = !may_differ && first.bytes == second.bytes;
+    let body = if is_known { FileBody::Known(first.bytes.into()) } else { FileBody::Unknown };
+    Ok((RequestFile { body, ..RequestFile::new(line, lengths.0 as u64) }, !first.closes))
 }
 
 /// Received bytes in quotes, shortened.

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use fileserver::ServeReport;
-use fileserver_proto::Wire;
 use procfs::process::{FDTarget, Process};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -54,14 +53,25 @@ pub struct Launch {
     pub command: Command,
     /// Address on which it is to listen.
     pub address: SocketAddr,
-    /// Wire of the readiness check: http, or text for an echoed line.
-    pub wire: Wire,
+    /// Check of its readiness.
+    pub check: ReadyCheck,
     /// File for its standard output and standard error.
     pub log: PathBuf,
     /// Log file that the server itself writes.
     pub own_log: Option<PathBuf>,
     /// Number of threads of its process tree at which it counts as ready.
     pub threads: usize,
+}
+
+/// Check of a server's readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyCheck {
+    /// It answers in HTTP.
+    Http,
+    /// It sends a line back unchanged.
+    Echo,
+    /// It listens on its port. No connection is opened, which a server of one request may not survive.
+    Listening,
 }
 
 impl ServerProcess {
@@ -107,7 +117,7 @@ impl ServerProcess {
     /// # Errors
     /// As of [`Self::start`].
     pub fn launch(launch: Launch, cores: &[usize]) -> anyhow::Result<Self> {
-        let Launch { mut command, address, wire, log, own_log, threads } = launch;
+        let Launch { mut command, address, check, log, own_log, threads } = launch;
         let outputs = File::create(&log)
             .with_context(|| format!("cannot create the server's log {}", log.display()))?;
         command.stdout(outputs);
@@ -119,9 +129,13 @@ impl ServerProcess {
             if server.has_ended() {
                 bail!("the server ended before it was ready: {}", server.last_words());
             }
-            let checked = match wire {
-                Wire::Text => probe::echoes(address),
-                Wire::Framed | Wire::Http => probe::answers(address),
+            let checked = match check {
+                ReadyCheck::Http => probe::answers(address),
+                ReadyCheck::Echo => probe::echoes(address),
+                ReadyCheck::Listening if server.owns_its_port() => Ok(()),
+                ReadyCheck::Listening => {
+                    Err(io::Error::from(io::ErrorKind::ConnectionRefused).into())
+                }
             };
             if let Err(NotReady::Other(what)) = &checked
                 && server.owns_its_port()

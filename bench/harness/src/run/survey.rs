@@ -9,6 +9,7 @@ use crate::run::probe::Answer;
 use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
+use bench_data::plan::service::LoadService;
 use bench_data::record::environment::Support;
 use bench_data::servers::external::How;
 use bench_data::servers::target::{Target, TargetKind};
@@ -118,19 +119,48 @@ pub(crate) fn look(
     (Some(Support { keep_alive: kept, ranges, upload }), lacks)
 }
 
-/// Unsupported requirements of an echo server.
-pub(crate) fn lacks_of_echo(
+/// Unsupported requirements of a server of lines.
+pub(crate) fn lacks_of_lines(
     target: &Target,
     standing: &RunningServer,
+    service: LoadService,
     loads: &[Load],
 ) -> Unsupported {
     if target.kind() == TargetKind::Reference {
         return for_all(loads, "it supports only http");
     }
-    match probe::echoes(standing.address()) {
-        Ok(()) => Unsupported::new(),
-        Err(reason) => for_all(loads, &reason.to_string()),
+    let address = standing.address();
+    if service == LoadService::Echo {
+        return match probe::echoes(address) {
+            Ok(()) => Unsupported::new(),
+            Err(reason) => for_all(loads, &reason.to_string()),
+        };
     }
+    let mut lacks = Unsupported::new();
+    let mut seen = Vec::new();
+    for load in loads {
+        let requirement = Requirement::by(load);
+        if seen.contains(&requirement) {
+            continue;
+        }
+        seen.push(requirement);
+        let (refused, kept) = match service.line(load.size) {
+            None => {
+                let (name, size) = requirement.file();
+                let (answer, kept) = probe::text_download(address, &name, size.bytes());
+                (refusal(target, answer, Some(requirement)), kept)
+            }
+            Some(line) => match probe::learn(address, &line, service == LoadService::Date) {
+                Ok((_, kept)) => (None, Some(kept)),
+                Err(error) => (Some(format!("{error:#}")), None),
+            },
+        };
+        let closes = requirement.keep_alive && kept == Some(false);
+        if let Some(reason) = refused.or_else(|| closes.then(|| CLOSES.to_owned())) {
+            lacks.push((requirement, reason));
+        }
+    }
+    lacks
 }
 
 /// All requirements of the loads as unsupported, for one reason.

@@ -201,7 +201,7 @@ fn an_echo_is_measured_of_our_servers_and_of_a_given_one() {
 
     for arguments in [
         &["run", "--service", "echo", "--wire", "http"][..],
-        &["run", "--service", "files", "--wire", "text"],
+        &["run", "--service", "echo", "--mix", "web"],
         &["run", "--service", "echo", "--direction", "upload"],
         &["run", "--service", "echo", "--idle", "10"],
     ] {
@@ -296,4 +296,61 @@ fn another_reply_than_the_echoed_line_is_quoted() {
     let reason = &column(&out, "outcome_reason")[0];
     assert!(reason.contains("with \"Hello!\\n\", not with the same line"), "{reason}");
     assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
+}
+
+const FILES: &str = "import socketserver, sys, os
+class Files(socketserver.StreamRequestHandler):
+    def handle(self):
+        name = self.rfile.readline().strip().decode()
+        self.wfile.write(open(os.path.join(sys.argv[2], name), 'rb').read())
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 64
+Server(('127.0.0.1', int(sys.argv[1])), Files).serve_forever()
+";
+
+const LINES: &str = "import socketserver, sys
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(b'I got ' + line)
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+Server(('127.0.0.1', int(sys.argv[1])), Lines).serve_forever()
+";
+
+#[test]
+fn servers_of_lines_are_measured_beside_ours() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let files = scratch.file("files.py", FILES);
+    let lines = scratch.file("lines.py", LINES);
+    for (service, command) in [
+        ("files", format!("python3 {files} {{port}} {{root}}")),
+        ("hello", format!("python3 {lines} {{port}}")),
+        ("transform", format!("python3 {lines} {{port}}")),
+        ("date", format!("python3 {lines} {{port}}")),
+    ] {
+        let out = scratch.path(service);
+        let ran = bench(&["run", "--plan", &plan, "--service", service, "--wire", "text"])
+            .args(["--strategies", "threaded", "--target", &format!("mine={command}")])
+            .args(["--connections", "2", "--out", out.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let said = text(&ran.stdout) + &text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(0), "{service}: {said}");
+        assert_eq!(column(&out, "target"), ["threaded", "mine"], "{service}: {said}");
+        assert_eq!(column(&out, "errors"), ["0", "0"], "{service}: {said}");
+        for requests in column(&out, "requests") {
+            assert!(requests.parse::<u64>().unwrap() > 0, "{service}: {said}");
+        }
+        let compared = column(&out, "verified_bytes");
+        if service == "date" {
+            assert_eq!(compared, ["0", "0"], "{said}");
+        } else {
+            assert_eq!(compared, column(&out, "body_bytes"), "{service}: {said}");
+        }
+        let plan = fs::read_to_string(out.join("plan.toml")).unwrap();
+        assert!(plan.contains(&format!("service = \"{service}\"")), "{plan}");
+    }
 }
