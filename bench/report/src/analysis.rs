@@ -1,20 +1,20 @@
 //! From the records of a run to its answers: summary, sections, notes and claims.
 
-pub mod claims;
-pub mod comparison;
+pub(crate) mod claims;
+pub(crate) mod comparison;
 pub mod diff;
 pub mod false_alarms;
-pub mod finding;
-pub mod metric;
-pub mod notes;
-pub mod outliers;
-pub mod overall;
-pub mod scalability;
+pub(crate) mod finding;
+pub(crate) mod metric;
+pub(crate) mod notes;
+pub(crate) mod outliers;
+pub(crate) mod overall;
+pub(crate) mod scalability;
 pub mod section;
-pub mod selection;
+pub(crate) mod selection;
 pub mod summary;
-pub mod topic;
-pub mod usl;
+pub(crate) mod topic;
+pub(crate) mod usl;
 
 use crate::analysis::claims::{Claim, claims};
 use crate::analysis::section::{Section, sections};

@@ -21,8 +21,7 @@ use crate::analysis::summary::Summary;
 use bench_data::load::heavy::Work;
 use bench_data::load::profile::LoadProfile;
 
-pub use data::Data;
-pub use style::{Look, Marker};
+pub(crate) use data::Data;
 
 /// A chart with title, caption and values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -127,7 +126,7 @@ mod tests {
         for figure in figures() {
             assert!(figure.svg.starts_with("<svg") && figure.svg.trim_end().ends_with("</svg>"));
             for target in summary.targets() {
-                let colour = Look::of(target, &summary.targets()).hex();
+                let colour = style::Look::of(target, &summary.targets()).hex();
                 let name = format!("\n{target}\n</text>");
                 assert!(figure.svg.contains(&name), "{}: no {target}", figure.file);
                 let strokes = figure.svg.matches(&format!("stroke=\"{colour}\"")).count();

@@ -2,12 +2,12 @@
 
 pub mod content;
 pub mod export;
-pub mod fonts;
-pub mod glossary;
+pub(crate) mod fonts;
+pub(crate) mod glossary;
 pub mod lab_report;
 mod matrix;
 pub mod page;
 pub mod paper;
-pub mod picture;
-pub mod setup;
-pub mod table;
+pub(crate) mod picture;
+pub(crate) mod setup;
+pub(crate) mod table;

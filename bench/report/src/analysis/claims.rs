@@ -21,7 +21,6 @@ use bench_data::units;
 pub struct Claim {
     /// Source (authors, venue, year).
     pub source: &'static str,
-    /// The claim.
     pub claim: &'static str,
     /// Servers and values of the test, and the condition under which the claim counts as confirmed.
     pub test: &'static str,
@@ -67,7 +66,7 @@ type Found = Result<(String, Judgement), String>;
 type Test = fn(&Run<'_>) -> Found;
 
 /// All claims, compared with the values of a run.
-pub fn claims(contents: &Contents, summary: &Summary, sections: &[Section]) -> Vec<Claim> {
+pub(crate) fn claims(contents: &Contents, summary: &Summary, sections: &[Section]) -> Vec<Claim> {
     let run = Run { contents, summary, sections };
     let tests: [(&'static str, &'static str, &'static str, Test); 8] = [
         (

@@ -9,7 +9,7 @@ const LEAST_FACTOR: f64 = 1.05;
 
 /// Comparison of one server with others.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lead<'n> {
+pub(crate) struct Lead<'n> {
     /// Servers that it is clearly ahead of, each with the factor.
     pub ahead: Vec<(&'n str, Estimate)>,
     /// Servers without a measurable difference.
@@ -18,7 +18,7 @@ pub struct Lead<'n> {
 
 impl<'n> Lead<'n> {
     /// Sorts the others by the ratio between the best server and each of them.
-    pub fn of(
+    pub(crate) fn of(
         others: impl Iterator<Item = (&'n str, Option<Estimate>)>,
         noise_floor: Option<f64>,
     ) -> Self {
@@ -34,31 +34,31 @@ impl<'n> Lead<'n> {
 }
 
 /// Returns true if a ratio is clearly above 1: its interval, and its median by the least factor.
-pub fn is_clear(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
+pub(crate) fn is_clear(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
     ratio.median >= least_factor(noise_floor)
         && ratio.interval.is_some_and(|interval| interval.low > 1.0)
 }
 
 /// Returns true if a ratio is clearly below 1.
-pub fn is_clearly_less(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
+pub(crate) fn is_clearly_less(ratio: &Estimate, noise_floor: Option<f64>) -> bool {
     ratio.median <= 1.0 / least_factor(noise_floor)
         && ratio.interval.is_some_and(|interval| interval.high < 1.0)
 }
 
 /// Smallest factor that is reported as a difference.
-pub fn least_factor(noise_floor: Option<f64>) -> f64 {
+pub(crate) fn least_factor(noise_floor: Option<f64>) -> f64 {
     noise_floor.unwrap_or(1.0).max(LEAST_FACTOR)
 }
 
 /// Noise floor of an A/A control: its ratio to the same server, at least 1, at the worse end of the
 /// interval.
-pub fn noise_floor(control: &[(u32, f64)], own: &[(u32, f64)]) -> Option<f64> {
+pub(crate) fn noise_floor(control: &[(u32, f64)], own: &[(u32, f64)]) -> Option<f64> {
     let interval = Estimate::of_ratios(control, own)?.interval?;
     Some(interval.high.max(1.0 / interval.low.max(f64::MIN_POSITIVE)).max(1.0))
 }
 
 /// A ratio with its interval: `1.31× [1.20, 1.42]`.
-pub fn times(ratio: Estimate) -> String {
+pub(crate) fn times(ratio: Estimate) -> String {
     let write = units::three_digits;
     let interval = ratio
         .interval
@@ -68,7 +68,7 @@ pub fn times(ratio: Estimate) -> String {
 }
 
 /// Names as a sentence lists them: `a, b and c`.
-pub fn listed(names: &[impl AsRef<str>]) -> String {
+pub(crate) fn listed(names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
@@ -78,7 +78,7 @@ pub fn listed(names: &[impl AsRef<str>]) -> String {
 }
 
 /// A text with its first letter in upper case.
-pub fn capitalised(text: &str) -> String {
+pub(crate) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

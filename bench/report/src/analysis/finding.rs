@@ -14,9 +14,7 @@ use bench_data::record::outcome::Outcome;
 /// Values of all servers in one metric under one load.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// The metric.
     pub metric: Metric,
-    /// The load.
     pub load: Load,
     /// The load as the beginning of a sentence: `With 64 connections and downloads of 1 KiB`.
     pub condition: String,
@@ -31,7 +29,6 @@ pub struct Finding {
 pub struct Score {
     /// Name of the server.
     pub target: String,
-    /// Kind of the server.
     pub kind: TargetKind,
     /// Values, round by round.
     pub rounds: Rounds,

@@ -8,7 +8,7 @@ use bench_data::record::rows::TrialRow;
 use bench_data::units::{self, Scale};
 
 /// Values with the numbers of their rounds.
-pub type Rounds = Vec<(u32, f64)>;
+pub(crate) type Rounds = Vec<(u32, f64)>;
 
 /// A measured or derived quantity of a server under a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +74,6 @@ pub enum Unit {
     Bytes,
     /// A share of 1.
     Percent,
-    /// A ratio.
     Ratio,
 }
 

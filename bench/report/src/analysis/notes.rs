@@ -15,7 +15,7 @@ use crate::analysis::summary::{Line, Summary};
 const MOST_FAILURES: usize = 5;
 
 /// Notes on the trials of a run.
-pub fn notes(summary: &Summary) -> Vec<String> {
+pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     let mut notes = outcomes(summary);
     let mut short: Vec<&str> = Vec::new();
     for line in summary.lines.iter().filter(|line| line.misses_a_few()) {
@@ -72,7 +72,7 @@ fn outcomes(summary: &Summary) -> Vec<String> {
 
 /// Shares of the received bytes that were compared with the expected ones. Uploads are not received,
 /// and older records lack the shares.
-pub fn compared_bytes(records: &Records) -> Option<String> {
+pub(crate) fn compared_bytes(records: &Records) -> Option<String> {
     let mut of_requests: Vec<(String, u64, u64)> = Vec::new();
     for row in records.trials.iter().filter(|row| row.outcome.is_measured()) {
         let (Some(compared), Some(all)) = (row.verified_bytes, row.body_bytes) else { continue };

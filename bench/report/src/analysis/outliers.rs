@@ -24,14 +24,10 @@ const LEAST_ROUNDS: usize = 5;
 
 /// A trial far from the others of its server and load.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outlier {
-    /// Number of the trial.
+pub(crate) struct Outlier {
     pub trial: u32,
-    /// Round of the trial.
     pub round: u32,
-    /// The server.
     pub target: String,
-    /// The load.
     pub load: Load,
     /// Throughput of closed loops; of open loops, whose rate is given, the tail.
     pub metric: Metric,
@@ -46,7 +42,7 @@ pub struct Outlier {
 }
 
 /// Lists the outliers of a run, in the order of their trials.
-pub fn outliers(records: &Records) -> Vec<Outlier> {
+pub(crate) fn outliers(records: &Records) -> Vec<Outlier> {
     let groups = groups(records);
     let mut found = Vec::new();
     for group in &groups {

@@ -11,7 +11,7 @@ const THREADS: &str = "threaded";
 
 /// Comparison of the two over all experiments; `None` for a run of fewer than two experiments, or
 /// without both servers.
-pub fn paragraph(sections: &[Section]) -> Option<String> {
+pub(crate) fn paragraph(sections: &[Section]) -> Option<String> {
     if sections.len() < 2 {
         return None;
     }
@@ -56,7 +56,7 @@ pub fn paragraph(sections: &[Section]) -> Option<String> {
 }
 
 /// Experiments without a comparison, each with the reason.
-pub fn without_comparison(sections: &[Section]) -> Vec<String> {
+pub(crate) fn without_comparison(sections: &[Section]) -> Vec<String> {
     sections
         .iter()
         .filter_map(|section| {

@@ -9,7 +9,7 @@ use bench_data::units;
 use bench_data::units::grouped;
 
 /// Heads of the table.
-pub const COLUMNS: [&str; 7] = [
+pub(crate) const COLUMNS: [&str; 7] = [
     "server",
     "λ, one connection",
     "σ, contention",

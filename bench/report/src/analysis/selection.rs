@@ -8,7 +8,7 @@ use crate::analysis::summary::{Line, Summary};
 
 /// Of the wanted loads, one with the fewest incomparable servers; of several the one of the highest
 /// rank.
-pub fn most_comparable<Rank: Ord>(
+pub(crate) fn most_comparable<Rank: Ord>(
     summary: &Summary,
     wanted: impl Fn(&Load) -> bool,
     rank: impl Fn(&Load) -> Rank,
@@ -21,7 +21,7 @@ pub fn most_comparable<Rank: Ord>(
 
 /// Load by which a run without experiments is judged: the most comparable one; of several that
 /// with the most connections, then that with the smallest files.
-pub fn headline(summary: &Summary) -> Option<Load> {
+pub(crate) fn headline(summary: &Summary) -> Option<Load> {
     let any_download = summary.loads().iter().any(|load| load.direction == Direction::Download);
     most_comparable(
         summary,

@@ -99,7 +99,6 @@ impl Topic {
         }
     }
 
-    /// Answer in words.
     pub fn answer(self, part: &Summary) -> Option<String> {
         let finding = self.finding(part)?;
         Some(match self {

@@ -2,14 +2,14 @@
 //! throughput `X` under concurrency `N` is `X(N) = λN / (1 + σ(N − 1) + κN(N − 1))`.
 
 /// Fewest distinct concurrencies of a fit. Gunther recommends six: two for each coefficient.
-pub const LEAST_POINTS: usize = 6;
+pub(crate) const LEAST_POINTS: usize = 6;
 
 /// Lowest coefficient of determination of a fit that is reported.
-pub const LEAST_R_SQUARED: f64 = 0.9;
+pub(crate) const LEAST_R_SQUARED: f64 = 0.9;
 
 /// The law fitted to measurements by least squares.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fit {
+pub(crate) struct Fit {
     /// λ: throughput under a concurrency of 1, in requests per second.
     pub lambda: f64,
     /// σ, contention: share of the work that is serial, from 0 to 1.
@@ -26,7 +26,7 @@ type Coefficients = [f64; 3];
 impl Fit {
     /// Least-squares fit to points (N, throughput), with σ from 0 to 1 and κ of at least 0. `None`
     /// for fewer than [`LEAST_POINTS`] distinct N or a throughput of 0.
-    pub fn of(points: &[(f64, f64)]) -> Option<Self> {
+    pub(crate) fn of(points: &[(f64, f64)]) -> Option<Self> {
         let mut counts: Vec<f64> = points.iter().map(|(n, _)| *n).collect();
         counts.sort_by(f64::total_cmp);
         counts.dedup();
@@ -59,23 +59,18 @@ impl Fit {
     }
 
     /// True if R² is high enough for a report.
-    pub fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.r_squared >= LEAST_R_SQUARED
-    }
-
-    /// Throughput under a concurrency of `n`.
-    pub fn throughput(&self, n: f64) -> f64 {
-        law(&[self.lambda, self.sigma, self.kappa], n)
     }
 
     /// Concurrency of the highest throughput, `√((1 − σ) / κ)`; `None` for κ = 0, where the
     /// throughput never falls.
-    pub fn peak(&self) -> Option<f64> {
+    pub(crate) fn peak(&self) -> Option<f64> {
         (self.kappa > 0.0).then(|| ((1.0 - self.sigma) / self.kappa).sqrt().max(1.0))
     }
 
     /// Asymptote of the throughput for κ = 0, `λ / σ`; `None` where there is a peak or no bound.
-    pub fn limit(&self) -> Option<f64> {
+    pub(crate) fn limit(&self) -> Option<f64> {
         (self.kappa <= 0.0 && self.sigma > 0.0).then(|| self.lambda / self.sigma)
     }
 }
@@ -225,7 +220,8 @@ mod tests {
         assert!(is_near(fit.sigma, 0.027_728_5, 7), "{fit:?}");
         assert!(is_near(fit.kappa, 0.000_104_4, 7), "{fit:?}");
         assert!((fit.lambda - 89.995_233).abs() < 1e-4, "{fit:?}");
-        let rests: Vec<f64> = SPEC_SDM91.iter().map(|(n, x)| x - fit.throughput(*n)).collect();
+        let at = [fit.lambda, fit.sigma, fit.kappa];
+        let rests: Vec<f64> = SPEC_SDM91.iter().map(|(n, x)| x - law(&at, *n)).collect();
         assert!(is_near(rests.iter().copied().fold(f64::INFINITY, f64::min), -81.7, 1));
         assert!(is_near(rests.iter().copied().fold(0.0, f64::max), 111.1, 1));
         assert!(fit.is_good() && fit.r_squared < 1.0, "{fit:?}");

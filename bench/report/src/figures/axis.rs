@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::analysis::metric::{Metric, Unit};
 
-/// An axis of a chart.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     /// Label with the unit.

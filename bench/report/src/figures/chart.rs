@@ -58,12 +58,10 @@ pub(super) struct Series {
     pub(super) points: Vec<Point>,
 }
 
-/// One point.
 #[derive(Debug, Clone)]
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: Estimate,
-    /// Values of the rounds.
     pub(super) rounds: Vec<f64>,
     pub(super) mark: PointMark,
 }
@@ -88,7 +86,6 @@ impl Chart {
         Figure { file, caption, svg: self.svg(), data: self.data(), title: self.title }
     }
 
-    /// The picture as SVG.
     fn svg(&self) -> String {
         let mut svg = String::new();
         let rows = self.legend_rows();

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 /// Appearance of a server in charts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Look {
+pub(super) struct Look {
     /// Colour of its line.
     pub colour: RGBColor,
     /// Shape of its points, so that servers differ by more than colour.
@@ -15,34 +15,26 @@ pub struct Look {
 
 /// The shape of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marker {
-    /// A disc.
+pub(super) enum Marker {
     Circle,
-    /// A square.
     Square,
-    /// A triangle that points up.
+    /// Points up.
     Triangle,
-    /// A square turned by 45°.
     Diamond,
-    /// A triangle that points down.
+    /// Points down.
     Nabla,
-    /// A triangle that points right.
     Right,
-    /// A triangle that points left.
     Left,
     /// Two triangles side by side that meet in the centre.
     Bow,
-    /// An upright bar.
+    /// A vertical bar.
     Column,
     /// Two triangles one above the other that meet in the centre.
     Hourglass,
-    /// A cross of two bars.
     Plus,
-    /// A plus sign turned by 45°.
     Cross,
-    /// A star with four rays.
+    /// Four rays.
     Star,
-    /// A horizontal bar.
     Bar,
     /// A square with a roof.
     House,
@@ -99,7 +91,7 @@ const OTHER_MARKERS: [Marker; 5] =
 impl Look {
     /// Appearance by name: fixed for built-in and reference servers; for others by their position
     /// among all servers of the run.
-    pub fn of(target: &str, all: &[&str]) -> Self {
+    pub(super) fn of(target: &str, all: &[&str]) -> Self {
         let known = |list: &[(&str, RGBColor, Marker)], name: &str| {
             let found = list.iter().find(|(known, ..)| *known == name);
             found.map(|(_, colour, marker)| (*colour, *marker))
@@ -121,7 +113,7 @@ impl Look {
     }
 
     /// The colour in SVG notation.
-    pub fn hex(self) -> String {
+    pub(super) fn hex(self) -> String {
         let RGBColor(red, green, blue) = self.colour;
         format!("#{red:02X}{green:02X}{blue:02X}")
     }

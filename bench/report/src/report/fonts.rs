@@ -7,7 +7,7 @@ use rustybuzz::{Face as Shapes, UnicodeBuffer};
 
 /// Font face embedded in the program (`bench/report/fonts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Face {
+pub(crate) enum Face {
     /// Running text.
     Regular,
     /// Headings.
@@ -20,10 +20,10 @@ pub enum Face {
 
 impl Face {
     /// All faces.
-    pub const ALL: [Self; 4] = [Self::Regular, Self::Bold, Self::Italic, Self::Mono];
+    pub(crate) const ALL: [Self; 4] = [Self::Regular, Self::Bold, Self::Italic, Self::Mono];
 
     /// Content of the font file.
-    pub fn data(self) -> &'static [u8] {
+    pub(crate) fn data(self) -> &'static [u8] {
         match self {
             Self::Regular => include_bytes!("../../fonts/Inter-Regular.otf"),
             Self::Bold => include_bytes!("../../fonts/Inter-SemiBold.otf"),
@@ -33,7 +33,7 @@ impl Face {
     }
 
     /// Width of a line of text, in the unit of `size`.
-    pub fn width(self, text: &str, size: f32) -> f32 {
+    pub(crate) fn width(self, text: &str, size: f32) -> f32 {
         let shapes = self.shapes();
         let mut buffer = UnicodeBuffer::new();
         buffer.push_str(text);
@@ -44,7 +44,7 @@ impl Face {
     }
 
     /// Letters of a text without a glyph in this face.
-    pub fn lacks(self, text: &str) -> impl Iterator<Item = char> {
+    pub(crate) fn lacks(self, text: &str) -> impl Iterator<Item = char> {
         let shapes = self.shapes();
         text.chars().filter(|letter| shapes.glyph_index(*letter).is_none())
     }
@@ -60,7 +60,7 @@ impl Face {
 }
 
 /// Font database for pictures, with these faces for `sans-serif`.
-pub fn database() -> Arc<Database> {
+pub(crate) fn database() -> Arc<Database> {
     static DATABASE: LazyLock<Arc<Database>> = LazyLock::new(|| {
         let mut database = Database::new();
         for face in Face::ALL {

@@ -4,7 +4,7 @@ use bench_data::plan::{Order, Plan};
 use bench_data::units::counted;
 
 /// Terms of a report with their meanings.
-pub const GLOSSARY: [(&str, &str); 23] = [
+pub(crate) const GLOSSARY: [(&str, &str); 23] = [
     (
         "closed loop",
         "Each connection sends its next request as soon as the answer to the last one has arrived. A slow \
@@ -113,7 +113,7 @@ pub const GLOSSARY: [(&str, &str); 23] = [
 ];
 
 /// Methods of a plan, point by point.
-pub fn methods(plan: &Plan) -> Vec<String> {
+pub(crate) fn methods(plan: &Plan) -> Vec<String> {
     let order = match plan.order {
         Order::Mirrored => "mirrored (A B B A)",
         Order::Shuffled => "drawn from the recorded seed",

@@ -26,7 +26,6 @@ use bench_data::units::Scale;
 const TEMPLATE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Content of the page.
 #[derive(Debug, Serialize)]
 struct Page<'p> {
     question: &'p str,

@@ -17,7 +17,7 @@ const DOTS_PER_INCH: f32 = 300.0;
 ///
 /// # Errors
 /// The text is not an SVG.
-pub fn tree(svg: &str) -> anyhow::Result<Tree> {
+pub(crate) fn tree(svg: &str) -> anyhow::Result<Tree> {
     let options = Options { fontdb: fonts::database(), ..Options::default() };
     Tree::from_str(svg, &options).context("cannot parse the SVG of a chart")
 }
@@ -26,7 +26,7 @@ pub fn tree(svg: &str) -> anyhow::Result<Tree> {
 ///
 /// # Errors
 /// The text is not an SVG.
-pub fn png(svg: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn png(svg: &str) -> anyhow::Result<Vec<u8>> {
     let tree = tree(svg)?;
     let size = tree.size().to_int_size().scale_by(SCALE).context("the chart has no size")?;
     let mut pixmap = Pixmap::new(size.width(), size.height()).context("the chart is too large")?;

@@ -14,7 +14,7 @@ use bench_data::units::counted;
 use serde::Serialize;
 
 /// Outliers of a run, each in a sentence.
-pub fn outliers_in_words(contents: &Contents) -> Vec<String> {
+pub(crate) fn outliers_in_words(contents: &Contents) -> Vec<String> {
     outliers(&contents.records)
         .into_iter()
         .map(|one| {
@@ -38,7 +38,7 @@ pub fn outliers_in_words(contents: &Contents) -> Vec<String> {
 }
 
 /// Set-up of a run, line by line.
-pub fn setup(report: &Report) -> Vec<(&'static str, String)> {
+pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
     let Report { contents, analysis, .. } = report;
     let (plan, environment) = (&contents.plan, &contents.environment);
     let (machine, placement) = (&environment.machine, &environment.placement);
@@ -166,10 +166,8 @@ fn bottlenecks(rows: &[TrialRow]) -> String {
     if named.is_empty() { String::new() } else { format!("{} trials", named.join(", ")) }
 }
 
-/// Description of a server.
 #[derive(Debug, Serialize)]
-pub struct Server {
-    /// Name of the server.
+pub(crate) struct Server {
     pub name: String,
     /// Version, configuration and abilities.
     pub known: String,
@@ -178,7 +176,7 @@ pub struct Server {
 }
 
 /// Descriptions of all servers of a run.
-pub fn servers(contents: &Contents) -> Vec<Server> {
+pub(crate) fn servers(contents: &Contents) -> Vec<Server> {
     let infos = &contents.environment.targets;
     let mut servers: Vec<Server> = contents
         .plan

@@ -14,11 +14,11 @@ use bench_data::stats::Estimate;
 use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
-pub use latex::latex;
-pub use markdown::markdown;
+pub(crate) use latex::latex;
+pub(crate) use markdown::markdown;
 
 /// Columns of every table.
-pub const COLUMNS: [&str; 11] = [
+pub(crate) const COLUMNS: [&str; 11] = [
     "server",
     "requests/s",
     "95 % interval",
@@ -34,7 +34,7 @@ pub const COLUMNS: [&str; 11] = [
 
 /// Table of one load.
 #[derive(Debug, Clone, Serialize)]
-pub struct Table {
+pub(crate) struct Table {
     /// Load in words.
     pub heading: String,
     /// Row of each server.
@@ -46,8 +46,7 @@ pub struct Table {
 
 /// One server of a table.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// Name of the server.
+pub(crate) struct Row {
     pub server: String,
     /// Values of [`COLUMNS`].
     pub values: Vec<String>,
@@ -56,7 +55,7 @@ pub struct Row {
 }
 
 /// A table for each load.
-pub fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
+pub(crate) fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
     summary
         .loads()
         .into_iter()
@@ -69,7 +68,7 @@ pub fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
 }
 
 /// All tables as text, for a terminal.
-pub fn text(summary: &Summary, baseline: &[String]) -> String {
+pub(crate) fn text(summary: &Summary, baseline: &[String]) -> String {
     let mut text = String::new();
     for table in tables(summary, baseline) {
         let row = |row: &Row| {

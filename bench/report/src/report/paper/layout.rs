@@ -24,7 +24,6 @@ const BETWEEN_BLOCKS: f32 = 8.0;
 const BELOW_HEADING: f32 = 70.0;
 const TERM_WIDTH: f32 = 92.0;
 
-/// Shade of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shade {
     Ink,
@@ -70,11 +69,31 @@ impl Set {
 #[derive(Debug)]
 pub(super) enum Mark {
     /// Text from `x` on the baseline `y`; without a node it is not part of the content.
-    Text { x: f32, y: f32, face: Face, size: f32, shade: Shade, text: String, node: Option<usize> },
+    Text {
+        x: f32,
+        y: f32,
+        face: Face,
+        size: f32,
+        shade: Shade,
+        text: String,
+        node: Option<usize>,
+    },
     /// Filled rectangle.
-    Bar { x: f32, y: f32, width: f32, height: f32, shade: Shade },
-    /// Picture of a block.
-    Picture { x: f32, y: f32, width: f32, height: f32, block: usize, node: usize },
+    Bar {
+        x: f32,
+        y: f32,
+        width: f32,
+        height: f32,
+        shade: Shade,
+    },
+    Picture {
+        x: f32,
+        y: f32,
+        width: f32,
+        height: f32,
+        block: usize,
+        node: usize,
+    },
 }
 
 /// Node of the structure for screen readers.
@@ -84,7 +103,6 @@ pub(super) struct Node {
     pub(super) parent: Option<usize>,
 }
 
-/// Role of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     Heading(u16, String),

@@ -4,7 +4,7 @@ use super::{COLUMNS, Table};
 
 /// Tables as LaTeX floats with caption and label, for `\input`; the first line names the packages
 /// needed. Remarks on rows are in the caption.
-pub fn latex(tables: &[Table]) -> String {
+pub(crate) fn latex(tables: &[Table]) -> String {
     let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n".to_owned();
     let columns: Vec<_> = COLUMNS.iter().map(|column| escaped(column)).collect();
     for (index, table) in tables.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::{COLUMNS, Table};
 
 /// Tables as Markdown, each with a heading above and the remarks on its rows below.
-pub fn markdown(tables: &[Table]) -> String {
+pub(crate) fn markdown(tables: &[Table]) -> String {
     let mut text = String::new();
     for table in tables {
         text += &format!("## {}\n\n", escaped(&table.heading));
