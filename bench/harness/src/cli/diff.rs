@@ -18,7 +18,8 @@ use crate::cli::process::{FAILED, say};
                         certain: its interval excludes 0, it is 5 % or more, and it exceeds the \
                         difference of the A/A control in both runs.
 
-Exit codes: 0 no limit broken, 1 a limit broken with the whole interval beyond it, 2 wrong usage"
+Exit codes: 0 no limit broken, 1 a limit broken with the whole interval beyond it or not checked \
+                  because the later run lacks a server or its trials failed, 2 wrong usage"
 )]
 pub(super) struct DiffArgs {
     /// Results folder of the earlier run
@@ -28,17 +29,25 @@ pub(super) struct DiffArgs {
     /// Exit with 1 if a change exceeds a limit: throughput<-5%, p99>+20%, cpu_per_request>+10%
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
     fail_if: Vec<Limit>,
+    /// Servers whose failed or missing trials in the later run are accepted
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "fail_if")]
+    allow_missing: Vec<String>,
 }
 
 /// Prints the changes between two runs and checks the limits.
 pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
     let [old, new] = [&arguments.old, &arguments.new].map(|path| RunFolder::open(path)?.read());
     let diff = Diff::between(&old?, &new?);
+    let is_gate = !arguments.fail_if.is_empty();
+    let failures: Vec<_> = diff.failures(&arguments.allow_missing).filter(|_| is_gate).collect();
     ensure!(
-        !diff.changes.is_empty(),
+        !diff.changes.is_empty() || !failures.is_empty(),
         "there is nothing to compare: no server was measured without fault under the same load in \
          both runs{}",
-        diff.incomparable.first().map(|first| format!(" (such as {first})")).unwrap_or_default()
+        diff.incomparable
+            .first()
+            .map(|first| format!(" (such as {})", first.text))
+            .unwrap_or_default()
     );
     let mut text = diff.text();
     let mut broken = false;
@@ -54,7 +63,12 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
             ),
         };
     }
-    if !arguments.fail_if.is_empty() && !broken {
+    for failure in &failures {
+        broken = true;
+        let (what, name) = (&failure.text, &failure.target);
+        text += &format!("\nNot checked: {what}. To accept it, use --allow-missing {name}.");
+    }
+    if is_gate && !broken {
         text += "\nNo limit is broken.";
     }
     say(&(text.trim_end().to_owned() + "\n"));

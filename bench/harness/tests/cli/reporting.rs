@@ -66,23 +66,86 @@ fn a_recorded_run_becomes_a_paper_pictures_and_tables() {
     }
 }
 
-/// Multiplies a column of one server's rows.
-fn scale(folder: &Path, target: &str, column: &str, factor: f64) {
+/// Changes or removes the rows of one server.
+fn edit(folder: &Path, target: &str, change: impl Fn(&mut Fields) -> bool) {
     let path = folder.join("trials.csv");
     let mut reader = csv::Reader::from_path(&path).unwrap();
     let headers = reader.headers().unwrap().clone();
-    let at = |name| headers.iter().position(|header| header == name).unwrap();
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(&headers).unwrap();
     for row in reader.records().map(Result::unwrap) {
-        let mut fields: Vec<String> = row.iter().map(str::to_owned).collect();
-        if fields[at("target")] == target && !fields[at(column)].is_empty() {
-            let value: f64 = fields[at(column)].parse().unwrap();
-            fields[at(column)] = (value * factor).to_string();
+        let all = headers.iter().zip(row.iter());
+        let mut fields: Fields = all.map(|(name, value)| (name.into(), value.into())).collect();
+        let is_kept = value(&mut fields, "target") != target || change(&mut fields);
+        if is_kept {
+            writer.write_record(fields.iter().map(|(_, value)| value)).unwrap();
         }
-        writer.write_record(&fields).unwrap();
     }
     fs::write(path, writer.into_inner().unwrap()).unwrap();
+}
+
+/// A row of a table: names of columns, values.
+type Fields = Vec<(String, String)>;
+
+fn value<'f>(fields: &'f mut Fields, column: &str) -> &'f mut String {
+    &mut fields.iter_mut().find(|(name, _)| name == column).expect(column).1
+}
+
+/// Multiplies a column of one server's rows.
+fn scale(folder: &Path, target: &str, column: &str, factor: f64) {
+    edit(folder, target, |fields| {
+        let value = value(fields, column);
+        if !value.is_empty() {
+            *value = (value.parse::<f64>().unwrap() * factor).to_string();
+        }
+        true
+    });
+}
+
+#[test]
+fn a_server_that_died_or_is_missing_fails_the_comparison() {
+    let (old, new) = (Scratch::new(), Scratch::new());
+    let [before, after] = [&old, &new].map(recorded);
+    let diff = |flags: &[&str]| {
+        let ran = bench(&["diff", before.to_str().unwrap(), after.to_str().unwrap()])
+            .args(flags)
+            .output()
+            .unwrap();
+        (ran.status.code(), text(&ran.stdout) + &text(&ran.stderr))
+    };
+    let limit = ["--fail-if", "throughput<-5%"];
+    edit(&after, "selector", |fields| {
+        *value(fields, "outcome") = "died".to_owned();
+        *value(fields, "outcome_reason") = "killed by signal 9".to_owned();
+        *value(fields, "requests_per_s") = String::new();
+        true
+    });
+    edit(&after, "nginx", |_| false);
+    let (code, said) = diff(&limit);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!said.contains("No limit is broken"), "{said}");
+    let died = "Not checked: selector with 64 connections and downloads of 1 KiB: server died in";
+    assert!(said.contains(died), "{said}");
+    let missing =
+        "Not checked: nginx: only in the old run. To accept it, use --allow-missing nginx.";
+    assert!(said.contains(missing), "{said}");
+    assert!(!said.contains("Not checked: iterative"), "no number of the old run: {said}");
+
+    let (code, said) = diff(&[&limit[..], &["--allow-missing", "nginx"]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(died) && !said.contains(missing), "{said}");
+    let (code, said) = diff(&[&limit[..], &["--allow-missing", "nginx,selector"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("No limit is broken"), "{said}");
+    assert_eq!(diff(&[]).0, Some(0), "without a limit nothing is checked");
+    assert_eq!(diff(&["--allow-missing", "nginx"]).0, Some(2));
+
+    for target in ["iterative", "threaded", "thread-pool", "lighttpd"] {
+        edit(&after, target, |_| false);
+    }
+    let (code, said) = diff(&limit);
+    assert_eq!(code, Some(1), "nothing is left to compare: {said}");
+    assert!(said.contains(died), "{said}");
 }
 
 #[test]

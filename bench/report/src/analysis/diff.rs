@@ -45,9 +45,37 @@ pub struct Diff {
     /// Changes, load by load.
     pub changes: Vec<Change>,
     /// Servers and loads that cannot be compared, with the reasons.
-    pub incomparable: Vec<String>,
+    pub incomparable: Vec<Incomparable>,
     /// Settings in which the runs differ.
     pub settings: Vec<String>,
+}
+
+/// One of the two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Old,
+    New,
+}
+
+impl Run {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
+}
+
+/// Server, or server under a load, that cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incomparable {
+    /// The server.
+    pub target: String,
+    /// Server, load and reason.
+    pub text: String,
+    /// True if the limits cannot be checked because of the new run: its trials failed or are missing,
+    /// or are not comparable though those of the old run are.
+    pub is_failure: bool,
 }
 
 /// Limit of a regression, such as `throughput<-5%`.
@@ -78,47 +106,77 @@ impl Diff {
         let mut diff = Self { settings: settings(old, new), ..Self::default() };
         for line in &now.lines {
             let load = format!("{} with {}", line.target, describe(line.load));
-            let Some(before) = then.line(line.load, &line.target) else {
-                diff.lacks(then, line, "new");
-                continue;
+            let failure = line.failure();
+            let before = then.line(line.load, &line.target);
+            let fault = match (failure, before) {
+                (Some(failure), _) => Some((failure, Run::New, true)),
+                (None, None) => {
+                    diff.lacks(then, line, Run::New);
+                    continue;
+                }
+                (None, Some(before)) if !before.is_comparable() => {
+                    Some((before.exclusion_reason(), Run::Old, false))
+                }
+                (None, Some(_)) => Some((line.exclusion_reason(), Run::New, true))
+                    .filter(|_| !line.is_comparable()),
             };
-            let faulty = |line: &Line, which: &str| {
-                let why = Some(line.exclusion_reason()).filter(|why| !why.is_empty());
-                why.map(|why| format!("{load}: {why} (in the {which} run)"))
-            };
-            if let Some(fault) = faulty(before, "old").or_else(|| faulty(line, "new")) {
-                diff.incomparable.push(fault);
+            if let Some((why, which, is_failure)) = fault {
+                let text = format!("{load}: {why} (in the {} run)", which.name());
+                diff.exclude(&line.target, text, is_failure);
                 continue;
             }
+            let Some(before) = before else { continue };
             for (name, metric) in METRICS {
                 let rounds = |line: &Line| line.rounds(metric).to_vec();
                 let floors = [then, now].map(|summary| summary.noise_floor(line.load, &rounds));
                 let floor = floors.into_iter().flatten().max_by(f64::total_cmp);
                 match Change::of(before, line, metric, floor) {
                     Some(change) => diff.changes.push(change),
-                    None => diff.incomparable.push(format!("{load}: {name} is not known")),
+                    None => {
+                        diff.exclude(&line.target, format!("{load}: {name} is not known"), false);
+                    }
                 }
             }
         }
         for line in &then.lines {
             if now.line(line.load, &line.target).is_none() {
-                diff.lacks(now, line, "old");
+                diff.lacks(now, line, Run::Old);
             }
         }
         diff
     }
 
-    /// Notes that only one run has a line; a missing server is noted once.
-    fn lacks(&mut self, other: &Summary, line: &Line, which: &str) {
-        let what = if other.targets().contains(&line.target.as_str()) {
+    /// Notes that only one run has a line; a missing server is noted once. Missing from the new run is
+    /// a failure if that run lacks the server, or measured the load with other servers.
+    fn lacks(&mut self, other: &Summary, line: &Line, which: Run) {
+        let has_server = other.targets().contains(&line.target.as_str());
+        let what = if has_server {
             format!("{} with {}", line.target, describe(line.load))
         } else {
             line.target.clone()
         };
-        let text = format!("{what}: only in the {which} run");
-        if !self.incomparable.contains(&text) {
-            self.incomparable.push(text);
+        let is_missing = line.is_comparable() && other.loads().contains(&line.load);
+        let is_failure = which == Run::Old && (!has_server || is_missing);
+        self.exclude(&line.target, format!("{what}: only in the {} run", which.name()), is_failure);
+    }
+
+    fn exclude(&mut self, target: &str, text: String, is_failure: bool) {
+        match self.incomparable.iter_mut().find(|known| known.text == text) {
+            Some(known) => known.is_failure |= is_failure,
+            None => {
+                let target = target.to_owned();
+                self.incomparable.push(Incomparable { target, text, is_failure });
+            }
         }
+    }
+
+    /// Servers whose limits cannot be checked because of the new run, except the accepted ones.
+    pub fn failures<'d>(
+        &'d self,
+        accepted: &'d [String],
+    ) -> impl Iterator<Item = &'d Incomparable> {
+        let is_accepted = |one: &Incomparable| accepted.contains(&one.target);
+        self.incomparable.iter().filter(move |one| one.is_failure && !is_accepted(one))
     }
 
     /// Changes beyond a limit, certainly or not.
@@ -165,9 +223,11 @@ impl Diff {
             text += &format!("\nWith {}\n", describe(load));
             text += &text_table(&heads, &rows, Align::Left);
         }
-        for (heading, lines) in
-            [("Not compared:", &self.incomparable), ("The runs differ in:", &self.settings)]
-        {
+        let incomparable = self.incomparable.iter().map(|one| &one.text).collect();
+        let settings = self.settings.iter().collect();
+        let notes: [(&str, Vec<&String>); 2] =
+            [("Not compared:", incomparable), ("The runs differ in:", settings)];
+        for (heading, lines) in notes {
             if !lines.is_empty() {
                 text += &format!("\n{heading}\n");
                 lines.iter().for_each(|line| text += &format!("  {line}\n"));

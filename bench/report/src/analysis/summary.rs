@@ -268,17 +268,24 @@ impl Line {
             Outcome::Errors,
             Outcome::Interrupted,
         ] {
-            let count = self.count(outcome);
-            if count == 0 {
-                continue;
-            }
-            let mut condition = format!("{} in {count} of {trials} trials", term(outcome));
-            if let (Outcome::Unsupported, Some(reason)) = (outcome, self.reasons.last()) {
-                condition += &format!(": {reason}");
-            }
-            conditions.push(condition);
+            conditions.extend(self.condition(outcome));
         }
         conditions
+    }
+
+    /// Number of trials with an outcome, in words; `None` without such a trial.
+    fn condition(&self, outcome: Outcome) -> Option<String> {
+        let (count, trials) = (self.count(outcome), self.trials());
+        let reason = self.reasons.last().filter(|_| outcome == Outcome::Unsupported);
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let text = format!("{} in {count} of {trials} trials{reason}", term(outcome));
+        (count > 0).then_some(text)
+    }
+
+    /// Failures of the server or of its requests; `None` if no trial failed.
+    pub fn failure(&self) -> Option<String> {
+        let failed = self.outcomes.keys().rev().find(|outcome| outcome.is_failure())?;
+        self.condition(*failed)
     }
 
     /// Reason why the line cannot be compared; empty if it can.
