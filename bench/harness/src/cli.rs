@@ -46,9 +46,9 @@ use crate::cli::run::RunArgs;
   cargo run --release -- report results/latest
   cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
 
-Durations have a unit (500ms, 2s, 1m); sizes are bytes or have one (512, 64KiB, 1MiB).
+Durations have a unit (500ms, 2s, 1m); sizes are in bytes or have a unit (512, 64KiB, 1MiB).
 
-Exit codes: 0 done, 1 a trial failed, 2 wrong usage or set-up, 130 interrupted (completed trials are kept)")]
+Exit codes: 0 done, 1 a trial failed, 2 invalid arguments or failed set-up, 130 interrupted (completed trials are kept)")]
 pub struct Cli {
     #[command(subcommand)]
     action: Option<Action>,
@@ -92,7 +92,7 @@ enum Action {
         #[arg(required = true)]
         folders: Vec<PathBuf>,
     },
-    /// Write the files that loads request, for a server that is already running
+    /// Write the test files for a server that you start yourself
     Files {
         /// Folder that the server serves
         folder: PathBuf,

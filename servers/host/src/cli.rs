@@ -53,23 +53,23 @@ pub struct ServerArgs {
     /// Concurrency strategy
     #[arg(long, value_enum, default_value_t = StrategyKind::Selector, value_name = "NAME")]
     pub strategy: StrategyKind,
-    /// Address to listen on; PORT or :PORT means loopback, port 0 takes a free one [default: 127.0.0.1 and the service's port, 8800 for files]
+    /// ADDRESS:PORT to listen on, or PORT alone for loopback; port 0 chooses a free port [default: 127.0.0.1 with the port of the service, 8800 for files]
     #[arg(long, value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: Option<SocketAddr>,
-    /// Worker threads of the strategies with a fixed number of them; most processes of prefork [default: 4 per core, multi-selector and tokio 1 per core, prefork 256]
+    /// Number of worker threads (thread-pool, hybrid, multi-selector, tokio), or maximum number of processes (prefork) [default: 4 per core, multi-selector and tokio 1 per core, prefork 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
     /// Distribution of new connections over the threads of `multi-selector`
     #[arg(long, value_enum, default_value_t = AcceptDistribution::Reuseport, value_name = "WAY")]
     pub accept: AcceptDistribution,
-    /// Path of files to the socket
+    /// Way of file data to the socket
     #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
     pub send_path: SendPath,
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
 
-    /// Name that http requests may carry as Host, besides localhost and the addresses; `*` for any (repeatable)
+    /// Further host name accepted in the Host field of http requests, besides localhost and IP addresses; `*` for any (repeatable)
     #[arg(long, value_name = "NAME", value_parser = hosts::name)]
     pub allow_host: Vec<String>,
 
@@ -77,10 +77,10 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub service: ServiceArgs,
 
-    /// Folder to serve; created if only its last component is missing [default: ./shared-files]
+    /// Folder to serve; created if it is missing and its parent exists [default: ./shared-files]
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub root: Option<PathBuf>,
-    /// Data forced to disk before an upload is acknowledged
+    /// What is forced to disk before an upload is acknowledged
     #[arg(long, value_enum, default_value_t = Durability::Data, value_name = "LEVEL", help_heading = "Files")]
     pub durability: Durability,
     /// Reaction to an upload whose name is taken
@@ -100,7 +100,7 @@ pub struct ServerArgs {
     /// Runs as a process of `prefork`, which alone starts such processes
     #[arg(long, hide = true)]
     pub child: bool,
-    /// Print only the lines for programs: `listening on ADDRESS` and, at the end, the counts
+    /// Print only machine-readable lines: `listening on ADDRESS` and, at the end, the counts
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
     /// File to append a line per request to, or - for standard output; once it is renamed, a new one is created
@@ -118,10 +118,10 @@ pub struct ServerArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits (sizes: 1500 is bytes; 64KiB, 10MiB, 1GiB)")]
 pub struct LimitArgs {
-    /// Most connections open at once; further ones wait in the accept queue [default: half of the descriptors]
+    /// Maximum number of open connections; further ones wait in the accept queue [default: half of the descriptors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
-    /// Most connections open at once from one client address; further ones are closed unserved [default: no limit]
+    /// Maximum number of open connections from one client address; further ones are closed unserved [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections_per_address: Option<u32>,
     /// Length limit of the accept queue; the kernel caps it at net.core.somaxconn
@@ -133,13 +133,13 @@ pub struct LimitArgs {
     /// Longest request line (http)
     #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_request_line: usize,
-    /// Longest single header field (http)
+    /// Maximum size of a header field (http)
     #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_header: usize,
     /// Longest header section, all fields together (http)
     #[arg(long, default_value = "32KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_head: usize,
-    /// Most header fields of a request (http)
+    /// Maximum number of header fields of a request (http)
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_headers: u16,
 }
@@ -151,16 +151,16 @@ pub struct TimeoutArgs {
     /// Longest time for the head of a request, from its first byte
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
     pub head_timeout: Duration,
-    /// Longest time without progress of an upload or a reply
+    /// Maximum time without progress of an upload or a reply
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
     pub stall_timeout: Duration,
-    /// Least rate of an upload in bytes per second, averaged over --stall-timeout; 0 for none
+    /// Minimum rate of an upload in bytes per second (500, 64KiB), averaged over --stall-timeout; 0 disables the check
     #[arg(long, default_value = "500", value_name = "RATE", value_parser = values::size)]
     pub min_body_rate: u64,
-    /// Longest time between two requests of a connection
+    /// Maximum idle time of a connection
     #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
     pub idle_timeout: Duration,
-    /// Longest time for requests in progress after SIGTERM or SIGINT; a second signal ends them at once
+    /// Maximum time for requests in progress after SIGTERM or SIGINT; a second signal ends the server at once
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::grace)]
     pub drain_timeout: Duration,
 }
@@ -168,13 +168,13 @@ pub struct TimeoutArgs {
 /// Protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WireChoice {
-    /// The protocol that the first bytes of a connection show
+    /// Detected from the first bytes of each connection
     Auto,
     /// Only typed, length-prefixed messages
     Framed,
     /// Only HTTP/1.1 and HTTP/1.0
     Http,
-    /// Only lines that name files, as typed into telnet
+    /// Only lines of text, as typed into telnet
     Text,
 }
 

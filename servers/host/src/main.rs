@@ -7,7 +7,8 @@ use fileserver::cli::{ServerArgs, run};
 
 /// Serves a folder of files over one port to curl, telnet and the bundled client alike
 ///
-/// The strategy decides which thread waits for which event. The protocol is the same for all.
+/// The strategy is the concurrency model: one thread, a thread per connection, an event loop, and
+/// so on. The protocol is the same for all.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, after_help = EXAMPLES)]
 struct Cli {
@@ -22,7 +23,7 @@ Examples:
   server --strategy thread-pool --workers 8       eight workers
   server --strategy prefork --workers 100         at most 100 processes
   server --root /srv/files --listen 0.0.0.0:8800  another folder, on all network addresses
-  server --durability full --on-conflict error    uploads survive a power cut, none is renamed
+  server --durability full --on-conflict error    uploads survive a power cut; a taken name is an error
   server --service date                           answer with the time on 127.0.0.1:6015
   server --service transform --transform upper    answer in capital letters
 
@@ -31,7 +32,7 @@ Examples:
   telnet 127.0.0.1 8800                           then type the name of a file
   telnet 127.0.0.1 6015                           then type: what time is it?
 
-Exit codes: 0 drained after SIGTERM or SIGINT; 1 serving failed, or connections were broken off at
+Exit codes: 0 stopped after SIGTERM or SIGINT; 1 serving failed, or connections were still open at
 the end of the drain timeout; 2 could not start; 130 ended by a second signal.";
 
 fn main() -> ExitCode {

@@ -63,7 +63,7 @@ pub struct StoreOptions {
 pub enum Durability {
     /// Nothing: a power cut may lose acknowledged uploads
     None,
-    /// The file's data: a file that survives a power cut is complete
+    /// The file's data: after a power cut a file may be missing, but never incomplete
     #[default]
     Data,
     /// The file and its folder: an acknowledged upload survives a power cut, name and content

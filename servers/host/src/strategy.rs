@@ -66,13 +66,13 @@ pub trait Strategy: Send + Sync {
 /// Concurrency strategies. `--help` shows the first line of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub enum StrategyKind {
-    /// One thread, one connection at a time; the others wait in the accept queue
+    /// One thread, one connection at a time; other connections wait in the accept queue
     Iterative,
-    /// Processes that share the listener, one connection each; the others wait in the accept queue (Apache's prefork MPM)
+    /// Processes that share the listener, one connection each; other connections wait in the accept queue (Apache's prefork MPM)
     Prefork,
     /// A thread per connection, blocked on its socket (Apache's worker MPM)
     Threaded,
-    /// A fixed number of worker threads; an idle connection occupies none (Apache's event MPM)
+    /// A fixed number of worker threads; an idle connection occupies no worker (Apache's event MPM)
     ThreadPool,
     /// One thread, non-blocking sockets, one selector (epoll) for all connections (nginx)
     Selector,
@@ -80,7 +80,7 @@ pub enum StrategyKind {
     MultiSelector,
     /// A selector for the sockets, worker threads for blocking operations (nginx with aio threads)
     Hybrid,
-    /// One thread; operations are queued to the kernel, which reports their completion (io_uring)
+    /// One thread; operations are queued for the kernel, which reports their completion (io_uring)
     Uring,
     /// A task per connection on Tokio's work-stealing runtime, one thread per core
     Tokio,

@@ -26,14 +26,14 @@ pub struct Overrides {
     /// Strategies to compare, or all, or none
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS, value_parser = Entry::<StrategyKind>::parser())]
     pub strategies: Option<Vec<Entry<StrategyKind>>>,
-    /// Strategy with further flags of the server, under a name of its own: NAME='STRATEGY --flag …'
+    /// Strategy with extra server flags, under a name that you choose: NAME='STRATEGY --flag …'
     #[arg(long = "variant", value_name = "NAME=…", help_heading = SERVERS, value_parser = Variant::parse)]
     pub variants: Option<Vec<Variant>>,
     /// A/A control: measure this strategy twice to estimate noise; none disables it
     /// [default: the plan's, or the last of the strategies]
     #[arg(long, alias = "twin", value_name = "NAME", help_heading = SERVERS, value_parser = AaControl::parser())]
     pub aa_control: Option<AaControl>,
-    /// Reference for the ratio line of each table; of several, the fastest
+    /// Server with which the line of ratios below each table compares; of several, the fastest
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS)]
     pub baseline: Option<Vec<String>>,
     /// Reference servers to measure, or all (all but nginx-threaded, which is nginx as the proxy of
@@ -41,7 +41,7 @@ pub struct Overrides {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS, value_parser = Entry::<ReferenceServer>::parser())]
     pub against: Option<Vec<Entry<ReferenceServer>>>,
     /// Server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
-    /// NAME=http://HOST:PORT, already running with the files that the subcommand files writes
+    /// NAME=http://HOST:PORT, already running with the files written by `bench files`
     #[arg(long = "target", value_name = "NAME=…", help_heading = SERVERS, value_parser = ExternalServer::parse)]
     pub given: Option<Vec<ExternalServer>>,
     /// Send path of the built-in server's files: auto, copy, memory, sendfile or splice
@@ -78,7 +78,7 @@ pub struct Overrides {
     /// Order of the servers within a round
     #[arg(long, value_name = "ORDER", help_heading = MEASUREMENT)]
     pub order: Option<Order>,
-    /// Seed of every random choice
+    /// Seed of the random numbers
     #[arg(long, value_name = "N", help_heading = MEASUREMENT)]
     pub seed: Option<u64>,
 }

@@ -76,13 +76,13 @@ pub struct Sweep {
 /// Flags that replace values of every sweep.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SweepFlags {
-    /// Connection counts, in every part of the plan
+    /// Connection counts, for all loads of the plan
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = positive)]
     pub connections: Option<Vec<usize>>,
-    /// File sizes, in every part of the plan
+    /// File sizes, for all loads of the plan
     #[arg(long, value_name = "SIZE,…", value_delimiter = ',', help_heading = LOAD)]
     pub sizes: Option<Vec<ByteSize>>,
-    /// Set of files in place of one file per size: web, with sizes and popularity as on web servers
+    /// Set of files in place of one file per size: web, with the sizes and request frequencies of web servers
     #[arg(long, value_name = "MIX", help_heading = LOAD, conflicts_with = "sizes")]
     pub mix: Option<Mix>,
     /// Open a new connection for every request
@@ -103,7 +103,7 @@ pub struct SweepFlags {
     /// Background connections that read a large file at 10 KiB/s
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
     pub slow_readers: Option<Vec<usize>>,
-    /// Background connections that send the head of a request at 10 B/s
+    /// Background connections that send the header of a request at 10 B/s
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
     pub slow_senders: Option<Vec<usize>>,
 }
@@ -302,7 +302,7 @@ impl Sweep {
         if !self.of_weakest_capacity.is_empty() {
             let percents: Vec<_> =
                 self.shares_in_percent().map(|percent| percent as usize).collect();
-            text += &format!(", {} % of the weakest server's capacity offered", listed(&percents));
+            text += &format!(", {} % of the slowest server's capacity offered", listed(&percents));
         }
         if let Some(search) = self.capacity {
             text += &format!(", the highest rate with {}", search.objective.in_words());

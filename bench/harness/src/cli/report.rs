@@ -18,7 +18,7 @@ use crate::cli::process::say;
 pub(super) struct ReportArgs {
     /// Results folder
     folder: PathBuf,
-    /// Write a paper to hand in as well: report.pdf
+    /// Also write report.pdf, a paper to hand in
     #[arg(long)]
     pdf: bool,
     /// Write the charts as PNG at print resolution as well: plots/*.png
@@ -33,10 +33,10 @@ pub(super) struct ReportArgs {
     /// Course of the paper
     #[arg(long, value_name = "TEXT", requires = "pdf")]
     course: Option<String>,
-    /// Transcript to append to the paper, such as one of the client; may be repeated
+    /// Text file to append to the paper, such as one written by `client send --transcript` (repeatable)
     #[arg(long, value_name = "FILE", requires = "pdf")]
     transcript: Vec<PathBuf>,
-    /// Listing to append to the paper: a file with one, or a folder to list; may be repeated
+    /// Listing to append to the paper: a text file, or a folder whose files are listed (repeatable)
     #[arg(long, value_name = "PATH", requires = "pdf")]
     listing: Vec<PathBuf>,
 }

@@ -43,10 +43,10 @@ pub(super) struct RunArgs {
     /// First impression in under 30 seconds: the plan named quick
     #[arg(long, help_heading = PLAN, conflicts_with = "plan")]
     quick: bool,
-    /// Plan of your own; start from results/latest/plan.toml
+    /// Your own plan; a copy of results/latest/plan.toml is a starting point
     #[arg(long, value_name = "FILE.toml", help_heading = PLAN)]
     plan: Option<PathBuf>,
-    /// Continue an interrupted run in its folder, with its own plan
+    /// Continue the interrupted run in DIR, with the plan recorded there
     #[arg(long, value_name = "DIR", help_heading = PLAN, exclusive = true)]
     resume: Option<PathBuf>,
     /// Print the trials and the expected time, and run nothing
@@ -54,7 +54,7 @@ pub(super) struct RunArgs {
     dry_run: bool,
     #[command(flatten)]
     overrides: Overrides,
-    /// Process of a running server given by its address, for its CPU time and memory
+    /// Process ID of a --target that is already running, to measure its CPU time and memory
     #[arg(long, value_name = "NAME=PID", help_heading = "Servers", value_parser = pid)]
     pid: Vec<(String, u32)>,
     /// Direction of the transfers

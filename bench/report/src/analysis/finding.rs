@@ -159,7 +159,10 @@ impl Finding {
         let ratio = self.lead(ours, best)?;
         let who = if references.len() > 1 { "best reference server" } else { "reference server" };
         let (name, value) = (&best.target, self.written(best));
-        let compared = if is_clear(&ratio, self.noise_floor) {
+        let compared = if ratio.interval.is_none() {
+            // Too few rounds to compare, which the comparison of the built-in servers states.
+            return Some(format!("The {who}, {name}, has {value}"));
+        } else if is_clear(&ratio, self.noise_floor) {
             format!("{} is {}", ours.target, self.lead_in_words(ratio))
         } else if is_clearly_less(&ratio, self.noise_floor) {
             let behind = self.lead(best, ours).map(times).unwrap_or_default();
@@ -203,7 +206,7 @@ impl Finding {
         if best.rounds.len() < LEAST_ROUNDS {
             let each: Vec<_> = ranked
                 .iter()
-                .map(|score| format!("{} {}", score.target, self.written(score)))
+                .map(|score| format!("{} ({})", self.written(score), score.target))
                 .collect();
             return format!(
                 "the {quantity} is {}; {} cannot show a difference, {LEAST_ROUNDS} are needed",

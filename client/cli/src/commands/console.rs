@@ -18,7 +18,7 @@ use crate::terminal::input::Input;
 use crate::terminal::print;
 use message::{Draft, truncate};
 
-/// Compose messages of the framed wire and print the replies
+/// Compose messages of the binary protocol (framed) by hand and print the replies
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "client console [OPTIONS] <HOST> <PORT>",
@@ -31,7 +31,7 @@ docs/protocol.md describes the messages of the framed wire."
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
-    /// Open a connection per message
+    /// Open a new connection for each message
     #[arg(long)]
     reconnect: bool,
     /// Longest wait without progress (500ms, 30s, 2m)

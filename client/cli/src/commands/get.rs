@@ -36,7 +36,7 @@ use output::Resume;
   client get http://localhost:8800/film.mkv --limit-rate 10MiB
   client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
 
-The file appears under its name when it is complete. An existing file is kept, unless --force is
+The file appears under its name when it is complete. If it exists already, the command fails unless --force is
 given. With --report-to, the client connects to a second server before the transfer, sends it the
 name and size of the file afterwards, and prints its reply."
 )]
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Protocol [default: framed, or http with --resume or a URL]
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
-    /// Continue an interrupted transfer; incomplete data are kept in PATH.part
+    /// Continue an interrupted transfer; incomplete data are kept in OUTPUT.part
     #[arg(long)]
     resume: bool,
     /// Longest wait without progress (500ms, 30s, 2m)

@@ -22,7 +22,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Longest part of the server's data that is shown.
 const RECEIVED_BYTES: usize = 512;
 
-/// Connect to a server at each Enter and print the result
+/// Connect to a server each time you press Enter, and print the result
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "client knock <HOST> <PORT>",

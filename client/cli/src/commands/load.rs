@@ -75,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, short = 't', default_value_t = 1)]
     threads: usize,
     /// I/O engine of the load generator: epoll (readiness, one system call per send or receive),
-    /// uring (completions, one system call per batch), or auto (uring if the kernel supports it)
+    /// uring (one system call per batch), or auto (uring if the kernel supports it)
     #[arg(long, default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
     /// Cores to pin the threads to, in turn (0,2)
@@ -84,7 +84,7 @@ pub(crate) struct Args {
     /// Open loop: requests per second, regardless of the replies
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
-    /// With --rate: exponentially distributed intervals, as of independent users
+    /// With --rate: random intervals (exponential), as from many independent users
     #[arg(long, requires = "rate")]
     poisson: bool,
     /// Closed loop: pause between a reply and the next request; TIME is the mean of an
@@ -97,7 +97,7 @@ pub(crate) struct Args {
     /// Warm-up before the window
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1s")]
     warm_up: Duration,
-    /// Longest time without progress before a request counts as failed
+    /// Maximum time without progress; then the request counts as failed
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     timeout: Duration,
     /// Open a connection per request

@@ -52,10 +52,10 @@ pub(crate) struct Args {
     /// Protocol [default: framed, or http with --resume or a URL]
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
-    /// Continue an interrupted transfer, and verify the whole file
+    /// Make the upload resumable: repeat the command to continue it; the whole file is verified
     #[arg(long)]
     resume: bool,
-    /// Name on the server, for one FILE [default: the file's own name]
+    /// Name of the file on the server (with a single FILE) [default: the file's own name]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
     /// Longest wait without progress (500ms, 30s, 2m)

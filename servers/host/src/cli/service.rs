@@ -15,7 +15,7 @@ pub struct ServiceArgs {
     /// Transformation of `--service transform`: reverse, upper, length or prefix=TEXT [default: reverse]
     #[arg(long, value_name = "WAY", value_parser = transform)]
     pub transform: Option<Transform>,
-    /// Serve heavy requests, `GET /.work?cpu=20ms` and `/.work?block=20ms`, for experiments
+    /// Also serve requests that use the CPU or block for a given time, `GET /.work?cpu=20ms` and `/.work?block=20ms`, for experiments
     #[arg(long)]
     pub work: bool,
 }
@@ -29,17 +29,17 @@ pub enum ServiceChoice {
     Echo,
     /// Answers `I got "<data>" from you and I am sending it back.` (port 65432)
     Hello,
-    /// Shows the address of each client and closes (port 9000)
+    /// Prints the address of each client on the server and closes the connection (port 9000)
     GreetClose,
     /// Shows each message and answers `Message: <message>` (port 9000)
     Message,
-    /// Shows one message, answers `I have received: <message>` and closes (port 9000)
+    /// Prints one message, answers `I have received: <message>` and closes (port 9000)
     Ack,
     /// Sends each message back transformed (port 9001)
     Transform,
     /// Answers `what time is it?` with the time (port 6015)
     Date,
-    /// As date, and logs each request to a new file of the root: log0.txt, log1.txt, ... (port 6015)
+    /// As date, and logs each request to a new file in the root folder: log0.txt, log1.txt, ... (port 6015)
     DateLog,
     /// Sends each line to all other clients; not with prefork (port 9002)
     Chat,

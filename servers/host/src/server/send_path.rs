@@ -19,9 +19,9 @@ pub enum SendPath {
     /// Small files from memory, large ones by sendfile
     #[default]
     Auto,
-    /// Read into a buffer of the server and written from there
+    /// Read into a buffer, then written to the socket
     Copy,
-    /// Files of up to 1 MiB from memory, kept there as long as the file is kept open; larger ones by sendfile
+    /// Files of up to 1 MiB are cached in memory while they are open; larger ones use sendfile
     Memory,
     /// By the kernel, from the file to the socket
     Sendfile,

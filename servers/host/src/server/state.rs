@@ -88,7 +88,7 @@ pub enum AcceptDistribution {
     /// A listener per selector; the kernel distributes by a hash of the addresses
     #[default]
     Reuseport,
-    /// One thread accepts and hands connections to the selectors in turn: even, for one hand-over each
+    /// One thread accepts and assigns connections in turn: evenly, at the cost of one hand-over each
     Dispatch,
 }
 

@@ -60,7 +60,7 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     let opened = report.connections_opened;
     row(out, "connections", format!("{opened} opened, {} served", report.connections_served))?;
     if seconds > 0.0 {
-        let mut text = format!("{:.0} % of each thread", 100.0 * report.cpu_share());
+        let mut text = format!("{:.0} % per thread", 100.0 * report.cpu_share());
         if report.requests > 0 {
             let each = report.cpu.total().as_secs_f64() * 1e6 / report.requests as f64;
             write!(text, ", {each:.2} µs per request")?;
