@@ -199,15 +199,10 @@ impl TargetInfo {
             (Some(supports.upload), "upload"),
         ];
         let known = each.into_iter().filter_map(|(known, name)| Some((known?, name)));
-        let (can, cannot): (Vec<_>, Vec<_>) = known.partition(|(yes, _)| *yes);
-        let names = |list: Vec<(bool, &'static str)>| {
-            list.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
-        };
-        match (can.is_empty(), cannot.is_empty()) {
-            (_, true) => format!("supports {}", names(can)),
-            (true, _) => format!("without {}", names(cannot)),
-            _ => format!("supports {}, not {}", names(can), names(cannot)),
-        }
+        let each: Vec<_> = known
+            .map(|(can, name)| format!("{name}: {}", if can { "yes" } else { "no" }))
+            .collect();
+        each.join(", ")
     }
 }
 

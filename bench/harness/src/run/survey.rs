@@ -207,11 +207,11 @@ mod tests {
             supports,
         };
         let support = Support { keep_alive: None, ranges: true, upload: false };
-        assert_eq!(info(Some(support)).abilities(), "supports ranges, not upload");
+        assert_eq!(info(Some(support)).abilities(), "ranges: yes, upload: no");
         let support = Support { keep_alive: Some(true), ranges: true, upload: true };
-        assert_eq!(info(Some(support)).abilities(), "supports keep-alive, ranges, upload");
+        assert_eq!(info(Some(support)).abilities(), "keep-alive: yes, ranges: yes, upload: yes");
         let support = Support { keep_alive: None, ranges: false, upload: false };
-        assert_eq!(info(Some(support)).abilities(), "without ranges, upload");
+        assert_eq!(info(Some(support)).abilities(), "ranges: no, upload: no");
         assert_eq!(info(None).abilities(), "");
     }
 }
