@@ -48,7 +48,7 @@ use crate::cli::run::RunArgs;
 
 Durations have a unit (500ms, 2s, 1m); sizes are in bytes or have a unit (512, 64KiB, 1MiB).
 
-Exit codes: 0 done, 1 a trial failed, 2 invalid arguments or failed set-up, 130 interrupted (completed trials are kept)")]
+Exit codes: 0 done, 1 a trial failed or a server was never measured, 2 invalid arguments or failed set-up, 130 interrupted (completed trials are kept)")]
 pub struct Cli {
     #[command(subcommand)]
     action: Option<Action>,

@@ -13,6 +13,7 @@ pub mod resume;
 pub mod server_process;
 pub mod survey;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bench_data::plan::Plan;
@@ -32,12 +33,14 @@ pub trait Observer {
 }
 
 /// Ending of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunEnd {
     /// Number of failed trials; they are recorded like all others.
     pub failures: usize,
     /// True if the run was interrupted.
     pub interrupted: bool,
+    /// Servers that support none of their loads, each with the reason of its last trial.
+    pub never_measured: Vec<(String, String)>,
 }
 
 /// Completed trials of an interrupted run.
@@ -105,6 +108,8 @@ pub fn run(
     let mut failures = 0;
     let mut number = known.last_number();
     let mut schedule = TrialSchedule::new(plan);
+    let mut unsupported = Unsupported::default();
+    unsupported.learn(&known.records);
     while let Some(mut trial) = schedule.next_trial() {
         if let Some(records) = known.take(&trial) {
             schedule.learn(&trial, &records);
@@ -123,6 +128,7 @@ pub fn run(
         }
         writer.append(&records)?;
         schedule.learn(&trial, &records);
+        unsupported.learn(&records);
         let is_p99 = |row: &&LatencyRow| {
             row.distribution == Distribution::Response && row.percentile == 99.0
         };
@@ -132,7 +138,27 @@ pub fn run(
             observer.ended(row, p99_us);
         }
     }
-    Ok(RunEnd { failures, interrupted: stop.load(Ordering::SeqCst) })
+    let never_measured = unsupported.in_all_trials();
+    Ok(RunEnd { failures, interrupted: stop.load(Ordering::SeqCst), never_measured })
+}
+
+/// Reason of the last trial of each server; `None` after a trial with a load that it supports.
+#[derive(Debug, Default)]
+struct Unsupported(BTreeMap<String, Option<String>>);
+
+impl Unsupported {
+    fn learn(&mut self, records: &Records) {
+        for row in &records.trials {
+            let reason = Some(row.outcome_reason.clone());
+            let reason = reason.filter(|_| row.outcome == Outcome::Unsupported);
+            let known = self.0.entry(row.target.clone()).or_insert_with(|| reason.clone());
+            *known = known.take().and(reason);
+        }
+    }
+
+    fn in_all_trials(self) -> Vec<(String, String)> {
+        self.0.into_iter().filter_map(|(name, reason)| Some((name, reason?))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +205,19 @@ mod tests {
         let known = CompletedTrials::default();
         let end = run(plan, &known, &mut executor, &folder, &mut Silent, &stop).unwrap();
         Finished { end, executor, folder, _scratch: scratch }
+    }
+
+    fn ended(failures: usize, interrupted: bool) -> RunEnd {
+        RunEnd { failures, interrupted, never_measured: Vec::new() }
+    }
+
+    #[test]
+    fn a_server_that_supports_none_of_its_loads_is_named() {
+        let reason = "GET is answered with 404".to_owned();
+        let lacks = [("selector".to_owned(), reason.clone())].into();
+        let run = finish(MockExecutor { lacks, ..MockExecutor::default() });
+        assert_eq!(run.end.never_measured, [("selector".to_owned(), reason)]);
+        assert!(finish(MockExecutor::default()).end.never_measured.is_empty());
     }
 
     /// A plan with a load, a search, and loads at a share of what it finds.
@@ -293,7 +332,7 @@ mod tests {
             let mut executor = with_capacities();
             let end =
                 super::run(&plan, &known, &mut executor, &run.folder, &mut Silent, &stop).unwrap();
-            assert_eq!(end, RunEnd { failures: 0, interrupted: false });
+            assert_eq!(end, ended(0, false));
             assert_eq!(executor.seen.len() as u32, trials - (stop_at - 1), "each once");
             assert_eq!(measured(&run.folder), all_measured, "interrupted in {stop_at}");
             let rows = run.folder.read().unwrap().records.trials;
@@ -337,7 +376,7 @@ mod tests {
         let run = finish(MockExecutor::default());
         let plan = Plan::built_in("quick").unwrap();
         assert_eq!(run.executor.seen, schedule(&plan));
-        assert_eq!(run.end, RunEnd { failures: 0, interrupted: false });
+        assert_eq!(run.end, ended(0, false));
         let rows = run.folder.read().unwrap().records.trials;
         let numbers: Vec<_> = rows.iter().map(|row| row.trial).collect();
         assert_eq!(numbers, (1..=run.executor.seen.len() as u32).collect::<Vec<_>>());
@@ -346,7 +385,7 @@ mod tests {
     #[test]
     fn a_server_that_dies_leaves_an_invalid_row_and_the_run_goes_on() {
         let run = finish(MockExecutor { dies_in: vec![3], ..MockExecutor::default() });
-        assert_eq!(run.end, RunEnd { failures: 1, interrupted: false });
+        assert_eq!(run.end, ended(1, false));
         let rows = run.folder.read().unwrap().records.trials;
         assert_eq!(rows.len(), run.executor.seen.len());
         assert_eq!(rows[2].outcome, Outcome::Died);
@@ -358,7 +397,7 @@ mod tests {
     #[test]
     fn an_interrupted_run_keeps_its_rows_and_can_be_reported() {
         let run = finish(MockExecutor { interrupted_in: Some(9), ..MockExecutor::default() });
-        assert_eq!(run.end, RunEnd { failures: 0, interrupted: true });
+        assert_eq!(run.end, ended(0, true));
         assert_eq!(run.executor.seen.len(), 9);
         let rows = run.folder.read().unwrap().records.trials;
         assert_eq!(rows.len(), 9);

@@ -77,11 +77,17 @@ pub(super) fn introduce(environment: &Environment) {
 }
 
 /// Final message of a run: table, answer, notes and files.
-pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: RunEnd) -> String {
+pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: &RunEnd) -> String {
     let mut text = published.table();
     text += &format!("\n{}\n", published.analysis.answer);
     for note in &published.analysis.notes {
         text += &format!("  note: {note}\n");
+    }
+    for (name, reason) in &end.never_measured {
+        text += &format!(
+            "\nNever measured: {name} supports none of its loads ({reason}). Remove it from the run, \
+             or make sure that the right server answers.\n"
+        );
     }
     if end.interrupted {
         let path = folder.path().display();

@@ -8,7 +8,7 @@ use anyhow::Context;
 use procfs::process::Process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Exit code of a run with a failed trial, and of a broken limit.
+/// Exit code of a run with a failed trial or a server that was never measured, and of a broken limit.
 pub(super) const FAILED: u8 = 1;
 /// Exit code of wrong usage, and of a run that could not be set up.
 pub(super) const UNUSABLE: u8 = 2;

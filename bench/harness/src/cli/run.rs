@@ -171,10 +171,12 @@ fn carry_out(
     folder.write_environment(&environment)?;
 
     let published = publish(folder)?;
-    say(&conclusion(&published, folder, end));
+    say(&conclusion(&published, folder, &end));
     Ok(match end {
         RunEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
-        RunEnd { failures: 0, .. } => ExitCode::SUCCESS,
+        RunEnd { failures: 0, never_measured, .. } if never_measured.is_empty() => {
+            ExitCode::SUCCESS
+        }
         RunEnd { .. } => ExitCode::from(FAILED),
     })
 }

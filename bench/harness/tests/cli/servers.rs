@@ -156,7 +156,8 @@ fn what_a_server_does_not_have_is_skipped_with_the_remedy() {
     running.kill().unwrap();
     running.wait().unwrap();
     let stdout = text(&ran.stdout);
-    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "never measured: {stdout}\n{}", text(&ran.stderr));
+    assert!(stdout.contains("Never measured: bare supports none of its loads"), "{stdout}");
     let expected = "GET is answered with 404: place 1KiB.bin there; 'cargo run --release -- \
                     files DIR --sizes";
     assert!(stdout.contains(expected), "{stdout}");
