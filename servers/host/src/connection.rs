@@ -546,7 +546,7 @@ fn is_in_memory(download: &Download, offset: u64, len: u64) -> bool {
 /// Way to receive.
 struct Receiving {
     flags: RecvFlags,
-    /// Whether bytes of an upload may go straight to its file.
+    /// True if bytes of an upload may go straight to its file.
     transfers: bool,
     /// Size to which the input grows for an upload.
     upload_bytes: usize,

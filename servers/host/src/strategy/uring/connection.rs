@@ -31,7 +31,7 @@ pub(super) struct RingConnection {
     /// Bytes that wait; most connections have none.
     aside: Option<Box<Aside>>,
     receiving: Receiving,
-    /// Whether the socket may have bytes that the ring does not receive.
+    /// True if the socket may have bytes that the ring does not receive.
     is_readable: bool,
     /// End of the peer's stream, if it has ended.
     ended: Option<End>,
@@ -419,7 +419,7 @@ impl RingConnection {
         Turn::Pending
     }
 
-    /// Whether the present or last request is a large upload: the socket is then read by system calls.
+    /// True if the present or last request is a large upload: the socket is then read by system calls.
     fn is_large_upload(&self) -> bool {
         self.connection.upload_bytes() - self.uploaded > LARGE_UPLOAD_BYTES
     }
