@@ -22,7 +22,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use service::{ServiceArgs, ServiceChoice};
 
-use crate::store::{Durability, OnConflict, Store, StoreOptions};
+use crate::store::{Durability, OnConflict, ResumableLimits, Store, StoreOptions};
 use crate::strategy::{Prefork, prefork};
 use crate::{
     AcceptDistribution, AccessLog, AccessLogFormat, ConnectionLimit, Console, Listener, Readiness,
@@ -130,6 +130,12 @@ pub struct LimitArgs {
     /// Largest upload
     #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
     pub max_upload: u64,
+    /// Most unfinished resumable uploads; a further one is refused
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub max_resumable: u64,
+    /// Largest sum of the sizes that unfinished resumable uploads announce
+    #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
+    pub max_resumable_size: u64,
     /// Longest request line (http)
     #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_request_line: usize,
@@ -148,7 +154,7 @@ pub struct LimitArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Timeouts (durations with a unit: 500ms, 20s, 2m)")]
 pub struct TimeoutArgs {
-    /// Longest time for the head of a request, from its first byte
+    /// Maximum time for the header of a request, from its first byte
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = values::timeout)]
     pub head_timeout: Duration,
     /// Maximum time without progress of an upload or a reply
@@ -160,6 +166,9 @@ pub struct TimeoutArgs {
     /// Maximum idle time of a connection
     #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
     pub idle_timeout: Duration,
+    /// Maximum time without use of an unfinished resumable upload; then it is removed
+    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = values::timeout)]
+    pub resumable_timeout: Duration,
     /// Maximum time for requests in progress after SIGTERM or SIGINT; a second signal ends the server at once
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::grace)]
     pub drain_timeout: Duration,
@@ -417,6 +426,11 @@ fn store_options(args: &ServerArgs) -> StoreOptions {
         durability: args.durability,
         on_conflict: args.on_conflict,
         min_free: args.min_free,
+        resumable: ResumableLimits {
+            number: args.limits.max_resumable,
+            bytes: args.limits.max_resumable_size,
+            lifetime: args.timeouts.resumable_timeout,
+        },
     }
 }
 

@@ -14,6 +14,8 @@ mod open_files;
 mod partial;
 mod space;
 mod temporary;
+mod unfinished;
+mod upkeep;
 mod upload;
 mod walk;
 
@@ -21,6 +23,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use fileserver_proto::{Entry, FileName, Now, PartialId, PartialInfo, StoreError};
@@ -30,10 +33,13 @@ use rustix::io::Errno;
 pub use download::Download;
 pub(crate) use download::Part;
 pub use error::OpenStoreError;
+pub use unfinished::ResumableLimits;
 pub use upload::Upload;
 
 use open_files::{Freshness, OpenFiles};
 use space::Space;
+use unfinished::Unfinished;
+use upkeep::Upkeep;
 
 /// Served folder, shared by all threads. Keeps the folder and recently requested files open.
 #[derive(Debug)]
@@ -42,10 +48,16 @@ pub struct Store {
     options: StoreOptions,
     open_files: Arc<OpenFiles>,
     space: Arc<Space>,
+    unfinished: Arc<Unfinished>,
     log_numbers: log::Numbers,
     /// True if to try unnamed temporaries (`O_TMPFILE`).
     unnamed: bool,
+    /// Periodic work; none without files.
+    upkeep: Option<Upkeep>,
 }
+
+/// Period in which deleted and unused files are closed.
+const CLOSING_PERIOD: Duration = Duration::from_secs(2);
 
 /// Options for storing uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +68,8 @@ pub struct StoreOptions {
     pub on_conflict: OnConflict,
     /// Bytes that uploads leave free on the file system.
     pub min_free: u64,
+    /// Limits on unfinished resumable uploads.
+    pub resumable: ResumableLimits,
 }
 
 /// Data forced to disk before an upload is acknowledged.
@@ -116,8 +130,21 @@ impl Store {
         // Checks that the folder may be searched and that the kernel has openat2.
         open_beneath(&folder, ".", FOLDER).map_err(|errno| OpenStoreError::new(root, errno))?;
         temporary::remove_stale(folder.as_fd());
-        partial::remove_abandoned(folder.as_fd());
-        Ok(Self::on(folder, options, Freshness::Lasts))
+        partial::remove_orphans(folder.as_fd());
+        let mut store = Self::on(folder, options, true);
+        store.unfinished.expire();
+        let (files, unfinished) = (Arc::clone(&store.open_files), Arc::clone(&store.unfinished));
+        let period = unfinished::period(options.resumable);
+        let mut expires = Instant::now() + period;
+        store.upkeep = Some(Upkeep::start(CLOSING_PERIOD.min(period), move || {
+            let now = Instant::now();
+            files.close_unneeded(now);
+            if now >= expires {
+                unfinished.expire();
+                expires = now + period;
+            }
+        }));
+        Ok(store)
     }
 
     /// Store without a folder, for services without files. All its operations fail.
@@ -129,7 +156,7 @@ impl Store {
         let path = Path::new("/dev/null");
         let nothing = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| OpenStoreError::new(path, errno))?;
-        Ok(Self::on(nothing, StoreOptions::default(), Freshness::Lasts))
+        Ok(Self::on(nothing, StoreOptions::default(), true))
     }
 
     /// Opens a folder that another process of the same server has opened, without removing stale
@@ -141,23 +168,31 @@ impl Store {
     pub fn open_beside_others(root: &Path, options: StoreOptions) -> Result<Self, OpenStoreError> {
         let folder = rustix::fs::openat(CWD, root, FOLDER, Mode::empty())
             .map_err(|errno| OpenStoreError::new(root, errno))?;
-        let freshness = match options.on_conflict {
-            OnConflict::Overwrite => Freshness::IsAsked,
-            OnConflict::Rename | OnConflict::Error => Freshness::Lasts,
-        };
-        Ok(Self::on(folder, options, freshness))
+        let mut store = Self::on(folder, options, false);
+        let files = Arc::clone(&store.open_files);
+        let close = move || files.close_unneeded(Instant::now());
+        store.upkeep = Some(Upkeep::start(CLOSING_PERIOD, close));
+        Ok(store)
     }
 
-    fn on(root: OwnedFd, options: StoreOptions, freshness: Freshness) -> Self {
+    /// Store on an open folder; `is_alone` unless other processes of the server have it open.
+    fn on(root: OwnedFd, options: StoreOptions, is_alone: bool) -> Self {
+        let freshness = match options.on_conflict {
+            OnConflict::Overwrite if !is_alone => Freshness::IsAsked,
+            OnConflict::Overwrite | OnConflict::Rename | OnConflict::Error => Freshness::Lasts,
+        };
         let space = Arc::new(Space::new(&root, options.min_free));
+        let root = Arc::new(root);
         Self {
-            root: Arc::new(root),
+            unfinished: Arc::new(Unfinished::new(&root, options.resumable, is_alone)),
+            root,
             options,
             open_files: Arc::new(OpenFiles::new(freshness)),
             space,
             log_numbers: log::Numbers::default(),
             // A nameless temporary gets its name through /proc.
             unnamed: Path::new("/proc/self/fd").exists(),
+            upkeep: None,
         }
     }
 
@@ -193,10 +228,11 @@ impl Store {
     }
 
     /// Creates an empty resumable upload to `name`, or to a random name, of `len` bytes in all. It
-    /// remains until it is committed, or until a starting server finds it unused for a day.
+    /// remains until it is committed or expires.
     ///
     /// # Errors
-    /// As for [`create_upload`](Self::create_upload).
+    /// As for [`create_upload`](Self::create_upload), and [`StoreError::Full`] beyond the
+    /// [`ResumableLimits`].
     pub fn create_partial(
         &self,
         name: Option<&FileName>,

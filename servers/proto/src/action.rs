@@ -87,7 +87,8 @@ pub enum Action<'s> {
         digest: Option<&'s Digest>,
     },
     /// Release the current upload, also after a failed commit. A resumable upload keeps its
-    /// content; any other is removed without a trace. Never fails or waits.
+    /// content, which must be made as durable as that of a complete one. Any other upload is removed
+    /// without a trace, which never fails.
     ///
     /// Completed by [`Completion::Aborted`].
     AbortUpload,
@@ -159,8 +160,8 @@ pub enum Completion {
     PartialOpened(Result<PartialInfo, StoreError>),
     /// Place of the published upload, or the reason why it is not published.
     Committed(Result<Stored, StoreError>),
-    /// The upload is released.
-    Aborted,
+    /// The upload is released; or its content may not survive a power cut.
+    Aborted(Result<(), StoreError>),
     /// Files in the order of their names, or the reason why they cannot be listed.
     Listed(Result<Vec<Entry>, StoreError>),
     /// An operation of a lab service is done.

@@ -291,8 +291,13 @@ impl Session {
             | (State::Committing, Completion::Committed(Err(error))) => {
                 self.abort(io, AfterAbort::Refuse(Refusal::Store(error)), now);
             }
-            (State::Aborting { then }, Completion::Aborted) => {
+            (State::Aborting { then }, Completion::Aborted(released)) => {
                 self.uploading = false;
+                // The reported offset must outlast a power cut.
+                let then = match (then, released) {
+                    (AfterAbort::Report, Err(error)) => AfterAbort::Refuse(Refusal::Store(error)),
+                    (then, _) => then,
+                };
                 self.abort(io, then, now);
             }
 

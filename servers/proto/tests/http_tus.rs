@@ -143,6 +143,16 @@ fn a_piece_that_breaks_off_is_kept() {
 }
 
 #[test]
+fn an_offset_is_reported_only_once_it_outlasts_a_power_cut() {
+    let failing =
+        begun("al").failing(Faults { sync: Some(StoreError::Failed), ..Faults::default() });
+    assert_eq!(status(&failing, &patch(2, "Content-Length: 1\r\n", "p")).0, 500);
+    assert_eq!(status(&failing, &inspect()).0, 500);
+    let full = begun("al").failing(Faults { sync: Some(StoreError::Full), ..Faults::default() });
+    assert_eq!(status(&full, &patch(2, "Content-Length: 1\r\n", "p")).0, 507);
+}
+
+#[test]
 fn a_finished_upload_is_checked_against_its_digest() {
     // The memory store's hash of `alpha` is `alpha` and zeros.
     let good = "Repr-Digest: sha-256=:YWxwaGEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n";

@@ -106,14 +106,13 @@ impl Local {
                 None => Err(StoreError::Failed),
             }),
             Action::AbortUpload => {
-                self.upload = None;
-                Completion::Aborted
+                Completion::Aborted(self.upload.take().map_or(Ok(()), Upload::release))
             }
             Action::ListFiles => Completion::Listed(server.store.list()),
             Action::Lab(action) => {
                 Completion::Lab(self.perform_lab(action, server, io, socket, waker))
             }
-            Action::ReportStatus => Completion::StatusReported(server.status().into()),
+            Action::ReportStatus => Completion::StatusReported(status(server).into()),
             Action::Work { work } => {
                 work::perform(work);
                 Completion::Worked

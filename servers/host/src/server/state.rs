@@ -12,7 +12,6 @@ use super::limit::ConnectionLimit;
 use super::readiness::Readiness;
 use super::report::ServeReport;
 use super::send_path::{SendPath, SentBytes};
-use super::status;
 use super::tally::Tallies;
 use crate::lab::console::Console;
 use crate::lab::room::Room;
@@ -121,12 +120,6 @@ impl ServerState {
         if let Some(log) = &self.access_log {
             log.flush(AT_MOST);
         }
-    }
-
-    /// State of the whole server as JSON.
-    pub(crate) fn status(&self) -> String {
-        let elsewhere = self.status_elsewhere.as_ref().and_then(|source| (source.0)());
-        elsewhere.unwrap_or_else(|| status::status(self))
     }
 }
 

@@ -7,8 +7,14 @@ use fileserver_proto::Phase;
 use super::report::ServeReport;
 use super::state::ServerState;
 
-/// Present state of a server whose threads share memory.
+/// Present state of the whole server.
 pub(crate) fn status(server: &ServerState) -> String {
+    let elsewhere = server.status_elsewhere.as_ref().and_then(|source| (source.0)());
+    elsewhere.unwrap_or_else(|| of_threads(server))
+}
+
+/// Present state of a server whose threads share memory.
+fn of_threads(server: &ServerState) -> String {
     let open = server.tallies.sums();
     let mut report = server.counters.report();
     report.requests += open.requests;

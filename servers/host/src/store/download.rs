@@ -46,6 +46,11 @@ impl OpenFile {
         rustix::fs::statat(root, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| info(&stat) == self.description.info())
     }
+
+    /// Whether the file has no name left, so that closing it frees its space.
+    pub(super) fn is_deleted(&self) -> bool {
+        rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0)
+    }
 }
 
 impl Download {

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -31,8 +31,6 @@ const LIMIT_SHARE: u64 = 16;
 pub(super) struct OpenFiles {
     slots: Box<[Slot]>,
     hasher: RandomState,
-    /// Slot that is checked next for an unused file.
-    hand: AtomicUsize,
     /// Memory for the content of small files.
     memory: Arc<Memory>,
     freshness: Freshness,
@@ -71,7 +69,6 @@ impl OpenFiles {
         Self {
             slots: (0..most).map(|_| Slot::default()).collect(),
             hasher: RandomState::new(),
-            hand: AtomicUsize::new(0),
             memory: Arc::default(),
             freshness,
         }
@@ -116,7 +113,6 @@ impl OpenFiles {
         };
         let kept = Kept { name: name.clone(), file: Arc::clone(&file), opened: now, replaced };
         slot.kept.store(Some(Arc::new(kept)));
-        self.forget_an_inactive(now);
         Ok(Download::new(file))
     }
 
@@ -140,13 +136,15 @@ impl OpenFiles {
         }
     }
 
-    fn forget_an_inactive(&self, now: Instant) {
-        let hand = self.hand.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-        let inactive = (*self.slots[hand].kept.load())
-            .as_ref()
-            .is_some_and(|kept| now.saturating_duration_since(kept.opened) >= INACTIVE);
-        if inactive {
-            self.slots[hand].kept.store(None);
+    /// Closes files that are deleted, since they occupy space, or unused for long.
+    pub(super) fn close_unneeded(&self, now: Instant) {
+        for slot in &self.slots {
+            let is_unneeded = (*slot.kept.load()).as_ref().is_some_and(|kept| {
+                now.saturating_duration_since(kept.opened) >= INACTIVE || kept.file.is_deleted()
+            });
+            if is_unneeded {
+                slot.kept.store(None);
+            }
         }
     }
 
@@ -168,6 +166,7 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::os::fd::AsFd;
 
     use super::*;
@@ -200,6 +199,41 @@ mod tests {
         now += FRESH;
         assert_eq!(files.open_at(root.as_fd(), &name, now).unwrap_err(), StoreError::NotFound);
         assert!(!files.has(&name));
+    }
+
+    #[test]
+    fn deleted_and_unused_files_are_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::File::open(folder.path()).unwrap();
+        let names =
+            ["deleted", "replaced", "unused", "used"].map(|name| FileName::new(name).unwrap());
+        let mut files = OpenFiles::new(Freshness::Lasts);
+        // Until no two of them share a slot.
+        while names
+            .iter()
+            .map(|name| std::ptr::from_ref(files.slot(name)))
+            .collect::<HashSet<_>>()
+            .len()
+            < names.len()
+        {
+            files = OpenFiles::new(Freshness::Lasts);
+        }
+        let begun = Instant::now();
+        for name in &names {
+            std::fs::write(folder.path().join(name.as_str()), "content").unwrap();
+            files.open_at(root.as_fd(), name, begun).unwrap();
+        }
+        let kept = |files: &OpenFiles| names.each_ref().map(|name| files.has(name));
+        files.close_unneeded(begun + INACTIVE - Duration::from_nanos(1));
+        assert_eq!(kept(&files), [true; 4]);
+        std::fs::remove_file(folder.path().join("deleted")).unwrap();
+        std::fs::write(folder.path().join("other"), "other").unwrap();
+        std::fs::rename(folder.path().join("other"), folder.path().join("replaced")).unwrap();
+        files.close_unneeded(begun);
+        assert_eq!(kept(&files), [false, false, true, true]);
+        files.open_at(root.as_fd(), &names[3], begun + FRESH).unwrap();
+        files.close_unneeded(begun + INACTIVE);
+        assert_eq!(kept(&files), [false, false, false, true]);
     }
 
     #[test]

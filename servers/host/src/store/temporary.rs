@@ -75,7 +75,8 @@ pub(super) fn remove_stale(root: BorrowedFd<'_>) {
                 });
             match removed {
                 Ok(()) => tracing::info!("removed a temporary that a killed server left"),
-                Err(Errno::WOULDBLOCK) => {}
+                // In use, or published meanwhile.
+                Err(Errno::WOULDBLOCK | Errno::NOENT) => {}
                 Err(errno) => {
                     let error = std::io::Error::from(errno);
                     tracing::warn!("cannot remove a stale temporary: {error}");

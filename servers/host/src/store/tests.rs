@@ -479,21 +479,121 @@ fn content_that_does_not_match_its_digest_is_not_stored() {
     }
 }
 
-#[test]
-fn an_abandoned_resumable_upload_is_removed_at_the_next_start() {
-    let (folder, store) = stores(StoreOptions::default()).into_iter().next().unwrap();
-    let [old, new] = ["old", "new"].map(|to| store.create_partial(Some(&name(to)), 1).unwrap());
+/// Files of a resumable upload, content and note.
+fn files_of(folder: &Path, id: PartialId) -> Vec<std::path::PathBuf> {
+    let id = format!("{:032x}", id.0);
+    let folders =
+        [folder.to_owned(), folder.join("sub")].map(|folder| folder.join("\u{1}resumable"));
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(&id))
+        .collect()
+}
+
+fn age(path: &Path) {
     let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400);
-    for entry in on_disk(folder.path()) {
-        if entry.ends_with(&format!("{:032x}", old.0)) {
-            let file = fs::File::open(folder.path().join(entry)).unwrap();
-            file.set_modified(two_days_ago).unwrap();
+    fs::File::open(path).unwrap().set_modified(two_days_ago).unwrap();
+}
+
+#[test]
+fn an_abandoned_resumable_upload_is_removed_at_the_next_start_or_in_time() {
+    for restarts in [true, false] {
+        let (folder, mut store) = stores(StoreOptions::default()).into_iter().next().unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let ids = ["old", "sub/old", "note-used", "content-used", "open", "new"]
+            .map(|to| store.create_partial(Some(&name(to)), 1).unwrap());
+        let [old, old_below, note_used, content_used, open, new] = ids;
+        for id in [old, old_below, open] {
+            files_of(folder.path(), id).iter().for_each(|path| age(path));
+        }
+        for (id, part) in [(note_used, "content-"), (content_used, "note-")] {
+            let files = files_of(folder.path(), id);
+            age(files.iter().find(|path| path.to_str().unwrap().contains(part)).unwrap());
+        }
+        let held = store.open_partial(open).unwrap();
+        files_of(folder.path(), open).iter().for_each(|path| age(path));
+        if restarts {
+            store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        } else {
+            store.unfinished.expire();
+        }
+        for id in [old, old_below] {
+            assert_eq!(store.open_partial(id).map(|_| ()), Err(StoreError::NotFound));
+            assert!(files_of(folder.path(), id).is_empty());
+        }
+        for id in [note_used, content_used, new] {
+            assert!(store.open_partial(id).is_ok());
+        }
+        drop(held);
+        assert!(store.open_partial(open).is_ok());
+        assert_eq!(on_disk(&folder.path().join("sub")), [""; 0]);
+    }
+}
+
+#[test]
+fn unfinished_uploads_are_limited_in_number_and_sum() {
+    let limits = ResumableLimits { number: 3, bytes: 100, ..ResumableLimits::default() };
+    let options = StoreOptions { resumable: limits, ..StoreOptions::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let first = Store::open(folder.path(), options).unwrap();
+    let beside = Store::open_beside_others(folder.path(), options).unwrap();
+    for store in [&first, &beside] {
+        let create = |len| store.create_partial(Some(&name("a")), len);
+        // In number.
+        let ids = [(); 3].map(|()| create(0).unwrap());
+        assert_eq!(create(0), Err(StoreError::Full));
+        store.open_partial(ids[0]).unwrap().0.commit(None).unwrap();
+        // In sum.
+        assert_eq!(create(101), Err(StoreError::Full));
+        let large = create(100).unwrap();
+        store.open_partial(ids[1]).unwrap().0.commit(None).unwrap();
+        assert_eq!(create(1), Err(StoreError::Full));
+        assert_eq!(create(u64::MAX), Err(StoreError::Full));
+        // Those of an earlier server count.
+        let later = Store::open(folder.path(), options).unwrap();
+        assert_eq!(later.create_partial(None, 1), Err(StoreError::Full));
+        for id in [large, ids[2]] {
+            store.open_partial(id).unwrap().0.commit(None).unwrap();
+        }
+        later.unfinished.expire();
+        let id = later.create_partial(None, 100).unwrap();
+        later.open_partial(id).unwrap().0.commit(None).unwrap();
+        assert!(on_disk(folder.path()).iter().all(|name| !name.starts_with('\u{1}')));
+    }
+}
+
+#[test]
+fn what_remains_of_unfinished_uploads_is_no_part_of_a_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    for to in ["a", "sub/a"] {
+        for _ in 0..50 {
+            store.create_partial(Some(&name(to)), 1).unwrap();
         }
     }
+    let mut visited = 0;
+    let visit = |_: walk::WalkEntry<'_>| {
+        visited += 1;
+        std::ops::ControlFlow::Continue(())
+    };
+    walk::walk(store.root.as_fd(), visit).unwrap();
+    assert_eq!(visited, 2, "their folders alone");
+    assert!(listed(&store).is_empty());
+}
+
+#[test]
+fn content_without_a_note_is_removed_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
-    assert_eq!(store.open_partial(old).map(|_| ()), Err(StoreError::NotFound));
-    assert!(store.open_partial(new).is_ok());
-    assert_eq!(on_disk(folder.path()).len(), 2);
+    let [orphan, other] = [(); 2].map(|()| store.create_partial(Some(&name("a")), 1).unwrap());
+    let files = files_of(folder.path(), orphan);
+    fs::remove_file(files.iter().find(|path| path.to_str().unwrap().contains("note-")).unwrap())
+        .unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    assert!(files_of(folder.path(), orphan).is_empty());
+    assert!(store.open_partial(other).is_ok());
 }
 
 #[test]

@@ -232,6 +232,15 @@ impl Upload {
         Ok(Stored { name, replaced })
     }
 
+    /// Releases an upload that is not committed. The content of a resumable one remains, as durable
+    /// as the options say: its length is what the peer is told to continue from.
+    ///
+    /// # Errors
+    /// The content may not survive a power cut.
+    pub fn release(self) -> Result<(), StoreError> {
+        if self.partial.is_some() { self.sync() } else { Ok(()) }
+    }
+
     /// Makes the content as durable as the options say.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.sync_file().map_err(error::on_upload)
@@ -253,10 +262,19 @@ impl Upload {
         }
     }
 
-    /// Makes the upload no longer resumable: dropping it removes it.
+    /// Makes the upload no longer resumable, and removes what is not published of it.
     fn discard_partial(&mut self) {
         if let Some(partial) = self.partial.take() {
-            partial.remove();
+            self.remove_temporary();
+            partial.remove(self.folder.as_fd());
+        }
+    }
+
+    fn remove_temporary(&mut self) {
+        let Some(temporary) = self.temporary.take() else { return };
+        if let Err(errno) = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty()) {
+            let error = std::io::Error::from(errno);
+            tracing::warn!("cannot remove the temporary of an unfinished upload: {error}");
         }
     }
 
@@ -345,11 +363,7 @@ impl Drop for Upload {
             let _ = temporary::unlock(&self.file);
             return;
         }
-        let Some(temporary) = self.temporary.take() else { return };
-        if let Err(errno) = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty()) {
-            let error = std::io::Error::from(errno);
-            tracing::warn!("cannot remove the temporary of an unfinished upload: {error}");
-        }
+        self.remove_temporary();
     }
 }
 

@@ -14,7 +14,7 @@ use super::open_beneath;
 /// Most directory entries of one walk.
 const WALK_ENTRIES: usize = 100_000;
 
-/// Entry found by a [`walk`] that is no folder.
+/// Entry found by a [`walk`]: no folder, or one that is not entered.
 pub(super) struct WalkEntry<'a> {
     /// Folder of the entry, open.
     pub folder: BorrowedFd<'a>,
@@ -27,7 +27,8 @@ pub(super) struct WalkEntry<'a> {
 }
 
 /// Calls `visit` for each entry beneath the root but folders, until it breaks or the bound is
-/// reached. Folders that no peer can name, or that cannot be read, are omitted.
+/// reached. A folder that no peer can name is visited and not entered. One that cannot be read is
+/// omitted.
 ///
 /// # Errors
 /// The root cannot be read.
@@ -55,11 +56,10 @@ pub(super) fn walk(
             }
             let folder = dir.fd()?;
             let Some(kind) = kind_of(folder, name, entry.file_type()) else { continue };
-            if kind == FileType::Directory {
-                let below = name.to_str().ok().map(|name| join(&path, name));
-                if let Some(below) = below.filter(|below| FileName::new(below).is_ok()) {
-                    waiting.push_back(below);
-                }
+            let is_folder = kind == FileType::Directory;
+            let below = name.to_str().ok().filter(|_| is_folder).map(|name| join(&path, name));
+            if let Some(below) = below.filter(|below| FileName::new(below).is_ok()) {
+                waiting.push_back(below);
             } else if visit(WalkEntry { folder, path: &path, name, kind }).is_break() {
                 return Ok(());
             }

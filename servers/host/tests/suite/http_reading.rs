@@ -323,3 +323,29 @@ pub(crate) fn what_scripts_a_file_holds_do_not_act_for_its_reader(kind: Strategy
         assert!(is_inert, "{name}: {}", reply.head);
     }
 }
+
+pub(crate) fn a_deleted_file_does_not_stay_open(kind: StrategyKind) {
+    let server = Server::start(kind);
+    server.store("a", "content");
+    let path = server.root().join("a");
+    let mut peer = server.connect();
+    assert_eq!(peer.get("a"), b"content");
+    assert!(is_open(&path.to_string_lossy()), "it is kept open for the next request");
+    fs::remove_file(&path).unwrap();
+    let deleted = format!("{} (deleted)", path.display());
+    assert!(is_open(&deleted));
+    // Without another request.
+    testkit::until("the deleted file is closed", || !is_open(&deleted));
+}
+
+/// Whether a process has this file open.
+fn is_open(path: &str) -> bool {
+    // Processes and descriptors may end meanwhile.
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let descriptors = processes.filter_map(|process| fs::read_dir(process.path().join("fd")).ok());
+    descriptors
+        .flatten()
+        .flatten()
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .any(|target| target.to_str() == Some(path))
+}

@@ -90,6 +90,7 @@ tests_of_all_strategies! {
         http_reading::a_cut_download_is_resumed_only_of_the_same_file
         http_reading::what_a_cache_has_is_not_sent_again
         http_reading::a_file_changed_by_others_is_served_as_it_is
+        http_reading::a_deleted_file_does_not_stay_open
         http_reading::head_is_get_without_the_content
         http_reading::methods_are_told_and_others_refused
         http_reading::the_listing_suits_whoever_asks
@@ -116,6 +117,7 @@ tests_of_all_strategies! {
         resumable::a_whole_that_is_not_what_its_digest_says_is_gone
         resumable::an_upload_survives_the_server
         resumable::what_is_kept_of_an_upload_is_no_file
+        resumable::unfinished_uploads_are_limited_and_expire_while_the_server_runs
         names::no_name_leaves_the_root
         names::no_link_leaves_the_root
         names::only_regular_files_are_served

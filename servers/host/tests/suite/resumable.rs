@@ -260,3 +260,32 @@ pub(crate) fn one_connection_at_a_time_appends(kind: StrategyKind) {
     assert_eq!(server.on_disk(), ["a", "race"]);
     server.stop();
 }
+
+pub(crate) fn unfinished_uploads_are_limited_and_expire_while_the_server_runs(kind: StrategyKind) {
+    let server = Process::start(&[
+        "--strategy",
+        kind.name(),
+        "--quiet",
+        "--max-resumable",
+        "3",
+        "--max-resumable-size",
+        "100B",
+        "--resumable-timeout",
+        "1s",
+    ]);
+    fs::write(server.root().join("file"), "content").unwrap();
+    let mut peer = Peer::connect(server.address());
+    let fields = |len| format!("{TUS}Upload-Length: {len}\r\nContent-Length: 0\r\n");
+    let refused = peer.send(http("POST /", &fields(101))).reply();
+    assert_eq!(refused.status, 507, "{}", refused.head);
+    // Some may expire meanwhile, but not always.
+    let most = (0..100).map(|_| {
+        let statuses = [(); 4].map(|()| peer.send(http("POST /", &fields(1))).reply().status);
+        assert!(statuses.iter().all(|status| matches!(status, 201 | 507)), "{statuses:?}");
+        statuses
+    });
+    assert!(most.into_iter().any(|statuses| statuses[3] == 507), "a fourth is never refused");
+    assert_eq!(peer.get(""), b"file\n");
+    testkit::until("all of them expire", || names(&server.root()) == ["file"]);
+    assert_eq!(peer.send(http("POST /", &fields(100))).reply().status, 201);
+}

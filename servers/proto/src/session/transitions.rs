@@ -55,6 +55,7 @@ pub(super) const TRANSITIONS: &[(Kind, Event, &[Kind])] = &[
     (Committing, Done, &[Replying, Creating, ReceivingBody, Discarding]),
     (Committing, Failed, &[Aborting]),
     (Aborting, Done, &[Discarding, Replying, Closing]),
+    (Aborting, Failed, &[Discarding, Replying]),
     // Answers.
     (Discarding, Done, &[Discarding, Replying]),
     (Discarding, Ended, &[Replying]),
@@ -161,6 +162,7 @@ impl Event {
             | Completion::Written(Err(_))
             | Completion::Transferred { written: Err(_), .. }
             | Completion::PartialCreated(Err(_))
+            | Completion::Aborted(Err(_))
             | Completion::PartialOpened(Err(_))
             | Completion::Committed(Err(_))
             | Completion::Listed(Err(_))

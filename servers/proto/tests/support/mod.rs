@@ -333,10 +333,7 @@ impl Conversation {
             }
             Action::OpenPartial { id } => Completion::PartialOpened(self.store.open_partial(id)),
             Action::CommitUpload { digest } => Completion::Committed(self.store.commit(digest)),
-            Action::AbortUpload => {
-                self.store.abort();
-                Completion::Aborted
-            }
+            Action::AbortUpload => Completion::Aborted(self.store.abort()),
             Action::ListFiles => Completion::Listed(self.store.list()),
             Action::Lab(action) => Completion::Lab(self.perform_lab(action)),
             Action::Work { work } => {

@@ -60,6 +60,8 @@ pub struct Faults {
     pub create: Option<StoreError>,
     /// Writing fails once an upload is this long.
     pub write: Option<(usize, StoreError)>,
+    /// Making the content of a resumable upload durable fails.
+    pub sync: Option<StoreError>,
     /// Committing fails.
     pub commit: Option<StoreError>,
     /// Reading fails from this offset on.
@@ -186,10 +188,14 @@ impl MemoryStore {
         Ok(Stored { name: free, replaced: false })
     }
 
-    pub(super) fn abort(&mut self) {
-        let held = self.upload.take().is_some() || std::mem::take(&mut self.failed_upload);
-        assert!(held, "an upload to abort");
+    pub(super) fn abort(&mut self) -> Result<(), StoreError> {
+        let upload = self.upload.take();
+        assert!(upload.is_some() || std::mem::take(&mut self.failed_upload), "an upload to abort");
         self.aborted += 1;
+        match upload {
+            Some(Upload { partial: Some(_), .. }) => fail(self.faults.sync),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn list(&self) -> Result<Vec<Entry>, StoreError> {

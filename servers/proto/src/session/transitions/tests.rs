@@ -116,6 +116,7 @@ fn stores() -> Vec<MemoryStore> {
         Faults { open: full, list: full, create: full, ..Faults::default() },
         Faults { write: Some((1, StoreError::Full)), read: Some(1), ..Faults::default() },
         Faults { commit: full, read: Some(0), ..Faults::default() },
+        Faults { sync: full, ..Faults::default() },
     ]
     .map(|faults| store.clone().failing(faults))
     .into()
