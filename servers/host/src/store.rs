@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod list;
 mod log;
+mod notes;
 mod open_files;
 mod partial;
 mod space;
@@ -130,7 +131,7 @@ impl Store {
         // Checks that the folder may be searched and that the kernel has openat2.
         open_beneath(&folder, ".", FOLDER).map_err(|errno| OpenStoreError::new(root, errno))?;
         temporary::remove_stale(folder.as_fd());
-        partial::remove_orphans(folder.as_fd());
+        notes::remove_orphans(folder.as_fd());
         let mut store = Self::on(folder, options, true);
         store.unfinished.expire();
         let (files, unfinished) = (Arc::clone(&store.open_files), Arc::clone(&store.unfinished));

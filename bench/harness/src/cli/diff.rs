@@ -13,14 +13,12 @@ use crate::cli::process::{FAILED, say};
 
 /// Arguments of `bench diff`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Changes are changes of medians with 95 % intervals. A star marks a \
+#[command(after_help = "Changes are changes of medians with 95 % intervals. A star marks a \
                         significant change: its interval excludes 0, it is 5 % or more, and it exceeds the \
                         difference of the A/A control in both runs.
 
 Exit codes: 0 no limit broken, 1 a limit exceeded by the whole interval, or not checked because the \
-                  later run lacks a server or its trials failed, 2 wrong usage"
-)]
+                  later run lacks a server or its trials failed, 2 wrong usage")]
 pub(super) struct DiffArgs {
     /// Results folder of the earlier run
     old: PathBuf,

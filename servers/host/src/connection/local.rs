@@ -11,6 +11,7 @@ use super::work;
 use crate::lab::room::Membership;
 use crate::server::send_path::SentBytes;
 use crate::server::state::{ServerState, now};
+use crate::server::status::status;
 use crate::store::{Download, Upload};
 
 /// State of a connection besides its session and its socket.

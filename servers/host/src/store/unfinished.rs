@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::partial;
+use super::notes::{self, Totals};
 
 /// Limits on unfinished resumable uploads, which occupy space without a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,24 +20,6 @@ pub struct ResumableLimits {
 impl Default for ResumableLimits {
     fn default() -> Self {
         Self { number: 1000, bytes: 1 << 40, lifetime: Duration::from_secs(24 * 60 * 60) }
-    }
-}
-
-/// Number and announced bytes of unfinished uploads.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) number: u64,
-    pub(super) bytes: u64,
-}
-
-impl Totals {
-    /// The totals with another upload.
-    pub(super) fn with(self, bytes: u64) -> Self {
-        Self { number: self.number + 1, bytes: self.bytes.saturating_add(bytes) }
-    }
-
-    fn is_within(self, limits: ResumableLimits) -> bool {
-        self.number <= limits.number && self.bytes <= limits.bytes
     }
 }
 
@@ -61,16 +43,16 @@ impl Unfinished {
     pub(super) fn begin(&self, bytes: u64) -> bool {
         let Some(mut totals) = self.totals() else { return true };
         let more = totals.with(bytes);
-        if !more.is_within(self.limits) {
+        if !is_within(more, self.limits) {
             return false;
         }
         *totals = more;
         true
     }
 
-    /// Whether the notes on disk, with that of a new upload, exceed the limits.
+    /// True if the notes on disk, with that of a new upload, exceed the limits.
     pub(super) fn is_exceeded(&self) -> bool {
-        self.totals.is_none() && !partial::count(&self.root).is_within(self.limits)
+        self.totals.is_none() && !is_within(notes::count(&self.root), self.limits)
     }
 
     /// Counts an upload as finished or removed.
@@ -83,9 +65,9 @@ impl Unfinished {
     /// Removes uploads that were not used for their lifetime, and counts the others anew: another
     /// server may share the root.
     pub(super) fn expire(&self) {
-        partial::remove_abandoned(&self.root, self.limits.lifetime);
+        notes::remove_abandoned(&self.root, self.limits.lifetime);
         if let Some(mut totals) = self.totals() {
-            *totals = partial::count(&self.root);
+            *totals = notes::count(&self.root);
         }
     }
 
@@ -97,6 +79,10 @@ impl Unfinished {
     fn totals(&self) -> Option<MutexGuard<'_, Totals>> {
         self.totals.as_ref().map(|totals| totals.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn is_within(totals: Totals, limits: ResumableLimits) -> bool {
+    totals.number <= limits.number && totals.bytes <= limits.bytes
 }
 
 /// Period in which unused uploads are looked for.
