@@ -16,18 +16,30 @@ pub struct Case<'a> {
 impl<'a> Case<'a> {
     /// Reads an input. Its first byte chooses the wire: `f`ramed, `h`ttp, `t`ext, the body of a
     /// multipart form (`m`), the fields that begin a resumable upload (`c`), the fields and content
-    /// of its next piece (`p`), else the wire is sniffed. A capital letter sets low limits. The
-    /// second byte chooses the service (`0` to `9`, else files). The third and fourth are the
-    /// lengths of the pieces in turn, counted from `0`.
+    /// of its next piece (`p`), the chunks of an upload (`k`), else the wire is sniffed. A capital
+    /// letter sets low limits. The second byte chooses the service (`0` to `9`, else files). The
+    /// third and fourth are the lengths of the pieces in turn, counted from `0`.
     pub fn of(data: &'a [u8]) -> Option<Self> {
+        Self::of_kinds(data, b"")
+    }
+
+    /// The same, with the first byte replaced by one of these kinds, if there are any.
+    pub fn of_kinds(data: &'a [u8], kinds: &[u8]) -> Option<Self> {
         let (&[first, service, odd, even], input) = data.split_first_chunk()?;
+        let first = match kinds.len() {
+            0 => first,
+            len if first.is_ascii_uppercase() => {
+                kinds[usize::from(first) % len].to_ascii_uppercase()
+            }
+            len => kinds[usize::from(first) % len],
+        };
         if input.is_empty() {
             return None;
         }
         let kind = first.to_ascii_lowercase();
         let wire = match kind {
             b'f' => WirePin::Pinned(Wire::Framed),
-            b'h' | b'm' | b'c' | b'p' => WirePin::Pinned(Wire::Http),
+            b'h' | b'm' | b'c' | b'p' | b'k' => WirePin::Pinned(Wire::Http),
             b't' => WirePin::Pinned(Wire::Text),
             _ => WirePin::Auto,
         };
@@ -69,6 +81,11 @@ impl<'a> Case<'a> {
         whole
     }
 
+    /// The bytes that the peer sends.
+    pub fn input(&self) -> &[u8] {
+        &self.input
+    }
+
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut input = &*self.input;
         let mut lengths = self.lengths.into_iter().cycle();
@@ -95,6 +112,7 @@ fn request(kind: u8, input: &[u8]) -> Cow<'_, [u8]> {
             "{CREATE}Upload-Length: 5\r\n\r\nPATCH /.tus/ab000000000000000000000000000000 \
              HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n"
         ),
+        b'k' => "PUT /up HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
         _ => return Cow::Borrowed(input),
     };
     [head.as_bytes(), input].concat().into()

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses its part")]
 
 pub mod case;
+pub mod replies;
 mod store;
 pub mod transcript;
 
