@@ -102,7 +102,7 @@ pub(crate) const GLOSSARY: [(&str, &str); 23] = [
     (
         "threads",
         "Threads of the server, all its processes. A built-in server has a main thread (which accepts, or \
-         serves by itself), a signal thread and those of its strategy; the size of a pool follows from \
+         serves by itself), a signal thread, one for the upkeep of the store, and those of its strategy; the size of a pool follows from \
          the number of cores of the server.",
     ),
     (

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use testkit::mock::Mock;
 use testkit::{content, names};
 
 const LEN: usize = 3_000_000;
+/// Folder of unfinished uploads.
+const RESUMABLE: &str = "\u{1}resumable";
 
 /// Working folder and state folder of the program.
 struct Place {
@@ -107,10 +109,12 @@ fn without_cache(server: &Server, proxy: &Proxy) -> Server {
     fresh
 }
 
-/// Name of the file of an unfinished upload.
-fn partial_content(server: &Server) -> String {
-    let is_content = |name: &String| name.contains("partial-") && !name.contains("note");
-    server.folder.names().into_iter().find(is_content).unwrap()
+/// Path of the content of an unfinished upload, beneath the root.
+fn partial_content(server: &Server) -> PathBuf {
+    let folder = Path::new(RESUMABLE);
+    let entries = fs::read_dir(server.folder.path().join(folder)).unwrap();
+    let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    folder.join(names.find(|name: &String| name.starts_with("content-")).unwrap())
 }
 
 #[test]
@@ -176,9 +180,7 @@ fn a_changed_file_is_sent_again() {
 #[test]
 fn an_upload_that_the_server_lost_is_sent_again() {
     let (server, proxy, place) = broken_upload();
-    for name in server.folder.names() {
-        fs::remove_file(server.folder.path().join(name)).unwrap();
-    }
+    fs::remove_dir_all(server.folder.path().join(RESUMABLE)).unwrap();
     let told = stdout(&place.run(&proxy, SEND));
     let note = "a.bin: the server has no part of it any more, starting again\na.bin: 0 %\n";
     assert!(told.starts_with(note), "{told}");
