@@ -80,7 +80,7 @@ pub struct ServerArgs {
     /// Folder to serve; created if it is missing and its parent exists [default: ./shared-files]
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub root: Option<PathBuf>,
-    /// What is forced to disk before an upload is acknowledged
+    /// Parts forced to disk before an upload is acknowledged
     #[arg(long, value_enum, default_value_t = Durability::Data, value_name = "LEVEL", help_heading = "Files")]
     pub durability: Durability,
     /// Reaction to an upload whose name is taken

@@ -47,7 +47,7 @@ impl OpenFile {
             .is_ok_and(|stat| info(&stat) == self.description.info())
     }
 
-    /// Whether the file has no name left, so that closing it frees its space.
+    /// True if the file has no name left, so that closing it frees its space.
     pub(super) fn is_deleted(&self) -> bool {
         rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0)
     }

@@ -338,7 +338,7 @@ pub(crate) fn a_deleted_file_does_not_stay_open(kind: StrategyKind) {
     testkit::until("the deleted file is closed", || !is_open(&deleted));
 }
 
-/// Whether a process has this file open.
+/// True if a process has this file open.
 fn is_open(path: &str) -> bool {
     // Processes and descriptors may end meanwhile.
     let processes = fs::read_dir("/proc").unwrap().flatten();
