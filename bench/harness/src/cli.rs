@@ -33,7 +33,7 @@ use crate::cli::run::RunArgs;
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples, from the folder of the repository:
-  cargo run --release                        the default comparison, about 90 seconds
+  cargo run --release                        the default comparison, about two minutes
   cargo run --release -- run --quick         a first impression, under 30 seconds
   cargo run --release -- run --strategies all the same with every strategy
   cargo run --release -- run concurrency idle some experiments by name: see `list`
