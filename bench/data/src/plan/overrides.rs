@@ -30,7 +30,7 @@ pub struct Overrides {
     #[arg(long = "variant", value_name = "NAME=…", help_heading = SERVERS, value_parser = Variant::parse)]
     pub variants: Option<Vec<Variant>>,
     /// A/A control: measure this strategy twice to estimate noise; none disables it
-    /// [default: the plan's, or the last of the strategies]
+    /// [default: the plan's; otherwise selector, or the last strategy if selector is absent]
     #[arg(long, alias = "twin", value_name = "NAME", help_heading = SERVERS, value_parser = AaControl::parser())]
     pub aa_control: Option<AaControl>,
     /// Server with which the line of ratios below each table compares; of several, the fastest
