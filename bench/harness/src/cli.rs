@@ -28,6 +28,7 @@ use crate::cli::diff::DiffArgs;
 use crate::cli::process::{FAILED, INTERRUPTED, UNUSABLE, stop_on_signals};
 use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
+use crate::witness::{self, WitnessArgs, WitnessEnd};
 
 /// Threads or events? Compares the concurrency strategies of a file server by measurement
 #[derive(Debug, Parser)]
@@ -67,6 +68,7 @@ enum Action {
         arguments: Box<RunArgs>,
     },
     Chat(FanoutArgs),
+    Witness(WitnessArgs),
     /// List plans, strategies and reference servers
     List,
     /// Regenerate the charts of a results folder from its CSV files
@@ -121,6 +123,7 @@ impl Cli {
             None => run::run_plan(&[], self.run),
             Some(Action::Run { names, arguments }) => run::run_plan(&names, *arguments),
             Some(Action::Chat(arguments)) => chat(&arguments),
+            Some(Action::Witness(arguments)) => witness(&arguments),
             Some(Action::List) => list::list(),
             Some(Action::Plot { folder }) => report::replot(&folder),
             Some(Action::Report(arguments)) => report::rereport(arguments),
@@ -145,5 +148,15 @@ fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {
         FanoutEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
         FanoutEnd { failed: true, .. } => ExitCode::from(FAILED),
         FanoutEnd { .. } => ExitCode::SUCCESS,
+    })
+}
+
+fn witness(arguments: &WitnessArgs) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let end = witness::run(arguments, &stop)?;
+    Ok(match end {
+        WitnessEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
+        WitnessEnd { failed: true, .. } => ExitCode::from(FAILED),
+        WitnessEnd { .. } => ExitCode::SUCCESS,
     })
 }

@@ -6,4 +6,6 @@ pub mod run;
 
 pub mod chat;
 
+pub mod witness;
+
 pub mod cli;

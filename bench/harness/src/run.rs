@@ -5,7 +5,7 @@ mod account;
 mod background;
 pub mod count_calls;
 pub mod files;
-mod launcher;
+pub(crate) mod launcher;
 pub mod local;
 pub mod probe;
 pub mod reference_config;

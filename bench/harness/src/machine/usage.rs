@@ -154,6 +154,11 @@ impl Watched {
 }
 
 impl ProcessSet {
+    /// Processor time of all processes and their reaped children; `None` without a process.
+    pub fn cpu(&self) -> Option<Duration> {
+        Snapshot::at(&self.processes()).map(|snapshot| snapshot.cpu)
+    }
+
     pub(crate) fn processes(&self) -> Vec<Process> {
         match self {
             Self::Process(pid) => {

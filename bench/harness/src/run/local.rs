@@ -413,7 +413,14 @@ fn unavailable(target: &Target) -> Option<String> {
     kind.availability().err().map(|reason| reason.to_string())
 }
 
-fn load_spec(plan: &Plan, cores: &Cores, load: Load, target: SocketAddr, seed: u64) -> LoadSpec {
+/// Specification of a load on a server.
+pub(crate) fn load_spec(
+    plan: &Plan,
+    cores: &Cores,
+    load: Load,
+    target: SocketAddr,
+    seed: u64,
+) -> LoadSpec {
     LoadSpec {
         target,
         wire: plan.wire,

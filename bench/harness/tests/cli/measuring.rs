@@ -224,3 +224,47 @@ fn a_chat_is_measured_to_every_receiver() {
     assert!(refusal(&["chat", "--strategies", "iterative"]).contains("no strategy to measure"));
     assert!(refusal(&["chat", "--rate", "0"]).contains("must be more than 0"));
 }
+
+#[test]
+fn other_generators_are_witnesses() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    for (name, script) in [
+        (
+            "wrk",
+            "[ $1 = -v ] && echo 'wrk debian/4.1.0-3 [epoll]'; echo '  10 requests in 1.00s, 1MB read'",
+        ),
+        (
+            "ab",
+            "[ $1 = -V ] && echo 'Version 2.3' && exit; echo 'apr_socket_recv: reset' >&2; exit 104",
+        ),
+    ] {
+        let path = scratch.file(name, &format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let csv = scratch.path("witness.csv");
+    let ran = bench(&["witness", "--strategies", "selector", "--against", "none", "--rounds", "1"])
+        .args(["--connections", "2", "--duration", "1s", "--csv", csv.to_str().unwrap()])
+        .env("PATH", scratch.folder.path())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1), "ab failed: {stdout}\n{stderr}");
+    assert!(stderr.contains("not installed: h2load, oha"), "{stderr}");
+    assert!(stderr.contains("ab failed: apr_socket_recv: reset"), "{stderr}");
+    let mut reader = csv::Reader::from_path(&csv).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let at = |column: &str| headers.iter().position(|name| name == column).unwrap();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let row = |generator: &str| rows.iter().find(|row| &row[at("generator")] == generator).unwrap();
+    assert_eq!((&row("wrk")[at("requests")], &row("wrk")[at("requests_per_s")]), ("10", "10.0"));
+    assert_eq!(&row("wrk")[at("generator_version")], "4.1.0-3");
+    assert_eq!(&row("ab")[at("outcome")], "failed");
+    let built_in = row("built-in (epoll)");
+    assert_eq!(&built_in[at("outcome")], "ok", "{built_in:?}");
+    for column in ["requests", "server_cpu_us_per_request", "generator_cpu_us_per_request"] {
+        assert!(built_in[at(column)].parse::<f64>().unwrap() > 0.0, "{column}: {built_in:?}");
+    }
+    let message = refusal(&["witness", "--duration", "1500ms"]);
+    assert!(message.contains("must be whole seconds"), "{message}");
+}

@@ -1,0 +1,145 @@
+//! Text tables of the results.
+
+use bench_data::stats::{Estimate, median};
+use bench_data::text_table::{Align, text_table};
+use bench_data::units;
+
+use super::WitnessRow;
+
+const COLUMNS: [&str; 5] =
+    ["generator", "server", "requests/s", "server CPU/request", "generator CPU/request"];
+
+/// Progress line of a load.
+pub(super) fn progress(row: &WitnessRow) -> String {
+    let figures = match (row.requests_per_s, row.server_cpu_us_per_request) {
+        (Some(rate), Some(cpu)) => {
+            format!(
+                "{} requests/s, {} of server CPU each",
+                units::count(rate),
+                units::microseconds(cpu)
+            )
+        }
+        _ => String::new(),
+    };
+    let trouble = match row.outcome {
+        "ok" => String::new(),
+        outcome => format!(" {outcome}: {}", row.reason),
+    };
+    format!("round {}  {:<15} {:<17} {figures}{trouble}\n", row.round, row.server, row.generator)
+}
+
+/// Medians over the rounds by generator and server, then ratios between servers by generator.
+pub(super) fn text(rows: &[WitnessRow]) -> String {
+    let rows: Vec<_> = rows.iter().filter(|row| row.outcome == "ok").collect();
+    let servers = in_order(rows.iter().map(|row| row.server.as_str()));
+    let generators = in_order(rows.iter().map(|row| row.generator));
+    let of = |generator: &str, server: &str, value: fn(&WitnessRow) -> Option<f64>| {
+        let its = rows.iter().filter(|row| row.generator == generator && row.server == server);
+        its.filter_map(|row| Some((row.round, value(row)?))).collect::<Vec<_>>()
+    };
+    let cell = |values: Vec<(u32, f64)>, form: fn(f64) -> String| {
+        let values: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
+        median(&values).map_or_else(|| "-".to_owned(), form)
+    };
+    let mut lines = Vec::new();
+    for generator in &generators {
+        for server in &servers {
+            lines.push(vec![
+                (*generator).to_owned(),
+                (*server).to_owned(),
+                cell(of(generator, server, |row| row.requests_per_s), units::count),
+                cell(
+                    of(generator, server, |row| row.server_cpu_us_per_request),
+                    units::microseconds,
+                ),
+                cell(
+                    of(generator, server, |row| row.generator_cpu_us_per_request),
+                    units::microseconds,
+                ),
+            ]);
+        }
+    }
+    let mut text = format!("\n{}", text_table(&COLUMNS, &lines, Align::Right));
+    let Some((first, others)) = servers.split_first().filter(|(_, others)| !others.is_empty())
+    else {
+        return text + "\nMedians over the rounds.\n";
+    };
+    let heads: Vec<String> = std::iter::once("generator".to_owned())
+        .chain(others.iter().map(|other| format!("{other} ÷ {first}")))
+        .collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let cpu = |row: &WitnessRow| row.server_cpu_us_per_request;
+    let mut lines = Vec::new();
+    for generator in &generators {
+        let ratios = others.iter().map(|other| {
+            let ratio = Estimate::of_ratios(&of(generator, other, cpu), &of(generator, first, cpu));
+            ratio.map_or_else(
+                || "-".to_owned(),
+                |ratio| match ratio.interval {
+                    Some(within) => {
+                        format!("{:.2} [{:.2}, {:.2}]", ratio.median, within.low, within.high)
+                    }
+                    None => format!("{:.2}", ratio.median),
+                },
+            )
+        });
+        lines.push(std::iter::once((*generator).to_owned()).chain(ratios).collect());
+    }
+    text += "\nServer CPU per request, ratio of two servers under the same generator\n";
+    text += &text_table(&heads, &lines, Align::Right);
+    text + "\nMedians over the rounds. Generators that confirm each other have equal ratios.\n"
+}
+
+fn in_order<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(round: u32, server: &str, generator: &'static str, cpu_us: f64) -> WitnessRow {
+        WitnessRow {
+            round,
+            server: server.to_owned(),
+            generator,
+            generator_version: "1".to_owned(),
+            connections: 64,
+            size_bytes: 1024,
+            duration_s: 1.0,
+            outcome: "ok",
+            reason: String::new(),
+            requests: Some(1000),
+            requests_per_s: Some(1000.0),
+            server_cpu_us_per_request: Some(cpu_us),
+            generator_cpu_us_per_request: Some(2.0),
+        }
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_generator_and_a_round() {
+        let rows = [
+            row(1, "selector", "wrk", 10.0),
+            row(1, "nginx", "wrk", 15.0),
+            row(2, "nginx", "wrk", 30.0),
+            row(2, "selector", "wrk", 20.0),
+            row(1, "nginx", "ab", 40.0),
+            WitnessRow { outcome: "failed", ..row(1, "selector", "ab", 1.0) },
+        ];
+        let text = text(&rows);
+        assert!(text.contains("nginx ÷ selector"), "{text}");
+        let ratios = text.split("ratio of two servers").nth(1).unwrap();
+        let line = |name: &str| {
+            ratios.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned()
+        };
+        assert!(line("wrk").ends_with("1.50"), "{text}");
+        assert!(line("ab").ends_with('-'), "{text}");
+        assert!(progress(&rows[5]).contains("failed"));
+    }
+}
