@@ -288,7 +288,7 @@ mod tests {
             assert!(!of(name).is_at_least());
         }
         assert_eq!(of("iterative").estimate(), None);
-        assert_eq!(of("iterative").reason(), "1 of 64 connections got an answer");
+        assert_eq!(of("iterative").reason(), "1 of 64 connections received a reply");
         let weakest = of("threaded").estimate().unwrap().median;
         let shared: Vec<_> =
             records.trials.iter().filter(|row| row.of_weakest_percent.is_some()).collect();

@@ -132,7 +132,7 @@ fn finding<'l>(
     }
     match row.connections_served.filter(|served| *served < least_served(row, requests)) {
         Some(served) => Finding::Starved(format!(
-            "{served} of {} connections got an answer",
+            "{served} of {} connections received a reply",
             grouped(row.connections)
         )),
         None => Finding::Missed(missed),
@@ -147,7 +147,7 @@ fn miss(
     arrivals: u64,
     p99_us: Option<f64>,
 ) -> Option<String> {
-    let Some(p99_us) = p99_us else { return Some("no request was answered".to_owned()) };
+    let Some(p99_us) = p99_us else { return Some("no request received a reply".to_owned()) };
     if p99_us > f64::from(objective.p99_us) {
         return Some(format!("p99 was {}", units::microseconds(p99_us)));
     }
@@ -161,12 +161,12 @@ fn miss(
     let least = arrivals as f64 * f64::from(objective.achieved_per_million) / 1e6 - open;
     if (requests as f64) < least {
         return Some(format!(
-            "{} of arrivals were answered",
+            "{} of arrivals received a reply",
             percent(requests as f64 / arrivals as f64)
         ));
     }
     let served = row.connections_served.filter(|served| *served < least_served(row, requests))?;
-    Some(format!("{served} of {} connections got an answer", grouped(row.connections)))
+    Some(format!("{served} of {} connections received a reply", grouped(row.connections)))
 }
 
 /// Minimum number of served connections. Connections are used in turn: with twice as many requests
@@ -390,13 +390,13 @@ mod tests {
 
     #[test]
     fn a_server_that_leaves_connections_without_an_answer_has_none() {
-        let starved = |_, _| Finding::Starved("1 of 64 connections got an answer".to_owned());
+        let starved = |_, _| Finding::Starved("1 of 64 connections received a reply".to_owned());
         let probes = probes(starved, 20_000.0);
         let rates: Vec<_> = probes.iter().map(|probe| probe.rate_per_s).collect();
         assert_eq!(rates, [FIRST_PER_S, 400], "at too high a rate and at the lowest");
         let found = RoundCapacity::of(1, &probes);
         assert_eq!((found.met_per_s, found.at_least), (None, false));
-        assert_eq!(found.reason, "1 of 64 connections got an answer");
+        assert_eq!(found.reason, "1 of 64 connections received a reply");
     }
 
     #[test]
@@ -404,7 +404,7 @@ mod tests {
         let bears = |rate, _| match rate {
             ..=30_000 => Finding::Met,
             30_001..=100_000 => missed(),
-            _ => Finding::Starved("63 of 64 connections got an answer".to_owned()),
+            _ => Finding::Starved("63 of 64 connections received a reply".to_owned()),
         };
         let met = RoundCapacity::of(1, &probes(bears, 31_000.0)).met_per_s.unwrap();
         assert!((28_500..=30_000).contains(&met), "{met}");

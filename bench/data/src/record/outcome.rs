@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::evidence::Evidence;
 use crate::trial::Trial;
 use crate::trial::{Ending, Measurement};
+use crate::units::counted;
 
 /// Validity of a trial, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,7 +78,13 @@ impl Outcome {
         }
         if load.errors.total() > 0 {
             let example = load.error_examples.first().map(String::as_str).unwrap_or("unknown");
-            return (Self::Errors, format!("{} failed, as in: {example}", load.errors.total()));
+            return (
+                Self::Errors,
+                format!(
+                    "{} failed, e.g. {example}",
+                    counted(load.errors.total() as usize, "request")
+                ),
+            );
         }
         if let Some(why) = disturbed(measured) {
             return (Self::Disturbed, why);
@@ -90,7 +97,10 @@ impl Outcome {
         let served = load.connections_served;
         // Unserved connections and overload explain few replies by themselves.
         if load.requests < LEAST_REQUESTS && served >= connections && achieved.is_none() {
-            return (Self::TooFew, format!("{} requests were answered", load.requests));
+            return (
+                Self::TooFew,
+                format!("{} completed", counted(load.requests as usize, "request")),
+            );
         }
         if evidence.generator_is_the_limit() {
             let percent = evidence.generator_cpu_share.unwrap_or(0.0) * 100.0;
@@ -98,11 +108,14 @@ impl Outcome {
         }
         if let Some(share) = achieved {
             let percent = share * 100.0;
-            let why = format!("{percent:.1} % of the requests that fell due were answered");
+            let why = format!("{percent:.1} % of the due requests received a reply");
             return (Self::Overloaded, why);
         }
         if served < connections {
-            return (Self::Starved, format!("{served} of {connections} connections got an answer"));
+            return (
+                Self::Starved,
+                format!("{served} of {connections} connections received a reply"),
+            );
         }
         let background = trial.load.profile.background.total();
         if let Some(held) = measured.background_held.filter(|held| *held < background) {

@@ -15,7 +15,7 @@ pub enum ReferenceServer {
     ApachePrefork,
     /// Apache httpd, a thread per connection.
     ApacheWorker,
-    /// Apache httpd, a thread per connection with work.
+    /// Apache httpd, a thread for each connection with a request in progress.
     ApacheEvent,
     /// lighttpd.
     Lighttpd,
@@ -61,7 +61,9 @@ impl ReferenceServer {
             Self::Nginx => "nginx: one event loop per core",
             Self::ApachePrefork => "Apache httpd: a process per connection",
             Self::ApacheWorker => "Apache httpd: a thread per connection",
-            Self::ApacheEvent => "Apache httpd: a thread per connection with work",
+            Self::ApacheEvent => {
+                "Apache httpd: a thread only for a connection with a request in progress"
+            }
             Self::Lighttpd => "lighttpd: one event loop",
             Self::NginxThreaded => "nginx as a proxy of the built-in threaded server",
         }

@@ -71,67 +71,72 @@ pub(crate) fn claims(contents: &Contents, summary: &Summary, sections: &[Section
     let tests: [(&'static str, &'static str, &'static str, Test); 8] = [
         (
             "Pariag et al., EuroSys 2007",
-            "Event-driven and pipelined servers are about 18 % faster than a tuned \
-             thread-per-connection server.",
-            "Throughput of selector by that of threaded, under the headline load of throughput. \
-             Confirmed if the whole interval is above 1.09, half of that lead.",
+            "Event-driven servers are about 18 % faster than a tuned thread-per-connection server.",
+            "Ratio: throughput of selector ÷ threaded. Confirmed if the whole interval is above 1.09 \
+             (half of the claimed 18 %), refuted if it is below.",
             pariag,
         ),
         (
             "Harji et al., 2010",
             "On one processor the best servers of each architecture are within 9 to 13 % of each \
              other.",
-            "Highest throughput of downloads of the smallest size by event loops (selector, \
-             multi-selector, uring), threads (threaded, thread-pool) and the hybrid architecture \
-             (hybrid); the fastest by the slowest of the three. Confirmed if the whole interval is \
-             below 1.13. Only for a server on one core.",
+            "Each architecture's highest throughput of downloads of the smallest size: event loops \
+             (selector, multi-selector, uring), threads (threaded, thread-pool) and hybrid. Ratio: \
+             fastest ÷ slowest of the three. Confirmed if the whole interval is below 1.13, refuted \
+             if it is above. Only for a server on one core.",
             harji,
         ),
         (
             "von Behren et al., HotOS 2003",
-            "A staged event server needs six times the context switches of cheap threads.",
-            "Context switches per request of hybrid, the closest to a staged server here, by those \
-             of tokio, whose tasks are the cheap threads. Confirmed if the whole interval is 3 or \
-             more, half of that.",
+            "An event-driven server of several stages needs six times the context switches of one \
+             with lightweight threads.",
+            "Ratio: context switches per request, hybrid (an event loop and workers, closest to \
+             stages) ÷ tokio (its tasks are lightweight threads). Confirmed if the whole interval is \
+             3 (half of the claimed factor) or more, refuted if it is below.",
             von_behren,
         ),
         (
             "Pai et al. (Flash), USENIX 1999",
             "An event loop with helpers for the disk is up to 50 % faster than Apache.",
-            "Throughput of hybrid, the same architecture, by that of the fastest Apache, under the \
-             load with the highest ratio. Confirmed if hybrid is clearly faster: the interval above \
-             1 and beyond the noise floor.",
+            "The strategy hybrid has the architecture of Flash. Ratio: throughput of hybrid ÷ fastest \
+             Apache MPM, under the load where the ratio is highest. Confirmed if hybrid is clearly \
+             faster (interval above 1, median above the noise floor), refuted if the whole interval \
+             is below 1.",
             flash,
         ),
         (
             "Schroeder et al., NSDI 2006",
             "At the same load the mean response time of an open loop is at least ten times that of a \
              closed loop.",
-            "Mean response time of selector, or of threaded, in an open loop by that in the closed \
-             loop whose throughput differs by at most 10 % from the offered rate; of such pairs the \
-             one with the highest rate. Confirmed if the whole interval is 10 or more.",
+            "Ratio: mean response time, open ÷ closed loop, of selector or threaded, where the \
+             throughput of the closed loop is within 10 % of the offered rate. Of several such pairs, \
+             the one with the highest rate. Confirmed if the whole interval is 10 or more, refuted \
+             if it is below.",
             schroeder,
         ),
         (
             "Folklore",
             "Apache is slow because it uses threads.",
-            "Throughput of threaded, which also has a thread per connection, by that of the fastest \
-             Apache. Refuted if threaded is clearly faster: threads alone do not make a server slow.",
+            "The strategy threaded also uses threads. Ratio: throughput of threaded ÷ fastest Apache \
+             MPM. Refuted if threaded is clearly faster (interval above 1, median above the noise \
+             floor): threads alone then do not make a server slow. Confirmed if the whole interval \
+             is below 1.",
             folklore,
         ),
         (
             "nginx.org, since 2004",
-            "Memory does not grow with connections: 10,000 idle ones take about 2.5 MB.",
-            "nginx's memory per idle connection. Confirmed if the whole interval is below 1 KiB; the \
-             claim amounts to 250 bytes.",
+            "10,000 idle connections of nginx take about 2.5 MB.",
+            "Memory of nginx per idle connection; 250 bytes according to the claim. Confirmed if the \
+             whole interval is below 1 KiB, refuted if it is above.",
             nginx_memory,
         ),
         (
-            "Pitch for worker pools",
+            "Common argument for worker pools",
             "One blocked worker stalls every client of an event loop.",
-            "p99 response time of the light requests of selector while others block it, by that of \
-             hybrid, which passes blocking work to workers. Confirmed if the whole interval is above \
-             2 and the clients of selector wait at least as long as one request blocks.",
+            "Ratio: p99 response time of light requests while heavy requests block, selector ÷ hybrid \
+             (which passes blocking work to workers). Confirmed if the whole interval is above 2 and \
+             the p99 of selector is about 20 ms (the time for which a request blocks) or more, \
+             refuted if either is less.",
             blocked,
         ),
     ];
@@ -197,7 +202,7 @@ fn harji(run: &Run<'_>) -> Found {
             )
         })
         .collect();
-    let measured = format!("{}; first by last: {}.", each.join(", "), times(ratio));
+    let measured = format!("{}; fastest ÷ slowest: {}.", each.join(", "), times(ratio));
     Ok((measured, below(ratio, 1.13)))
 }
 
@@ -212,7 +217,7 @@ fn von_behren(run: &Run<'_>) -> Found {
     let threads = run.line(finding.load, "threaded").map(of).unwrap_or_else(|_| "–".to_owned());
     let measured = format!(
         "{}, context switches per request: hybrid {}, tokio {}, threaded (a thread per connection) \
-         {threads}; hybrid by tokio: {}.",
+         {threads}; hybrid ÷ tokio: {}.",
         finding.condition,
         of(staged),
         of(cheap),
@@ -231,7 +236,7 @@ fn flash(run: &Run<'_>) -> Found {
     }
     leads.sort_by(|a, b| b.2.median.total_cmp(&a.2.median));
     let (load, apache, lead) =
-        *leads.first().ok_or("No load with comparable trials of both hybrid and an Apache.")?;
+        *leads.first().ok_or("No load has comparable trials of both hybrid and an Apache MPM.")?;
     let floor = run.summary.noise_floor(load, &|line| line.rounds(Metric::Throughput).to_vec());
     let mut measured = format!(
         "With {}, hybrid reaches {} the throughput of {}.",
@@ -267,8 +272,9 @@ fn schroeder(run: &Run<'_>) -> Found {
     }
     let highest =
         pairs.into_iter().max_by(|(a, _), (b, _)| a.throughput().total_cmp(&b.throughput()));
-    let (open, closed) = highest
-        .ok_or("No open loop of selector or threaded with a closed loop of the same throughput.")?;
+    let (open, closed) = highest.ok_or(
+        "The run has no open and closed loop of the same throughput, of selector or threaded.",
+    )?;
     let metric = Metric::MeanResponse;
     let ratio = Estimate::of_ratios(open.rounds(metric), closed.rounds(metric))
         .ok_or("Mean response times were not recorded.")?;
@@ -293,7 +299,7 @@ fn folklore(run: &Run<'_>) -> Found {
     let threaded = run.line(finding.load, "threaded")?;
     let apache = run
         .fastest_apache(finding.load)
-        .ok_or_else(|| format!("{}: no comparable trial of an Apache.", finding.condition))?;
+        .ok_or_else(|| format!("{}: no comparable trial of an Apache MPM.", finding.condition))?;
     let lead = ratio(Metric::Throughput, threaded, apache)?;
     let mut measured = format!(
         "{}, threaded reaches {} the throughput of {}",
@@ -345,7 +351,7 @@ fn blocked(run: &Run<'_>) -> Found {
     Ok((measured, if waits { above(lead, 2.0) } else { Judgement::Refuted }))
 }
 
-const NO_ROUNDS: &str = "Too few rounds have both.";
+const NO_ROUNDS: &str = "No round contains both values.";
 
 impl Run<'_> {
     /// Finding of the first experiment on a topic.

@@ -6,7 +6,7 @@ use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Estimate, LEAST_ROUNDS};
 use bench_data::units::counted;
 
-use crate::analysis::comparison::{Lead, is_clear, is_clearly_less, listed, times};
+use crate::analysis::comparison::{Lead, capitalised, is_clear, is_clearly_less, listed, times};
 use crate::analysis::metric::{Better, Metric, Rounds};
 use crate::analysis::summary::{Line, Summary, values};
 use bench_data::record::outcome::Outcome;
@@ -151,17 +151,21 @@ impl Finding {
         self.metric.write(score.median())
     }
 
-    /// The best reference server, compared with the best built-in one.
+    /// The reference server with the highest or lowest value, compared with such a built-in one.
     pub fn beside_reference(&self) -> Option<String> {
         let ours = *self.ranked(|score| score.kind.is_ours()).first()?;
         let references = self.ranked(|score| !score.kind.is_ours());
         let best = *references.first()?;
         let ratio = self.lead(ours, best)?;
-        let who = if references.len() > 1 { "best reference server" } else { "reference server" };
+        let best_end = capitalised(self.metric.better().superlative());
+        let who = match references.len() {
+            1 => "Reference server".to_owned(),
+            _ => format!("{best_end} of the reference servers"),
+        };
         let (name, value) = (&best.target, self.written(best));
         let compared = if ratio.interval.is_none() {
             // Too few rounds to compare, which the comparison of the built-in servers states.
-            return Some(format!("The {who}, {name}, has {value}"));
+            return Some(format!("{who}: {name} ({value})"));
         } else if is_clear(&ratio, self.noise_floor) {
             format!("{} is {}", ours.target, self.lead_in_words(ratio))
         } else if is_clearly_less(&ratio, self.noise_floor) {
@@ -170,7 +174,7 @@ impl Finding {
         } else {
             format!("no measurable difference from {}", ours.target)
         };
-        Some(format!("The {who}, {name}, has {value}; {compared}"))
+        Some(format!("{who}: {name} ({value}); {compared}"))
     }
 
     /// Servers that are not compared, with the reasons.
@@ -201,15 +205,15 @@ impl Finding {
         };
         let (name, value) = (&best.target, self.written(best));
         if others.is_empty() {
-            return format!("the {quantity} of {name} is {value}");
+            return format!("{quantity}: {name} {value}");
         }
         if best.rounds.len() < LEAST_ROUNDS {
             let each: Vec<_> = ranked
                 .iter()
-                .map(|score| format!("{} ({})", self.written(score), score.target))
+                .map(|score| format!("{} {}", score.target, self.written(score)))
                 .collect();
             return format!(
-                "the {quantity} is {}; {} cannot show a difference, {LEAST_ROUNDS} are needed",
+                "{quantity}: {}. {} cannot show differences; {LEAST_ROUNDS} are needed",
                 each.join(", "),
                 counted(best.rounds.len(), "round")
             );

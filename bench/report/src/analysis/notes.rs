@@ -5,6 +5,7 @@ use bench_data::load::words::{describe, requests};
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::Records;
 use bench_data::stats::Estimate;
+use bench_data::units::{counted, grouped};
 
 use crate::analysis::comparison::{least_factor, listed, times};
 use crate::analysis::metric::Metric;
@@ -13,6 +14,9 @@ use crate::analysis::summary::{Line, Summary};
 
 /// Most failures that are described one by one.
 const MOST_FAILURES: usize = 5;
+
+/// Most servers that a note names.
+const MOST_NAMED: usize = 3;
 
 /// Notes on the trials of a run.
 pub(crate) fn notes(summary: &Summary) -> Vec<String> {
@@ -35,39 +39,48 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     notes
 }
 
+/// Numbers of trials with a fault, each with its consequence.
 fn outcomes(summary: &Summary) -> Vec<String> {
     let trials: usize = summary.lines.iter().map(Line::trials).sum();
     let each = [
         (
             Outcome::GeneratorBound,
-            "were limited by the load generator. The servers may be faster; they are not compared",
+            "Limited by the load generator, not compared",
+            " The server may be faster.",
         ),
-        (Outcome::Starved, "did not serve every connection (see connections served)"),
+        (Outcome::Starved, "Not every connection served", " See connections_served in trials.csv."),
         (
             Outcome::Overloaded,
-            "were offered more than the server could answer. Their latencies are not valid at the \
-             offered rate",
+            "Offered more than the server could serve",
+            " The latencies are not valid at the offered rate.",
         ),
-        (Outcome::TooFew, "had too few requests for a rate and are not compared"),
-        (Outcome::GeneratorLate, "do not count: the load generator sent requests late"),
+        (Outcome::TooFew, "Too few requests for a rate, not compared", ""),
+        (Outcome::GeneratorLate, "Excluded, the load generator sent requests late", ""),
         (
             Outcome::Disturbed,
-            "do not count: the machine was disturbed (CPU time taken by the host or by other \
-             programs, or a clock that was set)",
+            "Excluded, the machine was disturbed",
+            " The host or other programs took CPU time, or a clock was set.",
         ),
-        (Outcome::Errors, "had failed requests (see errors in trials.csv)"),
-        (Outcome::Died, "do not count: the server died"),
-        (Outcome::NotStarted, "do not count: server or load could not be started"),
-        (Outcome::Unsupported, "were skipped: the server does not support their load"),
-        (Outcome::Interrupted, "do not count: they were interrupted"),
+        (Outcome::Errors, "With failed requests", " See errors in trials.csv."),
+        (Outcome::Died, "Excluded, the server died", ""),
+        (Outcome::NotStarted, "Excluded, server or load could not be started", ""),
+        (Outcome::Unsupported, "Skipped, the server does not support the load", ""),
+        (Outcome::Interrupted, "Excluded, interrupted", ""),
     ];
-    each.into_iter()
-        .map(|(outcome, what)| {
-            (summary.lines.iter().map(|line| line.count(outcome)).sum::<usize>(), what)
-        })
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} of {trials} trials {what}."))
-        .collect()
+    let note = |(outcome, what, remark): (Outcome, &str, &str)| {
+        let of = || summary.lines.iter().filter(move |line| line.count(outcome) > 0);
+        let count: usize = of().map(|line| line.count(outcome)).sum();
+        let mut servers: Vec<&str> = of().map(|line| line.target.as_str()).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        let named = match servers.len() {
+            0..=MOST_NAMED => format!(" ({})", listed(&servers)),
+            _ => String::new(),
+        };
+        let all = counted(trials, "trial");
+        (count > 0).then(|| format!("{what}: {} of {all}{named}.{remark}", grouped(count)))
+    };
+    each.into_iter().filter_map(note).collect()
 }
 
 /// Shares of the received bytes that were compared with the expected ones. Uploads are not received,

@@ -20,7 +20,7 @@ const SCORE: f64 = 3.5;
 /// Factor from a MAD to the standard deviation of normally distributed values.
 const MAD_SCALE: f64 = 1.4826;
 /// Fewest rounds: of four values two are easily far from two others.
-const LEAST_ROUNDS: usize = 5;
+pub(crate) const LEAST_ROUNDS: usize = 5;
 
 /// A trial far from the others of its server and load.
 #[derive(Debug, Clone, PartialEq)]

@@ -82,7 +82,7 @@ fn lead(finding: &Finding, winner: &Score, loser: &Score) -> String {
     )
 }
 
-/// The best built-in server, and the best reference server.
+/// The built-in server that leads, and the reference server that leads.
 fn of_all(finding: &Finding) -> Option<String> {
     let ours = *finding.ranked(|score| score.kind.is_ours()).first()?;
     Some(format!(

@@ -13,7 +13,7 @@ pub(crate) const COLUMNS: [&str; 7] = [
     "server",
     "λ, one connection",
     "σ, contention",
-    "κ, coherence",
+    "κ, coherency",
     "R²",
     "peak at N*",
     "highest measured",
@@ -55,7 +55,7 @@ impl Scalability {
              with sound rounds only. λ: throughput of one connection. σ: contention, the share of the \
              work that only one connection can do at a time; it bounds throughput at λ/σ. Here this \
              is mainly the CPU: a few connections of a closed loop saturate a core, so σ shows how \
-             soon that happens and not how long locks are held. κ: coherence, the cost that each \
+             soon that happens and not how long locks are held. κ: coherency, the cost that each \
              further connection causes to all others; throughput falls beyond N* = √((1 − σ)/κ). Fits \
              of fewer than {LEAST_POINTS} connection counts or with R² below {LEAST_R_SQUARED} are \
              not shown."

@@ -1,6 +1,6 @@
 //! Sections of a report: one for each experiment, with its question, answer and costs.
 
-use bench_data::load::words::heading;
+use bench_data::load::words::{describe, heading};
 use std::cmp::Reverse;
 
 use crate::analysis::finding::Finding;
@@ -97,7 +97,7 @@ fn cost(part: &Summary, finding: &Finding) -> Option<String> {
     let costs = [*best, others.last()?]
         .map(|score| part.line(finding.load, &score.target).and_then(cost_of));
     let [Some(best), Some(last)] = costs else { return None };
-    Some(format!("Cost per request: {best}; {last}."))
+    Some(format!("Cost per request with {}: {best}; {last}.", describe(finding.load)))
 }
 
 fn cost_of(line: &Line) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use bench_data::load::words::connections;
 use bench_data::load::{Direction, Load};
 
 use crate::analysis::summary::{Line, Summary};
@@ -17,6 +18,16 @@ pub(crate) fn most_comparable<Rank: Ord>(
     let spoils = |line: &&Line| !line.is_comparable() && !line.starved_in_every_round();
     let loads = summary.loads().into_iter().filter(wanted);
     loads.max_by_key(|load| (Reverse(summary.under(*load).filter(spoils).count()), rank(load)))
+}
+
+/// Reason why servers are compared under a load that has not the most connections; empty if it has.
+pub(crate) fn reason_for(summary: &Summary, load: Load) -> String {
+    let alike = |other: &Load| Load { connections: load.connections, ..*other } == load;
+    let most = summary.loads().into_iter().filter(alike).map(|other| other.connections).max();
+    match most.filter(|most| *most > load.connections) {
+        Some(most) => format!(" With {}, fewer servers can be compared.", connections(most)),
+        None => String::new(),
+    }
 }
 
 /// Load by which a run without experiments is judged: the most comparable one; of several that

@@ -248,7 +248,7 @@ impl Line {
                 format!("served {served} of {all}")
             } else {
                 let rounds = self.starved_rounds;
-                format!("served only {served} of {all} in {rounds} of {trials} rounds")
+                format!("served only {served} of {all} in {rounds} of {}", counted(trials, "round"))
             });
         }
         let background = self.load.profile.background.total();
@@ -278,7 +278,7 @@ impl Line {
         let (count, trials) = (self.count(outcome), self.trials());
         let reason = self.reasons.last().filter(|_| outcome == Outcome::Unsupported);
         let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        let text = format!("{} in {count} of {trials} trials{reason}", term(outcome));
+        let text = format!("{} in {count} of {}{reason}", term(outcome), counted(trials, "trial"));
         (count > 0).then_some(text)
     }
 
@@ -316,6 +316,7 @@ impl Line {
 /// Term for an outcome within a sentence.
 fn term(outcome: Outcome) -> &'static str {
     match outcome {
+        Outcome::GeneratorBound => "limited by the load generator",
         Outcome::TooFew => "too few requests",
         Outcome::GeneratorLate => "load generator late",
         Outcome::Disturbed => "machine disturbed",
@@ -325,7 +326,6 @@ fn term(outcome: Outcome) -> &'static str {
         Outcome::Ok
         | Outcome::Starved
         | Outcome::Overloaded
-        | Outcome::GeneratorBound
         | Outcome::Interrupted
         | Outcome::Unsupported => outcome.name(),
     }

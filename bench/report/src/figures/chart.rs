@@ -249,9 +249,7 @@ fn draw_legend(area: &Area<'_>, row: &[&Series], y: i32) -> Drawn {
             area.draw(&PathElement::new([(x + from, y), (x + to, y)], style))?;
         }
         area.draw(&mark((x + 13, y), series.look, false))?;
-        let slant = if series.look.dashed { FontStyle::Italic } else { FontStyle::Normal };
-        let font = (FONT, 16).into_font().style(slant);
-        let style = font.color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
+        let style = (FONT, 16).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw(&Text::new(series.name.clone(), (x + 33, y), style))?;
         x += legend_width(series);
     }

@@ -9,6 +9,7 @@ use super::chart::{Chart, Panel, Series};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile};
+use crate::analysis::selection::reason_for;
 use crate::analysis::summary::Summary;
 
 pub(super) fn throughput(summary: &Summary, direction: Direction) -> Option<Figure> {
@@ -22,7 +23,7 @@ pub(super) fn throughput(summary: &Summary, direction: Direction) -> Option<Figu
         let series = series(summary, direction, size, metric);
         Panel::new(axis(&series), metric, Scale::Linear, series)
     });
-    let caption = Finding::under(summary, load, Metric::Throughput).sentence();
+    let caption = answer(summary, load, Metric::Throughput);
     figure("throughput", "Throughput by connections", load, panels.collect(), caption)
 }
 
@@ -30,8 +31,7 @@ pub(super) fn latency(summary: &Summary, direction: Direction) -> Option<Figure>
     let (size, load) = slice_of(summary, direction)?;
     let metrics = [Metric::Response(Percentile::P50), Metric::P99];
     let panels = Panel::alike(metrics, |metric| series(summary, direction, size, metric), axis);
-    let caption = Finding::under(summary, load, Metric::P99).sentence()
-        + " Connections that were never served are not part of these times.";
+    let caption = answer(summary, load, Metric::P99) + slice::WITHOUT_REPLY;
     figure("latency", "Response time by connections", load, panels, caption)
 }
 
@@ -42,9 +42,14 @@ pub(super) fn footprint(summary: &Summary, direction: Direction) -> Option<Figur
         let series = series(summary, direction, size, metric);
         Panel::new(axis(&series), metric, scale, series)
     });
-    let caption = Finding::under(summary, load, Metric::Memory).sentence();
+    let caption = answer(summary, load, Metric::Memory);
     let title = "Server memory and threads by connections";
     figure("footprint", title, load, panels.into(), caption)
+}
+
+/// Comparison under the load of a caption, and the reason for that load.
+fn answer(summary: &Summary, load: Load, metric: Metric) -> String {
+    Finding::under(summary, load, metric).sentence() + &reason_for(summary, load)
 }
 
 /// The size with the most connection counts, and the load of the caption.

@@ -13,7 +13,7 @@ use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::{Line, Summary};
 
 /// Explanation of an axis of percentiles.
-pub(super) const READING: &str = "x axis: percentile; each additional nine has equal width.";
+pub(super) const READING: &str = "x axis: percentile; 90, 99 and 99.9 % are equally far apart.";
 
 pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figure> {
     let load = most_comparable(
@@ -25,7 +25,7 @@ pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figu
     let finding = Finding::under(summary, load, Metric::TailRatio);
     let mut caption = format!("{READING} {}", finding.sentence());
     if summary.under(load).any(Line::starved) {
-        caption += " Connections that were never served are not shown.";
+        caption += slice::WITHOUT_REPLY;
     }
     let title = slice::title("Distribution of response times", load);
     let file = format!("latency-distribution-{direction}{}.svg", load.profile.slug());

@@ -78,7 +78,7 @@ fn achieved(part: &Summary, base: Load) -> Option<Figure> {
     let (name, points) = ("offered rate".to_owned(), diagonal.collect());
     series.insert(0, Series { name, look, points });
     let caption = format!(
-        "On the dashed line every request is answered. A server that leaves it is offered more than \
+        "On the dashed line every request receives a reply. A server that leaves it is offered more than \
          its capacity.{}",
         highest(part)
     );
@@ -113,7 +113,7 @@ fn response_times(part: &Summary, load: Load, base: Load) -> Option<Figure> {
     panels.iter().find(|panel| panel.metric == Metric::P99 && panel.has_points())?;
     let panels = panels.into_iter().filter(Panel::has_points).collect();
     let caption = Finding::under(part, load, Metric::P99).sentence()
-        + " Response times count from when a request was due. Beyond capacity the queue grows \
+        + " Response times are measured from when a request was due. Beyond capacity the queue grows \
            throughout the window; these points reflect the length of the window.";
     let title = slice::title("Response time by offered rate", base);
     let file = "latency-by-offered-rate.svg".to_owned();
@@ -173,7 +173,7 @@ fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
         words::requests(first.load),
         words::connections(first.load.connections)
     );
-    let hollow_means = "generator-bound: the capacity may be higher";
+    let hollow_means = "the load generator was the limit: the capacity may be higher";
     let panels = vec![Panel::new(x, Metric::Capacity, Scale::Linear, series)];
     Some(Chart { title, panels, hollow_means }.figure("capacity.svg".to_owned(), caption))
 }

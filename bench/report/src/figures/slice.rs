@@ -16,7 +16,11 @@ use crate::analysis::summary::{Line, Summary, values};
 
 /// Meaning of hollow markers in charts of lines.
 pub(super) const HOLLOW_MEANS: &str =
-    "not all connections were served, or requests failed, or generator-bound";
+    "not all connections were served, or requests failed, or the load generator was the limit";
+
+/// Limit of charts of latencies.
+pub(super) const WITHOUT_REPLY: &str =
+    " Connections without a reply in the window are not included.";
 
 /// The size with the most connection counts (the smallest of several), if there are at least two.
 pub(super) fn size_with_most_connections(

@@ -9,7 +9,7 @@ pub(super) struct Look {
     pub colour: RGBColor,
     /// Shape of its points, so that servers differ by more than colour.
     pub marker: Marker,
-    /// True for a dashed line and a name in italics: the server is not built in.
+    /// True for a dashed line: the server is not built in.
     pub dashed: bool,
 }
 

@@ -1,39 +1,40 @@
 //! Methods and glossary of a report.
 
 use bench_data::plan::{Order, Plan};
-use bench_data::units::counted;
 
 /// Terms of a report with their meanings.
-pub(crate) const GLOSSARY: [(&str, &str); 23] = [
+pub(crate) const GLOSSARY: [(&str, &str); 24] = [
     (
         "closed loop",
-        "Each connection sends its next request as soon as the answer to the last one has arrived. A slow \
+        "Each connection sends its next request as soon as the reply to the last one has arrived. A slow \
          server therefore receives fewer requests.",
     ),
     (
         "open loop",
         "Requests arrive at a given rate and at random times (Poisson), as from many independent users, \
-         whether the server keeps up or not. Requests that wait for a connection count their wait.",
+         whether the server keeps up or not. The time that a request waits for a free connection is part of \
+         its response time.",
     ),
     (
-        "offered, achieved rate",
-        "Requests that arrive per second in an open loop, and those that are answered per second.",
+        "offered rate, achieved rate",
+        "Offered: requests that arrive per second in an open loop. Achieved: requests that receive their \
+         reply per second.",
     ),
     (
         "response time",
-        "Time from when a request was due to the last byte of its answer: the wait of a user. In closed \
+        "Time from when a request was due to the last byte of its reply: the wait of a user. In closed \
          loops a request is due when it is sent.",
     ),
     (
         "service time",
-        "Time from when a request was sent to the last byte of its answer. In an open loop it excludes \
+        "Time from when a request was sent to the last byte of its reply. In an open loop it excludes \
          the wait for a free connection.",
     ),
     (
         "coordinated omission",
-        "A load generator that waits for a slow answer sends nothing meanwhile, so its statistics lack \
-         the requests that would have waited as well (G. Tene). Response times that count from when a \
-         request was due include them.",
+        "A load generator that waits for a slow reply sends nothing meanwhile. The requests that it \
+         would have sent, and that would have waited too, are missing from its statistics (G. Tene). \
+         Response times measured from when a request was due include this wait.",
     ),
     (
         "service-level objective",
@@ -44,7 +45,7 @@ pub(crate) const GLOSSARY: [(&str, &str); 23] = [
     (
         "USL",
         "Universal Scalability Law (N. J. Gunther): throughput as a function of concurrency, limited by \
-         contention (waiting for a shared resource) and coherence (keeping all parties consistent).",
+         contention (waiting for a shared resource) and coherency (keeping shared data consistent between cores).",
     ),
     (
         "Zipf",
@@ -70,8 +71,8 @@ pub(crate) const GLOSSARY: [(&str, &str); 23] = [
     ),
     (
         "starved",
-        "Some connections were not served within the window. They have no latency: read latencies \
-         together with the connections served.",
+        "Some connections received no reply within the window. Their wait is not part of the latencies, \
+         which can therefore be low.",
     ),
     (
         "light, heavy",
@@ -80,19 +81,24 @@ pub(crate) const GLOSSARY: [(&str, &str); 23] = [
     ),
     (
         "claim",
-        "A published statement, compared with this run. Confirmed or refuted if the whole interval lies on \
-         one side of its bound, undecided if it includes the bound.",
+        "A published statement, compared with this run. Below each claim is the rule by which it is \
+         confirmed or refuted; it is undecided if neither applies.",
     ),
     (
         "interval",
         "Bootstrap interval: the middle 95 % of the medians of resampled rounds; error bars in charts, \
-         [low, high] in text. At least three rounds are needed. Differences within overlapping intervals \
-         are not reliable.",
+         [low, high] in text. At least three rounds are needed. If the intervals of \
+         two servers overlap, the interval of their ratio decides.",
     ),
     (
         "p50, p99",
-        "Time within which 50 % or 99 % of the answers arrived, from the rounds that were measured as \
-         planned, if there are any. Percentiles that need more answers than there were are left out (–).",
+        "Time within which 50 % or 99 % of the replies arrived. Trials with a fault are excluded if other \
+         rounds are left. A percentile is omitted (–) if there were too few replies.",
+    ),
+    (
+        "send path",
+        "How a server sends a file: copy (through a buffer of the server), memory (from a copy that is \
+         kept while the file is open), sendfile or splice (copied by the kernel).",
     ),
     ("CPU/req", "CPU time of the server, all its processes, per request."),
     (
@@ -101,9 +107,9 @@ pub(crate) const GLOSSARY: [(&str, &str); 23] = [
     ),
     (
         "threads",
-        "Threads of the server, all its processes. A built-in server has a main thread (which accepts, or \
-         serves by itself), a signal thread, one for the upkeep of the store, and those of its strategy; the size of a pool follows from \
-         the number of cores of the server.",
+        "Threads of the server, all its processes. A built-in server has a main thread (it accepts, or serves \
+         by itself), a signal thread, a thread for the upkeep of the store and the threads of its \
+         strategy. By default thread-pool and hybrid have 4 workers per core of the server.",
     ),
     (
         "context switch",
@@ -115,30 +121,58 @@ pub(crate) const GLOSSARY: [(&str, &str); 23] = [
 /// Methods of a plan, point by point.
 pub(crate) fn methods(plan: &Plan) -> Vec<String> {
     let order = match plan.order {
-        Order::Mirrored => "mirrored (A B B A)",
+        Order::Mirrored => "mirrored in every second round (A B B A)",
         Order::Shuffled => "drawn from the recorded seed",
     };
-    vec![
-        format!(
-            "Every value is the median over {}. In each round, each server is restarted for each load. \
-             The order of the servers is {order}, so that drift of the machine affects all alike.",
-            counted(plan.rounds as usize, "round")
+    let rounds = match plan.rounds {
+        1 => "Every value is from one round. Each server is restarted for each load.".to_owned(),
+        rounds => format!(
+            "Every value is the median over {rounds} rounds. In each round, each server is restarted \
+             for each load. The order of the servers is {order}, so that slow changes of the machine \
+             affect all servers equally."
         ),
+    };
+    let mut methods = vec![
+        rounds,
         "A difference is reported only if the interval of the ratio, taken round by round, excludes 1, and \
          if the ratio is at least 5 % and above the noise floor of the A/A control. Servers with starved or \
-         failed rounds are not compared. Rounds disturbed by the load generator or the machine are set \
-         aside if three others remain."
+         failed rounds are not compared. Rounds disturbed by the load generator or the machine are \
+         excluded if at least three rounds remain."
             .to_owned(),
         "A ratio is written as 1.62× [1.58, 1.64]: median and interval.".to_owned(),
-        "Dashed lines and italic names: reference servers and servers of the user. They serve the same \
-         bytes on the same cores, verified in the same way."
+        "Dashed lines: reference servers and servers of the user. They serve the same files on the same \
+         cores. The replies of all servers are checked in the same way."
             .to_owned(),
-        "Each experiment compares the servers by its own metric, listed below the overview: capacity by \
-         the highest rate that meets the objective, idle connections by memory per connection, slow \
-         clients by the retained share of throughput, heavy requests by the p99 of light requests."
+        "Hollow markers: not all connections were served, requests failed, or the load generator was \
+         the limit. These values are not compared."
             .to_owned(),
-        "Hollow markers: not all connections were served, requests failed, or the trial is \
-         generator-bound. These values are not compared."
-            .to_owned(),
-    ]
+    ];
+    if plan.experiments.len() > 1 {
+        methods.push(
+            "Each experiment compares the servers by its own metric, listed below the overview: capacity \
+             by the highest rate that meets the objective, idle connections by memory per connection, \
+             slow clients by the retained share of throughput, heavy requests by the p99 of light \
+             requests."
+                .to_owned(),
+        );
+    }
+    methods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_round_has_neither_a_median_nor_an_order() {
+        let first = |rounds| {
+            let plan = Plan { rounds, ..Plan::built_in("quick").unwrap() };
+            methods(&plan).into_iter().next().unwrap()
+        };
+        assert_eq!(
+            first(1),
+            "Every value is from one round. Each server is restarted for each load."
+        );
+        assert!(first(3).starts_with("Every value is the median over 3 rounds."));
+    }
 }

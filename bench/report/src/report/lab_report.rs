@@ -85,10 +85,11 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
         }
     }
     blocks.push(Block::Heading("Tables".to_owned()));
+    blocks.push(Block::Paragraph(table::NOTE.to_owned()));
     for table in table::tables(&analysis.summary, &analysis.baseline) {
         let remarks = table.rows.iter().filter(|row| !row.remark.is_empty());
         blocks.push(Block::Table {
-            caption: format!("{}: medians over the rounds.", table.heading),
+            caption: format!("{}.", table.heading),
             columns: table::COLUMNS.map(str::to_owned).to_vec(),
             notes: remarks.map(|row| format!("{}: {}", row.values[0], row.remark)).collect(),
             rows: table.rows.into_iter().map(|row| row.values).collect(),
@@ -98,7 +99,7 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
     if !outliers.is_empty() {
         blocks.push(Block::Heading("Outliers".to_owned()));
         blocks.push(Block::Paragraph(
-            "Trials far from the others of their server and load. They are listed, and they count."
+            "Trials far from the others of their server and load. They are included in the medians."
                 .to_owned(),
         ));
         blocks.push(Block::Items(outliers));

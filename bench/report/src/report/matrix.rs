@@ -135,11 +135,15 @@ fn cell(summary: &Summary, load: Load, target: &str) -> MatrixCell {
     let doubt = line.exclusion_reason();
     let rate = |line: &Line| line.median(Metric::Throughput);
     let Some(value) = rate(line) else { return MatrixCell::empty(doubt) };
-    let highest = summary.under(load).filter_map(rate).fold(f64::MIN_POSITIVE, f64::max);
+    let best = |compared: bool| {
+        let lines = summary.under(load).filter(|line| !compared || line.is_comparable());
+        lines.filter_map(rate).max_by(f64::total_cmp)
+    };
+    let highest = best(true).or_else(|| best(false)).unwrap_or(value).max(f64::MIN_POSITIVE);
     let percent = (value / highest * 100.0).round();
     let tail = line.median(Metric::P99).map(|tail| format!(" · {}", Metric::P99.write(tail)));
     let part = format!("{percent:.0} %{}", tail.unwrap_or_default());
-    MatrixCell { value: units::count(value), part, percent: Some(percent), doubt }
+    MatrixCell { value: units::count(value), part, percent: Some(percent.min(100.0)), doubt }
 }
 
 impl MatrixCell {
@@ -154,6 +158,21 @@ mod tests {
     use crate::analysis::section::sections;
     use bench_data::mock;
     use bench_data::plan::Plan;
+    use bench_data::record::outcome::Outcome;
+
+    #[test]
+    fn shares_refer_to_a_server_that_is_compared() {
+        let mut records = mock::records();
+        let rows = records.trials.iter_mut().filter(|row| row.target == "selector");
+        rows.for_each(|row| row.outcome = Outcome::GeneratorBound);
+        let summary = Summary::of(&records);
+        let load = *summary.loads().iter().find(|load| load.connections == 64).unwrap();
+        let lines = summary.under(load).filter(|line| line.is_comparable());
+        let best = lines.max_by(|a, b| a.throughput().total_cmp(&b.throughput())).unwrap();
+        assert_eq!(cell(&summary, load, &best.target).percent, Some(100.0));
+        let excluded = cell(&summary, load, "selector");
+        assert!(!excluded.doubt.is_empty() && excluded.part.starts_with("153 %"), "{excluded:?}");
+    }
 
     #[test]
     fn the_highest_is_100_percent_and_exclusions_are_marked() {

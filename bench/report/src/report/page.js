@@ -230,7 +230,7 @@
       "stroke-dasharray": series.dashed ? "6 4" : "none" }), marker(series, 15, 7, false));
 
   const chip = (series) => {
-    const button = element("button", { type: "button", class: series.dashed ? "chip other" : "chip",
+    const button = element("button", { type: "button", class: "chip",
       "data-toggle": series.name, title: `Show or hide ${series.name} everywhere` }, sample(series), series.name);
     button.addEventListener("click", () => {
       if (!hidden.delete(series.name)) hidden.add(series.name);

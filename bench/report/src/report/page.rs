@@ -1,9 +1,9 @@
 //! The report as one self-contained page.
 
 use crate::report::setup::Server;
-use crate::report::setup::outliers_in_words;
 use crate::report::setup::servers;
 use crate::report::setup::setup;
+use crate::report::setup::{no_outliers, outliers_in_words, trials};
 use minijinja::Environment as Templates;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -37,6 +37,9 @@ struct Page<'p> {
     sections: Vec<Part<'p>>,
     claims: &'p [Claim],
     outliers: Vec<String>,
+    /// Text in place of outliers.
+    no_outliers: &'static str,
+    table_note: &'static str,
     columns: [&'static str; table::COLUMNS.len()],
     scalability_columns: [&'static str; scalability::COLUMNS.len()],
     methods: Vec<String>,
@@ -106,6 +109,8 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
             .collect(),
         claims: &analysis.claims,
         outliers: outliers_in_words(contents),
+        no_outliers: no_outliers(contents),
+        table_note: table::NOTE,
         columns: table::COLUMNS,
         scalability_columns: scalability::COLUMNS,
         methods: glossary::methods(&contents.plan),
@@ -159,14 +164,15 @@ pub fn readme(report: &Report) -> String {
     let Report { contents, analysis, .. } = report;
     let environment = &contents.environment;
     let mut text = format!(
-        "# {}\n\n{}\n\n```sh\n{}\n```\n\nStarted {} on {}. `report.html` is the full report; \
-         `cargo run --release -- report DIR` regenerates it from the CSV files, whose columns \
-         `results/SCHEMA.md` explains.\n",
+        "# {}\n\n{}\n\n```sh\n{}\n```\n\nStarted {} on {}. Trials: {}.\n\n`report.html` is the \
+         full report; `cargo run --release -- report DIR` regenerates it from the CSV files. Their \
+         columns are described in `results/SCHEMA.md` of the repository.\n",
         contents.plan.question,
         analysis.answer,
         typed(&environment.command),
         environment.started_at.strftime("%Y-%m-%d %H:%M UTC"),
         environment.machine.host,
+        trials(report),
     );
     for note in &analysis.notes {
         text += &format!("\n- {note}");

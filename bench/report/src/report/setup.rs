@@ -1,6 +1,6 @@
 //! Conditions of a run: set-up, servers, bottlenecks and outliers.
 
-use crate::analysis::outliers::outliers;
+use crate::analysis::outliers::{self, outliers};
 use crate::analysis::summary::Line;
 use crate::report::content::Report;
 use bench_data::load::words::describe;
@@ -10,7 +10,7 @@ use bench_data::record::rows::TrialRow;
 use bench_data::record::run_folder::Contents;
 use bench_data::servers::target::TargetKind;
 use bench_data::units;
-use bench_data::units::counted;
+use bench_data::units::{counted, grouped};
 use serde::Serialize;
 
 /// Outliers of a run, each in a sentence.
@@ -37,9 +37,43 @@ pub(crate) fn outliers_in_words(contents: &Contents) -> Vec<String> {
         .collect()
 }
 
+/// Text of a report without outliers.
+pub(crate) fn no_outliers(contents: &Contents) -> &'static str {
+    if (contents.plan.rounds as usize) < outliers::LEAST_ROUNDS {
+        return "Outliers are not tested: the test needs five rounds.";
+    }
+    "No trial is far from the others of its server and load."
+}
+
+/// Numbers of trials and rounds, and the parts that are not trials of compared servers.
+pub(crate) fn trials(report: &Report) -> String {
+    let Report { contents, analysis, .. } = report;
+    let environment = &contents.environment;
+    let rows = &contents.records.trials;
+    let searched = rows.iter().filter(|row| row.search.is_some()).count();
+    let compared: usize = analysis.summary.lines.iter().map(Line::trials).sum();
+    let mut text = format!(
+        "{} of {} in {}",
+        grouped(rows.len()),
+        grouped(environment.trials_planned as usize),
+        counted(contents.plan.rounds as usize, "round")
+    );
+    for (count, what) in
+        [(searched, "of capacity searches"), (rows.len() - compared - searched, "of A/A controls")]
+    {
+        if count > 0 {
+            text += &format!(", {} {what}", grouped(count));
+        }
+    }
+    if environment.interrupted {
+        text += "; then interrupted";
+    }
+    text
+}
+
 /// Set-up of a run, line by line.
 pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
-    let Report { contents, analysis, .. } = report;
+    let Report { contents, .. } = report;
     let (plan, environment) = (&contents.plan, &contents.environment);
     let (machine, placement) = (&environment.machine, &environment.placement);
     let pinned = |cores: &[usize]| match cores {
@@ -49,29 +83,15 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
             format!("core {}", cores.join(", "))
         }
     };
-    let done = contents.records.trials.len();
-    let planned = environment.trials_planned;
-    let stopped = if environment.interrupted { ", then interrupted" } else { "" };
-    let compared: usize = analysis.summary.lines.iter().map(Line::trials).sum();
-    let other = match done - compared {
-        0 => String::new(),
-        other => format!("; {other} of them are search probes and A/A controls"),
-    };
     let mut lines = vec![
         ("Command", typed(&environment.command)),
         ("Started", environment.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
-        (
-            "Trials",
-            format!(
-                "{done} of {planned}, {}{other}{stopped}",
-                counted(plan.rounds as usize, "round")
-            ),
-        ),
+        ("Trials", trials(report)),
         (
             "Per trial",
             format!(
                 "{} ms measured after {} ms of warm-up; closed loop and keep-alive unless noted; {} \
-                 protocol",
+                 wire",
                 plan.window_ms,
                 plan.warm_up_ms,
                 plan.wire.name()
@@ -90,8 +110,9 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
         }),
         ("Kernel", {
             let congestion = machine.congestion_control.as_ref();
-            let congestion =
-                congestion.map(|name| format!(", TCP with {name}")).unwrap_or_default();
+            let congestion = congestion
+                .map(|name| format!(", TCP congestion control {name}"))
+                .unwrap_or_default();
             let governor = machine.frequency_governor.as_ref();
             let governor = governor.map(|name| format!(", governor {name}")).unwrap_or_default();
             format!("{}{congestion}{governor}", machine.kernel)
@@ -104,7 +125,8 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
         ("Server", pinned(&placement.server_cores)),
         ("Generator", {
             let engines = distinct(contents, |row| row.generator_engine.as_deref());
-            let engine = if engines.is_empty() { String::new() } else { format!(", {engines}") };
+            let engine =
+                if engines.is_empty() { String::new() } else { format!(", I/O engine {engines}") };
             pinned(&placement.generator_cores) + &engine
         }),
         ("Send path", {
@@ -114,10 +136,10 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
         }),
         (
             "Files on",
-            format!(
-                "{}, uploads with durability {}",
-                placement.file_system, placement.upload_durability
-            ),
+            match &*placement.upload_durability {
+                "none" => format!("{}; uploads are not forced to disk", placement.file_system),
+                some => format!("{}; uploads with durability {some}", placement.file_system),
+            },
         ),
     ];
     if let Some(bytes) = machine.memory_bytes {
@@ -158,12 +180,10 @@ fn bottlenecks(rows: &[TrialRow]) -> String {
     ];
     let counts = each
         .map(|(limit, name)| (rows.iter().filter(|row| row.limit == Some(limit)).count(), name));
-    let named: Vec<_> = counts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{name} in {count}"))
-        .collect();
-    if named.is_empty() { String::new() } else { format!("{} trials", named.join(", ")) }
+    let mut found = counts.iter().filter(|(count, _)| *count > 0);
+    let Some((count, name)) = found.next() else { return String::new() };
+    let first = format!("{name} in {}", counted(*count, "trial"));
+    found.fold(first, |text, (count, name)| format!("{text}, {name} in {}", grouped(*count)))
 }
 
 #[derive(Debug, Serialize)]
@@ -223,7 +243,7 @@ mod tests {
             row.limit = limit;
         }
         let named = bottlenecks(&rows);
-        assert_eq!(named, "server in 2, memory bandwidth in 1, neither in 1 trials");
+        assert_eq!(named, "server in 2 trials, memory bandwidth in 1, neither in 1");
         rows.iter_mut().for_each(|row| row.limit = None);
         assert_eq!(bottlenecks(&rows), "");
     }

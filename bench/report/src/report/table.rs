@@ -32,6 +32,11 @@ pub(crate) const COLUMNS: [&str; 11] = [
     "errors",
 ];
 
+/// Explanation of the columns.
+pub(crate) const NOTE: &str = "Medians over the rounds. 95 % interval: of requests/s, from three \
+    rounds on. MB/s: million bytes per second. CPU/req: CPU time of the server per request. –: not \
+    measured, or too few replies for this percentile.";
+
 /// Table of one load.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Table {

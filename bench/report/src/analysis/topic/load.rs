@@ -53,7 +53,7 @@ fn score(capacity: &Capacity) -> Score {
     let doubt = if value.is_none() {
         format!("no rate met it: {}", capacity.reason())
     } else if capacity.is_at_least() {
-        "generator-bound: the capacity may be higher".to_owned()
+        "limited by the load generator: the capacity may be higher".to_owned()
     } else {
         String::new()
     };

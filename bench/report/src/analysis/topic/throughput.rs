@@ -8,7 +8,7 @@ use bench_data::stats::Estimate;
 
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Unit};
-use crate::analysis::selection::most_comparable;
+use crate::analysis::selection::{most_comparable, reason_for};
 use crate::analysis::summary::{Line, Summary};
 
 /// Share of its peak from which on a server counts as stable.
@@ -22,7 +22,9 @@ pub(super) fn largest(part: &Summary) -> Option<Finding> {
 
 /// Comparison under the most connections, and with the peaks of the same servers.
 pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
-    finding.sentence() + &retained(part, finding.load).unwrap_or_default()
+    finding.sentence()
+        + &reason_for(part, finding.load)
+        + &retained(part, finding.load).unwrap_or_default()
 }
 
 /// Comparison with the largest files and with the smallest.

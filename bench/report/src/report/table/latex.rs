@@ -1,11 +1,12 @@
 //! Tables as LaTeX.
 
-use super::{COLUMNS, Table};
+use super::{COLUMNS, NOTE, Table};
 
 /// Tables as LaTeX floats with caption and label, for `\input`; the first line names the packages
 /// needed. Remarks on rows are in the caption.
 pub(crate) fn latex(tables: &[Table]) -> String {
     let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n".to_owned();
+    text += &format!("% {}\n", escaped(NOTE));
     let columns: Vec<_> = COLUMNS.iter().map(|column| escaped(column)).collect();
     for (index, table) in tables.iter().enumerate() {
         let mut caption = format!("{}.", escaped(&table.heading));

@@ -1,10 +1,10 @@
 //! Tables as Markdown.
 
-use super::{COLUMNS, Table};
+use super::{COLUMNS, NOTE, Table};
 
 /// Tables as Markdown, each with a heading above and the remarks on its rows below.
 pub(crate) fn markdown(tables: &[Table]) -> String {
-    let mut text = String::new();
+    let mut text = format!("{NOTE}\n\n");
     for table in tables {
         text += &format!("## {}\n\n", escaped(&table.heading));
         text += &row(&COLUMNS.map(str::to_owned));
@@ -56,11 +56,11 @@ mod tests {
         let text =
             markdown(&[Table { heading: "Download".to_owned(), rows, ratios: String::new() }]);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "## Download");
-        assert!(lines[2].starts_with("| server | requests/s |"), "{text}");
-        assert_eq!(lines[3].matches("---").count(), COLUMNS.len());
-        assert!(lines[4].starts_with("| a\\|b\\_c | 1 |"), "{text}");
-        assert_eq!(lines[6], "- a\\|b\\_c: served 1 of 4");
-        assert_eq!(lines.len(), 7);
+        assert_eq!(lines[2], "## Download");
+        assert!(lines[4].starts_with("| server | requests/s |"), "{text}");
+        assert_eq!(lines[5].matches("---").count(), COLUMNS.len());
+        assert!(lines[6].starts_with("| a\\|b\\_c | 1 |"), "{text}");
+        assert_eq!(lines[8], "- a\\|b\\_c: served 1 of 4");
+        assert_eq!(lines.len(), 9);
     }
 }
