@@ -12,6 +12,7 @@ pub(crate) mod overall;
 pub(crate) mod scalability;
 pub mod section;
 pub(crate) mod selection;
+pub mod statistics;
 pub mod summary;
 pub(crate) mod topic;
 pub(crate) mod usl;

@@ -1,0 +1,9 @@
+//! Statistical inference: ratios with their intervals, tests and their correction.
+
+pub mod holm;
+pub mod ratio;
+mod student;
+pub mod verdict;
+
+#[cfg(test)]
+mod simulation;
