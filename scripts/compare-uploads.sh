@@ -12,7 +12,7 @@
 # SIZES sets bytes:uploads pairs. Needs nginx, ab, taskset and `cargo build --release -p fileserver`.
 set -eu
 
-dir=${1:-/dev/shm}
+dir=$(realpath -- "${1:-/dev/shm}")
 rounds=${2:-5}
 if [ $# -gt 2 ]; then shift 2; else set -- selector threaded uring; fi
 strategies=$*
