@@ -12,10 +12,12 @@ use crate::store::Upload;
 
 /// Least rest of a body for which the two calls are cheaper than a receive and a write.
 pub(super) const WORTH_BYTES: u64 = 128 << 10;
-/// Capacity of a pipe, for pages that hold a segment each.
-const PIPE_BYTES: usize = 256 << 10;
-/// Most pipes of a process; further threads receive and write.
-const MOST_PIPES: usize = 64;
+/// Capacity of a pipe, for pages that hold a segment each. The larger a write, the larger the folios
+/// that ext4 allocates.
+const PIPE_BYTES: usize = 1 << 20;
+/// Most pipes of a process; further threads receive and write. They may hold half of what Linux
+/// allows an unprivileged user (`pipe-user-pages-soft`).
+const MOST_PIPES: usize = 32;
 
 /// Number of pipes open.
 static PIPES: AtomicUsize = AtomicUsize::new(0);
