@@ -76,7 +76,7 @@ pub struct StoreOptions {
 /// Data forced to disk before an upload is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Durability {
-    /// Nothing: a power cut may lose acknowledged uploads
+    /// Nothing: a power cut may lose acknowledged uploads and the files they replaced
     None,
     /// The file's data: after a power cut a file may be missing, but never incomplete
     #[default]

@@ -16,9 +16,9 @@ const TMPFS: i64 = 0x0102_1994;
 pub(super) struct Space {
     /// Bytes that stay free.
     reserve: u64,
-    /// True if reserving space makes writing cheaper. On tmpfs it allocates the pages, which writing
-    /// then looks for again.
-    pub(super) is_worth_reserving: bool,
+    /// True if the file system may allocate blocks after writing, so that reserving space can make
+    /// writing cheaper. On tmpfs it allocates the pages, which writing then looks for again.
+    pub(super) delays_allocation: bool,
     begun: Instant,
     /// Free bytes, as last seen.
     free: AtomicU64,
@@ -32,7 +32,7 @@ impl Space {
         let is_tmpfs = rustix::fs::fstatfs(root).is_ok_and(|space| space.f_type == TMPFS);
         Self {
             reserve,
-            is_worth_reserving: !is_tmpfs,
+            delays_allocation: !is_tmpfs,
             begun: Instant::now(),
             free: AtomicU64::new(u64::MAX),
             seen_ms: AtomicU64::new(0),

@@ -24,6 +24,14 @@ fn stores(options: StoreOptions) -> [(TempDir, Store); 2] {
     })
 }
 
+/// Stores that overwrite, by each way to replace a file.
+fn overwriting_stores() -> impl Iterator<Item = (TempDir, Store)> {
+    [Durability::None, Durability::Data].into_iter().flat_map(|durability| {
+        let on_conflict = OnConflict::Overwrite;
+        stores(StoreOptions { durability, on_conflict, ..StoreOptions::default() })
+    })
+}
+
 fn name(name: &str) -> FileName {
     FileName::new(name).unwrap()
 }
@@ -156,8 +164,7 @@ fn a_hundred_threads_uploading_one_name_all_get_their_own() {
 
 #[test]
 fn overwriting_replaces_a_file_or_a_link_but_no_folder() {
-    let options = StoreOptions { on_conflict: OnConflict::Overwrite, ..StoreOptions::default() };
-    for (folder, store) in stores(options) {
+    for (folder, store) in overwriting_stores() {
         let outside = tempfile::NamedTempFile::new().unwrap();
         symlink(outside.path(), folder.path().join("link")).unwrap();
         fs::create_dir(folder.path().join("sub")).unwrap();
@@ -170,6 +177,12 @@ fn overwriting_replaces_a_file_or_a_link_but_no_folder() {
         assert_eq!(fs::read(outside.path()).unwrap(), b"");
         assert_eq!(upload(&store, "sub", b""), Err(StoreError::NotAFile));
         assert_eq!(on_disk(folder.path()), ["a", "link", "sub"]);
+        // The name of a file, and a folder's by the time of the exchange.
+        let mut late = store.create_upload(Some(&name("a")), Some(0)).unwrap();
+        assert!(late.exchange("sub").is_err() && !late.exchange("none").unwrap());
+        assert!(late.commit(None).unwrap().replaced);
+        assert_eq!(on_disk(folder.path()), ["a", "link", "sub"]);
+        assert!(folder.path().join("sub").is_dir());
         let two = [b"x", b"y"]
             .map(|_| store.create_upload(None, None).unwrap().commit(None).unwrap().name);
         assert_ne!(two[0], two[1]);
@@ -324,14 +337,13 @@ fn opening_removes_temporaries_of_killed_servers_only() {
 
 #[test]
 fn an_upload_outlives_a_server_that_starts_meanwhile() {
-    let overwrite = StoreOptions { on_conflict: OnConflict::Overwrite, ..StoreOptions::default() };
-    for (folder, store) in stores(overwrite) {
+    for (folder, store) in overwriting_stores() {
         upload(&store, "a", b"old").unwrap();
         for size in [Some(5), None, Some(2 << 20)] {
             let mut upload = store.create_upload(Some(&name("a")), size).unwrap();
             upload.write(b"12").unwrap();
             // Takes the temporary for one of a killed server, unless it is locked.
-            Store::open(folder.path(), overwrite).unwrap();
+            Store::open(folder.path(), store.options).unwrap();
             let is_locked = on_disk(folder.path()).len() == 2;
             assert_eq!(is_locked, size != Some(5), "{size:?}");
             upload.write(b"345").unwrap();
@@ -344,7 +356,7 @@ fn an_upload_outlives_a_server_that_starts_meanwhile() {
         // Without a name of its own, too; and one that is broken off leaves nothing.
         for commits in [true, false] {
             let upload = store.create_upload(None, Some(0)).unwrap();
-            Store::open(folder.path(), overwrite).unwrap();
+            Store::open(folder.path(), store.options).unwrap();
             if commits {
                 upload.commit(None).unwrap();
             }
@@ -426,8 +438,7 @@ fn the_root_is_opened_once() {
 
 #[test]
 fn a_file_kept_open_gives_way_to_its_successor() {
-    let options = StoreOptions { on_conflict: OnConflict::Overwrite, ..StoreOptions::default() };
-    for (folder, store) in stores(options) {
+    for (folder, store) in overwriting_stores() {
         upload(&store, "page", b"first").unwrap();
         assert_eq!(content(&store, "page"), b"first");
         upload(&store, "page", b"second, by upload").unwrap();
@@ -616,7 +627,7 @@ fn no_more_space_is_reserved_than_has_arrived() {
         // Not every file system reserves, and on tmpfs it does not pay.
         let probe = tempfile::tempfile_in(folder.path()).unwrap();
         let reserves = fallocate(&probe, FallocateFlags::KEEP_SIZE, 0, MIB).is_ok()
-            && store.space.is_worth_reserving;
+            && store.space.delays_allocation;
         assert_eq!(most > 8 * MIB, reserves, "{most} bytes were held ahead");
         upload.write(&piece[1..]).unwrap();
         upload.commit(None).unwrap();
