@@ -13,7 +13,8 @@ mod spec;
 mod worker;
 
 pub use progress::Progress;
-pub use report::{CpuTime, ErrorCounts, LoadReport, Second};
+pub use report::percentile::{Percentile, Support, TimeKind};
+pub use report::{CpuTime, ErrorCounts, LoadReport, Second, ShortestWait};
 pub use run::{RunError, run};
 pub use spec::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, FileBody, LoadSpec, Pacing,

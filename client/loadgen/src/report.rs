@@ -1,47 +1,65 @@
 //! Results of a load.
 
+pub(crate) mod percentile;
+
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use crate::spec::Engine;
+use crate::spec::{Arrival, Engine, LoadSpec, ThinkTime};
 
-/// Results of a load within its measured window. All histograms hold nanoseconds and are merged
-/// from one histogram per thread.
+/// Results of a load. All histograms hold nanoseconds and are merged from one histogram per thread.
 ///
-/// A request belongs to the window if it was due (closed loop: sent) and completed within it.
-/// Requests sent before the window or answered after it are not counted. In an open loop, `arrivals
-/// − requests − errors` is the number still waiting when the window ended.
+/// Rates count what happens within the measured window: replies, body bytes and errors, whenever
+/// their requests were sent. Response, service and send-delay times are those of the requests *of
+/// the window*: due (closed loop: sent) within it, and followed to their replies. The load continues
+/// meanwhile, for at most [`LoadSpec::drain`]. A closed loop adds the requests that waited for the
+/// whole window. A request without a reply at the end enters with its age; see
+/// [`percentile`](Self::percentile).
 #[derive(Debug, Clone)]
 pub struct LoadReport {
     /// Start of the measured window; its planned start if the run was stopped earlier.
     pub window_began_at: SystemTime,
     /// Length of the measured window; shorter than specified if interrupted.
     pub window: Duration,
-    /// Requests answered correctly and completely within the window, heavy ones included.
+    /// Correct and complete replies within the window, heavy ones included, whenever their requests
+    /// were due.
     pub requests: u64,
-    /// Requests answered correctly and completely within the window, whenever they were due. At an
-    /// offered load above capacity, the requests answered were due long before, so this count, not
-    /// `requests`, is the achieved rate.
-    pub answered: u64,
-    /// Body bytes of the requests counted in `requests`, received or sent.
+    /// Replies to [heavy](crate::RequestClass::Heavy) requests among them.
+    pub heavy_requests: u64,
+    /// Body bytes transferred within the window. Bytes of replies count when they arrive, also
+    /// those of replies that end after the window. The bytes of an upload are spread evenly over the
+    /// time from its sending to its reply, since bytes handed to the kernel are not acknowledged;
+    /// uploads without a reply count nothing.
     pub body_bytes: u64,
-    /// Requests whose body was compared, in part or as a whole.
+    /// Replies among `requests` whose body was compared, in part or as a whole.
     pub verified: u64,
-    /// Body bytes that were compared.
+    /// Body bytes of replies within the window that were compared.
     pub verified_bytes: u64,
-    /// Requests that failed within the window, by kind.
+    /// Failures within the window, by kind, and failures of its requests after it. A request of the
+    /// window that times out after it is `unanswered` and no error.
     pub errors: ErrorCounts,
     /// A description of one error of each kind.
     pub error_examples: Vec<String>,
+    /// Requests of the window with a correct and complete reply, heavy ones included.
+    pub latency_requests: u64,
+    /// Requests of the window without a reply at the end or within the timeout. The distributions
+    /// contain them with their age.
+    pub unanswered: u64,
+    /// Shortest times of the unanswered requests.
+    pub shortest_wait_ns: ShortestWait,
+    /// Longest response time of the requests that were due (sent) in each second of the window,
+    /// without heavy ones; 0 if there were none. After 4,096 seconds, seconds share entries.
+    pub slowest_ns: Vec<u64>,
     /// Service time (sent → done): from handing the first byte of the request to the kernel to the
     /// last byte of the reply.
     pub service_ns: Histogram<u64>,
-    /// Response time (intended → done); equals `service_ns` in closed loops.
+    /// Response time (intended → done). In closed loops it begins with the sending and equals
+    /// `service_ns`; with a connection per request it begins before `connect`.
     pub response_ns: Histogram<u64>,
     /// Send delay (intended → sent); empty in closed loops.
     pub send_delay_ns: Histogram<u64>,
-    /// Response time (closed loop: service time) of [heavy](crate::RequestClass::Heavy) requests,
+    /// Response time of [heavy](crate::RequestClass::Heavy) requests,
     /// which the three histograms above exclude.
     pub heavy_ns: Histogram<u64>,
     /// The generator's own part of each send delay: from the moment when an arrival was due and a
@@ -54,8 +72,15 @@ pub struct LoadReport {
     /// Connections opened successfully, over the whole run.
     pub connections_opened: u64,
     /// Connections with at least one reply within the window, of those specified (kept open, or
-    /// reopened for each request). A smaller number than specified means that some starved.
+    /// reopened for each request).
     pub connections_served: u64,
+    /// Connections that had no reply within the window although a request waited on them, or that
+    /// were not connected at its end (closed loops). Their waiting times are in the distributions.
+    pub connections_starved: u64,
+    /// Requests in progress by Little's law, completion rate × (mean response time + pause), as a
+    /// share of the connections: near 1 if the report is consistent and nothing failed. `None` in
+    /// open loops or without requests.
+    pub little: Option<f64>,
     /// Arrivals due within the window; 0 in closed loops.
     pub arrivals: u64,
     /// Engine used.
@@ -94,6 +119,23 @@ impl LoadReport {
         Some(delay.as_secs_f64() / self.window.as_secs_f64())
     }
 
+    /// See [`little`](Self::little).
+    pub(crate) fn littles_law(&self, spec: &LoadSpec) -> Option<f64> {
+        let Arrival::Closed { think } = spec.arrival else { return None };
+        let pause = match think {
+            ThinkTime::None => Duration::ZERO,
+            ThinkTime::Constant(pause) | ThinkTime::Exponential(pause) => pause,
+        };
+        let total = |times: &Histogram<u64>| times.mean() * times.len() as f64;
+        let samples = self.response_ns.len() + self.heavy_ns.len();
+        if samples == 0 || self.window.is_zero() {
+            return None;
+        }
+        let mean_ns = (total(&self.response_ns) + total(&self.heavy_ns)) / samples as f64;
+        let rate_per_s = self.requests as f64 / self.window.as_secs_f64();
+        Some(rate_per_s * (mean_ns / 1e9 + pause.as_secs_f64()) / spec.connections as f64)
+    }
+
     /// Probability that one wrong byte in a body was detected: the share of bytes that were
     /// compared. `None` without downloads.
     pub fn detection_probability(&self) -> Option<f64> {
@@ -105,6 +147,31 @@ impl LoadReport {
     pub fn cpu_share(&self) -> f64 {
         let available = self.window.as_secs_f64() * self.thread_cpu.len() as f64;
         if available > 0.0 { self.cpu.total().as_secs_f64() / available } else { 0.0 }
+    }
+}
+
+/// Shortest times of requests without a reply; the maximum value if there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortestWait {
+    /// Time since the start of the response time.
+    pub response_ns: u64,
+    /// Time since the sending, of the requests that were sent.
+    pub service_ns: u64,
+}
+
+impl Default for ShortestWait {
+    fn default() -> Self {
+        Self { response_ns: u64::MAX, service_ns: u64::MAX }
+    }
+}
+
+impl ShortestWait {
+    /// The shorter of both times.
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self {
+            response_ns: self.response_ns.min(other.response_ns),
+            service_ns: self.service_ns.min(other.service_ns),
+        }
     }
 }
 
@@ -156,9 +223,9 @@ impl ErrorCounts {
 pub struct Second {
     /// Number of the second, from 0.
     pub second: u64,
-    /// Requests completed.
+    /// Replies.
     pub requests: u64,
-    /// Body bytes of the completed requests.
+    /// Body bytes that arrived, or of the uploads that were answered.
     pub body_bytes: u64,
     /// Failed requests.
     pub errors: u64,

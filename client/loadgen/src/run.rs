@@ -12,7 +12,7 @@ use crate::measure::series::{SecondChannel, SecondCollector};
 use crate::measure::tally::{Tally, merge};
 use crate::progress::Progress;
 use crate::report::LoadReport;
-use crate::spec::{Arrival, Engine, LoadSpec, SpecError};
+use crate::spec::{Engine, LoadSpec, SpecError};
 use crate::worker::requests::Catalogue;
 use crate::worker::{Shared, Worker};
 
@@ -32,7 +32,7 @@ pub enum RunError {
     },
 }
 
-/// Runs the load and returns its report at the end of the window. After `stop` is set, it returns
+/// Runs the load and returns its report when the requests of the window are answered. After `stop` is set, it returns
 /// within 100 ms with the results so far.
 ///
 /// The warm-up begins when every kept-alive connection has been attempted once, or after the
@@ -58,6 +58,7 @@ pub fn run(
         progress,
         ready: AtomicUsize::new(0),
         start_ns: AtomicU64::new(0),
+        drained: AtomicUsize::new(0),
         threads,
     };
     let (mut collector, channels) = SecondCollector::new(threads);
@@ -118,8 +119,7 @@ fn run_thread(
     let heads = (first..first + count)
         .map(|connection| shared.catalogue.upload_heads(connection))
         .collect::<Result<Vec<_>, _>>()?;
-    let open_loop = matches!(spec.arrival, Arrival::Open { .. });
-    let tally = Tally::new(open_loop, shared.catalogue.has_heavy(), channel);
+    let tally = Tally::new(spec, shared.catalogue.has_heavy(), channel);
     let setup = shared.catalogue.engine_setup(spec, count);
     let ran = match engine {
         Engine::Epoll => EpollSockets::new(setup)

@@ -44,6 +44,9 @@ pub struct LoadSpec {
     pub duration: Duration,
     /// A request or connection attempt without progress for this long counts as an error.
     pub timeout: Duration,
+    /// Longest time after the window in which its requests are followed to their replies. The load
+    /// continues meanwhile and is not counted.
+    pub drain: Duration,
     /// Part of the replies whose bytes are compared.
     pub verification: Verification,
     /// Seed of all random choices.

@@ -12,6 +12,7 @@
 //! batch ([`BATCH`] sends, or the replies that had arrived), never as shorter.
 
 pub(crate) mod connection;
+mod drain;
 mod draw;
 pub(crate) mod requests;
 mod traffic;
@@ -19,6 +20,7 @@ mod traffic;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use fastrand::Rng;
@@ -31,6 +33,7 @@ use crate::progress::{Progress, ProgressDelta};
 use crate::report::CpuTime;
 use crate::spec::{Arrival, ConnectionUse, LoadSpec};
 use crate::worker::connection::{Connection, Phase};
+use crate::worker::drain::Drain;
 use crate::worker::requests::{Catalogue, UploadHead};
 
 /// Interval between checks of stop flag and timeouts and updates of the live view.
@@ -55,6 +58,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) ready: AtomicUsize,
     /// Start of the warm-up; 0 until it is known.
     pub(crate) start_ns: AtomicU64,
+    /// Number of threads whose requests of the window are all answered.
+    pub(crate) drained: AtomicUsize,
     pub(crate) threads: usize,
 }
 
@@ -94,9 +99,12 @@ pub(crate) struct Worker<'a, S> {
     verification_rng: Rng,
     keep_alive: bool,
     timeout_ns: u64,
+    /// The response time begins with the sending: a closed loop over kept connections.
+    starts_when_sent: bool,
     running: bool,
-    window_start_ns: u64,
-    window_end_ns: u64,
+    window: Range<u64>,
+    /// The time after the window.
+    drain: Option<Drain>,
 }
 
 impl<'a, S: Sockets<'a>> Worker<'a, S> {
@@ -136,13 +144,15 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             verification_rng: Rng::with_seed(!spec.seed.wrapping_add(thread as u64)),
             keep_alive: spec.connection_use == ConnectionUse::KeepAlive,
             timeout_ns: duration_ns(spec.timeout),
+            starts_when_sent: spec.connection_use == ConnectionUse::KeepAlive
+                && matches!(spec.arrival, Arrival::Closed { .. }),
             running: false,
-            window_start_ns: u64::MAX,
-            window_end_ns: u64::MAX,
+            window: u64::MAX..u64::MAX,
+            drain: None,
         }
     }
 
-    /// Runs to the end of the window, or until stopped.
+    /// Runs until the requests of the window are answered, or until stopped.
     pub(crate) fn run(mut self) -> io::Result<Tally> {
         self.ramp_up()?;
         self.measure()?;
@@ -192,17 +202,20 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 self.sweep(now);
                 self.publish_progress(now);
             }
-            if now >= self.window_start_ns && cpu_at_start.is_none() {
+            if now >= self.window.start && cpu_at_start.is_none() {
                 cpu_at_start = Some(CpuTime::of_this_thread());
                 delay_at_start = run_delay_ns();
             }
-            if now >= self.window_end_ns || self.shared.stopped() {
+            if self.drain.is_none() && (now >= self.window.end || self.shared.stopped()) {
                 if let Some(at_start) = cpu_at_start {
                     self.tally.cpu = CpuTime::of_this_thread().since(at_start);
                     self.tally.run_delay_ns = run_delay_ns()
                         .zip(delay_at_start)
                         .map(|(delay_ns, before_ns)| delay_ns.saturating_sub(before_ns));
                 }
+                self.begin_drain(now);
+            }
+            if self.is_drained(now) {
                 self.finish(now);
                 return Ok(());
             }
@@ -212,11 +225,15 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             self.open_some(now);
             self.dispatch(now);
             self.resume_unfinished();
-            let edge_ns =
-                if cpu_at_start.is_none() { self.window_start_ns } else { self.window_end_ns };
+            let edge_ns = match &self.drain {
+                Some(drain) => drain.edge_ns(now),
+                None if cpu_at_start.is_some() => self.window.end,
+                None => self.window.start,
+            };
             let polled = self.wait_for_work(housekeeping_ns.min(edge_ns), now)?;
             self.handle();
-            if polled && self.activity == activity && cpu_at_start.is_some() {
+            let in_window = cpu_at_start.is_some() && self.drain.is_none();
+            if polled && self.activity == activity && in_window {
                 self.tally.polled_ns += self.sockets.now_ns().saturating_sub(now);
             }
         }
@@ -225,9 +242,9 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     /// Sets the window and the arrivals and starts every connection.
     fn start(&mut self, start_ns: u64) -> io::Result<()> {
         let spec = self.shared.spec;
-        self.window_start_ns = start_ns.saturating_add(duration_ns(spec.warm_up));
-        self.window_end_ns = self.window_start_ns.saturating_add(duration_ns(spec.duration));
-        self.tally.begin(self.window_start_ns..self.window_end_ns);
+        let window_ns = start_ns.saturating_add(duration_ns(spec.warm_up));
+        self.window = window_ns..window_ns.saturating_add(duration_ns(spec.duration));
+        self.tally.begin(self.window.clone());
         if let Arrival::Open { rate_per_s, pacing } = spec.arrival {
             let threads = self.shared.threads as f64;
             let offset = self.thread as f64 / threads;
@@ -245,24 +262,6 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             }
         }
         Ok(())
-    }
-
-    fn finish(&mut self, now: u64) {
-        if let Some(arrivals) = &mut self.arrivals {
-            let end = now.min(self.window_end_ns);
-            // Arrivals that found no free connection were due as well.
-            while let Some(due) = arrivals.take_due(end.saturating_sub(1)) {
-                let in_window = due >= self.window_start_ns;
-                self.tally.arrivals += u64::from(in_window);
-                if let Some(index) = self.free.pop_front().filter(|_| in_window) {
-                    self.tally.late(end, due, self.connections[index as usize].progress_ns);
-                }
-            }
-        }
-        self.tally.connections_served =
-            self.connections.iter().filter(|connection| connection.served).count() as u64;
-        self.tally.finish(now);
-        self.publish_progress(now);
     }
 
     /// Waits for events until the next arrival or timer, or `latest_ns`. Returns whether that time
@@ -290,7 +289,11 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         if S::DEFERS_SENDS && !self.unsubmitted.is_empty() {
             let now = self.sockets.now_ns();
             for index in self.unsubmitted.drain(..) {
-                self.connections[index as usize].exchange.sent_ns = now;
+                let exchange = &mut self.connections[index as usize].exchange;
+                exchange.sent_ns = now;
+                if self.starts_when_sent {
+                    exchange.intended_ns = now;
+                }
             }
         }
     }
@@ -368,5 +371,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     }
 }
 
+#[cfg(test)]
+mod counting_tests;
 #[cfg(test)]
 mod tests;

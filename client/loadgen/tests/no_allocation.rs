@@ -96,6 +96,7 @@ fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
         warm_up: Duration::ZERO,
         duration: Duration::from_secs(2),
         timeout: Duration::from_secs(20),
+        drain: Duration::from_millis(200),
         verification: Verification::EveryBody,
         seed: 1,
     };

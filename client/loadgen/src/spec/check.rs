@@ -111,6 +111,7 @@ impl LoadSpec {
             (self.warm_up, "the warm-up"),
             (self.duration, "the duration"),
             (self.timeout, "the timeout"),
+            (self.drain, "the time after the window"),
         ] {
             if time > LONGEST {
                 return Err(SpecError::TooLong(what));
@@ -193,6 +194,7 @@ mod tests {
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
+            drain: Duration::ZERO,
             verification: Verification::Off,
             seed: 0,
         }
@@ -224,6 +226,7 @@ mod tests {
                 LoadSpec { warm_up: time, ..spec("127.0.0.1:1", 1) },
                 LoadSpec { duration: time, ..spec("127.0.0.1:1", 1) },
                 LoadSpec { timeout: time, ..spec("127.0.0.1:1", 1) },
+                LoadSpec { drain: time, ..spec("127.0.0.1:1", 1) },
             ] {
                 assert!(matches!(spec.check(), Err(SpecError::TooLong(_))), "{spec:?}");
             }

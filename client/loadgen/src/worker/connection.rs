@@ -8,7 +8,7 @@ use fileserver_proto::client::{ReplyEvent, ReplyHead, ReplyKind, ReplyReader};
 use fileserver_proto::wire::framed::{OK, SAVED};
 
 use crate::engine::{Body, Piece, SEND_BYTES};
-use crate::measure::tally::ErrorKind;
+use crate::measure::tally::{Arrived, ErrorKind, Times};
 use crate::spec::Direction;
 use crate::worker::requests::{Catalogue, PreparedFile, UploadHead};
 
@@ -58,7 +58,10 @@ pub(crate) enum Phase {
 pub(crate) struct Exchange {
     /// True if there is a request; it can still wait for its connection.
     pub(crate) pending: bool,
+    /// Start of the response time: the arrival in an open loop; in a closed one the attempt to
+    /// connect, or the sending over a kept connection.
     pub(crate) intended_ns: u64,
+    /// Time of the sending; 0 before it.
     pub(crate) sent_ns: u64,
     /// Part of the body to compare.
     pub(crate) compared: Option<Range<u64>>,
@@ -90,6 +93,28 @@ pub(crate) enum Step {
     Failed(ErrorKind, &'static str),
     /// An operation of the socket failed.
     Broken(io::ErrorKind),
+}
+
+impl Exchange {
+    /// Times of the request until now.
+    #[inline]
+    pub(crate) fn times(&self, now_ns: u64) -> Times {
+        let sent_ns = Some(self.sent_ns).filter(|sent_ns| *sent_ns > 0);
+        Times { intended_ns: self.intended_ns, sent_ns, done_ns: now_ns }
+    }
+
+    /// Body bytes received so far, without those of a reply that is refused, and those of them that
+    /// were compared.
+    #[inline]
+    pub(crate) fn arrived(&self) -> Arrived {
+        if self.fault.is_some() {
+            return Arrived::default();
+        }
+        let part = self.compared.as_ref();
+        let compared =
+            part.map_or(0, |part| self.received_bytes.clamp(part.start, part.end) - part.start);
+        Arrived { bytes: self.received_bytes, compared }
+    }
 }
 
 impl<'a> Connection<'a> {
@@ -143,6 +168,7 @@ impl<'a> Connection<'a> {
         let exchange = &mut self.exchange;
         exchange.pending = true;
         exchange.intended_ns = intended_ns;
+        exchange.sent_ns = 0;
         exchange.file = file as usize;
         exchange.compared = compared;
     }

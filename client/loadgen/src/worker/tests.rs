@@ -16,11 +16,13 @@ use crate::spec::{
     Direction, Engine, EngineChoice, Pacing, RequestClass, RequestFile, ThinkTime, Verification,
 };
 
-const START_NS: u64 = 5_000_000_000;
-const MS: u64 = 1_000_000;
-const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+pub(super) const START_NS: u64 = 5_000_000_000;
+pub(super) const MS: u64 = 1_000_000;
+/// End of the window without a warm-up.
+const END_NS: u64 = START_NS + 10_000 * MS;
+pub(super) const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
 
-fn spec(connections: usize, arrival: Arrival) -> LoadSpec {
+pub(super) fn spec(connections: usize, arrival: Arrival) -> LoadSpec {
     LoadSpec {
         target: "127.0.0.1:1".parse().unwrap(),
         wire: Wire::Http,
@@ -35,17 +37,18 @@ fn spec(connections: usize, arrival: Arrival) -> LoadSpec {
         warm_up: Duration::ZERO,
         duration: Duration::from_secs(10),
         timeout: Duration::from_secs(5),
+        drain: Duration::from_secs(5),
         verification: Verification::Off,
         seed: 1,
     }
 }
 
-fn closed(connections: usize) -> LoadSpec {
+pub(super) fn closed(connections: usize) -> LoadSpec {
     spec(connections, Arrival::Closed { think: ThinkTime::None })
 }
 
 /// Runs a load; returns the report of the generator and the record of the server.
-fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport, Vec<(u64, u64)>) {
+pub(super) fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport, Vec<(u64, u64)>) {
     let stop = AtomicBool::new(false);
     let shared = Shared {
         spec,
@@ -55,18 +58,19 @@ fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport, Vec<(u64, 
         progress: None,
         ready: AtomicUsize::new(0),
         start_ns: AtomicU64::new(START_NS),
+        drained: AtomicUsize::new(0),
         threads: 1,
     };
     let record = server.record.clone();
-    let heads: Vec<_> = (0..spec.connections).map(|_| Vec::new()).collect();
+    let heads = (0..spec.connections).map(|connection| shared.catalogue.upload_heads(connection));
+    let heads: Vec<_> = heads.map(Result::unwrap).collect();
     let (mut collector, mut channels) = SecondCollector::new(1);
     let (tally, seconds): (Tally, Vec<Second>) = std::thread::scope(|scope| {
         let collecting = scope.spawn(|| {
             while collector.collect(Duration::from_secs(1)) {}
             collector.finish()
         });
-        let open_loop = matches!(spec.arrival, Arrival::Open { .. });
-        let tally = Tally::new(open_loop, shared.catalogue.has_heavy(), channels.remove(0));
+        let tally = Tally::new(spec, shared.catalogue.has_heavy(), channels.remove(0));
         let sockets = SimulatedSockets::new(START_NS, server);
         let worker = Worker::new(&shared, sockets, 0, 0, &heads, tally);
         (worker.run().unwrap(), collecting.join().unwrap())
@@ -76,7 +80,7 @@ fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport, Vec<(u64, 
     (report, record)
 }
 
-fn within_a_hundredth(reported: f64, true_value: f64, what: &str) {
+pub(super) fn within_a_hundredth(reported: f64, true_value: f64, what: &str) {
     let off = (reported - true_value).abs();
     assert!(off <= 0.01 * true_value, "{what}: {reported} reported, {true_value} true");
 }
@@ -107,10 +111,11 @@ fn a_delay_is_reported_as_the_server_recorded_it() {
     let (report, record) =
         simulate(&closed(8), SimulatedServer::new(REPLY.into(), 20_000, 10 * MS));
     let true_times = true_times(&record);
+    let replies = record.iter().filter(|(_, went)| *went < END_NS).count() as u64;
     // Exactly equal, since simulated time has no delay between the two sides.
     assert_eq!(report.service_ns, true_times);
     assert_eq!(report.response_ns, true_times);
-    assert_eq!(report.requests, true_times.len());
+    assert_eq!((report.requests, report.latency_requests), (replies, true_times.len()));
     within_a_hundredth(report.service_ns.value_at_quantile(0.5) as f64, 10.02e6, "median");
     // 8 connections, each with a reply every 10 ms.
     within_a_hundredth(report.requests as f64, 8.0 * 10_000.0 / 10.02, "requests");
@@ -130,10 +135,10 @@ fn a_stall_meets_each_connection_of_a_closed_loop_once() {
     assert!(quiet[4] <= 8 && quiet[3] > 700, "{quiet:?}");
 }
 
-/// Times in the server's record, of requests that were answered before the end.
+/// Times in the server's record, of requests that arrived before the end of the window.
 fn true_times(record: &[(u64, u64)]) -> Histogram<u64> {
     let mut times = histogram();
-    for (came_ns, went_ns) in record.iter().filter(|(_, went)| *went < START_NS + 10_000 * MS) {
+    for (came_ns, went_ns) in record.iter().filter(|(came, _)| *came < END_NS) {
         times.record(went_ns - came_ns).unwrap();
     }
     times
@@ -152,8 +157,9 @@ fn times_of_heavy_requests_are_recorded_separately() {
     let (light, heavy) = (true_times(&record), true_times(&heavy_record.borrow()));
     assert_eq!((&report.service_ns, &report.response_ns), (&light, &light));
     assert_eq!(report.heavy_ns, heavy);
-    assert_eq!(report.requests, light.len() + heavy.len());
-    assert_eq!(report.body_bytes, light.len() * 3 + heavy.len() * 7);
+    assert_eq!(report.latency_requests, light.len() + heavy.len());
+    let light_requests = report.requests - report.heavy_requests;
+    assert_eq!(report.body_bytes, light_requests * 3 + report.heavy_requests * 7);
     assert!(light.max() < 2 * MS && heavy.min() >= 19 * MS, "{} {}", light.max(), heavy.min());
     within_a_hundredth(heavy.value_at_quantile(0.5) as f64, 20e6, "median of the heavy ones");
     let share = heavy.len() as f64 / report.requests as f64;
@@ -205,7 +211,6 @@ fn model(
         free_ns = begin_ns + service_ns;
         times.push((intended_ns, sent_ns, free_ns));
     }
-    times.retain(|(_, _, done_ns)| *done_ns < START_NS + 10_000 * MS);
     times
 }
 
@@ -235,7 +240,7 @@ fn a_stall_is_in_every_response_time_that_it_touched() {
     assert_eq!(report.arrivals, 10_000);
     // The generator caused none of these delays.
     assert!(report.lateness_ns.max() <= 2 * POLL_NS, "{}", report.lateness_ns.max());
-    let answered = record.iter().filter(|(_, went)| *went < START_NS + 10_000 * MS).count();
+    let answered = record.iter().filter(|(_, went)| *went < END_NS).count();
     assert_eq!(report.requests, answered as u64);
 }
 
@@ -246,8 +251,9 @@ fn the_achieved_rate_above_capacity_is_reported() {
     let arrival = Arrival::Open { rate_per_s: 2_000.0, pacing: Pacing::Constant };
     let warmed = LoadSpec { warm_up: Duration::from_secs(20), ..spec(16, arrival) };
     let (report, _) = simulate(&warmed, server);
-    assert_eq!(report.requests, 0, "none of those that were due in the window");
-    within_a_hundredth(report.answered as f64, 10_000.0, "answers within ten seconds");
+    assert_eq!(report.latency_requests, 0, "none of those that were due in the window");
+    assert_eq!((report.arrivals, report.unanswered), (20_000, 20_000));
+    within_a_hundredth(report.requests as f64, 10_000.0, "answers within ten seconds");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use super::{BATCH, Worker};
 use crate::clock::duration_ns;
 use crate::engine::{Event, Sent, Sockets};
-use crate::measure::tally::{ErrorKind, Times};
+use crate::measure::tally::ErrorKind;
 use crate::spec::{Arrival, Direction, ThinkTime};
 use crate::worker::connection::{Connection, Phase, Step};
 use crate::worker::requests::PreparedFile;
@@ -26,8 +26,13 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 let connection = &mut self.connections[index];
                 connection.peer_closed |= peer_closed;
                 let direction = self.shared.spec.direction;
+                let before = connection.exchange.arrived();
                 let step = connection.receive(&self.shared.catalogue, direction, bytes);
-                self.on_step(index, step);
+                let now = self.sockets.event_ns();
+                if direction != Direction::Upload {
+                    self.tally.arrive(before, connection.exchange.arrived(), now);
+                }
+                self.on_step(index, step, now);
             }
             Event::Sent(bytes) => {
                 let connection = &mut self.connections[index];
@@ -43,8 +48,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 let now = self.sockets.event_ns();
                 self.fail(index, ErrorKind::Connect, now, || error.to_string());
             }
-            Event::Closed => self.on_step(index, Step::Closed),
-            Event::Broken(kind) => self.on_step(index, Step::Broken(kind)),
+            Event::Closed => self.on_step(index, Step::Closed, self.sockets.event_ns()),
+            Event::Broken(kind) => self.on_step(index, Step::Broken(kind), self.sockets.event_ns()),
         }
         true
     }
@@ -59,6 +64,10 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
 
     fn open(&mut self, index: usize, now: u64) {
         let source = self.source_address(index);
+        if self.arrivals.is_none() {
+            // The response time includes the opening of the connection.
+            self.start_request(index, now);
+        }
         let connection = &mut self.connections[index];
         connection.progress_ns = now;
         match self.sockets.open(index, source) {
@@ -94,9 +103,6 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
 
     /// Gives a free connection its next request, or queues it for an arrival.
     pub(super) fn next(&mut self, index: usize, now: u64) {
-        if now >= self.window_end_ns {
-            return;
-        }
         if self.arrivals.is_some() {
             self.connections[index].progress_ns = now;
             self.free.push_back(index as u32);
@@ -113,7 +119,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             let Some(intended_ns) = arrivals.take_due(now) else { return };
             self.free.pop_front();
             let now = self.sockets.now_ns();
-            if (self.window_start_ns..self.window_end_ns).contains(&intended_ns) {
+            if self.window.contains(&intended_ns) {
                 self.tally.arrivals += 1;
                 self.tally.late(now, intended_ns, self.connections[index as usize].progress_ns);
             }
@@ -133,7 +139,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         };
         let connection = &mut self.connections[index];
         connection.assign(file, intended_ns, compared);
-        if connection.is_open {
+        self.follow(intended_ns, now);
+        if self.connections[index].is_open {
             self.begin(index, now);
         } else if self.connecting < self.connecting_limit {
             self.open(index, now);
@@ -144,6 +151,9 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
 
     fn begin(&mut self, index: usize, now: u64) {
         let spec = self.shared.spec;
+        if self.starts_when_sent {
+            self.start_request(index, now);
+        }
         self.connections[index].begin(&self.shared.catalogue, spec.direction, now);
         self.send(index);
         if S::DEFERS_SENDS {
@@ -177,8 +187,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    fn on_step(&mut self, index: usize, step: Step) {
-        let now = self.sockets.event_ns();
+    fn on_step(&mut self, index: usize, step: Step, now: u64) {
         let connection = &mut self.connections[index];
         let is_busy = connection.phase == Phase::Busy;
         match step {
@@ -192,7 +201,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 let catalogue = &self.shared.catalogue;
                 let step = connection.end(catalogue, self.shared.spec.direction);
                 debug_assert_ne!(step, Step::Closed);
-                self.on_step(index, step);
+                self.on_step(index, step, now);
             }
             // An idle connection that ends is reopened.
             Step::Closed | Step::Broken(_) if !is_busy => self.reopen_idle(index),
@@ -206,25 +215,23 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let connection = &mut self.connections[index];
         connection.failures = 0;
         connection.progress_ns = now;
-        let exchange = &connection.exchange;
+        let times = connection.exchange.times(now);
+        let file = connection.file(&self.shared.catalogue);
+        let (class, size_bytes) = (file.class, file.size_bytes);
         match fault {
             None => {
-                let open_loop = self.arrivals.is_some();
-                let times = Times {
-                    intended_ns: if open_loop { exchange.intended_ns } else { exchange.sent_ns },
-                    sent_ns: exchange.sent_ns,
-                    done_ns: now,
-                };
-                let compared = exchange.compared.as_ref().map(|part| part.end - part.start);
-                let file = connection.file(&self.shared.catalogue);
-                let (class, bytes) = (file.class, file.size_bytes);
-                connection.served |= self.tally.succeed(times, class, bytes, compared);
+                let is_compared = connection.exchange.compared.is_some();
+                if self.shared.spec.direction == Direction::Upload {
+                    self.tally.upload(times, size_bytes);
+                }
+                connection.served |= self.tally.succeed(times, class, size_bytes, is_compared);
             }
             Some(kind) => {
-                let expected = connection.file(&self.shared.catalogue).size_bytes;
-                self.tally.fail(kind, now, || describe(kind, connection, expected));
+                let example = || describe(kind, connection, size_bytes);
+                self.tally.fail(kind, now, Some((times, class)), example);
             }
         }
+        self.unfollow(times.intended_ns, now);
         let connection = &mut self.connections[index];
         let is_usable =
             self.keep_alive && connection.exchange.keep_alive && !connection.peer_closed;
@@ -293,7 +300,14 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         now: u64,
         example: impl FnOnce() -> String,
     ) {
-        self.tally.fail(kind, now, example);
+        let connection = &self.connections[index];
+        let times = connection.exchange.times(now);
+        let is_pending = connection.exchange.pending;
+        let class = connection.file(&self.shared.catalogue).class;
+        self.tally.fail(kind, now, is_pending.then_some((times, class)), example);
+        if is_pending {
+            self.unfollow(times.intended_ns, now);
+        }
         self.close(index);
         let connection = &mut self.connections[index];
         connection.exchange.pending = false;
