@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use loadgen::{CpuTime, Engine, ErrorCounts, LoadReport, Second};
+use loadgen::{CpuTime, Engine, ErrorCounts, LoadReport, Second, ShortestWait};
 
 use crate::plan::Plan;
 use crate::record::environment::{Environment, Machine, Placement, SCHEMA};
@@ -154,12 +154,16 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         window_began_at: SystemTime::UNIX_EPOCH,
         window,
         requests,
-        answered: requests,
+        heavy_requests: heavy,
         body_bytes,
         verified: requests / 64,
         verified_bytes: body_bytes / 64,
         errors: ErrorCounts::default(),
         error_examples: Vec::new(),
+        latency_requests: requests,
+        unanswered: 0,
+        shortest_wait_ns: ShortestWait::default(),
+        slowest_ns: vec![response_ns.max(); window.as_secs() as usize],
         service_ns: response_ns.clone(),
         send_delay_ns: Histogram::new(3).expect("three digits are allowed"),
         lateness_ns: Histogram::new(3).expect("three digits are allowed"),
@@ -179,6 +183,8 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         response_ns,
         connections_opened: trial.load.connections as u64,
         connections_served: served,
+        connections_starved: trial.load.connections as u64 - served,
+        little: trial.load.profile.rate_per_s.is_none().then_some(1.0),
         arrivals: 0,
         engine: Engine::Epoll,
         cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },

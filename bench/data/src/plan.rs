@@ -28,6 +28,9 @@ use crate::servers::reference::ReferenceServer;
 use crate::servers::target::Target;
 use crate::servers::variant::Variant;
 
+/// Lower bound of the time in which requests are followed after a window.
+const SHORTEST_DRAIN: Duration = Duration::from_millis(500);
+
 /// Plan of a run: servers, loads, rounds and durations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +239,13 @@ impl Plan {
     pub fn warm_up_of(&self, load: &Load) -> Duration {
         let own = self.own_time_ms(load, |sweep| sweep.warm_up_ms);
         Duration::from_millis(own.unwrap_or(self.warm_up_ms))
+    }
+
+    /// Longest time after the window in which the requests of a load are followed to their replies:
+    /// as long as the window, at least half a second, at most the timeout.
+    pub fn drain_of(&self, load: &Load) -> Duration {
+        let timeout = Duration::from_millis(self.timeout_ms);
+        self.window_of(load).max(SHORTEST_DRAIN).min(timeout)
     }
 
     fn own_time_ms(&self, load: &Load, time_ms: impl Fn(&Sweep) -> Option<u64>) -> Option<u64> {

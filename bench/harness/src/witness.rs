@@ -295,6 +295,8 @@ impl Bench {
                 let plan = Plan { engine: EngineChoice::Only(engine), ..self.plan.clone() };
                 let spec = LoadSpec {
                     duration: args.duration,
+                    // The processor time is that of the counted requests.
+                    drain: Duration::ZERO,
                     // As the other generators, which compare no bytes.
                     verification: Verification::one_in(0),
                     ..load_spec(&plan, &self.cores, self.load, server, 0)

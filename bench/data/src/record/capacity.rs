@@ -156,14 +156,17 @@ fn miss(
     if failed > f64::from(objective.errors_per_million) / 1e6 {
         return Some(format!("{} of requests failed", percent(failed)));
     }
-    // The last arrivals may still be within their time.
-    let open = f64::from(row.offered_per_s.unwrap_or(0)) * f64::from(objective.p99_us) / 1e6;
+    let open = match row.latency_requests {
+        // Arrivals were followed to their replies.
+        Some(_) => 0.0,
+        // Until version 5 of the records, the last ones may have been within their time.
+        None => f64::from(row.offered_per_s.unwrap_or(0)) * f64::from(objective.p99_us) / 1e6,
+    };
+    let answered = row.latency_requests.unwrap_or(requests) as f64;
     let least = arrivals as f64 * f64::from(objective.achieved_per_million) / 1e6 - open;
-    if (requests as f64) < least {
-        return Some(format!(
-            "{} of arrivals received a reply",
-            percent(requests as f64 / arrivals as f64)
-        ));
+    if answered < least {
+        let share = percent(answered / arrivals as f64);
+        return Some(format!("{share} of arrivals received a reply"));
     }
     let served = row.connections_served.filter(|served| *served < least_served(row, requests))?;
     Some(format!("{served} of {} connections received a reply", grouped(row.connections)))

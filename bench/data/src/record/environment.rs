@@ -12,8 +12,9 @@ use crate::servers::target::TargetKind;
 /// Version of `results/SCHEMA.md` that new folders have. Folders of version 1 lack background
 /// connections, rates, connection use, send paths and engines; those of version 2 lack limits and
 /// their evidence; those of version 3 name no original of an A/A control; those of
-/// version 4 lack compared bytes and run delays. All can be read.
-pub const SCHEMA: u32 = 5;
+/// version 4 lack compared bytes and run delays. Up to version 5, requests that crossed an edge of the
+/// window are missing. All can be read.
+pub const SCHEMA: u32 = 6;
 
 /// Contents of `environment.toml`. Unknown values are omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

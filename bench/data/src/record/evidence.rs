@@ -18,8 +18,8 @@ pub const SERVER_BOUND_SHARE: f64 = 0.9;
 /// that only copied could receive at most a quarter more.
 pub const MEMORY_BOUND_SHARE: f64 = 0.8;
 
-/// Minimum number of replies for a rate. A window that ends within a request counts one too few,
-/// which is a tenth of this number.
+/// Minimum number of replies for a rate. Its edges fall within requests, so the count may be off by
+/// one, which is a tenth of this number.
 pub const LEAST_REQUESTS: u64 = 10;
 
 /// Minimum achieved share of the offered rate. The missing share equals the smallest difference
@@ -63,7 +63,7 @@ pub struct Evidence {
     pub generator_cpu_share: Option<f64>,
     /// Body bytes per second as a share of the copy bandwidth of a core.
     pub ceiling_share: Option<f64>,
-    /// Share of the arrivals that were answered or failed; `None` for closed loops.
+    /// Replies and failures within the window as a share of its arrivals; `None` for closed loops.
     pub achieved_share: Option<f64>,
     /// 99th percentile of the generator's own lateness in microseconds; `None` for closed loops.
     pub generator_late_us: Option<f64>,

@@ -108,7 +108,7 @@ impl Outcome {
         }
         if let Some(share) = achieved {
             let percent = share * 100.0;
-            let why = format!("{percent:.1} % of the due requests received a reply");
+            let why = format!("the server answered {percent:.1} % of the offered rate");
             return (Self::Overloaded, why);
         }
         if served < connections {

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use flate2::read::GzDecoder;
-use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use loadgen::{Direction, LoadReport};
+use loadgen::{Direction, LoadReport, TimeKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -79,11 +78,17 @@ pub struct TrialRow {
     pub requests: Option<u64>,
     #[serde(default)]
     pub heavy_requests: Option<u64>,
+    #[serde(default)]
+    pub latency_requests: Option<u64>,
+    #[serde(default)]
+    pub unanswered: Option<u64>,
     pub requests_per_s: Option<f64>,
     #[serde(default)]
     pub answered_per_s: Option<f64>,
     #[serde(default)]
     pub response_mean_us: Option<f64>,
+    #[serde(default)]
+    pub little: Option<f64>,
     pub body_bytes: Option<u64>,
     pub body_mb_per_s: Option<f64>,
     #[serde(default)]
@@ -93,6 +98,8 @@ pub struct TrialRow {
     pub verified_bytes: Option<u64>,
     pub connections_opened: Option<u64>,
     pub connections_served: Option<u64>,
+    #[serde(default)]
+    pub connections_starved: Option<u64>,
     pub errors: Option<u64>,
     pub errors_connect: Option<u64>,
     pub errors_reset: Option<u64>,
@@ -143,6 +150,30 @@ pub struct LatencyRow {
     pub distribution: Distribution,
     pub percentile: f64,
     pub latency_us: f64,
+    #[serde(default)]
+    pub support: Option<Support>,
+}
+
+/// Support of a percentile by its measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Support {
+    /// Enough samples lie beyond it, and every request without a reply has waited longer.
+    Identified,
+    /// Lower bound: requests without a reply have waited for less.
+    AtLeast,
+    /// Too few samples lie beyond it, or in too few seconds of the window.
+    Few,
+}
+
+impl From<loadgen::Support> for Support {
+    fn from(support: loadgen::Support) -> Self {
+        match support {
+            loadgen::Support::Identified => Self::Identified,
+            loadgen::Support::AtLeast => Self::AtLeast,
+            loadgen::Support::TooFew => Self::Few,
+        }
+    }
 }
 
 /// Row of `timeseries.csv`.
@@ -165,8 +196,8 @@ pub struct SecondRow {
 pub enum Distribution {
     /// Response time: from the arrival of a request to the end of its reply.
     Response,
-    /// Service time: from the sending of a request to the end of its reply; in closed loops equal to
-    /// the response time.
+    /// Service time: from the sending of a request to the end of its reply; in closed loops over kept
+    /// connections equal to the response time.
     Service,
     /// Send delay: from the arrival of a request to its sending, while no connection was free.
     SendDelay,
@@ -176,7 +207,19 @@ pub enum Distribution {
     Heavy,
 }
 
-/// Recorded percentiles. Those that need more requests than there were are omitted, except 100, the
+impl From<Distribution> for TimeKind {
+    fn from(distribution: Distribution) -> Self {
+        match distribution {
+            Distribution::Response => Self::Response,
+            Distribution::Service => Self::Service,
+            Distribution::SendDelay => Self::SendDelay,
+            Distribution::Connect => Self::Connect,
+            Distribution::Heavy => Self::Heavy,
+        }
+    }
+}
+
+/// Recorded percentiles. Those with less than one sample beyond them are omitted, except 100, the
 /// maximum.
 pub const PERCENTILES: [f64; 18] = [
     1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.9, 99.95,
@@ -216,9 +259,12 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "arrivals",
     "requests",
     "heavy_requests",
+    "latency_requests",
+    "unanswered",
     "requests_per_s",
     "answered_per_s",
     "response_mean_us",
+    "little",
     "body_bytes",
     "body_mb_per_s",
     "ceiling_share",
@@ -226,6 +272,7 @@ pub const TRIAL_COLUMNS: &[&str] = &[
     "verified_bytes",
     "connections_opened",
     "connections_served",
+    "connections_starved",
     "errors",
     "errors_connect",
     "errors_reset",
@@ -260,7 +307,8 @@ pub const TRIAL_COLUMNS: &[&str] = &[
 ];
 
 /// The columns of `latency.csv`.
-pub const LATENCY_COLUMNS: [&str; 4] = ["trial", "distribution", "percentile", "latency_us"];
+pub const LATENCY_COLUMNS: [&str; 5] =
+    ["trial", "distribution", "percentile", "latency_us", "support"];
 
 /// The columns of `timeseries.csv`.
 pub const SECOND_COLUMNS: [&str; 8] =
@@ -284,17 +332,17 @@ impl Records {
     pub fn of_trial(trial: &Trial, measured: &Measurement) -> Self {
         let mut records = Self { trials: vec![TrialRow::new(trial, measured)], ..Self::default() };
         if let Some(load) = &measured.load {
-            // In closed loops a request arrives when it is sent.
+            // In closed loops over kept connections a request arrives when it is sent.
             let open_loop = trial.load.profile.rate_per_s.is_some();
-            for (distribution, histogram, is_recorded) in [
-                (Distribution::Response, &load.response_ns, true),
-                (Distribution::Service, &load.service_ns, open_loop),
-                (Distribution::SendDelay, &load.send_delay_ns, open_loop),
-                (Distribution::Connect, &load.connect_ns, true),
-                (Distribution::Heavy, &load.heavy_ns, true),
+            for (distribution, is_recorded) in [
+                (Distribution::Response, true),
+                (Distribution::Service, open_loop || !trial.load.profile.keep_alive),
+                (Distribution::SendDelay, open_loop),
+                (Distribution::Connect, true),
+                (Distribution::Heavy, true),
             ] {
                 if is_recorded {
-                    records.latencies.extend(percentiles(trial.number, distribution, histogram));
+                    records.latencies.extend(percentiles(trial.number, distribution, load));
                 }
             }
             records.seconds.extend(seconds(trial.number, load));
@@ -372,12 +420,15 @@ impl TrialRow {
             requests,
             heavy_requests: load
                 .filter(|_| profile.heavy.total_percent() > 0)
-                .map(|load| load.heavy_ns.len()),
+                .map(|load| load.heavy_requests),
+            latency_requests: load.map(|load| load.latency_requests),
+            unanswered: load.map(|load| load.unanswered),
             requests_per_s: requests.and_then(per_s),
-            answered_per_s: load.and_then(|load| per_s(load.answered)),
+            answered_per_s: requests.and_then(per_s),
             response_mean_us: load
                 .filter(|load| !load.response_ns.is_empty())
                 .map(|load| rounded(load.response_ns.mean() / 1e3)),
+            little: load.and_then(|load| load.little).map(precise),
             body_bytes,
             body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
             ceiling_share: evidence.ceiling_share.map(rounded),
@@ -385,6 +436,7 @@ impl TrialRow {
             verified_bytes: load.map(|load| load.verified_bytes),
             connections_opened: load.map(|load| load.connections_opened),
             connections_served: load.map(|load| load.connections_served),
+            connections_starved: load.map(|load| load.connections_starved),
             errors: errors.map(|errors| errors.total()),
             errors_connect: errors.map(|errors| errors.connect),
             errors_reset: errors.map(|errors| errors.reset),
@@ -568,14 +620,15 @@ fn read<Row: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<Row>> {
 fn percentiles(
     trial: u32,
     distribution: Distribution,
-    histogram: &Histogram<u64>,
+    load: &LoadReport,
 ) -> impl Iterator<Item = LatencyRow> {
-    let samples = histogram.len();
+    let samples = load.times(distribution.into()).len();
     let beyond = move |percentile: f64| samples as f64 * (1.0 - percentile / 100.0);
     let known = move |percentile: &f64| *percentile >= 100.0 || beyond(*percentile) >= 1.0;
-    PERCENTILES.into_iter().filter(move |_| samples > 0).filter(known).map(move |percentile| {
-        let latency_us = microseconds(histogram.value_at_percentile(percentile));
-        LatencyRow { trial, distribution, percentile, latency_us }
+    PERCENTILES.into_iter().filter(known).filter_map(move |percentile| {
+        let found = load.percentile(distribution.into(), percentile)?;
+        let (latency_us, support) = (microseconds(found.ns), Some(found.support.into()));
+        Some(LatencyRow { trial, distribution, percentile, latency_us, support })
     })
 }
 
@@ -716,14 +769,22 @@ mod tests {
 
     #[test]
     fn percentiles_that_too_few_samples_know_are_left_out() {
-        let mut histogram = Histogram::new(3).unwrap();
+        let trials = crate::schedule::schedule(&Plan::built_in("default").unwrap());
+        let mut load = crate::mock::MockExecutor::default().measure(&trials[0]).load.unwrap();
+        load.response_ns.clear();
+        assert_eq!(percentiles(1, Distribution::Response, &load).count(), 0);
         for ns in 1..=150 {
-            histogram.record(ns * 1000).unwrap();
+            load.response_ns.record(ns * 1000).unwrap();
         }
-        let rows: Vec<_> = percentiles(1, Distribution::Response, &histogram).collect();
+        load.slowest_ns = vec![150_000; 2];
+        load.shortest_wait_ns.response_ns = 149_000;
+        let rows: Vec<_> = percentiles(1, Distribution::Response, &load).collect();
         let known: Vec<_> = rows.iter().map(|row| row.percentile).collect();
         assert!(known.contains(&99.0) && !known.contains(&99.9) && known.contains(&100.0));
-        histogram.clear();
-        assert_eq!(percentiles(1, Distribution::Response, &histogram).count(), 0);
+        let support = |percentile: f64| {
+            rows.iter().find(|row| row.percentile == percentile).unwrap().support.unwrap()
+        };
+        assert_eq!((support(50.0), support(95.0)), (Support::Identified, Support::Few));
+        assert_eq!((support(99.0), support(100.0)), (Support::AtLeast, Support::AtLeast));
     }
 }

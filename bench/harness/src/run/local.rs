@@ -321,6 +321,8 @@ impl LocalExecutor {
         let spec = LoadSpec {
             warm_up: Duration::ZERO,
             duration: count_calls::LOAD,
+            // Calls for requests that are not counted would be attributed to the others.
+            drain: Duration::ZERO,
             ..self.learned_spec(load, server.address(), self.plan.seed.unwrap_or(0))?
         };
         let processes =
@@ -447,6 +449,7 @@ pub(crate) fn load_spec(
         warm_up: plan.warm_up_of(&load),
         duration: plan.window_of(&load),
         timeout: Duration::from_millis(plan.timeout_ms),
+        drain: plan.drain_of(&load),
         verification: plan.verify_every.map_or(Verification::EveryBody, Verification::one_in),
         seed,
     }

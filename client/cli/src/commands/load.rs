@@ -91,7 +91,8 @@ pub(crate) struct Args {
     /// exponential distribution, constant:TIME is a constant pause
     #[arg(long, value_name = "[constant:]TIME", value_parser = parse_think, conflicts_with = "rate")]
     think: Option<ThinkTime>,
-    /// Measured window (500ms, 10s, 2m)
+    /// Measured window (500ms, 10s, 2m). Afterwards the load goes on, uncounted, until the requests
+    /// of the window are answered, for at most --timeout
     #[arg(long, short = 'd', value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     duration: Duration,
     /// Warm-up before the window
@@ -293,6 +294,7 @@ fn common_spec(
         warm_up: args.warm_up,
         duration: args.duration,
         timeout: args.timeout,
+        drain: args.timeout,
         verification,
         seed: args.seed,
     }

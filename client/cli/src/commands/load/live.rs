@@ -48,8 +48,10 @@ fn draw(spec: &LoadSpec, progress: &Progress, ended: &Receiver<()>) {
             "connecting"
         } else if elapsed < spec.warm_up {
             "warming up"
-        } else {
+        } else if elapsed < total {
             "measuring"
+        } else {
+            "last replies"
         });
         bar.set_position(elapsed.min(total).as_millis() as u64);
         bar.set_message(format!(

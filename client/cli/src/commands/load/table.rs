@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use fileserver_proto::Wire;
-use hdrhistogram::Histogram;
-use loadgen::{Arrival, Direction, LoadReport, LoadSpec};
+use loadgen::{Arrival, ConnectionUse, Direction, LoadReport, LoadSpec, Support, TimeKind};
 
 use crate::terminal::units::time;
 
@@ -45,9 +44,12 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     row(out, "requests/s", format!("{:.0}", per_second(report.requests)))?;
     row(out, "MB/s", format!("{:.1}", per_second(report.body_bytes) / 1e6))?;
     if let Arrival::Open { rate_per_s, .. } = spec.arrival {
-        let waiting = report.arrivals.saturating_sub(report.requests + report.errors.total());
         row(out, "offered/s", format!("{rate_per_s:.0} ({} arrivals)", report.arrivals))?;
-        row(out, "still waiting", waiting.to_string())?;
+    }
+    if report.unanswered > 0 {
+        let all = report.latency_requests + report.unanswered;
+        let text = format!("{} of {all} requests of the window", report.unanswered);
+        row(out, "unanswered", text)?;
     }
     let detection = match report.detection_probability().filter(|_| report.verified > 0) {
         Some(share) if share < 1.0 => {
@@ -58,7 +60,12 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     };
     row(out, "bodies compared", format!("{}{detection}", report.verified))?;
     let opened = report.connections_opened;
-    row(out, "connections", format!("{opened} opened, {} served", report.connections_served))?;
+    let starved = match report.connections_starved {
+        0 => String::new(),
+        starved => format!(", {starved} starved: no reply within the window"),
+    };
+    let served = report.connections_served;
+    row(out, "connections", format!("{opened} opened, {served} served{starved}"))?;
     if seconds > 0.0 {
         let mut text = format!("{:.0} % per thread", 100.0 * report.cpu_share());
         if report.requests > 0 {
@@ -88,13 +95,16 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         "", "mean", "p50", "p90", "p99", "p99.9", "max"
     )?;
     if matches!(spec.arrival, Arrival::Open { .. }) {
-        latency(out, "intended → done", &report.response_ns)?;
-        latency(out, "sent → done", &report.service_ns)?;
-        latency(out, "intended → sent", &report.send_delay_ns)?;
+        latency(out, "intended → done", report, TimeKind::Response)?;
+        latency(out, "sent → done", report, TimeKind::Service)?;
+        latency(out, "intended → sent", report, TimeKind::SendDelay)?;
     } else {
-        latency(out, "latency", &report.service_ns)?;
+        latency(out, "latency", report, TimeKind::Response)?;
+        if spec.connection_use == ConnectionUse::PerRequest {
+            latency(out, "sent → done", report, TimeKind::Service)?;
+        }
     }
-    latency(out, "connecting", &report.connect_ns)?;
+    latency(out, "connecting", report, TimeKind::Connect)?;
     let errors = &report.errors;
     if errors.total() > 0 {
         writeln!(out)?;
@@ -118,21 +128,24 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     Ok(())
 }
 
-fn latency(out: &mut String, name: &str, histogram: &Histogram<u64>) -> std::fmt::Result {
+/// Mean and percentiles of a distribution. A percentile that is a lower bound is marked; one that
+/// too few samples support is left out.
+fn latency(out: &mut String, name: &str, report: &LoadReport, kind: TimeKind) -> std::fmt::Result {
     write!(out, "  {name:<18}")?;
-    if histogram.is_empty() {
+    let times = report.times(kind);
+    if times.is_empty() {
         return writeln!(out, "{:>10}", "–");
     }
-    let quantile = |q| histogram.value_at_quantile(q) as f64;
-    for ns in [
-        histogram.mean(),
-        quantile(0.5),
-        quantile(0.9),
-        quantile(0.99),
-        quantile(0.999),
-        histogram.max() as f64,
-    ] {
-        write!(out, "{:>10}", time(ns))?;
+    let is_bound = report.unanswered > 0 && kind != TimeKind::Connect;
+    let bound = if is_bound { "≥ " } else { "" };
+    write!(out, "{:>10}", format!("{bound}{}", time(times.mean())))?;
+    for percentile in [50.0, 90.0, 99.0, 99.9, 100.0] {
+        let stated = report.percentile(kind, percentile).map(|found| match found.support {
+            Support::Identified => time(found.ns as f64),
+            Support::AtLeast => format!("≥ {}", time(found.ns as f64)),
+            Support::TooFew => "–".to_owned(),
+        });
+        write!(out, "{:>10}", stated.unwrap_or_default())?;
     }
     writeln!(out)
 }
