@@ -78,8 +78,10 @@ pub struct LoadReport {
     /// were not connected at its end (closed loops). Their waiting times are in the distributions.
     pub connections_starved: u64,
     /// Requests in progress by Little's law, completion rate × (mean response time + pause), as a
-    /// share of the connections: near 1 if the report is consistent and nothing failed. `None` in
-    /// open loops or without requests.
+    /// share of the connections: near 1 if the report is consistent and nothing failed. It lacks
+    /// the generator's own time between a reply and the next request, which shows with few
+    /// connections and short response times. `None` in open loops, without requests, and if
+    /// requests are unanswered or connections starved.
     pub little: Option<f64>,
     /// Arrivals due within the window; 0 in closed loops.
     pub arrivals: u64,
@@ -128,7 +130,8 @@ impl LoadReport {
         };
         let total = |times: &Histogram<u64>| times.mean() * times.len() as f64;
         let samples = self.response_ns.len() + self.heavy_ns.len();
-        if samples == 0 || self.window.is_zero() {
+        let is_complete = self.unanswered == 0 && self.connections_starved == 0;
+        if samples == 0 || self.window.is_zero() || !is_complete {
             return None;
         }
         let mean_ns = (total(&self.response_ns) + total(&self.heavy_ns)) / samples as f64;

@@ -2,7 +2,8 @@
 //!
 //! The load continues, uncounted, until every thread has the replies to its requests of the window,
 //! or for [`LoadSpec::drain`](crate::LoadSpec::drain). Then the server answers the last requests of
-//! the window under the same load as the first.
+//! the window under the same load as the first. Requests that have waited since before the window
+//! do not prolong it: their connections are starved.
 
 use std::sync::atomic::Ordering;
 
@@ -43,8 +44,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let mut outstanding = 0;
         for connection in &self.connections {
             let exchange = &connection.exchange;
-            let waits = exchange.pending && self.tally.follows(exchange.intended_ns, now);
-            outstanding += usize::from(waits);
+            let is_awaited = exchange.pending && self.window.contains(&exchange.intended_ns);
+            outstanding += usize::from(is_awaited);
             let is_starved = !connection.served && connection.phase != Phase::Thinking;
             if self.arrivals.is_some() || !is_starved {
                 continue;
@@ -66,22 +67,22 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let exchange = &mut self.connections[index].exchange;
         let before_ns = std::mem::replace(&mut exchange.intended_ns, now);
         if exchange.pending {
-            self.unfollow(before_ns, now);
-            self.follow(now, now);
+            self.unfollow(before_ns);
+            self.follow(now);
         }
     }
 
     /// Counts a request assigned after the window, if it was due within it.
-    pub(super) fn follow(&mut self, intended_ns: u64, now: u64) {
+    pub(super) fn follow(&mut self, intended_ns: u64) {
         if let Some(drain) = &mut self.drain {
-            drain.outstanding += usize::from(self.tally.follows(intended_ns, now));
+            drain.outstanding += usize::from(self.window.contains(&intended_ns));
         }
     }
 
     /// Counts a request that has ended, with a reply or without.
-    pub(super) fn unfollow(&mut self, intended_ns: u64, now: u64) {
+    pub(super) fn unfollow(&mut self, intended_ns: u64) {
         if let Some(drain) = &mut self.drain {
-            drain.outstanding -= usize::from(self.tally.follows(intended_ns, now));
+            drain.outstanding -= usize::from(self.window.contains(&intended_ns));
         }
     }
 

@@ -139,7 +139,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         };
         let connection = &mut self.connections[index];
         connection.assign(file, intended_ns, compared);
-        self.follow(intended_ns, now);
+        self.follow(intended_ns);
         if self.connections[index].is_open {
             self.begin(index, now);
         } else if self.connecting < self.connecting_limit {
@@ -231,7 +231,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 self.tally.fail(kind, now, Some((times, class)), example);
             }
         }
-        self.unfollow(times.intended_ns, now);
+        self.unfollow(times.intended_ns);
         let connection = &mut self.connections[index];
         let is_usable =
             self.keep_alive && connection.exchange.keep_alive && !connection.peer_closed;
@@ -306,7 +306,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let class = connection.file(&self.shared.catalogue).class;
         self.tally.fail(kind, now, is_pending.then_some((times, class)), example);
         if is_pending {
-            self.unfollow(times.intended_ns, now);
+            self.unfollow(times.intended_ns);
         }
         self.close(index);
         let connection = &mut self.connections[index];
