@@ -20,6 +20,7 @@ use crate::machine::cores::{Cores, Pinned};
 use crate::run::files::ScratchFolder;
 use crate::run::server_process::ServerProcess;
 use bench_data::names;
+use bench_data::units::counted;
 use room::{Deliveries, Pacing, Room};
 
 /// Descriptors in addition to the receivers' sockets.
@@ -107,10 +108,18 @@ pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
     let trials = args.rounds as usize * args.receivers.len() * kinds.len();
     let seconds = f64::from(args.messages) / args.rate * trials as f64;
     say(&format!(
-        "{} strategies x {} numbers of receivers x {} rounds = {trials} trials, at least {seconds:.0} s; {}\n",
-        kinds.len(),
-        args.receivers.len(),
-        args.rounds,
+        "{} × {} × {} = {}, at least {:.0} s; {}\n",
+        match kinds.len() {
+            1 => "1 strategy".to_owned(),
+            some => format!("{some} strategies"),
+        },
+        match args.receivers.len() {
+            1 => "1 number of receivers".to_owned(),
+            some => format!("{some} numbers of receivers"),
+        },
+        counted(args.rounds as usize, "round"),
+        counted(trials, "trial"),
+        seconds.ceil(),
         bench.placement(),
     ));
 

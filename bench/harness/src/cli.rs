@@ -30,10 +30,8 @@ use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
 use crate::witness::{self, WitnessArgs, WitnessEnd};
 
-/// Threads or events? Compares the concurrency strategies of a file server by measurement
-#[derive(Debug, Parser)]
-#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
-#[command(after_help = "Examples, from the folder of the repository:
+/// Examples and exit codes of `bench` and `bench run`.
+const HELP: &str = "Examples, from the folder of the repository:
   cargo run --release                        the default comparison, about two minutes
   cargo run --release -- run --quick         a first impression, under 30 seconds
   cargo run --release -- run --strategies all the same with every strategy
@@ -49,7 +47,15 @@ use crate::witness::{self, WitnessArgs, WitnessEnd};
 
 Durations have a unit (500ms, 2s, 1m); sizes are in bytes or have a unit (512, 64KiB, 1MiB).
 
-Exit codes: 0 done, 1 a trial failed or a server was never measured, 2 invalid arguments or failed set-up, 130 interrupted (completed trials are kept)")]
+Exit codes: 0 done, 1 a trial failed or a server was never measured, 2 invalid arguments or failed set-up, 130 interrupted (completed trials are kept)";
+
+/// Threads or events? Compares the concurrency strategies of a file server by measurement
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
+#[command(
+    override_usage = "bench [OPTIONS]\n       bench run [OPTIONS] [PLAN]...\n       bench <COMMAND>"
+)]
+#[command(after_help = HELP)]
 pub struct Cli {
     #[command(subcommand)]
     action: Option<Action>,
@@ -60,8 +66,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Run a comparison (the default without a subcommand)
+    #[command(after_help = HELP)]
     Run {
-        /// Built-in plans by name; several are combined into one run [default: default]
+        /// Built-in plans by name; several are combined into one run [default: the plan named default]
         #[arg(value_name = "PLAN", conflicts_with_all = ["quick", "plan"])]
         names: Vec<String>,
         #[command(flatten)]
@@ -79,7 +86,7 @@ enum Action {
     /// Regenerate the report of a results folder from its CSV files
     Report(ReportArgs),
     /// Count system calls per request, separately from the trials, and regenerate the report; needs
-    /// perf and the right to use it
+    /// perf and permission to use it (usually root)
     Calls {
         /// Results folder
         folder: PathBuf,

@@ -47,6 +47,14 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// Message about a refused file; the name is left out if the reason contains it.
+pub(crate) fn refused(name: &str, reason: &str) -> String {
+    if reason.split([':', ';']).any(|part| part.trim() == name) {
+        return format!("the server refused the request: {reason}");
+    }
+    format!("the server refused {name}: {reason}")
+}
+
 /// Extension of results by the failed operation and a remedy.
 pub(crate) trait OrRemedy<T> {
     /// Turns an error into `FAILED: ERROR; REMEDY`.
@@ -56,5 +64,17 @@ pub(crate) trait OrRemedy<T> {
 impl<T, E: Display> OrRemedy<T> for Result<T, E> {
     fn or_remedy(self, failed: impl Display, remedy: &str) -> anyhow::Result<T> {
         self.map_err(|error| anyhow::anyhow!("{failed}: {error:#}; {remedy}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_reason_is_not_repeated() {
+        let named = refused("nope", "no such file: nope; check the name");
+        assert_eq!(named, "the server refused the request: no such file: nope; check the name");
+        assert_eq!(refused("a", "status 507"), "the server refused a: status 507");
     }
 }

@@ -24,8 +24,8 @@ use terminal::quoted;
     name = "client",
     version,
     arg_required_else_help = true,
-    after_help = "A server is given as HOST PORT, HOST:PORT or http://HOST:PORT.
-`client FILE HOST PORT` sends a file, as `client send` does."
+    override_usage = "client <COMMAND>\n       client <FILE> <SERVER>   (as client send)",
+    after_help = "A server is given as HOST PORT, HOST:PORT or http://HOST:PORT."
 )]
 struct Cli {
     #[command(subcommand)]

@@ -62,7 +62,7 @@ pub struct ServerArgs {
     /// Distribution of new connections over the threads of `multi-selector`
     #[arg(long, value_enum, default_value_t = AcceptDistribution::Reuseport, value_name = "WAY")]
     pub accept: AcceptDistribution,
-    /// Way of file data to the socket
+    /// Method of sending the data of files
     #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
     pub send_path: SendPath,
     /// Protocol to speak
@@ -118,7 +118,7 @@ pub struct ServerArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits (sizes: 1500 is bytes; 64KiB, 10MiB, 1GiB)")]
 pub struct LimitArgs {
-    /// Maximum number of open connections; further ones wait in the accept queue [default: half of the descriptors]
+    /// Maximum number of open connections; further ones wait in the accept queue [default: half of the limit on open files]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
     /// Maximum number of open connections from one client address; further ones are closed unserved [default: no limit]
@@ -127,22 +127,22 @@ pub struct LimitArgs {
     /// Length limit of the accept queue; the kernel caps it at net.core.somaxconn
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=65_535))]
     pub backlog: i32,
-    /// Largest upload
+    /// Maximum size of an upload
     #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
     pub max_upload: u64,
-    /// Most unfinished resumable uploads; a further one is refused
+    /// Maximum number of unfinished resumable uploads; a further one is refused
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub max_resumable: u64,
-    /// Largest sum of the sizes that unfinished resumable uploads announce
+    /// Maximum total size of unfinished resumable uploads, as announced
     #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
     pub max_resumable_size: u64,
-    /// Longest request line (http)
+    /// Maximum length of a request line (http)
     #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_request_line: usize,
     /// Maximum size of a header field (http)
     #[arg(long, default_value = "8KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_header: usize,
-    /// Longest header section, all fields together (http)
+    /// Maximum size of all header fields together (http)
     #[arg(long, default_value = "32KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_head: usize,
     /// Maximum number of header fields of a request (http)
@@ -203,13 +203,13 @@ impl WireChoice {
 pub enum LogLevel {
     /// Failures of the server
     Error,
-    /// Conditions for the operator to check
+    /// Also problems that the server survives: files that cannot be read, refused connections, failed clean-up
     Warn,
-    /// Rare events
+    /// Also files removed at the start that a killed server left
     Info,
-    /// Frequent events: connections accepted, refused and closed
+    /// Also each connection: accepted, refused, closed
     Debug,
-    /// Everything: also requests
+    /// Also each request
     Trace,
 }
 

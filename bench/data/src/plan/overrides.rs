@@ -23,25 +23,27 @@ const MEASUREMENT: &str = "Measurement";
 /// Values that replace those of a plan; each is a flag of `bench run`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Overrides {
-    /// Strategies to compare, or all, or none
+    /// Strategies to compare, or all; none measures reference servers and your own servers only
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS, value_parser = Entry::<StrategyKind>::parser())]
     pub strategies: Option<Vec<Entry<StrategyKind>>>,
     /// Strategy with extra server flags, under a name that you choose: NAME='STRATEGY --flag …'
     #[arg(long = "variant", value_name = "NAME=…", help_heading = SERVERS, value_parser = Variant::parse)]
     pub variants: Option<Vec<Variant>>,
-    /// A/A control: measure this strategy twice to estimate noise; none disables it
+    /// A/A control: measure this strategy twice to estimate noise; with none, all
+    /// differences of 5 % or more are reported
     /// [default: the plan's; otherwise selector, or the last strategy if selector is absent]
     #[arg(long, alias = "twin", value_name = "NAME", help_heading = SERVERS, value_parser = AaControl::parser())]
     pub aa_control: Option<AaControl>,
     /// Server with which the line of ratios below each table compares; of several, the fastest
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS)]
     pub baseline: Option<Vec<String>>,
-    /// Reference servers to measure, or all (all but nginx-threaded, which is nginx as the proxy of
+    /// Reference servers to measure, or all (all but nginx-threaded, which is nginx as a proxy for
     /// threaded)
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS, value_parser = Entry::<ReferenceServer>::parser())]
     pub against: Option<Vec<Entry<ReferenceServer>>>,
     /// Server of your own: NAME='COMMAND with {port} and {root}', started for each trial, or
-    /// NAME=http://HOST:PORT, already running with the files written by `bench files`
+    /// NAME=http://HOST:PORT, already running and serving the files written by
+    /// `bench files`
     #[arg(long = "target", value_name = "NAME=…", help_heading = SERVERS, value_parser = ExternalServer::parse)]
     pub given: Option<Vec<ExternalServer>>,
     /// Send path of the built-in server's files: auto, copy, memory, sendfile or splice
@@ -63,7 +65,7 @@ pub struct Overrides {
     /// Search for the highest rate that meets an objective, such as p99=5ms,errors=0.1%
     #[arg(long = "slo", value_name = "OBJECTIVE", help_heading = LOAD, value_parser = Objective::parse, conflicts_with = "rate")]
     pub objective: Option<Objective>,
-    /// I/O engine of the load generator: epoll, uring, or auto for the faster one available
+    /// I/O engine of the load generator: epoll, uring, or auto (uring if the kernel supports it)
     #[arg(long, value_name = "ENGINE", help_heading = MEASUREMENT)]
     pub engine: Option<EngineChoice>,
     /// Time before each measured window, such as 500ms; its requests are not counted

@@ -180,7 +180,7 @@ impl Sweep {
     pub fn obstacle(&self, wire: Wire) -> Option<String> {
         let heavy = self.profiles().iter().map(|profile| profile.heavy.total_percent()).max();
         let heavy = heavy.unwrap_or(0);
-        let others = "remove it from sweeps with other directions, or choose --direction download";
+        let others = "add --direction download, or remove it from sweeps with other directions";
         if self.sizes.is_empty() && self.mix.is_none() {
             return Some("a sweep needs sizes, such as sizes = [\"1KiB\"], or a mix".to_owned());
         }
@@ -285,6 +285,7 @@ impl Sweep {
         let plural = if self.connections == [1] { "" } else { "s" };
         let files = match self.mix {
             Some(mix) => format!("{} {mix} files", mix.file_count()),
+            None if self.direction == Direction::Echo => format!("lines of {}", sizes.join(", ")),
             None => format!("files of {}", sizes.join(", ")),
         };
         let mut text = format!(
@@ -305,7 +306,7 @@ impl Sweep {
             text += &format!(", {} % of the slowest server's capacity offered", listed(&percents));
         }
         if let Some(search) = self.capacity {
-            text += &format!(", the highest rate with {}", search.objective.in_words());
+            text += &format!(", search for the highest rate with {}", search.objective.in_words());
         }
         for (counts, what) in [
             (&self.idle, "idle connections"),

@@ -24,7 +24,7 @@ pub(super) struct DiffArgs {
     old: PathBuf,
     /// Results folder of the later run
     new: PathBuf,
-    /// Exit with 1 if a change exceeds a limit: throughput<-5%, p99>+20%, cpu_per_request>+10%
+    /// Exit with 1 if a change exceeds a limit: throughput<-5%, p99>+20%, cpu_per_request>+10% (the first: if throughput fell by more than 5 %)
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
     fail_if: Vec<Limit>,
     /// Servers whose failed or missing trials in the later run are accepted

@@ -7,6 +7,8 @@ use bench_data::plan::Plan;
 use bench_data::record::environment::{Environment, TargetInfo};
 use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::expected;
+use bench_data::servers::target::TargetKind;
+use bench_data::units::counted;
 use bench_report::report::content::Report;
 
 use crate::run::RunEnd;
@@ -14,7 +16,12 @@ use crate::run::RunEnd;
 /// Number of trials, and the expected time.
 pub(super) fn outlook(plan: &Plan) -> String {
     let mut text = format!("{}: {}\n", plan.name, plan.question);
-    let targets: Vec<_> = plan.targets().iter().map(|target| target.name().to_owned()).collect();
+    let remark = |kind| if kind == TargetKind::AaControl { " (A/A control)" } else { "" };
+    let targets = plan.targets();
+    let targets: Vec<_> = targets
+        .iter()
+        .map(|target| format!("{}{}", target.name(), remark(target.kind())))
+        .collect();
     text += &format!("servers  {}\n", targets.join(", "));
     for sweep in &plan.sweeps {
         let experiment = sweep.experiment.as_deref().unwrap_or(&plan.name);
@@ -22,15 +29,16 @@ pub(super) fn outlook(plan: &Plan) -> String {
     }
     let searches = match plan.searches().len() {
         0 => String::new(),
+        1 => ", and 1 search of about 5 trials per server and round".to_owned(),
         count => format!(", and {count} searches of about 5 trials each per server and round"),
     };
     let expected = expected(plan);
     text += &format!(
-        "{} loads, {} servers, {} rounds{searches}: about {} trials in {}\n",
-        plan.loads().len(),
-        targets.len(),
-        plan.rounds,
-        expected.trials,
+        "{}, {}, {}{searches}: about {} in {}\n",
+        counted(plan.loads().len(), "load"),
+        counted(targets.len(), "server"),
+        counted(plan.rounds as usize, "round"),
+        counted(expected.trials, "trial"),
         in_minutes(expected.time),
     );
     text
@@ -47,11 +55,12 @@ pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
     };
     let _ = writeln!(
         io::stderr(),
-        "{}: {} servers, {} loads, {} rounds: about {trials} trials in {time}; {pinned}",
+        "{}: {}, {}, {}: about {} in {time}; {pinned}",
         plan.name,
-        plan.targets().len(),
-        plan.loads().len(),
-        plan.rounds,
+        counted(plan.targets().len(), "server"),
+        counted(plan.loads().len(), "load"),
+        counted(plan.rounds as usize, "round"),
+        counted(trials, "trial"),
     );
     if let Some(warning) = environment.machine.warning() {
         let _ = writeln!(io::stderr(), "warning: {warning}");
@@ -104,10 +113,14 @@ pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: &RunEnd) -
     text
 }
 
-/// Duration in words: `90 s`, `4 min`.
+/// Duration in words: `50 s`, `1 min 47 s`, `12 min`.
 pub(super) fn in_minutes(time: Duration) -> String {
     match time.as_secs() {
-        seconds @ 0..=180 => format!("{seconds} s"),
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..300 => match seconds % 60 {
+            0 => format!("{} min", seconds / 60),
+            rest => format!("{} min {rest} s", seconds / 60),
+        },
         seconds => format!("{} min", seconds.div_ceil(60)),
     }
 }

@@ -15,13 +15,13 @@ use crate::net::link::connect;
 /// Chat with all clients of the same server
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client chat [OPTIONS] <HOST> <PORT>",
+    override_usage = "client chat [OPTIONS] <SERVER>",
     after_help = "Examples:
-  client chat localhost 8800
-  client chat localhost 8800 --name anna
+  client chat localhost 9002
+  client chat localhost 9002 --name anna
 
-Messages of others appear above the line being typed. Ctrl-D leaves. Without a terminal, the lines
-of standard input are sent, and all messages are printed until the server closes the connection."
+Messages of others appear above the line being typed. Ctrl-D ends the chat. Without a terminal, the
+lines of standard input are sent, and all messages are printed until the server closes the connection."
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -21,7 +21,7 @@ use message::{Draft, truncate};
 /// Compose messages of the binary protocol (framed) by hand and print the replies
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client console [OPTIONS] <HOST> <PORT>",
+    override_usage = "client console [OPTIONS] <SERVER>",
     after_help = "Example:
   client console localhost 8800
 

@@ -14,7 +14,7 @@ use fileserver_proto::client::{ReplyKind, framed, http};
 use fileserver_proto::{FileName, Wire};
 
 use crate::commands::{WireArg, transfer_wire};
-use crate::failure::Failure;
+use crate::failure::{Failure, refused};
 use crate::net::address::{Address, none_left, split_front};
 use crate::net::link::Link;
 use crate::net::rate_limit::RateLimit;
@@ -27,7 +27,7 @@ use output::Resume;
 /// Fetch a file from a server
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client get [OPTIONS] <NAME> <HOST> <PORT>\n       client get [OPTIONS] http://<HOST>:<PORT>/<NAME>",
+    override_usage = "client get [OPTIONS] <NAME> <SERVER>\n       client get [OPTIONS] http://<HOST>:<PORT>/<NAME>",
     after_help = "Examples:
   client get meme.png localhost 8800
   client get docs/notes.txt 127.0.0.1 8800 -o notes-of-today.txt
@@ -36,13 +36,12 @@ use output::Resume;
   client get http://localhost:8800/film.mkv --limit-rate 10MiB
   client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
 
-The file appears under its name when it is complete. If it exists already, the command fails unless --force is
-given. With --report-to, the client connects to a second server before the transfer, sends it the
-name and size of the file afterwards, and prints its reply."
+The file appears under its name when it is complete. If it exists already, the
+command fails unless --force is given. The connection of --report-to is made before the transfer."
 )]
 pub(crate) struct Args {
     /// Name of the file on the server, then the server (HOST PORT or HOST:PORT); or a URL
-    #[arg(value_name = "NAME HOST PORT", required = true, num_args = 1..=3)]
+    #[arg(value_name = "NAME SERVER", required = true, num_args = 1..=3)]
     operands: Vec<String>,
     /// Output file, or - for standard output [default: the last part of NAME, in this folder]
     #[arg(short, long, value_name = "PATH")]
@@ -59,8 +58,8 @@ pub(crate) struct Args {
     /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
-    /// Receive at most this number of bytes per second (1500, 64KiB, 10MiB)
-    #[arg(long, value_name = "BYTES", value_parser = RateLimit::parse)]
+    /// Maximum rate in bytes per second (1500, 64KiB, 10MiB)
+    #[arg(long, value_name = "RATE", value_parser = RateLimit::parse)]
     limit_rate: Option<RateLimit>,
     /// Send `The size of NAME is BYTES` to this server afterwards, and print its reply
     #[arg(long, value_name = "HOST:PORT")]
@@ -191,7 +190,7 @@ fn fetch(
                 output.discard();
             }
             let reason = link.refusal(head)?;
-            return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
+            return Err(Failure::Failed(anyhow!("{}", refused(name.as_str(), &reason))));
         }
         (_, Some(_)) => {
             print(&format!("{name}: changed since the interrupted transfer, starting again\n"))?;

@@ -1,4 +1,4 @@
-//! `client knock`: connects at each Enter and prints the result.
+//! `client knock`: connects each time Enter is pressed and prints the result.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -25,12 +25,12 @@ const RECEIVED_BYTES: usize = 512;
 /// Connect to a server each time you press Enter, and print the result
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client knock <HOST> <PORT>",
+    override_usage = "client knock <SERVER>",
     after_help = "Example:
   client knock localhost 9000
 
 For servers that close each connection at once, such as `server --service greet-close`.
-Ctrl-D (end of input) leaves."
+Ctrl-D (end of input) ends the command."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     let server = args.server.address()?;
     let mut input = Input::new(stop);
     let (mut number, mut failed) = (0, 0);
-    print(&format!("Enter connects to {server}; Ctrl-D leaves.\n"))?;
+    print(&format!("Press Enter to connect to {server}; Ctrl-D ends.\n"))?;
     while input.line()?.is_some() {
         number += 1;
         let status = match knock(&server, stop) {

@@ -27,7 +27,7 @@ use target::Target;
 /// Put a server under load and measure it
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client load [OPTIONS] <HOST> <PORT>\n       client load [OPTIONS] http://<HOST>:<PORT>/<NAME>",
+    override_usage = "client load [OPTIONS] <SERVER>\n       client load [OPTIONS] http://<HOST>:<PORT>/<NAME>",
     after_help = "Examples:
   client load http://127.0.0.1:8800/meme.png
   client load 127.0.0.1 8800 --wire framed --file meme.png:1KiB --connections 64 --duration 10s
@@ -38,8 +38,8 @@ use target::Target;
   client load 127.0.0.1 6565 --service files --file eagle.jpg
   client load 127.0.0.1 6015 --service date
 
-Files given as NAME:SIZE must have the generated content of that name, as `bench` writes it; for
-other files use --verify-every 0. A file given by a URL is requested once to learn its length, and
+Files given as NAME:SIZE must be files written by `bench files`; for other files add --verify-every
+0. A file given by a URL is requested once to learn its length, and
 only its length is checked.
 
 With --service, servers are measured that speak plain lines, such as one of your own. Each request
@@ -49,10 +49,11 @@ that closes the connection after it is measured with a connection per request."
 )]
 pub(crate) struct Args {
     /// Server: HOST PORT or HOST:PORT; or the URL of a file, http://HOST:PORT/NAME
-    #[arg(value_name = "HOST PORT", required = true, num_args = 1..=2)]
+    #[arg(value_name = "SERVER", required = true, num_args = 1..=2)]
     server: Vec<String>,
-    /// File to request or send, with its size (1000, 64KiB) and relative frequency; with --service
-    /// files the name alone suffices
+    /// File to request or send, with its size (1000, 64KiB) and its relative frequency among several
+    /// --file [default: 1]; required unless the server is a URL. With --service files the name alone
+    /// suffices
     #[arg(long = "file", value_name = "NAME:SIZE[:WEIGHT]", value_parser = parse_file)]
     files: Vec<FileArg>,
     /// Protocol [default: framed, or http for a URL]

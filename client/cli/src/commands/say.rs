@@ -16,21 +16,22 @@ use crate::net::link::connect;
 /// Send lines to a server and print its replies
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client say [OPTIONS] <HOST> <PORT> [LINE]...",
+    override_usage = "client say [OPTIONS] <SERVER> [LINE]...",
     after_help = "Examples:
   client say localhost 8800 meme.txt
   client say localhost 6015 'what time is it?'
-  client say localhost 8800 'first line' 'second line'
-  client say localhost 8800 --file lines.txt
-  client say localhost 8800 < lines.txt
+  client say localhost 65432 'first line' 'second line'
+  client say localhost 65432 --file lines.txt
+  client say localhost 65432 < lines.txt
 
-Without LINE or --file, the lines of standard input are sent. Each line waits for the reply to the
-previous one, for at most 250 ms. After the last line the client closes its direction of the
-connection; it ends when the server closes the other."
+Without LINE or --file, the lines of standard input are sent. The client waits up to 250 ms for each
+reply before it sends the next line; later replies are printed too. After the last line it stops
+sending, and it ends when the server closes the connection. A file server takes one name per
+connection; an echo (server --service echo) takes any number of lines."
 )]
 pub(crate) struct Args {
     /// Server (HOST PORT, HOST:PORT or http://HOST:PORT), then lines to send
-    #[arg(value_name = "HOST PORT [LINE]…", required = true, num_args = 1..)]
+    #[arg(value_name = "SERVER [LINE]…", required = true, num_args = 1..)]
     operands: Vec<String>,
     /// Send the lines of this file
     #[arg(long, value_name = "FILE")]

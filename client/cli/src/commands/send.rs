@@ -15,7 +15,7 @@ use fileserver_proto::wire::framed::{OK, SAVED};
 use fileserver_proto::{FileName, Wire};
 
 use crate::commands::WireArg;
-use crate::failure::{Failure, OrRemedy};
+use crate::failure::{Failure, OrRemedy, refused};
 use crate::net::address::{Address, split_back};
 use crate::net::link::Link;
 use crate::net::rate_limit::RateLimit;
@@ -28,7 +28,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// Send files to a server over one connection
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "client send [OPTIONS] <FILE>... <HOST> <PORT>",
+    override_usage = "client send [OPTIONS] <FILE>... <SERVER>",
     after_help = "Examples:
   client send meme.png localhost 8800
   client send a.png b.png c.png 127.0.0.1 8800 --wire http
@@ -37,8 +37,9 @@ const BLOCK_BYTES: usize = 256 << 10;
   client send film.mkv http://localhost:8800 --limit-rate 10MiB
   client send meme.png localhost 8800 --transcript progress.txt
 
-Progress is a bar on a terminal and lines at 0, 25, 50, 75 and 100 % elsewhere. The last line is
-the name under which the server stored the file.
+Progress is a bar on a terminal and lines at 0, 25, 50, 75 and 100 % elsewhere; a transcript has a
+line about every 10 %. The last line is the name under which the server stored the
+file.
 
 With --resume, a transfer that was interrupted continues when the command is repeated, even after
 a restart of either side. The server verifies the whole file by its SHA-256 hash. --resume needs a
@@ -47,7 +48,7 @@ for a day."
 )]
 pub(crate) struct Args {
     /// Files to send, then the server: HOST PORT, HOST:PORT or http://HOST:PORT
-    #[arg(value_name = "FILE… HOST PORT", required = true, num_args = 1..)]
+    #[arg(value_name = "FILE… SERVER", required = true, num_args = 1..)]
     operands: Vec<String>,
     /// Protocol [default: framed, or http with --resume or a URL]
     #[arg(long, value_enum)]
@@ -61,8 +62,8 @@ pub(crate) struct Args {
     /// Longest wait without progress (500ms, 30s, 2m)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
-    /// Send at most this number of bytes per second (1500, 64KiB, 10MiB)
-    #[arg(long, value_name = "BYTES", value_parser = RateLimit::parse)]
+    /// Maximum rate in bytes per second (1500, 64KiB, 10MiB)
+    #[arg(long, value_name = "RATE", value_parser = RateLimit::parse)]
     limit_rate: Option<RateLimit>,
     /// Write a plain-text copy of the output, with progress, to this file
     #[arg(long, value_name = "FILE")]
@@ -306,7 +307,7 @@ fn send_body(
 
 fn refusal(link: &mut Link<'_>, head: ReplyHead, path: &Path) -> Failure {
     match link.refusal(head) {
-        Ok(reason) => Failure::Failed(anyhow!("the server refused {}: {reason}", path.display())),
+        Ok(reason) => Failure::Failed(anyhow!("{}", refused(&path.display().to_string(), &reason))),
         Err(failure) => failure,
     }
 }

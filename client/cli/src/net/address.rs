@@ -62,7 +62,7 @@ impl Operand {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ServerArgs {
     /// Server: HOST PORT, HOST:PORT or http://HOST:PORT
-    #[arg(value_name = "HOST PORT", required = true, num_args = 1..=2)]
+    #[arg(value_name = "SERVER", required = true, num_args = 1..=2)]
     server: Vec<String>,
 }
 
@@ -97,6 +97,9 @@ pub(crate) fn split_back(words: &[String]) -> Result<(&[String], Operand), Failu
         return Ok((front, operand.map_err(usage)?));
     }
     match words {
+        [_, host] if !host.bytes().all(|byte| byte.is_ascii_digit()) => Err(usage(format!(
+            "no port after {host}: end with HOST PORT, HOST:PORT or http://HOST:PORT"
+        ))),
         [front @ .., host, port] => Ok((front, of_words(host, port).map_err(usage)?)),
         _ => Err(usage("no server: end with HOST PORT, HOST:PORT or http://HOST:PORT".to_owned())),
     }

@@ -203,7 +203,7 @@ impl<'a> Link<'a> {
         };
         let shown = shown.replace(char::is_control, " ");
         Ok(match remedy(head.kind, reason) {
-            Some(remedy) => format!("{shown}: {remedy}"),
+            Some(remedy) => format!("{shown}; {remedy}"),
             None => shown,
         })
     }

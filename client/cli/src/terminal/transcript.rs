@@ -13,7 +13,7 @@ use crate::failure::{Failure, OrRemedy};
 use crate::terminal::print;
 use crate::terminal::units::{bytes, percent};
 
-/// Step between two lines about a transfer.
+/// Least step between two lines about a transfer.
 const STEP_PERCENT: u64 = 10;
 /// Width of the bars.
 const BAR_CHARS: u64 = 30;
@@ -75,15 +75,15 @@ impl Transcript {
         }
     }
 
-    /// Records progress with a line at each tenth.
+    /// Records progress with a line about every tenth.
     pub(crate) fn record_progress(&self, progress: &mut TransferProgress, bytes: u64) {
         if self.file.is_none() {
             return;
         }
         progress.done += bytes;
-        while progress.next_percent <= progress.percent() {
+        if progress.next_percent <= progress.percent() {
             self.record(&progress.line());
-            progress.next_percent += STEP_PERCENT;
+            progress.next_percent = (progress.percent() / STEP_PERCENT + 1) * STEP_PERCENT;
         }
     }
 }
@@ -108,7 +108,7 @@ impl TransferProgress {
     }
 
     fn line(&self) -> String {
-        let percent = self.next_percent;
+        let percent = self.percent();
         let full = (percent * BAR_CHARS / 100) as usize;
         let bar = format!("{}{}", "#".repeat(full), "-".repeat(BAR_CHARS as usize - full));
         let (done, total) = (bytes(self.done), bytes(self.total));
@@ -140,7 +140,6 @@ mod tests {
     fn a_line_shows_how_much_is_done() {
         let mut progress = TransferProgress::new("a.png", 2048, 0);
         progress.done = 1024;
-        progress.next_percent = 50;
         let line = progress.line();
         let bar = format!("[{}{}]", "#".repeat(15), "-".repeat(15));
         assert!(line.starts_with(&format!("a.png  50 % {bar} 1.00 KiB/2.00 KiB")), "{line}");

@@ -194,7 +194,7 @@ fn a_damaged_upload_is_refused_and_sent_again() {
     let partial = fs::OpenOptions::new().write(true).open(path).unwrap();
     partial.write_all_at(&[!content("a", LEN)[5]], 5).unwrap();
     let told = error(&place.run(&proxy, SEND), 1);
-    assert!(told.contains("status 400, the content does not match its digest: "), "{told}");
+    assert!(told.contains("status 400, the content does not match its digest; "), "{told}");
     assert!(told.ends_with("send it again\n"), "{told}");
     assert!(server.folder.names().is_empty() && place.saved_states().is_empty());
     stdout(&place.run(&proxy, SEND));
@@ -260,7 +260,7 @@ fn other_servers_with_tus_are_supported() {
     let proxy = Proxy::to(mock.address);
     let place = Place::with_file("a", b"abcde");
     let told = error(&place.run(&proxy, "send a HOST PORT --resume"), 1);
-    assert!(told.contains("status 503: try again later; to resume: "), "{told}");
+    assert!(told.contains("status 503; try again later; to resume: "), "{told}");
     let told = stdout(&place.run(&proxy, "send a HOST PORT --resume"));
     assert!(told.starts_with("a: resuming at 40 % (2 B of 5 B)\na: 50 %\n"), "{told}");
     assert!(told.ends_with("saved as a (5 B)\n"), "{told}");

@@ -93,13 +93,13 @@ fn row_07_data_without_a_name_is_stored_under_a_random_one() {
 fn row_08_a_transcript_keeps_the_progress() {
     let server = Server::start(StrategyKind::Threaded, "");
     let local = tempfile::tempdir().unwrap();
-    fs::write(local.path().join("meme.png"), content("meme.png", 300_000)).unwrap();
+    fs::write(local.path().join("meme.png"), content("meme.png", 524_288)).unwrap();
     let send = ["send", "meme.png", "HOST", "PORT", "--transcript", "shown.txt"];
     stdout(&server.client(local.path(), &send));
     let kept = fs::read_to_string(local.path().join("shown.txt")).unwrap();
     assert!(kept.starts_with("$ client send meme.png 127.0.0.1 "), "{kept}");
     assert!(kept.contains("meme.png  50 % [###############---------------] "), "{kept}");
-    assert!(kept.ends_with("saved as meme.png (292.97 KiB)\n"), "{kept}");
+    assert!(kept.ends_with("saved as meme.png (512.00 KiB)\n"), "{kept}");
 }
 
 #[test]

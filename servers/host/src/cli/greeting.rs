@@ -72,7 +72,13 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerSt
 /// Farewell: the counts in one line.
 pub(super) fn farewell(report: &ServeReport) -> String {
     let ServeReport { connections, requests, refused, panics, broken, sent: _ } = report;
-    let mut text = format!("served {requests} requests on {connections} connections");
+    let counted = |count: u64, noun: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{count} {noun}{plural}")
+    };
+    let (requests, connections) =
+        (counted(*requests, "request"), counted(*connections, "connection"));
+    let mut text = format!("served {requests} on {connections}");
     for (count, what) in [
         (refused, "refused: no thread could be created"),
         (panics, "ended by a panic"),
@@ -250,6 +256,8 @@ mod tests {
     fn the_farewell_names_only_what_happened() {
         let report = ServeReport { connections: 2, requests: 5, ..ServeReport::default() };
         assert_eq!(farewell(&report), "served 5 requests on 2 connections");
+        let one = ServeReport { connections: 1, requests: 1, ..report };
+        assert_eq!(farewell(&one), "served 1 request on 1 connection");
         let report = ServeReport { panics: 1, ..report };
         assert!(farewell(&report).ends_with(", 1 ended by a panic"));
         let report = ServeReport { panics: 0, broken: 2, ..report };

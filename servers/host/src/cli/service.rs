@@ -23,25 +23,25 @@ pub struct ServiceArgs {
 /// Service of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ServiceChoice {
-    /// Uploads and downloads of files (port 8800)
+    /// Uploads and downloads of files (default port 8800)
     Files,
-    /// Sends each message back unchanged (port 65432)
+    /// Sends each message back unchanged (default port 65432)
     Echo,
-    /// Answers `I got "<data>" from you and I am sending it back.` (port 65432)
+    /// Answers `I got "<data>" from you and I am sending it back.` (default port 65432)
     Hello,
-    /// Prints the address of each client on the server and closes the connection (port 9000)
+    /// Prints the address of each client on the server and closes the connection (default port 9000)
     GreetClose,
-    /// Shows each message and answers `Message: <message>` (port 9000)
+    /// Prints each message on the server and answers `Message: <message>` (default port 9000)
     Message,
-    /// Prints one message, answers `I have received: <message>` and closes (port 9000)
+    /// Prints one message on the server, answers `I have received: <message>` and closes (default port 9000)
     Ack,
-    /// Sends each message back transformed (port 9001)
+    /// Sends each message back transformed (default port 9001)
     Transform,
-    /// Answers `what time is it?` with the time (port 6015)
+    /// Answers `what time is it?` with the time (default port 6015)
     Date,
-    /// As date, and logs each request to a new file in the root folder: log0.txt, log1.txt, ... (port 6015)
+    /// As date, and logs each request to a new file in the root folder: log0.txt, log1.txt, ... (default port 6015)
     DateLog,
-    /// Sends each line to all other clients; not with prefork (port 9002)
+    /// Sends each line to all other clients; not with prefork (default port 9002)
     Chat,
 }
 

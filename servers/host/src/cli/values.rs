@@ -54,7 +54,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 /// A duration, possibly 0: `500ms`, `20s`, `2m`, `0s`.
 pub(super) fn grace(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number with a unit: 500ms, 20s, 2m"))?;
+        .map_err(|_| "write a number with a unit: 500ms, 20s, 2m")?;
     // So that adding it to the clock cannot overflow.
     if duration > Duration::from_secs(1 << 32) {
         return Err("longer than 136 years; choose a shorter duration".to_owned());

@@ -29,7 +29,7 @@ pub(crate) fn a_download_in_progress_is_finished(kind: StrategyKind) {
     assert!(received == content);
     assert_eq!(peer.rest(), b"");
     assert_eq!(server.wait().code(), Some(0));
-    assert!(server.stderr().contains("served 1 requests"), "{}", server.stderr());
+    assert!(server.stderr().contains("served 1 request "), "{}", server.stderr());
 }
 
 pub(crate) fn an_upload_in_progress_is_finished(kind: StrategyKind) {

@@ -36,7 +36,7 @@ pub(super) fn run(
         .context("cannot use this terminal")?;
     let printer = editor.create_external_printer().context("cannot use this terminal")?;
     let mut incoming = stream.try_clone().context("cannot read and write at once")?;
-    print(&format!("connected to {server}; Ctrl-D leaves\n"))?;
+    print(&format!("connected to {server}; Ctrl-D ends the chat\n"))?;
     let leaving = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

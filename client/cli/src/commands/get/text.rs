@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use fileserver_proto::FileName;
 
 use super::output::Output;
-use crate::failure::Failure;
+use crate::failure::{Failure, refused};
 use crate::net::link::{Link, ReplyPart};
 use crate::terminal::meter::Meter;
 
@@ -37,7 +37,7 @@ pub(super) fn fetch(
         }
     }
     if has_ended && let Some(reason) = refusal(&front) {
-        return Err(Failure::Failed(anyhow!("the server refused {name}: {reason}")));
+        return Err(Failure::Failed(anyhow!("{}", refused(name.as_str(), reason))));
     }
     output.begin(0, None)?;
     let mut meter = Meter::new(name.as_str(), None, 0, output.is_stdout());

@@ -22,7 +22,7 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     writeln!(
         out,
-        "{} on {} over {}, {} connections, {} {}, engine {}",
+        "{} on {} over {}, {} {}, {} {}, engine {}",
         match (spec.direction, spec.wire) {
             (Direction::Upload, _) => "Upload",
             (Direction::Download, Wire::Text) => "Replies to lines",
@@ -32,6 +32,7 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         spec.target,
         spec.wire.name(),
         spec.connections,
+        if spec.connections == 1 { "connection" } else { "connections" },
         spec.threads,
         if spec.threads == 1 { "thread" } else { "threads" },
         report.engine.name(),
@@ -95,13 +96,13 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         "", "mean", "p50", "p90", "p99", "p99.9", "max"
     )?;
     if matches!(spec.arrival, Arrival::Open { .. }) {
-        latency(out, "intended → done", report, TimeKind::Response)?;
-        latency(out, "sent → done", report, TimeKind::Service)?;
-        latency(out, "intended → sent", report, TimeKind::SendDelay)?;
+        latency(out, "response time", report, TimeKind::Response)?;
+        latency(out, "service time", report, TimeKind::Service)?;
+        latency(out, "send delay", report, TimeKind::SendDelay)?;
     } else {
-        latency(out, "latency", report, TimeKind::Response)?;
+        latency(out, "response time", report, TimeKind::Response)?;
         if spec.connection_use == ConnectionUse::PerRequest {
-            latency(out, "sent → done", report, TimeKind::Service)?;
+            latency(out, "service time", report, TimeKind::Service)?;
         }
     }
     latency(out, "connecting", report, TimeKind::Connect)?;
