@@ -62,7 +62,7 @@ fn help_explains_every_service_and_its_port() {
     let help = String::from_utf8(output.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for service in ServiceChoice::value_variants() {
-        let port = format!("(port {})", service.default_port());
+        let port = format!("(default port {})", service.default_port());
         assert!(service.summary().ends_with(&port), "{}", service.summary());
         assert_says(&help, &[&format!("- {}: {}", service.name(), service.summary())]);
     }
