@@ -18,9 +18,7 @@ use crate::exchange::{Persist, Reply, Sink};
 use crate::refusal::Refusal;
 use crate::wire::Codec;
 use crate::wire::body::Body;
-use crate::{
-    Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Timeouts, Wire,
-};
+use crate::{Action, Completion, Digest, FileName, IoBuffers, Now, Service, Settings, Wire};
 use record::Recorder;
 use state::{AfterAbort, LabState, State};
 use transitions::{Event, Kind};
@@ -194,9 +192,10 @@ impl Session {
                 self.count_body_time(bytes as u64, now);
                 self.discard(io, refusal, now);
             }
-            (State::Lingering { until }, Completion::Received { .. }) => {
+            (State::Lingering { until }, Completion::Received { bytes }) => {
                 io.input.clear();
-                self.linger(until, now);
+                let time = self.time_after(bytes as u64, self.settings.timeouts.linger, now);
+                self.linger(until, time, now);
             }
 
             (State::Opening, Completion::Opened(Ok(file))) => {
@@ -314,7 +313,7 @@ impl Session {
             (State::Replying, Completion::Sent) => self.replied(io, now),
             (State::FinishingSending, Completion::SendingFinished) => {
                 let until = now.instant.checked_add(self.settings.timeouts.linger_total);
-                self.linger(until, now);
+                self.linger(until, self.settings.timeouts.linger, now);
             }
             (State::ReportingStatus, Completion::StatusReported(status)) => {
                 self.reply(io, &Reply::Status(&status), now);
@@ -458,20 +457,24 @@ impl Session {
 
     /// Counts the time that the peer took for some bytes of a body, and the time they add.
     fn count_body_time(&mut self, bytes: u64, now: Now) {
-        let Timeouts { stall, body_rate, .. } = self.settings.timeouts;
-        let left = self.deadline.map_or(stall, |at| at.saturating_duration_since(now.instant));
-        let added = match body_rate {
-            0 => stall,
-            rate => Duration::from_micros(bytes.saturating_mul(1_000_000) / rate),
-        };
-        self.body_time = left.saturating_add(added).min(stall);
+        self.body_time = self.time_after(bytes, self.settings.timeouts.stall, now);
     }
 
-    /// Discards what arrives, because closing the socket now would reset the connection, and a reset
-    /// could destroy the last reply.
-    fn linger(&mut self, until: Option<Instant>, now: Now) {
+    /// Time left until the deadline, and the time that some bytes add at the least rate, up to `most`.
+    fn time_after(&self, bytes: u64, most: Duration, now: Now) -> Duration {
+        let left = self.deadline.map_or(most, |at| at.saturating_duration_since(now.instant));
+        let added = match self.settings.timeouts.body_rate {
+            0 => most,
+            rate => Duration::from_micros(bytes.saturating_mul(1_000_000) / rate),
+        };
+        left.saturating_add(added).min(most)
+    }
+
+    /// Discards for some time what arrives, because closing the socket now would reset the
+    /// connection, and a reset could destroy the last reply.
+    fn linger(&mut self, until: Option<Instant>, time: Duration, now: Now) {
         self.state = State::Lingering { until };
-        self.wait(self.settings.timeouts.linger, now);
+        self.wait(time, now);
         self.deadline = match (self.deadline, until) {
             (Some(deadline), Some(until)) => Some(deadline.min(until)),
             (deadline, until) => deadline.or(until),

@@ -237,11 +237,19 @@ fn a_lingering_close_ends_by_the_peer_or_by_time() {
 
     let mut sends = begin();
     for _ in 0..7 {
-        sends.pass(4 * SECOND).deliver(b"x");
+        sends.pass(4 * SECOND).deliver(&[b'x'; 2000]);
     }
     assert!(!sends.closed);
     sends.pass(2 * SECOND);
     assert!(sends.closed, "bytes do not renew it for ever");
+
+    let mut slow = begin();
+    for _ in 0..5 {
+        slow.pass(SECOND).deliver(b"x");
+    }
+    assert!(!slow.closed);
+    slow.pass(SECOND / 2);
+    assert!(slow.closed, "bytes below the least rate do not renew it");
 
     let mut ends = begin();
     ends.end();
