@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
@@ -37,7 +38,7 @@ pub struct Listener {
 /// Reason that no connection was accepted.
 #[derive(Debug)]
 pub enum AcceptError {
-    /// The accept queue of a non-blocking listener is empty.
+    /// The accept queue is empty, and the listener does not block, or not any longer.
     WouldBlock,
     /// The connection waiting was lost before it was accepted; the next may be fine.
     Lost,
@@ -103,6 +104,15 @@ impl Listener {
     /// Error of the operating system.
     pub fn set_nonblocking(&self) -> io::Result<()> {
         self.listener.set_nonblocking(true)
+    }
+
+    /// Limits the time that [`accept`](Self::accept) blocks, in every process that shares the socket.
+    /// Accepted connections inherit the limit as their receive timeout, until they set another.
+    ///
+    /// # Errors
+    /// Error of the operating system.
+    pub(crate) fn set_accept_timeout(&self, timeout: Duration) -> io::Result<()> {
+        SockRef::from(&self.listener).set_read_timeout(Some(timeout))
     }
 
     /// Accepts the next connection; blocks unless the listener is non-blocking.

@@ -29,7 +29,8 @@ use link::{Command, Link, Message};
 /// others alone.
 ///
 /// The parent serves no connection. It keeps a few processes spare, up to the server's number of
-/// workers in all (and no more than the connection limit), and replaces those that end.
+/// workers in all (and no more than the connection limit), replaces those that end, and retires those
+/// that have waited long while others are spare.
 #[derive(Debug, Default)]
 pub struct Prefork {
     program: Option<Program>,
@@ -45,6 +46,11 @@ struct Program {
 /// Least number of processes that wait for connections (Apache's `MinSpareServers`): as many
 /// connections can come at once without waiting for a process to start.
 const SPARE: usize = 5;
+/// Time that a process waits for a connection, while more than [`SPARE`] wait, before it is retired.
+/// The kernel wakes waiting processes in turn, so a load that needs them all lets none wait as long.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Interval at which a process that waits in `accept` checks whether it is retired.
+const RETIREMENT_CHECK: Duration = Duration::from_secs(1);
 /// Shortest time between two looks at the processes' messages, so that short connections do not
 /// wake the parent twice each.
 const ROUND: Duration = Duration::from_millis(2);
@@ -91,6 +97,7 @@ impl Strategy for Prefork {
             closing.close();
             woken.wake();
         });
+        listener.set_accept_timeout(RETIREMENT_CHECK)?;
         let mut pool = Pool {
             program,
             listener,
@@ -134,6 +141,10 @@ struct Worker {
     link: Link,
     started: Instant,
     state: ProcessState,
+    /// Time at which its last wait for a connection began.
+    since: Instant,
+    /// True once it was told to end when it next has no connection.
+    is_retiring: bool,
     wants_status: bool,
     /// Counts up to the end of its last connection.
     report: ServeReport,
@@ -152,14 +163,17 @@ impl Pool<'_> {
     fn run(&mut self, shutdown: &Shutdown) -> io::Result<()> {
         while !shutdown.is_triggered() {
             self.replenish()?;
-            let poll_timeout =
-                self.pause.map(|until| until.saturating_duration_since(Instant::now()));
+            let next = [self.pause, self.retire()].into_iter().flatten().min();
+            let poll_timeout = next.map(|next| next.saturating_duration_since(Instant::now()));
             if self.wait_for_messages(poll_timeout)? {
                 std::thread::sleep(ROUND);
             }
             for (status, worker) in self.reap()? {
                 if shutdown.is_triggered() {
                     break;
+                }
+                if worker.is_retiring {
+                    continue;
                 }
                 tracing::warn!("a process ended: {status}; another one replaces it");
                 self.note_early_end(&worker, &status)?;
@@ -174,9 +188,11 @@ impl Pool<'_> {
             return Ok(());
         }
         self.pause = None;
-        let busy = self.workers.iter().filter(|worker| worker.state == ProcessState::Busy).count();
-        let wanted = self.most.min(busy + SPARE);
-        while self.workers.len() < wanted {
+        let staying = self.workers.iter().filter(|worker| !worker.is_retiring);
+        let busy = staying.clone().filter(|worker| worker.state == ProcessState::Busy).count();
+        let mut missing = (busy + SPARE).saturating_sub(staying.count());
+        while missing > 0 && self.workers.len() < self.most {
+            missing -= 1;
             match self.program.start(self.listener) {
                 Ok(worker) => self.workers.push(worker),
                 Err(error) if self.workers.is_empty() && !self.has_served => return Err(error),
@@ -190,6 +206,21 @@ impl Pool<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Retires processes that have waited long and are not needed. Returns the time of the next check.
+    fn retire(&mut self) -> Option<Instant> {
+        let is_idle = |w: &Worker| w.state == ProcessState::Idle && !w.is_retiring;
+        let mut excess = self.workers.iter().filter(|w| is_idle(w)).count().saturating_sub(SPARE);
+        for worker in self.workers.iter_mut().filter(|w| is_idle(w)) {
+            if excess > 0 && worker.since.elapsed() >= LONGEST_WAIT {
+                worker.link.send_command(Command::Retire);
+                worker.is_retiring = true;
+                excess -= 1;
+            }
+        }
+        let first = self.workers.iter().filter(|w| is_idle(w)).map(|w| w.since).min();
+        first.filter(|_| excess > 0).map(|since| since + LONGEST_WAIT)
     }
 
     /// Waits for a message, the trigger or the timeout. Returns whether a message came.
@@ -325,6 +356,8 @@ impl Program {
             link: ours,
             started: Instant::now(),
             state: ProcessState::Starting,
+            since: Instant::now(),
+            is_retiring: false,
             wants_status: false,
             report: ServeReport::default(),
         })
@@ -339,6 +372,7 @@ impl Worker {
                 Some(Message::Busy) => self.state = ProcessState::Busy,
                 Some(Message::Idle(report)) => {
                     self.state = ProcessState::Idle;
+                    self.since = Instant::now();
                     self.report = report;
                 }
                 Some(Message::Shown(line)) => server.console.show_line(&line),

@@ -65,6 +65,29 @@ fn the_number_of_processes_follows_the_connections_up_to_a_limit() {
 }
 
 #[test]
+fn processes_that_are_not_needed_are_retired() {
+    let mut server = start("20");
+    let mut peers: Vec<_> = (0..12).map(|_| Peer::connect(server.address())).collect();
+    for peer in &mut peers {
+        assert_eq!(peer.get("file"), b"content");
+    }
+    processes(&server, 12 + 5);
+    // These stay, with their connections.
+    let mut kept = peers.split_off(10);
+    drop(peers);
+    processes(&server, 2 + 5);
+    for peer in &mut kept {
+        assert_eq!(peer.get("file"), b"content");
+    }
+    drop(kept);
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+    let said = server.stderr();
+    assert!(said.contains("served 14 requests on 12 connections"), "{said}");
+    assert!(!said.contains("a process ended"), "{said}");
+}
+
+#[test]
 fn a_process_that_dies_takes_its_connection_along_and_is_replaced() {
     let mut server = start("2");
     let before = processes(&server, 2);

@@ -106,12 +106,13 @@ pub(crate) fn serve(
         shutdown: shutdown.clone(),
         draining: Once::new(),
         busy: AtomicBool::new(false),
+        is_retired: AtomicBool::new(false),
     });
     control.watch_signals()?;
     control.watch_parent()?;
     let mut io = io_buffers(server);
     control.link.send_message(Message::Idle(server.counters.report()));
-    while !shutdown.is_triggered() {
+    while !shutdown.is_triggered() && !control.is_retired.load(Ordering::SeqCst) {
         match listener.accept(SocketFlags::empty()) {
             Ok(socket) => {
                 control.busy.store(true, Ordering::SeqCst);
@@ -124,6 +125,7 @@ pub(crate) fn serve(
                 control.busy.store(false, Ordering::SeqCst);
                 control.link.send_message(Message::Idle(server.counters.report()));
             }
+            // After the listener's timeout, which the parent has set.
             Err(AcceptError::WouldBlock | AcceptError::Lost) => {}
             Err(AcceptError::Exhausted(error)) => {
                 tracing::warn!("accepting pauses: {error}");
@@ -145,6 +147,8 @@ struct Control {
     draining: Once,
     /// True if a connection is being served.
     busy: AtomicBool,
+    /// True if the process accepts no further connection.
+    is_retired: AtomicBool,
 }
 
 impl Control {
@@ -182,6 +186,7 @@ impl Control {
                         control.drain();
                         control.shutdown.trigger();
                     }
+                    Some(Command::Retire) => control.is_retired.store(true, Ordering::SeqCst),
                     Some(Command::Status(status)) => {
                         let answer = &control.answer;
                         *answer.status.lock().unwrap_or_else(PoisonError::into_inner) =

@@ -17,6 +17,7 @@ const MESSAGE_BYTES: usize = 32 << 10;
 const BUSY: &str = "busy";
 const DRAIN: &str = "drain";
 const END: &str = "end";
+const RETIRE: &str = "retire";
 /// Request for the status.
 const STATUS_WANTED: &str = "status?";
 /// Prefix of the status.
@@ -54,6 +55,8 @@ pub(super) enum Command {
     Drain,
     /// End at once.
     End,
+    /// End when there is no connection.
+    Retire,
     /// The status that was asked for.
     Status(String),
 }
@@ -122,6 +125,7 @@ impl Link {
         let text = match command {
             Command::Drain => DRAIN,
             Command::End => END,
+            Command::Retire => RETIRE,
             Command::Status(status) => &format!("{STATUS}{status}"),
         };
         self.send(text, SendFlags::DONTWAIT);
@@ -133,6 +137,7 @@ impl Link {
         match self.receive(&mut message, RecvFlags::empty()) {
             Ok(DRAIN) => Some(Command::Drain),
             Ok(END) => Some(Command::End),
+            Ok(RETIRE) => Some(Command::Retire),
             Ok(text) => Some(Command::Status(text.strip_prefix(STATUS)?.to_owned())),
             Err(_) => None,
         }
@@ -230,8 +235,10 @@ mod tests {
         assert_eq!(parent.receive_message(), Some(Message::Idle(report)));
         parent.send_command(Command::Drain);
         parent.send_command(Command::End);
+        parent.send_command(Command::Retire);
         assert_eq!(child.wait_for_command(), Some(Command::Drain));
         assert_eq!(child.wait_for_command(), Some(Command::End));
+        assert_eq!(child.wait_for_command(), Some(Command::Retire));
         drop(child);
         assert_eq!(parent.receive_message(), Some(Message::Gone));
         let (parent, theirs) = pair().unwrap();
