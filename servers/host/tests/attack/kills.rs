@@ -48,7 +48,7 @@ pub(crate) fn suspended_during_transfers(kind: StrategyKind) -> String {
 /// After a kill at any time, visible files are whole, and the next server removes the rest.
 pub(crate) fn killed_during_uploads(kind: StrategyKind) -> String {
     let folder = Folder::new();
-    let kills = number(4, 25);
+    let kills = number(4, 200);
     let mut whole = 0;
     for kill in 0..kills {
         let victim = Victim::on(folder.clone(), kind, &["--durability", "none"]);

@@ -95,6 +95,8 @@ cases! {
     peers::open_peers_that_do_not_read
     peers::a_half_closed_peer_that_reads_slowly
     peers::requests_byte_by_byte
+    peers::heads_sent_slowly
+    peers::bodies_sent_slowly
     peers::resets
     starving::uploads_that_never_pause
     starving::requests_that_never_pause
@@ -105,6 +107,7 @@ cases! {
     kills::killed_during_uploads
     scarcity::a_full_disk
     scarcity::a_read_only_root
+    scarcity::a_disk_that_fails_to_sync
     scarcity::no_further_threads
     differential::the_same_replies_as_selector
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use fileserver::StrategyKind;
 use testkit::Folder;
 
-use crate::peer::http_put;
+use crate::peer::{http, http_put};
 use crate::skipped;
 use crate::victim::{SMALL, Victim};
 
@@ -55,6 +55,35 @@ pub(crate) fn a_read_only_root(kind: StrategyKind) -> String {
     format!("served; uploads {status}")
 }
 
+/// Uploads whose sync fails are refused and leave nothing behind; the server goes on.
+pub(crate) fn a_disk_that_fails_to_sync(kind: StrategyKind) -> String {
+    let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attack/failing-sync.py");
+    if !Command::new(launcher).arg("true").status().is_ok_and(|status| status.success()) {
+        return skipped("a_disk_that_fails_to_sync", "it takes Python and seccomp filters");
+    }
+    let mut refused = 0;
+    for durability in ["data", "full"] {
+        let folder = Folder::new();
+        write(folder.path().join("small"), SMALL).unwrap();
+        let arguments = ["--durability", durability];
+        let victim = Victim::under(&[launcher], folder, kind, &arguments).unwrap();
+        for len in [5, 100_000, 4 << 20] {
+            let mut peer = victim.connect();
+            peer.send(http_put("new", len as u64)).send(vec![7; len]);
+            assert_eq!(peer.reply().status, 500, "{durability}, {len} bytes");
+            drop(peer);
+            let mut peer = victim.connect();
+            peer.send(http("PUT /new", "Transfer-Encoding: chunked\r\n"));
+            peer.send(format!("{len:x}\r\n")).send(vec![7; len]).send("\r\n0\r\n\r\n");
+            assert_eq!(peer.reply().status, 500, "{durability}, {len} bytes in a chunk");
+            refused += 2;
+        }
+        victim.probe();
+        assert_eq!(victim.folder.names(), ["small"]);
+    }
+    format!("{refused} uploads: 500")
+}
+
 /// A server in a mount namespace; `None` if this user may not mount.
 fn in_own_mounts(kind: StrategyKind, mounts: &str) -> Option<Victim> {
     let may_mount = Command::new("unshare")
@@ -73,9 +102,6 @@ fn in_own_mounts(kind: StrategyKind, mounts: &str) -> Option<Victim> {
 
 /// Without further threads a server serves with those it has, or reports that it cannot start.
 pub(crate) fn no_further_threads(kind: StrategyKind) -> String {
-    if kind == StrategyKind::Prefork {
-        return skipped("no_further_threads", "a process that cannot be created ends it with 1");
-    }
     if !rustix::process::geteuid().is_root() {
         return skipped("no_further_threads", "it takes the right to become another user");
     }

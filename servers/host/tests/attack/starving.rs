@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::number;
 use crate::peer::{Peer, http, http_get};
-use crate::victim::{Victim, crowd, is_held_by_slow_peers};
+use crate::victim::{SetOnDrop, Victim, crowd, is_held_by_slow_peers};
 
 /// Number of sequential probes: too slow if each waits for a peer's timeout.
 const PROBES: u32 = 3;
@@ -46,7 +46,7 @@ fn peers_that_never_pause(kind: StrategyKind, first: &[u8], again: &[u8]) -> Str
                 }
             }
         });
-        let _stop = StopOnDrop(&stop);
+        let _stop = SetOnDrop(&stop);
         // All peers are sending.
         std::thread::sleep(Duration::from_millis(300));
         if !is_held_by_slow_peers(kind) {
@@ -61,14 +61,6 @@ fn peers_that_never_pause(kind: StrategyKind, first: &[u8], again: &[u8]) -> Str
         figure += &format!("end after {} ms", victim.terminate().as_millis());
     });
     figure
-}
-
-struct StopOnDrop<'s>(&'s AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// A peer that repeats the same bytes without end.
@@ -131,7 +123,7 @@ pub(crate) fn a_form_of_many_files(kind: StrategyKind) -> String {
     let (mut meanwhile, mut longest) = (0, Duration::ZERO);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let _stored = StopOnDrop(&is_stored);
+            let _stored = SetOnDrop(&is_stored);
             assert_eq!(sender.reply().status, 303);
         });
         while let Some(other) = &mut other

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fileserver::StrategyKind;
@@ -20,6 +21,15 @@ pub(crate) const SMALL: &[u8] = b"small";
 const TICKS_PER_SECOND: u32 = 100;
 /// Period of a CPU time measurement.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// Sets a flag when dropped, so that a thread that watches it also ends after a failed assertion.
+pub(crate) struct SetOnDrop<'s>(pub(crate) &'s AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// A running server; killed when dropped.
 pub(crate) struct Victim {

@@ -237,6 +237,9 @@ impl Ring {
     }
 
     /// Receives pieces until cancelled, the end of the stream, or no buffer is free.
+    ///
+    /// Linux 6.18 sometimes does not report a reset right after received bytes. The next send on the
+    /// socket fails then, and the session's deadline ends a connection that has nothing to send.
     pub(super) fn receive_all(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build();
         // SAFETY: what it writes to is of a group whose memory outlives the ring.
