@@ -263,7 +263,7 @@ impl Store {
 
     /// Stores a line about a request in a new file of the root: `log0.txt`, `log1.txt`, and so on
     /// after the highest number. Numbers have no gaps and none is used twice, even by several
-    /// servers on one folder.
+    /// servers on one folder. Beyond 10,000 files, each line removes the oldest.
     ///
     /// # Errors
     /// As for [`create_upload`](Self::create_upload), and if the root cannot be read.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fileserver_proto::service::write_log_line;
 use fileserver_proto::{Now, StoreError};
-use rustix::fs::{Dir, OFlags};
+use rustix::fs::{AtFlags, Dir, OFlags};
 use rustix::io::Errno;
 
 use super::{Store, Upload, error, open_beneath};
@@ -14,6 +14,9 @@ use super::{Store, Upload, error, open_beneath};
 /// Number that is most likely free next; unknown before the first line.
 #[derive(Debug, Default)]
 pub(super) struct Numbers(Mutex<Option<u64>>);
+
+/// Most files of the log: each further one removes the oldest, so that no client can fill the disk.
+const MAX_FILES: u64 = 10_000;
 
 /// Writes the line to a temporary, then gives it the next number's name in one exclusive step. If
 /// another thread or process is first, it takes the following number.
@@ -30,8 +33,8 @@ pub(super) fn store(
     file.sync()?;
     let mut next = store.log_numbers.0.lock().unwrap_or_else(PoisonError::into_inner);
     let mut number = match *next {
-        Some(number) => number,
-        None => first_free(&store.root)
+        Some(number) if continues(&store.root, number) => number,
+        _ => first_free(&store.root)
             .map_err(|errno| error::in_general(errno, "reading the folder of the log's files"))?,
     };
     while !file.publish(&name(number))? {
@@ -39,11 +42,28 @@ pub(super) fn store(
     }
     *next = Some(number + 1);
     drop(next);
+    if let Some(oldest) = number.checked_sub(MAX_FILES) {
+        remove(&store.root, oldest);
+    }
     file.sync_folder()
 }
 
 fn name(number: u64) -> String {
     format!("log{number}.txt")
+}
+
+/// True if the file before this number exists. Otherwise other processes may have removed it and
+/// those after it.
+fn continues(root: impl AsFd, number: u64) -> bool {
+    let Some(before) = number.checked_sub(1) else { return true };
+    rustix::fs::statat(root, name(before), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+fn remove(root: impl AsFd, number: u64) {
+    match rustix::fs::unlinkat(root, name(number), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => tracing::warn!("cannot remove {}: {errno}", name(number)),
+    }
 }
 
 /// Number after the highest in a folder.

@@ -636,3 +636,30 @@ fn no_more_space_is_reserved_than_has_arrived() {
         assert!(content(&store, "a").iter().all(|byte| *byte == 7));
     }
 }
+
+#[test]
+fn the_log_keeps_a_limited_number_of_files() {
+    for (folder, store) in stores(StoreOptions::default()) {
+        let path = |number: u64| folder.path().join(format!("log{number}.txt"));
+        let log = |store: &Store| {
+            let now = Now { instant: Instant::now(), unix_s: 0 };
+            store.log(now, None, b"line").unwrap();
+        };
+        for number in [0, 1, 2, 10_000] {
+            fs::write(path(number), "").unwrap();
+        }
+        log(&store);
+        assert!(path(10_001).exists() && path(2).exists() && !path(1).exists());
+        assert!(path(0).exists(), "only the oldest of a log without gaps is removed");
+        let other = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        log(&other);
+        assert!(path(10_002).exists() && !path(2).exists());
+        // As after 10,000 further lines of the other one.
+        for number in [10_001, 10_002] {
+            fs::remove_file(path(number)).unwrap();
+        }
+        fs::write(path(20_002), "").unwrap();
+        log(&store);
+        assert!(path(20_003).exists() && !path(10_002).exists(), "numbers are not used again");
+    }
+}
