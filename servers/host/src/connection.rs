@@ -29,7 +29,7 @@ use crate::store::Download;
 use receiving::{Transfer, WORTH_BYTES, transfer};
 use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 
-use local::{Local, Performed};
+use local::{Local, Performed, WHOLE_SHARE};
 
 pub(crate) use local::SocketAction;
 pub(crate) use parked::Leftover;
@@ -132,6 +132,10 @@ pub(crate) trait WaitPolicy {
     fn transfers(&self) -> bool {
         false
     }
+
+    /// Called when other members of the chat room need time to read. A driver whose connections take
+    /// turns ends the turn; the others wait.
+    fn give_way(&mut self) {}
 
     /// Called with the number of received bytes and the size of the buffer.
     fn received(&mut self, _bytes: usize, _room: usize) {}
@@ -307,6 +311,9 @@ impl Connection {
             self.local.perform(&action, server, io, self.socket.as_fd(), || policy.waker());
         let done = match performed {
             Performed::Done(done, bytes) => {
+                if bytes == WHOLE_SHARE {
+                    policy.give_way();
+                }
                 moved = bytes;
                 done
             }

@@ -27,9 +27,12 @@ pub(crate) struct Local {
     pub(super) membership: Option<Box<Membership>>,
 }
 
+/// Body bytes that use up a connection's share, however large it is.
+pub(super) const WHOLE_SHARE: u64 = u64::MAX;
+
 /// Result of an action.
 pub(crate) enum Performed {
-    /// Completed; this many body bytes were written.
+    /// Completed; this many body bytes were written, or [`WHOLE_SHARE`] if others need time.
     Done(Completion, u64),
     /// To be performed by the driver of the socket.
     Socket(SocketAction),
@@ -111,7 +114,11 @@ impl Local {
             }
             Action::ListFiles => Completion::Listed(server.store.list()),
             Action::Lab(action) => {
-                Completion::Lab(self.perform_lab(action, server, io, socket, waker))
+                let (done, is_crowded) = self.perform_lab(action, server, io, socket, waker);
+                if is_crowded {
+                    moved = WHOLE_SHARE;
+                }
+                Completion::Lab(done)
             }
             Action::ReportStatus => Completion::StatusReported(status(server).into()),
             Action::Work { work } => {
@@ -122,7 +129,8 @@ impl Local {
         Performed::Done(done, moved)
     }
 
-    /// Performs a lab service's action.
+    /// Performs a lab service's action. Also returns whether other members of the chat room need
+    /// time to read.
     fn perform_lab(
         &mut self,
         action: LabAction,
@@ -130,8 +138,9 @@ impl Local {
         io: &IoBuffers,
         socket: BorrowedFd<'_>,
         waker: impl FnOnce() -> Waker,
-    ) -> LabCompletion {
-        match action {
+    ) -> (LabCompletion, bool) {
+        let mut is_crowded = false;
+        let done = match action {
             LabAction::ShowNotice { notice, len } => {
                 if server.console.is_shown() {
                     server.console.show(notice, peer(socket), &io.input.filled()[..len]);
@@ -148,11 +157,12 @@ impl Local {
             }
             LabAction::PostMessage { len } => {
                 if let Some(membership) = &self.membership {
-                    membership.post(&harmless(&io.input.filled()[..len]));
+                    is_crowded = membership.post(&harmless(&io.input.filled()[..len]));
                 }
                 LabCompletion::Posted
             }
-        }
+        };
+        (done, is_crowded)
     }
 }
 

@@ -61,14 +61,17 @@ impl Room {
 }
 
 impl Membership {
-    /// Puts a message into every other member's mailbox.
-    pub(crate) fn post(&self, message: &[u8]) {
+    /// Puts a message into every other member's mailbox. Returns true if a mailbox is more than half
+    /// full: its member needs time.
+    pub(crate) fn post(&self, message: &[u8]) -> bool {
         let message: Arc<[u8]> = message.into();
+        let mut is_crowded = false;
         for (key, member) in lock(&self.members).iter() {
             if key != self.key {
-                member.put(&message);
+                is_crowded |= member.put(&message);
             }
         }
+        is_crowded
     }
 
     /// Takes the oldest message, if there is `room` for one. Reads only a flag if there is none. An
@@ -105,10 +108,11 @@ impl Drop for Membership {
 }
 
 impl Mailbox {
-    fn put(&self, message: &Arc<[u8]>) {
+    /// Adds a message. Returns true if more than half the mailbox is in use.
+    fn put(&self, message: &Arc<[u8]>) -> bool {
         let mut mail = lock(&self.mail);
         if mail.has_overflowed {
-            return;
+            return false;
         }
         if mail.messages.len() == MAILBOX_MESSAGES || mail.bytes + message.len() > MAILBOX_BYTES {
             *mail = Mail { has_overflowed: true, ..Mail::default() };
@@ -118,10 +122,13 @@ impl Mailbox {
         }
         let has_rung = self.rings.swap(true, Ordering::AcqRel);
         let must_wake = !has_rung || mail.has_overflowed;
+        let is_crowded =
+            mail.messages.len() > MAILBOX_MESSAGES / 2 || mail.bytes > MAILBOX_BYTES / 2;
         drop(mail);
         if must_wake {
             self.waker.wake_by_ref();
         }
+        is_crowded
     }
 }
 
@@ -168,6 +175,19 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::SeqCst), 1, "woken once for what it has not looked at");
         a.post(b"three");
         assert_eq!(woken.0.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_sender_learns_that_a_mailbox_is_more_than_half_full() {
+        let room = Room::default();
+        let [(a, _), (b, _)] = [(); 2].map(|()| member(&room));
+        for _ in 0..MAILBOX_MESSAGES / 2 {
+            assert!(!a.post(b"x"));
+        }
+        assert!(a.post(b"x"));
+        assert_eq!([b.take(true), b.take(true)], [message("x"), message("x")]);
+        assert!(!a.post(b"x"));
+        assert!(a.post(&[b'x'; MAILBOX_BYTES / 2]));
     }
 
     #[test]

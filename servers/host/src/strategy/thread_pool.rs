@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fileserver_proto::IoBuffers;
+use fileserver_proto::{IoBuffers, Service};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rayon::ThreadPool as RayonPool;
@@ -33,7 +33,7 @@ use crate::server::state::{ServerState, now};
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each connection
 /// with work for a fixed number of workers (rayon). A worker blocks on the connection's socket
 /// until the connection is idle again. Slow peers occupy workers; while all are occupied, other
-/// requests wait.
+/// requests wait. A member of the chat room occupies a worker only while its socket is ready.
 #[derive(Debug)]
 pub struct ThreadPool;
 
@@ -117,6 +117,8 @@ struct PoolState {
     gone: AtomicUsize,
     /// Keys of connections that may have messages.
     called: Mutex<Vec<usize>>,
+    /// Keys and deadlines of members that wait within a request or a message.
+    waiting: Mutex<Vec<(usize, Instant)>>,
     waker: Waker,
 }
 
@@ -132,6 +134,12 @@ impl PoolState {
             *jobs -= 1;
             shared.job_ended.notify_one();
         });
+    }
+
+    /// Has the dispatcher watch a member's deadline.
+    fn watch(&self, key: usize, deadline: Instant) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((key, deadline));
+        self.wake();
     }
 
     /// Waits while the queue is full, but no longer than this, nor during a drain, in which every
@@ -236,8 +244,20 @@ impl Held {
             match self.connection.step(server, io, &mut policy) {
                 Step::Done { .. } => {}
                 Step::Blocked(_) => {
-                    self.connection.handle_timeout(io, now());
-                    if self.connection.is_idle() && !self.registration.is_draining() {
+                    let deadline = self.connection.deadline();
+                    let now = now();
+                    self.connection.handle_timeout(io, now);
+                    if self.registration.is_draining() {
+                        continue;
+                    }
+                    if self.connection.is_idle() {
+                        return Turn::Pending;
+                    }
+                    if let Some(deadline) = deadline.filter(|at| *at > now.instant)
+                        && policy.is_member()
+                    {
+                        self.leftover = Leftover::take(io);
+                        shared.watch(key, deadline);
                         return Turn::Pending;
                     }
                 }
@@ -281,6 +301,7 @@ impl<'s> Dispatcher<'s> {
             most_jobs: server.workers * (1 + QUEUE_PER_WORKER),
             gone: AtomicUsize::new(0),
             called: Mutex::new(Vec::new()),
+            waiting: Mutex::new(Vec::new()),
             waker,
         });
         let woken = Arc::clone(&shared);
@@ -324,6 +345,7 @@ impl<'s> Dispatcher<'s> {
             }
             self.dispatch_called();
             self.forget_gone();
+            self.note_waiting();
             self.expire();
             self.accept()?;
         }
@@ -368,6 +390,14 @@ impl<'s> Dispatcher<'s> {
         }
     }
 
+    /// Schedules the deadlines of waiting members.
+    fn note_waiting(&mut self) {
+        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, deadline) in waiting.drain(..) {
+            self.lifecycle.deadlines.want(key, deadline);
+        }
+    }
+
     /// Time until the next deadline.
     fn until_deadline(&self) -> Duration {
         self.lifecycle
@@ -394,9 +424,14 @@ impl<'s> Dispatcher<'s> {
         let server = &self.shared.server;
         let raw = socket.as_raw_fd();
         let key = self.slots.vacant_key();
+        let mut interest = Interest::READABLE;
+        if server.settings.service == Service::Chat {
+            // No worker waits until a member reads.
+            interest |= Interest::WRITABLE;
+        }
         // This thread reads its events, so not before the slot is filled.
         let registry = self.poll.registry();
-        if let Err(error) = registry.register(&mut SourceFd(&raw), Token(key), Interest::READABLE) {
+        if let Err(error) = registry.register(&mut SourceFd(&raw), Token(key), interest) {
             server.counters.refused();
             tracing::warn!("a connection is refused: its socket cannot be watched: {error}");
             return;
@@ -428,7 +463,8 @@ impl<'s> Dispatcher<'s> {
         self.slots.retain(|_, slot| slot.place.load(Ordering::SeqCst) != place::GONE);
     }
 
-    /// Closes parked connections whose deadline has passed.
+    /// Closes parked idle connections whose deadline has passed. For a member within a request or a
+    /// message, a worker decides.
     fn expire(&mut self) {
         let now = Instant::now();
         // A busy connection's worker checks the deadline itself: look again later.
@@ -443,7 +479,14 @@ impl<'s> Dispatcher<'s> {
             };
             let Some(key) = self.lifecycle.deadlines.pop_expired(now, deadline) else { break };
             if let Some(slot) = self.slots.get(key) {
-                self.shared.close_parked(slot);
+                let held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_idle = held.as_ref().is_some_and(|held| held.connection.is_idle());
+                drop(held);
+                if is_idle {
+                    self.shared.close_parked(slot);
+                } else {
+                    self.shared.wake_connection(key);
+                }
                 self.lifecycle.deadlines.want(key, later);
             }
         }

@@ -1,5 +1,7 @@
 //! Chat room: the lines of one connection reach all others.
 
+use std::time::Duration;
+
 use fileserver::StrategyKind;
 use fileserver_proto::Service;
 
@@ -61,6 +63,24 @@ pub(crate) fn two_talk_at_once(kind: StrategyKind) {
     });
 }
 
+pub(crate) fn a_paste_reaches_all_who_read(kind: StrategyKind) {
+    const LINES: usize = 5000;
+    let server = room(kind);
+    let mut members: [Peer; 6] = members(&server);
+    let [sender, readers @ ..] = &mut members;
+    std::thread::scope(|scope| {
+        for reader in readers {
+            scope.spawn(move || {
+                for line in 0..LINES {
+                    assert_eq!(reader.line(), format!("line {line}\r\n"));
+                }
+            });
+        }
+        let lines: String = (0..LINES).map(|line| format!("line {line}\n")).collect();
+        sender.send(lines);
+    });
+}
+
 pub(crate) fn whoever_leaves_is_not_missed(kind: StrategyKind) {
     let server = room(kind);
     let [mut a, b, mut c]: [Peer; 3] = members(&server);
@@ -99,6 +119,40 @@ pub(crate) fn a_member_that_does_not_read_is_dropped_and_the_room_goes_on(kind: 
     if heard.contains("ERROR") {
         assert!(heard.ends_with("ERROR disconnected: messages were read too slowly\r\n"));
     }
+}
+
+pub(crate) fn many_members_that_do_not_read_delay_nobody(kind: StrategyKind) {
+    let server = Server::with(kind, |options| {
+        options.settings.service = Service::Chat;
+        options.settings.timeouts.stall = Duration::from_secs(3600);
+        options.workers = 2;
+    });
+    let [mut sender, mut reader]: [Peer; 2] = members(&server);
+    let _deaf = [(); 4].map(|()| Peer::connect_narrow(server.address()));
+    server.console(6);
+    let line = "x".repeat(4000);
+    // More than socket buffers and a mailbox hold.
+    for _ in 0..2000 {
+        sender.send(format!("{line}\n"));
+        assert_eq!(reader.line().len(), 4002);
+    }
+}
+
+pub(crate) fn a_line_without_end_does_not_occupy_a_worker(kind: StrategyKind) {
+    let server = Server::with(kind, |options| {
+        options.settings.service = Service::Chat;
+        options.settings.timeouts.head = Duration::from_secs(3600);
+        // A silence does not end the line.
+        options.settings.timeouts.quiet = Duration::from_secs(3600);
+        options.workers = 1;
+    });
+    let [mut slow, mut sender, mut reader]: [Peer; 3] = members(&server);
+    slow.send("begun\nand not e");
+    assert_eq!([sender.line(), reader.line()], ["begun\r\n", "begun\r\n"]);
+    sender.send("a line\n");
+    assert_eq!([slow.line(), reader.line()], ["a line\r\n", "a line\r\n"]);
+    slow.send("nded\n");
+    assert_eq!(reader.line(), "and not ended\r\n");
 }
 
 pub(crate) fn idle_members_do_not_delay_a_drain(kind: StrategyKind) {

@@ -166,6 +166,9 @@ tests_of_all_strategies! {
         chat::a_line_goes_to_every_other_member
         chat::no_line_acts_on_the_terminals_of_others
         chat::two_talk_at_once
+        chat::a_paste_reaches_all_who_read
+        chat::many_members_that_do_not_read_delay_nobody
+        chat::a_line_without_end_does_not_occupy_a_worker
         chat::whoever_leaves_is_not_missed
         chat::a_member_that_does_not_read_is_dropped_and_the_room_goes_on
         chat::idle_members_do_not_delay_a_drain

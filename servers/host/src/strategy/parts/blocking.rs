@@ -26,6 +26,10 @@ use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 /// requests, a little different each, need no system call to arm.
 const TIMEOUT_STEP_MS: u128 = 50;
 
+/// Pause after a chat message that leaves a mailbox more than half full. A mailbox holds 1024 messages,
+/// so its member has a second to read, and one that does not read slows the others for a second.
+const CROWDED_PAUSE: Duration = Duration::from_millis(2);
+
 /// Connections that threads may be blocked on, so that another thread can end their wait.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionRegistry {
@@ -110,6 +114,9 @@ pub(crate) struct ArmedTimeouts {
     send: Option<Duration>,
     /// Set once the connection has joined the chat room: its thread waits for messages, too.
     waker: Option<Arc<EventfdWaker>>,
+    /// True once a connection that no thread waits for has joined: no action of it waits, except in
+    /// a drain.
+    pub(crate) is_member: bool,
 }
 
 /// Wait policy of a thread that blocks on its connection's socket, with the session's deadline as
@@ -132,6 +139,11 @@ impl<'c> BlockingPolicy<'c> {
         between_requests: Attempt,
     ) -> Self {
         Self { registration, armed, between_requests, woken_by: None, now: now() }
+    }
+
+    /// True if no action of the connection waits, since it has joined the chat room.
+    pub(crate) fn is_member(&self) -> bool {
+        self.armed.is_member
     }
 
     /// Sets how a connection with messages is woken.
@@ -166,6 +178,9 @@ impl WaitPolicy for BlockingPolicy<'_> {
                 return Attempt::PerformNow;
             }
         }
+        if self.armed.is_member && !self.is_draining() {
+            return Attempt::PerformNow;
+        }
         if let Some(waker) = &self.armed.waker {
             let events = match wait {
                 Wait::Inbound => PollFlags::IN,
@@ -196,6 +211,10 @@ impl WaitPolicy for BlockingPolicy<'_> {
         true
     }
 
+    fn give_way(&mut self) {
+        std::thread::sleep(CROWDED_PAUSE);
+    }
+
     /// A request is in progress from its first byte on: a drain must not end its reading.
     fn received(&mut self, bytes: usize, _: usize) {
         if bytes > 0 {
@@ -205,6 +224,7 @@ impl WaitPolicy for BlockingPolicy<'_> {
 
     fn waker(&mut self) -> Waker {
         if let Some(waker) = self.woken_by {
+            self.armed.is_member = true;
             return waker();
         }
         match EventfdWaker::new() {
