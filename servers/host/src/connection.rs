@@ -29,7 +29,7 @@ use crate::store::Download;
 use receiving::{Transfer, WORTH_BYTES, transfer};
 use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 
-use local::{Local, Performed, WHOLE_SHARE};
+use local::{Local, Performed};
 
 pub(crate) use local::SocketAction;
 pub(crate) use parked::Leftover;
@@ -66,6 +66,8 @@ pub(crate) struct Connection {
     session: Session,
     socket: Arc<OwnedFd>,
     local: Local,
+    /// Time for which the last step waited: other members of the chat room need time to read.
+    held_until: Option<Instant>,
     tally: OpenTally,
     /// Set if requests or connections are logged.
     watched: Option<Box<Watched>>,
@@ -96,6 +98,8 @@ pub(crate) enum OffSocket {
     },
     /// The action needs the socket.
     Needed(SocketAction),
+    /// The action is performed at the connection's deadline.
+    Held,
 }
 
 /// Event that a connection waits for.
@@ -133,9 +137,10 @@ pub(crate) trait WaitPolicy {
         false
     }
 
-    /// Called when other members of the chat room need time to read. A driver whose connections take
-    /// turns ends the turn; the others wait.
-    fn give_way(&mut self) {}
+    /// Waits, if the thread may wait, and returns whether it has.
+    fn pause(&mut self, _until: Instant) -> bool {
+        false
+    }
 
     /// Called with the number of received bytes and the size of the buffer.
     fn received(&mut self, _bytes: usize, _room: usize) {}
@@ -179,6 +184,7 @@ impl Connection {
             session,
             socket: Arc::new(socket),
             local: Local::default(),
+            held_until: None,
             tally: server.tallies.open(),
             watched,
             _permit: permit,
@@ -195,8 +201,10 @@ impl Connection {
         &self.socket
     }
 
+    /// Time at which the connection needs a turn, whatever its peer does.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.session.poll_timeout()
+        let deadline = self.session.poll_timeout();
+        self.held_until.map(|until| deadline.map_or(until, |at| at.min(until))).or(deadline)
     }
 
     pub(crate) fn handle_timeout(&mut self, io: &mut IoBuffers, now: Now) {
@@ -307,13 +315,17 @@ impl Connection {
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
         let action = self.session.poll_action(io);
+        self.held_until = self.local.held_until(&action, policy.now().instant);
+        if let Some(until) = self.held_until {
+            if !policy.pause(until) {
+                return Step::Blocked(Wait::Outbound);
+            }
+            self.held_until = None;
+        }
         let performed =
             self.local.perform(&action, server, io, self.socket.as_fd(), || policy.waker());
         let done = match performed {
             Performed::Done(done, bytes) => {
-                if bytes == WHOLE_SHARE {
-                    policy.give_way();
-                }
                 moved = bytes;
                 done
             }
@@ -411,6 +423,10 @@ impl Connection {
             self.session.begin_drain();
         }
         let action = self.session.poll_action(io);
+        self.held_until = self.local.held_until(&action, now.instant);
+        if self.held_until.is_some() {
+            return OffSocket::Held;
+        }
         match self.local.perform(&action, server, io, self.socket.as_fd(), &waker) {
             Performed::Done(done, bytes) => {
                 self.complete(io, done, now);

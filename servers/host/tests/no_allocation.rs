@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
@@ -60,8 +60,13 @@ static COUNTING: Counting = Counting;
 
 const REQUESTS: u64 = 3000;
 
-/// Allocations of a server while a peer repeatedly downloads a file of this size.
-fn allocations(kind: StrategyKind, send_path: SendPath, size: usize, root: &Path) -> u64 {
+/// Allocations of a server while a peer repeatedly downloads a file of this size, and the time.
+fn allocations(
+    kind: StrategyKind,
+    send_path: SendPath,
+    size: usize,
+    root: &Path,
+) -> (u64, Duration) {
     let options = StoreOptions {
         durability: Durability::None,
         on_conflict: OnConflict::Error,
@@ -86,14 +91,14 @@ fn allocations(kind: StrategyKind, send_path: SendPath, size: usize, root: &Path
         let mut reply = vec![0; 1 << 20];
         IS_PEER.set(true);
         ask(&mut peer, REQUESTS / 10, size, &mut reply);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let (before, begun) = (ALLOCATIONS.load(Ordering::Relaxed), Instant::now());
         ask(&mut peer, REQUESTS, size, &mut reply);
-        let after = ALLOCATIONS.load(Ordering::Relaxed);
+        let (after, took) = (ALLOCATIONS.load(Ordering::Relaxed), begun.elapsed());
         IS_PEER.set(false);
         drop(peer);
         shutdown.trigger();
         serving.join().unwrap().unwrap();
-        after - before
+        (after - before, took)
     })
 }
 
@@ -130,9 +135,9 @@ fn more_downloads_allocate_no_more() {
             (SendPath::Copy, 1000),
             (SendPath::Splice, 200_000),
         ] {
-            let allocated = allocations(kind, send_path, size, folder.path());
+            let (allocated, took) = allocations(kind, send_path, size, folder.path());
             // The file is reopened twice a second, which allocates.
-            let few = REQUESTS / 20;
+            let few = (REQUESTS / 20).max(20 * took.as_secs());
             // The pool allocates for each job passed to a worker.
             let hand_overs = if kind == StrategyKind::ThreadPool { 2 * REQUESTS } else { 0 };
             let allowed = few + hand_overs;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::task::Waker;
+use std::time::Instant;
 
 use fileserver_proto::service::harmless;
 use fileserver_proto::{Action, Completion, IoBuffers, LabAction, LabCompletion, StoreError};
@@ -27,12 +28,9 @@ pub(crate) struct Local {
     pub(super) membership: Option<Box<Membership>>,
 }
 
-/// Body bytes that use up a connection's share, however large it is.
-pub(super) const WHOLE_SHARE: u64 = u64::MAX;
-
 /// Result of an action.
 pub(crate) enum Performed {
-    /// Completed; this many body bytes were written, or [`WHOLE_SHARE`] if others need time.
+    /// Completed; this many body bytes were written.
     Done(Completion, u64),
     /// To be performed by the driver of the socket.
     Socket(SocketAction),
@@ -114,11 +112,7 @@ impl Local {
             }
             Action::ListFiles => Completion::Listed(server.store.list()),
             Action::Lab(action) => {
-                let (done, is_crowded) = self.perform_lab(action, server, io, socket, waker);
-                if is_crowded {
-                    moved = WHOLE_SHARE;
-                }
-                Completion::Lab(done)
+                Completion::Lab(self.perform_lab(action, server, io, socket, waker))
             }
             Action::ReportStatus => Completion::StatusReported(status(server).into()),
             Action::Work { work } => {
@@ -129,8 +123,7 @@ impl Local {
         Performed::Done(done, moved)
     }
 
-    /// Performs a lab service's action. Also returns whether other members of the chat room need
-    /// time to read.
+    /// Performs a lab service's action.
     fn perform_lab(
         &mut self,
         action: LabAction,
@@ -138,9 +131,8 @@ impl Local {
         io: &IoBuffers,
         socket: BorrowedFd<'_>,
         waker: impl FnOnce() -> Waker,
-    ) -> (LabCompletion, bool) {
-        let mut is_crowded = false;
-        let done = match action {
+    ) -> LabCompletion {
+        match action {
             LabAction::ShowNotice { notice, len } => {
                 if server.console.is_shown() {
                     server.console.show(notice, peer(socket), &io.input.filled()[..len]);
@@ -156,13 +148,20 @@ impl Local {
                 LabCompletion::Joined
             }
             LabAction::PostMessage { len } => {
-                if let Some(membership) = &self.membership {
-                    is_crowded = membership.post(&harmless(&io.input.filled()[..len]));
+                if let Some(membership) = &mut self.membership {
+                    membership.post(&harmless(&io.input.filled()[..len]), Instant::now());
                 }
                 LabCompletion::Posted
             }
-        };
-        (done, is_crowded)
+        }
+    }
+
+    /// Time before which the next message may not be posted.
+    pub(super) fn held_until(&self, action: &Action<'_>, now: Instant) -> Option<Instant> {
+        if !matches!(action, Action::Lab(LabAction::PostMessage { .. })) {
+            return None;
+        }
+        self.membership.as_ref()?.paused_until().filter(|until| now < *until)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -12,6 +13,10 @@ const MAILBOX_MESSAGES: usize = 1024;
 /// and most bytes of them. A member that reads more slowly is removed, so that no client can make
 /// the server keep messages without limit.
 const MAILBOX_BYTES: usize = 256 << 10;
+
+/// Pause of a member after a message that leaves a mailbox more than half full. The owner of the
+/// mailbox has a second to read the second half, and if it does not, others are slowed for a second.
+const CROWDED_PAUSE: Duration = Duration::from_millis(2);
 
 /// Members and their mailboxes. All members get all messages in the same order.
 #[derive(Debug, Default)]
@@ -39,6 +44,8 @@ pub(crate) struct Membership {
     members: Arc<Mutex<Slab<Arc<Mailbox>>>>,
     mailbox: Arc<Mailbox>,
     key: usize,
+    /// End of the pause after its last message.
+    paused_until: Option<Instant>,
 }
 
 /// Content of a mailbox.
@@ -56,14 +63,13 @@ impl Room {
         let mail = Mutex::new(Mail::default());
         let mailbox = Arc::new(Mailbox { rings: AtomicBool::new(false), mail, waker });
         let key = lock(&self.0).insert(Arc::clone(&mailbox));
-        Membership { members: Arc::clone(&self.0), mailbox, key }
+        Membership { members: Arc::clone(&self.0), mailbox, key, paused_until: None }
     }
 }
 
 impl Membership {
-    /// Puts a message into every other member's mailbox. Returns true if a mailbox is more than half
-    /// full: its member needs time.
-    pub(crate) fn post(&self, message: &[u8]) -> bool {
+    /// Puts a message into every other member's mailbox.
+    pub(crate) fn post(&mut self, message: &[u8], now: Instant) {
         let message: Arc<[u8]> = message.into();
         let mut is_crowded = false;
         for (key, member) in lock(&self.members).iter() {
@@ -71,7 +77,13 @@ impl Membership {
                 is_crowded |= member.put(&message);
             }
         }
-        is_crowded
+        self.paused_until = is_crowded.then(|| now + CROWDED_PAUSE);
+    }
+
+    /// Time before which this member may post no further message, since a mailbox is more than half
+    /// full.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
     }
 
     /// Takes the oldest message, if there is `room` for one. Reads only a flag if there is none. An
@@ -157,6 +169,13 @@ mod tests {
         (room.join(Waker::from(Arc::clone(&count))), count)
     }
 
+    /// Has a member post a message; true if it is to pause then.
+    fn post(member: &mut Membership, message: &[u8]) -> bool {
+        let now = Instant::now();
+        member.post(message, now);
+        member.paused_until().is_some_and(|until| now < until)
+    }
+
     fn message(text: &str) -> Delivery {
         Delivery::Message(text.as_bytes().into())
     }
@@ -164,39 +183,39 @@ mod tests {
     #[test]
     fn a_message_goes_to_every_other_member_in_order() {
         let room = Room::default();
-        let [(a, _), (b, woken), (c, _)] = [(); 3].map(|()| member(&room));
-        a.post(b"one");
-        c.post(b"two");
+        let [(mut a, _), (b, woken), (mut c, _)] = [(); 3].map(|()| member(&room));
+        post(&mut a, b"one");
+        post(&mut c, b"two");
         assert_eq!(
             [b.take(true), b.take(true), b.take(true)],
             [message("one"), message("two"), Delivery::Nothing]
         );
         assert_eq!([a.take(true), a.take(true)], [message("two"), Delivery::Nothing]);
         assert_eq!(woken.0.load(Ordering::SeqCst), 1, "woken once for what it has not looked at");
-        a.post(b"three");
+        post(&mut a, b"three");
         assert_eq!(woken.0.load(Ordering::SeqCst), 2);
     }
 
     #[test]
     fn a_sender_learns_that_a_mailbox_is_more_than_half_full() {
         let room = Room::default();
-        let [(a, _), (b, _)] = [(); 2].map(|()| member(&room));
+        let [(mut a, _), (b, _)] = [(); 2].map(|()| member(&room));
         for _ in 0..MAILBOX_MESSAGES / 2 {
-            assert!(!a.post(b"x"));
+            assert!(!post(&mut a, b"x"));
         }
-        assert!(a.post(b"x"));
+        assert!(post(&mut a, b"x"));
         assert_eq!([b.take(true), b.take(true)], [message("x"), message("x")]);
-        assert!(!a.post(b"x"));
-        assert!(a.post(&[b'x'; MAILBOX_BYTES / 2]));
+        assert!(!post(&mut a, b"x"));
+        assert!(post(&mut a, &[b'x'; MAILBOX_BYTES / 2]));
     }
 
     #[test]
     fn whoever_has_left_gets_nothing() {
         let room = Room::default();
-        let (a, _) = member(&room);
+        let (mut a, _) = member(&room);
         let (b, woken) = member(&room);
         drop(b);
-        a.post(b"one");
+        post(&mut a, b"one");
         assert_eq!(woken.0.load(Ordering::SeqCst), 0);
         let (c, _) = member(&room);
         assert_eq!(c.take(true), Delivery::Nothing);
@@ -205,9 +224,9 @@ mod tests {
     #[test]
     fn a_mailbox_that_nobody_empties_overflows_and_frees_its_memory() {
         let room = Room::default();
-        let ((a, _), (slow, woken), (fast, _)) = (member(&room), member(&room), member(&room));
+        let ((mut a, _), (slow, woken), (fast, _)) = (member(&room), member(&room), member(&room));
         for _ in 0..=MAILBOX_MESSAGES {
-            a.post(b"x");
+            post(&mut a, b"x");
             assert_eq!(fast.take(true), message("x"));
         }
         assert_eq!([fast.take(false), slow.take(false)], [Delivery::Nothing, Delivery::Overflow]);
@@ -216,7 +235,7 @@ mod tests {
 
         let (large, _) = member(&room);
         for _ in 0..=MAILBOX_BYTES / 4096 {
-            a.post(&[b'x'; 4096]);
+            post(&mut a, &[b'x'; 4096]);
         }
         assert_eq!(large.take(true), Delivery::Overflow);
     }

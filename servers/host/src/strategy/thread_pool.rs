@@ -103,6 +103,8 @@ struct Held {
     connection: Connection,
     leftover: Leftover,
     armed: ArmedTimeouts,
+    /// Deadline of a member that waits within a request or a message.
+    watch: Option<Instant>,
 }
 
 /// State shared by the dispatcher and the workers.
@@ -177,6 +179,7 @@ impl PoolState {
                 let Some(connection) = held.as_mut() else { return };
                 match isolate_panic(&self.server, || connection.take_turn(self, io)) {
                     Some(Turn::Pending) => {
+                        let (key, watch) = (connection.key, connection.watch.take());
                         drop(held);
                         let parked = slot.place.compare_exchange(
                             place::BUSY,
@@ -185,6 +188,10 @@ impl PoolState {
                             Ordering::SeqCst,
                         );
                         if parked.is_ok() {
+                            // Not before: the dispatcher leaves the deadlines of others to workers.
+                            if let Some(deadline) = watch {
+                                self.watch(key, deadline);
+                            }
                             return;
                         }
                         slot.place.store(place::BUSY, Ordering::SeqCst);
@@ -257,7 +264,7 @@ impl Held {
                         && policy.is_member()
                     {
                         self.leftover = Leftover::take(io);
-                        shared.watch(key, deadline);
+                        self.watch = Some(deadline);
                         return Turn::Pending;
                     }
                 }
@@ -266,6 +273,10 @@ impl Held {
         }
         self.leftover = Leftover::take(io);
         Turn::Yielded
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connection.is_idle()
     }
 
     fn close(self, server: &ServerState) {
@@ -445,6 +456,7 @@ impl<'s> Dispatcher<'s> {
             connection,
             leftover: Leftover::default(),
             armed: ArmedTimeouts::default(),
+            watch: None,
         };
         let place = AtomicU8::new(place::PARKED);
         self.slots.insert(Arc::new(PooledConnection { place, held: Mutex::new(Some(held)) }));
@@ -479,13 +491,12 @@ impl<'s> Dispatcher<'s> {
             };
             let Some(key) = self.lifecycle.deadlines.pop_expired(now, deadline) else { break };
             if let Some(slot) = self.slots.get(key) {
-                let held = slot.held.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_idle = held.as_ref().is_some_and(|held| held.connection.is_idle());
-                drop(held);
-                if is_idle {
-                    self.shared.close_parked(slot);
-                } else {
-                    self.shared.wake_connection(key);
+                let held = slot.held.try_lock().ok();
+                let is_idle = held.map(|held| held.as_ref().is_some_and(Held::is_idle));
+                match is_idle {
+                    Some(true) => self.shared.close_parked(slot),
+                    Some(false) => self.shared.wake_connection(key),
+                    None => {}
                 }
                 self.lifecycle.deadlines.want(key, later);
             }

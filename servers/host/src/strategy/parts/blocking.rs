@@ -26,10 +26,6 @@ use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
 /// requests, a little different each, need no system call to arm.
 const TIMEOUT_STEP_MS: u128 = 50;
 
-/// Pause after a chat message that leaves a mailbox more than half full. A mailbox holds 1024 messages,
-/// so its member has a second to read, and one that does not read slows the others for a second.
-const CROWDED_PAUSE: Duration = Duration::from_millis(2);
-
 /// Connections that threads may be blocked on, so that another thread can end their wait.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionRegistry {
@@ -211,8 +207,13 @@ impl WaitPolicy for BlockingPolicy<'_> {
         true
     }
 
-    fn give_way(&mut self) {
-        std::thread::sleep(CROWDED_PAUSE);
+    /// A connection that no thread waits for is stepped again at its deadline.
+    fn pause(&mut self, until: Instant) -> bool {
+        if self.woken_by.is_some() && !self.is_draining() {
+            return false;
+        }
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        true
     }
 
     /// A request is in progress from its first byte on: a drain must not end its reading.

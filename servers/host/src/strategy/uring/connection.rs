@@ -41,6 +41,8 @@ pub(super) struct RingConnection {
     room: Option<RoomWait>,
     /// True if the connection waits for another turn.
     pub(super) is_queued: bool,
+    /// True if it continues at its deadline.
+    is_held: bool,
     /// True if the connection is over and waits only for operations in flight.
     pub(super) is_closing: bool,
     /// Bytes of uploads written before the present or last request.
@@ -152,6 +154,7 @@ impl RingConnection {
             sending: None,
             room: None,
             is_queued: false,
+            is_held: false,
             is_closing: false,
             uploaded: 0,
         }
@@ -159,7 +162,7 @@ impl RingConnection {
 
     /// True if the session waits for an event or for its next turn.
     pub(super) fn is_busy(&self) -> bool {
-        self.sending.is_some() || self.room.is_some() || self.is_queued
+        self.sending.is_some() || self.room.is_some() || self.is_queued || self.is_held
     }
 
     /// True if no operation is in flight.
@@ -320,6 +323,7 @@ impl RingConnection {
         server: &ServerState,
         mut received: usize,
     ) -> Turn {
+        self.is_held = false;
         let mut share = Share::default();
         while share.take_step() {
             let Common { ring, io, now, is_draining, wakeups, .. } = common;
@@ -334,6 +338,10 @@ impl RingConnection {
                 OffSocket::Done { bytes } => {
                     share.spend(bytes);
                     continue;
+                }
+                OffSocket::Held => {
+                    self.is_held = true;
+                    return Turn::Pending;
                 }
             };
             match action {
