@@ -6,7 +6,7 @@ use bench_data::load::Load;
 use bench_data::load::words;
 use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
-use bench_data::record::rows::{Distribution, Records, TrialRow};
+use bench_data::record::rows::{Distribution, LatencyRow, Records, Support, TrialRow};
 use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Estimate, LEAST_ROUNDS, median};
 use bench_data::units::{counted, grouped};
@@ -350,7 +350,10 @@ type Latencies = BTreeMap<u32, Vec<(Metric, f64)>>;
 
 fn latencies_by_trial(records: &Records) -> Latencies {
     let mut by_trial = Latencies::new();
-    for row in &records.latencies {
+    // Runs before version 6 do not record the support.
+    let identified =
+        |row: &&LatencyRow| row.support.is_none_or(|support| support == Support::Identified);
+    for row in records.latencies.iter().filter(identified) {
         let percentile = Percentile::new(row.percentile);
         let metric = match row.distribution {
             Distribution::Response => Metric::Response(percentile),
@@ -395,4 +398,30 @@ pub fn quotients(above: &[(u32, f64)], below: &[(u32, f64)]) -> Rounds {
 /// Values of rounds without the numbers of the rounds.
 pub fn values(rounds: &[(u32, f64)]) -> Vec<f64> {
     rounds.iter().map(|(_, value)| *value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_bound_is_no_percentile() {
+        let row = |percentile, support| LatencyRow {
+            trial: 1,
+            distribution: Distribution::Response,
+            percentile,
+            latency_us: 9.0,
+            support,
+        };
+        let latencies = vec![
+            row(50.0, Some(Support::Identified)),
+            row(90.0, None),
+            row(99.0, Some(Support::AtLeast)),
+            row(99.9, Some(Support::Few)),
+        ];
+        let found = latencies_by_trial(&Records { latencies, ..Records::default() });
+        let metrics: Vec<_> = found[&1].iter().map(|(metric, _)| *metric).collect();
+        let response = |percentile| Metric::Response(Percentile::new(percentile));
+        assert_eq!(metrics, [response(50.0), response(90.0)]);
+    }
 }
