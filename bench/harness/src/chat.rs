@@ -16,6 +16,7 @@ use nix::time::ClockId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
+use crate::alternation::in_turn;
 use crate::machine::cores::{Cores, Pinned};
 use crate::run::files::ScratchFolder;
 use crate::run::server_process::ServerProcess;
@@ -127,7 +128,7 @@ pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
     let mut interrupted = false;
     'all: for round in 1..=args.rounds {
         for &receivers in &args.receivers {
-            for &kind in turns(&kinds, round).iter() {
+            for &kind in in_turn(&kinds, round).iter() {
                 let row = bench.trial(args, round, kind, receivers, stop);
                 if stop.load(Ordering::SeqCst) {
                     interrupted = true;
@@ -185,15 +186,6 @@ fn obstacle(kind: StrategyKind) -> Option<&'static str> {
         | StrategyKind::Uring
         | StrategyKind::Tokio => None,
     }
-}
-
-/// Order of a round: as listed in odd rounds, reversed in even ones.
-fn turns(kinds: &[StrategyKind], round: u32) -> Vec<StrategyKind> {
-    let mut turns = kinds.to_vec();
-    if round.is_multiple_of(2) {
-        turns.reverse();
-    }
-    turns
 }
 
 /// Common parts of the trials.
@@ -364,12 +356,5 @@ mod tests {
         assert!(!kinds.contains(&StrategyKind::Iterative));
         assert_eq!(kinds.len() + skipped.len(), StrategyKind::ALL.len());
         assert!(skipped.iter().any(|(kind, _)| *kind == StrategyKind::Iterative));
-    }
-
-    #[test]
-    fn rounds_take_turns() {
-        let kinds = [StrategyKind::Threaded, StrategyKind::Selector];
-        assert_eq!(turns(&kinds, 1), kinds);
-        assert_eq!(turns(&kinds, 2), [StrategyKind::Selector, StrategyKind::Threaded]);
     }
 }

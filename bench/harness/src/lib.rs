@@ -1,5 +1,7 @@
 //! The harness: carries out the trials of a plan, with the command line around it.
 
+mod alternation;
+
 pub mod machine;
 
 pub mod run;

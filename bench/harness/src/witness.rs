@@ -30,6 +30,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
+use crate::alternation::in_turn;
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::usage::ProcessSet;
 use crate::run::files::{self, ScratchFolder, download_name};
@@ -150,15 +151,6 @@ pub fn run(args: &WitnessArgs, stop: &AtomicBool) -> anyhow::Result<WitnessEnd> 
     }
     let _ = io::stdout().write_all(table::text(&rows).as_bytes());
     Ok(WitnessEnd { interrupted, failed: rows.iter().any(|row| row.outcome != "ok") })
-}
-
-/// Order of a round: as listed in odd rounds, reversed in even ones.
-fn in_turn<T: Clone>(all: &[T], round: u32) -> Vec<T> {
-    let mut turns = all.to_vec();
-    if round.is_multiple_of(2) {
-        turns.reverse();
-    }
-    turns
 }
 
 /// Common parts of all loads.

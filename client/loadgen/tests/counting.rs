@@ -3,6 +3,9 @@
 //! Both sides read the same clock. The server's record bounds each figure from both sides, with
 //! [`SLACK`] at the edges of the window for the way of the bytes.
 
+#[macro_use]
+mod support;
+
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -22,24 +25,6 @@ const BYTES: usize = 8 << 20;
 const PARTS: usize = 64;
 const PACE: Duration = Duration::from_millis(10);
 const SLACK: Duration = Duration::from_millis(60);
-
-/// Defines a test per engine for each function.
-macro_rules! of_each_engine {
-    ($($test:ident)*) => {
-        mod epoll {
-            $(#[test] fn $test() { super::$test(super::Engine::Epoll); })*
-        }
-        mod uring {
-            $(#[test] fn $test() {
-                let uring = super::Engine::Uring;
-                match super::EngineChoice::Only(uring).resolve() {
-                    Ok(_) => super::$test(uring),
-                    Err(refused) => testkit::skip(stringify!($test), refused),
-                }
-            })*
-        }
-    };
-}
 
 of_each_engine! {
     bytes_of_downloads_are_counted_as_they_arrive

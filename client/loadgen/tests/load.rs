@@ -1,5 +1,8 @@
 //! The load generator against a server with scripted replies.
 
+#[macro_use]
+mod support;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,25 +21,6 @@ use loadgen::{
     LoadSpec, Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, Verification, run,
 };
 use testkit::mock::{Mock, ok};
-
-/// Defines a test per engine for each function. If the kernel refuses an engine, its tests are
-/// reported as skipped.
-macro_rules! of_each_engine {
-    ($($test:ident)*) => {
-        mod epoll {
-            $(#[test] fn $test() { super::$test(super::Engine::Epoll); })*
-        }
-        mod uring {
-            $(#[test] fn $test() {
-                let uring = super::Engine::Uring;
-                match super::EngineChoice::Only(uring).resolve() {
-                    Ok(_) => super::$test(uring),
-                    Err(refused) => testkit::skip(stringify!($test), refused),
-                }
-            })*
-        }
-    };
-}
 
 of_each_engine! {
     every_answer_is_counted_once
