@@ -1,0 +1,289 @@
+//! Row of `trials.csv`: the load, outcome and figures of a trial.
+
+use jiff::Timestamp;
+use loadgen::Direction;
+use serde::{Deserialize, Serialize};
+
+use super::{precise, rounded};
+use crate::load::Load;
+use crate::load::byte_size::ByteSize;
+use crate::load::heavy::Heavy;
+use crate::load::mix::Mix;
+use crate::load::objective;
+use crate::load::objective::Objective;
+use crate::load::profile::{BackgroundConnections, LoadProfile};
+use crate::names;
+use crate::record::evidence::{Evidence, Limit};
+use crate::record::outcome::Outcome;
+use crate::servers::target::TargetKind;
+use crate::servers::variant::AGAIN;
+use crate::trial::{Measurement, MemoryKind, Trial};
+
+/// Row of `trials.csv`. `results/SCHEMA.md` explains the columns; a value that was not measured is
+/// empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "SCHEMA.md explains each column, and a test holds it to that")]
+pub struct TrialRow {
+    pub trial: u32,
+    pub round: u32,
+    pub started_at: Timestamp,
+    pub target: String,
+    pub target_kind: TargetKind,
+    #[serde(default)]
+    pub control_of: Option<String>,
+    pub target_version: Option<String>,
+    #[serde(with = "names::name")]
+    pub direction: Direction,
+    pub size_bytes: u64,
+    pub connections: usize,
+    #[serde(default = "yes")]
+    pub keep_alive: bool,
+    #[serde(default)]
+    pub offered_per_s: Option<u32>,
+    #[serde(default)]
+    pub of_weakest_percent: Option<u32>,
+    #[serde(default, with = "objective::spelled")]
+    pub search: Option<Objective>,
+    #[serde(default)]
+    pub idle_connections: usize,
+    #[serde(default)]
+    pub slow_readers: usize,
+    #[serde(default)]
+    pub slow_senders: usize,
+    #[serde(default)]
+    pub heavy_cpu_percent: u8,
+    #[serde(default)]
+    pub heavy_block_percent: u8,
+    #[serde(default)]
+    pub mix: Option<Mix>,
+    #[serde(default, rename = "crowd_held")]
+    pub background_held: Option<usize>,
+    pub outcome: Outcome,
+    pub outcome_reason: String,
+    #[serde(default)]
+    pub limit: Option<Limit>,
+    pub window_s: Option<f64>,
+    #[serde(default)]
+    pub arrivals: Option<u64>,
+    pub requests: Option<u64>,
+    #[serde(default)]
+    pub heavy_requests: Option<u64>,
+    #[serde(default)]
+    pub latency_requests: Option<u64>,
+    #[serde(default)]
+    pub unanswered: Option<u64>,
+    pub requests_per_s: Option<f64>,
+    #[serde(default)]
+    pub answered_per_s: Option<f64>,
+    #[serde(default)]
+    pub response_mean_us: Option<f64>,
+    #[serde(default)]
+    pub little: Option<f64>,
+    pub body_bytes: Option<u64>,
+    pub body_mb_per_s: Option<f64>,
+    #[serde(default)]
+    pub ceiling_share: Option<f64>,
+    pub verified: Option<u64>,
+    #[serde(default)]
+    pub verified_bytes: Option<u64>,
+    pub connections_opened: Option<u64>,
+    pub connections_served: Option<u64>,
+    #[serde(default)]
+    pub connections_starved: Option<u64>,
+    pub errors: Option<u64>,
+    pub errors_connect: Option<u64>,
+    pub errors_reset: Option<u64>,
+    pub errors_timeout: Option<u64>,
+    pub errors_status: Option<u64>,
+    pub errors_length: Option<u64>,
+    pub errors_content: Option<u64>,
+    pub errors_protocol: Option<u64>,
+    pub server_cpu_s: Option<f64>,
+    pub server_cpu_user_s: Option<f64>,
+    pub server_cpu_system_s: Option<f64>,
+    pub server_cpu_us_per_request: Option<f64>,
+    #[serde(default)]
+    pub server_cpu_share: Option<f64>,
+    pub server_memory_bytes: Option<u64>,
+    pub server_memory_kind: Option<MemoryKind>,
+    pub server_peak_rss_bytes: Option<u64>,
+    pub server_processes: Option<u64>,
+    pub server_threads: Option<u64>,
+    pub server_voluntary_switches: Option<u64>,
+    pub server_involuntary_switches: Option<u64>,
+    #[serde(default)]
+    pub server_send_path: Option<String>,
+    #[serde(default)]
+    pub generator_engine: Option<String>,
+    pub generator_cpu_user_s: Option<f64>,
+    pub generator_cpu_system_s: Option<f64>,
+    pub generator_cpu_share: Option<f64>,
+    #[serde(default)]
+    pub generator_late_us: Option<f64>,
+    #[serde(default)]
+    pub steal_share: Option<f64>,
+    #[serde(default)]
+    pub clock_step_us: Option<f64>,
+    #[serde(default)]
+    pub server_run_delay_s: Option<f64>,
+    #[serde(default)]
+    pub server_delay_share: Option<f64>,
+    #[serde(default)]
+    pub generator_delay_share: Option<f64>,
+}
+
+impl TrialRow {
+    pub(super) fn new(trial: &Trial, measured: &Measurement) -> Self {
+        let evidence = Evidence::of(trial, measured);
+        let (outcome, outcome_reason) = Outcome::of(trial, measured, &evidence);
+        let profile = trial.load.profile;
+        let load = measured.load.as_ref();
+        let server = measured.server.as_ref();
+        let per_s = |amount: u64| {
+            let window_s = load?.window.as_secs_f64();
+            (window_s > 0.0).then(|| rounded(amount as f64 / window_s))
+        };
+        let requests = load.map(|load| load.requests);
+        let body_bytes = load.map(|load| load.body_bytes);
+        let errors = load.map(|load| load.errors);
+        let cpu_s = server.map(|server| server.cpu.as_secs_f64());
+        Self {
+            trial: trial.number,
+            round: trial.round,
+            started_at: measured.started_at,
+            target: trial.target.name().to_owned(),
+            target_kind: trial.target.kind(),
+            control_of: trial.target.control_of().map(str::to_owned),
+            target_version: measured.version.clone(),
+            direction: trial.load.direction,
+            size_bytes: trial.load.size.bytes(),
+            connections: trial.load.connections,
+            keep_alive: profile.keep_alive,
+            offered_per_s: profile.rate_per_s,
+            of_weakest_percent: profile.of_weakest_percent,
+            search: trial.search,
+            idle_connections: profile.background.idle,
+            slow_readers: profile.background.slow_readers,
+            slow_senders: profile.background.slow_senders,
+            heavy_cpu_percent: profile.heavy.cpu_percent,
+            heavy_block_percent: profile.heavy.block_percent,
+            mix: profile.mix,
+            background_held: measured.background_held,
+            outcome,
+            outcome_reason,
+            limit: evidence.limit().filter(|_| outcome.is_measured()),
+            window_s: load.map(|load| precise(load.window.as_secs_f64())),
+            arrivals: load.filter(|_| profile.rate_per_s.is_some()).map(|load| load.arrivals),
+            requests,
+            heavy_requests: load
+                .filter(|_| profile.heavy.total_percent() > 0)
+                .map(|load| load.heavy_requests),
+            latency_requests: load.map(|load| load.latency_requests),
+            unanswered: load.map(|load| load.unanswered),
+            requests_per_s: requests.and_then(per_s),
+            answered_per_s: requests.and_then(per_s),
+            response_mean_us: load
+                .filter(|load| !load.response_ns.is_empty())
+                .map(|load| rounded(load.response_ns.mean() / 1e3)),
+            little: load.and_then(|load| load.little).map(precise),
+            body_bytes,
+            body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
+            ceiling_share: evidence.ceiling_share.map(rounded),
+            verified: load.map(|load| load.verified),
+            verified_bytes: load.map(|load| load.verified_bytes),
+            connections_opened: load.map(|load| load.connections_opened),
+            connections_served: load.map(|load| load.connections_served),
+            connections_starved: load.map(|load| load.connections_starved),
+            errors: errors.map(|errors| errors.total()),
+            errors_connect: errors.map(|errors| errors.connect),
+            errors_reset: errors.map(|errors| errors.reset),
+            errors_timeout: errors.map(|errors| errors.timeout),
+            errors_status: errors.map(|errors| errors.status),
+            errors_length: errors.map(|errors| errors.length),
+            errors_content: errors.map(|errors| errors.content),
+            errors_protocol: errors.map(|errors| errors.protocol),
+            server_cpu_s: cpu_s.map(precise),
+            server_cpu_user_s: server.map(|server| precise(server.cpu_user.as_secs_f64())),
+            server_cpu_system_s: server.map(|server| precise(server.cpu_system.as_secs_f64())),
+            server_cpu_us_per_request: requests
+                .filter(|requests| *requests > 0)
+                .and_then(|requests| Some(rounded(cpu_s? * 1e6 / requests as f64))),
+            server_cpu_share: evidence.server_cpu_share.map(rounded),
+            server_memory_bytes: server.map(|server| server.memory_bytes),
+            server_memory_kind: server.map(|server| server.memory_kind),
+            server_peak_rss_bytes: server.and_then(|server| server.peak_rss_bytes),
+            server_processes: server.map(|server| server.processes),
+            server_threads: server.map(|server| server.threads),
+            server_voluntary_switches: server.map(|server| server.voluntary_switches),
+            server_involuntary_switches: server.map(|server| server.involuntary_switches),
+            server_send_path: measured.send_path.map(|path| path.name().to_owned()),
+            generator_engine: load.map(|load| load.engine.name().to_owned()),
+            generator_cpu_user_s: load.map(|load| precise(load.cpu.user.as_secs_f64())),
+            generator_cpu_system_s: load.map(|load| precise(load.cpu.system.as_secs_f64())),
+            generator_cpu_share: evidence.generator_cpu_share.map(rounded),
+            generator_late_us: evidence.generator_late_us.map(rounded),
+            steal_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.steal_share)
+                .map(rounded),
+            clock_step_us: measured
+                .disturbance
+                .map(|disturbance| rounded(disturbance.clock_step.as_secs_f64() * 1e6)),
+            server_run_delay_s: server
+                .and_then(|server| server.run_delay)
+                .map(|delay| precise(delay.as_secs_f64())),
+            server_delay_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.server_delay_share)
+                .map(rounded),
+            generator_delay_share: measured
+                .disturbance
+                .and_then(|disturbance| disturbance.generator_delay_share)
+                .map(rounded),
+        }
+    }
+
+    /// Fills in the columns that earlier versions of the format lack but imply.
+    pub(super) fn complete(&mut self) {
+        // Up to version 3 the name alone showed whose A/A control it is.
+        if self.target_kind == TargetKind::AaControl && self.control_of.is_none() {
+            self.control_of = self.target.strip_suffix(AGAIN).map(str::to_owned);
+        }
+    }
+
+    /// Load of the trial.
+    pub fn load(&self) -> Load {
+        Load {
+            direction: self.direction,
+            size: ByteSize::new(self.size_bytes),
+            connections: self.connections,
+            profile: LoadProfile {
+                keep_alive: self.keep_alive,
+                rate_per_s: self.offered_per_s,
+                of_weakest_percent: self.of_weakest_percent,
+                background: BackgroundConnections {
+                    idle: self.idle_connections,
+                    slow_readers: self.slow_readers,
+                    slow_senders: self.slow_senders,
+                },
+                heavy: Heavy {
+                    cpu_percent: self.heavy_cpu_percent,
+                    block_percent: self.heavy_block_percent,
+                },
+                mix: self.mix,
+            },
+        }
+    }
+
+    /// Context switches of both kinds, per request.
+    pub fn switches_per_request(&self) -> Option<f64> {
+        let switches = self.server_voluntary_switches? + self.server_involuntary_switches?;
+        let requests = self.requests.filter(|requests| *requests > 0)?;
+        Some(switches as f64 / requests as f64)
+    }
+}
+
+/// Default of runs from before `keep_alive` was recorded.
+fn yes() -> bool {
+    true
+}
