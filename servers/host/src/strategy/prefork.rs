@@ -62,6 +62,8 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 /// Time for processes to end at once.
 const CLEARING: Duration = Duration::from_millis(500);
+/// Remedy where the first process cannot serve.
+const REMEDY: &str = "if threads or processes are lacking, raise the limit (ulimit -u)";
 
 impl Prefork {
     /// Strategy whose processes run this program with the same arguments, which must be those of a
@@ -107,7 +109,7 @@ impl Strategy for Prefork {
             workers: Vec::new(),
             pause: None,
             back_off: FIRST_BACK_OFF,
-            has_served: false,
+            can_serve: false,
             ended: ServeReport::default(),
         };
         let outcome = pool.run(shutdown);
@@ -129,8 +131,8 @@ struct Pool<'p> {
     /// Time before which no process is started.
     pause: Option<Instant>,
     back_off: Duration,
-    /// True if any process has ever accepted.
-    has_served: bool,
+    /// True once a process has waited for connections.
+    can_serve: bool,
     /// Counts of the processes that have ended.
     ended: ServeReport,
 }
@@ -160,12 +162,17 @@ enum ProcessState {
 
 impl Pool<'_> {
     /// Keeps enough processes until the shutdown is triggered.
+    ///
+    /// The first process starts alone: where threads are scarce, several at once could take from each
+    /// other the ones that one of them needs.
     fn run(&mut self, shutdown: &Shutdown) -> io::Result<()> {
         while !shutdown.is_triggered() {
             self.replenish()?;
             let next = [self.pause, self.retire()].into_iter().flatten().min();
             let poll_timeout = next.map(|next| next.saturating_duration_since(Instant::now()));
-            if self.wait_for_messages(poll_timeout)? {
+            let has_messages = self.wait_for_messages(poll_timeout)?;
+            self.report_readiness();
+            if has_messages {
                 std::thread::sleep(ROUND);
             }
             for (status, worker) in self.reap()? {
@@ -190,12 +197,17 @@ impl Pool<'_> {
         self.pause = None;
         let staying = self.workers.iter().filter(|worker| !worker.is_retiring);
         let busy = staying.clone().filter(|worker| worker.state == ProcessState::Busy).count();
-        let mut missing = (busy + SPARE).saturating_sub(staying.count());
+        let wanted = if self.can_serve { busy + SPARE } else { 1 };
+        let mut missing = wanted.saturating_sub(staying.count());
         while missing > 0 && self.workers.len() < self.most {
             missing -= 1;
             match self.program.start(self.listener) {
                 Ok(worker) => self.workers.push(worker),
-                Err(error) if self.workers.is_empty() && !self.has_served => return Err(error),
+                Err(error) if !self.can_serve => {
+                    return Err(io::Error::other(format!(
+                        "its first process cannot be created: {error}; {REMEDY}"
+                    )));
+                }
                 Err(error) => {
                     tracing::warn!(
                         "cannot start a further process now, trying again later: {error}"
@@ -236,13 +248,18 @@ impl Pool<'_> {
         let ready: Vec<_> = watched[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
         for (worker, _) in self.workers.iter_mut().zip(&ready).filter(|(_, ready)| **ready) {
             worker.receive(self.server);
-            if matches!(worker.state, ProcessState::Idle | ProcessState::Busy) && !self.has_served {
-                self.has_served = true;
-                self.server.readiness.report();
-            }
         }
         self.answer_status();
         Ok(ready.contains(&true))
+    }
+
+    /// Reports once that a process waits for connections. Not while the processes are being ended.
+    fn report_readiness(&mut self) {
+        let accepts = |w: &Worker| matches!(w.state, ProcessState::Idle | ProcessState::Busy);
+        if !self.can_serve && self.workers.iter().any(accepts) {
+            self.can_serve = true;
+            self.server.readiness.report();
+        }
     }
 
     /// Sends the status to the processes that want it.
@@ -287,16 +304,17 @@ impl Pool<'_> {
     /// Delays the next process after one that ended early: the next may do the same.
     ///
     /// # Errors
-    /// No process has ever accepted.
+    /// No process has ever waited for connections.
     fn note_early_end(&mut self, worker: &Worker, status: &str) -> io::Result<()> {
+        if !self.can_serve {
+            return Err(io::Error::other(format!(
+                "its first process ended before it could serve: {status}; {REMEDY}"
+            )));
+        }
         let useless = worker.report.connections == 0 && worker.started.elapsed() < SHORT_LIFE;
         if !useless {
             self.back_off = FIRST_BACK_OFF;
             return Ok(());
-        }
-        if !self.has_served {
-            let message = format!("a process ended before it could serve: {status}");
-            return Err(io::Error::other(message));
         }
         self.pause = Some(Instant::now() + self.back_off);
         self.back_off = (2 * self.back_off).min(LONGEST_BACK_OFF);
