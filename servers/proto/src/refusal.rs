@@ -61,6 +61,8 @@ pub(crate) enum Refusal {
     OffsetMismatch,
     #[error("this service takes text messages only")]
     TextOnly,
+    #[error("this service takes text messages and data only")]
+    TextOrDataOnly,
     #[error("the text is not UTF-8")]
     TextNotUtf8,
     #[error("this service answers at / only")]

@@ -29,7 +29,8 @@ pub enum Service {
     Hello,
     /// Shows the operator the connection, and closes it without an answer.
     GreetClose,
-    /// Answers `Message: ` and the message; shows it to the operator.
+    /// Answers `Message: ` and the message; shows it to the operator. Over the framed wire it also
+    /// stores binary data as files.
     Message,
     /// Answers `I have received: ` and the message, and closes; shows it to the operator.
     Ack,
@@ -60,6 +61,11 @@ impl Service {
     /// Returns true for the service of files.
     pub fn is_files(&self) -> bool {
         *self == Self::Files
+    }
+
+    /// Returns true if DATA of the framed wire is stored as a file.
+    pub(crate) fn stores_data(&self) -> bool {
+        matches!(self, Self::Files | Self::Message)
     }
 
     /// Returns true if the service answers without a message, as for a GET.

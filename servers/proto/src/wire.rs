@@ -126,7 +126,7 @@ impl Codec {
         match self {
             Self::Sniffing(_) => Decoded::Incomplete,
             Self::Framed(framed) if settings.service.is_files() => framed.decode(input, name),
-            Self::Framed(_) => framed::decode_message(input),
+            Self::Framed(_) => framed::decode_message(input, settings.service.stores_data()),
             Self::Http(http) => http.decode(input, name, settings),
             Self::Text(text) => text.decode(input, name, end),
             Self::Lines(lines) => lines.decode(input, end),

@@ -142,20 +142,23 @@ fn row_12_the_size_of_what_was_fetched_is_reported() {
 #[test]
 fn row_16_a_text_or_random_bytes_one_message_per_connection() {
     for kind in all() {
-        let server = Server::start(kind, "");
+        let server = Server::start(kind, "--service message");
         let local = tempfile::tempdir().unwrap();
         let console = ["console", "HOST", "PORT", "--reconnect"];
         let told = stdout(&server.client_with_input(
             local.path(),
             &console,
-            "1\nhello\n2\n200\n4\n70000\nq\n",
+            "1\nhello\n2\n200\n1\nmeme.png\n4\n70000\nq\n",
         ));
-        assert!(told.contains("server: OK\n"), "{kind:?}: {told}");
+        // The same server shows the texts and stores the data, under random names.
+        assert!(told.contains("server: Message: hello\n"), "{kind:?}: {told}");
         assert_eq!(told.matches("server: SAVED ").count(), 2, "{kind:?}: {told}");
-        // A name does not outlive its connection.
-        assert!(server.folder.names().iter().all(|name| name.ends_with(".bin")), "{kind:?}");
+        server.shows("127.0.0.1: hello");
+        server.shows("127.0.0.1: meme.png");
+        let names = server.folder.names();
+        assert!(names.iter().all(|name| name.len() == 12 && name.ends_with(".bin")), "{names:?}");
         let mut sizes: Vec<usize> =
-            server.folder.names().iter().map(|name| server.folder.read(name).len()).collect();
+            names.iter().map(|name| server.folder.read(name).len()).collect();
         sizes.sort_unstable();
         assert_eq!(sizes, [200, 70_000], "{kind:?}");
     }

@@ -32,7 +32,7 @@ pub(super) fn greeting(args: &ServerArgs, address: SocketAddr, server: &ServerSt
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         line("root", format!("{root:?}"));
     }
-    if service == ServiceChoice::Files {
+    if matches!(service, ServiceChoice::Files | ServiceChoice::Message) {
         line(
             "uploads",
             format!(

@@ -31,7 +31,7 @@ pub enum ServiceChoice {
     Hello,
     /// Prints the address of each client on the server and closes the connection (default port 9000)
     GreetClose,
-    /// Prints each message on the server and answers `Message: <message>` (default port 9000)
+    /// Prints each message on the server and answers `Message: <message>`; stores binary data of the wire framed in the root folder (default port 9000)
     Message,
     /// Prints one message on the server, answers `I have received: <message>` and closes (default port 9000)
     Ack,
@@ -82,7 +82,7 @@ impl ServiceChoice {
 
     /// True if the service reads or writes a folder.
     pub fn has_files(self) -> bool {
-        matches!(self, Self::Files | Self::DateLog)
+        matches!(self, Self::Files | Self::Message | Self::DateLog)
     }
 
     /// Default address to listen on.

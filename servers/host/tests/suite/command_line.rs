@@ -220,7 +220,9 @@ fn a_missing_root_is_created_and_only_a_named_one_is_mentioned() {
 #[test]
 fn only_services_that_have_files_create_a_folder() {
     for kind in StrategyKind::ALL.into_iter().filter(|kind| kind.availability().is_ok()) {
-        for (service, created) in [("echo", &[][..]), ("date-log", &["shared-files"])] {
+        for (service, created) in
+            [("echo", &[][..]), ("message", &["shared-files"]), ("date-log", &["shared-files"])]
+        {
             let folder = tempfile::tempdir().unwrap();
             let mut child = server(&["--listen", "0", "--quiet", "--service", service])
                 .args(["--strategy", kind.name()])

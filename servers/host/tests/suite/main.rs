@@ -146,6 +146,7 @@ tests_of_all_strategies! {
         services::hello_answers_each_message_and_shows_it
         services::greet_close_shows_who_it_is_and_closes
         services::message_and_ack_show_and_answer
+        services::one_server_shows_texts_and_stores_data
         services::a_message_over_4096_bytes_is_cut
         services::transform_on_every_wire
         services::date_tells_the_time_on_every_wire

@@ -6,7 +6,7 @@ use std::fs;
 use fileserver::StrategyKind;
 use fileserver_proto::{Service, Transform};
 
-use crate::peer::{Message, Peer, framed_data, framed_name, http};
+use crate::peer::{Message, Peer, framed_data, framed_get, framed_name, http};
 use crate::server::Server;
 
 fn serving(kind: StrategyKind, service: Service) -> Server {
@@ -76,6 +76,39 @@ pub(crate) fn message_and_ack_show_and_answer(kind: StrategyKind) {
     assert_eq!(peer.send("hello").rest(), b"I have received: hello");
     let mut peer = server.connect();
     assert_eq!(peer.send("a\nb\n").rest(), b"I have received: a\n", "and then it ends");
+}
+
+pub(crate) fn one_server_shows_texts_and_stores_data(kind: StrategyKind) {
+    let server = serving(kind, Service::Message);
+    let mut peer = server.connect();
+    // A text between two data messages is no name for the second.
+    let long: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut stored = Vec::new();
+    for data in [&b"\x00\xff\n"[..], &long, b""] {
+        let reply = peer.send(framed_name("a text")).message();
+        assert_eq!(reply, Message::Text("Message: a text".to_owned()));
+        let reply = peer.send(framed_data(data.len() as u64)).send(data).message();
+        let Message::Text(reply) = reply else { panic!("{reply:?}") };
+        let name = reply.strip_prefix("SAVED ").unwrap_or_else(|| panic!("{reply}"));
+        assert!(name.len() == 12 && name.ends_with(".bin"), "{name}");
+        assert_eq!(fs::read(server.root().join(name)).unwrap(), data);
+        stored.push(name.to_owned());
+    }
+    stored.sort();
+    assert_eq!(server.on_disk(), stored);
+    assert_eq!(server.console(3), ["127.0.0.1: a text"; 3]);
+    // Files of the folder are not served.
+    let reply = peer.send(framed_get(&stored[0])).message();
+    let refusal = "this service takes text messages and data only";
+    assert_eq!(reply, Message::Error(refusal.to_owned()));
+    // Incomplete data are not stored.
+    peer.send(framed_data(100)).send("a part").finish_sending();
+    assert_eq!(
+        peer.message(),
+        Message::Error("the stream ended before the request did".to_owned())
+    );
+    drop(peer);
+    assert_eq!(server.on_disk(), stored);
 }
 
 pub(crate) fn a_message_over_4096_bytes_is_cut(kind: StrategyKind) {

@@ -155,8 +155,8 @@ impl Framed {
     }
 }
 
-/// Decodes a message to a lab service: a [`TEXT`].
-pub(crate) fn decode_message(input: &mut Buffer) -> Decoded {
+/// Decodes a message to a lab service: a [`TEXT`], or data to store where the service does.
+pub(crate) fn decode_message(input: &mut Buffer, stores_data: bool) -> Decoded {
     let bytes = input.filled();
     let Some(&message_type) = bytes.first() else { return Decoded::Incomplete };
     let width = match (message_type, size_width(message_type)) {
@@ -176,6 +176,13 @@ pub(crate) fn decode_message(input: &mut Buffer) -> Decoded {
             expects_continue: false,
             digest: None,
         }),
+        DATA1..=DATA8 if stores_data => accepted(Request::Upload {
+            sink: Sink::File,
+            body,
+            expects_continue: false,
+            digest: None,
+        }),
+        _ if stores_data => refused(Refusal::TextOrDataOnly, body, Persist::Keep),
         _ => refused(Refusal::TextOnly, body, Persist::Keep),
     }
 }

@@ -333,6 +333,7 @@ pub(super) fn status(refusal: Refusal) -> &'static str {
         | Refusal::UnknownMessage
         | Refusal::TextTooLong
         | Refusal::TextOnly
+        | Refusal::TextOrDataOnly
         | Refusal::TextNotUtf8
         | Refusal::LineTooLong => "400 Bad Request",
         Refusal::Store(StoreError::NotAFile | StoreError::Denied) | Refusal::CrossOrigin => {
