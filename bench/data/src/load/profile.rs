@@ -2,6 +2,7 @@
 
 use crate::load::heavy::Heavy;
 use crate::load::mix::Mix;
+use crate::units::{counted, grouped};
 
 /// Deviations of a load from the default one: a closed loop with keep-alive and without background
 /// connections.
@@ -50,6 +51,24 @@ impl LoadProfile {
     /// Returns true for the default load.
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Deviations from the default load in words; none for the default.
+    pub fn remarks(&self) -> Vec<String> {
+        let background = self.background;
+        let beside = |count: usize, noun: &str| {
+            (count > 0).then(|| format!("beside {}", counted(count, noun)))
+        };
+        let own = [
+            (!self.keep_alive).then(|| "a new connection per request".to_owned()),
+            self.rate_per_s.map(|rate| format!("{} requests/s offered", grouped(rate as usize))),
+            self.of_weakest_percent
+                .map(|percent| format!("{percent} % of the slowest server's capacity")),
+            beside(background.idle, "idle connection"),
+            beside(background.slow_readers, "slow reader"),
+            beside(background.slow_senders, "slow sender"),
+        ];
+        own.into_iter().flatten().chain(self.heavy.remarks()).collect()
     }
 
     /// Deviations as part of a file name; empty for the default load.

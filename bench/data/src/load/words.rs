@@ -1,8 +1,7 @@
 //! Loads in words: headings, sentences, remarks.
 
 use crate::load::Load;
-use crate::load::profile::LoadProfile;
-use crate::units::{bytes, counted, grouped};
+use crate::units::{bytes, counted};
 use loadgen::Direction;
 
 /// Heading of a load's table: `Download of 1 KiB, 64 connections`.
@@ -63,24 +62,4 @@ fn files(load: Load) -> String {
 
 fn with_remarks(text: String, load: Load) -> String {
     std::iter::once(text).chain(load.profile.remarks()).collect::<Vec<_>>().join(", ")
-}
-
-impl LoadProfile {
-    /// Deviations from the default load in words; none for the default.
-    pub fn remarks(&self) -> Vec<String> {
-        let background = self.background;
-        let beside = |count: usize, noun: &str| {
-            (count > 0).then(|| format!("beside {}", counted(count, noun)))
-        };
-        let own = [
-            (!self.keep_alive).then(|| "a new connection per request".to_owned()),
-            self.rate_per_s.map(|rate| format!("{} requests/s offered", grouped(rate as usize))),
-            self.of_weakest_percent
-                .map(|percent| format!("{percent} % of the slowest server's capacity")),
-            beside(background.idle, "idle connection"),
-            beside(background.slow_readers, "slow reader"),
-            beside(background.slow_senders, "slow sender"),
-        ];
-        own.into_iter().flatten().chain(self.heavy.remarks()).collect()
-    }
 }
