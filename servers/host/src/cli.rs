@@ -163,6 +163,9 @@ pub struct TimeoutArgs {
     /// Minimum rate of an upload in bytes per second (500, 64KiB), averaged over --stall-timeout; 0 disables the check
     #[arg(long, default_value = "500", value_name = "RATE", value_parser = values::size)]
     pub min_body_rate: u64,
+    /// Maximum time to read and discard the rest of a refused upload, so that its client can read the reply
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = values::timeout)]
+    pub linger_timeout: Duration,
     /// Maximum idle time of a connection
     #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
     pub idle_timeout: Duration,
@@ -453,6 +456,7 @@ fn settings(args: &ServerArgs, service: Service) -> Settings {
             stall: timeouts.stall_timeout,
             body_rate: timeouts.min_body_rate,
             idle: timeouts.idle_timeout,
+            linger_total: timeouts.linger_timeout,
             ..Timeouts::default()
         },
         server_name: args.strategy.name().to_owned(),

@@ -33,15 +33,24 @@ impl Totals {
     pub(super) fn with(self, bytes: u64) -> Self {
         Self { number: self.number + 1, bytes: self.bytes.saturating_add(bytes) }
     }
+
+    /// The totals without one of the uploads.
+    pub(super) fn without(self, bytes: u64) -> Self {
+        let number = self.number.saturating_sub(1);
+        Self { number, bytes: self.bytes.saturating_sub(bytes) }
+    }
 }
 
-/// Removes the uploads that were not used for `lifetime`.
-pub(super) fn remove_abandoned(root: &OwnedFd, lifetime: Duration) {
+/// Removal of a note from its folder, given with the upload's announced bytes.
+type End<'e> = dyn Fn(BorrowedFd<'_>, &str, u64) -> Result<(), Errno> + 'e;
+
+/// Removes the uploads that were not used for `lifetime`; `end` removes their notes.
+pub(super) fn remove_abandoned(root: &OwnedFd, lifetime: Duration, end: &End<'_>) {
     each_entry(root.as_fd(), |folder, name| {
         if !name.starts_with(NOTE) {
             return;
         }
-        let outcome = remove_if_abandoned(root, folder, name, lifetime);
+        let outcome = remove_if_abandoned(root, folder, name, lifetime, end);
         if let Err(errno) = outcome {
             let error = std::io::Error::from(errno);
             tracing::warn!("cannot remove an abandoned upload: {error}");
@@ -56,6 +65,7 @@ fn remove_if_abandoned(
     notes: BorrowedFd<'_>,
     note: &str,
     lifetime: Duration,
+    end: &End<'_>,
 ) -> Result<(), Errno> {
     let is_old = |stat: &Stat| age(stat.st_mtime).is_some_and(|age| age > lifetime);
     match rustix::fs::statat(notes, note, AtFlags::SYMLINK_NOFOLLOW) {
@@ -64,7 +74,7 @@ fn remove_if_abandoned(
         Err(errno) => return Err(errno),
     }
     // A note that names no folder, or none that exists, has no content any more.
-    let target = read_note(root.as_fd(), &format!("{FOLDER}/{note}")).ok().and_then(|note| note.1);
+    let (len, target) = read_note(root.as_fd(), &format!("{FOLDER}/{note}")).unwrap_or((0, None));
     let (path, _) = target.as_ref().map_or(("", ""), FileName::split);
     let path = if path.is_empty() { "." } else { path };
     if let Ok(folder) = open_beneath(root, path, super::FOLDER) {
@@ -83,10 +93,7 @@ fn remove_if_abandoned(
         }
         remove_folder(folder.as_fd());
     }
-    match rustix::fs::unlinkat(notes, note, AtFlags::empty()) {
-        Err(Errno::NOENT) => Ok(()),
-        outcome => outcome,
-    }
+    end(notes, note, len)
 }
 
 /// Removes contents beneath the whole root that have no note any more.

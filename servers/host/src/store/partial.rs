@@ -30,11 +30,10 @@ impl Partial {
     /// found any more. `folder` is that of the target.
     pub(super) fn remove(self, folder: BorrowedFd<'_>) {
         let root = self.unfinished.root();
-        if let Err(errno) = rustix::fs::unlinkat(root, &self.note, AtFlags::empty()) {
+        if let Err(errno) = self.unfinished.end(root, &self.note, self.len) {
             let error = std::io::Error::from(errno);
             tracing::warn!("cannot remove the note of a resumable upload: {error}");
         }
-        self.unfinished.end(self.len);
         remove_folder(folder);
         remove_folder(root);
     }
@@ -50,14 +49,9 @@ pub(super) fn create(
     let folder = store.folder(path).map_err(error::on_folder)?;
     let id = PartialId(u128::from_ne_bytes(random().map_err(error::on_upload)?));
     let text = format!("{len}\n{}", target.map_or("", FileName::as_str));
-    if !store.unfinished.begin(len) {
-        return Err(StoreError::Full);
-    }
     let note = note_path(id);
-    if let Err(errno) = write_in_folder(store.root.as_fd(), &note, text.as_bytes()) {
-        store.unfinished.end(len);
-        return Err(error::on_upload(errno));
-    }
+    let write = || write_in_folder(store.root.as_fd(), &note, text.as_bytes());
+    store.unfinished.begin(len, write)?;
     let partial = Partial { unfinished: Arc::clone(&store.unfinished), note, len };
     let created = match store.unfinished.is_exceeded() {
         true => Err(StoreError::Full),

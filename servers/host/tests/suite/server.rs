@@ -253,16 +253,8 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         WirePin::Pinned(Wire::Text) => "text",
     };
     // Options without a flag keep their defaults; no test depends on them.
-    let Timeouts {
-        head,
-        stall,
-        body_rate,
-        idle,
-        quiet: _,
-        quiet_name: _,
-        linger: _,
-        linger_total: _,
-    } = timeouts;
+    let Timeouts { head, stall, body_rate, idle, quiet: _, quiet_name: _, linger: _, linger_total } =
+        timeouts;
     let milliseconds = |time: &Duration| format!("{}ms", time.as_millis());
     let (service, transform) = match service {
         Service::Files => ("files", None),
@@ -295,6 +287,7 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         format!("--stall-timeout={}", milliseconds(stall)),
         format!("--min-body-rate={body_rate}"),
         format!("--idle-timeout={}", milliseconds(idle)),
+        format!("--linger-timeout={}", milliseconds(linger_total)),
         format!("--drain-timeout={}", milliseconds(drain)),
     ];
     arguments.extend(transform.map(|transform| format!("--transform={transform}")));
