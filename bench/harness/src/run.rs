@@ -3,6 +3,7 @@
 
 mod account;
 mod background;
+mod build;
 pub mod count_calls;
 pub mod files;
 pub(crate) mod launcher;

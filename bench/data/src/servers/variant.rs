@@ -1,4 +1,7 @@
-//! Variants: strategies with other flags, or repeated as an A/A control, under another name.
+//! Variants: strategies with other flags, of another build, or repeated as an A/A control, under
+//! another name.
+
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use fileserver::cli::ServerArgs;
@@ -10,13 +13,15 @@ use crate::servers::reference::ReferenceServer;
 /// Suffix of the name of an A/A control.
 pub(crate) const AGAIN: &str = "-again";
 
-/// Strategy with further flags, or an A/A control.
+/// Strategy with further flags, of another build, or an A/A control.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct Variant {
     name: String,
     strategy: StrategyKind,
     flags: Vec<String>,
+    /// Program in place of this one.
+    program: Option<PathBuf>,
     is_aa_control: bool,
 }
 
@@ -26,6 +31,8 @@ pub struct Variant {
 struct Written {
     name: String,
     run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    program: Option<PathBuf>,
 }
 
 impl Variant {
@@ -57,7 +64,13 @@ impl Variant {
         }
         understood(flags).map_err(|error| format!("{name}: {error}"))?;
         let (name, flags) = (name.to_owned(), flags.to_vec());
-        Ok(Self { name, strategy, flags, is_aa_control: false })
+        Ok(Self { name, strategy, flags, program: None, is_aa_control: false })
+    }
+
+    /// The variant as another build runs it: the program `server` or `bench` at `program`.
+    #[must_use]
+    pub fn of_build(self, program: PathBuf) -> Self {
+        Self { program: Some(program), ..self }
     }
 
     /// Parses `name=strategy --flag…`.
@@ -74,7 +87,7 @@ impl Variant {
     /// The A/A control of a strategy: the same server under a second name.
     pub fn aa_control(strategy: StrategyKind) -> Self {
         let name = format!("{}{AGAIN}", strategy.name());
-        Self { name, strategy, flags: Vec::new(), is_aa_control: true }
+        Self { name, strategy, flags: Vec::new(), program: None, is_aa_control: true }
     }
 
     /// Name.
@@ -92,6 +105,11 @@ impl Variant {
         &self.flags
     }
 
+    /// Program in place of the one that measures.
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
+    }
+
     /// Returns true if it is an A/A control.
     pub fn is_aa_control(&self) -> bool {
         self.is_aa_control
@@ -101,10 +119,18 @@ impl Variant {
     pub fn description(&self) -> String {
         let strategy = self.strategy.name();
         if self.is_aa_control {
-            format!("A/A control: {strategy} measured a second time, to estimate the noise")
-        } else {
-            format!("{strategy} with {}", self.flags.join(" "))
+            return format!(
+                "A/A control: {strategy} measured a second time, to estimate the noise"
+            );
         }
+        let mut text = strategy.to_owned();
+        if !self.flags.is_empty() {
+            text += &format!(" with {}", self.flags.join(" "));
+        }
+        if let Some(program) = &self.program {
+            text += &format!(" of {}", program.display());
+        }
+        text
     }
 }
 
@@ -126,7 +152,8 @@ impl TryFrom<Written> for Variant {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        Self::new(&written.name, &written.run)
+        let variant = Self::new(&written.name, &written.run)?;
+        Ok(Self { program: written.program, ..variant })
     }
 }
 
@@ -136,7 +163,7 @@ impl From<Variant> for Written {
             .chain(variant.flags.iter().map(String::as_str));
         // The words were split by the same rules.
         let run = shlex::try_join(words).unwrap_or_default();
-        Self { name: variant.name, run }
+        Self { name: variant.name, run, program: variant.program }
     }
 }
 
@@ -151,8 +178,10 @@ mod tests {
         let variant = Variant::parse("four=multi-selector --accept dispatch --workers 4").unwrap();
         assert_eq!((variant.name(), variant.strategy()), ("four", StrategyKind::MultiSelector));
         assert_eq!(variant.flags(), ["--accept", "dispatch", "--workers", "4"]);
-        let written = Written::from(variant.clone());
-        assert_eq!(Variant::try_from(written), Ok(variant));
+        for variant in [variant.clone(), variant.of_build("builds/server".into())] {
+            let written = Written::from(variant.clone());
+            assert_eq!(Variant::try_from(written), Ok(variant));
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::machine::usage::ProcessSet;
 use crate::run::account::Account;
+use crate::run::build::Build;
 use crate::run::probe;
 use crate::run::reference_config::{Installed, Placement};
 use crate::run::server_process::{Launch, ReadyCheck, ServerProcess};
@@ -45,6 +46,8 @@ pub(crate) struct Launcher {
     installed: Vec<Installed>,
     /// Addresses of running external servers, by name.
     addresses: HashMap<String, SocketAddr>,
+    /// Other builds of the built-in server, by the name of their variant.
+    builds: HashMap<String, Build>,
 }
 
 /// Requirements of the load on the start of a server.
@@ -125,6 +128,12 @@ impl Launcher {
                 );
             }
         }
+        let mut builds = HashMap::new();
+        for variant in &plan.variants {
+            if let Some(program) = variant.program() {
+                builds.insert(variant.name().to_owned(), Build::of(program)?);
+            }
+        }
         let targets = plan.targets();
         let peers = || {
             targets.iter().filter_map(|target| match target {
@@ -151,6 +160,7 @@ impl Launcher {
             account,
             installed: peers().filter_map(Installed::find).collect(),
             addresses,
+            builds,
         })
     }
 
@@ -165,12 +175,16 @@ impl Launcher {
     ) -> anyhow::Result<RunningServer> {
         let alone = |process| RunningServer::Started { process, behind: None };
         match target {
-            Target::Strategy(kind) => self.strategy(*kind, &[], demand).map(alone),
+            Target::Strategy(kind) => self.strategy(self.own(), *kind, &[], demand).map(alone),
             Target::Variant(variant) => {
-                self.strategy(variant.strategy(), variant.flags(), demand).map(alone)
+                let command = match self.builds.get(variant.name()) {
+                    Some(build) => build.command(),
+                    None => self.own(),
+                };
+                self.strategy(command, variant.strategy(), variant.flags(), demand).map(alone)
             }
             Target::Reference(ReferenceServer::NginxThreaded) => {
-                let behind = self.strategy(StrategyKind::Threaded, &[], demand)?;
+                let behind = self.strategy(self.own(), StrategyKind::Threaded, &[], demand)?;
                 let upstream = Some(behind.address().port());
                 let peer = ReferenceServer::NginxThreaded;
                 let process = self.retry(|port| self.peer(peer, demand, port, upstream))?;
@@ -212,16 +226,23 @@ impl Launcher {
         }
     }
 
+    /// Command that starts the server in this program.
+    fn own(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("serve");
+        command
+    }
+
     fn strategy(
         &self,
+        mut command: Command,
         kind: StrategyKind,
         flags: &[String],
         demand: StartHints,
     ) -> anyhow::Result<ServerProcess> {
         let connections = demand.connections;
-        let mut command = Command::new(&self.program);
         command
-            .args(["serve", "--strategy", kind.name()])
+            .args(["--strategy", kind.name()])
             .args(["--listen", "127.0.0.1:0", "--quiet"])
             .arg("--root")
             .arg(&self.root);
