@@ -1,6 +1,7 @@
 //! Validity of a trial: its classes and their rules.
 
 use crate::record::evidence::ACHIEVED_SHARE;
+use crate::record::evidence::BUSY_SHARE;
 use crate::record::evidence::CLOCK_STEP;
 use crate::record::evidence::LATE;
 use crate::record::evidence::LATE_SHARE;
@@ -20,6 +21,8 @@ use crate::units::counted;
 pub enum Outcome {
     /// Valid.
     Ok,
+    /// Measured, but both sides were idle for most of the time although requests were outstanding.
+    Waiting,
     /// Measured, but some connections received no reply within the window, or some background
     /// connections were closed.
     Starved,
@@ -47,8 +50,9 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, from best to worst.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
+        Self::Waiting,
         Self::Starved,
         Self::Overloaded,
         Self::GeneratorBound,
@@ -124,6 +128,13 @@ impl Outcome {
                 format!("{held} of {background} further connections were held"),
             );
         }
+        if let Some(busy) = evidence.busy_share.filter(|share| *share < BUSY_SHARE) {
+            let percent = (1.0 - busy) * 100.0;
+            let why = format!(
+                "both sides were idle for {percent:.0} % of the time while requests were outstanding"
+            );
+            return (Self::Waiting, why);
+        }
         (Self::Ok, String::new())
     }
 
@@ -132,6 +143,7 @@ impl Outcome {
         matches!(
             self,
             Self::Ok
+                | Self::Waiting
                 | Self::Starved
                 | Self::Overloaded
                 | Self::GeneratorBound
@@ -161,6 +173,7 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Waiting => "waiting",
             Self::Starved => "starved",
             Self::Overloaded => "overloaded",
             Self::GeneratorBound => "generator-bound",
@@ -259,13 +272,26 @@ mod tests {
         });
     }
 
+    fn both_idle(measured: &mut Measurement) {
+        server_uses(measured, 0.2);
+        generator_uses(measured, 0.25);
+    }
+
+    fn run_delay(measured: &mut Measurement, server_ms: u64, generator_ms: u64) {
+        measured.server.as_mut().unwrap().run_delay = Some(Duration::from_millis(server_ms));
+        measured.load.as_mut().unwrap().run_delay = Some(Duration::from_millis(generator_ms));
+    }
+
     type Change = fn(&mut Trial, &mut Measurement);
 
     #[test]
     fn each_fault_and_each_limit_is_told_by_its_evidence() {
-        use Outcome::{Disturbed, Errors, GeneratorBound, GeneratorLate, Ok, Overloaded, TooFew};
+        use Outcome::{
+            Disturbed, Errors, GeneratorBound, GeneratorLate, Ok, Overloaded, Starved, TooFew,
+            Waiting,
+        };
         let none: Change = |_, _| {};
-        let table: [(&str, Change, Outcome, Option<Limit>); 24] = [
+        let table: [(&str, Change, Outcome, Option<Limit>); 31] = [
             ("as planned", none, Ok, Some(Limit::Server)),
             ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
             ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
@@ -316,6 +342,61 @@ mod tests {
                     m.load.as_mut().unwrap().busy_polling = true;
                 },
                 Ok,
+                Some(Limit::None),
+            ),
+            ("both idle", |_, m| both_idle(m), Waiting, Some(Limit::None)),
+            (
+                "one side busy for half of the time",
+                |_, m| {
+                    both_idle(m);
+                    server_uses(m, 0.26);
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            (
+                "they waited for a core",
+                |_, m| {
+                    both_idle(m);
+                    run_delay(m, 50, 60);
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            (
+                "the kernel does not record the waiting for a core",
+                |_, m| {
+                    both_idle(m);
+                    m.server.as_mut().unwrap().run_delay = None;
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            (
+                "idle between arrivals",
+                |t, m| {
+                    open_loop(t, m, 1_000);
+                    both_idle(m);
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            (
+                "requests that block on purpose",
+                |t, m| {
+                    t.load.profile.heavy.block_percent = 10;
+                    both_idle(m);
+                },
+                Ok,
+                Some(Limit::None),
+            ),
+            (
+                "idle, since most connections are not served",
+                |_, m| {
+                    both_idle(m);
+                    m.load.as_mut().unwrap().connections_served = 1;
+                },
+                Starved,
                 Some(Limit::None),
             ),
             ("late", |_, m| late_by(m, 5_000_000), GeneratorLate, None),

@@ -355,3 +355,37 @@ fn servers_of_lines_are_measured_beside_ours() {
         assert!(plan.contains(&format!("service = \"{service}\"")), "{plan}");
     }
 }
+
+const SLEEPY: &str = "import socketserver, sys, time
+class Sleepy(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            time.sleep(0.05)
+            self.wfile.write(b'I got ' + line)
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+Server(('127.0.0.1', int(sys.argv[1])), Sleepy).serve_forever()
+";
+
+#[test]
+fn a_server_that_stalls_is_waiting_and_not_compared() {
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    let sleepy = scratch.file("sleepy.py", SLEEPY);
+    let out = scratch.path("run");
+    let ran = bench(&["run", "--plan", &plan, "--service", "hello", "--wire", "text"])
+        .args(["--strategies", "none", "--target", &format!("mine=python3 {sleepy} {{port}}")])
+        .args(["--connections", "2", "--duration", "700ms", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = text(&ran.stdout) + &text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    let busy: f64 = column(&out, "busy_share")[0].parse().unwrap();
+    let used: f64 = column(&out, "server_cpu_share")[0].parse().unwrap();
+    assert!(busy >= used, "{busy} {used}");
+    // Other programs may have delayed each step on a busy machine.
+    let expected = if busy < 0.5 { "waiting" } else { "ok" };
+    assert_eq!(column(&out, "outcome"), [expected], "{said}");
+    let is_told = said.contains("Server and load generator idle for most of the time");
+    assert_eq!(is_told, expected == "waiting", "{said}");
+}

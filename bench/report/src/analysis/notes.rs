@@ -48,6 +48,11 @@ fn outcomes(summary: &Summary) -> Vec<String> {
             "Limited by the load generator, not compared",
             " The server may be faster.",
         ),
+        (
+            Outcome::Waiting,
+            "Server and load generator idle for most of the time, not compared",
+            " Both waited while requests were outstanding. See busy_share in trials.csv.",
+        ),
         (Outcome::Starved, "Not every connection served", " See connections_served in trials.csv."),
         (
             Outcome::Overloaded,

@@ -258,6 +258,7 @@ impl Line {
         }
         for outcome in [
             Outcome::Unsupported,
+            Outcome::Waiting,
             Outcome::GeneratorBound,
             Outcome::Overloaded,
             Outcome::TooFew,
@@ -316,6 +317,7 @@ impl Line {
 /// Term for an outcome within a sentence.
 fn term(outcome: Outcome) -> &'static str {
     match outcome {
+        Outcome::Waiting => "server and load generator idle",
         Outcome::GeneratorBound => "limited by the load generator",
         Outcome::TooFew => "too few requests",
         Outcome::GeneratorLate => "load generator late",

@@ -3,7 +3,7 @@
 use bench_data::plan::{Order, Plan};
 
 /// Terms of a report with their meanings.
-pub(crate) const GLOSSARY: [(&str, &str); 24] = [
+pub(crate) const GLOSSARY: [(&str, &str); 25] = [
     (
         "closed loop",
         "Each connection sends its next request as soon as the reply to the last one has arrived. A slow \
@@ -73,6 +73,11 @@ pub(crate) const GLOSSARY: [(&str, &str); 24] = [
         "starved",
         "Some connections received no reply within the window. Their wait is not part of the latencies, \
          which can therefore be low.",
+    ),
+    (
+        "waiting",
+        "Neither the server nor the load generator was busy for most of the time, although requests \
+         were outstanding: the trial shows a wait, such as for a timer, not their speed.",
     ),
     (
         "light, heavy",

@@ -130,6 +130,8 @@ pub struct TrialRow {
     pub server_delay_share: Option<f64>,
     #[serde(default)]
     pub generator_delay_share: Option<f64>,
+    #[serde(default)]
+    pub busy_share: Option<f64>,
 }
 
 impl TrialRow {
@@ -240,6 +242,7 @@ impl TrialRow {
                 .disturbance
                 .and_then(|disturbance| disturbance.generator_delay_share)
                 .map(rounded),
+            busy_share: evidence.busy_share.map(rounded),
         }
     }
 
