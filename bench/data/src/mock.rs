@@ -16,7 +16,7 @@ use crate::schedule::TrialSchedule;
 use crate::trial::Disturbance;
 use crate::trial::Trial;
 use crate::trial::{Ending, Executor, Measurement};
-use crate::trial::{MemoryKind, ServerUsage};
+use crate::trial::{MemoryKind, ServerCpu, ServerUsage};
 
 /// Executor that returns results at once, generated from the load and the server.
 #[derive(Debug, Default)]
@@ -102,9 +102,11 @@ impl MockExecutor {
                 ..report(requests, served as u64, mean_ns, trial, window)
             }),
             server: Some(ServerUsage {
-                cpu: window.mul_f64(0.95),
-                cpu_user: window.mul_f64(0.25),
-                cpu_system: window.mul_f64(0.7),
+                cpu: Ok(ServerCpu {
+                    total: window.mul_f64(0.95),
+                    user: window.mul_f64(0.25),
+                    system: window.mul_f64(0.7),
+                }),
                 memory_bytes: 4_000_000
                     + if name == "threaded" { served as u64 * 12_000 } else { 0 },
                 memory_kind: MemoryKind::Rss,

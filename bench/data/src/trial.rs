@@ -92,13 +92,8 @@ pub enum Ending {
 /// Resource usage of a server within a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUsage {
-    /// Processor time of all threads, exact to the microsecond except for processes that ended
-    /// within the window.
-    pub cpu: Duration,
-    /// Processor time in user mode, in kernel ticks (usually 10 ms).
-    pub cpu_user: Duration,
-    /// Processor time in kernel mode, in kernel ticks.
-    pub cpu_system: Duration,
+    /// Processor time, or the reason why its measurement is void.
+    pub cpu: Result<ServerCpu, CpuFault>,
     /// Memory: of one process the maximum within the window, of several the sum at its end.
     pub memory_bytes: u64,
     /// Method of counting memory.
@@ -122,10 +117,47 @@ pub struct ServerUsage {
 }
 
 impl ServerUsage {
+    /// Processor time, if valid.
+    pub fn valid_cpu(&self) -> Option<ServerCpu> {
+        self.cpu.ok()
+    }
+
     /// Part of the run delay that other programs caused. Threads of the server wait for each other as
     /// well; other programs delay them by at most the processor time that they used.
     pub fn foreign_delay(&self) -> Option<Duration> {
         Some(self.run_delay?.min(self.foreign_cpu?))
+    }
+}
+
+/// Processor time of a server within a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerCpu {
+    /// All threads, by the clocks of the processes: exact to the microsecond except for processes that
+    /// ended within the window.
+    pub total: Duration,
+    /// Part in user mode, in kernel ticks (usually 10 ms).
+    pub user: Duration,
+    /// Part in kernel mode, in kernel ticks.
+    pub system: Duration,
+}
+
+/// Reason why the processor time of a server is void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CpuFault {
+    /// The clocks were not read at both ends of the window.
+    WindowMissed,
+    /// More processor time than the server's cores have.
+    MoreThanCores,
+}
+
+impl CpuFault {
+    /// Name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WindowMissed => "window-missed",
+            Self::MoreThanCores => "more-than-cores",
+        }
     }
 }
 

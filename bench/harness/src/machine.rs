@@ -2,6 +2,7 @@
 
 pub mod copy_bandwidth;
 pub mod cores;
+mod cpu_clock;
 pub mod disturbance;
 pub mod facts;
 pub mod process_tree;

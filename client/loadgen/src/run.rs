@@ -88,7 +88,11 @@ pub fn run(
         }
         while shared.ready.load(Ordering::Relaxed) < threads && collector.collect(TICK) {}
         window_began_at = SystemTime::now() + Duration::from_nanos(START_NS) + spec.warm_up;
-        shared.start_ns.store(now_ns() + START_NS, Ordering::Release);
+        let start_ns = now_ns() + START_NS;
+        if let Some(progress) = progress {
+            progress.start_ns.store(start_ns, Ordering::Release);
+        }
+        shared.start_ns.store(start_ns, Ordering::Release);
         while collector.collect(Duration::from_secs(1)) {}
         handles
             .into_iter()

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::trial::Measurement;
-use crate::trial::Trial;
+use crate::trial::{Measurement, ServerUsage, Trial};
 
 /// Minimum share of a core at which a generator thread counts as the bottleneck.
 pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
@@ -92,7 +91,8 @@ impl Evidence {
         let is_open = trial.load.profile.rate_per_s.is_some();
         let done = load.requests + load.errors.total();
         let cores = Some(measured.server_cores).filter(|cores| *cores > 0);
-        let cpu = measured.server.as_ref().map(|server| server.cpu.as_secs_f64());
+        let cpu = measured.server.as_ref().and_then(ServerUsage::valid_cpu);
+        let cpu = cpu.map(|cpu| cpu.total.as_secs_f64());
         let ceiling = measured.copy_bandwidth_bytes_per_s.filter(|ceiling| *ceiling > 0);
         let late = &load.lateness_ns;
         let p99_us = |times: &hdrhistogram::Histogram<u64>| {
@@ -144,7 +144,7 @@ fn busy(trial: &Trial, measured: &Measurement) -> Option<Duration> {
     let (load, server) = (measured.load.as_ref()?, measured.server.as_ref()?);
     let polled: Duration = load.thread_polled.iter().sum();
     let generator = load.cpu.total().saturating_sub(polled) + load.run_delay?;
-    Some(generator + server.cpu + server.run_delay?)
+    Some(generator + server.valid_cpu()?.total + server.run_delay?)
 }
 
 impl Limit {

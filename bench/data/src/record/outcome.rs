@@ -230,7 +230,7 @@ mod tests {
     use crate::plan::Plan;
     use crate::record::evidence::Limit;
     use crate::schedule::schedule;
-    use crate::trial::Disturbance;
+    use crate::trial::{CpuFault, Disturbance, ServerCpu};
 
     /// A trial of the selector with 64 connections, and what a mock measured.
     fn measured() -> (Trial, Measurement) {
@@ -255,8 +255,9 @@ mod tests {
     }
 
     fn server_uses(measured: &mut Measurement, share: f64) {
-        measured.server.as_mut().unwrap().cpu =
-            measured.load.as_ref().unwrap().window.mul_f64(share);
+        let total = measured.load.as_ref().unwrap().window.mul_f64(share);
+        let cpu = &mut measured.server.as_mut().unwrap().cpu;
+        *cpu = cpu.map(|cpu| ServerCpu { total, ..cpu });
     }
 
     fn generator_uses(measured: &mut Measurement, share: f64) {
@@ -291,7 +292,7 @@ mod tests {
             Waiting,
         };
         let none: Change = |_, _| {};
-        let table: [(&str, Change, Outcome, Option<Limit>); 31] = [
+        let table: [(&str, Change, Outcome, Option<Limit>); 32] = [
             ("as planned", none, Ok, Some(Limit::Server)),
             ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
             ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
@@ -371,6 +372,15 @@ mod tests {
                 },
                 Ok,
                 Some(Limit::None),
+            ),
+            (
+                "the server's processor time is void",
+                |_, m| {
+                    both_idle(m);
+                    m.server.as_mut().unwrap().cpu = Err(CpuFault::WindowMissed);
+                },
+                Ok,
+                None,
             ),
             (
                 "idle between arrivals",

@@ -1,9 +1,9 @@
 //! Resource usage of a server, with all its processes, from /proc.
 
-use bench_data::trial::MemoryKind;
-use bench_data::trial::ServerUsage;
+use bench_data::trial::{MemoryKind, ServerCpu, ServerUsage};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,18 @@ use nix::time::ClockId;
 use procfs::process::Process;
 use procfs::{CurrentSI, KernelStats};
 
+use crate::machine::cpu_clock::{CpuReading, cpu_within, in_time, of_children};
 use crate::machine::process_tree;
 
 /// Sampling interval of memory and threads: short enough for a window of 100 ms, long enough for a
 /// negligible share of a core.
 const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Time from the listing of a server's processes to the window.
+const LISTING: Duration = Duration::from_millis(10);
+
+/// Time to read the proportional set size of a process, rather too long.
+const PSS_READING: Duration = Duration::from_micros(300);
 
 /// Processes of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +39,8 @@ pub enum ProcessSet {
 pub struct Watched {
     from: Snapshot,
     to: Snapshot,
+    /// Processor time at the end of the window, which comes after `to`.
+    end: CpuReading,
     memory_bytes: u64,
     memory_kind: MemoryKind,
     threads: u64,
@@ -46,32 +55,30 @@ pub fn watch(
     window: Duration,
     done: &AtomicBool,
 ) -> Option<Watched> {
-    let mut began: Option<Instant> = None;
-    // The progress lags behind, so the earliest implied beginning is the most accurate.
-    let mut begin = |now: Instant| {
-        let elapsed = Duration::from_nanos(progress.elapsed_ns.load(Relaxed));
-        if !elapsed.is_zero() {
-            let implied = now.checked_sub(elapsed)?;
-            began = Some(began.map_or(implied, |earlier| earlier.min(implied)));
+    let begin = loop {
+        let start_ns = progress.start_ns.load(Acquire);
+        if start_ns > 0 {
+            break instant_of(start_ns)? + warm_up;
         }
-        began
+        if done.load(Relaxed) {
+            return None;
+        }
+        thread::sleep(INTERVAL / 20);
     };
-    loop {
-        let now = Instant::now();
-        let rest = begin(now).map(|begin| (begin + warm_up).saturating_duration_since(now));
-        match rest {
-            Some(Duration::ZERO) => break,
-            _ if done.load(Relaxed) => return None,
-            rest => thread::sleep(rest.unwrap_or(INTERVAL).min(INTERVAL / 4)),
-        }
-    }
-    let from = Snapshot::at(&processes.processes())?;
-    let looking = from.at.elapsed();
+    // Listing a tree takes long.
+    sleep_until(begin.checked_sub(LISTING)?, done);
+    let listing = Instant::now();
+    let listed = processes.processes();
+    let listing = listing.elapsed();
+    sleep_until(begin, done);
+    let from = Snapshot::at(&listed)?;
+    let several = u32::try_from(from.processes.len()).ok().filter(|count| *count > 1);
+    let looking = listing + begin.elapsed() + PSS_READING * several.unwrap_or(0);
     let (mut rss_bytes, mut threads) = (from.rss_bytes, from.threads);
+    let end = begin + window;
+    let last = end - (looking + INTERVAL / 4).min(window / 2);
     loop {
-        let now = Instant::now();
-        let end = begin(now)? + warm_up + window - (looking + INTERVAL / 4).min(window / 2);
-        let rest = end.saturating_duration_since(now);
+        let rest = last.saturating_duration_since(Instant::now());
         if rest.is_zero() || done.load(Relaxed) {
             break;
         }
@@ -90,9 +97,30 @@ pub fn watch(
             .map_or((to.rss_bytes, MemoryKind::Rss), |bytes| (bytes, MemoryKind::Pss)),
     };
     threads = threads.max(to.threads);
+    sleep_until(end, done);
+    let end = CpuReading::of(&to.processes)?;
     // A shorter part is the tail of a window noticed too late, or an interrupted window.
-    let seen = to.at.duration_since(from.at);
-    (seen >= window / 3).then_some(Watched { from, to, memory_bytes, memory_kind, threads })
+    let seen = to.cpu.at.duration_since(from.cpu.at);
+    (seen >= window / 3).then_some(Watched { from, to, end, memory_bytes, memory_kind, threads })
+}
+
+/// Instant of a time of the monotonic clock, in nanoseconds.
+fn instant_of(monotonic_ns: u64) -> Option<Instant> {
+    let clock: Duration = ClockId::CLOCK_MONOTONIC.now().ok()?.into();
+    let time = Duration::from_nanos(monotonic_ns);
+    let now = Instant::now();
+    if time >= clock { now.checked_add(time - clock) } else { now.checked_sub(clock - time) }
+}
+
+/// Sleeps until a time, or shortly after `done` is set.
+fn sleep_until(time: Instant, done: &AtomicBool) {
+    loop {
+        let rest = time.saturating_duration_since(Instant::now());
+        if rest.is_zero() || done.load(Relaxed) {
+            return;
+        }
+        thread::sleep(rest.min(INTERVAL));
+    }
 }
 
 /// Waits until a server is idle: below a fifth of a core for a while. Returns false if it is not idle
@@ -104,7 +132,8 @@ pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> b
         thread::sleep(INTERVAL * 5);
         let now = Snapshot::at(&processes.processes());
         let (Some(from), Some(to)) = (&before, &now) else { return false };
-        if to.cpu.saturating_sub(from.cpu) < to.at.duration_since(from.at) / 5 {
+        let used = to.cpu.used.saturating_sub(from.cpu.used);
+        if used < to.cpu.at.duration_since(from.cpu.at) / 5 {
             return true;
         }
         before = now;
@@ -115,7 +144,7 @@ pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> b
 impl Watched {
     /// Usage extrapolated to a window of this length; `cores` are those that the server is pinned to.
     pub fn within(&self, window: Duration, cores: &[usize]) -> Option<ServerUsage> {
-        let seen = self.to.at.duration_since(self.from.at).as_secs_f64();
+        let seen = self.to.cpu.at.duration_since(self.from.cpu.at).as_secs_f64();
         let factor = window.as_secs_f64() / seen;
         if !factor.is_finite() {
             return None;
@@ -131,15 +160,18 @@ impl Watched {
                 sum + delay.saturating_sub(before.run_delay.unwrap_or_default())
             });
         }
-        let used = self.to.cpu.saturating_sub(self.from.cpu);
+        let used = self.to.cpu.used.saturating_sub(self.from.cpu.used);
         let foreign_cpu = busy(&self.from.cores, &self.to.cores, cores).map(|all| {
             // Ticks of the kernel: both ends of the interval may be off by one.
             all.saturating_sub(used).saturating_sub(2 * in_time(1))
         });
+        let available = if cores.is_empty() { self.from.cores.len() } else { cores.len() };
         Some(ServerUsage {
-            cpu: scaled(self.from.cpu, self.to.cpu),
-            cpu_user: scaled(self.from.cpu_user, self.to.cpu_user),
-            cpu_system: scaled(self.from.cpu_system, self.to.cpu_system),
+            cpu: cpu_within(window, available, &self.from.cpu, &self.end).map(|total| ServerCpu {
+                total,
+                user: scaled(self.from.cpu_user, self.to.cpu_user),
+                system: scaled(self.from.cpu_system, self.to.cpu_system),
+            }),
             memory_bytes: self.memory_bytes,
             memory_kind: self.memory_kind,
             peak_rss_bytes: self.to.peak_rss_bytes,
@@ -156,7 +188,7 @@ impl Watched {
 impl ProcessSet {
     /// Processor time of all processes and their reaped children; `None` without a process.
     pub fn cpu(&self) -> Option<Duration> {
-        Snapshot::at(&self.processes()).map(|snapshot| snapshot.cpu)
+        CpuReading::of(&self.processes()).map(|reading| reading.used)
     }
 
     pub(crate) fn processes(&self) -> Vec<Process> {
@@ -173,11 +205,8 @@ impl ProcessSet {
 /// Snapshot of a server.
 #[derive(Debug)]
 struct Snapshot {
-    at: Instant,
+    cpu: CpuReading,
     processes: Vec<Process>,
-    /// Processor time of all processes and their reaped children, so that it never decreases when a
-    /// process ends.
-    cpu: Duration,
     cpu_user: Duration,
     cpu_system: Duration,
     rss_bytes: u64,
@@ -200,9 +229,8 @@ impl Snapshot {
     /// Takes a snapshot; `None` without a process, or if the first one has ended.
     fn at(processes: &[Process]) -> Option<Self> {
         let mut look = Self {
-            at: Instant::now(),
+            cpu: CpuReading::of(processes)?,
             processes: Vec::new(),
-            cpu: Duration::ZERO,
             cpu_user: Duration::ZERO,
             cpu_system: Duration::ZERO,
             rss_bytes: 0,
@@ -225,12 +253,8 @@ impl Snapshot {
     }
 
     fn add(&mut self, process: &Process) -> Option<()> {
-        let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(process.pid)).ok()?;
-        let cpu: Duration = clock.now().ok()?.into();
         let stat = process.stat().ok()?;
         let status = process.status().ok()?;
-        let of_children = |ticks: i64| in_time(u64::try_from(ticks).unwrap_or(0));
-        self.cpu += cpu + of_children(stat.cutime) + of_children(stat.cstime);
         self.cpu_user += in_time(stat.utime) + of_children(stat.cutime);
         self.cpu_system += in_time(stat.stime) + of_children(stat.cstime);
         self.rss_bytes += stat.rss * procfs::page_size();
@@ -264,10 +288,6 @@ fn busy(from: &[Duration], to: &[Duration], cores: &[usize]) -> Option<Duration>
     each.collect::<Option<Vec<_>>>().filter(|each| !each.is_empty()).map(|each| each.iter().sum())
 }
 
-fn in_time(ticks: u64) -> Duration {
-    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
-}
-
 /// Proportional set size of processes; `None` if the kernel does not report it.
 fn proportional_bytes(processes: &[Process]) -> Option<u64> {
     let mut bytes = 0;
@@ -289,13 +309,48 @@ mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::process::{Command, Stdio};
 
+    use std::sync::atomic::Ordering::Release;
+
+    use bench_data::trial::CpuFault;
+
     use super::*;
+
+    fn monotonic_ns() -> u64 {
+        Duration::from(ClockId::CLOCK_MONOTONIC.now().unwrap()).as_nanos() as u64
+    }
+
+    #[test]
+    fn a_time_of_the_clock_is_an_instant() {
+        let (before, ns, after) = (Instant::now(), monotonic_ns(), Instant::now());
+        let slack = Duration::from_millis(500);
+        for (shift, sign) in [(0, 1), (5_000_000_000, 1), (5_000_000_000, -1)] {
+            let moved = |instant: Instant| match sign {
+                1 => instant + Duration::from_nanos(shift),
+                _ => instant - Duration::from_nanos(shift),
+            };
+            let ns = if sign == 1 { ns + shift } else { ns - shift };
+            let found = instant_of(ns).unwrap();
+            assert!(found >= moved(before) - slack && found <= moved(after) + slack);
+        }
+    }
+
+    #[test]
+    fn the_clock_of_a_process_includes_threads_that_have_ended() {
+        let me = ProcessSet::Process(std::process::id());
+        let before = me.cpu().unwrap();
+        let used = thread::spawn(|| {
+            let own = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap());
+            while own() < Duration::from_millis(20) {}
+            own()
+        });
+        let used = used.join().unwrap();
+        assert!(me.cpu().unwrap() - before >= used);
+    }
 
     #[test]
     fn a_busy_process_is_seen_to_be_busy() {
         let progress = Progress::default();
         let done = AtomicBool::new(false);
-        let started = Instant::now();
         let window = Duration::from_millis(200);
         let watched = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
@@ -307,13 +362,17 @@ mod tests {
                     &done,
                 )
             });
+            progress.start_ns.store(monotonic_ns(), Release);
+            let mut spins = 0_u64;
             while !watcher.is_finished() {
-                progress.elapsed_ns.store(started.elapsed().as_nanos() as u64, Relaxed);
+                spins = std::hint::black_box(spins + 1);
             }
             watcher.join().unwrap()
         });
         let usage = watched.unwrap().within(window, &[]).unwrap();
-        assert!(usage.cpu > Duration::ZERO);
+        // On a busy machine the readings may be late.
+        let is_busy = |cpu: ServerCpu| cpu.total > Duration::ZERO;
+        assert!(usage.cpu.map_or_else(|fault| fault == CpuFault::WindowMissed, is_busy));
         assert!(
             usage.memory_bytes > 100_000 && usage.peak_rss_bytes.unwrap() >= usage.memory_bytes / 2
         );
@@ -337,7 +396,7 @@ mod tests {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let after = Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).unwrap();
-        let used = after.cpu.saturating_sub(before.cpu);
+        let used = after.cpu.used.saturating_sub(before.cpu.used);
         assert!(used >= Duration::from_millis(20), "{used:?}");
         assert!(proportional_bytes(&after.processes).is_none_or(|bytes| bytes > 10_000));
         stdin.write_all(b"end\n").unwrap();

@@ -17,7 +17,7 @@ use crate::record::evidence::{Evidence, Limit};
 use crate::record::outcome::Outcome;
 use crate::servers::target::TargetKind;
 use crate::servers::variant::AGAIN;
-use crate::trial::{Measurement, MemoryKind, Trial};
+use crate::trial::{CpuFault, Measurement, MemoryKind, ServerUsage, Trial};
 
 /// Row of `trials.csv`. `results/SCHEMA.md` explains the columns; a value that was not measured is
 /// empty.
@@ -103,6 +103,8 @@ pub struct TrialRow {
     pub server_cpu_system_s: Option<f64>,
     pub server_cpu_us_per_request: Option<f64>,
     #[serde(default)]
+    pub server_cpu_fault: Option<CpuFault>,
+    #[serde(default)]
     pub server_cpu_share: Option<f64>,
     pub server_memory_bytes: Option<u64>,
     pub server_memory_kind: Option<MemoryKind>,
@@ -148,7 +150,8 @@ impl TrialRow {
         let requests = load.map(|load| load.requests);
         let body_bytes = load.map(|load| load.body_bytes);
         let errors = load.map(|load| load.errors);
-        let cpu_s = server.map(|server| server.cpu.as_secs_f64());
+        let cpu = server.and_then(ServerUsage::valid_cpu);
+        let cpu_s = cpu.map(|cpu| cpu.total.as_secs_f64());
         Self {
             trial: trial.number,
             round: trial.round,
@@ -205,11 +208,12 @@ impl TrialRow {
             errors_content: errors.map(|errors| errors.content),
             errors_protocol: errors.map(|errors| errors.protocol),
             server_cpu_s: cpu_s.map(precise),
-            server_cpu_user_s: server.map(|server| precise(server.cpu_user.as_secs_f64())),
-            server_cpu_system_s: server.map(|server| precise(server.cpu_system.as_secs_f64())),
+            server_cpu_user_s: cpu.map(|cpu| precise(cpu.user.as_secs_f64())),
+            server_cpu_system_s: cpu.map(|cpu| precise(cpu.system.as_secs_f64())),
             server_cpu_us_per_request: requests
                 .filter(|requests| *requests > 0)
                 .and_then(|requests| Some(rounded(cpu_s? * 1e6 / requests as f64))),
+            server_cpu_fault: server.and_then(|server| server.cpu.err()),
             server_cpu_share: evidence.server_cpu_share.map(rounded),
             server_memory_bytes: server.map(|server| server.memory_bytes),
             server_memory_kind: server.map(|server| server.memory_kind),
