@@ -3,6 +3,7 @@
 //! A failure of a fixture is a failure of its test, so everything here panics instead of returning
 //! errors.
 
+pub mod busy_core;
 mod folder;
 pub mod mock;
 mod process;

@@ -1,6 +1,9 @@
 //! Runs of plans and their records.
 
 use std::fs;
+use std::path::Path;
+
+use testkit::busy_core::{BusyCore, allowed_cores};
 
 use crate::support::{Scratch, TINY, bench, column, contents, output, refusal, rows, text};
 
@@ -31,10 +34,16 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
         assert_eq!(number("errors"), 0.0, "{row:?}");
     }
     // On a busy machine a short window may be over before it is noticed, but not every one.
-    for name in ["server_cpu_s", "server_memory_bytes", "server_threads"] {
+    for name in ["server_memory_bytes", "server_threads"] {
         let mut seen = rows.iter().filter_map(|row| row[column(name)].parse::<f64>().ok());
         assert!(seen.any(|value| value > 0.0), "{name}");
     }
+    let (cpu, fault) = (column("server_cpu_s"), column("server_cpu_fault"));
+    let is_read = |row: &csv::StringRecord| match row[cpu].parse::<f64>() {
+        Ok(seconds) => seconds > 0.0 && row[fault].is_empty(),
+        Err(_) => &row[fault] == "window-missed",
+    };
+    assert!(rows.iter().any(is_read), "{rows:?}");
 
     let readme = fs::read_to_string(out.join("README.md")).unwrap();
     assert!(readme.contains("cargo run --release -- run --plan "), "{readme}");
@@ -47,6 +56,35 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
     let again = output(&["report", out.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
     assert!(contents(&out) == before, "the files differ");
+}
+
+#[test]
+fn a_program_on_the_generators_core_disturbs_every_trial() {
+    // The server has the first core.
+    let Some(core) = allowed_cores().get(1).copied() else {
+        eprintln!("skipped: a single core");
+        return;
+    };
+    if !Path::new("/proc/self/schedstat").exists() {
+        eprintln!("skipped: the kernel does not record run delays");
+        return;
+    }
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", &TINY.replace("run_delay_limit = 100.0\n", ""));
+    let out = scratch.path("run");
+    let neighbour = BusyCore::start(core);
+    let ran = bench(&["run", "--plan", &plan, "--direction", "download"])
+        .args(["--connections", "16", "--out", out.to_str().unwrap()])
+        .output()
+        .unwrap();
+    drop(neighbour);
+    let stdout = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{}", text(&ran.stderr));
+    assert_eq!(column(&out, "outcome"), ["disturbed", "disturbed"], "{stdout}");
+    for share in column(&out, "generator_delay_share") {
+        assert!(share.parse::<f64>().unwrap() > 0.05, "{share}");
+    }
+    assert!(stdout.contains("Excluded, the machine was disturbed: 2 of 2 trials"), "{stdout}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use support::{Server, arguments_of, client, client_program, error, interrupt, ru
 use testkit::mock::{self, Mock};
 use testkit::{content, names};
 
+mod load;
 mod proxy;
 mod resume;
 mod support;
