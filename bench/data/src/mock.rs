@@ -15,7 +15,7 @@ use crate::record::run_folder::Contents;
 use crate::schedule::TrialSchedule;
 use crate::trial::Disturbance;
 use crate::trial::Trial;
-use crate::trial::{Ending, Executor, Measurement};
+use crate::trial::{Ending, Executor, Measurement, WakeUpDelay};
 use crate::trial::{MemoryKind, ServerCpu, ServerUsage};
 
 /// Executor that returns results at once, generated from the load and the server.
@@ -58,6 +58,11 @@ impl Executor for MockExecutor {
             load.interrupted = interrupted;
         }
         measurement
+    }
+
+    fn wake_up_delay(&mut self) -> Option<WakeUpDelay> {
+        let us = Duration::from_micros;
+        Some(WakeUpDelay { samples: 4000, p50: us(3), p99: us(6), p999: us(9), max: us(30) })
     }
 }
 

@@ -7,3 +7,4 @@ pub mod outcome;
 pub mod rows;
 pub mod run_folder;
 pub mod system_calls;
+pub mod wake_up;

@@ -31,6 +31,26 @@ pub struct Trial {
 pub trait Executor {
     /// Executes one trial. Soon after `stop` is set it returns the results so far.
     fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement;
+
+    /// Measures the wake-up delay of the machine on the server's cores, while no server runs; `None` if
+    /// it cannot.
+    fn wake_up_delay(&mut self) -> Option<WakeUpDelay>;
+}
+
+/// Time from the expiry of a timer until the thread that waits for it runs, on idle cores. No server
+/// that waits for its next request replies sooner after its arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WakeUpDelay {
+    /// Number of timers.
+    pub samples: u64,
+    /// Median.
+    pub p50: Duration,
+    /// 99th percentile.
+    pub p99: Duration,
+    /// 99.9th percentile.
+    pub p999: Duration,
+    /// Maximum.
+    pub max: Duration,
 }
 
 /// Result of a trial.

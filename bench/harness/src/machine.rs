@@ -7,3 +7,4 @@ pub mod disturbance;
 pub mod facts;
 pub mod process_tree;
 pub mod usage;
+pub(crate) mod wake_up;

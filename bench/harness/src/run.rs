@@ -21,6 +21,7 @@ use bench_data::plan::Plan;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, RecordWriter, Records, TrialRow};
 use bench_data::record::run_folder::RunFolder;
+use bench_data::record::wake_up::{self, WakeUpRow};
 use bench_data::schedule::TrialSchedule;
 use bench_data::trial::Executor;
 use bench_data::trial::Trial;
@@ -108,6 +109,8 @@ pub fn run(
     let mut writer = RecordWriter::open(folder.path())?;
     let mut failures = 0;
     let mut number = known.last_number();
+    // The machine may be in another state in each round.
+    let mut block = None;
     let mut schedule = TrialSchedule::new(plan);
     let mut unsupported = Unsupported::default();
     unsupported.learn(&known.records);
@@ -121,6 +124,12 @@ pub fn run(
         }
         number += 1;
         trial.number = number;
+        if block != Some(trial.round) {
+            block = Some(trial.round);
+            if let Some(delay) = executor.wake_up_delay() {
+                wake_up::append(folder.path(), &WakeUpRow::new(&trial, &delay))?;
+            }
+        }
         observer.begins(&trial, 1 + schedule.expected());
         let measured = executor.execute(&trial, stop);
         let records = Records::of_trial(&trial, &measured);
@@ -381,6 +390,16 @@ mod tests {
         let rows = run.folder.read().unwrap().records.trials;
         let numbers: Vec<_> = rows.iter().map(|row| row.trial).collect();
         assert_eq!(numbers, (1..=run.executor.seen.len() as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_wake_up_delay_is_measured_before_each_round() {
+        let run = finish(MockExecutor::default());
+        let records = run.folder.read().unwrap().records;
+        let before: Vec<_> = records.wake_ups.iter().map(|row| row.before_trial).collect();
+        let first = |round| records.trials.iter().find(|row| row.round == round).unwrap().trial;
+        let rounds = Plan::built_in("quick").unwrap().rounds;
+        assert_eq!(before, (1..=rounds).map(first).collect::<Vec<_>>());
     }
 
     #[test]

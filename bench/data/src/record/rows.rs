@@ -17,6 +17,8 @@ pub use self::second::SecondRow;
 pub use self::trial::TrialRow;
 use crate::record::system_calls;
 use crate::record::system_calls::CallRow;
+use crate::record::wake_up;
+use crate::record::wake_up::WakeUpRow;
 use crate::trial::{Measurement, Trial};
 
 /// Names of the record files within a results folder.
@@ -33,6 +35,8 @@ pub struct Records {
     pub seconds: Vec<SecondRow>,
     /// One per server and load whose system calls were counted.
     pub calls: Vec<CallRow>,
+    /// Wake-up delays of the machine, one per round.
+    pub wake_ups: Vec<WakeUpRow>,
 }
 
 impl Records {
@@ -68,6 +72,7 @@ impl Records {
         self.latencies.extend(others.latencies);
         self.seconds.extend(others.seconds);
         self.calls.extend(others.calls);
+        self.wake_ups.extend(others.wake_ups);
     }
 
     /// Reads the rows of a results folder.
@@ -83,6 +88,7 @@ impl Records {
             latencies: read(&folder.join(latencies))?,
             seconds: read(&folder.join(seconds))?,
             calls: system_calls::read(folder)?,
+            wake_ups: wake_up::read(folder)?,
         })
     }
 }
@@ -196,6 +202,7 @@ mod tests {
     use crate::plan::Plan;
     use crate::record::evidence::Limit;
     use crate::record::outcome::Outcome;
+    use crate::trial::Executor;
 
     fn header(row: impl Serialize) -> Vec<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -230,13 +237,16 @@ mod tests {
     fn every_column_and_outcome_is_explained() {
         let schema = include_str!("../../../../results/SCHEMA.md");
         let parts: Vec<_> = schema.split("\n## ").collect();
-        let files = FILES.into_iter().chain([system_calls::FILE]);
+        let files = FILES.into_iter().chain([system_calls::FILE, wake_up::FILE]);
         let records = crate::mock::records();
+        let trial = crate::schedule::schedule(&Plan::built_in("quick").unwrap()).remove(0);
+        let delay = crate::mock::MockExecutor::default().wake_up_delay().unwrap();
         let columns = [
             header(&records.trials[0]),
             header(&records.latencies[0]),
             header(&records.seconds[0]),
             header(CallRow::new(1, "a", 1, 1.0)),
+            header(WakeUpRow::new(&trial, &delay)),
         ];
         for (file, columns) in files.zip(columns) {
             let part = parts.iter().find(|part| part.starts_with(file)).expect(file);

@@ -18,7 +18,7 @@ use loadgen::{
 
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::disturbance::Watch;
-use crate::machine::{copy_bandwidth, usage};
+use crate::machine::{copy_bandwidth, usage, wake_up};
 use crate::run::background::{OpenConnections, RequestedFiles};
 use crate::run::count_calls;
 use crate::run::files;
@@ -38,12 +38,15 @@ use bench_data::record::run_folder::RunFolder;
 use bench_data::servers::reference::ReferenceServer;
 use bench_data::servers::target::{Target, TargetKind};
 use bench_data::trial::Trial;
-use bench_data::trial::{Disturbance, Ending, Executor, Measurement, ServerUsage};
+use bench_data::trial::{Disturbance, Ending, Executor, Measurement, ServerUsage, WakeUpDelay};
 
 /// Size of the file that idle connections request.
 const IDLE_FILE: ByteSize = ByteSize::new(1 << 10);
 /// Size of the file that slow readers request: it exceeds all buffers on the path.
 const SLOW_FILE: ByteSize = ByteSize::new(64 << 20);
+
+/// Duration of the measurement of the wake-up delay before each round.
+const WAKE_UP_TIME: Duration = Duration::from_secs(1);
 
 /// Maximum time until the buffers between server and slow readers are full, before the load begins.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -396,6 +399,10 @@ impl LocalExecutor {
 }
 
 impl Executor for LocalExecutor {
+    fn wake_up_delay(&mut self) -> Option<WakeUpDelay> {
+        wake_up::measure(&self.cores.server, WAKE_UP_TIME)
+    }
+
     fn execute(&mut self, trial: &Trial, stop: &AtomicBool) -> Measurement {
         let started_at = Timestamp::now();
         let version = self.version(&trial.target);
