@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod list;
 mod log;
+mod mount;
 mod notes;
 mod open_files;
 mod partial;
@@ -37,6 +38,7 @@ pub use error::OpenStoreError;
 pub use unfinished::ResumableLimits;
 pub use upload::Upload;
 
+use mount::Mount;
 use open_files::{Freshness, OpenFiles};
 use space::Space;
 use unfinished::Unfinished;
@@ -49,6 +51,7 @@ pub struct Store {
     options: StoreOptions,
     open_files: Arc<OpenFiles>,
     space: Arc<Space>,
+    mount: Mount,
     unfinished: Arc<Unfinished>,
     log_numbers: log::Numbers,
     /// True if to try unnamed temporaries (`O_TMPFILE`).
@@ -182,14 +185,15 @@ impl Store {
             OnConflict::Overwrite if !is_alone => Freshness::IsAsked,
             OnConflict::Overwrite | OnConflict::Rename | OnConflict::Error => Freshness::Lasts,
         };
-        let space = Arc::new(Space::new(&root, options.min_free));
+        let mount = Mount::of(&root);
         let root = Arc::new(root);
         Self {
             unfinished: Arc::new(Unfinished::new(&root, options.resumable, is_alone)),
             root,
             options,
             open_files: Arc::new(OpenFiles::new(freshness)),
-            space,
+            space: Arc::new(Space::new(options.min_free)),
+            mount,
             log_numbers: log::Numbers::default(),
             // A nameless temporary gets its name through /proc.
             unnamed: Path::new("/proc/self/fd").exists(),

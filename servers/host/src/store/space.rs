@@ -8,17 +8,12 @@ use std::time::{Duration, Instant};
 const LARGE_BYTES: u64 = 1 << 20;
 /// Age up to which an answer serves further small uploads.
 const FRESH: Duration = Duration::from_millis(100);
-/// File system type of tmpfs (`statfs(2)`).
-const TMPFS: i64 = 0x0102_1994;
 
 /// Space that uploads may take.
 #[derive(Debug)]
 pub(super) struct Space {
     /// Bytes that stay free.
     reserve: u64,
-    /// True if the file system may allocate blocks after writing, so that reserving space can make
-    /// writing cheaper. On tmpfs it allocates the pages, which writing then looks for again.
-    pub(super) delays_allocation: bool,
     begun: Instant,
     /// Free bytes, as last seen.
     free: AtomicU64,
@@ -27,12 +22,10 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Space beneath this root, of which `reserve` bytes are to stay free.
-    pub(super) fn new(root: impl AsFd, reserve: u64) -> Self {
-        let is_tmpfs = rustix::fs::fstatfs(root).is_ok_and(|space| space.f_type == TMPFS);
+    /// Space of which `reserve` bytes are to stay free.
+    pub(super) fn new(reserve: u64) -> Self {
         Self {
             reserve,
-            delays_allocation: !is_tmpfs,
             begun: Instant::now(),
             free: AtomicU64::new(u64::MAX),
             seen_ms: AtomicU64::new(0),
@@ -81,23 +74,23 @@ mod tests {
     fn the_reserve_is_refused() {
         let file = tempfile::tempfile().unwrap();
         let free = free(&file);
-        let space = Space::new(&file, free / 2);
+        let space = Space::new(free / 2);
         for bytes in [1, LARGE_BYTES] {
             assert!(space.has_room(&file, bytes) && space.has_room_left(&file, bytes));
         }
         assert!(!space.has_room(&file, free / 2 + free / 4));
-        let space = Space::new(&file, u64::MAX);
+        let space = Space::new(u64::MAX);
         for bytes in [0, 1, LARGE_BYTES] {
             assert!(!space.has_room(&file, bytes));
         }
         assert!(!space.has_room_left(&file, 1));
-        assert!(Space::new(&file, 0).has_room_left(&file, u64::MAX));
+        assert!(Space::new(0).has_room_left(&file, u64::MAX));
     }
 
     #[test]
     fn small_uploads_share_an_answer() {
         let file = tempfile::tempfile().unwrap();
-        let space = Space::new(&file, 0);
+        let space = Space::new(0);
         space.free.store(5, Ordering::Relaxed);
         space.seen_ms.store(u64::MAX, Ordering::Relaxed);
         assert!(space.has_room(&file, 5) && !space.has_room(&file, 6));

@@ -374,10 +374,10 @@ fn the_space_to_leave_free_is_left() {
             assert_eq!(refused.unwrap_err(), StoreError::Full);
         }
         // The space becomes scarce while the upload comes in.
-        store.space = Arc::new(Space::new(&store.root, 1));
+        store.space = Arc::new(Space::new(1));
         let mut upload = store.create_upload(Some(&name("a")), None).unwrap();
         upload.write(b"1").unwrap();
-        upload.limit_space(Space::new(&store.root, u64::MAX));
+        upload.limit_space(Space::new(u64::MAX));
         assert_eq!(upload.write(b"2"), Err(StoreError::Full));
         drop(upload);
         assert_eq!(on_disk(folder.path()), [""; 0]);
@@ -627,7 +627,7 @@ fn no_more_space_is_reserved_than_has_arrived() {
         // Not every file system reserves, and on tmpfs it does not pay.
         let probe = tempfile::tempfile_in(folder.path()).unwrap();
         let reserves = fallocate(&probe, FallocateFlags::KEEP_SIZE, 0, MIB).is_ok()
-            && store.space.delays_allocation;
+            && store.mount.delays_allocation;
         assert_eq!(most > 8 * MIB, reserves, "{most} bytes were held ahead");
         upload.write(&piece[1..]).unwrap();
         upload.commit(None).unwrap();

@@ -47,8 +47,8 @@ pub struct Upload {
     expected: u64,
     /// Bytes of them for which space is reserved.
     reserved: u64,
-    /// True if the file system may not have allocated the blocks yet.
-    is_delayed: bool,
+    /// True if a rename over another file would write this one out, which was not asked for.
+    is_exchanged: bool,
     /// Bytes written through this value.
     written: u64,
     /// Limit of the space that uploads take.
@@ -94,11 +94,11 @@ impl Upload {
         if !store.space.has_room(&upload.file, size) {
             return Err(StoreError::Full);
         }
-        if store.space.delays_allocation {
-            match size > UNRESERVED_BYTES {
-                true => upload.expected = size,
-                false => upload.is_delayed = options.durability == Durability::None,
-            }
+        if size <= UNRESERVED_BYTES {
+            upload.is_exchanged =
+                store.mount.writes_out_renamed && options.durability == Durability::None;
+        } else if store.mount.delays_allocation {
+            upload.expected = size;
         }
         Ok(upload)
     }
@@ -123,7 +123,7 @@ impl Upload {
             partial: None,
             expected: 0,
             reserved: 0,
-            is_delayed: false,
+            is_exchanged: false,
             written: 0,
             space: Arc::clone(&store.space),
         }
@@ -318,7 +318,7 @@ impl Upload {
     fn publish_over(&mut self, name: &FileName) -> Result<bool, StoreError> {
         let (_, last) = name.split();
         let replaced = kind(&self.folder, last).map_err(error::on_upload)?;
-        if self.is_delayed
+        if self.is_exchanged
             && replaced == Some(FileType::RegularFile)
             && self.exchange(last).map_err(error::on_upload)?
         {

@@ -238,7 +238,9 @@ impl Ring {
 
     /// Receives pieces until cancelled, the end of the stream, or no buffer is free.
     ///
-    /// Linux 6.18 sometimes does not report a reset right after received bytes. The next send on the
+    /// Linux 6.18 sometimes does not report a reset right after received bytes. The likely cause: if
+    /// both wake the receive before it runs, the kernel takes the two wake-ups for one. Linux 7.0
+    /// corrects that for a peer that has finished sending (commit a68ed2df7213). The next send on the
     /// socket fails then, and the session's deadline ends a connection that has nothing to send.
     pub(super) fn receive_all(&mut self, token: Token, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build();
