@@ -32,15 +32,15 @@ use crate::witness::{self, WitnessArgs, WitnessEnd};
 
 /// Examples and exit codes of `bench` and `bench run`.
 const HELP: &str = "Examples, from the folder of the repository:
-  cargo run --release                        the default comparison, about three minutes
-  cargo run --release -- run --quick         a first impression, about 40 seconds
-  cargo run --release -- run --strategies all the same with every strategy
-  cargo run --release -- run concurrency idle some experiments by name: see `list`
-  cargo run --release -- run full --dry-run  the expected time of all experiments
-  cargo run --release -- run --resume DIR    continue an interrupted run
-  cargo run --release -- run --slo p99=5ms   the highest rate at which each server meets p99 <= 5 ms
+  cargo run --release                          the default comparison, about three minutes
+  cargo run --release -- run --quick           a first impression, about 40 seconds
+  cargo run --release -- run --strategies all  the default comparison with every strategy
+  cargo run --release -- run concurrency idle  two experiments; `list` shows their names
+  cargo run --release -- run full --dry-run    the expected time of all experiments
+  cargo run --release -- run --resume DIR      continue an interrupted run
+  cargo run --release -- run --slo p99=5ms     the highest rate of each server with p99 <= 5 ms
   cargo run --release -- run --strategies threaded,selector --connections 1,64 --rounds 7
-  cargo run --release -- run --against all   with nginx, Apache and lighttpd, if installed
+  cargo run --release -- run --against all     with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'
   cargo run --release -- report results/latest
   cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
@@ -108,7 +108,7 @@ enum Action {
         /// Sizes of the files
         #[arg(long, value_name = "SIZE,…", value_delimiter = ',', required_unless_present = "mix")]
         sizes: Vec<ByteSize>,
-        /// Mix whose files to write
+        /// Mix of files to write
         #[arg(long, value_name = "MIX")]
         mix: Option<Mix>,
     },

@@ -63,9 +63,9 @@ sizes = [\"1KiB\"]
   bench witness --strategies selector,uring --against apache-event --csv witness.csv
 
 Each round starts every server once, and all generators load it in turn (A B C, C B A), with
-one thread on a core of its own if the machine has two. The processor time of the server per
-request does not depend on the cost of the generator; requests per second do. ab uses
-HTTP/1.0, the others use HTTP/1.1.")]
+one thread on a core of its own if the machine has two. The server's CPU time per request
+does not depend on the cost of the generator; requests per second do. ab uses HTTP/1.0, the others
+use HTTP/1.1.")]
 pub struct WitnessArgs {
     /// Strategies to load, or all, or none
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "selector,threaded", value_parser = Entry::<StrategyKind>::parser())]
@@ -346,7 +346,7 @@ fn children_cpu() -> Option<Duration> {
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let time = humantime::parse_duration(text).map_err(|_| "write a number with a unit: 3s, 1m")?;
     let is_whole = time.subsec_nanos() == 0 && (1..=3600).contains(&time.as_secs());
     is_whole.then_some(time).ok_or_else(|| "must be whole seconds, from 1s to 1h".to_owned())
 }

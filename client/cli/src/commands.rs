@@ -1,5 +1,7 @@
 //! Subcommands and the options that they share.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use fileserver_proto::Wire;
 
@@ -32,6 +34,11 @@ impl From<WireArg> for Wire {
             WireArg::Text => Self::Text,
         }
     }
+}
+
+/// Duration with a unit.
+fn parse_time(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "write a number with a unit: 500ms, 20s, 2m")
 }
 
 /// Wire of a transfer: http if it is resumable or the server is given by a URL, framed by default.

@@ -23,7 +23,7 @@ pub enum RunError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// The system refused a resource of a thread.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}")]
     System {
         /// The refused operation.
         what: String,

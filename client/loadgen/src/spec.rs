@@ -319,8 +319,8 @@ pub enum SpecError {
     Engine(std::io::Error),
     /// More connections than descriptors.
     #[error(
-        "{connections} connections need {needed} descriptors, the hard limit is {limit}: \
-         raise it with ulimit -n as root, or ask for fewer connections"
+        "{connections} connections need {needed} file descriptors, but the hard limit is {limit}: \
+         raise it with ulimit -n as root, or choose fewer connections"
     )]
     Descriptors {
         /// Connections specified.
@@ -332,8 +332,8 @@ pub enum SpecError {
     },
     /// More connections than local ports towards one server address.
     #[error(
-        "{connections} connections need as many local ports, {ports} are available: \
-         widen net.ipv4.ip_local_port_range, or ask for fewer connections"
+        "{connections} connections need as many local ports, but {ports} are available: \
+         widen net.ipv4.ip_local_port_range, or choose fewer connections"
     )]
     Ports {
         /// Connections specified.

@@ -65,7 +65,7 @@ pub struct ServerArgs {
     /// Method of sending the data of files
     #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
     pub send_path: SendPath,
-    /// Protocol to speak
+    /// Protocol of all connections
     #[arg(long, value_enum, default_value_t = WireChoice::Auto, value_name = "WIRE")]
     pub wire: WireChoice,
 
@@ -86,7 +86,7 @@ pub struct ServerArgs {
     /// Reaction to an upload whose name is taken
     #[arg(long, value_enum, default_value_t = OnConflict::Rename, value_name = "WAY", help_heading = "Files")]
     pub on_conflict: OnConflict,
-    /// Space that uploads leave free on the file system; an upload that would take it is refused
+    /// Space to keep free on the file system; an upload that would leave less is refused
     #[arg(long, default_value = "0", value_name = "SIZE", value_parser = values::size, help_heading = "Files")]
     pub min_free: u64,
 
@@ -103,7 +103,7 @@ pub struct ServerArgs {
     /// Print only machine-readable lines: `listening on ADDRESS` and, at the end, the counts
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
-    /// File to append a line per request to, or - for standard output; once it is renamed, a new one is created
+    /// File to which a line per request is appended, or - for standard output; if the file is renamed, a new one is created
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub access_log: Option<PathBuf>,
     /// Format of the access log
@@ -169,7 +169,7 @@ pub struct TimeoutArgs {
     /// Maximum idle time of a connection
     #[arg(long, default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
     pub idle_timeout: Duration,
-    /// Maximum time without use of an unfinished resumable upload; then it is removed
+    /// Time after which an unfinished resumable upload that is not used is removed
     #[arg(long, default_value = "24h", value_name = "TIME", value_parser = values::timeout)]
     pub resumable_timeout: Duration,
     /// Maximum time for requests in progress after SIGTERM or SIGINT; a second signal ends the server at once
@@ -208,7 +208,7 @@ pub enum LogLevel {
     Error,
     /// Also problems that the server survives: files that cannot be read, refused connections, failed clean-up
     Warn,
-    /// Also files removed at the start that a killed server left
+    /// Also files left by a killed server and removed at the start
     Info,
     /// Also each connection: accepted, refused, closed
     Debug,

@@ -23,7 +23,7 @@ Examples:
   server --strategy thread-pool --workers 8       eight workers
   server --strategy prefork --workers 100         at most 100 processes
   server --root /srv/files --listen 0.0.0.0:8800  another folder, on all network addresses
-  server --durability full --on-conflict error    uploads survive a power cut; a taken name is an error
+  server --durability full --on-conflict error    uploads survive a power cut; a taken name fails
   server --service date                           answer with the time on 127.0.0.1:6015
   server --service transform --transform upper    answer in capital letters
 

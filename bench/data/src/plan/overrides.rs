@@ -34,7 +34,7 @@ pub struct Overrides {
     /// [default: the plan's; otherwise selector, or the last strategy if selector is absent]
     #[arg(long, alias = "twin", value_name = "NAME", help_heading = SERVERS, value_parser = AaControl::parser())]
     pub aa_control: Option<AaControl>,
-    /// Server with which the line of ratios below each table compares; of several, the fastest
+    /// Server whose throughput is 1 in the ratios below each table; of several, the fastest
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = SERVERS)]
     pub baseline: Option<Vec<String>>,
     /// Reference servers to measure, or all (all but nginx-threaded, which is nginx as a proxy for
@@ -169,6 +169,6 @@ fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time < Duration::from_millis(1) => Err("must be at least 1ms".to_owned()),
         Ok(time) => Ok(time),
-        Err(error) => Err(error.to_string()),
+        Err(_) => Err("write a number with a unit: 500ms, 2s, 1m".to_owned()),
     }
 }

@@ -76,10 +76,10 @@ pub struct Sweep {
 /// Flags that replace values of every sweep.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SweepFlags {
-    /// Connection counts, for all loads of the plan
+    /// Numbers of connections, in place of those of the plan
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = positive)]
     pub connections: Option<Vec<usize>>,
-    /// File sizes, for all loads of the plan
+    /// File sizes, in place of those of the plan
     #[arg(long, value_name = "SIZE,…", value_delimiter = ',', help_heading = LOAD)]
     pub sizes: Option<Vec<ByteSize>>,
     /// Set of files in place of one file per size: web, with the sizes and request frequencies of web servers
@@ -97,7 +97,7 @@ pub struct SweepFlags {
     /// Percentages of requests that block for 20 ms in the server (built-in server only)
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u8).range(..=100))]
     pub heavy_block_percent: Option<Vec<u8>>,
-    /// Idle connections beside the measured ones
+    /// Idle connections in addition to the measured ones
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
     pub idle: Option<Vec<usize>>,
     /// Background connections that read a large file at 10 KiB/s

@@ -72,7 +72,7 @@ enum Way {
     Download,
     /// Client to server only
     Upload,
-    /// As in the plan
+    /// Those of the plan
     Both,
 }
 
@@ -243,7 +243,7 @@ fn watch(pids: Vec<(String, u32)>, plan: &Plan, overrides: &mut Overrides) -> an
         let given = overrides.given.get_or_insert_with(|| plan.given.clone());
         let target = given.iter_mut().find(|target| target.name() == name);
         let target =
-            target.with_context(|| format!("--pid {name}={pid}: no --target has that name"))?;
+            target.with_context(|| format!("--pid {name}={pid}: no --target has that name; write NAME as in --target NAME=http://HOST:PORT"))?;
         *target = target.clone().with_pid(pid)?;
     }
     Ok(())

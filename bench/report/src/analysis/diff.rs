@@ -286,8 +286,9 @@ impl Limit {
     /// The text is not a limit; the error shows examples.
     pub fn parse(text: &str) -> Result<Self, String> {
         let remedy = "write for example throughput<-5%, p99>+20% or cpu_per_request>+10%";
-        let at =
-            text.find(['<', '>']).ok_or_else(|| format!("neither < nor > in it ({remedy})"))?;
+        let at = text
+            .find(['<', '>'])
+            .ok_or_else(|| format!("it contains neither < nor > ({remedy})"))?;
         let (name, rest) = (text[..at].trim(), text[at + 1..].trim());
         let known = METRICS.into_iter().find(|(known, _)| *known == name);
         let (_, metric) = known.ok_or_else(|| format!("unknown metric '{name}' ({remedy})"))?;

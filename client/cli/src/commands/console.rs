@@ -11,6 +11,7 @@ use fileserver_proto::Wire;
 use fileserver_proto::client::framed::most_data;
 use fileserver_proto::wire::framed::{DATA1, DATA8, MAX_TEXT_BYTES, size_width};
 
+use crate::commands::parse_time;
 use crate::failure::Failure;
 use crate::net::address::{Address, ServerArgs};
 use crate::net::link::Link;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long)]
     reconnect: bool,
     /// Longest wait without progress (500ms, 30s, 2m)
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30s")]
     timeout: Duration,
 }
 

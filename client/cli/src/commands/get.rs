@@ -13,7 +13,7 @@ use clap::Args as ClapArgs;
 use fileserver_proto::client::{ReplyKind, framed, http};
 use fileserver_proto::{FileName, Wire};
 
-use crate::commands::{WireArg, transfer_wire};
+use crate::commands::{WireArg, parse_time, transfer_wire};
 use crate::failure::{Failure, refused};
 use crate::net::address::{Address, none_left, split_front};
 use crate::net::link::Link;
@@ -36,8 +36,8 @@ use output::Resume;
   client get http://localhost:8800/film.mkv --limit-rate 10MiB
   client get eagle.jpg localhost 6565 --wire text --report-to localhost:65432
 
-The file appears under its name when it is complete. If it exists already, the
-command fails unless --force is given. The connection of --report-to is made before the transfer."
+The file appears under its name when it is complete. If the name exists already, the command fails
+unless --force is given. The connection of --report-to is made before the transfer."
 )]
 pub(crate) struct Args {
     /// Name of the file on the server, then the server (HOST PORT or HOST:PORT); or a URL
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long)]
     resume: bool,
     /// Longest wait without progress (500ms, 30s, 2m)
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30s")]
     timeout: Duration,
     /// Maximum rate in bytes per second (1500, 64KiB, 10MiB)
     #[arg(long, value_name = "RATE", value_parser = RateLimit::parse)]
@@ -111,7 +111,7 @@ impl Source {
     /// Parses `NAME HOST PORT`, `NAME HOST:PORT`, or a URL with the name.
     fn parse(operands: &[String]) -> Result<Self, Failure> {
         let (name, server) = match operands {
-            [url] if url.starts_with("http://") => {
+            [url] if url.starts_with("http://") || url.starts_with("https://") => {
                 let (server, _) = split_front(operands)?;
                 let path = server.path.as_deref().unwrap_or_default();
                 (http::name(path).unwrap_or_else(|| path.to_owned()), server)

@@ -19,7 +19,7 @@ use loadgen::{
     RequestFile, RunError, ThinkTime, Verification, run as run_load,
 };
 
-use crate::commands::WireArg;
+use crate::commands::{WireArg, parse_time};
 use crate::failure::{Failure, OrRemedy};
 use crate::terminal::print;
 use target::Target;
@@ -38,14 +38,14 @@ use target::Target;
   client load 127.0.0.1 6565 --service files --file eagle.jpg
   client load 127.0.0.1 6015 --service date
 
-Files given as NAME:SIZE must be files written by `bench files`; for other files add --verify-every
-0. A file given by a URL is requested once to learn its length, and
-only its length is checked.
+A file given as NAME:SIZE must be one written by `bench files`; for other files add
+--verify-every 0. A file given by a URL is requested once to determine its length, and only its
+length is checked.
 
-With --service, servers are measured that speak plain lines, such as one of your own. Each request
-is a line. An echo must be the same line (of the size of --file, 64 bytes by default). The reply of
-any other service is requested twice before the load to learn its length and its bytes. A server
-that closes the connection after it is measured with a connection per request."
+--service measures a server that exchanges plain lines, such as one of your own. Each request is a
+line. The reply of an echo must be the same line (its size is that of --file, 64 bytes by default).
+The reply of any other service is requested twice before the load to determine its length and its
+bytes. If the server closes the connection after each reply, each request opens a connection."
 )]
 pub(crate) struct Args {
     /// Server: HOST PORT or HOST:PORT; or the URL of a file, http://HOST:PORT/NAME
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     /// Protocol [default: framed, or http for a URL]
     #[arg(long)]
     wire: Option<WireArg>,
-    /// Service of a server over the text wire [default with --wire text: echo]
+    /// Service to measure over the text wire [default with --wire text: echo]
     #[arg(long, value_enum)]
     service: Option<ServiceArg>,
     /// Line to send with --service hello, transform or date [default: what time is it? for date,
@@ -83,7 +83,7 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
     cores: Vec<usize>,
     /// Open loop: requests per second, regardless of the replies
-    #[arg(long, value_name = "PER_SECOND")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
     rate: Option<f64>,
     /// With --rate: random intervals (exponential), as from many independent users
     #[arg(long, requires = "rate")]
@@ -94,19 +94,19 @@ pub(crate) struct Args {
     think: Option<ThinkTime>,
     /// Measured window (500ms, 10s, 2m). Afterwards the load goes on, uncounted, until the requests
     /// of the window are answered, for at most --timeout
-    #[arg(long, short = 'd', value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
+    #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_time, default_value = "10s")]
     duration: Duration,
     /// Warm-up before the window
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "1s")]
     warm_up: Duration,
     /// Maximum time without progress; then the request counts as failed
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "10s")]
     timeout: Duration,
     /// Open a connection per request
     #[arg(long)]
     no_keep_alive: bool,
-    /// Compare the whole bodies of one in N replies, drawn at random; 1: all, 0: none [default: of
-    /// every body, 16 KiB at a random place; all of a shorter one; none for a URL]
+    /// Compare the whole body of one in N replies, drawn at random; 1: all, 0: none [default: 16 KiB
+    /// at a random place of every body, all of a shorter one; nothing for a URL]
     #[arg(long, value_name = "N")]
     verify_every: Option<u32>,
     /// Seed of all random choices
@@ -310,9 +310,9 @@ fn judge(report: &LoadReport) -> Result<(), Failure> {
     if report.requests == 0 {
         let why = report.error_examples.first().map_or("no reply in time", String::as_str);
         let remedy = if report.errors.content > 0 {
-            "if its files have other content, use --verify-every 0"
+            "if the server's files have other content, add --verify-every 0"
         } else {
-            "check that the server runs and has the file"
+            "check that the server runs, and that it serves this file or service"
         };
         return Err(Failure::Failed(anyhow!("no request succeeded ({why}): {remedy}")));
     }
@@ -354,11 +354,16 @@ fn write_seconds(file: File, report: &LoadReport) -> io::Result<()> {
 }
 
 /// `TIME` or `constant:TIME`.
-fn parse_think(text: &str) -> Result<ThinkTime, humantime::DurationError> {
+fn parse_think(text: &str) -> Result<ThinkTime, &'static str> {
     match text.strip_prefix("constant:") {
-        Some(time) => humantime::parse_duration(time).map(ThinkTime::Constant),
-        None => humantime::parse_duration(text).map(ThinkTime::Exponential),
+        Some(time) => parse_time(time).map(ThinkTime::Constant),
+        None => parse_time(text).map(ThinkTime::Exponential),
     }
+}
+
+/// Requests per second, checked with the rest of the load.
+fn parse_rate(text: &str) -> Result<f64, &'static str> {
+    text.parse().map_err(|_| "write a number of requests per second: 5000")
 }
 
 /// Service of a server that speaks lines.
@@ -420,12 +425,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_engine_is_a_usage_error() {
+    fn a_refused_engine_is_a_usage_error_and_a_refused_thread_is_none() {
         let refused = || std::io::Error::from_raw_os_error(1);
         let engine = RunError::Spec(loadgen::SpecError::Engine(refused()));
         assert!(matches!(failure(engine), Failure::Usage(_)));
         let thread = RunError::System { what: "start a thread".to_owned(), source: refused() };
-        assert!(matches!(failure(thread), Failure::Failed(_)));
+        let thread = failure(thread);
+        assert!(matches!(thread, Failure::Failed(_)));
+        let line = "client: cannot start a thread: Operation not permitted (os error 1)\n";
+        assert_eq!(thread.line(), line);
     }
 
     #[test]

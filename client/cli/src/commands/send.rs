@@ -14,7 +14,7 @@ use fileserver_proto::client::{ReplyHead, framed, http};
 use fileserver_proto::wire::framed::{OK, SAVED};
 use fileserver_proto::{FileName, Wire};
 
-use crate::commands::WireArg;
+use crate::commands::{WireArg, parse_time};
 use crate::failure::{Failure, OrRemedy, refused};
 use crate::net::address::{Address, split_back};
 use crate::net::link::Link;
@@ -37,9 +37,8 @@ const BLOCK_BYTES: usize = 256 << 10;
   client send film.mkv http://localhost:8800 --limit-rate 10MiB
   client send meme.png localhost 8800 --transcript progress.txt
 
-Progress is a bar on a terminal and lines at 0, 25, 50, 75 and 100 % elsewhere; a transcript has a
-line about every 10 %. The last line is the name under which the server stored the
-file.
+Progress is a bar on a terminal, and lines at 0, 25, 50, 75 and 100 % elsewhere; a transcript has a
+line about every 10 %. The last line is the name under which the server stored the file.
 
 With --resume, a transfer that was interrupted continues when the command is repeated, even after
 a restart of either side. The server verifies the whole file by its SHA-256 hash. --resume needs a
@@ -60,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
     /// Longest wait without progress (500ms, 30s, 2m)
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30s")]
     timeout: Duration,
     /// Maximum rate in bytes per second (1500, 64KiB, 10MiB)
     #[arg(long, value_name = "RATE", value_parser = RateLimit::parse)]

@@ -179,6 +179,7 @@ fn every_command_accepts_every_form_of_an_address() {
     for (arguments, part) in [
         ("get http://HOST:PORT/", "is not a valid file name"),
         ("get a.bin", "no server after a.bin"),
+        ("get https://HOST:PORT/a.bin", "https is not supported"),
         ("get a.bin HOST:PORT x", "unexpected operand \"x\""),
         ("get a.bin http://HOST:PORT/b", "the URL names a file (/b)"),
         ("get http://HOST:PORT/a.bin --wire text", "use HOST and PORT with --wire text"),
@@ -391,7 +392,7 @@ fn a_failed_load_is_reported() {
     let local = tempfile::tempdir().unwrap();
     let quick = "-d 200ms --warm-up 0s -c 2";
     for (arguments, code, words) in [
-        ("load http://HOST:PORT/missing", 1, "cannot learn the length of /missing"),
+        ("load http://HOST:PORT/missing", 1, "cannot determine the length of /missing"),
         ("load HOST PORT --file missing:5", 1, "no such file"),
         ("load HOST PORT --file a.bin:999", 1, "1000 bytes instead of 999"),
         ("load HOST PORT", 2, "no file to request"),
@@ -563,7 +564,7 @@ fn a_closed_output_causes_no_panic() {
 fn times_have_units_and_sizes_may_have_them() {
     let local = tempfile::tempdir().unwrap();
     let address = "127.0.0.1:1".parse().unwrap();
-    let unit = "time unit needed, for example 20sec or 20ms";
+    let unit = "write a number with a unit: 500ms, 20s, 2m";
     for (arguments, words) in [
         ("send a HOST PORT --timeout 20", unit),
         ("get a HOST PORT --timeout 20", unit),
@@ -573,6 +574,7 @@ fn times_have_units_and_sizes_may_have_them() {
         ("load HOST PORT --file a:1 --warm-up 20", unit),
         ("load HOST PORT --file a:1 --think constant:20", unit),
         ("load HOST PORT --file a:many", "is not NAME:SIZE"),
+        ("load HOST PORT --file a:1 --rate many", "write a number of requests per second"),
     ] {
         let output = run(local.path(), address, arguments);
         let told = String::from_utf8(output.stderr.clone()).unwrap();

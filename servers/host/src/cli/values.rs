@@ -14,7 +14,9 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        let port = port.parse().map_err(|_| "choose a port from 0 to 65535")?;
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
     let addresses: Vec<SocketAddr> = text
@@ -82,6 +84,7 @@ mod tests {
         for text in ["", "localhost", "127.0.0.1", "70000", "127.0.0.1:70000", ":"] {
             assert!(listen(text).is_err(), "{text}");
         }
+        assert_eq!(listen("70000"), Err("choose a port from 0 to 65535".to_owned()));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Target {
                 return Err(Failure::Interrupted);
             }
             let reply = reply.or_remedy(
-                format_args!("cannot learn the reply to {line:?}"),
+                format_args!("cannot determine the reply to {line:?}"),
                 "check that the server runs and speaks lines",
             )?;
             if let Some(reason) = reply.bytes.strip_prefix(b"ERROR ") {
@@ -103,7 +103,7 @@ impl Target {
         if !head.kind.is_success() {
             let reason = link.refusal(head)?;
             return Err(Failure::Failed(anyhow!(
-                "cannot learn the length of {path}: {reason}, or use --file NAME:SIZE"
+                "cannot determine the length of {path}: {reason}, or use --file NAME:SIZE"
             )));
         }
         let mut length = 0;
