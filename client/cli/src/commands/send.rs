@@ -261,8 +261,15 @@ fn send<'a>(
             framed::announce(&upload.name, &mut request);
             link.send(&request)?;
             let head = link.read_head()?;
-            if !head.kind.is_success() || link.text() != OK {
+            if !head.kind.is_success() {
                 return Err(refusal(&mut link, head, &upload.path));
+            }
+            let text = link.text();
+            if text != OK {
+                return Err(Failure::Failed(anyhow!(
+                    "the reply to the file name was {text:?} instead of {OK:?}: check that the \
+                     port is that of a file server"
+                )));
             }
             link.skip_rest()?;
             request.clear();

@@ -386,6 +386,18 @@ fn a_load_prints_a_table_and_writes_a_row_per_second() {
 }
 
 #[test]
+fn a_server_that_stores_no_files_is_named_as_the_cause() {
+    let echo = Mock::start(|peer| {
+        let message = peer.read_exact(3 + "up".len())?;
+        peer.stream.write_all(&message)
+    });
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("up"), "x").unwrap();
+    let told = error(&run(local.path(), echo.address, "send up HOST PORT"), 1);
+    assert!(told.contains(r#"reply to the file name was "up" instead of "OK""#), "{told}");
+}
+
+#[test]
 fn a_failed_load_is_reported() {
     let server = Server::start();
     server.folder.put("a.bin", 1_000);
