@@ -68,6 +68,9 @@ pub struct Measurement {
     pub background_held: Option<usize>,
     /// Path by which the server sent most file bytes, if it reports that.
     pub send_path: Option<SendPath>,
+    /// Requests that the server itself counted as answered to this load, from its start to its end;
+    /// `None` if it does not report them, or had others.
+    pub server_requests: Option<u64>,
     /// Number of cores reserved for the server; 0 if it shares them with the generator.
     pub server_cores: usize,
     /// Copy bandwidth of the receiving side in bytes per second, if measured.
@@ -88,6 +91,7 @@ impl Measurement {
             server: None,
             background_held: None,
             send_path: None,
+            server_requests: None,
             server_cores: 0,
             copy_bandwidth_bytes_per_s: None,
             disturbance: None,

@@ -46,6 +46,12 @@ pub struct LoadReport {
     /// Requests of the window without a reply at the end or within the timeout. The distributions
     /// contain them with their age.
     pub unanswered: u64,
+    /// Complete replies over the whole load, from the warm-up to the end of the drain, whatever their
+    /// status and content.
+    pub replies_total: u64,
+    /// Requests over the whole load without a complete reply: those that failed and those that were
+    /// in progress at its end. The server may have answered them.
+    pub abandoned_total: u64,
     /// Shortest times of the unanswered requests.
     pub shortest_wait_ns: ShortestWait,
     /// Longest response time of the requests that were due (sent) in each second of the window,

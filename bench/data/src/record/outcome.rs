@@ -8,6 +8,7 @@ use crate::record::evidence::LATE_SHARE;
 use crate::record::evidence::LEAST_REQUESTS;
 use crate::record::evidence::STEAL_SHARE;
 
+use loadgen::LoadReport;
 use serde::{Deserialize, Serialize};
 
 use crate::record::evidence::Evidence;
@@ -34,6 +35,8 @@ pub enum Outcome {
     TooFew,
     /// The generator sent requests late: the times are not those of the server.
     GeneratorLate,
+    /// The counts of the trial contradict each other.
+    Invalid,
     /// Too much steal time, delays by other programs, or a clock was set.
     Disturbed,
     /// Stopped by the user.
@@ -50,7 +53,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, from best to worst.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ok,
         Self::Waiting,
         Self::Starved,
@@ -58,6 +61,7 @@ impl Outcome {
         Self::GeneratorBound,
         Self::TooFew,
         Self::GeneratorLate,
+        Self::Invalid,
         Self::Disturbed,
         Self::Interrupted,
         Self::Errors,
@@ -92,6 +96,9 @@ impl Outcome {
         }
         if let Some(why) = disturbed(measured) {
             return (Self::Disturbed, why);
+        }
+        if let Some(why) = contradiction(measured.server_requests, load) {
+            return (Self::Invalid, why);
         }
         if let Some(why) = late(evidence) {
             return (Self::GeneratorLate, why);
@@ -155,7 +162,7 @@ impl Outcome {
     /// Returns true if the trial is invalid for a reason outside the server, so that the remaining
     /// trials represent it.
     pub fn is_void(self) -> bool {
-        matches!(self, Self::GeneratorLate | Self::Disturbed)
+        matches!(self, Self::GeneratorLate | Self::Invalid | Self::Disturbed)
     }
 
     /// Returns true if the trial is excluded when enough others remain: something outside the server
@@ -179,6 +186,7 @@ impl Outcome {
             Self::GeneratorBound => "generator-bound",
             Self::TooFew => "too-few",
             Self::GeneratorLate => "generator-late",
+            Self::Invalid => "invalid",
             Self::Disturbed => "disturbed",
             Self::Interrupted => "interrupted",
             Self::Errors => "errors",
@@ -187,6 +195,20 @@ impl Outcome {
             Self::Unsupported => "unsupported",
         }
     }
+}
+
+/// Contradiction between the counts of server and generator. The server may also have answered
+/// requests whose replies the generator did not receive.
+fn contradiction(server_requests: Option<u64>, load: &LoadReport) -> Option<String> {
+    let counted = server_requests?;
+    let (replies, abandoned) = (load.replies_total, load.abandoned_total);
+    let is_possible = (replies..=replies + abandoned).contains(&counted);
+    (!is_possible).then(|| {
+        format!(
+            "the server counted {counted} answered requests; the generator received {replies} replies \
+             and left {abandoned} requests without one"
+        )
+    })
 }
 
 /// Disturbance by the machine that invalidates a trial.
@@ -283,16 +305,23 @@ mod tests {
         measured.load.as_mut().unwrap().run_delay = Some(Duration::from_millis(generator_ms));
     }
 
+    /// The server answered so many more requests than the generator received replies.
+    fn counted(measured: &mut Measurement, more: i64, abandoned: u64) {
+        let load = measured.load.as_mut().unwrap();
+        load.abandoned_total = abandoned;
+        measured.server_requests = load.replies_total.checked_add_signed(more);
+    }
+
     type Change = fn(&mut Trial, &mut Measurement);
 
     #[test]
     fn each_fault_and_each_limit_is_told_by_its_evidence() {
         use Outcome::{
-            Disturbed, Errors, GeneratorBound, GeneratorLate, Ok, Overloaded, Starved, TooFew,
-            Waiting,
+            Disturbed, Errors, GeneratorBound, GeneratorLate, Invalid, Ok, Overloaded, Starved,
+            TooFew, Waiting,
         };
         let none: Change = |_, _| {};
-        let table: [(&str, Change, Outcome, Option<Limit>); 32] = [
+        let table: [(&str, Change, Outcome, Option<Limit>); 36] = [
             ("as planned", none, Ok, Some(Limit::Server)),
             ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
             ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
@@ -409,6 +438,10 @@ mod tests {
                 Starved,
                 Some(Limit::None),
             ),
+            ("equal counts", |_, m| counted(m, 0, 0), Ok, Some(Limit::Server)),
+            ("the last reply is not waited for", |_, m| counted(m, 3, 3), Ok, Some(Limit::Server)),
+            ("a reply that the server did not send", |_, m| counted(m, -1, 3), Invalid, None),
+            ("a reply that the generator did not count", |_, m| counted(m, 4, 3), Invalid, None),
             ("late", |_, m| late_by(m, 5_000_000), GeneratorLate, None),
             ("late, a little", |_, m| late_by(m, 900_000), Ok, Some(Limit::Server)),
             (

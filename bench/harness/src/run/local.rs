@@ -289,6 +289,7 @@ impl LocalExecutor {
             ..disturbance
         });
         let version = self.version(&trial.target);
+        let server_requests = self.all_of_load(trial).then(|| report.map(|report| report.requests));
         let send_path = report.and_then(|report| report.sent.main_path());
         Ok(Measurement {
             started_at,
@@ -297,6 +298,7 @@ impl LocalExecutor {
             server,
             background_held,
             send_path,
+            server_requests: server_requests.flatten(),
             server_cores: self.cores.server.len(),
             copy_bandwidth_bytes_per_s: self
                 .ceiling
@@ -371,6 +373,14 @@ impl LocalExecutor {
         let (small, large) = (download_name(IDLE_FILE), download_name(SLOW_FILE));
         let files = RequestedFiles { small: &small, large: &large };
         (background.total() > 0).then(|| OpenConnections::open(server, background, files, stop))
+    }
+
+    /// True if a built-in server receives no requests but those of the load itself, so that both can
+    /// compare their counts.
+    fn all_of_load(&self, trial: &Trial) -> bool {
+        let has_background = trial.load.profile.background.total() > 0;
+        let is_learned = self.plan.load_service().line(trial.load.size).is_some();
+        trial.target.strategy().is_some() && !has_background && !is_learned
     }
 
     fn version(&self, target: &Target) -> Option<String> {

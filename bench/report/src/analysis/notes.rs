@@ -62,6 +62,11 @@ fn outcomes(summary: &Summary) -> Vec<String> {
         (Outcome::TooFew, "Too few requests for a rate, not compared", ""),
         (Outcome::GeneratorLate, "Excluded, the load generator sent requests late", ""),
         (
+            Outcome::Invalid,
+            "Excluded, the counts of server and load generator contradict each other",
+            " See outcome_reason in trials.csv.",
+        ),
+        (
             Outcome::Disturbed,
             "Excluded, the machine was disturbed",
             " The host or other programs took CPU time, or a clock was set.",

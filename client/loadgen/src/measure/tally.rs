@@ -73,6 +73,8 @@ pub(crate) struct Tally {
     pub(crate) polled_ns: u64,
     /// End of the window.
     pub(crate) end_ns: u64,
+    pub(crate) replies_total: u64,
+    pub(crate) abandoned_total: u64,
     pub(crate) progress: ProgressDelta,
     window: std::ops::Range<u64>,
     second: Box<SecondTally>,
@@ -129,6 +131,8 @@ impl Tally {
             run_delay_ns: None,
             polled_ns: 0,
             end_ns: 0,
+            replies_total: 0,
+            abandoned_total: 0,
             progress: ProgressDelta::default(),
             window: u64::MAX..u64::MAX,
             second: channel.first(),
@@ -352,6 +356,8 @@ pub(crate) fn merge(
         error_examples: Vec::new(),
         latency_requests: 0,
         unanswered: 0,
+        replies_total: 0,
+        abandoned_total: 0,
         shortest_wait_ns: ShortestWait::default(),
         slowest_ns: Vec::new(),
         service_ns: histogram(),
@@ -386,6 +392,8 @@ pub(crate) fn merge(
         report.errors.add(&tally.errors);
         report.latency_requests += tally.latency_requests;
         report.unanswered += tally.unanswered;
+        report.replies_total += tally.replies_total;
+        report.abandoned_total += tally.abandoned_total;
         report.shortest_wait_ns = report.shortest_wait_ns.min(tally.shortest_wait_ns);
         report.slowest_ns.resize(tally.slowest_ns.len().max(report.slowest_ns.len()), 0);
         for (slowest_ns, other_ns) in report.slowest_ns.iter_mut().zip(&tally.slowest_ns) {

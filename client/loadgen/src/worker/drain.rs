@@ -124,6 +124,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         for connection in &self.connections {
             self.tally.connections_served += u64::from(connection.served);
             let exchange = &connection.exchange;
+            self.tally.abandoned_total += u64::from(exchange.pending);
             if is_complete && exchange.pending && self.tally.follows(exchange.intended_ns, now) {
                 let class = connection.file(&self.shared.catalogue).class;
                 self.tally.leave_unanswered(exchange.times(now), class);

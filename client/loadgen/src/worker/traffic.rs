@@ -218,6 +218,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let times = connection.exchange.times(now);
         let file = connection.file(&self.shared.catalogue);
         let (class, size_bytes) = (file.class, file.size_bytes);
+        self.tally.replies_total += 1;
         match fault {
             None => {
                 let is_compared = connection.exchange.compared.is_some();
@@ -306,6 +307,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         let class = connection.file(&self.shared.catalogue).class;
         self.tally.fail(kind, now, is_pending.then_some((times, class)), example);
         if is_pending {
+            self.tally.abandoned_total += 1;
             self.unfollow(times.intended_ns);
         }
         self.close(index);

@@ -72,6 +72,12 @@ pub struct TrialRow {
     pub latency_requests: Option<u64>,
     #[serde(default)]
     pub unanswered: Option<u64>,
+    #[serde(default)]
+    pub replies_total: Option<u64>,
+    #[serde(default)]
+    pub abandoned_total: Option<u64>,
+    #[serde(default)]
+    pub server_requests: Option<u64>,
     pub requests_per_s: Option<f64>,
     #[serde(default)]
     pub answered_per_s: Option<f64>,
@@ -185,6 +191,9 @@ impl TrialRow {
                 .map(|load| load.heavy_requests),
             latency_requests: load.map(|load| load.latency_requests),
             unanswered: load.map(|load| load.unanswered),
+            replies_total: load.map(|load| load.replies_total),
+            abandoned_total: load.map(|load| load.abandoned_total),
+            server_requests: measured.server_requests,
             requests_per_s: requests.and_then(per_s),
             answered_per_s: requests.and_then(per_s),
             response_mean_us: load
