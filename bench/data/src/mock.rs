@@ -16,7 +16,7 @@ use crate::schedule::TrialSchedule;
 use crate::trial::Disturbance;
 use crate::trial::Trial;
 use crate::trial::{Ending, Executor, Measurement, WakeUpDelay};
-use crate::trial::{MemoryKind, ServerCpu, ServerUsage};
+use crate::trial::{MemoryKind, ServerCpu, ServerUsage, TcpCounts};
 
 /// Executor that returns results at once, generated from the load and the server.
 #[derive(Debug, Default)]
@@ -125,7 +125,8 @@ impl MockExecutor {
             }),
             background_held: Some(trial.load.profile.background.total()).filter(|total| *total > 0),
             send_path: None,
-            server_requests: None,
+            server_requests: Some(requests),
+            tcp: Some(TcpCounts::default()),
             server_cores: 1,
             copy_bandwidth_bytes_per_s: None,
             disturbance: Some(Disturbance::default()),

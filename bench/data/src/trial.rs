@@ -71,6 +71,8 @@ pub struct Measurement {
     /// Requests that the server itself counted as answered to this load, from its start to its end;
     /// `None` if it does not report them, or had others.
     pub server_requests: Option<u64>,
+    /// The kernel's counts of TCP's difficulties within the window; `None` if not observed.
+    pub tcp: Option<TcpCounts>,
     /// Number of cores reserved for the server; 0 if it shares them with the generator.
     pub server_cores: usize,
     /// Copy bandwidth of the receiving side in bytes per second, if measured.
@@ -92,6 +94,7 @@ impl Measurement {
             background_held: None,
             send_path: None,
             server_requests: None,
+            tcp: None,
             server_cores: 0,
             copy_bandwidth_bytes_per_s: None,
             disturbance: None,
@@ -193,6 +196,19 @@ pub enum MemoryKind {
     Rss,
     /// Proportional set size: shared pages are divided among the processes that share them.
     Pss,
+}
+
+/// The kernel's counts of TCP's difficulties, of all programs in the network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpCounts {
+    /// Connections that found the accept queue of their listening socket full.
+    pub listen_overflows: u64,
+    /// Connection requests that a listening socket dropped, these included.
+    pub listen_drops: u64,
+    /// Segments sent again.
+    pub retransmissions: u64,
+    /// Ends of established connections that were reset.
+    pub resets: u64,
 }
 
 /// Disturbance of the machine between two points in time.

@@ -6,5 +6,7 @@ mod cpu_clock;
 pub mod disturbance;
 pub mod facts;
 pub mod process_tree;
+pub(crate) mod tcp_counters;
 pub mod usage;
 pub(crate) mod wake_up;
+mod window;

@@ -134,6 +134,12 @@ impl Evidence {
     }
 }
 
+/// Returns true if the server's count of answered requests agrees with the generator's: it includes
+/// every reply that the generator received, and may include those that it did not wait for.
+pub fn counts_agree(server_requests: u64, replies: u64, abandoned: u64) -> bool {
+    (replies..=replies + abandoned).contains(&server_requests)
+}
+
 /// Time for which one of the sides was busy or waited for a core, if the load keeps one of them busy;
 /// time for which both were is counted twice.
 fn busy(trial: &Trial, measured: &Measurement) -> Option<Duration> {

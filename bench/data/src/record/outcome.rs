@@ -7,6 +7,7 @@ use crate::record::evidence::LATE;
 use crate::record::evidence::LATE_SHARE;
 use crate::record::evidence::LEAST_REQUESTS;
 use crate::record::evidence::STEAL_SHARE;
+use crate::record::evidence::counts_agree;
 
 use loadgen::LoadReport;
 use serde::{Deserialize, Serialize};
@@ -197,13 +198,11 @@ impl Outcome {
     }
 }
 
-/// Contradiction between the counts of server and generator. The server may also have answered
-/// requests whose replies the generator did not receive.
+/// Contradiction between the counts of server and generator.
 fn contradiction(server_requests: Option<u64>, load: &LoadReport) -> Option<String> {
     let counted = server_requests?;
     let (replies, abandoned) = (load.replies_total, load.abandoned_total);
-    let is_possible = (replies..=replies + abandoned).contains(&counted);
-    (!is_possible).then(|| {
+    (!counts_agree(counted, replies, abandoned)).then(|| {
         format!(
             "the server counted {counted} answered requests; the generator received {replies} replies \
              and left {abandoned} requests without one"

@@ -3,17 +3,17 @@
 use bench_data::trial::{MemoryKind, ServerCpu, ServerUsage};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use loadgen::Progress;
-use nix::time::ClockId;
 use procfs::process::Process;
 use procfs::{CurrentSI, KernelStats};
 
 use crate::machine::cpu_clock::{CpuReading, cpu_within, in_time, of_children};
 use crate::machine::process_tree;
+use crate::machine::window::{begin_of_window, sleep_until};
 
 /// Sampling interval of memory and threads: short enough for a window of 100 ms, long enough for a
 /// negligible share of a core.
@@ -55,16 +55,7 @@ pub fn watch(
     window: Duration,
     done: &AtomicBool,
 ) -> Option<Watched> {
-    let begin = loop {
-        let start_ns = progress.start_ns.load(Acquire);
-        if start_ns > 0 {
-            break instant_of(start_ns)? + warm_up;
-        }
-        if done.load(Relaxed) {
-            return None;
-        }
-        thread::sleep(INTERVAL / 20);
-    };
+    let begin = begin_of_window(progress, warm_up, done)?;
     // Listing a tree takes long.
     sleep_until(begin.checked_sub(LISTING)?, done);
     let listing = Instant::now();
@@ -102,25 +93,6 @@ pub fn watch(
     // A shorter part is the tail of a window noticed too late, or an interrupted window.
     let seen = to.cpu.at.duration_since(from.cpu.at);
     (seen >= window / 3).then_some(Watched { from, to, end, memory_bytes, memory_kind, threads })
-}
-
-/// Instant of a time of the monotonic clock, in nanoseconds.
-fn instant_of(monotonic_ns: u64) -> Option<Instant> {
-    let clock: Duration = ClockId::CLOCK_MONOTONIC.now().ok()?.into();
-    let time = Duration::from_nanos(monotonic_ns);
-    let now = Instant::now();
-    if time >= clock { now.checked_add(time - clock) } else { now.checked_sub(clock - time) }
-}
-
-/// Sleeps until a time, or shortly after `done` is set.
-fn sleep_until(time: Instant, done: &AtomicBool) {
-    loop {
-        let rest = time.saturating_duration_since(Instant::now());
-        if rest.is_zero() || done.load(Relaxed) {
-            return;
-        }
-        thread::sleep(rest.min(INTERVAL));
-    }
 }
 
 /// Waits until a server is idle: below a fifth of a core for a while. Returns false if it is not idle
@@ -312,27 +284,9 @@ mod tests {
     use std::sync::atomic::Ordering::Release;
 
     use bench_data::trial::CpuFault;
+    use nix::time::ClockId;
 
     use super::*;
-
-    fn monotonic_ns() -> u64 {
-        Duration::from(ClockId::CLOCK_MONOTONIC.now().unwrap()).as_nanos() as u64
-    }
-
-    #[test]
-    fn a_time_of_the_clock_is_an_instant() {
-        let (before, ns, after) = (Instant::now(), monotonic_ns(), Instant::now());
-        let slack = Duration::from_millis(500);
-        for (shift, sign) in [(0, 1), (5_000_000_000, 1), (5_000_000_000, -1)] {
-            let moved = |instant: Instant| match sign {
-                1 => instant + Duration::from_nanos(shift),
-                _ => instant - Duration::from_nanos(shift),
-            };
-            let ns = if sign == 1 { ns + shift } else { ns - shift };
-            let found = instant_of(ns).unwrap();
-            assert!(found >= moved(before) - slack && found <= moved(after) + slack);
-        }
-    }
 
     #[test]
     fn the_clock_of_a_process_includes_threads_that_have_ended() {
@@ -362,7 +316,8 @@ mod tests {
                     &done,
                 )
             });
-            progress.start_ns.store(monotonic_ns(), Release);
+            let now: Duration = ClockId::CLOCK_MONOTONIC.now().unwrap().into();
+            progress.start_ns.store(now.as_nanos() as u64, Release);
             let mut spins = 0_u64;
             while !watcher.is_finished() {
                 spins = std::hint::black_box(spins + 1);

@@ -18,7 +18,7 @@ use loadgen::{
 
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::disturbance::Watch;
-use crate::machine::{copy_bandwidth, usage, wake_up};
+use crate::machine::{copy_bandwidth, tcp_counters, usage, wake_up};
 use crate::run::background::{OpenConnections, RequestedFiles};
 use crate::run::count_calls;
 use crate::run::files;
@@ -256,10 +256,12 @@ impl LocalExecutor {
             usage::rests(processes, SETTLING, stop);
         }
         let disturbance = Watch::begin(&self.cores);
-        let (load, watched) = thread::scope(|scope| {
+        let (load, watched, tcp) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 usage::watch(processes.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
             });
+            let counter =
+                scope.spawn(|| tcp_counters::watch(&progress, spec.warm_up, spec.duration, &done));
             if let Some(background) = &background {
                 scope.spawn(|| {
                     // If the system refuses, they run on any core.
@@ -269,7 +271,7 @@ impl LocalExecutor {
             }
             let load = run(&spec, stop, Some(&progress));
             done.store(true, Ordering::Relaxed);
-            (load, watcher.join().unwrap_or(None))
+            (load, watcher.join().unwrap_or(None), counter.join().unwrap_or(None))
         });
         let disturbance = disturbance.end();
         let background_held = background.as_ref().map(OpenConnections::held);
@@ -299,6 +301,7 @@ impl LocalExecutor {
             background_held,
             send_path,
             server_requests: server_requests.flatten(),
+            tcp,
             server_cores: self.cores.server.len(),
             copy_bandwidth_bytes_per_s: self
                 .ceiling

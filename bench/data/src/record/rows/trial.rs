@@ -13,7 +13,7 @@ use crate::load::objective;
 use crate::load::objective::Objective;
 use crate::load::profile::{BackgroundConnections, LoadProfile};
 use crate::names;
-use crate::record::evidence::{Evidence, Limit};
+use crate::record::evidence::{Evidence, Limit, counts_agree};
 use crate::record::outcome::Outcome;
 use crate::servers::target::TargetKind;
 use crate::servers::variant::AGAIN;
@@ -140,6 +140,14 @@ pub struct TrialRow {
     pub generator_delay_share: Option<f64>,
     #[serde(default)]
     pub busy_share: Option<f64>,
+    #[serde(default)]
+    pub tcp_listen_overflows: Option<u64>,
+    #[serde(default)]
+    pub tcp_listen_drops: Option<u64>,
+    #[serde(default)]
+    pub tcp_retransmissions: Option<u64>,
+    #[serde(default)]
+    pub tcp_resets: Option<u64>,
 }
 
 impl TrialRow {
@@ -256,6 +264,10 @@ impl TrialRow {
                 .and_then(|disturbance| disturbance.generator_delay_share)
                 .map(rounded),
             busy_share: evidence.busy_share.map(rounded),
+            tcp_listen_overflows: measured.tcp.map(|tcp| tcp.listen_overflows),
+            tcp_listen_drops: measured.tcp.map(|tcp| tcp.listen_drops),
+            tcp_retransmissions: measured.tcp.map(|tcp| tcp.retransmissions),
+            tcp_resets: measured.tcp.map(|tcp| tcp.resets),
         }
     }
 
@@ -289,6 +301,11 @@ impl TrialRow {
                 mix: self.mix,
             },
         }
+    }
+
+    /// Returns true if the counts of server and generator agree; `None` if the server's is not known.
+    pub fn is_self_consistent(&self) -> Option<bool> {
+        Some(counts_agree(self.server_requests?, self.replies_total?, self.abandoned_total?))
     }
 
     /// Context switches of both kinds, per request.
