@@ -71,6 +71,24 @@ pub(crate) fn trials(report: &Report) -> String {
     text
 }
 
+/// Number of trials in which the counts of server and generator agree.
+fn self_consistent(rows: &[TrialRow]) -> String {
+    let checked: Vec<bool> = rows.iter().filter_map(TrialRow::is_self_consistent).collect();
+    if checked.is_empty() {
+        return "not recorded".to_owned();
+    }
+    let agree = checked.iter().filter(|agree| **agree).count();
+    let unchecked = match rows.len() - checked.len() {
+        0 => String::new(),
+        others => format!("; {} without a count of the server", counted(others, "trial")),
+    };
+    format!(
+        "{} of {}: server and load generator counted the same requests{unchecked}",
+        grouped(agree),
+        counted(checked.len(), "trial")
+    )
+}
+
 /// Set-up of a run, line by line.
 pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
     let Report { contents, .. } = report;
@@ -97,6 +115,7 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
                 plan.wire.name()
             ),
         ),
+        ("Self-consistent", self_consistent(&contents.records.trials)),
         (
             "Bottleneck",
             match bottlenecks(&contents.records.trials) {
@@ -143,7 +162,7 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
         ),
     ];
     if let Some(bytes) = machine.memory_bytes {
-        lines.insert(6, ("Memory", units::bytes(bytes as f64)));
+        lines.insert(7, ("Memory", units::bytes(bytes as f64)));
     }
     let revision = environment.revision.as_deref().unwrap_or("unknown");
     let build = if environment.optimised { "" } else { ", built without optimisation" };
@@ -233,6 +252,22 @@ pub(crate) fn servers(contents: &Contents) -> Vec<Server> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trials_whose_counts_agree_are_counted() {
+        let mut rows = bench_data::mock::records().trials;
+        rows.truncate(4);
+        let explained = "server and load generator counted the same requests";
+        assert_eq!(self_consistent(&rows), format!("4 of 4 trials: {explained}"));
+        rows[0].server_requests = rows[0].replies_total.map(|replies| replies + 1);
+        rows[1].server_requests = None;
+        assert_eq!(
+            self_consistent(&rows),
+            format!("2 of 3 trials: {explained}; 1 trial without a count of the server")
+        );
+        rows.iter_mut().for_each(|row| row.server_requests = None);
+        assert_eq!(self_consistent(&rows), "not recorded");
+    }
 
     #[test]
     fn limits_are_counted_where_they_are_known() {
