@@ -25,6 +25,8 @@ pub struct MockExecutor {
     pub seen: Vec<Trial>,
     /// Numbers of trials in which the server exits early.
     pub dies_in: Vec<u32>,
+    /// Numbers of trials in which the machine is disturbed: its replies are late.
+    pub disturbed_in: Vec<u32>,
     /// Unsupported functions by name of the server.
     pub lacks: HashMap<String, String>,
     /// Number of the trial that is interrupted.
@@ -92,8 +94,10 @@ impl MockExecutor {
         let arrivals = offered.map_or(0, |offered| (offered * window.as_secs_f64()) as u64);
         let achieved = offered.map_or(rate, |offered| offered.min(most));
         let requests = (achieved * window.as_secs_f64()) as u64;
+        let is_disturbed = self.disturbed_in.contains(&trial.number);
         // Waiting in line as in M/M/1, and far too long from the capacity on.
         let mean_ns = match offered {
+            _ if is_disturbed => 50e6,
             None => served / rate * 1e9,
             Some(offered) if offered > capacity => 50e6,
             Some(offered) => 100e3 / (1.05 - offered / capacity),
@@ -129,7 +133,10 @@ impl MockExecutor {
             tcp: Some(TcpCounts::default()),
             server_cores: 1,
             copy_bandwidth_bytes_per_s: None,
-            disturbance: Some(Disturbance::default()),
+            disturbance: Some(Disturbance {
+                steal_share: is_disturbed.then_some(0.5),
+                ..Disturbance::default()
+            }),
             ending: Ending::Completed,
         }
         .with_generator_share(self.generator_share)

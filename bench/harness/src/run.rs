@@ -14,7 +14,7 @@ pub mod resume;
 pub mod server_process;
 pub mod survey;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bench_data::plan::Plan;
@@ -57,16 +57,19 @@ impl CompletedTrials {
         Self { records }
     }
 
-    /// Records of a trial, if completed.
-    fn take(&self, trial: &Trial) -> Option<Records> {
+    /// Records of a trial, if completed; their number is added to those taken before. A search repeats
+    /// void trials, so that several rows may belong to equal trials.
+    fn take(&self, trial: &Trial, taken: &mut BTreeSet<u32>) -> Option<Records> {
         let is_it = |row: &&TrialRow| {
             row.outcome != Outcome::Interrupted
+                && !taken.contains(&row.trial)
                 && row.round == trial.round
                 && row.target == trial.target.name()
                 && row.search == trial.search
                 && row.load() == trial.load
         };
         let row = self.records.trials.iter().find(is_it)?;
+        taken.insert(row.trial);
         let latencies = self.records.latencies.iter().filter(|one| one.trial == row.trial);
         let latencies = latencies.cloned().collect();
         Some(Records { trials: vec![row.clone()], latencies, ..Records::default() })
@@ -80,9 +83,9 @@ impl CompletedTrials {
     /// Estimated number of remaining trials of a plan.
     pub fn to_come(&self, plan: &Plan) -> usize {
         let mut schedule = TrialSchedule::new(plan);
-        let mut missing = 0;
+        let (mut missing, mut taken) = (0, BTreeSet::new());
         while let Some(trial) = schedule.next_trial() {
-            match self.take(&trial) {
+            match self.take(&trial, &mut taken) {
                 Some(records) => schedule.learn(&trial, &records),
                 // From here on the results of the search are not known.
                 None if trial.search.is_some() => return missing + 1 + schedule.expected(),
@@ -114,8 +117,9 @@ pub fn run(
     let mut schedule = TrialSchedule::new(plan);
     let mut unsupported = Unsupported::default();
     unsupported.learn(&known.records);
+    let mut taken = BTreeSet::new();
     while let Some(mut trial) = schedule.next_trial() {
-        if let Some(records) = known.take(&trial) {
+        if let Some(records) = known.take(&trial, &mut taken) {
             schedule.learn(&trial, &records);
             continue;
         }
@@ -306,6 +310,57 @@ mod tests {
         for row in shared {
             let share = f64::from(row.of_weakest_percent.unwrap()) / 100.0;
             assert_eq!(row.offered_per_s, Some((weakest * share).round() as u32));
+        }
+    }
+
+    #[test]
+    fn a_search_on_a_disturbed_machine_ends_with_bounds() {
+        let plan = searching();
+        let whole = finish_plan(&plan, with_capacities());
+        let is_probe = |trial: &&Trial| trial.search.is_some();
+        let first = whole.executor.seen.iter().find(is_probe).unwrap().number;
+        // From the tenth trial of the first round on.
+        let disturbed_in = (first + 10..500).collect();
+        let run = finish_plan(&plan, MockExecutor { disturbed_in, ..with_capacities() });
+        let records = run.folder.read().unwrap().records;
+        let capacities = Capacity::of(&records);
+        for (name, capacity) in [("threaded", 40_000.0), ("selector", 90_000.0)] {
+            let one = capacities.iter().find(|one| one.target == name).unwrap();
+            assert!(one.is_cut_short(), "{one:?}");
+            let (low, high) = one.bounds();
+            // Near the capacity chance decides.
+            assert!(low.is_none_or(|low| low <= 1.1 * capacity), "{one:?}");
+            assert!(high.is_some_and(|high| capacity < 1.1 * high), "{one:?}");
+            let probes = records.trials.iter().filter(|row| row.target == name && row.round == 3);
+            assert_eq!(probes.filter(|row| row.search.is_some()).count(), 3, "bounded");
+        }
+        publish(&run.folder).unwrap();
+        let table = std::fs::read_to_string(run.folder.path().join("table.md")).unwrap();
+        let row = table.lines().find(|line| line.starts_with("| threaded | ")).unwrap();
+        // The sign is escaped.
+        assert!(row.contains(" \\< "), "{table}");
+    }
+
+    #[test]
+    fn a_search_with_void_trials_is_continued() {
+        let plan = searching();
+        let disturbed = || MockExecutor { disturbed_in: vec![14, 15, 21], ..with_capacities() };
+        let whole = finish_plan(&plan, disturbed());
+        let all_measured = measured(&whole.folder);
+        let void = whole.folder.read().unwrap().records;
+        let void = void.trials.iter().filter(|row| row.outcome == Outcome::Disturbed);
+        assert_eq!(void.count(), 3);
+        for stop_at in [15, 16, 22] {
+            let interrupted_in = Some(stop_at);
+            let run = finish_plan(&plan, MockExecutor { interrupted_in, ..disturbed() });
+            let known = CompletedTrials::of(Records::read(run.folder.path()).unwrap());
+            let stop = AtomicBool::new(false);
+            // The interrupted trial has used a number.
+            let later = disturbed().disturbed_in.into_iter().filter(|number| *number >= stop_at);
+            let disturbed_in = later.map(|number| number + 1).collect();
+            let mut executor = MockExecutor { disturbed_in, ..with_capacities() };
+            super::run(&plan, &known, &mut executor, &run.folder, &mut Silent, &stop).unwrap();
+            assert_eq!(measured(&run.folder), all_measured, "interrupted in {stop_at}");
         }
     }
 

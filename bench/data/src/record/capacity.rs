@@ -22,6 +22,11 @@ const FIRST_GUESS: f64 = 0.95;
 /// percentile needs a hundred.
 const LEAST_ANSWERS: f64 = 200.0;
 const LEAST_ANSWERS_PER_CONNECTION: f64 = 4.0;
+/// Maximum number of repetitions of a void trial, at one rate.
+const REPETITIONS: usize = 2;
+/// Maximum number of void trials in a search. After either maximum the search ends with what it has
+/// found.
+const MOST_VOID: usize = 6;
 
 /// Result of one trial of a search.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +50,9 @@ pub enum Finding {
     Starved(String),
     /// Missed, possibly because of the generator; with the reason.
     Unknown(String),
+    /// Missed while the machine was disturbed, or contradictory: it shows nothing about the server;
+    /// with the reason.
+    Void(String),
     /// The server cannot run this load; with the reason.
     Impossible(String),
 }
@@ -76,9 +84,14 @@ pub struct RoundCapacity {
     pub round: u32,
     /// Highest rate that met the objective, if any.
     pub met_per_s: Option<u32>,
-    /// True if the rate is a lower bound: the generator was the bottleneck.
+    /// Lowest rate above it that the server missed, if any.
+    pub missed_per_s: Option<u32>,
+    /// True if the rate is a lower bound: the generator was the bottleneck, or the search was cut
+    /// short.
     pub at_least: bool,
-    /// Reason at the lowest rate that missed the objective.
+    /// True if the search ended because the machine was disturbed.
+    pub cut_short: bool,
+    /// Reason at the lowest rate that missed the objective, or for the early end of the search.
     pub reason: String,
 }
 
@@ -108,6 +121,10 @@ fn finding<'l>(
     if row.outcome == Outcome::Died {
         return Finding::Missed(row.outcome_reason.clone());
     }
+    if row.outcome == Outcome::Invalid {
+        return Finding::Void(row.outcome_reason.clone());
+    }
+    let is_disturbed = row.outcome == Outcome::Disturbed;
     let (Some(requests), Some(arrivals)) = (row.requests, row.arrivals) else {
         return Finding::Missed(row.outcome_reason.clone());
     };
@@ -120,8 +137,12 @@ fn finding<'l>(
     // With fewer than a hundred replies, the maximum.
     let p99_us = at(Distribution::Response, 99.0).or_else(|| at(Distribution::Response, 100.0));
     let Some(missed) = miss(row, objective, requests, arrivals, p99_us) else {
+        // A disturbance makes no server faster: what was met in spite of one is met.
         return Finding::Met;
     };
+    if is_disturbed {
+        return Finding::Void(row.outcome_reason.clone());
+    }
     if row.generator_cpu_share.is_some_and(|share| share >= GENERATOR_BOUND_SHARE) {
         return Finding::Unknown(format!("{missed}, but the load generator was saturated"));
     }
@@ -190,8 +211,20 @@ impl CapacitySearch {
     /// maximum. From slightly below, the search moves down or up in growing steps until one rate
     /// meets the objective and a higher one misses it. Then it bisects by the geometric mean. It
     /// ends when the two rates are within the resolution, or after the maximum number of trials.
-    /// No rate is tried twice.
+    ///
+    /// Void trials are repeated at the same rate, a bounded number of times, and do not count
+    /// otherwise; no other rate is tried twice.
     pub fn next(&self, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
+        let valid: Vec<Probe> = probes.iter().filter(|probe| !probe.is_void()).cloned().collect();
+        let Some(last) = probes.last().filter(|probe| probe.is_void()) else {
+            return self.next_of_valid(&valid, lowest_per_s);
+        };
+        let here = probes.iter().rev().take_while(|probe| probe.is_void()).count();
+        let void = probes.len() - valid.len();
+        (here <= REPETITIONS && void < MOST_VOID).then_some(last.rate_per_s)
+    }
+
+    fn next_of_valid(&self, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
         let (Some(first), Some(last)) = (probes.first(), probes.last()) else {
             return Some(FIRST_PER_S.max(lowest_per_s));
         };
@@ -259,19 +292,44 @@ impl RoundCapacity {
     /// lower rate was chance.
     pub fn of(round: u32, probes: &[Probe]) -> Self {
         let met_per_s = highest_met(probes);
-        let above = probes
-            .iter()
-            .filter(|probe| Some(probe.rate_per_s) > met_per_s)
-            .min_by_key(|probe| probe.rate_per_s);
-        let (at_least, reason) = match above.map(|probe| &probe.finding) {
-            None => (met_per_s.is_some(), String::new()),
-            Some(Finding::Unknown(why)) => (met_per_s.is_some(), why.clone()),
+        let above =
+            || probes.iter().filter(|probe| Some(probe.rate_per_s) > met_per_s && !probe.is_void());
+        let missed = above().filter(|probe| probe.is_missed()).map(|probe| probe.rate_per_s).min();
+        let lowest = above().min_by_key(|probe| probe.rate_per_s);
+        let (at_least, reason) = match lowest.map(|probe| &probe.finding) {
+            None => (true, String::new()),
+            Some(Finding::Unknown(why)) => (true, why.clone()),
             Some(Finding::Missed(why) | Finding::Starved(why) | Finding::Impossible(why)) => {
                 (false, why.clone())
             }
-            Some(Finding::Met) => unreachable!("it is above the highest that met the objective"),
+            Some(Finding::Met | Finding::Void(_)) => unreachable!("these were left out"),
         };
-        Self { round, met_per_s, at_least, reason }
+        let last = probes.last();
+        let (cut_short, reason) =
+            if let Some(Probe { rate_per_s, finding: Finding::Void(why), .. }) = last {
+                let rate = grouped(*rate_per_s as usize);
+                (true, format!("no valid trial at {rate} requests/s: {why}"))
+            } else {
+                (false, reason)
+            };
+        let at_least = (at_least || cut_short) && met_per_s.is_some();
+        Self { round, met_per_s, missed_per_s: missed, at_least, cut_short, reason }
+    }
+
+    /// Returns true if the machine was disturbed before anything was found.
+    fn is_empty(&self) -> bool {
+        self.cut_short && self.met_per_s.is_none() && self.missed_per_s.is_none()
+    }
+}
+
+impl Probe {
+    fn is_void(&self) -> bool {
+        matches!(self.finding, Finding::Void(_))
+    }
+
+    /// Returns true if the server missed the objective.
+    fn is_missed(&self) -> bool {
+        matches!(self.finding, Finding::Missed(_) | Finding::Starved(_))
     }
 }
 
@@ -317,17 +375,49 @@ impl Capacity {
         self.rounds.iter().filter_map(met).collect()
     }
 
-    /// Capacity in requests per second; `None` if at least half of the rounds have none.
+    /// Capacity in requests per second; `None` if at least half of the rounds have none. Rounds
+    /// without any result, because of a disturbance, do not count.
     pub fn estimate(&self) -> Option<Estimate> {
         let met: Vec<f64> = self.by_round().into_iter().map(|(_, rate)| rate).collect();
-        Estimate::of(&met).filter(|_| 2 * met.len() > self.rounds.len())
+        Estimate::of(&met).filter(|_| 2 * met.len() > self.counted().count())
     }
 
     /// Returns true if the capacity is a lower bound: in at least half of the rounds the generator was
-    /// the bottleneck.
+    /// the bottleneck, or the search was cut short.
     pub fn is_at_least(&self) -> bool {
-        let bounded = self.rounds.iter().filter(|one| one.at_least).count();
-        bounded > 0 && 2 * bounded >= self.rounds.len()
+        let bounded = self.counted().filter(|one| one.at_least).count();
+        bounded > 0 && 2 * bounded >= self.counted().count()
+    }
+
+    /// Returns true if disturbances of the machine ended the search in at least half of the rounds.
+    pub fn is_cut_short(&self) -> bool {
+        let cut = self.rounds.iter().filter(|one| one.cut_short).count();
+        cut > 0 && 2 * cut >= self.rounds.len()
+    }
+
+    /// Bounds of the median capacity in requests per second: the medians of the bounds over the
+    /// rounds. A rate at the lower one met the objective, a rate at the upper one missed it.
+    pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
+        let median = |bound: &dyn Fn(&RoundCapacity) -> f64| {
+            let bounds: Vec<f64> = self.counted().map(bound).collect();
+            Estimate::of(&bounds).map(|estimate| estimate.median)
+        };
+        let low = median(&|one| one.met_per_s.map_or(0.0, f64::from));
+        let high = median(&|one| one.missed_per_s.map_or(f64::INFINITY, f64::from));
+        (low.filter(|rate| *rate > 0.0), high.filter(|rate| rate.is_finite()))
+    }
+
+    /// Reason why there is no capacity, in words.
+    pub fn absence(&self) -> String {
+        match self.is_cut_short() {
+            true => format!("not found: {}", self.reason()),
+            false => format!("no rate met it: {}", self.reason()),
+        }
+    }
+
+    /// Rounds with a result, be it that no rate met the objective.
+    fn counted(&self) -> impl Iterator<Item = &RoundCapacity> {
+        self.rounds.iter().filter(|one| !one.is_empty())
     }
 
     /// Reason for the capacity or its absence, from the median round.
@@ -348,110 +438,4 @@ pub fn weakest(capacities: &[Capacity], load: Load) -> Option<(&str, f64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn search() -> CapacitySearch {
-        CapacitySearch::usual(Objective::parse("p99=5ms").unwrap())
-    }
-
-    /// Trials of a search for a server that meets the objective at some rates.
-    fn probes(bears: impl Fn(u32, usize) -> Finding, most_per_s: f64) -> Vec<Probe> {
-        let mut probes = Vec::new();
-        while let Some(rate_per_s) = search().next(&probes, 400) {
-            let finding = bears(rate_per_s, probes.len());
-            let achieved_per_s = f64::from(rate_per_s).min(most_per_s);
-            probes.push(Probe { rate_per_s, achieved_per_s, finding });
-            assert!(probes.len() <= 8, "{probes:?}");
-        }
-        probes
-    }
-
-    fn missed() -> Finding {
-        Finding::Missed("p99 was 9.00 ms".to_owned())
-    }
-
-    #[test]
-    fn the_capacity_is_found_within_the_resolution() {
-        for capacity in [900, 4_000, 12_345, 47_000, 131_000, 190_000, 500_000] {
-            // What it can do at most is more than what meets the objective.
-            for most in [1.0, 1.02, 1.15, 1.5] {
-                let bears = |rate, _| if rate <= capacity { Finding::Met } else { missed() };
-                let probes = probes(bears, f64::from(capacity) * most);
-                let found = RoundCapacity::of(1, &probes);
-                let met = found.met_per_s.unwrap();
-                let tolerance = if most > 1.2 { 1.10 } else { 1.052 };
-                assert!(met <= capacity, "{capacity} {most}: {probes:?}");
-                assert!(
-                    f64::from(met) * tolerance >= f64::from(capacity),
-                    "{capacity} {most}: {met}, {probes:?}"
-                );
-                assert!(!found.at_least && found.reason.contains("p99"), "{found:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_server_that_leaves_connections_without_an_answer_has_none() {
-        let starved = |_, _| Finding::Starved("1 of 64 connections received a reply".to_owned());
-        let probes = probes(starved, 20_000.0);
-        let rates: Vec<_> = probes.iter().map(|probe| probe.rate_per_s).collect();
-        assert_eq!(rates, [FIRST_PER_S, 400], "at too high a rate and at the lowest");
-        let found = RoundCapacity::of(1, &probes);
-        assert_eq!((found.met_per_s, found.at_least), (None, false));
-        assert_eq!(found.reason, "1 of 64 connections received a reply");
-    }
-
-    #[test]
-    fn one_that_only_suffers_from_too_much_is_looked_at_further() {
-        let bears = |rate, _| match rate {
-            ..=30_000 => Finding::Met,
-            30_001..=100_000 => missed(),
-            _ => Finding::Starved("63 of 64 connections received a reply".to_owned()),
-        };
-        let met = RoundCapacity::of(1, &probes(bears, 31_000.0)).met_per_s.unwrap();
-        assert!((28_500..=30_000).contains(&met), "{met}");
-    }
-
-    #[test]
-    fn one_that_never_meets_it_is_asked_at_the_lowest_rate_last() {
-        let probes = probes(|_, _| missed(), 50_000.0);
-        assert_eq!(probes.last().unwrap().rate_per_s, 400);
-        assert_eq!(RoundCapacity::of(1, &probes).met_per_s, None);
-    }
-
-    #[test]
-    fn the_limit_of_the_generator_is_not_the_servers() {
-        let bears = |rate, _| match rate {
-            ..=100_000 => Finding::Met,
-            _ => Finding::Unknown("the generator had no time left".to_owned()),
-        };
-        let found = RoundCapacity::of(1, &probes(bears, 105_000.0));
-        assert!(found.at_least && found.reason.contains("generator"), "{found:?}");
-        assert!((95_000..=100_000).contains(&found.met_per_s.unwrap()), "{found:?}");
-    }
-
-    #[test]
-    fn chance_neither_keeps_a_search_going_nor_takes_the_highest_rate_away() {
-        for seed in 0..200 {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let findings: Vec<_> =
-                (0..20).map(|_| if random.bool() { Finding::Met } else { missed() }).collect();
-            let probes = probes(|_, index| findings[index].clone(), 80_000.0);
-            let mut rates: Vec<_> = probes.iter().map(|probe| probe.rate_per_s).collect();
-            let highest =
-                probes.iter().filter(|probe| probe.finding == Finding::Met).map(|p| p.rate_per_s);
-            assert_eq!(RoundCapacity::of(1, &probes).met_per_s, highest.max());
-            rates.sort_unstable();
-            rates.dedup();
-            assert_eq!(rates.len(), probes.len(), "no rate twice");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_asked_is_asked_once() {
-        let probes = probes(|_, _| Finding::Impossible("it speaks http only".to_owned()), 1.0);
-        assert_eq!(probes.len(), 1);
-        assert_eq!(RoundCapacity::of(1, &probes).reason, "it speaks http only");
-    }
-}
+mod tests;

@@ -157,7 +157,7 @@ fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
     let without: Vec<_> = of_kind
         .iter()
         .filter(|one| one.estimate().is_none())
-        .map(|one| format!("{} ({})", one.target, one.reason()))
+        .map(|one| format!("{} ({})", one.target, one.absence()))
         .collect();
     let objective = first.objective.in_words();
     let mut caption = format!(
@@ -165,7 +165,7 @@ fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
          of the legend."
     );
     if !without.is_empty() {
-        caption += &format!(" No rate met the objective: {}.", without.join(", "));
+        caption += &format!(" Without a capacity: {}.", without.join(", "));
     }
     let x = Axis::places("servers", series.len());
     let title = format!(
@@ -173,7 +173,8 @@ fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
         words::requests(first.load),
         words::connections(first.load.connections)
     );
-    let hollow_means = "the load generator was the limit: the capacity may be higher";
+    let hollow_means =
+        "a lower bound: the load generator was the limit, or the machine was disturbed";
     let panels = vec![Panel::new(x, Metric::Capacity, Scale::Linear, series)];
     Some(Chart { title, panels, hollow_means }.figure("capacity.svg".to_owned(), caption))
 }

@@ -90,7 +90,7 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
         let remarks = table.rows.iter().filter(|row| !row.remark.is_empty());
         blocks.push(Block::Table {
             caption: format!("{}.", table.heading),
-            columns: table::COLUMNS.map(str::to_owned).to_vec(),
+            columns: table.columns.iter().map(|name| (*name).to_owned()).collect(),
             notes: remarks.map(|row| format!("{}: {}", row.values[0], row.remark)).collect(),
             rows: table.rows.into_iter().map(|row| row.values).collect(),
         });

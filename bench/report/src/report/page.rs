@@ -40,7 +40,6 @@ struct Page<'p> {
     /// Text in place of outliers.
     no_outliers: &'static str,
     table_note: &'static str,
-    columns: [&'static str; table::COLUMNS.len()],
     scalability_columns: [&'static str; scalability::COLUMNS.len()],
     methods: Vec<String>,
     glossary: &'static [(&'static str, &'static str)],
@@ -111,7 +110,6 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
         outliers: outliers_in_words(contents),
         no_outliers: no_outliers(contents),
         table_note: table::NOTE,
-        columns: table::COLUMNS,
         scalability_columns: scalability::COLUMNS,
         methods: glossary::methods(&contents.plan),
         glossary: &glossary::GLOSSARY,

@@ -1,5 +1,6 @@
 //! Tables of a run, for a terminal, a Markdown or LaTeX file, or a page.
 
+mod capacity;
 mod latex;
 mod markdown;
 
@@ -37,11 +38,13 @@ pub(crate) const NOTE: &str = "Medians over the rounds. 95 % interval: of reques
     rounds on. MB/s: million bytes per second. CPU/req: CPU time of the server per request. –: not \
     measured, or too few replies for this percentile.";
 
-/// Table of one load.
+/// Table of one load, or of the capacities under it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Table {
     /// Load in words.
     pub heading: String,
+    /// Names of the columns.
+    pub columns: Vec<&'static str>,
     /// Row of each server.
     pub rows: Vec<Row>,
     /// Throughput of each server by that of the fastest server of the baseline; empty without
@@ -53,23 +56,21 @@ pub(crate) struct Table {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
     pub server: String,
-    /// Values of [`COLUMNS`].
+    /// Values of the columns.
     pub values: Vec<String>,
     /// Conditions that limit the use of the values.
     pub remark: String,
 }
 
-/// A table for each load.
+/// A table for each load, and one of the capacities for each load that was searched.
 pub(crate) fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
-    summary
-        .loads()
-        .into_iter()
-        .map(|load| Table {
-            heading: heading(load),
-            rows: summary.under(load).map(Row::of).collect(),
-            ratios: ratios(summary, load, baseline),
-        })
-        .collect()
+    let of_loads = summary.loads().into_iter().map(|load| Table {
+        heading: heading(load),
+        columns: COLUMNS.to_vec(),
+        rows: summary.under(load).map(Row::of).collect(),
+        ratios: ratios(summary, load, baseline),
+    });
+    capacity::tables(&summary.capacities).chain(of_loads).collect()
 }
 
 /// All tables as text, for a terminal.
@@ -81,7 +82,8 @@ pub(crate) fn text(summary: &Summary, baseline: &[String]) -> String {
             row.values.iter().cloned().chain(remark).collect()
         };
         let rows: Vec<Vec<String>> = table.rows.iter().map(row).collect();
-        text += &format!("\n{}\n{}", table.heading, text_table(&COLUMNS, &rows, Align::Right));
+        text +=
+            &format!("\n{}\n{}", table.heading, text_table(&table.columns, &rows, Align::Right));
         if !table.ratios.is_empty() {
             text += &format!("  {}\n", table.ratios);
         }

@@ -51,7 +51,9 @@ fn highest_equal(part: &Summary) -> Option<Load> {
 fn score(capacity: &Capacity) -> Score {
     let value = capacity.estimate();
     let doubt = if value.is_none() {
-        format!("no rate met it: {}", capacity.reason())
+        capacity.absence()
+    } else if capacity.is_at_least() && capacity.is_cut_short() {
+        format!("a lower bound: {}", capacity.reason())
     } else if capacity.is_at_least() {
         "limited by the load generator: the capacity may be higher".to_owned()
     } else {

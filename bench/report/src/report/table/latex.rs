@@ -1,14 +1,14 @@
 //! Tables as LaTeX.
 
-use super::{COLUMNS, NOTE, Table};
+use super::{NOTE, Table};
 
 /// Tables as LaTeX floats with caption and label, for `\input`; the first line names the packages
 /// needed. Remarks on rows are in the caption.
 pub(crate) fn latex(tables: &[Table]) -> String {
     let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n".to_owned();
     text += &format!("% {}\n", escaped(NOTE));
-    let columns: Vec<_> = COLUMNS.iter().map(|column| escaped(column)).collect();
     for (index, table) in tables.iter().enumerate() {
+        let columns: Vec<_> = table.columns.iter().map(|column| escaped(column)).collect();
         let mut caption = format!("{}.", escaped(&table.heading));
         for row in table.rows.iter().filter(|row| !row.remark.is_empty()) {
             caption += &format!(" {}: {}.", escaped(&row.values[0]), escaped(&row.remark));
@@ -21,7 +21,7 @@ pub(crate) fn latex(tables: &[Table]) -> String {
              \\label{{tab:bench-{}}}\n  \\resizebox{{\\textwidth}}{{!}}{{%\n    \
              \\begin{{tabular}}{{l{}}}\n      \\toprule\n      {} \\\\\n      \\midrule\n",
             index + 1,
-            "r".repeat(COLUMNS.len() - 1),
+            "r".repeat(columns.len() - 1),
             columns.join(" & "),
         );
         for row in &table.rows {
@@ -64,7 +64,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Row;
+    use super::super::{COLUMNS, Row};
     use super::*;
 
     fn table(name: &str, remark: &str) -> Table {
@@ -72,6 +72,7 @@ mod tests {
         values[0] = name.to_owned();
         Table {
             heading: "Download".to_owned(),
+            columns: COLUMNS.to_vec(),
             rows: vec![Row {
                 server: name.to_owned(),
                 values: values.to_vec(),

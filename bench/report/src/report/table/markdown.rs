@@ -1,14 +1,15 @@
 //! Tables as Markdown.
 
-use super::{COLUMNS, NOTE, Table};
+use super::{NOTE, Table};
 
 /// Tables as Markdown, each with a heading above and the remarks on its rows below.
 pub(crate) fn markdown(tables: &[Table]) -> String {
     let mut text = format!("{NOTE}\n\n");
     for table in tables {
         text += &format!("## {}\n\n", escaped(&table.heading));
-        text += &row(&COLUMNS.map(str::to_owned));
-        text += &format!("| --- |{}\n", " ---: |".repeat(COLUMNS.len() - 1));
+        let columns: Vec<_> = table.columns.iter().map(|name| (*name).to_owned()).collect();
+        text += &row(&columns);
+        text += &format!("| --- |{}\n", " ---: |".repeat(columns.len() - 1));
         for one in &table.rows {
             text += &row(&one.values);
         }
@@ -44,7 +45,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Row;
+    use super::super::{COLUMNS, Row};
     use super::*;
 
     #[test]
@@ -53,8 +54,8 @@ mod tests {
         values[0] = "a|b_c".to_owned();
         let (server, remark) = ("a|b_c".to_owned(), "served 1 of 4".to_owned());
         let rows = vec![Row { server, values: values.to_vec(), remark }];
-        let text =
-            markdown(&[Table { heading: "Download".to_owned(), rows, ratios: String::new() }]);
+        let (heading, columns) = ("Download".to_owned(), COLUMNS.to_vec());
+        let text = markdown(&[Table { heading, columns, rows, ratios: String::new() }]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[2], "## Download");
         assert!(lines[4].starts_with("| server | requests/s |"), "{text}");
