@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use fileserver::{SendPath, ServeReport, StrategyKind};
 use fileserver_proto::Wire;
+use loadgen::Direction;
 use rustix::process::{Resource, getrlimit};
 
 use crate::machine::usage::ProcessSet;
@@ -57,13 +58,22 @@ pub(crate) struct StartHints {
     pub(crate) connections: usize,
     /// True if the load has heavy requests.
     pub(crate) work: bool,
+    /// True if the load has uploads.
+    pub(crate) uploads: bool,
 }
 
 impl StartHints {
     /// Requirements of a load.
     pub(crate) fn of(load: &Load) -> Self {
         let work = load.profile.heavy.total_percent() > 0;
-        Self { connections: load.all_connections(), work }
+        let uploads = load.direction == Direction::Upload;
+        Self { connections: load.all_connections(), work, uploads }
+    }
+
+    /// Requirements of a survey that checks whether a server supports these loads.
+    pub(crate) fn of_survey(loads: &[Load]) -> Self {
+        let uploads = loads.iter().any(|load| load.direction == Direction::Upload);
+        Self { connections: 1, work: false, uploads }
     }
 }
 
@@ -210,7 +220,8 @@ impl Launcher {
     }
 
     /// Parameters of a reference server's configuration.
-    pub(crate) fn placement(&self, dir: &Path, connections: usize, port: u16) -> Placement {
+    pub(crate) fn placement(&self, dir: &Path, demand: StartHints, port: u16) -> Placement {
+        let connections = demand.connections;
         let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let account = self.account.as_ref();
         Placement {
@@ -220,6 +231,7 @@ impl Launcher {
             upstream: None,
             account: account.map(|account| (account.user.clone(), account.group.clone())),
             connections,
+            uploads: demand.uploads,
             cores: self.cores.len().max(1),
             // A connection with its file, and the same again for cached files.
             descriptors: (connections as u64 * 4 + 2048).min(limit),
@@ -308,7 +320,7 @@ impl Launcher {
     ) -> anyhow::Result<Launch> {
         let installed = self.installed(peer).with_context(|| peer.hint())?;
         let dir = self.fresh_folder()?;
-        let mut placement = self.placement(&dir, demand.connections, port);
+        let mut placement = self.placement(&dir, demand, port);
         placement.upstream = upstream.map(|port| port.to_string());
         let configuration = dir.join("server.conf");
         let error_log = dir.join("error.log");

@@ -161,7 +161,7 @@ impl LocalExecutor {
                 infos.push(info);
                 continue;
             }
-            match self.launcher.start(&target, StartHints { connections: 1, work: false }) {
+            match self.launcher.start(&target, StartHints::of_survey(&loads)) {
                 Ok(running) => {
                     let (support, lacks) = match self.plan.wire {
                         Wire::Text => {
@@ -234,8 +234,9 @@ impl LocalExecutor {
     ) -> anyhow::Result<Option<String>> {
         let Target::Reference(peer) = target else { return Ok(None) };
         let Some(installed) = self.launcher.installed(*peer) else { return Ok(None) };
-        let most = loads.iter().map(Load::all_connections).max().unwrap_or(1);
-        let placement = self.launcher.placement(self.folder.path(), most, 0);
+        let connections = loads.iter().map(Load::all_connections).max().unwrap_or(1);
+        let demand = StartHints { connections, ..StartHints::of_survey(loads) };
+        let placement = self.launcher.placement(self.folder.path(), demand, 0);
         let text = installed.kept_configuration(&placement)?;
         folder.write_configuration(peer.name(), &text).map(Some)
     }

@@ -37,6 +37,8 @@ pub struct Placement {
     pub account: Option<(String, String)>,
     /// Number of connections of the load.
     pub connections: usize,
+    /// True if the load has uploads: only then is WebDAV enabled.
+    pub uploads: bool,
     /// Number of cores of the server.
     pub cores: usize,
     /// Limit of open files of a process.
@@ -60,7 +62,7 @@ struct Values<'v> {
     processes: usize,
     workers: usize,
     descriptors: u64,
-    webdav: bool,
+    uploads: bool,
 }
 
 /// Maximum number of threads per Apache process. Below it one process has a thread for every
@@ -127,9 +129,13 @@ impl Installed {
             ..placement.clone()
         };
         let modules = self.modules.as_ref().map(|_| "{modules}".to_owned());
+        let webdav = match placement.uploads {
+            true => " WebDAV only under uploads.",
+            false => "",
+        };
         Ok(format!(
             "# As it ran under {} connections; with others, workers and limits follow their \
-             number.\n{}",
+             number.{webdav}\n{}",
             placement.connections,
             self.render(&placement, modules)?
         ))
@@ -169,7 +175,9 @@ impl Installed {
             user: account.map(|(user, _)| user.as_str()),
             group: account.map(|(_, group)| group.as_str()),
             mpm: mpm(self.peer),
-            webdav: self.peer == ReferenceServer::Lighttpd && modules.is_some(),
+            // For lighttpd, WebDAV is a module that may not be installed.
+            uploads: placement.uploads
+                && (self.peer != ReferenceServer::Lighttpd || modules.is_some()),
             modules,
             // Event loops count listening and internal descriptors as connections.
             connections: places * sides + if mpm(self.peer).is_none() { 256 } else { 0 },
@@ -274,6 +282,7 @@ mod tests {
             upstream: Some("4712".to_owned()),
             account,
             connections: 100,
+            uploads: true,
             cores: 1,
             descriptors: 20_000,
         }
@@ -328,6 +337,23 @@ mod tests {
             for line in text.lines().map(str::to_ascii_lowercase) {
                 assert!(!line.starts_with("user ") && !line.starts_with("server.username"));
             }
+        }
+    }
+
+    #[test]
+    fn webdav_is_enabled_for_uploads_only() {
+        for peer in ReferenceServer::ALONE {
+            let with = |uploads| {
+                let placement = Placement { uploads, ..placement(None) };
+                installed(peer).configuration(&placement).unwrap().to_ascii_lowercase()
+            };
+            let (uploads, downloads) = (with(true), with(false));
+            assert!(uploads.contains("dav") && !downloads.contains("dav"), "{peer}: {downloads}");
+            let rest = |text: &str| -> Vec<String> {
+                text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+            };
+            let both = rest(&uploads);
+            assert!(rest(&downloads).iter().all(|line| both.contains(line)), "{peer}: {downloads}");
         }
     }
 

@@ -39,6 +39,30 @@ fn a_reference_server_is_measured_beside_ours() {
 }
 
 #[test]
+fn apache_runs_webdav_only_under_uploads() {
+    if !is_installed("apache-event") {
+        testkit::skip("apache_runs_webdav_only_under_uploads", "Apache is not installed");
+        return;
+    }
+    let scratch = Scratch::new();
+    let plan = scratch.file("tiny.toml", TINY);
+    for (direction, has_webdav) in [("download", false), ("upload", true)] {
+        let out = scratch.path(direction);
+        let ran = bench(&["run", "--plan", &plan, "--against", "apache-event"])
+            .args(["--strategies", "none", "--direction", direction])
+            .args(["--out", out.to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+        let outcomes = column(&out, "outcome");
+        assert!(!outcomes.is_empty() && outcomes.iter().all(|one| one == "ok"), "{outcomes:?}");
+        let configuration = fs::read_to_string(out.join("peers/apache-event.conf")).unwrap();
+        assert_eq!(configuration.contains("Dav On"), has_webdav, "{configuration}");
+        assert_eq!(configuration.contains("mod_dav.so"), has_webdav, "{configuration}");
+    }
+}
+
+#[test]
 fn a_missing_reference_server_is_named_and_the_others_are_measured() {
     let all = ["nginx", "apache-event", "lighttpd"];
     let Some(missing) = all.into_iter().find(|server| !is_installed(server)) else {
