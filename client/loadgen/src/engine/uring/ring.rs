@@ -27,6 +27,9 @@ const SUBMISSIONS: u32 = 1024;
 const GET_EVENTS: u32 = 1;
 /// `MSG_WAITALL`: a partial send continues.
 const WAIT_ALL: u32 = 0x100;
+/// In place of a block's number, for [`Kind::SendAll`]: whether it is linked to the next send.
+const UNLINKED: u16 = 0;
+const LINKED: u16 = 1;
 /// Step of the wait for operations to end when a ring is dropped.
 const ENDING_STEP: Duration = Duration::from_millis(50);
 const ENDING_STEPS: usize = 20;
@@ -152,19 +155,22 @@ impl<'a> Ring<'a> {
     }
 
     /// Sends all bytes; completes only on failure. With `more` it is linked to the next send, which
-    /// starts afterwards and is cancelled if this one fails.
+    /// starts afterwards and is cancelled if this one fails. Then it completes on success as well
+    /// ([`reap`](Self::reap) drops that): if it did not, the kernel would cancel the next send without
+    /// a completion, and the end of the ring would wait for it.
     pub(super) fn send_all(&mut self, fd: RawFd, bytes: &'a [u8], more: bool, tag: Tag) {
         let mut send_flags = SendFlags::NOSIGNAL.bits() | WAIT_ALL;
         let mut flags = squeue::Flags::SKIP_SUCCESS;
+        let mut link = UNLINKED;
         if more {
             send_flags |= SendFlags::MORE.bits();
-            flags |= squeue::Flags::IO_LINK;
+            (flags, link) = (squeue::Flags::IO_LINK, LINKED);
         }
         let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32)
             .flags(send_flags as i32)
             .build()
             .flags(flags);
-        self.push(&entry.user_data(user_data(Kind::SendAll, tag, 0)));
+        self.push(&entry.user_data(user_data(Kind::SendAll, tag, link)));
     }
 
     /// Sends as much of the bytes as possible.
@@ -282,7 +288,8 @@ impl<'a> Ring<'a> {
             if kind == Kind::SendBlock {
                 free_blocks.push(block);
             }
-            if kind != Kind::Ignored {
+            let is_silent = kind == Kind::SendAll && block == LINKED && entry.result() >= 0;
+            if kind != Kind::Ignored && !is_silent {
                 let result = entry.result();
                 // SAFETY: this very completion says so, and is taken once.
                 let filled = cqueue::buffer_select(entry.flags())
@@ -367,7 +374,60 @@ fn parse(user_data: u64) -> (Kind, Tag, u16) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
+
+    #[test]
+    fn a_send_after_a_failed_one_completes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = std::net::TcpStream::connect(address).unwrap();
+        peer.shutdown(std::net::Shutdown::Both).unwrap();
+        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 64, 1 << 10);
+        let Ok(mut ring) = ring else {
+            eprintln!("skipped: io_uring is not available");
+            return;
+        };
+        let tag = Tag { socket: 0, generation: 1 };
+        ring.send_all(peer.as_raw_fd(), b"head", true, tag);
+        ring.send(peer.as_raw_fd(), b"body", tag);
+        ring.send_all(peer.as_raw_fd(), b"head", true, tag);
+        ring.send_made(peer.as_raw_fd(), 4, tag, |block| block.fill(b'.'));
+        let mut failed = Vec::new();
+        for _ in 0..20 {
+            ring.submit_and_wait(Some(ENDING_STEP)).unwrap();
+            ring.reap(|completion| failed.push(completion.kind));
+            if ring.in_flight == 0 {
+                break;
+            }
+        }
+        assert_eq!(ring.in_flight, 0, "{failed:?}");
+        let all = [Kind::SendAll, Kind::Send, Kind::SendAll, Kind::SendBlock];
+        assert_eq!(failed, all);
+        assert_eq!(ring.free_blocks.len(), ring.blocks.len());
+    }
+
+    #[test]
+    fn a_successful_head_is_silent() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = std::net::TcpStream::connect(address).unwrap();
+        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 64, 1 << 10);
+        let Ok(mut ring) = ring else {
+            eprintln!("skipped: io_uring is not available");
+            return;
+        };
+        let tag = Tag { socket: 0, generation: 1 };
+        ring.send_all(peer.as_raw_fd(), b"head", true, tag);
+        ring.send(peer.as_raw_fd(), b"body", tag);
+        let mut done = Vec::new();
+        while ring.in_flight > 0 {
+            ring.submit_and_wait(Some(ENDING_STEP)).unwrap();
+            ring.reap(|completion| done.push((completion.kind, completion.result)));
+        }
+        assert_eq!(done, [(Kind::Send, 4)]);
+    }
 
     #[test]
     fn user_data_holds_all_of_its_parts() {
