@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use loadgen::{CpuTime, Engine, ErrorCounts, LoadReport, Second, ShortestWait};
 
 use crate::plan::Plan;
+use crate::record::conditions::Conditions;
 use crate::record::environment::{Environment, Machine, Placement, SCHEMA};
 use crate::record::rows::Records;
 use crate::record::run_folder::Contents;
@@ -256,10 +257,13 @@ pub fn contents_of(plan: &Plan, executor: MockExecutor) -> Contents {
             kernel: "Linux".to_owned(),
             frequency_governor: None,
             load_average: None,
+            busy_percent: None,
+            busy_allowed: false,
             descriptor_limit: None,
             congestion_control: None,
             sysctl: BTreeMap::new(),
         },
+        conditions: Conditions::default(),
         placement: Placement {
             server_cores: vec![0],
             generator_cores: vec![1],

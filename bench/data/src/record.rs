@@ -1,6 +1,7 @@
 //! The records of a run: rows, their evidence and outcome, and the folder that holds them.
 
 pub mod capacity;
+pub mod conditions;
 pub mod environment;
 pub mod evidence;
 pub mod outcome;

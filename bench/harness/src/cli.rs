@@ -1,6 +1,7 @@
 //! Command line of the program `bench`, a file per subcommand.
 
 mod appendix;
+mod busy;
 mod calls;
 mod command_line;
 mod diff;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use fileserver::cli::ServerArgs;
 
 use crate::chat::{self, FanoutArgs, FanoutEnd};
@@ -69,7 +70,7 @@ enum Action {
     #[command(after_help = HELP)]
     Run {
         /// Built-in plans by name; several are combined into one run [default: the plan named default]
-        #[arg(value_name = "PLAN", conflicts_with_all = ["quick", "plan"])]
+        #[arg(value_name = "PLAN", conflicts_with_all = ["quick", "plan", "resume"])]
         names: Vec<String>,
         #[command(flatten)]
         arguments: Box<RunArgs>,
@@ -124,6 +125,13 @@ enum Action {
 }
 
 impl Cli {
+    /// Parses the command line; ends the process after `--help` and after an error.
+    pub fn from_command_line() -> Self {
+        let command = run::with_exclusive_resume(Self::command())
+            .mut_subcommand("run", run::with_exclusive_resume);
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     /// Executes the command; the exit code is for the calling process.
     pub fn execute(self) -> ExitCode {
         let done = match self.action {

@@ -1,5 +1,7 @@
 //! The machine: its cores, its processes, and what disturbs a measurement on it.
 
+pub mod busy;
+pub mod conditions;
 pub mod copy_bandwidth;
 pub mod cores;
 mod cpu_clock;

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    bench::cli::Cli::parse().execute()
+    bench::cli::Cli::from_command_line().execute()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use loadgen::Direction;
 
+use crate::record::conditions::Conditions;
 use crate::servers::target::TargetKind;
 
 /// Version of `results/SCHEMA.md` that new folders have. Folders of version 1 lack background
@@ -48,6 +49,9 @@ pub struct Environment {
     pub not_installed: Vec<String>,
     /// Machine.
     pub machine: Machine,
+    /// Settings of its processor and its kernel.
+    #[serde(default, skip_serializing_if = "Conditions::is_empty")]
+    pub conditions: Conditions,
     /// Placement of server and generator.
     pub placement: Placement,
     /// Copy bandwidth of the cores, measured before the first trial.
@@ -71,6 +75,9 @@ pub struct Resumption {
     /// Load average over the minute before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_average: Option<String>,
+    /// Share of the time of all cores that other programs used before, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_percent: Option<u32>,
 }
 
 /// Machine of a run.
@@ -94,6 +101,12 @@ pub struct Machine {
     /// Load average over the minute before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_average: Option<String>,
+    /// Share of the time of all cores that other programs used in a second before the run, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_percent: Option<u32>,
+    /// True if this was too much, and the run began nevertheless.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub busy_allowed: bool,
     /// Limit of open file descriptors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor_limit: Option<u64>,
@@ -123,14 +136,24 @@ fn first_schema() -> u32 {
 }
 
 impl Machine {
-    /// Returns true if other programs kept more than half of the cores busy before the run.
+    /// Returns true if other programs used too much of the machine before the run. Older runs recorded
+    /// only the load average, which also counts programs that have ended.
     pub fn was_busy(&self) -> bool {
+        if self.busy_percent.is_some() {
+            return self.busy_allowed;
+        }
         let load = self.load_average.as_ref().and_then(|load| load.parse::<f64>().ok());
         load.is_some_and(|load| load > self.cores as f64 / 2.0)
     }
 
     /// Warning about a machine that was busy before the run.
     pub fn warning(&self) -> Option<String> {
+        if let Some(percent) = self.busy_percent.filter(|_| self.busy_allowed) {
+            return Some(format!(
+                "Other programs used {percent} % of the machine before the run (--allow-busy): expect \
+                 wide intervals, or run again on an idle machine."
+            ));
+        }
         let load = self.load_average.as_deref().filter(|_| self.was_busy())?;
         Some(format!(
             "The machine was busy in the minute before the run (load average {load} on {} cores): \
@@ -239,6 +262,8 @@ mod tests {
             kernel: "Linux".to_owned(),
             frequency_governor: None,
             load_average: Some("1.00".to_owned()),
+            busy_percent: None,
+            busy_allowed: false,
             descriptor_limit: None,
             congestion_control: None,
             sysctl: BTreeMap::new(),
@@ -246,5 +271,10 @@ mod tests {
         assert_eq!(machine.warning(), None);
         machine.load_average = Some("1.75".to_owned());
         assert!(machine.warning().unwrap().contains("load average 1.75 on 2 cores"));
+        // The load average of a build that has just ended does not count.
+        machine.busy_percent = Some(2);
+        assert_eq!(machine.warning(), None);
+        (machine.busy_percent, machine.busy_allowed) = (Some(97), true);
+        assert!(machine.warning().unwrap().contains("used 97 % of the machine"));
     }
 }

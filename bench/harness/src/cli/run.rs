@@ -15,15 +15,17 @@ use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::expected;
 use bench_data::servers::reference::ReferenceServer;
 use bench_report::report::export::publish;
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Command, Id, ValueEnum};
 use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::Direction;
 
+use crate::cli::busy::busy_before;
 use crate::cli::command_line::command_line;
 use crate::cli::messages::{announce, conclusion, introduce, outlook};
 use crate::cli::process::{FAILED, INTERRUPTED, say, stop_on_signals};
 use crate::cli::progress::Display;
+use crate::machine::busy::WhenBusy;
 use crate::machine::cores::Cores;
 use crate::machine::facts;
 use crate::run::local::LocalExecutor;
@@ -32,6 +34,10 @@ use crate::run::resume;
 use crate::run::{CompletedTrials, RunEnd, run};
 
 const PLAN: &str = "Plan";
+const MEASUREMENT: &str = "Measurement";
+
+/// Arguments that `--resume` can be combined with.
+const WITH_RESUME: [&str; 3] = ["resume", "wait_idle", "allow_busy"];
 
 /// Remedy for a missing plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
@@ -47,7 +53,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE.toml", help_heading = PLAN)]
     plan: Option<PathBuf>,
     /// Continue the interrupted run in DIR, with the plan recorded there
-    #[arg(long, value_name = "DIR", help_heading = PLAN, exclusive = true)]
+    #[arg(long, value_name = "DIR", help_heading = PLAN)]
     resume: Option<PathBuf>,
     /// Print the trials and the expected time, and run nothing
     #[arg(long, help_heading = PLAN)]
@@ -60,6 +66,12 @@ pub(super) struct RunArgs {
     /// Direction of the transfers
     #[arg(long, value_name = "DIRECTION", help_heading = "Load")]
     direction: Option<Way>,
+    /// Wait until other programs use at most 40 % of the processor time, for up to ten minutes
+    #[arg(long, help_heading = MEASUREMENT, conflicts_with = "allow_busy")]
+    wait_idle: bool,
+    /// Run although other programs use more than 40 % of the processor time; the report says so
+    #[arg(long, help_heading = MEASUREMENT)]
+    allow_busy: bool,
     /// Folder for the results, new or empty [default: results/<time>-<host>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -76,9 +88,22 @@ enum Way {
     Both,
 }
 
+/// Makes `--resume` of a command with [`RunArgs`] exclude all flags that change a plan.
+pub(super) fn with_exclusive_resume(command: Command) -> Command {
+    let others = command.get_arguments().map(Arg::get_id);
+    let others: Vec<Id> =
+        others.filter(|id| !WITH_RESUME.contains(&id.as_str())).cloned().collect();
+    command.mut_arg("resume", |resume| resume.conflicts_with_all(others))
+}
+
 pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
+    let when_busy = match (arguments.wait_idle, arguments.allow_busy) {
+        (true, _) => WhenBusy::Wait,
+        (false, true) => WhenBusy::Allow,
+        (false, false) => WhenBusy::Refuse,
+    };
     if let Some(folder) = &arguments.resume {
-        return resume_run(folder);
+        return resume_run(folder, when_busy);
     }
     let (out, dry_run) = (arguments.out.clone(), arguments.dry_run);
     let mut plan = chosen_plan(names, arguments)?;
@@ -97,9 +122,13 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
     }
     let cores = Cores::apart(plan.generator_threads);
     let stop = stop_on_signals()?;
+    let Some(busy) = busy_before(when_busy, &stop)? else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
     let mut executor = LocalExecutor::new(&plan, cores.clone())?;
     let planned = u32::try_from(trials).context("too many trials")?;
     let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
+    busy.enter(&mut environment.machine);
     let folder = RunFolder::create(out.as_deref(), &environment.machine.host)?;
     folder.write_plan(&plan)?;
     folder.write_environment(&environment)?;
@@ -113,7 +142,7 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
 }
 
 /// Continues an interrupted run.
-fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
+fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::open(path)?;
     let (plan, mut environment) = (folder.plan()?, folder.environment()?);
     let shown = path.display();
@@ -135,10 +164,14 @@ fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
     }
     let cores = Cores::apart(plan.generator_threads);
     let stop = stop_on_signals()?;
+    let Some(busy) = busy_before(when_busy, &stop)? else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
     let mut executor = LocalExecutor::new(&plan, cores.clone())?;
     executor.set_copy_bandwidth(environment.ceiling);
     let planned = environment.trials_planned;
-    let now = facts::survey(command_line(), planned, &cores, &executor.root());
+    let mut now = facts::survey(command_line(), planned, &cores, &executor.root());
+    busy.enter(&mut now.machine);
     resume::check_same(&environment, &now)?;
     announce(&plan, trials, &now);
     let targets = executor.survey(&folder, &stop)?;
@@ -148,7 +181,9 @@ fn resume_run(path: &Path) -> anyhow::Result<ExitCode> {
         at: now.started_at,
         trials_to_come: trials,
         load_average: now.machine.load_average,
+        busy_percent: now.machine.busy_percent,
     });
+    environment.machine.busy_allowed |= now.machine.busy_allowed;
     folder.write_environment(&environment)?;
     carry_out(&plan, &known, trials, executor, environment, &folder, &stop)
 }

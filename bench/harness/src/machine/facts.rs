@@ -7,6 +7,7 @@ use std::process::Command;
 use jiff::Timestamp;
 use procfs::{CpuInfo, Current, LoadAverage, Meminfo};
 
+use crate::machine::conditions::conditions;
 use crate::machine::cores::Cores;
 use bench_data::record::environment::{Environment, Machine, Placement, SCHEMA};
 
@@ -41,6 +42,7 @@ pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Envir
         compiler: option_env!("BUILT_BY").map(str::to_owned),
         not_installed: Vec::new(),
         machine: machine(),
+        conditions: conditions(),
         placement: Placement {
             server_cores: cores.server.clone(),
             generator_cores: cores.generator.clone(),
@@ -66,6 +68,8 @@ pub fn machine() -> Machine {
         kernel: format!("{} {}", text(system.sysname()), text(system.release())),
         frequency_governor: fs::read_to_string(governor).ok().map(|text| text.trim().to_owned()),
         load_average: LoadAverage::current().ok().map(|load| format!("{:.2}", load.one)),
+        busy_percent: None,
+        busy_allowed: false,
         descriptor_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
         congestion_control: sysctl("net.ipv4.tcp_congestion_control"),
         sysctl: SYSCTL

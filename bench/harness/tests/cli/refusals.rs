@@ -1,8 +1,9 @@
 //! Bad input: exit code 2 and a remedy.
 
 use std::fs;
+use std::process::{Child, Command};
 
-use crate::support::{Scratch, TINY, refusal};
+use crate::support::{Scratch, TINY, output, refusal, text};
 
 #[test]
 fn loads_that_cannot_be_put_on_are_refused_with_the_remedy() {
@@ -78,4 +79,54 @@ fn folders_that_do_not_fit_are_refused() {
         assert!(said.contains("is not a results folder: it lacks trials.csv"), "{said}");
     }
     assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "nothing was added");
+}
+
+#[test]
+fn a_busy_machine_is_refused_unless_that_is_allowed() {
+    // One thread per core keeps the machine busy for as long as the test runs.
+    struct Busy(Vec<Child>);
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            for child in &mut self.0 {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let loop_for_ever = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    let _busy = Busy((0..cores).map(|_| loop_for_ever()).collect());
+    let scratch = Scratch::new();
+    let (plan, out) = (scratch.file("tiny.toml", TINY), scratch.path("run"));
+    let shown = out.to_str().unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["run", "--plan", &plan, "--out", shown])
+        .output()
+        .unwrap();
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    for remedy in ["% of this machine's processor time", "--wait-idle", "--allow-busy"] {
+        assert!(said.contains(remedy), "no {remedy} in {said}");
+    }
+    assert!(!out.exists());
+    let ran = output(&["run", "--plan", &plan, "--rounds", "1", "--out", shown]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    assert!(text(&ran.stderr).contains("Other programs used"), "{}", text(&ran.stderr));
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    for recorded in ["busy_percent = ", "busy_allowed = true", "kernel_command_line = "] {
+        assert!(environment.contains(recorded), "no {recorded} in {environment}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("the run began nevertheless"), "not in the report");
+}
+
+#[test]
+fn a_continued_run_has_the_recorded_plan() {
+    for more in [["--rounds", "3"], ["--connections", "3"], ["--out", "x"], ["--wire", "http"]] {
+        let said = refusal(&[&["run", "--resume", "x"][..], &more].concat());
+        assert!(said.contains("cannot be used with"), "{said}");
+    }
+    assert!(refusal(&["run", "churn", "--resume", "x"]).contains("cannot be used with"));
+    let said = refusal(&["run", "--resume", "no-such-folder"]);
+    assert!(said.contains("is not a folder"), "{said}");
 }

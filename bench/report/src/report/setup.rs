@@ -4,6 +4,7 @@ use crate::analysis::outliers::{self, outliers};
 use crate::analysis::summary::Line;
 use crate::report::content::Report;
 use bench_data::load::words::describe;
+use bench_data::record::conditions::Conditions;
 use bench_data::record::environment::typed;
 use bench_data::record::evidence::Limit;
 use bench_data::record::rows::TrialRow;
@@ -136,11 +137,21 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
             let governor = governor.map(|name| format!(", governor {name}")).unwrap_or_default();
             format!("{}{congestion}{governor}", machine.kernel)
         }),
-        ("Load average at start", {
-            let load = machine.load_average.as_deref().unwrap_or("unknown");
-            let busy = if machine.was_busy() { " (the machine was busy)" } else { "" };
-            format!("{load}{busy}")
-        }),
+        match machine.busy_percent {
+            Some(percent) => ("Other programs at start", {
+                let busy = match machine.busy_allowed {
+                    true => ": too much, but the run began nevertheless (--allow-busy)",
+                    false => "",
+                };
+                format!("{percent} % of the processor time{busy}")
+            }),
+            // Older runs.
+            None => ("Load average at start", {
+                let load = machine.load_average.as_deref().unwrap_or("unknown");
+                let busy = if machine.was_busy() { " (the machine was busy)" } else { "" };
+                format!("{load}{busy}")
+            }),
+        },
         ("Server", pinned(&placement.server_cores)),
         ("Generator", {
             let engines = distinct(contents, |row| row.generator_engine.as_deref());
@@ -164,6 +175,8 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(bytes) = machine.memory_bytes {
         lines.insert(7, ("Memory", units::bytes(bytes as f64)));
     }
+    let conditions = &environment.conditions;
+    lines.extend(processor(conditions).map(|text| ("Processor settings", text)));
     let revision = environment.revision.as_deref().unwrap_or("unknown");
     let build = if environment.optimised { "" } else { ", built without optimisation" };
     let compiler = environment.compiler.as_ref().map(|name| format!(", built by {name}"));
@@ -176,6 +189,33 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
         lines.push(("Seed", seed.to_string()));
     }
     lines
+}
+
+/// Settings of the processor and the kernel that can change results, as far as they are recorded.
+fn processor(conditions: &Conditions) -> Option<String> {
+    let named =
+        |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name} {value}"));
+    let idle = named("idle states by", &conditions.idle_driver);
+    let each = [
+        named("hypervisor", &conditions.hypervisor),
+        idle.map(|text| match &conditions.idle_governor {
+            Some(governor) if Some(governor) != conditions.idle_driver.as_ref() => {
+                format!("{text} with governor {governor}")
+            }
+            _ => text,
+        }),
+        named("clock", &conditions.clock_source),
+        named("huge pages", &conditions.transparent_huge_pages),
+        conditions.loopback_rps_cpus.as_ref().map(|cpus| {
+            match cpus.chars().all(|digit| "0,".contains(digit)) {
+                true => "receive steering off".to_owned(),
+                false => format!("receive steering to cores {cpus} (mask)"),
+            }
+        }),
+        conditions.mitigations().map(|text| format!("vulnerabilities: {text}")),
+    ];
+    let known: Vec<_> = each.into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 /// Distinct values of a column, in the order in which they first appear.
@@ -267,6 +307,25 @@ mod tests {
         );
         rows.iter_mut().for_each(|row| row.server_requests = None);
         assert_eq!(self_consistent(&rows), "not recorded");
+    }
+
+    #[test]
+    fn settings_of_the_processor_are_listed_as_far_as_they_are_known() {
+        assert_eq!(processor(&Conditions::default()), None);
+        let some = |text: &str| Some(text.to_owned());
+        let conditions = Conditions {
+            idle_driver: some("intel_idle"),
+            idle_governor: some("menu"),
+            clock_source: some("tsc"),
+            loopback_rps_cpus: some("00,00000000"),
+            vulnerabilities: [("mds".to_owned(), "Vulnerable".to_owned())].into(),
+            ..Conditions::default()
+        };
+        assert_eq!(
+            processor(&conditions).unwrap(),
+            "idle states by intel_idle with governor menu, clock tsc, receive steering off, \
+             vulnerabilities: 0 mitigated, 1 not (mds)"
+        );
     }
 
     #[test]
