@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use fileserver_proto::{Limits, Service, Settings, Timeouts, Wire, WirePin};
 use rustix::io::Errno;
@@ -59,9 +60,9 @@ pub struct ServerArgs {
     /// Number of worker threads (thread-pool, hybrid, multi-selector, tokio), or maximum number of processes (prefork) [default: 4 per core, multi-selector and tokio 1 per core, prefork 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: Option<u16>,
-    /// Distribution of new connections over the threads of `multi-selector`
-    #[arg(long, value_enum, default_value_t = AcceptDistribution::Reuseport, value_name = "WAY")]
-    pub accept: AcceptDistribution,
+    /// Distribution of new connections over the threads of `multi-selector` [default: reuseport]
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub accept: Option<AcceptDistribution>,
     /// Method of sending the data of files
     #[arg(long, value_enum, default_value_t = SendPath::Auto, value_name = "PATH")]
     pub send_path: SendPath,
@@ -175,6 +176,39 @@ pub struct TimeoutArgs {
     /// Maximum time for requests in progress after SIGTERM or SIGINT; a second signal ends the server at once
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::grace)]
     pub drain_timeout: Duration,
+}
+
+impl ServerArgs {
+    /// Checks that the strategy uses the flags that apply to some strategies only.
+    ///
+    /// # Errors
+    /// The first flag that the strategy would ignore, with the remedy.
+    pub fn check_strategy(&self) -> anyhow::Result<()> {
+        let strategy = self.strategy.name();
+        if let Some(workers) = self.workers
+            && !self.strategy.has_workers()
+        {
+            let all = StrategyKind::ALL.into_iter().filter(|kind| kind.has_workers());
+            let all: Vec<_> = all.map(StrategyKind::name).collect();
+            let (last, others) = all.split_last().expect("there are such strategies");
+            anyhow::bail!(
+                "--workers {workers} has no effect with --strategy {strategy}; remove it, or choose \
+                 {} or {last} with --strategy",
+                others.join(", ")
+            );
+        }
+        if let Some(way) = self.accept
+            && self.strategy != StrategyKind::MultiSelector
+        {
+            let way = way.to_possible_value();
+            let way = way.as_ref().map_or("", PossibleValue::get_name);
+            anyhow::bail!(
+                "--accept {way} has no effect with --strategy {strategy}; remove it, or choose \
+                 --strategy multi-selector"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Protocol of a server.
@@ -322,6 +356,7 @@ struct Server {
 
 impl Server {
     fn new(args: &ServerArgs) -> anyhow::Result<Self> {
+        args.check_strategy()?;
         args.strategy.availability().with_context(|| {
             format!("strategy {} is not available on this system", args.strategy.name())
         })?;
@@ -390,7 +425,7 @@ fn state(args: &ServerArgs, store: Store, max_connections: usize) -> anyhow::Res
             settings: settings(args, args.service.service()?),
             workers: args.workers.map_or_else(|| default_workers(args.strategy), usize::from),
             max_connections,
-            accept: args.accept,
+            accept: args.accept.unwrap_or_default(),
             send_path: args.send_path,
             drain: args.timeouts.drain_timeout,
         },

@@ -115,6 +115,16 @@ impl StrategyKind {
         }
     }
 
+    /// True if the strategy serves with a given number of threads or processes.
+    pub fn has_workers(self) -> bool {
+        match self {
+            Self::Prefork | Self::ThreadPool | Self::MultiSelector | Self::Hybrid | Self::Tokio => {
+                true
+            }
+            Self::Iterative | Self::Threaded | Self::Selector | Self::Uring => false,
+        }
+    }
+
     /// Implementation of the strategy. `prefork` can serve only in a program started by
     /// [`cli::run`](crate::cli::run), of which it starts further processes.
     pub fn build(self) -> Box<dyn Strategy> {

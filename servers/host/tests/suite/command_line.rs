@@ -88,6 +88,39 @@ fn services_that_cannot_be_had_are_refused_with_a_remedy() {
 }
 
 #[test]
+fn flags_that_a_strategy_ignores_are_refused_and_the_others_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = |strategy: &str, flag: &[&str]| {
+        // Not an address of this machine: a server that took the flag ends for this reason.
+        let mut command = server(&["--listen", "192.0.2.1:0", "--strategy", strategy]);
+        command.args(flag).current_dir(folder.path());
+        command
+    };
+    for strategy in ["iterative", "threaded", "selector", "uring"] {
+        let said = refusal(&mut on(strategy, &["--workers", "7"]));
+        let remedy = "remove it, or choose prefork, thread-pool, multi-selector, hybrid or tokio";
+        assert_says(&said, &["--workers 7", &format!("--strategy {strategy}"), remedy]);
+    }
+    for kind in StrategyKind::ALL.into_iter().filter(|kind| *kind != StrategyKind::MultiSelector) {
+        for way in ["dispatch", "reuseport"] {
+            let said = refusal(&mut on(kind.name(), &["--accept", way]));
+            let strategy = format!("--strategy {}", kind.name());
+            let remedy = "remove it, or choose --strategy multi-selector";
+            assert_says(&said, &[&format!("--accept {way}"), &strategy, remedy]);
+        }
+    }
+    assert_eq!(testkit::names(folder.path()), Vec::<String>::new());
+    for strategy in ["prefork", "thread-pool", "multi-selector", "hybrid", "tokio"] {
+        let mut server = Process::start(&["--strategy", strategy, "--workers", "2"]);
+        server.terminate();
+        assert_eq!(server.wait().code(), Some(0), "{strategy}");
+    }
+    let mut server = Process::start(&["--strategy", "multi-selector", "--accept", "dispatch"]);
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn what_a_service_has_to_show_goes_to_standard_output_but_not_when_quiet() {
     for strategy in ["threaded", "prefork"] {
         let service = ["--service", "message", "--strategy", strategy];

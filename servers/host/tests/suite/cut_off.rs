@@ -39,9 +39,10 @@ pub(crate) fn a_file_that_shrinks_meanwhile_ends_with_a_reset(kind: StrategyKind
 pub(crate) fn held_workers_keep_no_idle_connection_open(kind: StrategyKind) {
     for is_drain in [true, false] {
         let idle_timeout = if is_drain { "60s" } else { "300ms" };
-        let arguments = ["--strategy", kind.name(), "--workers", "1", "--durability", "none"];
+        let arguments = ["--strategy", kind.name(), "--durability", "none"];
+        let workers: &[_] = if kind.has_workers() { &["--workers", "1"] } else { &[] };
         let timeouts = ["--drain-timeout", "60s", "--idle-timeout", idle_timeout];
-        let mut server = Process::start(&[&arguments[..], &timeouts].concat());
+        let mut server = Process::start(&[&arguments[..], workers, &timeouts].concat());
         let mut slow: Vec<_> = (0..8).map(|_| Peer::connect(server.address())).collect();
         for peer in &mut slow {
             peer.send(http_put("up", 2)).send(b"a");

@@ -9,9 +9,17 @@ use crate::content::bytes;
 use crate::peer::{Peer, http_get};
 use crate::process::{PATIENCE, Process};
 
+/// Flags of a server that accepts on one thread.
+fn arguments(kind: StrategyKind) -> Vec<&'static str> {
+    let mut arguments = vec!["--strategy", kind.name(), "--quiet"];
+    if kind == StrategyKind::MultiSelector {
+        arguments.extend(["--accept", "dispatch"]);
+    }
+    arguments
+}
+
 pub(crate) fn more_clients_than_descriptors(kind: StrategyKind) {
-    let args = ["--strategy", kind.name(), "--accept", "dispatch", "--quiet"];
-    let mut server = Process::under("ulimit -n 64", &args);
+    let mut server = Process::under("ulimit -n 64", &arguments(kind));
     let content = bytes(1, 100_000);
     fs::write(server.root().join("file"), &content).unwrap();
     // All connect and send a request; then each in turn reads its reply and closes.
@@ -28,9 +36,7 @@ pub(crate) fn more_clients_than_descriptors(kind: StrategyKind) {
 }
 
 pub(crate) fn descriptors_run_out_while_serving(kind: StrategyKind) {
-    let args =
-        ["--strategy", kind.name(), "--accept", "dispatch", "--quiet", "--max-connections", "1000"];
-    let mut server = Process::start(&args);
+    let mut server = Process::start(&[arguments(kind), vec!["--max-connections", "1000"]].concat());
     fs::write(server.root().join("file"), "content").unwrap();
     // The last one makes the server open its long-lived descriptors.
     assert_eq!(Peer::connect(server.address()).get("file"), b"content");

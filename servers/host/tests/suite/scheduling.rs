@@ -105,7 +105,8 @@ fn heavy_requests_that_hold_all_workers_do_not_delay_a_file_that_is_known() {
 
 /// Serves this number of connections and waits for the number of threads before and meanwhile.
 fn check_threads(kind: StrategyKind, connections: usize, before: usize, meanwhile: usize) {
-    let server = Process::start(&["--strategy", kind.name(), "--workers", "3", "--quiet"]);
+    let workers: &[_] = if kind.has_workers() { &["--workers", "3"] } else { &[] };
+    let server = Process::start(&[&["--strategy", kind.name(), "--quiet"], workers].concat());
     fs::write(server.root().join("file"), "content").unwrap();
     assert_eq!(Peer::connect(server.address()).get("file"), b"content");
     testkit::until("the threads before", || server.threads() == before);

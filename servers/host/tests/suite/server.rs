@@ -276,7 +276,6 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
     let mut arguments = vec![
         format!("--service={service}"),
         format!("--strategy={}", kind.name()),
-        format!("--workers={workers}"),
         format!("--max-connections={max_connections}"),
         format!("--send-path={}", send_path.name()),
         format!("--wire={wire}"),
@@ -290,6 +289,9 @@ fn arguments(kind: StrategyKind, on_conflict: OnConflict, options: &ServerOption
         format!("--linger-timeout={}", milliseconds(linger_total)),
         format!("--drain-timeout={}", milliseconds(drain)),
     ];
+    if kind.has_workers() {
+        arguments.push(format!("--workers={workers}"));
+    }
     arguments.extend(transform.map(|transform| format!("--transform={transform}")));
     arguments.extend(work.then(|| "--work".to_owned()));
     arguments.extend((*hosts == Hosts::Any).then(|| "--allow-host=*".to_owned()));
