@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Measures the rate of false differences: repeats a short run with two identical servers, a and b,
-# and counts the runs that report a difference between them. The noise floor comes from another
-# pair, the selector and its A/A control.
+# and counts the runs that report a difference between them.
 #
 #   scripts/check-noise.sh [REPETITIONS [ROWS.csv]]
 #

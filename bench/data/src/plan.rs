@@ -107,8 +107,8 @@ pub struct Plan {
     pub given: Vec<ExternalServer>,
 }
 
-/// A/A control: a strategy that is measured twice, under two names. The difference within the pair is
-/// chance; no smaller difference is reported.
+/// A/A control: a strategy that is measured twice, under two names. If the two differ, something else
+/// than the servers changed during the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AaControl {
     /// The selector, or without it the last strategy of the plan.
@@ -301,7 +301,7 @@ fn ten_seconds_ms() -> u64 {
     10_000
 }
 
-/// As much as the smallest difference that is reported.
+/// As much as the margin within which servers count as equivalent.
 fn five_percent() -> f64 {
     0.05
 }

@@ -297,7 +297,7 @@ mod tests {
         for (name, capacity) in [("threaded", 40_000.0), ("selector", 90_000.0)] {
             assert_eq!(of(name).rounds.len(), 3);
             let found = of(name).estimate().unwrap();
-            assert!(found.interval.is_some());
+            assert!(found.range.is_some());
             assert!(found.median <= capacity && found.median * 1.3 > capacity, "{found:?}");
             assert!(!of(name).is_at_least());
         }

@@ -12,6 +12,7 @@ pub(crate) mod overall;
 pub(crate) mod scalability;
 pub mod section;
 pub(crate) mod selection;
+pub mod sentence;
 pub mod statistics;
 pub mod summary;
 pub(crate) mod topic;
@@ -47,7 +48,8 @@ impl Analysis {
         let answer = overall::paragraph(&sections)
             .or_else(|| Some(sections.first()?.answer.clone()))
             .unwrap_or_else(|| "Nothing was measured.".to_owned());
-        let mut notes = notes::notes(&summary);
+        let mut notes = notes::controls(&sections);
+        notes.extend(notes::notes(&summary));
         notes.extend(notes::compared_bytes(&contents.records));
         notes.extend(contents.environment.machine.warning());
         notes.extend(overall::without_comparison(&sections));

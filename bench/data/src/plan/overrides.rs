@@ -29,8 +29,7 @@ pub struct Overrides {
     /// Strategy with extra server flags, under a name that you choose: NAME='STRATEGY --flag …'
     #[arg(long = "variant", value_name = "NAME=…", help_heading = SERVERS, value_parser = Variant::parse)]
     pub variants: Option<Vec<Variant>>,
-    /// A/A control: measure this strategy twice to estimate noise; with none, all
-    /// differences of 5 % or more are reported
+    /// A/A control: measure this strategy twice; if the two differ, the comparison is void
     /// [default: the plan's; otherwise selector, or the last strategy if selector is absent]
     #[arg(long, alias = "twin", value_name = "NAME", help_heading = SERVERS, value_parser = AaControl::parser())]
     pub aa_control: Option<AaControl>,
@@ -74,7 +73,7 @@ pub struct Overrides {
     /// Length of each measured window, such as 500ms or 2s
     #[arg(long = "duration", value_name = "TIME", help_heading = MEASUREMENT, value_parser = time)]
     pub window: Option<Duration>,
-    /// Repetitions of every server and load; intervals need three or more
+    /// Repetitions of every server and load; claims and intervals need five or more
     #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
     /// Order of the servers within a round

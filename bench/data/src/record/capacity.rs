@@ -9,7 +9,7 @@ use crate::record::evidence::GENERATOR_BOUND_SHARE;
 use crate::record::outcome::Outcome;
 use crate::record::rows::{Distribution, LatencyRow, Records, TrialRow};
 use crate::servers::target::TargetKind;
-use crate::stats::Estimate;
+use crate::stats::{Spread, median};
 use crate::units;
 use crate::units::grouped;
 
@@ -377,9 +377,9 @@ impl Capacity {
 
     /// Capacity in requests per second; `None` if at least half of the rounds have none. Rounds
     /// without any result, because of a disturbance, do not count.
-    pub fn estimate(&self) -> Option<Estimate> {
+    pub fn estimate(&self) -> Option<Spread> {
         let met: Vec<f64> = self.by_round().into_iter().map(|(_, rate)| rate).collect();
-        Estimate::of(&met).filter(|_| 2 * met.len() > self.counted().count())
+        Spread::of(&met).filter(|_| 2 * met.len() > self.counted().count())
     }
 
     /// Returns true if the capacity is a lower bound: in at least half of the rounds the generator was
@@ -400,7 +400,7 @@ impl Capacity {
     pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
         let median = |bound: &dyn Fn(&RoundCapacity) -> f64| {
             let bounds: Vec<f64> = self.counted().map(bound).collect();
-            Estimate::of(&bounds).map(|estimate| estimate.median)
+            median(&bounds)
         };
         let low = median(&|one| one.met_per_s.map_or(0.0, f64::from));
         let high = median(&|one| one.missed_per_s.map_or(f64::INFINITY, f64::from));

@@ -3,12 +3,12 @@
 use fileserver::StrategyKind;
 
 use super::FanoutRow;
-use bench_data::stats::Estimate;
+use bench_data::stats::Spread;
 use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
 const COLUMNS: [&str; 9] =
-    ["strategy", "p50", "95 % interval", "p90", "p99", "max", "everyone", "CPU/delivery", "lost"];
+    ["strategy", "p50", "range", "p90", "p99", "max", "everyone", "CPU/delivery", "lost"];
 
 /// Progress line of a trial.
 pub(super) fn progress(row: &FanoutRow) -> String {
@@ -62,21 +62,20 @@ pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> Stri
 
 fn values(name: &str, rows: &[&FanoutRow]) -> Vec<String> {
     let median = |of: fn(&FanoutRow) -> Option<f64>| {
-        Estimate::of(&rows.iter().filter_map(|row| of(row)).collect::<Vec<_>>())
+        Spread::of(&rows.iter().filter_map(|row| of(row)).collect::<Vec<_>>())
     };
     let time = |of: fn(&FanoutRow) -> Option<f64>| {
-        median(of).map_or_else(|| "-".to_owned(), |estimate| units::microseconds(estimate.median))
+        median(of).map_or_else(|| "-".to_owned(), |spread| units::microseconds(spread.median))
     };
-    let interval = median(|row| row.p50_us).and_then(|estimate| estimate.interval);
+    let range = median(|row| row.p50_us).and_then(|spread| spread.range);
     let lost: u64 = rows.iter().map(|row| row.lost).sum();
     vec![
         name.to_owned(),
         time(|row| row.p50_us),
-        interval.map_or_else(
+        range.map_or_else(
             || "-".to_owned(),
-            |interval| {
-                let (low, high) = (interval.low, interval.high);
-                format!("{} – {}", units::microseconds(low), units::microseconds(high))
+            |range| {
+                format!("{} – {}", units::microseconds(range.low), units::microseconds(range.high))
             },
         ),
         time(|row| row.p90_us),

@@ -13,18 +13,25 @@ use crate::cli::process::{FAILED, say};
 
 /// Arguments of `bench diff`.
 #[derive(Debug, Args)]
-#[command(after_help = "Changes are changes of medians with 95 % intervals. A star marks a \
-                        significant change: its interval excludes 0, it is 5 % or more, and it exceeds the \
-                        difference of the A/A control in both runs.
+#[command(
+    after_help = "Changes are ratios of geometric means with 95 % intervals, which contain a difference \
+                        of 4.6 % between repetitions of a run. A star marks a difference that remains \
+                        significant after correction for the number of changes in the tables.
 
-Exit codes: 0 no limit broken, 1 a limit exceeded by the whole interval, or not checked because the \
-                  later run lacks a server or its trials failed, 2 wrong usage")]
+Limits: throughput, mb_per_s (with < and a negative percentage); mean, p50, p99, p99.9, cpu_per_request, \
+                        memory, switches_per_request, threads (with > and a positive one); errors (with >, the \
+                        largest share of failed requests in the later run). A limit is exceeded if that \
+                        is shown at the level of 5 %, corrected for the number of values that the limits check.
+
+Exit codes: 0 no limit exceeded, 1 a limit exceeded, or not checked because the later run lacks a \
+                  server or its trials failed, 2 wrong usage"
+)]
 pub(super) struct DiffArgs {
     /// Results folder of the earlier run
     old: PathBuf,
     /// Results folder of the later run
     new: PathBuf,
-    /// Exit with 1 if a change exceeds a limit: throughput<-5%, p99>+20%, cpu_per_request>+10% (the first: if throughput fell by more than 5 %)
+    /// Exit with 1 if a change exceeds a limit: throughput<-5%, p99>+20%, errors>0.1% (the first: if throughput fell by more than 5 %)
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
     fail_if: Vec<Limit>,
     /// Servers whose failed or missing trials in the later run are accepted
@@ -49,16 +56,16 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
     );
     let mut text = diff.text();
     let mut broken = false;
-    for (change, limit, judgement) in diff.beyond(&arguments.fail_if) {
-        text += &match judgement {
+    for beyond in diff.beyond(&arguments.fail_if) {
+        let (limit, what) = (&beyond.limit, &beyond.what);
+        text += &match beyond.judgement {
             Judgement::Broken => {
                 broken = true;
-                format!("\nBeyond {limit}: {change}")
+                format!("\nBeyond {limit}: {what}")
             }
-            Judgement::Doubtful | Judgement::Kept => format!(
-                "\nBeyond {limit} perhaps, but not with the whole interval, so it does not fail: \
-                 {change}"
-            ),
+            Judgement::Doubtful | Judgement::Kept => {
+                format!("\nPerhaps beyond {limit}, but not shown, so it does not fail: {what}")
+            }
         };
     }
     for failure in &failures {
@@ -81,7 +88,7 @@ pub(super) fn false_alarms(folders: &[PathBuf]) -> anyhow::Result<ExitCode> {
         let records = RunFolder::open(path)?.read()?.records;
         for comparison in false_alarms::comparisons(&records) {
             let index = usize::from(comparison.metric != false_alarms::METRICS[0]);
-            alarms[index] += usize::from(comparison.is_claimed);
+            alarms[index] += usize::from(comparison.is_claimed());
             compared[index] += usize::from(comparison.ratio.is_some());
             text += &format!("{}: {}\n", path.display(), comparison.text());
         }

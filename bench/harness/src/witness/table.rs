@@ -1,8 +1,10 @@
 //! Text tables of the results.
 
-use bench_data::stats::{Estimate, median};
+use bench_data::stats::median;
 use bench_data::text_table::{Align, text_table};
 use bench_data::units;
+use bench_report::analysis::sentence::times;
+use bench_report::analysis::statistics::ratio::RatioEstimate;
 
 use super::WitnessRow;
 
@@ -72,22 +74,17 @@ pub(super) fn text(rows: &[WitnessRow]) -> String {
     let mut lines = Vec::new();
     for generator in &generators {
         let ratios = others.iter().map(|other| {
-            let ratio = Estimate::of_ratios(&of(generator, other, cpu), &of(generator, first, cpu));
-            ratio.map_or_else(
-                || "-".to_owned(),
-                |ratio| match ratio.interval {
-                    Some(within) => {
-                        format!("{:.2} [{:.2}, {:.2}]", ratio.median, within.low, within.high)
-                    }
-                    None => format!("{:.2}", ratio.median),
-                },
-            )
+            let (above, below) = (of(generator, other, cpu), of(generator, first, cpu));
+            RatioEstimate::of_rounds(&above, &below)
+                .map_or_else(|_| "-".to_owned(), |ratio| times(&ratio))
         });
         lines.push(std::iter::once((*generator).to_owned()).chain(ratios).collect());
     }
     text += "\nServer CPU per request, ratio of two servers under the same generator\n";
     text += &text_table(&heads, &lines, Align::Right);
-    text + "\nMedians over the rounds. Generators that confirm each other have equal ratios.\n"
+    text + "\nValues are medians over the rounds. A ratio is the geometric mean of the ratios within rounds, with \
+            its 95 % interval\nin brackets from five rounds on, with its range in parentheses below. Generators \
+            that confirm each other have equal\nratios.\n"
 }
 
 fn in_order<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
@@ -138,8 +135,14 @@ mod tests {
         let line = |name: &str| {
             ratios.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned()
         };
-        assert!(line("wrk").ends_with("1.50"), "{text}");
+        assert!(line("wrk").ends_with("1.50× (1.50 to 1.50)"), "{text}");
         assert!(line("ab").ends_with('-'), "{text}");
+        let rounds = (1..=5).flat_map(|round| {
+            let cpu_us = 10.0 + f64::from(round);
+            [row(round, "selector", "wrk", cpu_us), row(round, "nginx", "wrk", 1.4 * cpu_us)]
+        });
+        let text = super::text(&rounds.collect::<Vec<_>>());
+        assert!(text.contains("1.40× [1.40, 1.40]"), "{text}");
         assert!(progress(&rows[5]).contains("failed"));
     }
 }

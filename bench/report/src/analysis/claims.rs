@@ -2,10 +2,14 @@
 
 use serde::Serialize;
 
-use crate::analysis::comparison::{is_clear, times};
+use crate::analysis::comparison::family;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::section::Section;
+use crate::analysis::sentence::{times, too_few};
+use crate::analysis::statistics::holm::adjusted;
+use crate::analysis::statistics::ratio::{LEAST_ROUNDS, RatioEstimate};
+use crate::analysis::statistics::verdict::{ALPHA, Direction as Side, Verdict};
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::topic::Topic;
 use bench_data::load::heavy::WORK_TIME;
@@ -13,37 +17,38 @@ use bench_data::load::words::{connections, describe};
 use bench_data::load::{Direction, Load};
 use bench_data::record::run_folder::Contents;
 use bench_data::servers::reference::ReferenceServer;
-use bench_data::stats::Estimate;
 use bench_data::units;
 
-/// A claim and its test.
+/// A claim and its test. Its direction (which server is better) and its magnitude (by how much) are
+/// judged apart, for the machine of the run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claim {
     /// Source (authors, venue, year).
     pub source: &'static str,
     pub claim: &'static str,
-    /// Servers and values of the test, and the condition under which the claim counts as confirmed.
+    /// Servers and values of the test, and the conditions under which they agree with the claim.
     pub test: &'static str,
     /// Measured values, or the reason why there are none.
     pub measured: String,
-    /// Conclusion.
-    pub judgement: Judgement,
+    /// Conclusion on the direction.
+    pub direction: Judgement,
+    /// Conclusion on the magnitude.
+    pub magnitude: Judgement,
 }
 
-/// Conclusion on a claim.
+/// Conclusion on a part of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Judgement {
-    /// The whole interval agrees with the claim.
-    #[serde(rename = "confirmed")]
-    Confirmed,
-    /// The whole interval contradicts the claim.
-    #[serde(rename = "refuted")]
-    Refuted,
-    /// The interval includes the bound of the claim.
-    #[serde(rename = "undecided")]
+    /// The values agree with the claim.
+    Agrees,
+    /// The values contradict the claim.
+    Disagrees,
+    /// Neither is shown.
     Undecided,
+    /// The claim says nothing about it.
+    NotClaimed,
     /// The run lacks comparable trials of these servers under such loads.
-    #[serde(rename = "not testable here")]
     NotTestable,
 }
 
@@ -51,39 +56,63 @@ impl Judgement {
     /// The conclusion in words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Confirmed => "confirmed",
-            Self::Refuted => "refuted",
+            Self::Agrees => "agrees",
+            Self::Disagrees => "disagrees",
             Self::Undecided => "undecided",
+            Self::NotClaimed => "not claimed",
             Self::NotTestable => "not testable here",
         }
     }
 }
 
-/// Measured values with the conclusion, or the reason why there are none.
-type Found = Result<(String, Judgement), String>;
+impl Claim {
+    /// Both conclusions in words: `Direction: agrees. Magnitude: undecided.`
+    pub fn conclusion(&self) -> String {
+        if self.direction == Judgement::NotTestable {
+            return "Not testable here.".to_owned();
+        }
+        let parts = [("Direction", self.direction), ("Magnitude", self.magnitude)];
+        let claimed = parts.into_iter().filter(|(_, one)| *one != Judgement::NotClaimed);
+        let each: Vec<_> = claimed.map(|(part, one)| format!("{part}: {}.", one.name())).collect();
+        each.join(" ")
+    }
+}
+
+/// Evidence on a claim.
+struct Evidence {
+    measured: String,
+    /// Ratio that is above 1 if the claim's direction is right, and the conclusion if it is equivalent
+    /// to 1; `None` if no direction is claimed.
+    direction: Option<(RatioEstimate, Judgement)>,
+    magnitude: Judgement,
+    /// Rounds of the evidence.
+    rounds: usize,
+}
+
+/// Evidence, or the reason why there is none.
+type Found = Result<Evidence, String>;
 
 /// Test of a claim.
 type Test = fn(&Run<'_>) -> Found;
 
-/// All claims, compared with the values of a run.
+/// All claims, compared with the values of a run. Their directions are one family: p values are
+/// corrected for the number of claims.
 pub(crate) fn claims(contents: &Contents, summary: &Summary, sections: &[Section]) -> Vec<Claim> {
     let run = Run { contents, summary, sections };
     let tests: [(&'static str, &'static str, &'static str, Test); 8] = [
         (
             "Pariag et al., EuroSys 2007",
             "Event-driven servers are about 18 % faster than a tuned thread-per-connection server.",
-            "Ratio: throughput of selector ÷ threaded. Confirmed if the whole interval is above 1.09 \
-             (half of the claimed 18 %), refuted if it is below.",
+            "Ratio: throughput of selector ÷ threaded. Direction: above 1. Magnitude: the interval is \
+             within 1.09 to 1.27 (half to one and a half of the claimed 18 %).",
             pariag,
         ),
         (
             "Harji et al., 2010",
             "On one processor the best servers of each architecture are within 9 to 13 % of each \
              other.",
-            "Each architecture's highest throughput of downloads of the smallest size: event loops \
-             (selector, multi-selector, uring), threads (threaded, thread-pool) and hybrid. Ratio: \
-             fastest ÷ slowest of the three. Confirmed if the whole interval is below 1.13, refuted \
-             if it is above. Only for a server on one core.",
+            "Ratios between the throughputs of selector, threaded and hybrid under one load. Magnitude: \
+             all intervals are within 13 %. Only for a server on one core.",
             harji,
         ),
         (
@@ -91,65 +120,79 @@ pub(crate) fn claims(contents: &Contents, summary: &Summary, sections: &[Section
             "An event-driven server of several stages needs six times the context switches of one \
              with lightweight threads.",
             "Ratio: context switches per request, hybrid (an event loop and workers, closest to \
-             stages) ÷ tokio (its tasks are lightweight threads). Confirmed if the whole interval is \
-             3 (half of the claimed factor) or more, refuted if it is below.",
+             stages) ÷ tokio (its tasks are lightweight threads). Direction: above 1. Magnitude: the \
+             interval is within 3 to 12 (half to twice the claimed factor). Only with at least 1,000 \
+             context switches in each window.",
             von_behren,
         ),
         (
             "Pai et al. (Flash), USENIX 1999",
             "An event loop with helpers for the disk is up to 50 % faster than Apache.",
             "The strategy hybrid has the architecture of Flash. Ratio: throughput of hybrid ÷ fastest \
-             Apache MPM, under the load where the ratio is highest. Confirmed if hybrid is clearly \
-             faster (interval above 1, median above the noise floor), refuted if the whole interval \
-             is below 1.",
+             Apache MPM. Direction: above 1. Magnitude: the interval is within 1 to 1.5.",
             flash,
         ),
         (
             "Schroeder et al., NSDI 2006",
-            "At the same load the mean response time of an open loop is at least ten times that of a \
-             closed loop.",
+            "At the same load the mean response time of an open loop can be ten times that of a closed \
+             loop.",
             "Ratio: mean response time, open ÷ closed loop, of selector or threaded, where the \
              throughput of the closed loop is within 10 % of the offered rate. Of several such pairs, \
-             the one with the highest rate. Confirmed if the whole interval is 10 or more, refuted \
-             if it is below.",
+             the one with the highest rate. Direction: above 1. Magnitude: the interval is 10 or more; \
+             a smaller ratio under one load does not contradict the claim.",
             schroeder,
         ),
         (
             "Folklore",
             "Apache is slow because it uses threads.",
-            "The strategy threaded also uses threads. Ratio: throughput of threaded ÷ fastest Apache \
-             MPM. Refuted if threaded is clearly faster (interval above 1, median above the noise \
-             floor): threads alone then do not make a server slow. Confirmed if the whole interval \
-             is below 1.",
+            "The strategy threaded also uses threads. Ratio: throughput of the fastest Apache MPM ÷ \
+             threaded. Direction: 1 or above. If threaded is faster, threads alone do not make a server \
+             slow.",
             folklore,
         ),
         (
             "nginx.org, since 2004",
             "10,000 idle connections of nginx take about 2.5 MB.",
-            "Memory of nginx per idle connection; 250 bytes according to the claim. Confirmed if the \
-             whole interval is below 1 KiB, refuted if it is above.",
+            "Memory of nginx per idle connection; 250 bytes according to the claim. Magnitude: the \
+             interval is within 125 to 500 bytes (half to twice as much).",
             nginx_memory,
         ),
         (
             "Common argument for worker pools",
             "One blocked worker stalls every client of an event loop.",
             "Ratio: p99 response time of light requests while heavy requests block, selector ÷ hybrid \
-             (which passes blocking work to workers). Confirmed if the whole interval is above 2 and \
-             the p99 of selector is about 20 ms (the time for which a request blocks) or more, \
-             refuted if either is less.",
+             (which passes blocking work to workers). Direction: above 1. Magnitude: the p99 of \
+             selector is 18 ms or more (a request blocks for 20 ms).",
             blocked,
         ),
     ];
-    tests
-        .into_iter()
-        .map(|(source, claim, test, found)| {
-            let (measured, judgement) = match found(&run) {
-                Ok((measured, judgement)) => (measured, judgement),
-                Err(why) => (why, Judgement::NotTestable),
-            };
-            Claim { source, claim, test, measured, judgement }
-        })
-        .collect()
+    let found = tests.map(|(source, claim, test, found)| (source, claim, test, found(&run)));
+    let direction = |found: &Found| Some(found.as_ref().ok()?.direction?.0);
+    let ratios: Vec<_> = found.iter().filter_map(|(.., found)| direction(found)).collect();
+    let mut compared = family(&ratios).into_iter();
+    let judge = |(source, claim, test, found): (_, _, _, Found)| {
+        let (direction, magnitude, measured) = match found {
+            Err(why) => (Judgement::NotTestable, Judgement::NotTestable, why),
+            Ok(evidence) => {
+                let direction = match evidence.direction {
+                    None => Judgement::NotClaimed,
+                    Some((_, if_equal)) => match compared.next().map(|one| one.verdict) {
+                        Some(Verdict::Different(Side::Above)) => Judgement::Agrees,
+                        Some(Verdict::Different(Side::Below)) => Judgement::Disagrees,
+                        Some(Verdict::Equivalent) => if_equal,
+                        Some(Verdict::Undecided) | None => Judgement::Undecided,
+                    },
+                };
+                let mut measured = evidence.measured;
+                if evidence.rounds < LEAST_ROUNDS {
+                    measured += &format!(" {}", too_few(evidence.rounds));
+                }
+                (direction, evidence.magnitude, measured)
+            }
+        };
+        Claim { source, claim, test, measured, direction, magnitude }
+    };
+    found.into_iter().map(judge).collect()
 }
 
 struct Run<'r> {
@@ -160,99 +203,91 @@ struct Run<'r> {
 
 fn pariag(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Throughput)?;
-    let lead = lead(finding, "selector", "threaded")?;
+    let ratio = ratio_of(finding, "selector", "threaded")?;
     let measured = format!(
-        "{}, selector reaches {} the throughput of threaded.",
+        "{}, the throughput of selector is {} that of threaded.",
         finding.condition,
-        times(lead)
+        times(&ratio)
     );
-    Ok((measured, above(lead, 1.09)))
+    Ok(Evidence::of(measured, ratio, within(&ratio, 1.09, 1.27)))
 }
 
 fn harji(run: &Run<'_>) -> Found {
+    const MOST: f64 = 1.13;
     let cores = run.contents.environment.placement.server_cores.len();
     if cores != 1 {
         return Err(format!(
             "The server had {cores} cores, or was not pinned; the claim is for one."
         ));
     }
-    const ARCHITECTURES: [(&str, &[&str]); 3] = [
-        ("event loops", &["selector", "multi-selector", "uring"]),
-        ("threads", &["threaded", "thread-pool"]),
-        ("hybrid", &["hybrid"]),
-    ];
-    let lines = run.small_downloads();
-    let mut best: Vec<(&str, &Line)> = Vec::new();
-    for (name, servers) in ARCHITECTURES {
-        let own = lines.iter().filter(|line| servers.contains(&line.target.as_str()));
-        let line = own.max_by(|a, b| a.throughput().total_cmp(&b.throughput()));
-        let line = line.ok_or_else(|| format!("No comparable trial of {}.", servers.join(", ")))?;
-        best.push((name, line));
+    let finding = run.finding(Topic::Throughput)?;
+    let pairs = [("selector", "threaded"), ("selector", "hybrid"), ("hybrid", "threaded")];
+    let mut ratios = Vec::new();
+    for (above, below) in pairs {
+        ratios.push(ratio_of(finding, above, below)?);
     }
-    best.sort_by(|(_, a), (_, b)| b.throughput().total_cmp(&a.throughput()));
-    let ratio = ratio(Metric::Throughput, best[0].1, best[best.len() - 1].1)?;
-    let each: Vec<_> = best
+    let each: Vec<_> = pairs
         .iter()
-        .map(|(name, line)| {
-            format!(
-                "{name} {} ({}, {})",
-                Metric::Throughput.write(line.throughput()),
-                line.target,
-                connections(line.load.connections)
-            )
-        })
+        .zip(&ratios)
+        .map(|((above, below), ratio)| format!("{above} ÷ {below} {}", times(ratio)))
         .collect();
-    let measured = format!("{}; fastest ÷ slowest: {}.", each.join(", "), times(ratio));
-    Ok((measured, below(ratio, 1.13)))
+    let beyond = |ratio: &RatioEstimate| {
+        let ratio = if ratio.ratio < 1.0 { ratio.inverse() } else { *ratio };
+        ratio.p_of_beyond(MOST, true).map(|p| (2.0 * p).min(1.0))
+    };
+    let p_values: Option<Vec<f64>> = ratios.iter().map(beyond).collect();
+    let is_beyond = p_values.is_some_and(|p| adjusted(&p).iter().any(|p| *p <= ALPHA));
+    let all_within =
+        ratios.iter().all(|ratio| within(ratio, 1.0 / MOST, MOST) == Judgement::Agrees);
+    let magnitude = match (all_within, is_beyond) {
+        (true, _) => Judgement::Agrees,
+        (false, true) => Judgement::Disagrees,
+        (false, false) => Judgement::Undecided,
+    };
+    let rounds = ratios.iter().map(|ratio| ratio.rounds).min().unwrap_or(0);
+    let measured = format!("{}, throughput: {}.", finding.condition, each.join(", "));
+    Ok(Evidence { measured, direction: None, magnitude, rounds })
 }
 
 fn von_behren(run: &Run<'_>) -> Found {
+    const FEWEST: u64 = 1_000;
     let finding = run.finding(Topic::Throughput)?;
     let (staged, cheap) = (run.line(finding.load, "hybrid")?, run.line(finding.load, "tokio")?);
+    for line in [staged, cheap] {
+        let fewest = run.fewest_switches(line).ok_or("Context switches were not recorded.")?;
+        if fewest < FEWEST {
+            return Err(format!(
+                "{}, a window of {} has only {} context switches, too few for a ratio.",
+                finding.condition,
+                line.target,
+                units::grouped(fewest as usize)
+            ));
+        }
+    }
     let metric = Metric::SwitchesPerRequest;
-    let ratio = Estimate::of_ratios(staged.rounds(metric), cheap.rounds(metric))
-        .ok_or("Context switches were not recorded.")?;
-    let of =
-        |line: &Line| line.median(metric).map_or_else(|| "–".to_owned(), |one| format!("{one:.4}"));
-    let threads = run.line(finding.load, "threaded").map(of).unwrap_or_else(|_| "–".to_owned());
+    let ratio = ratio(metric, staged, cheap)?;
+    let of = |line: &Line| metric.write(line.median(metric).unwrap_or(0.0));
     let measured = format!(
-        "{}, context switches per request: hybrid {}, tokio {}, threaded (a thread per connection) \
-         {threads}; hybrid ÷ tokio: {}.",
+        "{}, context switches per request: hybrid {}, tokio {}; hybrid ÷ tokio {}.",
         finding.condition,
         of(staged),
         of(cheap),
-        times(ratio),
+        times(&ratio),
     );
-    Ok((measured, above(ratio, 3.0)))
+    Ok(Evidence::of(measured, ratio, within(&ratio, 3.0, 12.0)))
 }
 
 fn flash(run: &Run<'_>) -> Found {
-    let mut leads: Vec<(Load, &Line, Estimate)> = Vec::new();
-    for line in run.comparable("hybrid").filter(|line| is_plain(line.load)) {
-        let Some(apache) = run.fastest_apache(line.load) else { continue };
-        if let Ok(lead) = ratio(Metric::Throughput, line, apache) {
-            leads.push((line.load, apache, lead));
-        }
-    }
-    leads.sort_by(|a, b| b.2.median.total_cmp(&a.2.median));
-    let (load, apache, lead) =
-        *leads.first().ok_or("No load has comparable trials of both hybrid and an Apache MPM.")?;
-    let floor = run.summary.noise_floor(load, &|line| line.rounds(Metric::Throughput).to_vec());
-    let mut measured = format!(
-        "With {}, hybrid reaches {} the throughput of {}.",
-        describe(load),
-        times(lead),
+    let finding = run.finding(Topic::Throughput)?;
+    let (hybrid, apache) = (run.line(finding.load, "hybrid")?, run.fastest_apache(finding)?);
+    let ratio = ratio(Metric::Throughput, hybrid, apache)?;
+    let measured = format!(
+        "{}, the throughput of hybrid is {} that of {}.",
+        finding.condition,
+        times(&ratio),
         apache.target
     );
-    if lead.interval.is_some_and(|interval| interval.low > 1.5) {
-        measured += " That exceeds the claim.";
-    }
-    let judgement = match (is_clear(&lead, floor), lead.interval) {
-        (true, _) => Judgement::Confirmed,
-        (false, Some(interval)) if interval.high < 1.0 => Judgement::Refuted,
-        (false, _) => Judgement::Undecided,
-    };
-    Ok((measured, judgement))
+    Ok(Evidence::of(measured, ratio, within(&ratio, 1.0, 1.5)))
 }
 
 fn schroeder(run: &Run<'_>) -> Found {
@@ -276,87 +311,94 @@ fn schroeder(run: &Run<'_>) -> Found {
         "The run has no open and closed loop of the same throughput, of selector or threaded.",
     )?;
     let metric = Metric::MeanResponse;
-    let ratio = Estimate::of_ratios(open.rounds(metric), closed.rounds(metric))
-        .ok_or("Mean response times were not recorded.")?;
+    let ratio = ratio(metric, open, closed)?;
     let mean = |line: &Line| {
         line.median(metric).map_or_else(|| "–".to_owned(), |value| metric.write(value))
     };
     let measured = format!(
-        "{} at {}: mean response time {} in the open loop and {} in the closed loop of {}, a ratio of \
+        "{} at {}: mean response time {} in the open loop and {} in the closed loop of {}; open ÷ closed \
          {}.",
         open.target,
         Metric::Throughput.write(open.throughput()),
         mean(open),
         mean(closed),
         connections(closed.load.connections),
-        times(ratio)
+        times(&ratio)
     );
-    Ok((measured, above(ratio, 10.0)))
+    let is_ten = within(&ratio, 10.0, f64::INFINITY) == Judgement::Agrees;
+    let magnitude = if is_ten { Judgement::Agrees } else { Judgement::Undecided };
+    Ok(Evidence::of(measured, ratio, magnitude))
 }
 
 fn folklore(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Throughput)?;
-    let threaded = run.line(finding.load, "threaded")?;
-    let apache = run
-        .fastest_apache(finding.load)
-        .ok_or_else(|| format!("{}: no comparable trial of an Apache MPM.", finding.condition))?;
-    let lead = ratio(Metric::Throughput, threaded, apache)?;
-    let mut measured = format!(
-        "{}, threaded reaches {} the throughput of {}",
+    let (threaded, apache) = (run.line(finding.load, "threaded")?, run.fastest_apache(finding)?);
+    let ratio = ratio(Metric::Throughput, apache, threaded)?;
+    let measured = format!(
+        "{}, the throughput of {} is {} that of threaded.",
         finding.condition,
-        times(lead),
-        apache.target
+        apache.target,
+        times(&ratio)
     );
-    for (above, below) in [("selector", "threaded"), ("nginx", "threaded")] {
-        if let Ok(ratio) = self::lead(finding, above, below) {
-            measured += &format!("; {above} {} that of {below}", times(ratio));
-        }
-    }
-    let judgement = match (is_clear(&lead, finding.noise_floor), lead.interval) {
-        (true, _) => Judgement::Refuted,
-        (false, Some(interval)) if interval.high < 1.0 => Judgement::Confirmed,
-        (false, _) => Judgement::Undecided,
-    };
-    Ok((measured + ".", judgement))
+    let direction = Some((ratio, Judgement::Agrees));
+    Ok(Evidence { measured, direction, magnitude: Judgement::NotClaimed, rounds: ratio.rounds })
 }
 
 fn nginx_memory(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Idle)?;
     let score =
         finding.score("nginx").ok_or("No comparable trial of nginx with idle connections.")?;
-    let slope = score.value.ok_or(NO_ROUNDS)?;
-    let mut measured = format!("{}, nginx needs {:.0} bytes each", finding.condition, slope.median);
-    if let Some(interval) = slope.interval {
-        measured += &format!(" [{:.0}, {:.0}]", interval.low, interval.high);
-    }
+    let values: Vec<f64> = score.rounds.iter().map(|(_, bytes)| *bytes).collect();
+    let bytes =
+        RatioEstimate::of_values(&values).map_err(|why| format!("nginx: {}.", why.text()))?;
+    let spread = match bytes.interval() {
+        Some(within) => format!(" [{:.0}, {:.0}]", within.low, within.high),
+        None => format!(" ({:.0} to {:.0})", bytes.range.low, bytes.range.high),
+    };
+    let mut measured =
+        format!("{}, nginx needs {:.0}{spread} bytes each", finding.condition, bytes.ratio);
     let others = ["selector", "threaded"].into_iter().filter_map(|name| finding.score(name));
     for other in others {
         measured += &format!("; {} {}", other.target, finding.written(other));
     }
-    Ok((measured + ".", below(slope, 1024.0)))
+    let magnitude = within(&bytes, 125.0, 500.0);
+    Ok(Evidence { measured: measured + ".", direction: None, magnitude, rounds: bytes.rounds })
 }
 
 fn blocked(run: &Run<'_>) -> Found {
     let finding = run.finding(Topic::Heavy)?;
-    let lead = lead(finding, "hybrid", "selector")?;
-    let selector = finding.score("selector").and_then(|score| score.value).ok_or(NO_ROUNDS)?;
-    let waits = selector.median >= WORK_TIME.as_micros() as f64 * 0.9;
+    let ratio = ratio_of(finding, "selector", "hybrid")?;
+    let score = finding.score("selector").ok_or(NO_ROUNDS)?;
+    let values: Vec<f64> = score.rounds.iter().map(|(_, value)| *value).collect();
+    let waits = RatioEstimate::of_values(&values).map_err(|why| format!("{}.", why.text()))?;
     let measured = format!(
         "{}, the {} is {} with selector, {} that of hybrid.",
         finding.condition,
         finding.quantity(),
-        units::microseconds(selector.median),
-        times(lead)
+        finding.written(score),
+        times(&ratio)
     );
-    Ok((measured, if waits { above(lead, 2.0) } else { Judgement::Refuted }))
+    let least = WORK_TIME.as_micros() as f64 * 0.9;
+    Ok(Evidence::of(measured, ratio, within(&waits, least, f64::INFINITY)))
 }
 
 const NO_ROUNDS: &str = "No round contains both values.";
+
+impl Evidence {
+    /// Evidence of a claim with a direction, which is wrong if the two are equivalent.
+    fn of(measured: String, ratio: RatioEstimate, magnitude: Judgement) -> Self {
+        let direction = Some((ratio, Judgement::Disagrees));
+        Self { measured, direction, magnitude, rounds: ratio.rounds }
+    }
+}
 
 impl Run<'_> {
     /// Finding of the first experiment on a topic.
     fn finding(&self, topic: Topic) -> Result<&Finding, String> {
         let section = self.sections.iter().find(|section| section.topic == topic);
+        if section.is_some_and(Section::is_void) {
+            return Err(format!("The experiment on {} is void.", topic.name()));
+        }
         let finding = section.and_then(|section| section.finding.as_ref());
         finding.ok_or_else(|| format!("The run has no experiment on {}.", topic.name()))
     }
@@ -370,22 +412,28 @@ impl Run<'_> {
         self.summary.lines.iter().filter(move |line| line.target == target && line.is_comparable())
     }
 
-    /// Comparable lines of plain downloads of the smallest size.
-    fn small_downloads(&self) -> Vec<&Line> {
-        let plain = |line: &&Line| is_plain(line.load) && line.is_comparable();
-        let lines: Vec<_> = self.summary.lines.iter().filter(plain).collect();
-        let smallest = lines.iter().map(|line| line.load.size).min();
-        lines.into_iter().filter(|line| Some(line.load.size) == smallest).collect()
+    /// Fewest context switches in a window of a server.
+    fn fewest_switches(&self, line: &Line) -> Option<u64> {
+        let rows = self.contents.records.trials.iter();
+        let own = rows.filter(|row| {
+            row.target == line.target && row.load() == line.load && row.outcome.is_measured()
+        });
+        own.filter_map(|row| {
+            Some(row.server_voluntary_switches? + row.server_involuntary_switches?)
+        })
+        .min()
     }
 
-    fn fastest_apache(&self, load: Load) -> Option<&Line> {
+    fn fastest_apache(&self, finding: &Finding) -> Result<&Line, String> {
         use ReferenceServer::{ApacheEvent, ApachePrefork, ApacheWorker};
         let names = [ApachePrefork, ApacheWorker, ApacheEvent].map(ReferenceServer::name);
         let apaches = self
             .summary
-            .under(load)
+            .under(finding.load)
             .filter(|line| names.contains(&&*line.target) && line.is_comparable());
-        apaches.max_by(|a, b| a.throughput().total_cmp(&b.throughput()))
+        let fastest = apaches.max_by(|a, b| a.throughput().total_cmp(&b.throughput()));
+        fastest
+            .ok_or_else(|| format!("{}: no comparable trial of an Apache MPM.", finding.condition))
     }
 }
 
@@ -395,32 +443,44 @@ fn is_plain(load: Load) -> bool {
 }
 
 /// Ratio of two lines in a metric.
-fn ratio(metric: Metric, above: &Line, below: &Line) -> Result<Estimate, String> {
-    let ratio = Estimate::of_ratios(above.rounds(metric), below.rounds(metric));
-    ratio.ok_or_else(|| NO_ROUNDS.to_owned())
+fn ratio(metric: Metric, above: &Line, below: &Line) -> Result<RatioEstimate, String> {
+    let ratio = RatioEstimate::of_rounds(above.rounds(metric), below.rounds(metric));
+    ratio.map_err(|why| {
+        format!("{} ÷ {}, {}: {}.", above.target, below.target, metric.name(), why.text())
+    })
 }
 
-/// Factor by which a server is better than another.
-fn lead(finding: &Finding, better: &str, worse: &str) -> Result<Estimate, String> {
+/// Ratio of the values of two servers in a finding.
+fn ratio_of(finding: &Finding, above: &str, below: &str) -> Result<RatioEstimate, String> {
     let score = |name: &str| {
         let found = finding.score(name);
         found.ok_or_else(|| format!("{}: no comparable trial of {name}.", finding.condition))
     };
-    finding.lead(score(better)?, score(worse)?).ok_or_else(|| NO_ROUNDS.to_owned())
+    RatioEstimate::of_rounds(&score(above)?.rounds, &score(below)?.rounds)
+        .map_err(|why| format!("{above} ÷ {below}: {}.", why.text()))
 }
 
-fn above(ratio: Estimate, bound: f64) -> Judgement {
-    match ratio.interval {
-        Some(interval) if interval.low >= bound => Judgement::Confirmed,
-        Some(interval) if interval.high < bound => Judgement::Refuted,
+/// Judges whether a whole interval lies within bounds, or outside of them.
+fn within(ratio: &RatioEstimate, low: f64, high: f64) -> Judgement {
+    match ratio.interval() {
+        Some(interval) if interval.low >= low && interval.high <= high => Judgement::Agrees,
+        Some(interval) if interval.high < low || interval.low > high => Judgement::Disagrees,
         _ => Judgement::Undecided,
     }
 }
 
-fn below(ratio: Estimate, bound: f64) -> Judgement {
-    match ratio.interval {
-        Some(interval) if interval.high <= bound => Judgement::Confirmed,
-        Some(interval) if interval.low > bound => Judgement::Refuted,
-        _ => Judgement::Undecided,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_interval_agrees_or_disagrees() {
+        let judged =
+            |values: &[f64]| within(&RatioEstimate::of_values(values).unwrap(), 1.09, 1.27);
+        assert_eq!(judged(&[1.17, 1.18, 1.19, 1.18, 1.17]), Judgement::Agrees);
+        assert_eq!(judged(&[1.60, 1.62, 1.64, 1.61, 1.63]), Judgement::Disagrees);
+        assert_eq!(judged(&[1.00, 1.01, 0.99, 1.0, 1.0]), Judgement::Disagrees);
+        assert_eq!(judged(&[1.10, 1.25, 1.05, 1.3, 1.2]), Judgement::Undecided);
+        assert_eq!(judged(&[1.60, 1.62, 1.64, 1.61]), Judgement::Undecided, "four rounds");
     }
 }

@@ -2,23 +2,46 @@
 
 use std::fmt;
 
-use crate::analysis::comparison::{is_clear, is_clearly_less};
-use crate::analysis::metric::{Better, Metric};
+use crate::analysis::comparison::{Comparison, family};
+use crate::analysis::metric::{Better, Metric, Percentile};
+use crate::analysis::statistics::holm::adjusted;
+use crate::analysis::statistics::ratio::{NoRatio, RatioEstimate};
+use crate::analysis::statistics::verdict::{ALPHA, Verdict};
 use crate::analysis::summary::{Line, Summary, values};
 use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::plan::Plan;
 use bench_data::record::environment::Environment;
 use bench_data::record::run_folder::Contents;
-use bench_data::stats::{Estimate, median};
+use bench_data::stats::median;
 use bench_data::text_table::{Align, text_table};
+use bench_data::units;
 
-/// Metrics that are compared, with their spelling in limits, in the order of columns.
-const METRICS: [(&str, Metric); 3] = [
+/// Standard deviation of a logarithm between repetitions of a run: restarts of the machine, of its host
+/// and of everything else that rounds of one run have in common. Measured on a virtual machine with two
+/// cores.
+const BETWEEN_RUNS: f64 = 0.046;
+
+/// Metrics with columns in the tables, with their spelling in limits.
+const COLUMNS: [(&str, Metric); 4] = [
     ("throughput", Metric::Throughput),
     ("p99", Metric::P99),
     ("cpu_per_request", Metric::CpuPerRequest),
+    ("memory", Metric::Memory),
 ];
+
+/// Further metrics that limits can name.
+const FURTHER: [(&str, Metric); 6] = [
+    ("mb_per_s", Metric::TransferRate),
+    ("mean", Metric::MeanResponse),
+    ("p50", Metric::Response(Percentile::P50)),
+    ("p99.9", Metric::Response(Percentile::P99_9)),
+    ("switches_per_request", Metric::SwitchesPerRequest),
+    ("threads", Metric::Threads),
+];
+
+/// Spelling of the limit on failed requests.
+const ERRORS: &str = "errors";
 
 /// A metric of one server under one load, in both runs.
 #[derive(Debug, Clone)]
@@ -33,10 +56,19 @@ pub struct Change {
     pub old: f64,
     /// Median in the new run.
     pub new: f64,
-    /// New value divided by the old one.
-    pub ratio: Estimate,
-    /// Noise floor of the runs, the higher one, where an A/A control was measured.
-    pub noise_floor: Option<f64>,
+    /// New value divided by the old one; the verdict is corrected for all changes in the tables.
+    pub comparison: Comparison,
+}
+
+/// Share of failed requests of one server under one load in the new run.
+#[derive(Debug, Clone)]
+pub struct Errors {
+    /// The server.
+    pub target: String,
+    /// The load.
+    pub load: Load,
+    /// Failed requests by all requests.
+    pub share: f64,
 }
 
 /// All changes between two runs.
@@ -44,6 +76,8 @@ pub struct Change {
 pub struct Diff {
     /// Changes, load by load.
     pub changes: Vec<Change>,
+    /// Failed requests of the new run, of every server under every load.
+    pub errors: Vec<Errors>,
     /// Servers and loads that cannot be compared, with the reasons.
     pub incomparable: Vec<Incomparable>,
     /// Settings in which the runs differ.
@@ -81,10 +115,28 @@ pub struct Incomparable {
 /// Limit of a regression, such as `throughput<-5%`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
-    metric: Metric,
-    /// New value divided by the old one.
-    ratio: f64,
+    of: Limited,
     text: String,
+}
+
+/// What a limit bounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limited {
+    /// The new value of a metric divided by the old one.
+    Ratio(Metric, f64),
+    /// The share of failed requests in the new run.
+    Errors(f64),
+}
+
+/// Change or share that is beyond a limit.
+#[derive(Debug, Clone)]
+pub struct Beyond {
+    /// The limit.
+    pub limit: String,
+    /// Server, load and values.
+    pub what: String,
+    /// Judgement.
+    pub judgement: Judgement,
 }
 
 /// Judgement of a change by a limit.
@@ -92,9 +144,9 @@ pub struct Limit {
 pub enum Judgement {
     /// Within the limit.
     Kept,
-    /// Beyond the limit, but not with the whole interval.
+    /// Beyond the limit, but perhaps by chance.
     Doubtful,
-    /// Beyond the limit with the whole interval.
+    /// Shown to be beyond the limit, corrected for the number of values that the limits check.
     Broken,
 }
 
@@ -104,6 +156,8 @@ impl Diff {
         let summaries = [old, new].map(|contents| Summary::of(&contents.records));
         let [then, now] = &summaries;
         let mut diff = Self { settings: settings(old, new), ..Self::default() };
+        let mut measured = Vec::new();
+        diff.errors = now.lines.iter().filter_map(Errors::of).collect();
         for line in &now.lines {
             let load = format!("{} with {}", line.target, describe(line.load));
             let failure = line.failure();
@@ -126,18 +180,22 @@ impl Diff {
                 continue;
             }
             let Some(before) = before else { continue };
-            for (name, metric) in METRICS {
-                let rounds = |line: &Line| line.rounds(metric).to_vec();
-                let floors = [then, now].map(|summary| summary.noise_floor(line.load, &rounds));
-                let floor = floors.into_iter().flatten().max_by(f64::total_cmp);
-                match Change::of(before, line, metric, floor) {
-                    Some(change) => diff.changes.push(change),
-                    None => {
-                        diff.exclude(&line.target, format!("{load}: {name} is not known"), false);
+            for (name, metric) in COLUMNS.into_iter().chain(FURTHER) {
+                let is_column = COLUMNS.iter().any(|(known, _)| *known == name);
+                match ratio_of(before, line, metric) {
+                    Ok(ratio) => measured.push((before, line, metric, ratio, is_column)),
+                    Err(why) if is_column => {
+                        diff.exclude(
+                            &line.target,
+                            format!("{load}: {name}: {}", why.text()),
+                            false,
+                        );
                     }
+                    Err(_) => {}
                 }
             }
         }
+        diff.changes = compared(&measured);
         for line in &then.lines {
             if now.line(line.load, &line.target).is_none() {
                 diff.lacks(now, line, Run::Old);
@@ -179,16 +237,39 @@ impl Diff {
         self.incomparable.iter().filter(move |one| one.is_failure && !is_accepted(one))
     }
 
-    /// Changes beyond a limit, certainly or not.
-    pub fn beyond<'d>(
-        &'d self,
-        limits: &'d [Limit],
-    ) -> impl Iterator<Item = (&'d Change, &'d Limit, Judgement)> {
-        let judged = limits.iter().flat_map(|limit| {
-            let of_it = self.changes.iter().filter(|change| change.metric == limit.metric);
-            of_it.map(move |change| (change, limit, limit.judge(change)))
-        });
-        judged.filter(|(_, _, judgement)| *judgement != Judgement::Kept)
+    /// Values beyond a limit, certainly or not. The limits of one call are one family.
+    pub fn beyond(&self, limits: &[Limit]) -> Vec<Beyond> {
+        let mut beyond = Vec::new();
+        let mut checked: Vec<(&Limit, &Change, f64)> = Vec::new();
+        for limit in limits {
+            match limit.of {
+                Limited::Errors(most) => {
+                    let over = self.errors.iter().filter(|one| one.share > most);
+                    beyond.extend(over.map(|one| Beyond {
+                        limit: limit.text.clone(),
+                        what: one.to_string(),
+                        judgement: Judgement::Broken,
+                    }));
+                }
+                Limited::Ratio(metric, bound) => {
+                    let of_it = self.changes.iter().filter(|change| change.metric == metric);
+                    checked.extend(of_it.map(|change| (limit, change, bound)));
+                }
+            }
+        }
+        let p_value = |(_, change, bound): &(&Limit, &Change, f64)| {
+            let above = change.metric.better() == Better::Lower;
+            change.comparison.ratio.p_of_beyond(*bound, above).unwrap_or(1.0)
+        };
+        let p_values = adjusted(&checked.iter().map(p_value).collect::<Vec<_>>());
+        for ((limit, change, bound), p) in checked.into_iter().zip(p_values) {
+            let judgement = judged(change, bound, p);
+            if judgement != Judgement::Kept {
+                let (limit, what) = (limit.text.clone(), change.to_string());
+                beyond.push(Beyond { limit, what, judgement });
+            }
+        }
+        beyond
     }
 
     /// Changes as a table for each load, and everything that was not compared.
@@ -200,7 +281,7 @@ impl Diff {
                 loads.push(change.load);
             }
         }
-        let heads = ["server"].into_iter().chain(METRICS.map(|(name, _)| name));
+        let heads = ["server"].into_iter().chain(COLUMNS.map(|(name, _)| name));
         let heads: Vec<&str> = heads.collect();
         for load in loads {
             let mut targets: Vec<&str> = self
@@ -216,7 +297,7 @@ impl Diff {
                 change.map_or_else(|| "–".to_owned(), Change::cell_text)
             };
             let row = |target: &str| {
-                let cells = METRICS.iter().map(|(_, metric)| cell(target, *metric));
+                let cells = COLUMNS.iter().map(|(_, metric)| cell(target, *metric));
                 std::iter::once(target.to_owned()).chain(cells).collect()
             };
             let rows: Vec<Vec<String>> = targets.into_iter().map(row).collect();
@@ -237,31 +318,88 @@ impl Diff {
     }
 }
 
-impl Change {
-    fn of(before: &Line, now: &Line, metric: Metric, noise_floor: Option<f64>) -> Option<Self> {
-        let [old, new] = [before, now].map(|line| values(line.rounds(metric)));
-        Some(Self {
-            target: now.target.clone(),
-            load: now.load,
-            metric,
-            old: median(&old)?,
-            new: median(&new)?,
-            ratio: Estimate::of_quotient(&new, &old)?,
-            noise_floor,
+/// Ratio of a line in two runs.
+fn ratio_of(before: &Line, now: &Line, metric: Metric) -> Result<RatioEstimate, NoRatio> {
+    let [old, new] = [before, now].map(|line| values(line.rounds(metric)));
+    RatioEstimate::of_runs(&new, &old, BETWEEN_RUNS)
+}
+
+/// Changes of measured ratios. Those of the tables are one family; a metric that only limits name is
+/// corrected when a limit checks it.
+fn compared(measured: &[(&Line, &Line, Metric, RatioEstimate, bool)]) -> Vec<Change> {
+    let ratios = |columns: bool| -> Vec<RatioEstimate> {
+        let some = measured.iter().filter(|(.., is_column)| *is_column == columns);
+        some.map(|(_, _, _, ratio, _)| *ratio).collect()
+    };
+    let mut shown = family(&ratios(true)).into_iter();
+    let mut further = family(&ratios(false)).into_iter();
+    let change = |(before, line, metric, _, is_column): &(&Line, &Line, Metric, _, bool)| {
+        let next = if *is_column { shown.next() } else { further.next() };
+        Some(Change {
+            target: line.target.clone(),
+            load: line.load,
+            metric: *metric,
+            old: median(&values(before.rounds(*metric)))?,
+            new: median(&values(line.rounds(*metric)))?,
+            comparison: next?,
+        })
+    };
+    measured.iter().filter_map(change).collect()
+}
+
+/// Judges a change by the bound of a limit, with the corrected p value of being beyond it.
+fn judged(change: &Change, bound: f64, adjusted_p: f64) -> Judgement {
+    let ratio = change.comparison.ratio.ratio;
+    let is_beyond = match change.metric.better() {
+        Better::Higher => ratio < bound,
+        Better::Lower => ratio > bound,
+    };
+    match (is_beyond, adjusted_p <= ALPHA) {
+        (true, true) => Judgement::Broken,
+        (true, false) => Judgement::Doubtful,
+        (false, _) => Judgement::Kept,
+    }
+}
+
+impl Errors {
+    /// Share of a line; `None` if it has no requests.
+    fn of(line: &Line) -> Option<Self> {
+        let all = line.errors + line.requests;
+        (all > 0).then(|| Self {
+            target: line.target.clone(),
+            load: line.load,
+            share: line.errors as f64 / all as f64,
         })
     }
+}
 
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = units::three_digits(self.share * 100.0);
+        write!(
+            f,
+            "{percent} % of the requests to {} with {} failed",
+            self.target,
+            describe(self.load)
+        )
+    }
+}
+
+impl Change {
     /// A value without the name of what it counts.
     fn write(&self, value: f64) -> String {
         self.metric.unit().write(value)
     }
 
-    /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star if it is clear.
+    /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star if the difference is shown.
     fn cell_text(&self) -> String {
-        let floor = self.noise_floor;
-        let clear = is_clear(&self.ratio, floor) || is_clearly_less(&self.ratio, floor);
+        let shown = matches!(self.comparison.verdict, Verdict::Different(_));
         let (old, new) = (self.write(self.old), self.write(self.new));
-        format!("{old} → {new}  {}{}", percent(&self.ratio), if clear { " *" } else { "" })
+        format!(
+            "{old} → {new}  {}{}",
+            percent(&self.comparison.ratio),
+            if shown { " *" } else { "" }
+        )
     }
 }
 
@@ -274,47 +412,48 @@ impl fmt::Display for Change {
             self.metric.name(),
             self.target,
             describe(self.load),
-            percent(&self.ratio)
+            percent(&self.comparison.ratio)
         )
     }
 }
 
 impl Limit {
-    /// Reads `throughput<-5%`, `p99>+20%` or `cpu_per_request>+10%`.
+    /// Reads `throughput<-5%`, `p99>+20%`, `cpu_per_request>+10%` or `errors>0.1%`.
     ///
     /// # Errors
     /// The text is not a limit; the error shows examples.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let remedy = "write for example throughput<-5%, p99>+20% or cpu_per_request>+10%";
+        let remedy = "write for example throughput<-5%, p99>+20% or errors>0.1%";
         let at = text
             .find(['<', '>'])
             .ok_or_else(|| format!("it contains neither < nor > ({remedy})"))?;
         let (name, rest) = (text[..at].trim(), text[at + 1..].trim());
-        let known = METRICS.into_iter().find(|(known, _)| *known == name);
-        let (_, metric) = known.ok_or_else(|| format!("unknown metric '{name}' ({remedy})"))?;
         let number =
             rest.strip_suffix('%').map(str::trim).and_then(|rest| rest.parse::<f64>().ok());
         let percent = number.filter(|percent| percent.is_finite() && *percent > -100.0);
-        let percent = percent.ok_or_else(|| format!("'{rest}' is not a percentage ({remedy})"))?;
+        let percent = percent.ok_or_else(|| format!("'{rest}' is not a percentage ({remedy})"));
         let less = text[at..].starts_with('<');
+        if name == ERRORS {
+            let percent = percent?;
+            if less || percent < 0.0 {
+                return Err(format!("not a limit of errors ({remedy})"));
+            }
+            return Ok(Self { of: Limited::Errors(percent / 100.0), text: text.to_owned() });
+        }
+        let mut known = COLUMNS.into_iter().chain(FURTHER);
+        let Some((_, metric)) = known.find(|(known, _)| *known == name) else {
+            let known = COLUMNS.iter().chain(&FURTHER).map(|(name, _)| *name);
+            let known: Vec<_> = known.chain([ERRORS]).collect();
+            return Err(format!(
+                "unknown metric '{name}', not one of {} ({remedy})",
+                known.join(", ")
+            ));
+        };
+        let percent = percent?;
         if less != (metric.better() == Better::Higher) || (percent < 0.0) != less {
             return Err(format!("not a regression of {name} ({remedy})"));
         }
-        Ok(Self { metric, ratio: 1.0 + percent / 100.0, text: text.to_owned() })
-    }
-
-    /// Judges a change of the limit's metric. Only a change with its whole interval beyond the limit
-    /// breaks it.
-    pub fn judge(&self, change: &Change) -> Judgement {
-        let beyond = |ratio: f64| match self.metric.better() {
-            Better::Higher => ratio < self.ratio,
-            Better::Lower => ratio > self.ratio,
-        };
-        match change.ratio.interval {
-            Some(interval) if beyond(interval.low) && beyond(interval.high) => Judgement::Broken,
-            _ if beyond(change.ratio.median) => Judgement::Doubtful,
-            _ => Judgement::Kept,
-        }
+        Ok(Self { of: Limited::Ratio(metric, 1.0 + percent / 100.0), text: text.to_owned() })
     }
 }
 
@@ -325,13 +464,13 @@ impl fmt::Display for Limit {
 }
 
 /// A ratio as a change: `+6.9 % (+2.0 to +11.3)`.
-fn percent(ratio: &Estimate) -> String {
+fn percent(ratio: &RatioEstimate) -> String {
     let change = |ratio: f64| format!("{:+.1}", (ratio - 1.0) * 100.0);
-    let interval = ratio.interval.map_or_else(
-        || " (no interval)".to_owned(),
+    let interval = ratio.interval().map_or_else(
+        || " (too few rounds)".to_owned(),
         |interval| format!(" ({} to {})", change(interval.low), change(interval.high)),
     );
-    format!("{} %{interval}", change(ratio.median))
+    format!("{} %{interval}", change(ratio.ratio))
 }
 
 /// Settings in which the runs differ.
@@ -381,43 +520,73 @@ fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bench_data::stats::Interval;
 
-    fn change(metric: Metric, median: f64, ends: Option<(f64, f64)>) -> Change {
-        let interval = ends.map(|(low, high)| Interval { low, high });
-        let records = bench_data::mock::records();
-        let load = records.trials[0].load();
-        let ratio = Estimate { median, interval };
-        Change {
-            target: "selector".to_owned(),
-            load,
-            metric,
-            old: 100.0,
-            new: 100.0 * median,
-            ratio,
-            noise_floor: None,
-        }
+    /// Change of the throughput of one server by these factors in five rounds.
+    fn change(metric: Metric, factors: &[f64], between: f64) -> Change {
+        let load = bench_data::mock::records().trials[0].load();
+        let ratio = RatioEstimate::of_runs(factors, &[1.0; 5], between).unwrap();
+        let comparison = family(&[ratio])[0];
+        let target = "selector".to_owned();
+        Change { target, load, metric, old: 100.0, new: 100.0 * ratio.ratio, comparison }
+    }
+
+    fn judgements(limit: &str, changes: &[Change]) -> Vec<Judgement> {
+        let diff = Diff { changes: changes.to_vec(), ..Diff::default() };
+        let beyond = diff.beyond(&[Limit::parse(limit).unwrap()]);
+        beyond.iter().map(|one| one.judgement).collect()
     }
 
     #[test]
-    fn only_an_interval_beyond_the_limit_breaks_it() {
-        let limit = Limit::parse("throughput<-5%").unwrap();
-        let judge = |median, ends| limit.judge(&change(Metric::Throughput, median, ends));
-        assert_eq!(judge(0.90, Some((0.88, 0.93))), Judgement::Broken);
-        assert_eq!(judge(0.90, Some((0.88, 0.96))), Judgement::Doubtful);
-        assert_eq!(judge(0.90, None), Judgement::Doubtful);
-        assert_eq!(judge(0.96, Some((0.90, 1.02))), Judgement::Kept);
-        assert_eq!(judge(1.30, Some((1.20, 1.40))), Judgement::Kept);
-        let limit = Limit::parse(" p99 > +20 % ").unwrap();
-        let judge = |median, ends| limit.judge(&change(Metric::P99, median, ends));
-        assert_eq!(judge(1.5, Some((1.3, 1.7))), Judgement::Broken);
-        assert_eq!(judge(1.5, Some((1.1, 1.7))), Judgement::Doubtful);
-        assert_eq!(judge(0.5, Some((0.3, 0.7))), Judgement::Kept);
+    fn only_what_is_shown_to_be_beyond_the_limit_breaks_it() {
+        let of = |factors: &[f64]| change(Metric::Throughput, factors, 0.0);
+        let (clear, noisy) = ([0.90, 0.91, 0.89, 0.90, 0.90], [0.90, 0.99, 0.82, 0.95, 0.85]);
+        let limit = "throughput<-5%";
+        assert_eq!(judgements(limit, &[of(&clear)]), [Judgement::Broken]);
+        assert_eq!(judgements(limit, &[of(&noisy)]), [Judgement::Doubtful]);
+        assert_eq!(judgements(limit, &[of(&clear[..4])]), [Judgement::Doubtful], "four rounds");
+        assert_eq!(judgements(limit, &[of(&[0.96, 0.97, 0.95, 0.96, 0.97])]), []);
+        assert_eq!(judgements(limit, &[of(&[1.3; 5])]), []);
+        let higher = change(Metric::P99, &[1.5, 1.52, 1.48, 1.5, 1.5], 0.0);
+        assert_eq!(judgements("p99>+20%", std::slice::from_ref(&higher)), [Judgement::Broken]);
+        assert_eq!(judgements("throughput<-5%", &[higher]), [], "another metric");
+    }
+
+    #[test]
+    fn repetitions_of_a_run_differ_and_many_values_break_a_limit_by_chance() {
+        let factors = [0.90, 0.91, 0.89, 0.90, 0.90];
+        let one = change(Metric::Throughput, &factors, BETWEEN_RUNS);
+        assert_eq!(judgements("throughput<-5%", &[one]), [Judgement::Doubtful], "one run each");
+        let weak = [0.90, 0.93, 0.88, 0.92, 0.89];
+        let one = change(Metric::Throughput, &weak, 0.0);
+        assert_eq!(judgements("throughput<-5%", std::slice::from_ref(&one)), [Judgement::Broken]);
+        let same = change(Metric::Throughput, &[1.0, 1.01, 0.99, 1.0, 1.0], 0.0);
+        let many: Vec<_> = std::iter::once(one).chain(vec![same; 30]).collect();
+        assert_eq!(judgements("throughput<-5%", &many), [Judgement::Doubtful]);
+    }
+
+    #[test]
+    fn failed_requests_are_limited_as_a_share() {
+        let load = bench_data::mock::records().trials[0].load();
+        let errors = vec![Errors { target: "nginx".to_owned(), load, share: 0.002 }];
+        let diff = Diff { errors, ..Diff::default() };
+        let beyond = diff.beyond(&[Limit::parse("errors>0.1%").unwrap()]);
+        assert_eq!(beyond.len(), 1);
+        assert_eq!(beyond[0].judgement, Judgement::Broken);
+        assert!(beyond[0].what.starts_with("0.20 % of the requests to nginx"), "{beyond:?}");
+        assert!(diff.beyond(&[Limit::parse("errors>0.5%").unwrap()]).is_empty());
     }
 
     #[test]
     fn limits_are_read_or_refused_with_a_remedy() {
-        for good in ["throughput<-5%", "p99>+20%", "p99>20%", "cpu_per_request>+0.5%"] {
+        for good in [
+            "throughput<-5%",
+            "p99>+20%",
+            "p99>20%",
+            "cpu_per_request>+0.5%",
+            "memory>+1%",
+            "p99.9>+50%",
+            "errors>0%",
+        ] {
             assert_eq!(Limit::parse(good).unwrap().to_string(), good);
         }
         for (bad, why) in [
@@ -429,6 +598,8 @@ mod tests {
             ("throughput>5%", "not a regression"),
             ("throughput<+5%", "not a regression"),
             ("p99<-5%", "not a regression"),
+            ("errors<1%", "not a limit of errors"),
+            ("errors>-1%", "not a limit of errors"),
         ] {
             let said = Limit::parse(bad).unwrap_err();
             assert!(said.contains(why) && said.contains("throughput<-5%"), "{bad}: {said}");
@@ -437,12 +608,12 @@ mod tests {
 
     #[test]
     fn changes_are_written_as_percentages_with_their_interval() {
-        let text = change(Metric::Throughput, 1.07, Some((1.02, 1.113))).cell_text();
-        assert_eq!(text, "100 → 107  +7.0 % (+2.0 to +11.3) *");
-        let mut noisy = change(Metric::Throughput, 1.07, Some((1.02, 1.113)));
-        noisy.noise_floor = Some(1.1);
-        assert_eq!(noisy.cell_text(), "100 → 107  +7.0 % (+2.0 to +11.3)");
-        let text = change(Metric::P99, 0.98, None).cell_text();
-        assert_eq!(text, "100 µs → 98.0 µs  -2.0 % (no interval)");
+        let text = change(Metric::Throughput, &[1.07, 1.06, 1.08, 1.07, 1.07], 0.0).cell_text();
+        assert_eq!(text, "100 → 107  +7.0 % (+6.1 to +7.9) *");
+        let factors = [1.07, 1.06, 1.08, 1.07, 1.07];
+        let text = change(Metric::Throughput, &factors, BETWEEN_RUNS).cell_text();
+        assert_eq!(text, "100 → 107  +7.0 % (-2.2 to +17.1)", "not more than runs differ anyway");
+        let text = change(Metric::P99, &[0.98], 0.0).cell_text();
+        assert_eq!(text, "100 µs → 98.0 µs  -2.0 % (too few rounds)");
     }
 }

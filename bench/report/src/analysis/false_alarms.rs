@@ -1,15 +1,16 @@
 //! A test of the comparison rule: two copies of one server are compared like any two servers, and no
 //! difference should be reported.
 
-use crate::analysis::comparison::{is_clear, is_clearly_less, least_factor, times};
+use crate::analysis::comparison::family;
 use crate::analysis::metric::Metric;
+use crate::analysis::sentence::{times, verdict};
+use crate::analysis::statistics::ratio::RatioEstimate;
+use crate::analysis::statistics::verdict::Verdict;
 use crate::analysis::summary::Summary;
 use bench_data::load::Load;
 use bench_data::record::rows::Records;
-use bench_data::stats::Estimate;
 
-/// Names of the two copies. Their noise floor comes from another pair, the strategy and its A/A
-/// control.
+/// Names of the two copies.
 pub const COPIES: [&str; 2] = ["a", "b"];
 
 /// Metrics that are compared.
@@ -23,45 +24,45 @@ pub struct Comparison {
     /// The metric.
     pub metric: Metric,
     /// Ratio of the two; `None` if they cannot be compared.
-    pub ratio: Option<Estimate>,
-    /// Least factor that is reported.
-    pub least_factor: f64,
-    /// True if a difference would be reported.
-    pub is_claimed: bool,
+    pub ratio: Option<RatioEstimate>,
+    /// Answer, corrected within the run.
+    pub verdict: Verdict,
 }
 
-/// Compares the copies in every metric under every load.
+/// Compares the copies in every metric under every load. The comparisons in one metric are a family.
 pub fn comparisons(records: &Records) -> Vec<Comparison> {
     let summary = Summary::of(records);
-    let mut all = Vec::new();
-    for load in summary.loads() {
-        for metric in METRICS {
-            let copies =
-                COPIES.map(|name| summary.line(load, name).filter(|line| line.is_comparable()));
-            let [Some(one), Some(other)] = copies else {
-                let (ratio, least_factor) = (None, least_factor(None));
-                let is_claimed = false;
-                all.push(Comparison { load, metric, ratio, least_factor, is_claimed });
-                continue;
-            };
-            let floor = summary.noise_floor(load, &|line| line.rounds(metric).to_vec());
-            let ratio = Estimate::of_ratios(one.rounds(metric), other.rounds(metric));
-            let is_claimed = ratio
-                .is_some_and(|ratio| is_clear(&ratio, floor) || is_clearly_less(&ratio, floor));
-            let least_factor = least_factor(floor);
-            all.push(Comparison { load, metric, ratio, least_factor, is_claimed });
-        }
-    }
-    all
+    METRICS.into_iter().flat_map(|metric| in_one(&summary, metric)).collect()
+}
+
+fn in_one(summary: &Summary, metric: Metric) -> Vec<Comparison> {
+    let ratio = |load: Load| {
+        let [one, other] =
+            COPIES.map(|name| summary.line(load, name).filter(|line| line.is_comparable()));
+        RatioEstimate::of_rounds(one?.rounds(metric), other?.rounds(metric)).ok()
+    };
+    let of: Vec<(Load, Option<RatioEstimate>)> =
+        summary.loads().into_iter().map(|load| (load, ratio(load))).collect();
+    let ratios: Vec<_> = of.iter().filter_map(|(_, ratio)| *ratio).collect();
+    let mut compared = family(&ratios).into_iter();
+    let judge = |(load, ratio): (Load, Option<RatioEstimate>)| {
+        let verdict = ratio.and_then(|_| compared.next()).map(|one| one.verdict);
+        Comparison { load, metric, ratio, verdict: verdict.unwrap_or(Verdict::Undecided) }
+    };
+    of.into_iter().map(judge).collect()
 }
 
 impl Comparison {
-    /// The comparison in words: `throughput: 1.01× [0.97, 1.04], least factor 1.06: no difference`.
+    /// Returns true if a difference would be reported.
+    pub fn is_claimed(&self) -> bool {
+        matches!(self.verdict, Verdict::Different(_))
+    }
+
+    /// The comparison in words: `throughput: 1.01× [0.97, 1.04], equivalent`.
     pub fn text(&self) -> String {
         let name = self.metric.name();
         let Some(ratio) = self.ratio else { return format!("{name}: not comparable") };
-        let result = if self.is_claimed { "a difference is reported" } else { "no difference" };
-        format!("{name}: {}, least factor {:.2}: {result}", times(ratio), self.least_factor)
+        format!("{name}: {}, {}", times(&ratio), verdict(self.verdict))
     }
 }
 
@@ -84,12 +85,12 @@ mod tests {
     fn copies_that_are_alike_raise_no_alarm() {
         let all = compared(&[]);
         assert!(all.len() >= 4 && all.iter().all(|one| one.ratio.is_some()), "{all:?}");
-        assert!(all.iter().all(|one| !one.is_claimed), "{all:?}");
+        assert!(all.iter().all(|one| !one.is_claimed()), "{all:?}");
     }
 
     #[test]
     fn copies_that_are_not_would_be_noticed() {
         let all = compared(&[("a", 90_000.0), ("b", 30_000.0)]);
-        assert!(all.iter().any(|one| one.is_claimed), "{all:?}");
+        assert!(all.iter().any(Comparison::is_claimed), "{all:?}");
     }
 }

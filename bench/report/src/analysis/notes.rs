@@ -4,12 +4,11 @@ use bench_data::load::Direction;
 use bench_data::load::words::{describe, requests};
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::Records;
-use bench_data::stats::Estimate;
 use bench_data::units::{counted, grouped};
 
-use crate::analysis::comparison::{least_factor, listed, times};
-use crate::analysis::metric::Metric;
-use crate::analysis::selection::headline;
+use crate::analysis::comparison::{capitalised, listed};
+use crate::analysis::section::Section;
+use crate::analysis::sentence;
 use crate::analysis::summary::{Line, Summary};
 
 /// Most failures that are described one by one.
@@ -34,7 +33,6 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
             listed(&short)
         ));
     }
-    notes.extend(noise(summary));
     notes.extend(failures(summary));
     notes
 }
@@ -45,7 +43,7 @@ fn outcomes(summary: &Summary) -> Vec<String> {
     let each = [
         (
             Outcome::GeneratorBound,
-            "Limited by the load generator, not compared",
+            "Limited by the load generator, so values are lower bounds (≥)",
             " The server may be faster.",
         ),
         (
@@ -124,21 +122,21 @@ pub(crate) fn compared_bytes(records: &Records) -> Option<String> {
     })
 }
 
-/// Difference between a server and its A/A control under the headline load.
-fn noise(summary: &Summary) -> Option<String> {
-    let load = headline(summary)?;
-    let control = summary.controls.iter().find(|control| control.load == load)?;
-    let own = summary.controlled(control)?;
-    let metric = Metric::Throughput;
-    let ratio = Estimate::of_ratios(control.rounds(metric), own.rounds(metric))?;
-    let floor = summary.noise_floor(load, &|line| line.rounds(metric).to_vec())?;
-    Some(format!(
-        "A/A control: {} measured twice differs from itself by {}. Differences below {:.0} % are not \
-         reported.",
-        own.target,
-        times(ratio),
-        (least_factor(Some(floor)) - 1.0) * 100.0
-    ))
+/// Experiments that are void, then the result of the A/A control of the others.
+pub(crate) fn controls(sections: &[Section]) -> Vec<String> {
+    let checked = |section: &&Section| section.finding.as_ref()?.control.clone();
+    let (void, others): (Vec<&Section>, Vec<_>) =
+        sections.iter().partition(|section| section.is_void());
+    let mut notes: Vec<String> = void
+        .iter()
+        .filter_map(|section| {
+            let why = sentence::differs_from_itself(&checked(section)?);
+            Some(format!("Void: {}. {}.", section.name, capitalised(&why)))
+        })
+        .collect();
+    let checks: Vec<_> = others.iter().filter_map(checked).collect();
+    notes.extend(sentence::controls(&checks));
+    notes
 }
 
 /// Failures with their reasons, each server and reason once: most servers fail under every load.

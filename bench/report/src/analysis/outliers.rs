@@ -4,11 +4,11 @@
 //! Outliers* (ASQC Quality Press, 1993): a value more than 3.5 times 1.4826 median absolute
 //! deviations (MAD) from its median. Rates and times spread by factors, so their logarithms are
 //! taken. The MAD of five rounds is itself uncertain and sometimes nearly 0; so it counts at least as
-//! much as the median MAD of the servers under that load, and a value within the least factor that is
-//! reported as a difference is not an outlier.
+//! much as the median MAD of the servers under that load, and a value within the margin of equivalence is
+//! not an outlier.
 
-use crate::analysis::comparison::least_factor;
 use crate::analysis::metric::Metric;
+use crate::analysis::statistics::verdict::MARGIN;
 use bench_data::load::Load;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, Records, TrialRow};
@@ -57,7 +57,7 @@ pub(crate) fn outliers(records: &Records) -> Vec<Outlier> {
         for (row, value) in &group.values {
             let off = (value / group.median).ln().abs();
             let score = off / scale;
-            if score > SCORE && off > least_factor(None).ln() {
+            if score > SCORE && off > MARGIN.ln() {
                 found.push(Outlier {
                     trial: row.trial,
                     round: row.round,
@@ -200,12 +200,9 @@ mod tests {
         assert!(found[0].value < 0.6 * found[0].median && found[0].score > SCORE);
         let unusual = ["steal time 4.0 % (median 0.0 %)", "server CPU 50.0 % (median 95.0 %)"];
         assert_eq!(found[0].unusual, unusual);
-        let line = &crate::analysis::summary::Summary::of(&records);
-        let line = line
-            .lines
-            .iter()
-            .find(|line| line.rounds(Metric::Throughput).iter().any(|one| one.1 == found[0].value));
-        assert_eq!(line.unwrap().rounds(Metric::Throughput).len(), 5);
+        let summary = crate::analysis::summary::Summary::of(&records);
+        let line = summary.line(found[0].load, "selector").unwrap();
+        assert_eq!(line.rounds(Metric::Throughput).len(), 5);
     }
 
     #[test]

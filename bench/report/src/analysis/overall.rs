@@ -1,8 +1,9 @@
 //! The answer of a run of several experiments: threads or events?
 
-use crate::analysis::comparison::{is_clear, is_clearly_less, listed};
+use crate::analysis::comparison::{Comparison, capitalised};
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::section::Section;
+use crate::analysis::sentence;
 use crate::analysis::topic::Topic;
 
 /// Two servers that differ in nothing but the question: an event loop, and a thread per connection.
@@ -15,44 +16,41 @@ pub(crate) fn paragraph(sections: &[Section]) -> Option<String> {
     if sections.len() < 2 {
         return None;
     }
-    let (mut events, mut threads, mut level) = (Vec::new(), Vec::new(), Vec::new());
-    for section in sections {
-        let Some(finding) = &section.finding else { continue };
-        let (Some(one), Some(other)) = (finding.score(EVENTS), finding.score(THREADS)) else {
-            continue;
-        };
-        let Some(ratio) = finding.lead(one, other) else { continue };
-        let by = |winner, loser| format!("{} ({})", section.name, lead(finding, winner, loser));
-        if is_clear(&ratio, finding.noise_floor) {
-            events.push(by(one, other));
-        } else if is_clearly_less(&ratio, finding.noise_floor) {
-            threads.push(by(other, one));
-        } else {
-            level.push(section.name.clone());
-        }
-    }
-    let parts: Vec<String> = [
-        (format!("{EVENTS} leads in"), events),
-        (format!("{THREADS} leads in"), threads),
-        ("No measurable difference in".to_owned(), level),
-    ]
-    .into_iter()
-    .filter(|(_, names)| !names.is_empty())
-    .map(|(what, names)| format!(" {what} {}.", listed(&names)))
-    .collect();
-    if parts.is_empty() {
+    let mut each: Vec<String> = sections.iter().filter_map(in_one).collect();
+    if each.is_empty() {
         return None;
     }
+    let compared = sections.iter().filter_map(compared).map(|(.., one)| one);
+    let too_few = compared.filter(|one| !one.is_claimable()).map(|one| one.ratio.rounds);
+    each.extend(too_few.max().map(sentence::too_few));
     let mut text = format!(
         "Threads or events? {EVENTS} (one thread for all connections) compared with {THREADS} (one \
-         thread per connection).{}",
-        parts.concat()
+         thread per connection). {}",
+        each.join(" ")
     );
-    let throughput = sections.iter().find(|section| section.topic == Topic::Throughput);
+    let throughput =
+        sections.iter().find(|section| section.topic == Topic::Throughput && !section.is_void());
     if let Some(finding) = throughput.and_then(|section| section.finding.as_ref()) {
         text += &of_all(finding).unwrap_or_default();
     }
     Some(text)
+}
+
+/// Comparison of the two in one experiment.
+fn in_one(section: &Section) -> Option<String> {
+    let (events, threads, comparison) = compared(section)?;
+    if section.is_void() {
+        return Some(format!("{}: void.", capitalised(&section.name)));
+    }
+    let finding = section.finding.as_ref()?;
+    Some(sentence::in_experiment(&section.name, finding, events, threads, comparison))
+}
+
+/// The two with their comparison.
+fn compared(section: &Section) -> Option<(&Score, &Score, Comparison)> {
+    let finding = section.finding.as_ref()?;
+    let comparison = finding.pairs().between(EVENTS, THREADS)?;
+    Some((finding.score(EVENTS)?, finding.score(THREADS)?, comparison))
 }
 
 /// Experiments without a comparison, each with the reason.
@@ -65,34 +63,23 @@ pub(crate) fn without_comparison(sections: &[Section]) -> Vec<String> {
             if sound >= 2 || finding.scores.len() < 2 {
                 return None;
             }
-            let reasons = finding.left_out().unwrap_or_default();
-            Some(format!("The experiment {} compares no servers. {reasons}.", section.name))
+            let reasons = sentence::left_out(finding).unwrap_or_default();
+            Some(format!("The experiment {} compares no servers. {reasons}", section.name))
         })
         .collect()
-}
-
-fn lead(finding: &Finding, winner: &Score, loser: &Score) -> String {
-    let ratio = finding.lead(winner, loser).map(|ratio| finding.lead_in_words(ratio));
-    format!(
-        "{} {} against {}, {}",
-        finding.quantity(),
-        finding.written(winner),
-        finding.written(loser),
-        ratio.unwrap_or_default()
-    )
 }
 
 /// The built-in server that leads, and the reference server that leads.
 fn of_all(finding: &Finding) -> Option<String> {
     let ours = *finding.ranked(|score| score.kind.is_ours()).first()?;
     Some(format!(
-        " {}, the built-in server {} has the {} {} ({}). {}.",
+        " {}, the {} {} measured of the built-in servers is that of {}: {}. {}",
         finding.condition,
-        ours.target,
         finding.metric.better().superlative(),
         finding.quantity(),
+        ours.target,
         finding.written(ours),
-        finding.beside_reference()?
+        sentence::beside_reference(finding, &finding.pairs())?
     ))
 }
 
@@ -116,11 +103,24 @@ mod tests {
     #[test]
     fn the_leader_of_each_experiment_is_named() {
         let text = paragraph(&of(MockExecutor::default())).unwrap();
-        assert!(text.contains("selector leads in first (") && !text.contains("threaded leads"));
-        let speed =
-            [("selector", 50_000.0), ("threaded", 90_000.0)].map(|(n, v)| (n.to_owned(), v)).into();
-        let text = paragraph(&of(MockExecutor { speed, ..MockExecutor::default() })).unwrap();
-        assert!(text.contains("threaded leads in second ("), "{text}");
+        assert!(text.contains(" First: throughput ") && text.contains(", that of selector is "));
+        assert!(!text.contains("that of threaded is") && text.contains("equivalent within 5 %"));
+        let run = |control: f64| {
+            let speeds =
+                [("selector", 50_000.0), ("threaded", 90_000.0), ("selector-again", control)];
+            let speed = speeds.map(|(name, speed)| (name.to_owned(), speed)).into();
+            let sections = of(MockExecutor { speed, ..MockExecutor::default() });
+            let notes = crate::analysis::notes::controls(&sections);
+            (paragraph(&sections).unwrap(), notes)
+        };
+        let (text, notes) = run(50_000.0);
+        assert!(text.contains(", that of threaded is ") && !text.contains("that of selector is"));
+        assert!(notes[0].starts_with("A/A control: selector, measured twice, was compared"));
+        // What differs from itself is not compared with others.
+        let (text, notes) = run(70_000.0);
+        assert!(text.contains(" First: void.") && !text.contains("First: throughput"), "{text}");
+        let said = "Void: first. Selector, measured twice, differs from itself by 1.";
+        assert!(notes[0].starts_with(said), "{notes:?}");
     }
 
     #[test]

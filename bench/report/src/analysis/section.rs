@@ -3,10 +3,12 @@
 use bench_data::load::words::{describe, heading};
 use std::cmp::Reverse;
 
+use crate::analysis::comparison::family;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::scalability::Scalability;
 use crate::analysis::selection::headline;
+use crate::analysis::statistics::verdict::Verdict;
 use crate::analysis::summary::{Line, Summary};
 use crate::analysis::topic::Topic;
 use bench_data::load::Load;
@@ -52,22 +54,40 @@ pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
         part
     };
     let is_empty = |part: &Summary| part.lines.is_empty() && part.capacities.is_empty();
-    let mut sections: Vec<Section> = plan
+    let mut parts: Vec<(&str, &str, Summary)> = plan
         .experiments
         .iter()
-        .map(|one| (one, part(Some(&one.name))))
-        .filter(|(_, part)| !is_empty(part))
-        .map(|(one, part)| Section::of(&one.name, &one.question, part))
+        .map(|one| (&*one.name, &*one.question, part(Some(&one.name))))
+        .filter(|(.., part)| !is_empty(part))
         .collect();
     if plan.experiments.is_empty() {
-        sections.push(Section::of(&plan.name, &plan.question, summary.clone()));
+        parts.push((&plan.name, &plan.question, summary.clone()));
     } else {
         let rest = part(None);
         if !is_empty(&rest) {
-            sections.push(Section::of(&plan.name, &plan.question, rest));
+            parts.push((&plan.name, &plan.question, rest));
         }
     }
-    sections
+    judge_controls(parts.iter_mut().map(|(.., part)| part).collect());
+    parts.into_iter().map(|(name, question, part)| Section::of(name, question, part)).collect()
+}
+
+/// Marks the loads of the main comparisons as void whose A/A controls differ from their servers,
+/// corrected for the number of experiments.
+fn judge_controls(parts: Vec<&mut Summary>) {
+    let mut checked = Vec::new();
+    for part in parts {
+        let finding = Topic::of(part).finding(part);
+        if let Some((load, check)) = finding.and_then(|one| Some((one.load, one.control?))) {
+            checked.push((part, load, check.ratio));
+        }
+    }
+    let ratios: Vec<_> = checked.iter().map(|(.., ratio)| *ratio).collect();
+    for ((part, load, _), compared) in checked.into_iter().zip(family(&ratios)) {
+        if matches!(compared.verdict, Verdict::Different(_)) {
+            part.void.push(load);
+        }
+    }
 }
 
 impl Section {
@@ -76,17 +96,28 @@ impl Section {
         let finding = topic.finding(&part);
         let headline_load =
             finding.as_ref().map(|finding| finding.load).or_else(|| headline(&part));
+        let answer = finding.as_ref().map(|finding| match finding.is_void {
+            true => finding.sentence(),
+            false => topic.answer(&part, finding),
+        });
+        let cost =
+            finding.as_ref().filter(|one| !one.is_void).and_then(|finding| cost(&part, finding));
         Self {
             name: name.to_owned(),
             question: question.to_owned(),
             topic,
-            answer: topic.answer(&part).unwrap_or_else(|| "Nothing was measured.".to_owned()),
-            cost: finding.as_ref().and_then(|finding| cost(&part, finding)),
+            answer: answer.unwrap_or_else(|| "Nothing was measured.".to_owned()),
+            cost,
             finding,
             headline_load,
             scalability: Scalability::of(&part),
             part,
         }
+    }
+
+    /// Returns true if the comparison is void: a server differs from its A/A control.
+    pub fn is_void(&self) -> bool {
+        self.finding.as_ref().is_some_and(|finding| finding.is_void)
     }
 }
 

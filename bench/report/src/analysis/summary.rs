@@ -8,21 +8,26 @@ use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, Records, Support, TrialRow};
 use bench_data::servers::target::TargetKind;
-use bench_data::stats::{Estimate, LEAST_ROUNDS, median};
+use bench_data::stats::{Spread, median};
 use bench_data::units::{counted, grouped};
 
-use crate::analysis::comparison::noise_floor;
+use crate::analysis::comparison::{ControlCheck, joined};
 use crate::analysis::metric::{Metric, Percentile, Rounds};
+
+/// Fewest valid trials that represent a server whose others were spoiled by something else.
+const LEAST_VALID: usize = 3;
 
 /// Condensed run, in the order in which servers and loads first ran.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// Lines of the compared servers.
+    /// Lines of the compared servers. The values of an A/A control join those of its server.
     pub lines: Vec<Line>,
-    /// Lines of the A/A controls.
-    pub controls: Vec<Line>,
+    /// Lines of the A/A controls, each with the line of its server as it was before they joined.
+    controls: Vec<(Line, Line)>,
     /// Results of the capacity searches, A/A controls included.
     pub capacities: Vec<Capacity>,
+    /// Loads under which nothing is compared, because an A/A control differs from its server.
+    pub void: Vec<Load>,
 }
 
 /// One server under one load.
@@ -45,6 +50,8 @@ pub struct Line {
     pub connections_served: Option<u64>,
     /// Rounds in which not all connections were served.
     pub starved_rounds: usize,
+    /// Answered requests of all rounds.
+    pub requests: u64,
     /// Failed requests of all rounds.
     pub errors: u64,
     /// Number of trials by outcome.
@@ -74,37 +81,42 @@ impl Summary {
             line.calls_per_request = calls.map(|row| row.calls_per_request);
             line
         });
-        let (controls, lines) = lines.partition(|line: &Line| line.kind == TargetKind::AaControl);
-        Self { lines, controls, capacities: Capacity::of(records) }
+        let (controls, mut lines): (Vec<Line>, Vec<Line>) =
+            lines.partition(|line: &Line| line.kind == TargetKind::AaControl);
+        let mut pairs = Vec::new();
+        for control in controls {
+            let is_its = |line: &&mut Line| {
+                line.load == control.load && control.control_of.as_ref() == Some(&line.target)
+            };
+            let Some(own) = lines.iter_mut().find(is_its) else { continue };
+            pairs.push((control.clone(), own.clone()));
+            if own.is_sound() && control.is_sound() {
+                own.join(&control);
+            }
+        }
+        Self { lines, controls: pairs, capacities: Capacity::of(records), void: Vec::new() }
     }
 
     /// Part of the run with the wanted loads.
     pub fn part(&self, wanted: impl Fn(&Load) -> bool) -> Self {
-        let kept =
-            |lines: &[Line]| lines.iter().filter(|line| wanted(&line.load)).cloned().collect();
+        let lines = self.lines.iter().filter(|line| wanted(&line.load)).cloned();
+        let controls = self.controls.iter().filter(|(line, _)| wanted(&line.load)).cloned();
         let searched = self.capacities.iter().filter(|one| wanted(&one.load)).cloned();
         Self {
-            lines: kept(&self.lines),
-            controls: kept(&self.controls),
+            lines: lines.collect(),
+            controls: controls.collect(),
             capacities: searched.collect(),
+            void: self.void.clone(),
         }
     }
 
-    /// Noise floor under a load: the factor by which a server and its A/A control differ. If the pair
-    /// is not sound there, that of the load where they differ most; `None` without a sound pair.
-    pub fn noise_floor(&self, load: Load, rounds: &dyn Fn(&Line) -> Rounds) -> Option<f64> {
-        let of = |control: &Line| -> Option<f64> {
-            let own = self.controlled(control)?;
-            noise_floor(&rounds(control), &rounds(own))
-                .filter(|_| own.is_sound() && control.is_sound())
-        };
-        let here = self.controls.iter().find(|control| control.load == load).and_then(of);
-        here.or_else(|| self.controls.iter().filter_map(of).max_by(f64::total_cmp))
-    }
-
-    /// Line of the server that an A/A control repeats.
-    pub fn controlled(&self, control: &Line) -> Option<&Line> {
-        self.line(control.load, control.control_of.as_deref()?)
+    /// Comparison of a server with its A/A control under a load; `None` without a sound pair.
+    pub fn control_check(&self, load: Load, metric: Metric) -> Option<ControlCheck> {
+        let (control, own) = self.controls.iter().find(|(line, _)| line.load == load)?;
+        if !(control.is_sound() && own.is_sound()) {
+            return None;
+        }
+        ControlCheck::of(&own.target, control.rounds(metric), own.rounds(metric))
     }
 
     /// Line of a server under a load.
@@ -175,9 +187,17 @@ impl Line {
             background_held: measured.iter().filter_map(|row| row.background_held).min(),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
             starved_rounds: measured.iter().filter(|row| !served_all(row)).count(),
+            requests: rows.iter().filter_map(|row| row.requests).sum(),
             errors: rows.iter().filter_map(|row| row.errors).sum(),
             outcomes,
             reasons,
+        }
+    }
+
+    /// Joins the values of the A/A control with the line's own.
+    fn join(&mut self, control: &Self) {
+        for (metric, rounds) in &mut self.values {
+            *rounds = joined(rounds, control.rounds(*metric));
         }
     }
 
@@ -191,9 +211,9 @@ impl Line {
         median(&values(self.rounds(metric)))
     }
 
-    /// Median of a metric over the rounds with its interval.
-    pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
-        Estimate::of(&values(self.rounds(metric)))
+    /// Median of a metric over the rounds with the range of its values.
+    pub fn spread(&self, metric: Metric) -> Option<Spread> {
+        Spread::of(&values(self.rounds(metric)))
     }
 
     /// Median throughput; 0 if it was not measured.
@@ -229,6 +249,17 @@ impl Line {
     /// sound.
     pub fn is_comparable(&self) -> bool {
         !self.rounds(Metric::Throughput).is_empty() && self.is_sound()
+    }
+
+    /// Returns true if the rates are lower bounds of the server's: the load generator was the limit in
+    /// too many trials, and nothing else was wrong.
+    pub fn is_censored(&self) -> bool {
+        let background = self.load.profile.background.total();
+        !self.is_sound()
+            && !self.starved()
+            && self.background_held.is_none_or(|held| held >= background)
+            && self.count(Outcome::GeneratorBound) > 0
+            && self.outcomes.keys().all(|outcome| *outcome == Outcome::Ok || outcome.is_set_aside())
     }
 
     /// Returns true if most connections were served, but not all in every round.
@@ -295,12 +326,7 @@ impl Line {
         if self.is_comparable() {
             return String::new();
         }
-        let reason = self.conditions().into_iter().next();
-        let mut reason = reason.unwrap_or_else(|| "not measured".to_owned());
-        if !self.starved() && self.count(Outcome::GeneratorBound) > 0 {
-            reason += &format!(", at {}", Metric::Throughput.write(self.throughput()));
-        }
-        reason
+        self.conditions().into_iter().next().unwrap_or_else(|| "not measured".to_owned())
     }
 
     /// Returns true if all trials were measured as planned, apart from those that were spoiled by
@@ -346,7 +372,7 @@ fn are_sound(outcomes: impl Iterator<Item = (Outcome, usize)>) -> bool {
             others += count;
         }
     }
-    others == 0 && ok >= LEAST_ROUNDS.min(trials)
+    others == 0 && ok >= LEAST_VALID.min(trials)
 }
 
 /// Times by trial: the metric of each recorded percentile, and its value.

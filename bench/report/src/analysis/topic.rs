@@ -99,16 +99,16 @@ impl Topic {
         }
     }
 
-    pub fn answer(self, part: &Summary) -> Option<String> {
-        let finding = self.finding(part)?;
-        Some(match self {
-            Self::Throughput => throughput::answer(part, &finding),
-            Self::Transfer(_) => throughput::answer_by_size(part, &finding),
+    /// Answer in words, from the comparison of the servers.
+    pub fn answer(self, part: &Summary, finding: &Finding) -> String {
+        match self {
+            Self::Throughput => throughput::answer(part, finding),
+            Self::Transfer(_) => throughput::answer_by_size(part, finding),
             Self::Churn | Self::Load => finding.sentence(),
-            Self::Latency => load::answer_at_equal_load(part, &finding),
+            Self::Latency => load::answer_at_equal_load(part, finding),
             Self::Heavy => heavy::answer(part),
-            Self::Idle => idle::answer(part, &finding),
+            Self::Idle => idle::answer(part, finding),
             Self::Slow => slow::answer(part),
-        })
+        }
     }
 }

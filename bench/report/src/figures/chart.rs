@@ -9,7 +9,7 @@ use super::axis::{Axis, Scale};
 use super::mark::mark;
 use super::style::{GRID, INK, Look, PAPER};
 use crate::analysis::metric::Metric;
-use bench_data::stats::Estimate;
+use bench_data::stats::Spread;
 
 const WIDTH: u32 = 800;
 const TITLE_HEIGHT: u32 = 40;
@@ -61,7 +61,7 @@ pub(super) struct Series {
 #[derive(Debug, Clone)]
 pub(super) struct Point {
     pub(super) x: f64,
-    pub(super) y: Estimate,
+    pub(super) y: Spread,
     pub(super) rounds: Vec<f64>,
     pub(super) mark: PointMark,
 }
@@ -207,8 +207,8 @@ impl Panel {
         for (index, series) in self.series.iter().enumerate() {
             let style = series.look.colour.stroke_width(1);
             let bars = series.points.iter().filter_map(|point| {
-                let interval = point.y.interval?;
-                let (low, high) = (interval.low.max(self.y.low()), interval.high);
+                let range = point.y.range?;
+                let (low, high) = (range.low.max(self.y.low()), range.high);
                 Some((self.x(index, point), low, high))
             });
             for (x, low, high) in bars.filter(|(_, low, high)| low < high) {
@@ -266,13 +266,13 @@ fn text(pixels: u32, colour: RGBColor) -> TextStyle<'static> {
     (FONT, pixels).into_font().color(&colour)
 }
 
-/// All y values of some series, ends of intervals and single rounds included.
+/// All y values of some series, ends of ranges and single rounds included.
 pub(super) fn ys<'s>(series: impl IntoIterator<Item = &'s Series>) -> Vec<f64> {
     series
         .into_iter()
         .flat_map(|series| &series.points)
         .flat_map(|point| {
-            let ends = point.y.interval.map(|interval| [interval.low, interval.high]);
+            let ends = point.y.range.map(|range| [range.low, range.high]);
             let rounds = point.rounds.iter().copied();
             std::iter::once(point.y.median).chain(ends.into_iter().flatten()).chain(rounds)
         })

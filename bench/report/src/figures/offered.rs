@@ -12,7 +12,7 @@ use crate::analysis::summary::Summary;
 use bench_data::load::objective::Objective;
 use bench_data::load::{Load, words};
 use bench_data::record::capacity::Capacity;
-use bench_data::stats::Estimate;
+use bench_data::stats::Spread;
 use bench_data::units;
 
 /// Charts of the load that was offered at the most rates, if there are at least two.
@@ -70,7 +70,7 @@ fn achieved(part: &Summary, base: Load) -> Option<Figure> {
     let y = Axis::of_metric(metric, Scale::Log, &ys(&series)).reaching(most);
     let diagonal = xs.iter().map(|x| Point {
         x: *x,
-        y: Estimate { median: *x, interval: None },
+        y: Spread::single(*x),
         rounds: Vec::new(),
         mark: PointMark::None,
     });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::{Direction, Load, words};
 use bench_data::record::outcome::Outcome;
-use bench_data::stats::Estimate;
+use bench_data::stats::Spread;
 
 use super::axis::{Axis, Scale};
 use super::chart::{Panel, Point, PointMark, Series, ys};
@@ -72,7 +72,7 @@ pub(super) fn series(
                 .iter()
                 .filter(is_one)
                 .filter_map(|line| {
-                    let y = line.estimate(metric).filter(|y| y.median > 0.0 || !is_positive)?;
+                    let y = line.spread(metric).filter(|y| y.median > 0.0 || !is_positive)?;
                     let rounds = values(line.rounds(metric));
                     Some(Point { x: x(&line.load), y, rounds, mark: mark_of(line) })
                 })
@@ -104,7 +104,7 @@ pub(super) fn spectra(
     let point = |(x, median): (f64, f64)| {
         let has_mark = [50.0, 90.0, 99.0, 99.9, 99.99].contains(&x);
         let mark = if has_mark { PointMark::Filled } else { PointMark::None };
-        Point { x, y: Estimate { median, interval: None }, rounds: Vec::new(), mark }
+        Point { x, y: Spread::single(median), rounds: Vec::new(), mark }
     };
     let series_of = |distribution: Distribution| -> Vec<Series> {
         let series = summary.under(load).map(|line| Series {

@@ -3,7 +3,7 @@
 use bench_data::plan::{Order, Plan};
 
 /// Terms of a report with their meanings.
-pub(crate) const GLOSSARY: [(&str, &str); 25] = [
+pub(crate) const GLOSSARY: [(&str, &str); 27] = [
     (
         "closed loop",
         "Each connection sends its next request as soon as the reply to the last one has arrived. A slow \
@@ -53,9 +53,9 @@ pub(crate) const GLOSSARY: [(&str, &str); 25] = [
          the first, the tenth a tenth as often.",
     ),
     (
-        "A/A control, noise floor",
-        "A server that is measured twice under two names. The difference between the two is the noise \
-         floor; smaller differences are not reported.",
+        "A/A control",
+        "A server that is measured twice under two names. Its values join the server's own. If the two \
+         differ, something else than the servers changed, and the comparison is void.",
     ),
     (
         "server-bound",
@@ -67,7 +67,8 @@ pub(crate) const GLOSSARY: [(&str, &str); 25] = [
     ),
     (
         "generator-bound",
-        "The load generator used all of its CPU time: the server may be faster than the trial shows.",
+        "The load generator used all of its CPU time: the server may be faster than the trial shows. Its \
+         rates are lower bounds (≥) and are not ranked.",
     ),
     (
         "starved",
@@ -86,14 +87,23 @@ pub(crate) const GLOSSARY: [(&str, &str); 25] = [
     ),
     (
         "claim",
-        "A published statement, compared with this run. Below each claim is the rule by which it is \
-         confirmed or refuted; it is undecided if neither applies.",
+        "A published statement, compared with this run on this machine. Its direction (which is better) \
+         and its magnitude (by how much) are judged apart, by the rules below each claim.",
     ),
     (
-        "interval",
-        "Bootstrap interval: the middle 95 % of the medians of resampled rounds; error bars in charts, \
-         [low, high] in text. At least three rounds are needed. If the intervals of \
-         two servers overlap, the interval of their ratio decides.",
+        "interval, range",
+        "A ratio has a 95 % t interval in brackets, [low, high], from five rounds on. With fewer rounds it has \
+         the range of its values in parentheses, which claims nothing. A single server has a range: \
+         error bars in charts.",
+    ),
+    (
+        "different, equivalent, undecided",
+        "Different: a ratio is shown not to be 1. Equivalent: it is shown to be within 5 % of 1. Undecided: \
+         neither is shown; the factor that the rounds could have shown is then named.",
+    ),
+    (
+        "exploratory",
+        "Not corrected for the number of comparisons: a reason for another run, not a result.",
     ),
     (
         "p50, p99",
@@ -139,17 +149,26 @@ pub(crate) fn methods(plan: &Plan) -> Vec<String> {
     };
     let mut methods = vec![
         rounds,
-        "A difference is reported only if the interval of the ratio, taken round by round, excludes 1, and \
-         if the ratio is at least 5 % and above the noise floor of the A/A control. Servers with starved or \
-         failed rounds are not compared. Rounds disturbed by the load generator or the machine are \
-         excluded if at least three rounds remain."
+        "Servers are compared by ratios within rounds. A ratio is written as 1.62× [1.55, 1.70]: the geometric \
+         mean over the rounds, and its 95 % t interval on the logarithms. At least five rounds are needed for \
+         a claim."
             .to_owned(),
-        "A ratio is written as 1.62× [1.58, 1.64]: median and interval.".to_owned(),
+        "Differences are tested at the level of 5 % and corrected after Holm for all pairs of servers under a \
+         load. Equivalence within 5 % is tested by two one-sided tests. Where neither is shown, the report \
+         names the factor that as many rounds show with probability 0.8."
+            .to_owned(),
+        "The A/A control is tested in the main comparison of each experiment, corrected for their number. \
+         If it differs from its server, the comparison is void. Otherwise its values join the server's own, \
+         as the geometric mean of each round."
+            .to_owned(),
+        "Servers with starved or failed rounds are not compared. Rounds disturbed by the load generator or \
+         the machine are excluded if at least three rounds remain."
+            .to_owned(),
         "Dashed lines: reference servers and servers of the user. They serve the same files on the same \
          cores. The replies of all servers are checked in the same way."
             .to_owned(),
         "Hollow markers: not all connections were served, requests failed, or the load generator was \
-         the limit. These values are not compared."
+         the limit. These values are not ranked."
             .to_owned(),
     ];
     if plan.experiments.len() > 1 {

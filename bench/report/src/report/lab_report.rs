@@ -75,11 +75,14 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
     }
     if !analysis.claims.is_empty() {
         blocks.push(Block::Heading("Published claims".to_owned()));
+        blocks.push(Block::Paragraph(
+            "Direction and magnitude of each claim are judged apart, for this machine.".to_owned(),
+        ));
         for one in &analysis.claims {
             blocks.push(Block::Subheading(one.claim.to_owned()));
-            let judgement = capitalised(one.judgement.name());
+            let conclusion = one.conclusion();
             blocks.push(Block::Paragraph(format!(
-                "{}. {judgement}: {} {}",
+                "{}. {conclusion} {} {}",
                 one.source, one.measured, one.test
             )));
         }

@@ -172,7 +172,6 @@
     const exact = (value) => unit === "times" ? value.toFixed(3) + "×"
       : `${text(value)} (${value.toLocaleString("en", { maximumFractionDigits: 2 })})`;
     const lines = [[series.name, ""], [panel.x.label, point.text], [panel.y.label, exact(point.median)]];
-    if (point.low !== null) lines.push(["95 % interval", `[${text(point.low)}, ${text(point.high)}]`]);
     if (point.rounds.length) lines.push(["rounds", point.rounds.map(text).join(", ")]);
     if (point.hollow) lines.push(["hollow", "see below the chart"]);
     tip.replaceChildren(...lines.map(([name, value], n) => n === 0

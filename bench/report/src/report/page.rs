@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::matrix::Matrix;
-use crate::analysis::claims::Claim;
+use crate::analysis::claims::{Claim, Judgement};
 use crate::analysis::metric::Unit;
 use crate::analysis::scalability;
 use crate::analysis::scalability::Scalability;
@@ -35,7 +35,7 @@ struct Page<'p> {
     servers: Vec<Server>,
     matrix: Matrix,
     sections: Vec<Part<'p>>,
-    claims: &'p [Claim],
+    claims: Vec<ClaimPart>,
     outliers: Vec<String>,
     /// Text in place of outliers.
     no_outliers: &'static str,
@@ -58,6 +58,18 @@ struct Part<'p> {
     refusals: String,
     figures: Vec<Still<'p>>,
     tables: Vec<Table>,
+}
+
+/// Claim of the page.
+#[derive(Debug, Serialize)]
+struct ClaimPart {
+    source: &'static str,
+    claim: &'static str,
+    test: &'static str,
+    measured: String,
+    conclusion: String,
+    /// The conclusion on the direction, or else on the magnitude.
+    class: Judgement,
 }
 
 /// Chart of the page, until the script redraws it.
@@ -106,7 +118,7 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
             .sections()
             .map(|(section, figures)| part(section, figures, &analysis.baseline))
             .collect(),
-        claims: &analysis.claims,
+        claims: analysis.claims.iter().map(claim_part).collect(),
         outliers: outliers_in_words(contents),
         no_outliers: no_outliers(contents),
         table_note: table::NOTE,
@@ -117,6 +129,20 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
         script: SCRIPT,
     };
     Ok(templates.get_template("report.html")?.render(Serde(&page))?)
+}
+
+fn claim_part(claim: &Claim) -> ClaimPart {
+    let has_direction = claim.direction != Judgement::NotClaimed;
+    let class = if has_direction { claim.direction } else { claim.magnitude };
+    let (source, test, conclusion) = (claim.source, claim.test, claim.conclusion());
+    ClaimPart {
+        source,
+        claim: claim.claim,
+        test,
+        measured: claim.measured.clone(),
+        conclusion,
+        class,
+    }
 }
 
 fn part<'p>(section: &'p Section, figures: &'p [Figure], baseline: &[String]) -> Part<'p> {

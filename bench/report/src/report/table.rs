@@ -7,11 +7,11 @@ mod markdown;
 use bench_data::load::words::heading;
 use serde::Serialize;
 
-use crate::analysis::comparison::times;
 use crate::analysis::metric::{Metric, Percentile};
+use crate::analysis::sentence::times;
+use crate::analysis::statistics::ratio::RatioEstimate;
 use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
-use bench_data::stats::Estimate;
 use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
@@ -22,7 +22,7 @@ pub(crate) use markdown::markdown;
 pub(crate) const COLUMNS: [&str; 11] = [
     "server",
     "requests/s",
-    "95 % interval",
+    "range",
     "MB/s",
     "p50",
     "p99",
@@ -34,8 +34,8 @@ pub(crate) const COLUMNS: [&str; 11] = [
 ];
 
 /// Explanation of the columns.
-pub(crate) const NOTE: &str = "Medians over the rounds. 95 % interval: of requests/s, from three \
-    rounds on. MB/s: million bytes per second. CPU/req: CPU time of the server per request. –: not \
+pub(crate) const NOTE: &str = "Medians over the rounds. Range: smallest and largest requests/s. ≥: the \
+    load generator was the limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. –: not \
     measured, or too few replies for this percentile.";
 
 /// Table of one load, or of the capacities under it.
@@ -105,6 +105,9 @@ impl Row {
 /// compared are marked.
 fn ratios(summary: &Summary, load: Load, baseline: &[String]) -> String {
     let is_base = |line: &&Line| baseline.contains(&line.target);
+    if summary.void.contains(&load) {
+        return "void: the A/A control differs from its server".to_owned();
+    }
     let base = summary.under(load).filter(is_base);
     let Some(base) = base.max_by(|a, b| a.throughput().total_cmp(&b.throughput())) else {
         return String::new();
@@ -113,28 +116,34 @@ fn ratios(summary: &Summary, load: Load, baseline: &[String]) -> String {
     let ratios: Vec<_> = others
         .filter_map(|line| {
             let metric = Metric::Throughput;
-            let ratio = Estimate::of_ratios(line.rounds(metric), base.rounds(metric))?;
+            let ratio = RatioEstimate::of_rounds(line.rounds(metric), base.rounds(metric)).ok()?;
             let doubt = if line.is_comparable() && base.is_comparable() { "" } else { " (?)" };
-            Some(format!("{} {}{doubt}", line.target, times(ratio)))
+            Some(format!("{} {}{doubt}", line.target, times(&ratio)))
         })
         .collect();
-    format!("requests/s relative to {}: {}", base.target, ratios.join(", "))
+    format!("requests/s relative to {} (exploratory): {}", base.target, ratios.join(", "))
 }
 
 fn values(line: &Line) -> Vec<String> {
     let write = |metric: Metric, write: fn(f64) -> String| {
         line.median(metric).map_or_else(|| "–".to_owned(), write)
     };
-    let interval = line.estimate(Metric::Throughput).and_then(|rate| rate.interval);
+    let range = line.spread(Metric::Throughput).and_then(|rate| rate.range);
+    // Only rates are lower bounds where the load generator is the limit.
+    let bound = if line.is_censored() { "≥ " } else { "" };
+    let rate = |metric: Metric, write: fn(f64) -> String| {
+        line.median(metric)
+            .map_or_else(|| "–".to_owned(), |value| format!("{bound}{}", write(value)))
+    };
     let latency = |percentile| write(Metric::Response(percentile), units::microseconds);
     vec![
         format!("{}{}", line.target, line.kind.remark()),
-        write(Metric::Throughput, units::count),
-        interval.map_or_else(
+        rate(Metric::Throughput, units::count),
+        range.map_or_else(
             || "–".to_owned(),
-            |interval| format!("{}–{}", units::count(interval.low), units::count(interval.high)),
+            |range| format!("{}–{}", units::count(range.low), units::count(range.high)),
         ),
-        write(Metric::TransferRate, units::three_digits),
+        rate(Metric::TransferRate, units::three_digits),
         latency(Percentile::P50),
         latency(Percentile::P99),
         latency(Percentile::P99_9),

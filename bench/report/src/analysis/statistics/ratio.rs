@@ -67,6 +67,32 @@ impl RatioEstimate {
         Self::of_logs(&logs.collect::<Result<Vec<_>, _>>()?)
     }
 
+    /// Ratio of two runs without common rounds, `new / old`: quotient of their geometric means. `between`
+    /// is the standard deviation of a logarithm between repetitions of one run, known beforehand; it
+    /// adds to the scatter within the two in quadrature. Degrees of freedom after Welch and
+    /// Satterthwaite.
+    ///
+    /// # Errors
+    /// A run has no values, or one has no logarithm.
+    pub fn of_runs(new: &[f64], old: &[f64], between: f64) -> Result<Self, NoRatio> {
+        let logs = |values: &[f64]| values.iter().map(|value| logarithm(*value)).collect();
+        let (new, old): (Result<Vec<_>, _>, Result<Vec<_>, _>) = (logs(new), logs(old));
+        let of = |logs: &[f64]| Sample::of(logs).ok_or(NoRatio::NoCommonRound);
+        let (new, old) = (of(&new?)?, of(&old?)?);
+        let variances = new.variance_of_mean.zip(old.variance_of_mean);
+        let error = variances.map(|(a, b)| {
+            let own = a * a / new.freedom() + b * b / old.freedom();
+            let all = a + b + between * between;
+            // Equal values have no scatter: only the known part remains, as if of any number of runs.
+            let freedom = if own > 0.0 { all * all / own } else { MOST_FREEDOM };
+            StandardError { of_log: all.sqrt(), freedom: freedom.min(MOST_FREEDOM) }
+        });
+        let range =
+            Interval { low: (new.least - old.most).exp(), high: (new.most - old.least).exp() };
+        let rounds = new.count.min(old.count) as usize;
+        Ok(Self { ratio: (new.mean - old.mean).exp(), rounds, range, error })
+    }
+
     fn of_logs(logs: &[f64]) -> Result<Self, NoRatio> {
         let sample = Sample::of(logs).ok_or(NoRatio::NoCommonRound)?;
         let error = sample
@@ -91,6 +117,14 @@ impl RatioEstimate {
     pub fn p_of_difference(&self) -> Option<f64> {
         let error = self.claimable_error()?;
         Some((2.0 * tail(self.ratio.ln().abs(), error)).min(1.0))
+    }
+
+    /// P value of the one-sided test that the ratio lies beyond `bound`: above it, or else below it.
+    /// `None` below [`LEAST_ROUNDS`].
+    pub fn p_of_beyond(&self, bound: f64, above: bool) -> Option<f64> {
+        let error = self.claimable_error()?;
+        let distance = self.ratio.ln() - bound.ln();
+        Some(tail(if above { distance } else { -distance }, error))
     }
 
     /// Larger p value of the two one-sided tests against a difference of the factor `margin` in either
@@ -138,6 +172,9 @@ impl RatioEstimate {
 
 /// Most rounds that [`RatioEstimate::rounds_needed`] returns.
 pub const MOST_ROUNDS: usize = 1000;
+
+/// Degrees of freedom from which on the t distribution is the normal one for every purpose here.
+const MOST_FREEDOM: f64 = 1e6;
 
 /// Multiple of the standard error that a two-sided t test shows with probability 0.8.
 fn detectable(alpha: f64, freedom: f64) -> f64 {
@@ -240,6 +277,34 @@ mod tests {
             assert_eq!(of(&[(1, 1.0)], &[(1, bad)]), Err(NoRatio::NotPositive), "{bad}");
         }
         assert_eq!(of(&[(1, 1.0), (2, 0.0)], &[(1, 1.0)]).map(|one| one.rounds), Ok(1));
+    }
+
+    #[test]
+    fn two_runs_differ_by_more_than_their_rounds_show() {
+        let (new, old) = ([110.0, 112.0, 108.0, 111.0, 109.0], [100.0, 101.0, 99.0, 100.5, 99.5]);
+        // Recomputed in Python from the definitions: Welch's t test on the logarithms, without and with
+        // a variance of 0.046² added to that of the difference.
+        for (between, low, high) in [(0.0, 1.080_528, 1.119_693), (0.046, 1.003_951, 1.205_099)] {
+            let interval = RatioEstimate::of_runs(&new, &old, between).unwrap().interval().unwrap();
+            is_near(interval.low, low);
+            is_near(interval.high, high);
+        }
+        assert_eq!(RatioEstimate::of_runs(&new[..4], &old, 0.0).unwrap().interval(), None);
+        assert_eq!(RatioEstimate::of_runs(&[], &old, 0.0), Err(NoRatio::NoCommonRound));
+        assert_eq!(RatioEstimate::of_runs(&[0.0], &old, 0.0), Err(NoRatio::NotPositive));
+        let same = RatioEstimate::of_runs(&[5.0; 5], &[5.0; 5], 0.046).unwrap();
+        is_near(same.interval().unwrap().high, (1.959_964 * 0.046_f64).exp());
+    }
+
+    #[test]
+    fn a_bound_is_exceeded_by_what_is_clearly_beyond_it() {
+        let ratio = paired(&[1.30, 1.35, 1.28, 1.31, 1.33], &[1.0; 5]);
+        assert!(ratio.p_of_beyond(1.2, true).unwrap() < 0.01);
+        assert!(ratio.p_of_beyond(1.4, false).unwrap() < 0.01);
+        let (above, below) = (ratio.p_of_beyond(1.3, true), ratio.p_of_beyond(1.3, false));
+        is_near(above.unwrap() + below.unwrap(), 1.0);
+        let both = ratio.p_of_difference().unwrap();
+        is_near(2.0 * ratio.p_of_beyond(1.0, true).unwrap(), both);
     }
 
     #[test]

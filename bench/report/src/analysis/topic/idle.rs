@@ -2,13 +2,13 @@
 
 use bench_data::load::Load;
 use bench_data::load::profile::BackgroundConnections;
-use bench_data::stats::Estimate;
 use bench_data::units::{counted, grouped, three_digits};
 
 use crate::analysis::comparison::listed;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::selection::most_comparable;
+use crate::analysis::statistics::ratio::RatioEstimate;
 use crate::analysis::summary::Summary;
 
 /// Growth of the tail below which active connections count as not affected.
@@ -45,12 +45,12 @@ pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
     for line in comparable() {
         let before = part.line(alone, &line.target).filter(|line| line.is_comparable());
         let growth = before.and_then(|before| {
-            Estimate::of_ratios(line.rounds(Metric::P99), before.rounds(Metric::P99))
+            RatioEstimate::of_rounds(line.rounds(Metric::P99), before.rounds(Metric::P99)).ok()
         });
         match growth {
-            Some(growth) if growth.median < UNAFFECTED => unaffected.push(line.target.as_str()),
+            Some(growth) if growth.ratio < UNAFFECTED => unaffected.push(line.target.as_str()),
             Some(growth) => {
-                affected.push(format!("{}× for {}", three_digits(growth.median), line.target));
+                affected.push(format!("{}× for {}", three_digits(growth.ratio), line.target));
             }
             None => {}
         }

@@ -4,12 +4,13 @@ use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::record::capacity::Capacity;
 use bench_data::servers::target::TargetKind;
+use bench_data::stats::Spread;
 
-use crate::analysis::comparison;
+use crate::analysis::comparison::{ControlCheck, joined};
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::metric::Metric;
 use crate::analysis::selection::most_comparable;
-use crate::analysis::summary::Summary;
+use crate::analysis::summary::{Summary, values};
 
 /// Highest rate that meets the objective; of several searches the first.
 pub(super) fn capacity(part: &Summary) -> Option<Finding> {
@@ -22,8 +23,9 @@ pub(super) fn capacity(part: &Summary) -> Option<Finding> {
         metric: Metric::Capacity,
         condition: format!("With {} at {}", describe(load), objective.in_words()),
         load: headline_load.unwrap_or(load),
-        noise_floor: noise_floor(&controls, &own),
-        scores: own.into_iter().map(score).collect(),
+        control: control_check(&controls, &own),
+        scores: own.into_iter().map(|one| score(one, &controls)).collect(),
+        is_void: part.void.contains(&headline_load.unwrap_or(load)),
     })
 }
 
@@ -48,30 +50,38 @@ fn highest_equal(part: &Summary) -> Option<Load> {
     })
 }
 
-fn score(capacity: &Capacity) -> Score {
-    let value = capacity.estimate();
+/// Capacity of a server, joined with that of its A/A control.
+fn score(capacity: &Capacity, controls: &[&Capacity]) -> Score {
+    let is_its = |control: &&&Capacity| control.control_of.as_ref() == Some(&capacity.target);
+    let control = controls.iter().find(is_its).map(|control| control.by_round());
+    let rounds = joined(&capacity.by_round(), &control.unwrap_or_default());
+    let value = capacity.estimate().and_then(|_| Spread::of(&values(&rounds)));
+    let is_censored = capacity.is_at_least() && value.is_some();
     let doubt = if value.is_none() {
         capacity.absence()
     } else if capacity.is_at_least() && capacity.is_cut_short() {
         format!("a lower bound: {}", capacity.reason())
-    } else if capacity.is_at_least() {
-        "limited by the load generator: the capacity may be higher".to_owned()
+    } else if is_censored {
+        "limited by the load generator".to_owned()
     } else {
         String::new()
     };
     Score {
         target: capacity.target.clone(),
         kind: capacity.kind,
-        rounds: capacity.by_round(),
+        rounds,
         value,
         doubt,
-        may_be_better: capacity.is_at_least(),
+        may_be_better: is_censored,
+        is_censored,
     }
 }
 
-fn noise_floor(controls: &[&Capacity], own: &[&Capacity]) -> Option<f64> {
+fn control_check(controls: &[&Capacity], own: &[&Capacity]) -> Option<ControlCheck> {
     let control = controls.first()?;
     let name = control.control_of.as_deref()?;
     let own = own.iter().find(|one| one.target == name)?;
-    comparison::noise_floor(&control.by_round(), &own.by_round())
+    let is_sound = |one: &Capacity| one.estimate().is_some() && !one.is_at_least();
+    let both = is_sound(own) && is_sound(control);
+    ControlCheck::of(name, &control.by_round(), &own.by_round()).filter(|_| both)
 }

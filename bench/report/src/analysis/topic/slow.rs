@@ -4,10 +4,12 @@ use bench_data::load::Load;
 use bench_data::load::profile::BackgroundConnections;
 use bench_data::units::counted;
 
-use crate::analysis::comparison::{listed, times};
+use crate::analysis::comparison::listed;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
-use crate::analysis::summary::Summary;
+use crate::analysis::sentence::{not_compared, times};
+use crate::analysis::statistics::ratio::RatioEstimate;
+use crate::analysis::summary::{Summary, values};
 
 /// Share of the throughput from which on a server counts as not affected.
 const UNAFFECTED: f64 = 0.9;
@@ -44,7 +46,12 @@ fn sorted(finding: &Finding) -> String {
     for score in finding.scores.iter().filter(|score| score.is_sound()) {
         match score.value {
             Some(share) if share.median >= UNAFFECTED => unaffected.push(score.target.as_str()),
-            Some(share) => slower.push(format!("{} for {}", times(share), score.target)),
+            Some(share) => {
+                let shares = RatioEstimate::of_values(&values(&score.rounds));
+                let share = shares
+                    .map_or_else(|_| finding.metric.write(share.median), |ratio| times(&ratio));
+                slower.push(format!("{share} for {}", score.target));
+            }
             None => {}
         }
     }
@@ -59,7 +66,7 @@ fn sorted(finding: &Finding) -> String {
     }
     let text =
         if parts.is_empty() { "no server could be compared".to_owned() } else { parts.join("; ") };
-    let left_out = finding.left_out().map(|out| format!(" {out}.")).unwrap_or_default();
+    let left_out = not_compared(finding).map(|out| format!(" {out}.")).unwrap_or_default();
     format!("{}, {text}.{left_out}", finding.condition)
 }
 

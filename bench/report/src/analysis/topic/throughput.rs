@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 
 use bench_data::load::words;
 use bench_data::load::{Direction, Load};
-use bench_data::stats::Estimate;
 
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::selection::{most_comparable, reason_for};
+use crate::analysis::statistics::ratio::RatioEstimate;
 use crate::analysis::summary::{Line, Summary};
 
 /// Share of its peak from which on a server counts as stable.
@@ -44,7 +44,7 @@ pub(super) fn answer_by_size(part: &Summary, largest: &Finding) -> String {
 /// Share of its peak that a built-in server retains under the load with the most connections: the
 /// largest and the smallest share, unless all are stable.
 fn retained(part: &Summary, headline_load: Load) -> Option<String> {
-    let mut shares: Vec<(&Line, Estimate)> = part
+    let mut shares: Vec<(&Line, RatioEstimate)> = part
         .under(headline_load)
         .filter(|line| line.is_comparable() && line.kind.is_ours())
         .filter_map(|line| {
@@ -58,19 +58,19 @@ fn retained(part: &Summary, headline_load: Load) -> Option<String> {
             let own = part.lines.iter().filter(alike);
             let peak = own.max_by(|a, b| a.throughput().total_cmp(&b.throughput()))?;
             let (now, peak) = (line.rounds(Metric::Throughput), peak.rounds(Metric::Throughput));
-            Some((line, Estimate::of_ratios(now, peak)?))
+            Some((line, RatioEstimate::of_rounds(now, peak).ok()?))
         })
         .collect();
-    shares.sort_by(|(_, a), (_, b)| b.median.total_cmp(&a.median));
+    shares.sort_by(|(_, a), (_, b)| b.ratio.total_cmp(&a.ratio));
     let ((most, best), (least, worst)) = (shares.first()?, shares.last()?);
-    if shares.len() < 2 || worst.median > STABLE {
+    if shares.len() < 2 || worst.ratio > STABLE {
         return None;
     }
-    let percent = |share: &Estimate| {
+    let percent = |share: &RatioEstimate| {
         let write = |share: f64| format!("{:.0}", share * 100.0);
         let interval =
-            share.interval.map(|one| format!(" [{}, {}]", write(one.low), write(one.high)));
-        Unit::Percent.write(share.median) + &interval.unwrap_or_default()
+            share.interval().map(|one| format!(" [{}, {}]", write(one.low), write(one.high)));
+        Unit::Percent.write(share.ratio) + &interval.unwrap_or_default()
     };
     Some(format!(
         " With {}, {} retains {} of its peak throughput and {} {}.",

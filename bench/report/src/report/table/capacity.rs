@@ -8,7 +8,7 @@ use bench_data::units;
 use super::{Row, Table};
 
 /// Columns of a table of capacities.
-const COLUMNS: [&str; 4] = ["server", "capacity, requests/s", "95 % interval", "rounds"];
+const COLUMNS: [&str; 4] = ["server", "capacity, requests/s", "range", "rounds"];
 
 /// A table for each load that was searched, and each objective.
 pub(super) fn tables(capacities: &[Capacity]) -> impl Iterator<Item = Table> {
@@ -35,11 +35,11 @@ pub(super) fn tables(capacities: &[Capacity]) -> impl Iterator<Item = Table> {
 }
 
 fn row(capacity: &Capacity) -> Row {
-    let interval = capacity.estimate().and_then(|estimate| estimate.interval);
+    let range = capacity.estimate().and_then(|estimate| estimate.range);
     let is_exact = capacity.estimate().is_some() && !capacity.is_at_least();
-    let interval = interval.filter(|_| is_exact).map_or_else(
+    let range = range.filter(|_| is_exact).map_or_else(
         || "–".to_owned(),
-        |interval| format!("{}–{}", units::count(interval.low), units::count(interval.high)),
+        |range| format!("{}–{}", units::count(range.low), units::count(range.high)),
     );
     let remark = match capacity.estimate() {
         None => capacity.absence(),
@@ -49,7 +49,7 @@ fn row(capacity: &Capacity) -> Row {
     let values = vec![
         format!("{}{}", capacity.target, capacity.kind.remark()),
         value(capacity),
-        interval,
+        range,
         capacity.rounds.len().to_string(),
     ];
     Row { server: capacity.target.clone(), values, remark }
