@@ -296,7 +296,8 @@ fn row_09_heavy_work_in_the_only_thread_blocks_all_clients() {
         (StrategyKind::ThreadPool, false),
         (StrategyKind::Hybrid, false),
     ] {
-        let server = Server::start(kind, "--work --workers 2");
+        let flags = if kind.has_workers() { "--work --workers 2" } else { "--work" };
+        let server = Server::start(kind, flags);
         let file = server.folder.put("light", 10);
         let mut heavy = server.connect();
         heavy.send(heavy_request);
