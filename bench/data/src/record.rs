@@ -5,6 +5,7 @@ pub mod conditions;
 pub mod environment;
 pub mod evidence;
 pub mod outcome;
+mod plausible;
 pub mod rows;
 pub mod run_folder;
 pub mod system_calls;

@@ -13,6 +13,10 @@ pub const GENERATOR_BOUND_SHARE: f64 = 0.95;
 /// servers that sometimes wait use any share below.
 pub const SERVER_BOUND_SHARE: f64 = 0.9;
 
+/// Maximum processor time of a server as a share of its cores' time: the clocks of its processes are
+/// not read simultaneously.
+pub const CORES_SHARE: f64 = 1.03;
+
 /// Minimum share of the copy bandwidth of a core at which copying counts as the bottleneck: a core
 /// that only copied could receive at most a quarter more.
 pub const MEMORY_BOUND_SHARE: f64 = 0.8;

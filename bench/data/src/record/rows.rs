@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 pub use self::latency::{Distribution, LatencyRow, PERCENTILES, Support};
 pub use self::second::SecondRow;
 pub use self::trial::TrialRow;
+use crate::record::plausible;
 use crate::record::system_calls;
 use crate::record::system_calls::CallRow;
 use crate::record::wake_up;
@@ -78,18 +79,28 @@ impl Records {
     /// Reads the rows of a results folder.
     ///
     /// # Errors
-    /// A file is missing or does not match `SCHEMA.md`.
+    /// A file is missing, does not match `SCHEMA.md`, or has a value that no run can have.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let [trials, latencies, seconds] = FILES;
         let mut trials: Vec<TrialRow> = read(&folder.join(trials))?;
         trials.iter_mut().for_each(TrialRow::complete);
-        Ok(Self {
+        // A killed run may have written a part of its last trial.
+        let last = trials.iter().map(|row| row.trial).max().unwrap_or(0);
+        let mut latencies: Vec<LatencyRow> = read(&folder.join(latencies))?;
+        latencies.retain(|row| row.trial <= last);
+        let mut seconds: Vec<SecondRow> = read(&folder.join(seconds))?;
+        seconds.retain(|row| row.trial <= last);
+        let records = Self {
             trials,
-            latencies: read(&folder.join(latencies))?,
-            seconds: read(&folder.join(seconds))?,
+            latencies,
+            seconds,
             calls: system_calls::read(folder)?,
             wake_ups: wake_up::read(folder)?,
-        })
+        };
+        plausible::check(&records).with_context(|| {
+            format!("{} was changed after its run, or is damaged", folder.display())
+        })?;
+        Ok(records)
     }
 }
 
@@ -231,6 +242,29 @@ mod tests {
         let error = Records::read(folder.path()).map(drop).unwrap_err();
         let error = format!("{error:#}");
         assert!(error.contains("latency.csv"), "{error}");
+    }
+
+    #[test]
+    fn an_unfinished_trial_at_the_end_is_no_part_of_the_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut records = crate::mock::records();
+        let whole = records.clone();
+        let last = records.trials.iter().map(|row| row.trial).max().unwrap();
+        let mut row = records.latencies[0].clone();
+        row.trial = last + 1;
+        records.latencies.push(row);
+        RecordWriter::open(folder.path()).unwrap().append(&records).unwrap();
+        assert_eq!(Records::read(folder.path()).unwrap(), whole);
+    }
+
+    #[test]
+    fn edited_records_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut records = crate::mock::records();
+        records.trials[0].requests_per_s = Some(-5.0);
+        RecordWriter::open(folder.path()).unwrap().append(&records).unwrap();
+        let error = Records::read(folder.path()).map(drop).unwrap_err();
+        assert!(format!("{error:#}").contains("row 2, column requests_per_s: -5"), "{error:#}");
     }
 
     #[test]

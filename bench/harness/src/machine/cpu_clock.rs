@@ -2,16 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use bench_data::record::evidence::CORES_SHARE;
 use bench_data::trial::CpuFault;
 use nix::time::ClockId;
 use procfs::process::Process;
 
 /// Maximum deviation of the interval between two readings from the window, as a share of the window.
 const MISSED_SHARE: f64 = 0.1;
-
-/// Maximum processor time of a server as a share of its cores' time: the readings are not
-/// simultaneous.
-const CORES_SHARE: f64 = 1.03;
 
 /// Processor time of a server so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

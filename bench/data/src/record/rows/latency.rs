@@ -40,7 +40,7 @@ impl From<loadgen::Support> for Support {
 }
 
 /// Kind of times in a distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
     /// Response time: from the arrival of a request to the end of its reply.

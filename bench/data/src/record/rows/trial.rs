@@ -13,7 +13,7 @@ use crate::load::objective;
 use crate::load::objective::Objective;
 use crate::load::profile::{BackgroundConnections, LoadProfile};
 use crate::names;
-use crate::record::evidence::{Evidence, Limit, counts_agree};
+use crate::record::evidence::{CORES_SHARE, Evidence, Limit, counts_agree};
 use crate::record::outcome::Outcome;
 use crate::servers::target::TargetKind;
 use crate::servers::variant::AGAIN;
@@ -277,6 +277,15 @@ impl TrialRow {
         if self.target_kind == TargetKind::AaControl && self.control_of.is_none() {
             self.control_of = self.target.strip_suffix(AGAIN).map(str::to_owned);
         }
+        // Up to version 5 the processor time was recorded also where it exceeds that of the cores.
+        if self.server_cpu_share.is_some_and(|share| share > CORES_SHARE) {
+            self.server_cpu_fault = Some(CpuFault::MoreThanCores);
+            self.server_cpu_s = None;
+            self.server_cpu_user_s = None;
+            self.server_cpu_system_s = None;
+            self.server_cpu_us_per_request = None;
+            self.server_cpu_share = None;
+        }
     }
 
     /// Load of the trial.
@@ -319,4 +328,23 @@ impl TrialRow {
 /// Default of runs from before `keep_alive` was recorded.
 fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_processor_time_than_the_cores_have_is_void_in_old_records() {
+        let mut row = crate::mock::records().trials.remove(0);
+        row.server_cpu_share = Some(CORES_SHARE);
+        let before = row.clone();
+        row.complete();
+        assert_eq!(row, before);
+        row.server_cpu_share = Some(1.8);
+        row.complete();
+        assert_eq!(row.server_cpu_fault, Some(CpuFault::MoreThanCores));
+        assert_eq!((row.server_cpu_s, row.server_cpu_us_per_request), (None, None));
+        assert_eq!((row.server_cpu_share, row.requests), (None, before.requests));
+    }
 }
