@@ -209,15 +209,15 @@ fn as_float(count: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn refusal(edit: impl FnOnce(&mut Records)) -> String {
-        let mut records = crate::mock::records();
-        check(&records).unwrap();
-        edit(&mut records);
-        check(&records).unwrap_err().to_string()
-    }
-
     #[test]
     fn impossible_values_are_refused_with_row_and_column() {
+        let sound = crate::mock::records();
+        check(&sound).unwrap();
+        let refusal = |edit: fn(&mut Records)| {
+            let mut records = sound.clone();
+            edit(&mut records);
+            check(&records).unwrap_err().to_string()
+        };
         let found = [
             refusal(|records| records.trials[3].requests_per_s = Some(-1.0)),
             refusal(|records| records.trials[0].response_mean_us = Some(f64::NAN)),
