@@ -27,12 +27,10 @@ pub(super) fn check(records: &Records) -> anyhow::Result<()> {
     let mut last = HashMap::new();
     for (index, row) in records.latencies.iter().enumerate() {
         let checked = Checked { file: FILES[1], row: index + 2 };
-        checked.known(&trials, row.trial)?;
         checked.latency(row, &mut last)?;
     }
     for (index, row) in records.seconds.iter().enumerate() {
         let checked = Checked { file: FILES[2], row: index + 2 };
-        checked.known(&trials, row.trial)?;
         checked.second(row)?;
     }
     Ok(())
@@ -168,14 +166,6 @@ impl Checked {
         self.at_most("p99_us", row.p99_us, "max_us", row.max_us)
     }
 
-    fn known(self, trials: &HashSet<u32>, trial: u32) -> anyhow::Result<()> {
-        ensure!(
-            trials.contains(&trial),
-            self.at("trial", &format!("{trial} is not in {}", FILES[0]))
-        );
-        Ok(())
-    }
-
     fn not_negative(self, columns: &[(&str, Option<f64>)]) -> anyhow::Result<()> {
         for (column, value) in columns {
             let Some(value) = value else { continue };
@@ -235,7 +225,6 @@ mod tests {
             refusal(|records| records.trials[1].trial = records.trials[0].trial),
             refusal(|records| records.latencies[1].latency_us = 0.0),
             refusal(|records| records.latencies[0].percentile = 101.0),
-            refusal(|records| records.latencies[0].trial = 9999),
             refusal(|records| records.seconds[0].p50_us = Some(1e9)),
             refusal(|records| records.seconds[0].max_us = Some(-1.0)),
         ];
@@ -253,7 +242,6 @@ mod tests {
             "trials.csv, row 3, column trial: 1 occurs twice",
             "latency.csv, row 3, column latency_us: 0, below the ",
             "latency.csv, row 2, column percentile: 101 is more than the maximum: 100",
-            "latency.csv, row 2, column trial: 9999 is not in trials.csv",
             "timeseries.csv, row 2, column p50_us: 1000000000 is more than p99_us: ",
             "timeseries.csv, row 2, column max_us: -1 is not a number of 0 or more",
         ];

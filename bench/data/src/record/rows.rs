@@ -4,6 +4,7 @@ mod latency;
 mod second;
 mod trial;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -85,11 +86,11 @@ impl Records {
         let mut trials: Vec<TrialRow> = read(&folder.join(trials))?;
         trials.iter_mut().for_each(TrialRow::complete);
         // A killed run may have written a part of its last trial.
-        let last = trials.iter().map(|row| row.trial).max().unwrap_or(0);
+        let known: HashSet<u32> = trials.iter().map(|row| row.trial).collect();
         let mut latencies: Vec<LatencyRow> = read(&folder.join(latencies))?;
-        latencies.retain(|row| row.trial <= last);
+        latencies.retain(|row| known.contains(&row.trial));
         let mut seconds: Vec<SecondRow> = read(&folder.join(seconds))?;
-        seconds.retain(|row| row.trial <= last);
+        seconds.retain(|row| known.contains(&row.trial));
         let records = Self {
             trials,
             latencies,
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_trial_at_the_end_is_no_part_of_the_records() {
+    fn rows_of_a_trial_that_was_not_completed_are_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let mut records = crate::mock::records();
         let whole = records.clone();

@@ -167,7 +167,11 @@ fn two_runs_are_compared_and_a_regression_fails() {
     assert!(said.contains("iterative with 64 connections"), "what is not compared: {said}");
     assert!(said.contains("served 1 of 64 connections (in the old run)"), "{said}");
 
+    // Columns that follow from each other change together.
+    scale(&after, "selector", "window_s", 2.0);
     scale(&after, "selector", "requests_per_s", 0.5);
+    scale(&after, "selector", "body_mb_per_s", 0.5);
+    scale(&after, "nginx", "server_cpu_s", 3.0);
     scale(&after, "nginx", "server_cpu_us_per_request", 3.0);
     let (code, said) = diff(&limits);
     assert_eq!(code, Some(1), "{said}");
