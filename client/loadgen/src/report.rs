@@ -77,11 +77,12 @@ pub struct LoadReport {
     pub seconds: Vec<Second>,
     /// Connections opened successfully, over the whole run.
     pub connections_opened: u64,
-    /// Connections with at least one reply within the window, of those specified (kept open, or
+    /// Connections with at least one correct reply within the window, of those specified (kept open, or
     /// reopened for each request).
     pub connections_served: u64,
-    /// Connections that had no reply within the window although a request waited on them, or that
-    /// were not connected at its end (closed loops). Their waiting times are in the distributions.
+    /// Connections that had no reply within the window, not even a wrong one, although a request
+    /// waited on them or they were not connected at its end (closed loops). Their waiting times are
+    /// in the distributions.
     pub connections_starved: u64,
     /// Requests in progress by Little's law, completion rate × (mean response time + pause), as a
     /// share of the connections: near 1 if the report is consistent and nothing failed. It lacks

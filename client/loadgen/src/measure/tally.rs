@@ -28,6 +28,16 @@ pub(crate) enum ErrorKind {
     Protocol,
 }
 
+impl ErrorKind {
+    /// True if the server sent something, but not the reply that was requested.
+    pub(crate) fn is_of_a_reply(self) -> bool {
+        match self {
+            Self::Status | Self::Length | Self::Content | Self::Protocol => true,
+            Self::Connect | Self::Reset | Self::Timeout => false,
+        }
+    }
+}
+
 /// Most seconds of the window whose longest response times are told apart; further ones begin at the
 /// first again.
 const SECONDS_APART: u64 = 4096;

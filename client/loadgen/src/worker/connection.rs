@@ -27,8 +27,10 @@ pub(crate) struct Connection<'a> {
     pub(crate) failures: u32,
     /// The peer has finished sending: the end follows the data.
     pub(crate) peer_closed: bool,
-    /// True if it had a reply within the window.
+    /// True if it had a correct reply within the window.
     pub(crate) served: bool,
+    /// True if it had a wrong reply within the window.
+    pub(crate) had_wrong_reply: bool,
     pub(crate) exchange: Exchange,
     reader: ReplyReader,
     /// Replies have neither head nor end, as a file over the text wire.
@@ -126,6 +128,7 @@ impl<'a> Connection<'a> {
             failures: 0,
             peer_closed: false,
             served: false,
+            had_wrong_reply: false,
             exchange: Exchange {
                 pending: false,
                 intended_ns: 0,
@@ -147,6 +150,11 @@ impl<'a> Connection<'a> {
             is_headless: wire == Wire::Text && direction == Direction::Download,
             heads,
         }
+    }
+
+    /// True if it had no reply within the window, neither a correct nor a wrong one.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        !self.served && !self.had_wrong_reply
     }
 
     /// Marks the socket as connecting.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::tests::{MS, REPLY, START_NS, closed, simulate, spec, within_a_hundredth};
 use crate::engine::simulated::SimulatedServer;
 use crate::report::percentile::{Support, TimeKind};
-use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestFile};
+use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, Pacing, RequestFile, Verification};
 
 const LARGE: u64 = 64 << 20;
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -138,6 +138,30 @@ fn starved_connections_are_in_the_distribution_with_their_waiting_time() {
     assert_eq!((support(50.0), support(90.0)), (Support::Identified, Support::Identified));
     assert_eq!((support(99.0), support(100.0)), (Support::AtLeast, Support::AtLeast));
     assert_eq!(report.little, None, "the waiting times are lower bounds");
+}
+
+#[test]
+fn connections_whose_replies_are_all_wrong_are_not_starved() {
+    for (reply, kind_of) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n???", "content"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n??", "length"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "status"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "protocol"),
+    ] {
+        let server = SimulatedServer::new(reply.into(), 0, 2 * MS);
+        let verification = Verification::EveryBody;
+        let (report, _) = simulate(&LoadSpec { verification, ..warmed(closed(2)) }, server);
+        let errors = &report.errors;
+        let counted = match kind_of {
+            "content" => errors.content,
+            "length" => errors.length,
+            "status" => errors.status,
+            _ => errors.protocol,
+        };
+        assert!(counted > 0 && counted == errors.total(), "{kind_of}: {errors:?}");
+        assert_eq!((report.connections_served, report.connections_starved), (0, 0), "{kind_of}");
+        assert_eq!((report.requests, report.unanswered), (0, 0), "{kind_of}");
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             let exchange = &connection.exchange;
             let is_awaited = exchange.pending && self.window.contains(&exchange.intended_ns);
             outstanding += usize::from(is_awaited);
-            let is_starved = !connection.served && connection.phase != Phase::Thinking;
+            let is_starved = connection.is_unanswered() && connection.phase != Phase::Thinking;
             if self.arrivals.is_some() || !is_starved {
                 continue;
             }
@@ -128,7 +128,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             if is_complete && exchange.pending && self.tally.follows(exchange.intended_ns, now) {
                 let class = connection.file(&self.shared.catalogue).class;
                 self.tally.leave_unanswered(exchange.times(now), class);
-                let is_starved = self.arrivals.is_some() && !connection.served;
+                let is_starved = self.arrivals.is_some() && connection.is_unanswered();
                 self.tally.connections_starved += u64::from(is_starved);
             }
         }

@@ -228,6 +228,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 connection.served |= self.tally.succeed(times, class, size_bytes, is_compared);
             }
             Some(kind) => {
+                connection.had_wrong_reply |= self.window.contains(&now);
                 let example = || describe(kind, connection, size_bytes);
                 self.tally.fail(kind, now, Some((times, class)), example);
             }
@@ -301,7 +302,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         now: u64,
         example: impl FnOnce() -> String,
     ) {
-        let connection = &self.connections[index];
+        let connection = &mut self.connections[index];
+        connection.had_wrong_reply |= kind.is_of_a_reply() && self.window.contains(&now);
         let times = connection.exchange.times(now);
         let is_pending = connection.exchange.pending;
         let class = connection.file(&self.shared.catalogue).class;

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use fileserver_proto::Wire;
-use loadgen::{Arrival, ConnectionUse, Direction, LoadReport, LoadSpec, Support, TimeKind};
+use loadgen::{
+    Arrival, ConnectionUse, Direction, ErrorCounts, LoadReport, LoadSpec, Support, TimeKind,
+};
 
 use crate::terminal::units::time;
 
@@ -66,7 +68,11 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         starved => format!(", {starved} starved: no reply within the window"),
     };
     let served = report.connections_served;
-    row(out, "connections", format!("{opened} opened, {served} served{starved}"))?;
+    let wrong = match (report.requests, wrong_replies(&report.errors)) {
+        (0, 1..) => ": no reply was correct",
+        _ => "",
+    };
+    row(out, "connections", format!("{opened} opened, {served} served{wrong}{starved}"))?;
     if seconds > 0.0 {
         let mut text = format!("{:.0} % per thread", 100.0 * report.cpu_share());
         if report.requests > 0 {
@@ -127,6 +133,11 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         }
     }
     Ok(())
+}
+
+/// Replies that were received and not correct.
+fn wrong_replies(errors: &ErrorCounts) -> u64 {
+    errors.status + errors.length + errors.content + errors.protocol
 }
 
 /// Mean and percentiles of a distribution. A percentile that is a lower bound is marked; one that
