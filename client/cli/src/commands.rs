@@ -1,5 +1,7 @@
 //! Subcommands and the options that they share.
 
+use std::num::{IntErrorKind, ParseIntError};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -39,6 +41,17 @@ impl From<WireArg> for Wire {
 /// Duration with a unit.
 fn parse_time(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_| "write a number with a unit: 500ms, 20s, 2m")
+}
+
+/// Whole number of at least 0.
+fn parse_whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|error: ParseIntError| {
+        if *error.kind() == IntErrorKind::PosOverflow {
+            "too large: choose a smaller number"
+        } else {
+            "not a whole number: write it in digits, for example 8"
+        }
+    })
 }
 
 /// Wire of a transfer: http if it is resumable or the server is given by a URL, framed by default.

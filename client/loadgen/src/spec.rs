@@ -314,6 +314,14 @@ pub enum SpecError {
         /// Greatest length.
         most: u64,
     },
+    /// A core on which this process cannot run.
+    #[error("core {core} is not available: choose from {}", listed(available))]
+    Core {
+        /// The core.
+        core: usize,
+        /// Cores to which its threads can be pinned, ascending.
+        available: Vec<usize>,
+    },
     /// The kernel refuses the engine.
     #[error("the kernel refuses io_uring ({0}): choose the engine epoll or auto")]
     Engine(std::io::Error),
@@ -341,6 +349,16 @@ pub enum SpecError {
         /// Ephemeral ports available.
         ports: u64,
     },
+}
+
+/// Ascending numbers, with a range for consecutive ones: `0-3, 8`.
+fn listed(numbers: &[usize]) -> String {
+    let ranges = numbers.chunk_by(|one, next| one + 1 == *next);
+    let ranges = ranges.map(|range| match range {
+        [first, .., last] => format!("{first}-{last}"),
+        range => range.iter().map(usize::to_string).collect(),
+    });
+    ranges.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

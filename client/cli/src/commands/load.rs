@@ -16,10 +16,10 @@ use clap::{Args as ClapArgs, ValueEnum};
 use fileserver_proto::Wire;
 use loadgen::{
     Arrival, ConnectionUse, Direction, EngineChoice, LoadReport, LoadSpec, Pacing, RaisedLimit,
-    RequestFile, RunError, ThinkTime, Verification, run as run_load,
+    RequestFile, RunError, SpecError, ThinkTime, Verification, run as run_load,
 };
 
-use crate::commands::{WireArg, parse_time};
+use crate::commands::{WireArg, parse_time, parse_whole};
 use crate::failure::{Failure, OrRemedy};
 use crate::terminal::print;
 use target::Target;
@@ -70,17 +70,17 @@ pub(crate) struct Args {
     #[arg(long)]
     upload: bool,
     /// Concurrent connections
-    #[arg(long, short = 'c', default_value_t = 64)]
+    #[arg(long, short = 'c', default_value_t = 64, value_parser = parse_whole::<usize>)]
     connections: usize,
     /// Threads of the load generator
-    #[arg(long, short = 't', default_value_t = 1)]
+    #[arg(long, short = 't', default_value_t = 1, value_parser = parse_whole::<usize>)]
     threads: usize,
     /// I/O engine of the load generator: epoll (readiness, one system call per send or receive),
     /// uring (one system call per batch), or auto (uring if the kernel supports it)
     #[arg(long, default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
     /// Cores to pin the threads to, in turn (0,2)
-    #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
+    #[arg(long, value_delimiter = ',', value_name = "CORE,…", value_parser = parse_whole::<usize>)]
     cores: Vec<usize>,
     /// Open loop: requests per second, regardless of the replies
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
@@ -107,10 +107,10 @@ pub(crate) struct Args {
     no_keep_alive: bool,
     /// Compare the whole body of one in N replies, drawn at random; 1: all, 0: none [default: 16 KiB
     /// at a random place of every body, all of a shorter one; nothing for a URL]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_whole::<u32>)]
     verify_every: Option<u32>,
     /// Seed of all random choices
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = parse_whole::<u64>)]
     seed: u64,
     /// Write one CSV row per second to this file
     #[arg(long, value_name = "FILE")]
@@ -146,6 +146,9 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
 /// A load that cannot run as specified is a usage error; a refusal of the system is not.
 fn failure(error: RunError) -> Failure {
     match error {
+        RunError::Spec(SpecError::Core { .. }) => {
+            Failure::Usage(anyhow::Error::from(error).context("--cores"))
+        }
         RunError::Spec(_) => Failure::Usage(error.into()),
         RunError::System { .. } => Failure::Failed(error.into()),
     }
@@ -427,7 +430,7 @@ mod tests {
     #[test]
     fn a_refused_engine_is_a_usage_error_and_a_refused_thread_is_none() {
         let refused = || std::io::Error::from_raw_os_error(1);
-        let engine = RunError::Spec(loadgen::SpecError::Engine(refused()));
+        let engine = RunError::Spec(SpecError::Engine(refused()));
         assert!(matches!(failure(engine), Failure::Usage(_)));
         let thread = RunError::System { what: "start a thread".to_owned(), source: refused() };
         let thread = failure(thread);

@@ -164,7 +164,6 @@ fn every_command_accepts_every_form_of_an_address() {
             ("chat SERVER", ""),
             ("knock SERVER", "Press Enter to connect to 127.0.0.1:"),
             ("console SERVER", "connected to 127.0.0.1:"),
-            ("load SERVER --file a.bin:1000 -d 50ms --warm-up 0s -c 2", "requests/s"),
         ] {
             let arguments = arguments.replace("SERVER", form);
             let output = run(local.path(), server.address, &arguments);
@@ -172,6 +171,12 @@ fn every_command_accepts_every_form_of_an_address() {
             let told = String::from_utf8_lossy(&output.stdout);
             assert!(told.contains(part), "{arguments}: {told}");
         }
+        // A busy machine may answer no request within so short a window.
+        let load = format!("load {form} --file a.bin:1000 -d 50ms --warm-up 0s -c 2");
+        let output = run(local.path(), server.address, &load);
+        let told = String::from_utf8_lossy(&output.stdout);
+        let head = format!("Download on {} over ", server.address);
+        assert!(told.starts_with(&head) && !told.contains("errors"), "{load}: {output:?}");
     }
     let told = stdout(&run(local.path(), server.address, "get http://HOST:PORT/a%20b.txt"));
     assert!(told.ends_with("saved a b.txt (100 B)\n"), "{told}");
@@ -545,6 +550,54 @@ fn an_interrupted_load_prints_its_results() {
 }
 
 #[test]
+fn a_load_whose_replies_are_all_wrong_names_them_and_no_starvation() {
+    let local = tempfile::tempdir().unwrap();
+    let wrong = Mock::http(|_| Some(mock::ok(b"??????????")));
+    let child = client(local.path())
+        .args(arguments_of(
+            wrong.address,
+            "load HOST PORT --wire http --file a.bin:10 -c 2 -d 600s --warm-up 0s",
+        ))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while wrong.requests.load(std::sync::atomic::Ordering::Relaxed) < 100 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("0 served: no reply was correct\n"), "{told}");
+    assert!(told.contains("content errors") && !told.contains("starved"), "{told}");
+}
+
+#[test]
+fn numbers_and_cores_that_are_none_are_refused_with_the_remedy() {
+    let local = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let whole = "not a whole number: write it in digits";
+    for (flag, value, words) in [
+        ("--connections", "many", whole),
+        ("--threads", "1.5", whole),
+        ("--verify-every", "-1", whole),
+        ("--seed", "x", whole),
+        ("--cores", "0,first", whole),
+        ("--threads", "99999999999999999999", "too large: choose a smaller number"),
+        ("--cores", "100000", "choose from "),
+    ] {
+        let arguments = format!("load HOST PORT --file a:1 {flag}={value}");
+        let output = run(local.path(), server.address, &arguments);
+        let told = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {told}");
+        let wrong = value.rsplit(',').next().unwrap();
+        for part in [flag, wrong, words] {
+            assert!(told.contains(part), "{arguments}: {told}");
+        }
+    }
+}
+
+#[test]
 fn a_closed_output_causes_no_panic() {
     let server = Server::start();
     server.folder.put("a.bin", 1 << 20);
@@ -567,7 +620,9 @@ fn a_closed_output_causes_no_panic() {
         let mut told = String::new();
         child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
         assert!(!told.contains("panicked"), "{arguments}: {told}");
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments}: {told}");
+        // A busy machine may answer no request within so short a window.
+        let code = i32::from(told.contains("no request succeeded (no reply in time)"));
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{arguments}: {told}");
     }
     assert_eq!(server.folder.names(), ["a.bin", "up"]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fileserver_proto::Wire;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::spec::{Arrival, ConnectionUse, Direction, LoadSpec, RaisedLimit, SpecError, ThinkTime};
 
@@ -36,6 +37,7 @@ impl LoadSpec {
             }
             (Wire::Framed | Wire::Http, Direction::Download | Direction::Upload) => {}
         }
+        self.check_cores()?;
         // The soft limit is raised before the load starts.
         let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         self.check_descriptors(self.descriptors(), limit)?;
@@ -120,6 +122,14 @@ impl LoadSpec {
         Ok(())
     }
 
+    fn check_cores(&self) -> Result<(), SpecError> {
+        let Some(core) = self.cores.iter().copied().find(|core| !is_available(*core)) else {
+            return Ok(());
+        };
+        let available = (0..CpuSet::MAX_CPU).filter(|core| is_available(*core)).collect();
+        Err(SpecError::Core { core, available })
+    }
+
     fn check_descriptors(&self, needed: u64, limit: u64) -> Result<(), SpecError> {
         if needed > limit {
             return Err(SpecError::Descriptors { connections: self.connections, needed, limit });
@@ -153,6 +163,23 @@ impl LoadSpec {
         let per_address = (local_ports() / 2).max(1);
         (self.connections as u64).div_ceil(per_address).min(u64::from(SOURCES)) as u32
     }
+}
+
+/// True if a thread of this process can be pinned to the core. The cores of the calling thread may be
+/// fewer (`taskset`), so that only an attempt shows it.
+fn is_available(core: usize) -> bool {
+    let Ok(before) = sched_getaffinity(None) else { return true };
+    if core >= CpuSet::MAX_CPU || before.is_set(core) {
+        return core < CpuSet::MAX_CPU;
+    }
+    let mut alone = CpuSet::new();
+    alone.set(core);
+    let is_pinned = sched_setaffinity(None, &alone).is_ok();
+    if is_pinned {
+        // It was possible a moment ago.
+        let _ = sched_setaffinity(None, &before);
+    }
+    is_pinned
 }
 
 /// Upper bound of source addresses: 127.0.0.1 to 127.0.0.200.
@@ -208,6 +235,25 @@ mod tests {
             spec.files[0].size_bytes = size_bytes;
             assert_eq!(spec.check_lines().is_ok(), is_right, "{size_bytes}");
         }
+    }
+
+    #[test]
+    fn a_core_that_is_not_there_is_refused_with_those_that_are() {
+        let before = sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|core| before.is_set(*core)).unwrap();
+        for core in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU, usize::MAX] {
+            let refused = LoadSpec { cores: vec![first, core], ..spec("127.0.0.1:1", 1) }.check();
+            let refused = refused.unwrap_err();
+            assert!(
+                matches!(&refused, SpecError::Core { core: wrong, available }
+                    if *wrong == core && available.first() == Some(&first)),
+                "{refused:?}"
+            );
+        }
+        assert!(LoadSpec { cores: vec![first], ..spec("127.0.0.1:1", 1) }.check().is_ok());
+        assert!(sched_getaffinity(None).unwrap() == before, "the thread keeps its cores");
+        let refused = SpecError::Core { core: 77, available: vec![0, 1, 2, 5, 8, 9] };
+        assert_eq!(refused.to_string(), "core 77 is not available: choose from 0-2, 5, 8-9");
     }
 
     #[test]
