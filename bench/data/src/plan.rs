@@ -461,7 +461,7 @@ mod tests {
         };
         assert!(names(plan.targets()).contains(&"nginx-threaded".to_owned()));
         assert!(names(plan.targets_of(&load)).contains(&"nginx-threaded".to_owned()));
-        let other = plan.sweeps[1].loads()[1];
+        let other = plan.sweeps[1].loads()[0];
         assert!(!names(plan.targets_of(&other)).contains(&"nginx-threaded".to_owned()));
         let overrides = Overrides {
             against: Some(vec![Entry::One(ReferenceServer::Nginx)]),

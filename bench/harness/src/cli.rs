@@ -33,8 +33,8 @@ use crate::witness::{self, WitnessArgs, WitnessEnd};
 
 /// Examples and exit codes of `bench` and `bench run`.
 const HELP: &str = "Examples, from the folder of the repository:
-  cargo run --release                          the default comparison, about three minutes
-  cargo run --release -- run --quick           a first impression, about 40 seconds
+  cargo run --release                          the default comparison, about 90 seconds
+  cargo run --release -- run --quick           a first impression, about 25 seconds
   cargo run --release -- run --strategies all  the default comparison with every strategy
   cargo run --release -- run concurrency idle  two experiments; `list` shows their names
   cargo run --release -- run full --dry-run    the expected time of all experiments

@@ -46,7 +46,7 @@ const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; res
 /// Arguments of `bench run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// First impression in about 40 seconds: the plan named quick
+    /// First impression in about 25 seconds: the plan named quick
     #[arg(long, help_heading = PLAN, conflicts_with = "plan")]
     quick: bool,
     /// Your own plan; a copy of results/latest/plan.toml is a starting point

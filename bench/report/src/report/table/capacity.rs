@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_capacity_or_its_bounds_are_in_the_table() {
-        let tables = [500, 8, 4, 1].map(table);
+        let tables = [500, 14, 8, 1].map(table);
         insta::assert_snapshot!(tables.join("\n"));
     }
 }
