@@ -20,6 +20,7 @@ use loadgen::EngineChoice;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::Load;
+use crate::load::byte_size::ByteSize;
 use crate::names;
 use crate::plan::service::LoadService;
 use crate::plan::sweep::Sweep;
@@ -93,6 +94,9 @@ pub struct Plan {
     /// trial is disturbed.
     #[serde(default = "five_percent", skip_serializing_if = "is_five_percent")]
     pub run_delay_limit: f64,
+    /// Load of the main comparison; of a plan with several experiments each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<Primary>,
     /// Experiments, if it has several.
     #[serde(rename = "experiment", default, skip_serializing_if = "Vec::is_empty")]
     pub experiments: Vec<Experiment>,
@@ -138,6 +142,28 @@ pub struct Experiment {
     pub name: String,
     /// Question that it answers.
     pub question: String,
+    /// Load of its main comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<Primary>,
+}
+
+/// Load of a main comparison, declared before the run, so that the results cannot choose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Primary {
+    /// Concurrent connections.
+    #[serde(deserialize_with = "positive")]
+    pub connections: usize,
+    /// File size; absent for a mix of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
+}
+
+impl Primary {
+    /// Returns true for loads with these connections and this size.
+    pub fn matches(self, load: &Load) -> bool {
+        self.connections == load.connections && self.size.is_none_or(|size| size == load.size)
+    }
 }
 
 /// Refusal of a plan.
@@ -215,6 +241,12 @@ impl Plan {
     /// Reason why the plan's loads cannot run, with the remedy.
     pub fn obstacle(&self) -> Option<String> {
         self.sweeps.iter().find_map(|sweep| sweep.obstacle(self.wire))
+    }
+
+    /// Load of the main comparison of an experiment, or of the sweeps without one.
+    pub fn primary_of(&self, experiment: Option<&str>) -> Option<Primary> {
+        let one = |name| self.experiments.iter().find(|one| one.name == name);
+        experiment.map_or(self.primary, |name| one(name)?.primary)
     }
 
     /// Strategy that is measured twice.
@@ -368,7 +400,7 @@ mod tests {
         let text = good.split("[[sweep]]").next().unwrap().to_owned() + sweep;
         let message = Plan::parse(&text, "p.toml").unwrap_err().to_string();
         assert!(message.contains("connections: each value must be more than zero"), "{message}");
-        let text = text.replace("[4, 0]", "[4]").replace("1KiB", "big");
+        let text = text.replace("[4, 0]", "[4]").replace("[\"1KiB\"]", "[\"big\"]");
         let message = Plan::parse(&text, "p.toml").unwrap_err().to_string();
         assert!(message.contains("sizes: 'big' is not a size"), "{message}");
     }
@@ -508,6 +540,21 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         assert_eq!(plan.clone().with(Overrides::default()).sweeps, plan.sweeps, "as it was");
+    }
+
+    #[test]
+    fn the_main_comparison_is_declared_before_the_run() {
+        let primary = |connections, size| Some(Primary { connections, size });
+        let plan = Plan::built_in("default").unwrap();
+        let small = Some(ByteSize::new(1024));
+        assert_eq!(plan.clone().with(Overrides::default()).primary, primary(64, small));
+        let flags = SweepFlags { connections: Some(vec![4, 8]), ..SweepFlags::default() };
+        assert_eq!(plan.clone().with(Overrides::from(flags)).primary, primary(8, small));
+        let flags = SweepFlags { mix: Some(Mix::Web), ..SweepFlags::default() };
+        let direction = Some(Direction::Download);
+        let overrides = Overrides { direction, ..Overrides::from(flags) };
+        let found = Plan { primary: None, ..plan }.with(overrides).primary.unwrap();
+        assert_eq!(found.size, None, "a mix has no size");
     }
 
     #[test]

@@ -85,7 +85,8 @@ impl Plan {
         for sweep in &mut self.sweeps {
             sweep.experiment.get_or_insert_with(|| name.clone());
         }
-        self.experiments.push(Experiment { name, question });
+        let primary = self.primary.take();
+        self.experiments.push(Experiment { name, question, primary });
     }
 
     fn add(&mut self, mut other: Self) {
@@ -119,6 +120,7 @@ fn unknown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Overrides;
     use crate::schedule::expected;
 
     #[test]
@@ -126,7 +128,11 @@ mod tests {
         for (name, _) in ALL {
             let plan = Plan::built_in(name).unwrap();
             assert_eq!(plan.name, name);
-            assert!(plan.rounds >= 3, "{name}: fewer rounds give no interval");
+            let least = if name == "quick" { 3 } else { 5 };
+            assert!(plan.rounds >= least, "{name}: fewer rounds support no claim");
+            let again = plan.clone().with(Overrides::default());
+            assert_eq!(again.primary, plan.primary, "{name}: it declares one of its loads");
+            assert_eq!(again.experiments, plan.experiments, "{name}: likewise");
             assert!(plan.question.ends_with('?'), "{name}: {}", plan.question);
             let written = toml::to_string(&plan).unwrap();
             assert_eq!(Plan::parse(&written, name).unwrap(), plan);

@@ -1,5 +1,6 @@
 //! Flags that replace values of a plan.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,11 +8,12 @@ use fileserver::{SendPath, StrategyKind};
 use fileserver_proto::Wire;
 use loadgen::{Direction, EngineChoice};
 
+use crate::load::Load;
 use crate::load::objective::{CapacitySearch, Objective};
 use crate::names::{self, Entry};
 use crate::plan::service::LoadService;
 use crate::plan::sweep::{Sweep, SweepFlags};
-use crate::plan::{AaControl, Order, Plan};
+use crate::plan::{AaControl, Order, Plan, Primary};
 use crate::servers::external::ExternalServer;
 use crate::servers::reference::ReferenceServer;
 use crate::servers::variant::Variant;
@@ -130,9 +132,34 @@ impl Plan {
         }
         self.rounds = overrides.rounds.unwrap_or(self.rounds);
         self.order = overrides.order.unwrap_or(self.order);
+        self.declare_primaries();
         let seed = overrides.seed.or(self.seed);
         self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
         self
+    }
+
+    /// Declares the load of each main comparison that the plan does not declare, or that flags have
+    /// removed: of the downloads, if there are any, one with the most connections and the smallest
+    /// size.
+    fn declare_primaries(&mut self) {
+        let chosen = |sweeps: &[Sweep], name: Option<&str>, declared: Option<Primary>| {
+            let own = sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
+            let loads: Vec<_> = own.flat_map(Sweep::loads).collect();
+            if declared.is_some_and(|one| loads.iter().any(|load| one.matches(load))) {
+                return declared;
+            }
+            let rank = |load: &&Load| {
+                (load.direction == Direction::Download, load.connections, Reverse(load.size))
+            };
+            loads.iter().max_by_key(rank).map(|load| Primary {
+                connections: load.connections,
+                size: load.profile.mix.is_none().then_some(load.size),
+            })
+        };
+        for one in &mut self.experiments {
+            one.primary = chosen(&self.sweeps, Some(&one.name), one.primary);
+        }
+        self.primary = chosen(&self.sweeps, None, self.primary);
     }
 
     /// Replaces the objective of all searches. Without a search, every load becomes one.

@@ -130,7 +130,10 @@ fn other_manners_of_load_are_put_on_and_recorded() {
         let (requests, opened): (u64, u64) = (requests.parse().unwrap(), opened.parse().unwrap());
         assert!(requests > 0 && opened >= requests, "{opened} for {requests}");
     }
-    assert!(stdout.contains("requests/s relative to threaded: selector "), "{stdout}");
+    assert!(
+        stdout.contains("requests/s relative to threaded (exploratory): selector "),
+        "{stdout}"
+    );
 }
 
 const HEAVY: &str = r#"

@@ -24,6 +24,8 @@ pub struct Finding {
     pub control: Option<ControlCheck>,
     /// True if the A/A control differs from its server under the load, so that nothing is compared.
     pub is_void: bool,
+    /// True if the plan declares another comparison as the main one.
+    pub is_exploratory: bool,
 }
 
 /// Value of one server.
@@ -66,6 +68,7 @@ impl Finding {
             scores: part.under(load).map(score).collect(),
             control: part.control_check(load, source),
             is_void: part.void.contains(&load),
+            is_exploratory: part.main.is_some_and(|main| main != (load, metric)),
         }
     }
 

@@ -134,6 +134,10 @@ pub(crate) fn controls(sections: &[Section]) -> Vec<String> {
             Some(format!("Void: {}. {}.", section.name, capitalised(&why)))
         })
         .collect();
+    if sections.iter().all(|section| section.part.declared.is_none()) {
+        let text = "The plan declares no main comparison: all comparisons are exploratory.";
+        notes.push(text.to_owned());
+    }
     let checks: Vec<_> = others.iter().filter_map(checked).collect();
     notes.extend(sentence::controls(&checks));
     notes

@@ -95,7 +95,11 @@ mod tests {
         let mut plan = Plan::built_in("default").unwrap();
         for (index, name) in ["first", "second"].into_iter().enumerate() {
             plan.sweeps[index].experiment = Some(name.to_owned());
-            plan.experiments.push(Experiment { name: name.to_owned(), question: "Q?".to_owned() });
+            plan.experiments.push(Experiment {
+                name: name.to_owned(),
+                question: "Q?".to_owned(),
+                primary: None,
+            });
         }
         sections(&plan, &Summary::of(&records_of(&plan, executor)))
     }

@@ -51,6 +51,7 @@ pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
         let mut part = summary.part(own);
         part.capacities =
             summary.capacities.iter().filter(|one| searched(&one.load)).cloned().collect();
+        part.declared = plan.primary_of(name);
         part
     };
     let is_empty = |part: &Summary| part.lines.is_empty() && part.capacities.is_empty();
@@ -61,12 +62,18 @@ pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
         .filter(|(.., part)| !is_empty(part))
         .collect();
     if plan.experiments.is_empty() {
-        parts.push((&plan.name, &plan.question, summary.clone()));
+        let mut whole = summary.clone();
+        whole.declared = plan.primary;
+        parts.push((&plan.name, &plan.question, whole));
     } else {
         let rest = part(None);
         if !is_empty(&rest) {
             parts.push((&plan.name, &plan.question, rest));
         }
+    }
+    for (.., part) in &mut parts {
+        let finding = part.declared.and_then(|_| Topic::of(part).finding(part));
+        part.main = finding.map(|finding| (finding.load, finding.metric));
     }
     judge_controls(parts.iter_mut().map(|(.., part)| part).collect());
     parts.into_iter().map(|(name, question, part)| Section::of(name, question, part)).collect()
@@ -197,7 +204,11 @@ mod tests {
         let mut plan = Plan::built_in("default").unwrap();
         for (index, name) in ["first", "second"].into_iter().enumerate() {
             plan.sweeps[index].experiment = Some(name.to_owned());
-            plan.experiments.push(Experiment { name: name.to_owned(), question: "Q?".to_owned() });
+            plan.experiments.push(Experiment {
+                name: name.to_owned(),
+                question: "Q?".to_owned(),
+                primary: None,
+            });
         }
         let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
         let sections = sections(&plan, &summary);

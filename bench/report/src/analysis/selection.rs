@@ -16,8 +16,13 @@ pub(crate) fn most_comparable<Rank: Ord>(
 ) -> Option<Load> {
     // A server that leaves connections waiting in every round does so by design.
     let spoils = |line: &&Line| !line.is_comparable() && !line.starved_in_every_round();
+    // What was declared before the run does not depend on its results.
+    let is_declared = summary.is_declared();
+    let spoilt = |load: Load| {
+        if is_declared { 0 } else { summary.under(load).filter(spoils).count() }
+    };
     let loads = summary.loads().into_iter().filter(wanted);
-    loads.max_by_key(|load| (Reverse(summary.under(*load).filter(spoils).count()), rank(load)))
+    loads.max_by_key(|load| (Reverse(spoilt(*load)), rank(load)))
 }
 
 /// Reason why servers are compared under a load that has not the most connections; empty if it has.

@@ -60,7 +60,9 @@ pub(crate) fn finding(finding: &Finding) -> String {
         return void(finding);
     }
     let pairs = finding.pairs();
-    let mut parts = vec![ranking(finding, &pairs)];
+    let mut parts: Vec<String> =
+        finding.is_exploratory.then(|| "Exploratory.".to_owned()).into_iter().collect();
+    parts.push(ranking(finding, &pairs));
     parts.extend(beside_reference(finding, &pairs));
     parts.extend(left_out(finding));
     parts.join(" ")

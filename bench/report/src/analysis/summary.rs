@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bench_data::load::Load;
 use bench_data::load::words;
+use bench_data::plan::Primary;
 use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, Records, Support, TrialRow};
@@ -28,6 +29,10 @@ pub struct Summary {
     pub capacities: Vec<Capacity>,
     /// Loads under which nothing is compared, because an A/A control differs from its server.
     pub void: Vec<Load>,
+    /// Load of the main comparison, if the plan declares it.
+    pub declared: Option<Primary>,
+    /// Load and metric of the declared main comparison, in a part of a run.
+    pub main: Option<(Load, Metric)>,
 }
 
 /// One server under one load.
@@ -94,7 +99,14 @@ impl Summary {
                 own.join(&control);
             }
         }
-        Self { lines, controls: pairs, capacities: Capacity::of(records), void: Vec::new() }
+        Self {
+            lines,
+            controls: pairs,
+            capacities: Capacity::of(records),
+            void: Vec::new(),
+            declared: None,
+            main: None,
+        }
     }
 
     /// Part of the run with the wanted loads.
@@ -107,7 +119,15 @@ impl Summary {
             controls: controls.collect(),
             capacities: searched.collect(),
             void: self.void.clone(),
+            declared: self.declared,
+            main: self.main,
         }
+    }
+
+    /// Returns true if the plan declares all its loads as those of the main comparison.
+    pub fn is_declared(&self) -> bool {
+        let all_match = |one: Primary| self.loads().iter().all(|load| one.matches(load));
+        self.declared.is_some_and(all_match)
     }
 
     /// Comparison of a server with its A/A control under a load; `None` without a sound pair.

@@ -84,8 +84,14 @@ impl Topic {
         }
     }
 
-    /// Comparison of the servers; `None` if nothing was measured.
+    /// Main comparison of the servers, under the load that the plan declares, if it does; `None` if
+    /// nothing was measured.
     pub fn finding(self, part: &Summary) -> Option<Finding> {
+        let declared = part.declared.map(|one| part.part(|load| one.matches(load)));
+        declared.and_then(|part| self.among(&part)).or_else(|| self.among(part))
+    }
+
+    fn among(self, part: &Summary) -> Option<Finding> {
         let judged_by = |metric| Some(Finding::under(part, headline(part)?, metric));
         match self {
             Self::Throughput => judged_by(Metric::Throughput),

@@ -103,7 +103,8 @@ pub(crate) const GLOSSARY: [(&str, &str); 27] = [
     ),
     (
         "exploratory",
-        "Not corrected for the number of comparisons: a reason for another run, not a result.",
+        "Another comparison than the main one, which the plan declares for each experiment before the run: \
+         a reason for another run, not a result.",
     ),
     (
         "p50, p99",
@@ -156,6 +157,9 @@ pub(crate) fn methods(plan: &Plan) -> Vec<String> {
         "Differences are tested at the level of 5 % and corrected after Holm for all pairs of servers under a \
          load. Equivalence within 5 % is tested by two one-sided tests. Where neither is shown, the report \
          names the factor that as many rounds show with probability 0.8."
+            .to_owned(),
+        "The plan declares the load of each experiment's main comparison before the run. All others are \
+         exploratory: each is corrected for its own pairs only, and ratios below tables not at all."
             .to_owned(),
         "The A/A control is tested in the main comparison of each experiment, corrected for their number. \
          If it differs from its server, the comparison is void. Otherwise its values join the server's own, \

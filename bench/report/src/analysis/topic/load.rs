@@ -26,6 +26,7 @@ pub(super) fn capacity(part: &Summary) -> Option<Finding> {
         control: control_check(&controls, &own),
         scores: own.into_iter().map(|one| score(one, &controls)).collect(),
         is_void: part.void.contains(&headline_load.unwrap_or(load)),
+        is_exploratory: false,
     })
 }
 

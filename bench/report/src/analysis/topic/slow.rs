@@ -29,6 +29,9 @@ pub(super) fn retained(part: &Summary) -> Option<Finding> {
         let shares = finding.scores.iter().filter_map(|score| Some(score.value?.median));
         shares.map(|share| share.min(1.0)).sum::<f64>() / finding.scores.len().max(1) as f64
     };
+    if part.is_declared() {
+        return findings(part).next();
+    }
     findings(part).min_by(|a, b| harm(a).total_cmp(&harm(b)))
 }
 

@@ -22,9 +22,9 @@ pub(super) fn largest(part: &Summary) -> Option<Finding> {
 
 /// Comparison under the most connections, and with the peaks of the same servers.
 pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
-    finding.sentence()
-        + &reason_for(part, finding.load)
-        + &retained(part, finding.load).unwrap_or_default()
+    let reason =
+        if part.declared.is_some() { String::new() } else { reason_for(part, finding.load) };
+    finding.sentence() + &reason + &retained(part, finding.load).unwrap_or_default()
 }
 
 /// Comparison with the largest files and with the smallest.
