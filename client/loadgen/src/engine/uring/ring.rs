@@ -383,17 +383,19 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::net::TcpStream::connect(address).unwrap();
-        peer.shutdown(std::net::Shutdown::Both).unwrap();
-        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 64, 1 << 10);
-        let Ok(mut ring) = ring else {
-            eprintln!("skipped: io_uring is not available");
-            return;
+        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 4096, 1 << 10);
+        let mut ring = match ring {
+            Ok(ring) => ring,
+            Err(error) => return testkit::skip("a_send_after_a_failed_one_completes", error),
         };
         let tag = Tag { socket: 0, generation: 1 };
-        ring.send_all(peer.as_raw_fd(), b"head", true, tag);
-        ring.send(peer.as_raw_fd(), b"body", tag);
+        // As at the end of a load: the socket is shut down before the submission.
+        ring.receive_repeatedly(peer.as_raw_fd(), tag);
+        ring.submit();
         ring.send_all(peer.as_raw_fd(), b"head", true, tag);
         ring.send_made(peer.as_raw_fd(), 4, tag, |block| block.fill(b'.'));
+        peer.shutdown(std::net::Shutdown::Both).unwrap();
+        ring.submit();
         let mut failed = Vec::new();
         for _ in 0..20 {
             ring.submit_and_wait(Some(ENDING_STEP)).unwrap();
@@ -403,8 +405,8 @@ mod tests {
             }
         }
         assert_eq!(ring.in_flight, 0, "{failed:?}");
-        let all = [Kind::SendAll, Kind::Send, Kind::SendAll, Kind::SendBlock];
-        assert_eq!(failed, all);
+        let sends = failed.into_iter().filter(|kind| *kind != Kind::Receive);
+        assert_eq!(sends.collect::<Vec<_>>(), [Kind::SendAll, Kind::SendBlock]);
         assert_eq!(ring.free_blocks.len(), ring.blocks.len());
     }
 
@@ -413,10 +415,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::net::TcpStream::connect(address).unwrap();
-        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 64, 1 << 10);
-        let Ok(mut ring) = ring else {
-            eprintln!("skipped: io_uring is not available");
-            return;
+        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 4096, 1 << 10);
+        let mut ring = match ring {
+            Ok(ring) => ring,
+            Err(error) => return testkit::skip("a_successful_head_is_silent", error),
         };
         let tag = Tag { socket: 0, generation: 1 };
         ring.send_all(peer.as_raw_fd(), b"head", true, tag);
