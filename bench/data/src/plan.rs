@@ -240,7 +240,33 @@ impl Plan {
 
     /// Reason why the plan's loads cannot run, with the remedy.
     pub fn obstacle(&self) -> Option<String> {
-        self.sweeps.iter().find_map(|sweep| sweep.obstacle(self.wire))
+        let variants = || self.variants.iter().find_map(Variant::obstacle);
+        let sweeps = || self.sweeps.iter().find_map(|sweep| sweep.obstacle(self.wire));
+        self.unknown_server().or_else(variants).or_else(sweeps)
+    }
+
+    /// Reason why a server that the baseline or the A/A control names is not there.
+    fn unknown_server(&self) -> Option<String> {
+        let targets = self.targets();
+        let mut names = targets.iter().map(Target::name);
+        if let Some(name) = self.baseline.iter().find(|name| !names.clone().any(|n| n == **name)) {
+            let names: Vec<_> = names.by_ref().collect();
+            return Some(format!(
+                "--baseline {name}: no server of the run has this name; choose from {}",
+                names.join(", ")
+            ));
+        }
+        match self.aa_control {
+            AaControl::Of(kind) if !self.strategies.contains(&kind) => {
+                let choice = self.strategies.iter().map(|kind| kind.name()).chain(["none"]);
+                Some(format!(
+                    "--aa-control {kind}: the strategy is not part of the run; add it with \
+                     --strategies, or choose from {}",
+                    choice.collect::<Vec<_>>().join(", ")
+                ))
+            }
+            AaControl::Of(_) | AaControl::Usual | AaControl::None => None,
+        }
     }
 
     /// Load of the main comparison of an experiment, or of the sweeps without one.
@@ -428,7 +454,7 @@ mod tests {
             rounds: Some(7),
             order: Some(Order::Shuffled),
             seed: Some(9),
-            variants: Some(vec![Variant::parse("two=threaded --workers 2").unwrap()]),
+            variants: Some(vec![Variant::parse("two=thread-pool --workers 2").unwrap()]),
             aa_control: Some(AaControl::None),
             baseline: Some(vec!["nginx".to_owned()]),
             objective: None,
@@ -514,7 +540,46 @@ mod tests {
         assert_eq!(names(threaded).last().unwrap(), "threaded-again");
         assert!(!names(Some(AaControl::None)).iter().any(|name| name.contains("again")));
         let absent = Some(AaControl::Of(StrategyKind::Hybrid));
-        assert!(!names(absent).iter().any(|name| name.contains("again")));
+        let absent = quick().with(Overrides { aa_control: absent, ..Overrides::default() });
+        let obstacle = absent.obstacle().unwrap();
+        assert!(obstacle.starts_with("--aa-control hybrid: the strategy is not"), "{obstacle}");
+    }
+
+    #[test]
+    fn a_baseline_that_is_no_server_of_the_run_is_refused() {
+        let with = |names: &[&str]| {
+            let baseline = Some(names.iter().map(|name| (*name).to_owned()).collect());
+            quick().with(Overrides { baseline, ..Overrides::default() }).obstacle()
+        };
+        assert_eq!(with(&["selector", "selector-again"]), None);
+        let obstacle = with(&["selector", "ghost"]).unwrap();
+        assert!(obstacle.starts_with("--baseline ghost: no server of the run"), "{obstacle}");
+        assert!(obstacle.contains("choose from ") && obstacle.contains(", selector-again"));
+    }
+
+    #[test]
+    fn references_of_a_plan_to_servers_that_flags_take_out_are_dropped() {
+        let plan = Plan { aa_control: AaControl::Of(StrategyKind::Selector), ..quick() };
+        let plan = Plan { baseline: vec!["selector".to_owned(), "mine".to_owned()], ..plan };
+        let strategies = Some(vec![Entry::One(StrategyKind::Threaded)]);
+        let plan = plan.with(Overrides { strategies, ..Overrides::default() });
+        assert_eq!(plan.aa_control(), Some(StrategyKind::Threaded));
+        // Not a server of the plan before the flags either: a fault of the plan.
+        assert_eq!(plan.baseline, ["mine"]);
+        assert!(plan.obstacle().unwrap().starts_with("--baseline mine: "));
+        let given = Some(vec![ExternalServer::parse("mine=serve {port}").unwrap()]);
+        assert_eq!(plan.with(Overrides { given, ..Overrides::default() }).obstacle(), None);
+    }
+
+    #[test]
+    fn a_variant_with_a_flag_that_its_strategy_ignores_is_refused() {
+        let with = |text: &str| {
+            let variants = Some(vec![Variant::parse(text).unwrap()]);
+            quick().with(Overrides { variants, ..Overrides::default() }).obstacle()
+        };
+        assert_eq!(with("two=thread-pool --workers 2"), None);
+        let obstacle = with("two=threaded --workers 2").unwrap();
+        assert!(obstacle.starts_with("variant two: --workers 2 has no effect with"), "{obstacle}");
     }
 
     #[test]

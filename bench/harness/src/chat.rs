@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use fileserver::StrategyKind;
+use fileserver::cli::whole_number;
 use nix::time::ClockId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -42,19 +43,19 @@ pub struct FanoutArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = names::parser::<StrategyKind>())]
     strategies: Option<Vec<StrategyKind>>,
     /// Numbers of receivers
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10,100,1000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10,100,1000", value_parser = whole_number::<u32>(1..=100_000))]
     receivers: Vec<u32>,
     /// Lines per trial
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = whole_number::<u32>(1..=u32::MAX))]
     messages: u32,
     /// Lines per second
     #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = rate)]
     rate: f64,
     /// Length of a line in bytes, line end included
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(48..=4096))]
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = whole_number::<u16>(48..=4096))]
     size: u16,
     /// Repetitions of every strategy and number of receivers
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole_number::<u32>(1..=u32::MAX))]
     rounds: u32,
     /// Write a row per trial to this file
     #[arg(long, value_name = "FILE")]

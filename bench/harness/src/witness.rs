@@ -25,6 +25,7 @@ use bench_data::servers::target::Target;
 use bench_data::units::counted;
 use clap::Args;
 use fileserver::StrategyKind;
+use fileserver::cli::whole_number;
 use loadgen::{Engine, EngineChoice, LoadSpec, Verification, run as run_load};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -74,7 +75,7 @@ pub struct WitnessArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Entry::<ReferenceServer>::parser())]
     against: Option<Vec<Entry<ReferenceServer>>>,
     /// Number of connections
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole_number::<u16>(1..=1000))]
     connections: u16,
     /// Size of the requested file
     #[arg(long, value_name = "SIZE", default_value = "1KiB")]
@@ -83,7 +84,7 @@ pub struct WitnessArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = whole_seconds)]
     duration: Duration,
     /// Repetitions of every server and generator; intervals need five or more
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole_number::<u32>(1..=u32::MAX))]
     rounds: u32,
     /// Write a row per load to this file
     #[arg(long, value_name = "FILE")]

@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 
 pub use service::{ServiceArgs, ServiceChoice};
+pub use values::whole_number;
 
 use crate::store::{Durability, OnConflict, ResumableLimits, Store, StoreOptions};
 use crate::strategy::{Prefork, prefork};
@@ -58,7 +59,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = values::listen)]
     pub listen: Option<SocketAddr>,
     /// Number of worker threads (thread-pool, hybrid, multi-selector, tokio), or maximum number of processes (prefork) [default: 4 per core, multi-selector and tokio 1 per core, prefork 256]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", value_parser = values::whole_number::<u16>(1..=4096))]
     pub workers: Option<u16>,
     /// Distribution of new connections over the threads of `multi-selector` [default: reuseport]
     #[arg(long, value_enum, value_name = "WAY")]
@@ -120,19 +121,19 @@ pub struct ServerArgs {
 #[command(next_help_heading = "Limits (sizes: 1500 is bytes; 64KiB, 10MiB, 1GiB)")]
 pub struct LimitArgs {
     /// Maximum number of open connections; further ones wait in the accept queue [default: half of the limit on open files]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::whole_number::<u32>(1..=u32::MAX))]
     pub max_connections: Option<u32>,
     /// Maximum number of open connections from one client address; further ones are closed unserved [default: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::whole_number::<u32>(1..=u32::MAX))]
     pub max_connections_per_address: Option<u32>,
     /// Length limit of the accept queue; the kernel caps it at net.core.somaxconn
-    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=65_535))]
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = values::whole_number::<i32>(1..=65_535))]
     pub backlog: i32,
     /// Maximum size of an upload
     #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
     pub max_upload: u64,
     /// Maximum number of unfinished resumable uploads; a further one is refused
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = values::whole_number::<u64>(0..=u64::MAX))]
     pub max_resumable: u64,
     /// Maximum total size of unfinished resumable uploads, as announced
     #[arg(long, default_value = "1TiB", value_name = "SIZE", value_parser = values::size)]
@@ -147,7 +148,7 @@ pub struct LimitArgs {
     #[arg(long, default_value = "32KiB", value_name = "SIZE", value_parser = values::head_size)]
     pub max_head: usize,
     /// Maximum number of header fields of a request (http)
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = values::whole_number::<u16>(1..=256))]
     pub max_headers: u16,
 }
 

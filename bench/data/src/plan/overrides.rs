@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use clap::Args;
+use fileserver::cli::whole_number;
 use fileserver::{SendPath, StrategyKind};
 use fileserver_proto::Wire;
 use loadgen::{Direction, EngineChoice};
@@ -16,6 +17,7 @@ use crate::plan::sweep::{Sweep, SweepFlags};
 use crate::plan::{AaControl, Order, Plan, Primary};
 use crate::servers::external::ExternalServer;
 use crate::servers::reference::ReferenceServer;
+use crate::servers::target::Target;
 use crate::servers::variant::Variant;
 
 const SERVERS: &str = "Servers";
@@ -76,13 +78,13 @@ pub struct Overrides {
     #[arg(long = "duration", value_name = "TIME", help_heading = MEASUREMENT, value_parser = time)]
     pub window: Option<Duration>,
     /// Repetitions of every server and load; claims and intervals need five or more
-    #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = whole_number::<u32>(1..=u32::MAX))]
     pub rounds: Option<u32>,
     /// Order of the servers within a round
     #[arg(long, value_name = "ORDER", help_heading = MEASUREMENT)]
     pub order: Option<Order>,
     /// Seed of the random numbers
-    #[arg(long, value_name = "N", help_heading = MEASUREMENT)]
+    #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = whole_number::<u64>(0..=u64::MAX))]
     pub seed: Option<u64>,
 }
 
@@ -96,6 +98,8 @@ impl Plan {
     /// The plan with overridden values, and with a seed.
     #[must_use]
     pub fn with(mut self, overrides: Overrides) -> Self {
+        let (known, control) = (self.targets(), self.aa_control());
+        let named = (overrides.baseline.is_some(), overrides.aa_control.is_some());
         if let Some(strategies) = overrides.strategies {
             self.strategies = names::values(&strategies);
         }
@@ -135,6 +139,17 @@ impl Plan {
         self.declare_primaries();
         let seed = overrides.seed.or(self.seed);
         self.seed = Some(seed.unwrap_or_else(|| fastrand::u64(..1 << 32)));
+        // What the plan itself refers to is dropped with the servers that flags take out; what a flag
+        // names stays, so that its absence is reported.
+        let left = self.targets();
+        let has = |targets: &[Target], name: &str| targets.iter().any(|one| one.name() == name);
+        let (names_baseline, names_control) = named;
+        if !names_baseline {
+            self.baseline.retain(|name| has(&left, name) || !has(&known, name));
+        }
+        if !names_control && control.is_some() && self.aa_control().is_none() {
+            self.aa_control = AaControl::Usual;
+        }
         self
     }
 

@@ -4,6 +4,7 @@ use crate::load::Load;
 use crate::load::profile::BackgroundConnections;
 use crate::load::profile::LoadProfile;
 use clap::Args;
+use fileserver::cli::whole_number;
 use fileserver_proto::Wire;
 use loadgen::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -77,7 +78,7 @@ pub struct Sweep {
 #[derive(Debug, Clone, Default, Args)]
 pub struct SweepFlags {
     /// Numbers of connections, in place of those of the plan
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = positive)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<usize>(1..=usize::MAX))]
     pub connections: Option<Vec<usize>>,
     /// File sizes, in place of those of the plan
     #[arg(long, value_name = "SIZE,…", value_delimiter = ',', help_heading = LOAD)]
@@ -89,22 +90,22 @@ pub struct SweepFlags {
     #[arg(long, help_heading = LOAD)]
     pub no_keep_alive: bool,
     /// Offered load in requests per second (open loop)
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<u32>(1..=u32::MAX))]
     pub rate: Option<Vec<u32>>,
     /// Percentages of requests that burn 20 ms of CPU time in the server (built-in server only)
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u8).range(..=100))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<u8>(0..=100))]
     pub heavy_cpu_percent: Option<Vec<u8>>,
     /// Percentages of requests that block for 20 ms in the server (built-in server only)
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = clap::value_parser!(u8).range(..=100))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<u8>(0..=100))]
     pub heavy_block_percent: Option<Vec<u8>>,
     /// Idle connections in addition to the measured ones
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND, value_parser = whole_number::<usize>(0..=usize::MAX))]
     pub idle: Option<Vec<usize>>,
     /// Background connections that read a large file at 10 KiB/s
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND, value_parser = whole_number::<usize>(0..=usize::MAX))]
     pub slow_readers: Option<Vec<usize>>,
     /// Background connections that send the header of a request at 10 B/s
-    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = BACKGROUND, value_parser = whole_number::<usize>(0..=usize::MAX))]
     pub slow_senders: Option<Vec<usize>>,
 }
 
@@ -331,14 +332,6 @@ impl Sweep {
 
 fn listed(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be more than zero".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("not a whole number".to_owned()),
-    }
 }
 
 fn yes() -> bool {

@@ -115,6 +115,13 @@ impl Variant {
         self.is_aa_control
     }
 
+    /// Reason why its flags do not fit its strategy, with the remedy.
+    pub fn obstacle(&self) -> Option<String> {
+        let arguments = ServerArgs { strategy: self.strategy, ..understood(&self.flags).ok()? };
+        let obstacle = arguments.check_strategy().err()?;
+        Some(format!("variant {}: {obstacle}", self.name))
+    }
+
     /// Description in one line.
     pub fn description(&self) -> String {
         let strategy = self.strategy.name();
@@ -134,15 +141,15 @@ impl Variant {
     }
 }
 
-/// Checks the flags before the first trial.
-fn understood(flags: &[String]) -> Result<(), String> {
+/// Flags of the server, checked before the first trial.
+fn understood(flags: &[String]) -> Result<ServerArgs, String> {
     #[derive(Parser)]
     #[command(no_binary_name = true)]
     struct Server {
         #[command(flatten)]
-        _arguments: ServerArgs,
+        arguments: ServerArgs,
     }
-    Server::try_parse_from(flags).map(drop).map_err(|error| {
+    Server::try_parse_from(flags).map(|server| server.arguments).map_err(|error| {
         let text = error.to_string();
         text.lines().next().unwrap_or("unknown flags").to_owned()
     })

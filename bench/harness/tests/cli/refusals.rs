@@ -61,6 +61,27 @@ fn wrong_flags_are_refused_with_what_would_be_right() {
     ] {
         assert!(refusal(&arguments).contains(arguments[1]), "{arguments:?}");
     }
+    for (flag, value, expected) in [
+        ("--baseline", "ghost", "--baseline ghost: no server of the run"),
+        ("--variant", "two=threaded --workers 2", "variant two: --workers 2 has no effect"),
+        ("--variant", "two=selector --accept dispatch", "variant two: --accept dispatch has no"),
+    ] {
+        let said = refusal(&["run", "--dry-run", flag, value]);
+        assert!(said.contains(expected), "{said}");
+    }
+    for flag in ["--idle", "--slow-readers", "--rounds", "--seed", "--rate", "--connections"] {
+        let said = refusal(&["run", flag, "many"]);
+        assert!(said.contains(flag) && said.contains("not a whole number"), "{flag}: {said}");
+    }
+    let said = refusal(&["witness", "--rounds", "x"]);
+    assert!(said.contains("--rounds") && said.contains("not a whole number"), "{said}");
+    let strategies = ["run", "--strategies", "threaded", "--dry-run"];
+    let said = refusal(&[&strategies[..], &["--baseline", "selector"]].concat());
+    assert!(said.contains("--baseline selector: no server of the run"), "{said}");
+    assert!(said.contains("choose from threaded"), "{said}");
+    let said = refusal(&[&strategies[..], &["--aa-control", "selector"]].concat());
+    assert!(said.contains("--aa-control selector: the strategy is not part of"), "{said}");
+    assert!(said.contains("choose from threaded, none"), "{said}");
     let said = refusal(&["run", "--connections", "100000000"]);
     assert!(said.contains("ulimit") || said.contains("port"), "{said}");
     let said = refusal(&["run", "--direction", "upload", "--sizes", "900GiB"]);

@@ -1,13 +1,17 @@
-//! Values of flags: addresses, sizes and durations.
+//! Values of flags: addresses, numbers, sizes and durations.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::num::{IntErrorKind, ParseIntError};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
 /// Sizes of a part of a request's head, in bytes: each connection that sends one needs a buffer for
 /// it.
-const HEAD_BYTES: std::ops::RangeInclusive<u64> = 64..=1 << 20;
+const HEAD_BYTES: RangeInclusive<u64> = 64..=1 << 20;
 
 /// `127.0.0.1:8800`, `[::1]:8800`, `localhost:8800`, `:8800` or `8800`.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -26,6 +30,25 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     // Clients that try only one address of a name usually try IPv4.
     let ipv4 = addresses.iter().find(|address| address.is_ipv4());
     ipv4.or(addresses.first()).copied().ok_or_else(|| "the host name has no address".to_owned())
+}
+
+/// Parser of a whole number within bounds.
+pub fn whole_number<T>(
+    bounds: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: FromStr<Err = ParseIntError> + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let (least, most) = (bounds.start(), bounds.end());
+        let outside = || format!("choose a whole number from {least} to {most}");
+        match text.parse() {
+            Ok(number) if bounds.contains(&number) => Ok(number),
+            Ok(_) => Err(outside()),
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => Err(outside()),
+            Err(_) => Err(format!("not a whole number: write it in digits, for example {least}")),
+        }
+    }
 }
 
 /// A size in bytes: `1500`, `64KiB`, `1.5GiB`, `1TiB`.
@@ -85,6 +108,19 @@ mod tests {
             assert!(listen(text).is_err(), "{text}");
         }
         assert_eq!(listen("70000"), Err("choose a port from 0 to 65535".to_owned()));
+    }
+
+    #[test]
+    fn whole_numbers_are_digits_within_bounds() {
+        let parse = whole_number::<u16>(1..=4096);
+        assert_eq!((parse("1"), parse("4096")), (Ok(1), Ok(4096)));
+        for text in ["0", "4097", "70000"] {
+            assert_eq!(parse(text), Err("choose a whole number from 1 to 4096".to_owned()));
+        }
+        for text in ["many", "1.5", "-1", "", " 1"] {
+            let refused = "not a whole number: write it in digits, for example 1";
+            assert_eq!(parse(text), Err(refused.to_owned()), "{text:?}");
+        }
     }
 
     #[test]

@@ -171,6 +171,7 @@ fn senseless_values_are_refused_by_name() {
         ("--workers", "0"),
         ("--max-connections", "0"),
         ("--backlog", "0"),
+        ("--workers", "70000"),
         ("--max-upload", "many"),
         ("--max-head", "0"),
         ("--head-timeout", "0s"),
@@ -181,6 +182,11 @@ fn senseless_values_are_refused_by_name() {
     ] {
         let said = refusal(&mut server(&[&format!("{flag}={value}")]));
         assert_says(&said, &[flag, value]);
+    }
+    for flag in ["--workers", "--max-connections", "--backlog", "--max-headers", "--max-resumable"]
+    {
+        let said = refusal(&mut server(&[flag, "many"]));
+        assert_says(&said, &[flag, "many", "not a whole number"]);
     }
 }
 
