@@ -204,6 +204,7 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         connections_served: served,
         connections_starved: trial.load.connections as u64 - served,
         little: trial.load.profile.rate_per_s.is_none().then_some(1.0),
+        little_slack: 0.01,
         arrivals: 0,
         engine: Engine::Epoll,
         cpu: CpuTime { user: window.mul_f64(0.3), system: window.mul_f64(0.4) },

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use crate::spec::{Arrival, Engine, LoadSpec, ThinkTime};
+use crate::spec::{Arrival, ConnectionUse, Engine, LoadSpec, ThinkTime};
 
 /// Results of a load. All histograms hold nanoseconds and are merged from one histogram per thread.
 ///
@@ -84,12 +84,17 @@ pub struct LoadReport {
     /// waited on them or they were not connected at its end (closed loops). Their waiting times are
     /// in the distributions.
     pub connections_starved: u64,
-    /// Requests in progress by Little's law, completion rate × (mean response time + pause), as a
-    /// share of the connections: near 1 if the report is consistent and nothing failed. It lacks
-    /// the generator's own time between a reply and the next request, which shows with few
-    /// connections and short response times. `None` in open loops, without requests, and if
-    /// requests are unanswered or connections starved.
+    /// Requests in progress by Little's law, completion rate × mean time from one request to the next,
+    /// as a share of the connections: near 1 if the report is consistent and nothing failed. The time
+    /// consists of the response time, the pause, and the time for which the generator held a request
+    /// back to hand it to the kernel with others. `None` in open loops, without requests, and if
+    /// requests are unanswered, connections starved, or kept connections were opened again. See
+    /// [`little_slack`](Self::little_slack).
     pub little: Option<f64>,
+    /// Deviation of [`little`](Self::little) from 1 that the edges of the window explain. The rate counts
+    /// what ends within the window and the mean what begins within it: on each connection they
+    /// differ by one request, and by the part of one response time that lies outside.
+    pub little_slack: f64,
     /// Arrivals due within the window; 0 in closed loops.
     pub arrivals: u64,
     /// Engine used.
@@ -129,7 +134,7 @@ impl LoadReport {
     }
 
     /// See [`little`](Self::little).
-    pub(crate) fn littles_law(&self, spec: &LoadSpec) -> Option<f64> {
+    pub(crate) fn littles_law(&self, spec: &LoadSpec, unsubmitted_ns: u64) -> Option<f64> {
         let Arrival::Closed { think } = spec.arrival else { return None };
         let pause = match think {
             ThinkTime::None => Duration::ZERO,
@@ -137,13 +142,26 @@ impl LoadReport {
         };
         let total = |times: &Histogram<u64>| times.mean() * times.len() as f64;
         let samples = self.response_ns.len() + self.heavy_ns.len();
-        let is_complete = self.unanswered == 0 && self.connections_starved == 0;
+        // The time to open a connection again belongs to no request.
+        let is_kept = spec.connection_use == ConnectionUse::PerRequest
+            || self.connections_opened <= spec.connections as u64;
+        let is_complete = self.unanswered == 0 && self.connections_starved == 0 && is_kept;
         if samples == 0 || self.window.is_zero() || !is_complete {
             return None;
         }
-        let mean_ns = (total(&self.response_ns) + total(&self.heavy_ns)) / samples as f64;
+        let total_ns = total(&self.response_ns) + total(&self.heavy_ns) + unsubmitted_ns as f64;
+        let mean_ns = total_ns / samples as f64;
         let rate_per_s = self.requests as f64 / self.window.as_secs_f64();
         Some(rate_per_s * (mean_ns / 1e9 + pause.as_secs_f64()) / spec.connections as f64)
+    }
+
+    /// See [`little_slack`](Self::little_slack); `longest_ns` is the longest response time that began
+    /// before the window.
+    pub(crate) fn slack_of_edges(&self, spec: &LoadSpec, longest_ns: u64) -> f64 {
+        let longest_ns = longest_ns.max(self.response_ns.max()).max(self.heavy_ns.max());
+        let requests = self.requests.max(1) as f64;
+        spec.connections as f64 / requests
+            + longest_ns as f64 / self.window.as_nanos().max(1) as f64
     }
 
     /// Probability that one wrong byte in a body was detected: the share of bytes that were

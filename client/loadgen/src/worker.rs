@@ -292,6 +292,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 let exchange = &mut self.connections[index as usize].exchange;
                 exchange.sent_ns = now;
                 if self.starts_when_sent {
+                    self.tally.hold_back(exchange.intended_ns, now);
                     exchange.intended_ns = now;
                 }
             }

@@ -48,6 +48,10 @@ pub const BUSY_SHARE: f64 = 0.5;
 /// (`adjtimex(2)`); a larger step is a clock that was set or a machine that was suspended.
 pub const CLOCK_STEP: Duration = Duration::from_millis(20);
 
+/// Maximum deviation of [`LoadReport::little`](loadgen::LoadReport::little) from 1 beyond what the
+/// edges of the window explain.
+pub const LITTLE_SHARE: f64 = 0.03;
+
 /// Bottleneck of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +146,12 @@ impl Evidence {
 /// every reply that the generator received, and may include those that it did not wait for.
 pub fn counts_agree(server_requests: u64, replies: u64, abandoned: u64) -> bool {
     (replies..=replies + abandoned).contains(&server_requests)
+}
+
+/// Returns true if the requests in progress by Little's law are as many as the connections, within the
+/// deviation that the edges of the window explain.
+pub fn little_holds(little: f64, slack: f64) -> bool {
+    (little - 1.0).abs() <= LITTLE_SHARE + slack
 }
 
 /// Time for which one of the sides was busy or waited for a core, if the load keeps one of them busy;

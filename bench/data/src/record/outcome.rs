@@ -8,6 +8,7 @@ use crate::record::evidence::LATE_SHARE;
 use crate::record::evidence::LEAST_REQUESTS;
 use crate::record::evidence::STEAL_SHARE;
 use crate::record::evidence::counts_agree;
+use crate::record::evidence::little_holds;
 
 use loadgen::LoadReport;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,8 @@ impl Outcome {
         if let Some(why) = disturbed(measured) {
             return (Self::Disturbed, why);
         }
-        if let Some(why) = contradiction(measured.server_requests, load) {
+        if let Some(why) = contradiction(measured.server_requests, load).or_else(|| imbalance(load))
+        {
             return (Self::Invalid, why);
         }
         if let Some(why) = late(evidence) {
@@ -210,6 +212,16 @@ fn contradiction(server_requests: Option<u64>, load: &LoadReport) -> Option<Stri
     })
 }
 
+/// Deviation from Little's law that the edges of the window do not explain.
+fn imbalance(load: &LoadReport) -> Option<String> {
+    let little = load.little.filter(|little| !little_holds(*little, load.little_slack))?;
+    Some(format!(
+        "by rate and response time, {:.1} % of the connections had a request in progress \
+         (Little's law)",
+        little * 100.0
+    ))
+}
+
 /// Disturbance by the machine that invalidates a trial.
 fn disturbed(measured: &Measurement) -> Option<String> {
     let disturbance = measured.disturbance?;
@@ -311,6 +323,12 @@ mod tests {
         measured.server_requests = load.replies_total.checked_add_signed(more);
     }
 
+    fn little(measured: &mut Measurement, share: f64) {
+        let load = measured.load.as_mut().unwrap();
+        assert!(load.little_slack < 0.05, "{}", load.little_slack);
+        load.little = Some(share);
+    }
+
     type Change = fn(&mut Trial, &mut Measurement);
 
     #[test]
@@ -320,7 +338,7 @@ mod tests {
             TooFew, Waiting,
         };
         let none: Change = |_, _| {};
-        let table: [(&str, Change, Outcome, Option<Limit>); 36] = [
+        let table: [(&str, Change, Outcome, Option<Limit>); 40] = [
             ("as planned", none, Ok, Some(Limit::Server)),
             ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
             ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
@@ -441,6 +459,15 @@ mod tests {
             ("the last reply is not waited for", |_, m| counted(m, 3, 3), Ok, Some(Limit::Server)),
             ("a reply that the server did not send", |_, m| counted(m, -1, 3), Invalid, None),
             ("a reply that the generator did not count", |_, m| counted(m, 4, 3), Invalid, None),
+            ("requests are missing", |_, m| little(m, 0.9), Invalid, None),
+            ("requests are counted twice", |_, m| little(m, 1.1), Invalid, None),
+            ("the edges explain it", |_, m| little(m, 0.98), Ok, Some(Limit::Server)),
+            (
+                "not all connections are served",
+                |_, m| m.load.as_mut().unwrap().little = None,
+                Ok,
+                Some(Limit::Server),
+            ),
             ("late", |_, m| late_by(m, 5_000_000), GeneratorLate, None),
             ("late, a little", |_, m| late_by(m, 900_000), Ok, Some(Limit::Server)),
             (

@@ -38,6 +38,20 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
         let mut seen = rows.iter().filter_map(|row| row[column(name)].parse::<f64>().ok());
         assert!(seen.any(|value| value > 0.0), "{name}");
     }
+    // The servers' own counts agree with the generator's, unless they had to be killed.
+    let counts = ["server_requests", "replies_total", "abandoned_total"].map(column);
+    let counts = rows.iter().filter_map(|row| {
+        let [server, replies, abandoned] = counts.map(|index| row[index].parse::<u64>().ok());
+        Some((server?, replies?, abandoned?))
+    });
+    let counts: Vec<_> = counts.collect();
+    assert!(!counts.is_empty(), "{rows:?}");
+    for (server, replies, abandoned) in counts {
+        assert!(
+            (replies..=replies + abandoned).contains(&server),
+            "{server} {replies} {abandoned}"
+        );
+    }
     let (cpu, fault) = (column("server_cpu_s"), column("server_cpu_fault"));
     let is_read = |row: &csv::StringRecord| match row[cpu].parse::<f64>() {
         Ok(seconds) => seconds > 0.0 && row[fault].is_empty(),

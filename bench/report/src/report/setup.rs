@@ -72,7 +72,7 @@ pub(crate) fn trials(report: &Report) -> String {
     text
 }
 
-/// Number of trials in which the counts of server and generator agree.
+/// Number of trials whose figures agree with each other.
 fn self_consistent(rows: &[TrialRow]) -> String {
     let checked: Vec<bool> = rows.iter().filter_map(TrialRow::is_self_consistent).collect();
     if checked.is_empty() {
@@ -81,10 +81,11 @@ fn self_consistent(rows: &[TrialRow]) -> String {
     let agree = checked.iter().filter(|agree| **agree).count();
     let unchecked = match rows.len() - checked.len() {
         0 => String::new(),
-        others => format!("; {} without a count of the server", counted(others, "trial")),
+        others => format!("; {} not testable", counted(others, "trial")),
     };
     format!(
-        "{} of {}: server and load generator counted the same requests{unchecked}",
+        "{} of {}: server and load generator counted the same requests, and rates and response \
+         times agree by Little's law{unchecked}",
         grouped(agree),
         counted(checked.len(), "trial")
     )
@@ -297,15 +298,16 @@ mod tests {
     fn trials_whose_counts_agree_are_counted() {
         let mut rows = bench_data::mock::records().trials;
         rows.truncate(4);
-        let explained = "server and load generator counted the same requests";
+        let explained = "server and load generator counted the same requests, and rates and \
+                         response times agree by Little's law";
         assert_eq!(self_consistent(&rows), format!("4 of 4 trials: {explained}"));
         rows[0].server_requests = rows[0].replies_total.map(|replies| replies + 1);
-        rows[1].server_requests = None;
+        (rows[1].server_requests, rows[1].little) = (None, None);
         assert_eq!(
             self_consistent(&rows),
-            format!("2 of 3 trials: {explained}; 1 trial without a count of the server")
+            format!("2 of 3 trials: {explained}; 1 trial not testable")
         );
-        rows.iter_mut().for_each(|row| row.server_requests = None);
+        rows.iter_mut().for_each(|row| (row.server_requests, row.little) = (None, None));
         assert_eq!(self_consistent(&rows), "not recorded");
     }
 

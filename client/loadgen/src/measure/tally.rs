@@ -83,6 +83,10 @@ pub(crate) struct Tally {
     pub(crate) polled_ns: u64,
     /// End of the window.
     pub(crate) end_ns: u64,
+    /// Time within the window for which requests waited to be handed to the kernel with others.
+    unsubmitted_ns: u64,
+    /// Longest response time that began before the window and ended within it or later.
+    longest_crossing_ns: u64,
     pub(crate) replies_total: u64,
     pub(crate) abandoned_total: u64,
     pub(crate) progress: ProgressDelta,
@@ -141,6 +145,8 @@ impl Tally {
             run_delay_ns: None,
             polled_ns: 0,
             end_ns: 0,
+            unsubmitted_ns: 0,
+            longest_crossing_ns: 0,
             replies_total: 0,
             abandoned_total: 0,
             progress: ProgressDelta::default(),
@@ -202,6 +208,13 @@ impl Tally {
         self.body_bytes + self.upload_bytes.round() as u64
     }
 
+    /// Counts the time for which a request waited to be handed to the kernel with others.
+    #[inline]
+    pub(crate) fn hold_back(&mut self, from_ns: u64, to_ns: u64) {
+        let (from_ns, to_ns) = (from_ns.max(self.window.start), to_ns.min(self.window.end));
+        self.unsubmitted_ns += to_ns.saturating_sub(from_ns);
+    }
+
     /// Counts a request that was answered correctly; returns whether the reply is in the window.
     #[inline]
     pub(crate) fn succeed(
@@ -218,6 +231,9 @@ impl Tally {
         if self.follows(times.intended_ns, times.done_ns) {
             self.latency_requests += 1;
             self.record(times, class);
+        }
+        if times.intended_ns < self.window.start && times.done_ns >= self.window.start {
+            self.longest_crossing_ns = self.longest_crossing_ns.max(response_ns);
         }
         if !self.window.contains(&times.done_ns) {
             return false;
@@ -381,6 +397,7 @@ pub(crate) fn merge(
         connections_served: 0,
         connections_starved: 0,
         little: None,
+        little_slack: 0.0,
         arrivals: 0,
         engine,
         cpu: CpuTime::default(),
@@ -391,6 +408,7 @@ pub(crate) fn merge(
         interrupted: tallies.iter().any(Tally::is_cut_short),
     };
     let mut examples: [Option<String>; 7] = Default::default();
+    let (mut unsubmitted_ns, mut longest_ns) = (0, 0);
     for tally in tallies {
         let window_ns = tally.end_ns.saturating_sub(tally.window.start);
         report.window = report.window.max(Duration::from_nanos(window_ns));
@@ -402,6 +420,8 @@ pub(crate) fn merge(
         report.errors.add(&tally.errors);
         report.latency_requests += tally.latency_requests;
         report.unanswered += tally.unanswered;
+        unsubmitted_ns += tally.unsubmitted_ns;
+        longest_ns = longest_ns.max(tally.longest_crossing_ns);
         report.replies_total += tally.replies_total;
         report.abandoned_total += tally.abandoned_total;
         report.shortest_wait_ns = report.shortest_wait_ns.min(tally.shortest_wait_ns);
@@ -432,7 +452,8 @@ pub(crate) fn merge(
         }
     }
     report.error_examples = examples.into_iter().flatten().collect();
-    report.little = report.littles_law(spec);
+    report.little = report.littles_law(spec, unsubmitted_ns);
+    report.little_slack = report.slack_of_edges(spec, longest_ns);
     report
 }
 

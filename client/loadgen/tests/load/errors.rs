@@ -94,6 +94,7 @@ fn refusals_are_errors_of_status(engine: Engine) {
     let report = measure(&spec(engine, mock.address));
     assert_eq!(report.errors, ErrorCounts { status: 10, ..no_errors() });
     assert_eq!(report.error_examples, ["http status 503"]);
+    assert_eq!((report.replies_total, report.requests), (10, 0), "a refusal is a reply");
     assert_eq!(report.connections_opened, 2, "a refusal does not cost the connection");
     assert_eq!(report.seconds[0].errors, 10);
 }
@@ -133,6 +134,7 @@ fn a_server_that_closes_between_requests_causes_a_reconnect_and_no_error(engine:
     let mut reply =
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n".to_vec();
     reply.extend_from_slice(&body());
+    let always = reply.clone();
     let served = Arc::new(AtomicU64::new(0));
     let counter = served.clone();
     let mock = Mock::start(move |peer| {
@@ -145,6 +147,13 @@ fn a_server_that_closes_between_requests_causes_a_reconnect_and_no_error(engine:
     let report = measure(&spec(engine, mock.address));
     assert_eq!((report.requests, report.errors), (20, no_errors()));
     assert_eq!(report.connections_opened, 22);
+    let mock = Mock::start(move |peer| {
+        peer.read_http_head()?;
+        peer.stream.write_all(&always)
+    });
+    let report = measure(&spec(engine, mock.address));
+    assert!(report.requests > 0 && report.connections_opened > 2, "{report:?}");
+    assert_eq!(report.little, None, "the time to connect again belongs to no request");
 }
 
 fn silence_is_an_error_of_timeout(engine: Engine) {

@@ -88,6 +88,8 @@ fn every_answer_is_counted_once(engine: Engine) {
     let report =
         run(&spec(engine, mock.address), &AtomicBool::new(false), Some(&progress)).unwrap();
     assert_eq!(report.requests, 100);
+    // The next request of each connection.
+    assert_eq!((report.replies_total, report.abandoned_total), (100, 2));
     assert_eq!(report.body_bytes, 100 * SIZE as u64);
     assert_eq!((report.verified, report.verified_bytes), (100, 100 * SIZE as u64));
     assert_eq!(report.detection_probability(), Some(1.0));

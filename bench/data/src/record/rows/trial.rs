@@ -13,7 +13,7 @@ use crate::load::objective;
 use crate::load::objective::Objective;
 use crate::load::profile::{BackgroundConnections, LoadProfile};
 use crate::names;
-use crate::record::evidence::{CORES_SHARE, Evidence, Limit, counts_agree};
+use crate::record::evidence::{CORES_SHARE, Evidence, Limit, counts_agree, little_holds};
 use crate::record::outcome::Outcome;
 use crate::servers::target::TargetKind;
 use crate::servers::variant::AGAIN;
@@ -85,6 +85,8 @@ pub struct TrialRow {
     pub response_mean_us: Option<f64>,
     #[serde(default)]
     pub little: Option<f64>,
+    #[serde(default)]
+    pub little_slack: Option<f64>,
     pub body_bytes: Option<u64>,
     pub body_mb_per_s: Option<f64>,
     #[serde(default)]
@@ -208,6 +210,9 @@ impl TrialRow {
                 .filter(|load| !load.response_ns.is_empty())
                 .map(|load| rounded(load.response_ns.mean() / 1e3)),
             little: load.and_then(|load| load.little).map(precise),
+            little_slack: load
+                .filter(|load| load.little.is_some())
+                .map(|load| precise(load.little_slack)),
             body_bytes,
             body_mb_per_s: body_bytes.and_then(per_s).map(|per_s| rounded(per_s / 1e6)),
             ceiling_share: evidence.ceiling_share.map(rounded),
@@ -312,9 +317,17 @@ impl TrialRow {
         }
     }
 
-    /// Returns true if the counts of server and generator agree; `None` if the server's is not known.
+    /// Returns true if the counts of server and generator agree and Little's law holds; `None` if neither
+    /// is known.
     pub fn is_self_consistent(&self) -> Option<bool> {
-        Some(counts_agree(self.server_requests?, self.replies_total?, self.abandoned_total?))
+        let counts = || {
+            Some(counts_agree(self.server_requests?, self.replies_total?, self.abandoned_total?))
+        };
+        let little = || Some(little_holds(self.little?, self.little_slack?));
+        match (counts(), little()) {
+            (None, None) => None,
+            (counts, little) => Some(counts.unwrap_or(true) && little.unwrap_or(true)),
+        }
     }
 
     /// Context switches of both kinds, per request.
