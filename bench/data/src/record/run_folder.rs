@@ -21,6 +21,7 @@ const REPORT: &str = "report.html";
 const README: &str = "README.md";
 const PAPER: &str = "report.pdf";
 const TABLE_MARKDOWN: &str = "table.md";
+const COMPARISONS: &str = "comparisons.csv";
 const TABLE_LATEX: &str = "table.tex";
 
 /// Results folder.
@@ -246,6 +247,18 @@ impl RunFolder {
     pub fn write_tables(&self, markdown: &str, latex: &str) -> anyhow::Result<()> {
         self.write(TABLE_MARKDOWN, markdown)?;
         self.write(TABLE_LATEX, latex)
+    }
+
+    /// Writes the comparisons, a row each.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_comparisons<Row: serde::Serialize>(&self, rows: &[Row]) -> anyhow::Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in rows {
+            writer.serialize(row)?;
+        }
+        self.write(COMPARISONS, writer.into_inner()?)
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use bench_data::record::run_folder::RunFolder;
 use crate::figures::Figure;
 use crate::report::content::Report;
 use crate::report::lab_report::{self, Cover};
-use crate::report::{page, picture, table};
+use crate::report::{comparisons, page, picture, table};
 
 /// Reads a folder's records and writes its charts.
 ///
@@ -26,6 +26,7 @@ pub fn plot(folder: &RunFolder) -> anyhow::Result<Report> {
 pub fn publish(folder: &RunFolder) -> anyhow::Result<Report> {
     let report = plot(folder)?;
     folder.write_report(&page::html(&report)?, &page::readme(&report))?;
+    folder.write_comparisons(&comparisons::rows(&report.analysis.sections))?;
     let tables = table::tables(&report.analysis.summary, &report.analysis.baseline);
     folder.write_tables(&table::markdown(&tables), &table::latex(&tables))?;
     Ok(report)
