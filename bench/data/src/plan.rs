@@ -6,7 +6,7 @@ mod overrides;
 pub mod service;
 pub mod sweep;
 
-pub use overrides::Overrides;
+pub use overrides::{Overrides, time};
 
 use std::collections::HashSet;
 use std::fmt;

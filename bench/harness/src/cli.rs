@@ -1,5 +1,6 @@
 //! Command line of the program `bench`, a file per subcommand.
 
+mod ab;
 mod appendix;
 mod busy;
 mod calls;
@@ -25,6 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use fileserver::cli::ServerArgs;
 
 use crate::chat::{self, FanoutArgs, FanoutEnd};
+use crate::cli::ab::BuildArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::process::{FAILED, INTERRUPTED, UNUSABLE, stop_on_signals};
 use crate::cli::report::ReportArgs;
@@ -94,6 +96,7 @@ enum Action {
     },
     /// Compare two results folders: the same servers under the same loads
     Diff(DiffArgs),
+    Ab(Box<BuildArgs>),
     /// Count in how many runs a difference is reported between a and b, two copies of one server: see
     /// scripts/check-noise.sh
     #[command(hide = true)]
@@ -144,6 +147,7 @@ impl Cli {
             Some(Action::Report(arguments)) => report::rereport(arguments),
             Some(Action::Calls { folder }) => calls::count(&folder),
             Some(Action::Diff(arguments)) => diff::diff(&arguments),
+            Some(Action::Ab(arguments)) => ab::compare(*arguments),
             Some(Action::FalseAlarms { folders }) => diff::false_alarms(&folders),
             Some(Action::Files { folder, sizes, mix }) => files::write_files(&folder, &sizes, mix),
             Some(Action::Launch { words }) => serve::launch(&words),

@@ -27,7 +27,15 @@ pub const ALL: [(&str, &str); 19] = [
     ("marks-churn", include_str!("../../plans/marks-churn.toml")),
 ];
 
+/// Loads of `bench ab`, which compares two builds.
+const BUILDS: &str = include_str!("../../plans/builds.toml");
+
 impl Plan {
+    /// Plan for the comparison of two builds; its servers are to be added.
+    pub fn of_builds() -> Self {
+        Self::parse(BUILDS, "builds").expect("the plans in the program are tested")
+    }
+
     /// Built-in plan with the loads that it includes.
     pub fn built_in(name: &str) -> Option<Self> {
         let (name, text) = ALL.into_iter().find(|(known, _)| *known == name)?;

@@ -206,7 +206,7 @@ fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
 }
 
 /// Parses a duration of at least a millisecond.
-fn time(text: &str) -> Result<Duration, String> {
+pub fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time < Duration::from_millis(1) => Err("must be at least 1ms".to_owned()),
         Ok(time) => Ok(time),

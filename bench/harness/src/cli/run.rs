@@ -66,15 +66,32 @@ pub(super) struct RunArgs {
     /// Direction of the transfers
     #[arg(long, value_name = "DIRECTION", help_heading = "Load")]
     direction: Option<Way>,
+    #[command(flatten)]
+    idle: IdleFlags,
+    /// Folder for the results, new or empty [default: results/<time>-<host>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+}
+
+/// Flags for a busy machine.
+#[derive(Debug, Args)]
+pub(super) struct IdleFlags {
     /// Wait until other programs use at most 40 % of the processor time, for up to ten minutes
     #[arg(long, help_heading = MEASUREMENT, conflicts_with = "allow_busy")]
     wait_idle: bool,
     /// Run although other programs use more than 40 % of the processor time; the report says so
     #[arg(long, help_heading = MEASUREMENT)]
     allow_busy: bool,
-    /// Folder for the results, new or empty [default: results/<time>-<host>]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
+}
+
+impl IdleFlags {
+    pub(super) fn when_busy(&self) -> WhenBusy {
+        match (self.wait_idle, self.allow_busy) {
+            (true, _) => WhenBusy::Wait,
+            (false, true) => WhenBusy::Allow,
+            (false, false) => WhenBusy::Refuse,
+        }
+    }
 }
 
 /// Direction of the transfers.
@@ -97,11 +114,7 @@ pub(super) fn with_exclusive_resume(command: Command) -> Command {
 }
 
 pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
-    let when_busy = match (arguments.wait_idle, arguments.allow_busy) {
-        (true, _) => WhenBusy::Wait,
-        (false, true) => WhenBusy::Allow,
-        (false, false) => WhenBusy::Refuse,
-    };
+    let when_busy = arguments.idle.when_busy();
     if let Some(folder) = &arguments.resume {
         return resume_run(folder, when_busy);
     }
@@ -115,30 +128,44 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
         !plan.targets().is_empty(),
         "there is no server to measure: name some with --strategies, --against or --target"
     );
-    let trials = expected(&plan).trials;
     if dry_run {
         say(&outlook(&plan));
         return Ok(ExitCode::SUCCESS);
     }
-    let cores = Cores::apart(plan.generator_threads);
     let stop = stop_on_signals()?;
-    let Some(busy) = busy_before(when_busy, &stop)? else {
+    let Some((folder, end)) = measure(&plan, &missing, out.as_deref(), when_busy, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let mut executor = LocalExecutor::new(&plan, cores.clone())?;
+    conclude(&folder, &end)
+}
+
+/// Measures a plan into a new folder; `None` if it was interrupted before its first trial.
+pub(super) fn measure(
+    plan: &Plan,
+    missing: &[ReferenceServer],
+    out: Option<&Path>,
+    when_busy: WhenBusy,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<(RunFolder, RunEnd)>> {
+    let trials = expected(plan).trials;
+    let cores = Cores::apart(plan.generator_threads);
+    let Some(busy) = busy_before(when_busy, stop)? else { return Ok(None) };
+    let mut executor = LocalExecutor::new(plan, cores.clone())?;
     let planned = u32::try_from(trials).context("too many trials")?;
     let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
     busy.enter(&mut environment.machine);
-    let folder = RunFolder::create(out.as_deref(), &environment.machine.host)?;
-    folder.write_plan(&plan)?;
+    let folder = RunFolder::create(out, &environment.machine.host)?;
+    folder.write_plan(plan)?;
     folder.write_environment(&environment)?;
     environment.not_installed = missing.iter().map(|server| server.name().to_owned()).collect();
-    announce(&plan, trials, &environment);
+    announce(plan, trials, &environment);
     environment.ceiling = Some(executor.measure_copy_bandwidth()?);
-    environment.targets = executor.survey(&folder, &stop)?;
+    environment.targets = executor.survey(&folder, stop)?;
     introduce(&environment);
     folder.write_environment(&environment)?;
-    carry_out(&plan, &CompletedTrials::default(), trials, executor, environment, &folder, &stop)
+    let known = CompletedTrials::default();
+    let end = carry_out(plan, &known, trials, executor, environment, &folder, stop)?;
+    Ok(Some((folder, end)))
 }
 
 /// Continues an interrupted run.
@@ -185,10 +212,11 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
     });
     environment.machine.busy_allowed |= now.machine.busy_allowed;
     folder.write_environment(&environment)?;
-    carry_out(&plan, &known, trials, executor, environment, &folder, &stop)
+    let end = carry_out(&plan, &known, trials, executor, environment, &folder, &stop)?;
+    conclude(&folder, &end)
 }
 
-/// Runs the trials to come and writes the report.
+/// Runs the trials to come.
 fn carry_out(
     plan: &Plan,
     known: &CompletedTrials,
@@ -197,23 +225,32 @@ fn carry_out(
     mut environment: Environment,
     folder: &RunFolder,
     stop: &AtomicBool,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<RunEnd> {
     let mut display = Display::new(trials);
     let end = run(plan, known, &mut executor, folder, &mut display, stop)?;
     display.finish();
     environment.finished_at = Some(Timestamp::now());
     environment.interrupted = end.interrupted;
     folder.write_environment(&environment)?;
+    Ok(end)
+}
 
+/// Writes the report, and prints its answer.
+fn conclude(folder: &RunFolder, end: &RunEnd) -> anyhow::Result<ExitCode> {
     let published = publish(folder)?;
-    say(&conclusion(&published, folder, &end));
-    Ok(match end {
+    say(&conclusion(&published, folder, end));
+    Ok(exit_code(end))
+}
+
+/// Exit code of a run.
+pub(super) fn exit_code(end: &RunEnd) -> ExitCode {
+    match end {
         RunEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
         RunEnd { failures: 0, never_measured, .. } if never_measured.is_empty() => {
             ExitCode::SUCCESS
         }
         RunEnd { .. } => ExitCode::from(FAILED),
-    })
+    }
 }
 
 fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {

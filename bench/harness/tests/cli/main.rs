@@ -1,5 +1,6 @@
 //! The `bench` program as users run it.
 
+mod builds;
 mod interrupts;
 mod measuring;
 mod refusals;

@@ -1,5 +1,6 @@
-//! Changes between two runs: the same servers under the same loads.
+//! Changes between two runs, or two builds in one run: the same servers under the same loads.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::analysis::comparison::{Comparison, family};
@@ -12,6 +13,7 @@ use bench_data::load::Load;
 use bench_data::load::words::describe;
 use bench_data::plan::Plan;
 use bench_data::record::environment::Environment;
+use bench_data::record::rows::{Records, TrialRow};
 use bench_data::record::run_folder::Contents;
 use bench_data::stats::median;
 use bench_data::text_table::{Align, text_table};
@@ -84,7 +86,36 @@ pub struct Diff {
     pub settings: Vec<String>,
 }
 
-/// One of the two runs.
+/// Server of two builds: its names in the run, and its common name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildPair {
+    /// Name of the earlier build's server.
+    pub old: String,
+    /// Name of the later build's server.
+    pub new: String,
+    /// Name in the comparison.
+    pub name: String,
+}
+
+/// Relation of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Design {
+    /// Two runs, each with rounds of its own.
+    Runs,
+    /// Two builds in the same rounds, so that drift that a round has in common cancels out.
+    Rounds,
+}
+
+impl Design {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Runs => "run",
+            Self::Rounds => "build",
+        }
+    }
+}
+
+/// One of the two runs or builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Run {
     Old,
@@ -133,6 +164,10 @@ enum Limited {
 pub struct Beyond {
     /// The limit.
     pub limit: String,
+    /// The server.
+    pub target: String,
+    /// The load.
+    pub load: Load,
     /// Server, load and values.
     pub what: String,
     /// Judgement.
@@ -153,9 +188,21 @@ pub enum Judgement {
 impl Diff {
     /// Compares two runs, in lines that are comparable in both.
     pub fn between(old: &Contents, new: &Contents) -> Self {
-        let summaries = [old, new].map(|contents| Summary::of(&contents.records));
+        let records = [old, new].map(|contents| &contents.records);
+        Self { settings: settings(old, new), ..Self::of(records, Design::Runs) }
+    }
+
+    /// Compares two builds that one run measured in the same rounds.
+    pub fn of_builds(records: &Records, pairs: &[BuildPair]) -> Self {
+        let old = records_of(records, pairs.iter().map(|pair| (&pair.old, &pair.name)));
+        let new = records_of(records, pairs.iter().map(|pair| (&pair.new, &pair.name)));
+        Self::of([&old, &new], Design::Rounds)
+    }
+
+    fn of(records: [&Records; 2], design: Design) -> Self {
+        let summaries = records.map(Summary::of);
         let [then, now] = &summaries;
-        let mut diff = Self { settings: settings(old, new), ..Self::default() };
+        let mut diff = Self::default();
         let mut measured = Vec::new();
         diff.errors = now.lines.iter().filter_map(Errors::of).collect();
         for line in &now.lines {
@@ -165,7 +212,7 @@ impl Diff {
             let fault = match (failure, before) {
                 (Some(failure), _) => Some((failure, Run::New, true)),
                 (None, None) => {
-                    diff.lacks(then, line, Run::New);
+                    diff.lacks(then, line, Run::New, design);
                     continue;
                 }
                 (None, Some(before)) if !before.is_comparable() => {
@@ -175,14 +222,14 @@ impl Diff {
                     .filter(|_| !line.is_comparable()),
             };
             if let Some((why, which, is_failure)) = fault {
-                let text = format!("{load}: {why} (in the {} run)", which.name());
+                let text = format!("{load}: {why} (in the {} {})", which.name(), design.noun());
                 diff.exclude(&line.target, text, is_failure);
                 continue;
             }
             let Some(before) = before else { continue };
             for (name, metric) in COLUMNS.into_iter().chain(FURTHER) {
                 let is_column = COLUMNS.iter().any(|(known, _)| *known == name);
-                match ratio_of(before, line, metric) {
+                match ratio_of(before, line, metric, design) {
                     Ok(ratio) => measured.push((before, line, metric, ratio, is_column)),
                     Err(why) if is_column => {
                         diff.exclude(
@@ -198,7 +245,7 @@ impl Diff {
         diff.changes = compared(&measured);
         for line in &then.lines {
             if now.line(line.load, &line.target).is_none() {
-                diff.lacks(now, line, Run::Old);
+                diff.lacks(now, line, Run::Old, design);
             }
         }
         diff
@@ -206,7 +253,7 @@ impl Diff {
 
     /// Notes that only one run has a line; a missing server is noted once. Missing from the new run is
     /// a failure if that run lacks the server, or measured the load with other servers.
-    fn lacks(&mut self, other: &Summary, line: &Line, which: Run) {
+    fn lacks(&mut self, other: &Summary, line: &Line, which: Run, design: Design) {
         let has_server = other.targets().contains(&line.target.as_str());
         let what = if has_server {
             format!("{} with {}", line.target, describe(line.load))
@@ -215,7 +262,8 @@ impl Diff {
         };
         let is_missing = line.is_comparable() && other.loads().contains(&line.load);
         let is_failure = which == Run::Old && (!has_server || is_missing);
-        self.exclude(&line.target, format!("{what}: only in the {} run", which.name()), is_failure);
+        let text = format!("{what}: only in the {} {}", which.name(), design.noun());
+        self.exclude(&line.target, text, is_failure);
     }
 
     fn exclude(&mut self, target: &str, text: String, is_failure: bool) {
@@ -247,6 +295,8 @@ impl Diff {
                     let over = self.errors.iter().filter(|one| one.share > most);
                     beyond.extend(over.map(|one| Beyond {
                         limit: limit.text.clone(),
+                        target: one.target.clone(),
+                        load: one.load,
                         what: one.to_string(),
                         judgement: Judgement::Broken,
                     }));
@@ -265,8 +315,13 @@ impl Diff {
         for ((limit, change, bound), p) in checked.into_iter().zip(p_values) {
             let judgement = judged(change, bound, p);
             if judgement != Judgement::Kept {
-                let (limit, what) = (limit.text.clone(), change.to_string());
-                beyond.push(Beyond { limit, what, judgement });
+                beyond.push(Beyond {
+                    limit: limit.text.clone(),
+                    target: change.target.clone(),
+                    load: change.load,
+                    what: change.to_string(),
+                    judgement,
+                });
             }
         }
         beyond
@@ -318,10 +373,38 @@ impl Diff {
     }
 }
 
-/// Ratio of a line in two runs.
-fn ratio_of(before: &Line, now: &Line, metric: Metric) -> Result<RatioEstimate, NoRatio> {
-    let [old, new] = [before, now].map(|line| values(line.rounds(metric)));
-    RatioEstimate::of_runs(&new, &old, BETWEEN_RUNS)
+/// Ratio of two lines.
+fn ratio_of(
+    before: &Line,
+    now: &Line,
+    metric: Metric,
+    design: Design,
+) -> Result<RatioEstimate, NoRatio> {
+    match design {
+        Design::Runs => {
+            let [old, new] = [before, now].map(|line| values(line.rounds(metric)));
+            RatioEstimate::of_runs(&new, &old, BETWEEN_RUNS)
+        }
+        Design::Rounds => RatioEstimate::of_rounds(now.rounds(metric), before.rounds(metric)),
+    }
+}
+
+/// Records of some servers, under other names.
+fn records_of<'n>(
+    records: &Records,
+    names: impl Iterator<Item = (&'n String, &'n String)>,
+) -> Records {
+    let names: HashMap<_, _> = names.collect();
+    let mut part = Records::default();
+    for row in &records.trials {
+        if let Some(name) = names.get(&row.target) {
+            part.trials.push(TrialRow { target: (*name).clone(), ..row.clone() });
+        }
+    }
+    let trials: HashSet<u32> = part.trials.iter().map(|row| row.trial).collect();
+    let of_them = records.latencies.iter().filter(|row| trials.contains(&row.trial));
+    part.latencies = of_them.cloned().collect();
+    part
 }
 
 /// Changes of measured ratios. Those of the tables are one family; a metric that only limits name is
@@ -520,6 +603,9 @@ fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bench_data::mock::MockExecutor;
+    use bench_data::plan::AaControl;
+    use bench_data::servers::variant::Variant;
 
     /// Change of the throughput of one server by these factors in five rounds.
     fn change(metric: Metric, factors: &[f64], between: f64) -> Change {
@@ -562,6 +648,44 @@ mod tests {
         let same = change(Metric::Throughput, &[1.0, 1.01, 0.99, 1.0, 1.0], 0.0);
         let many: Vec<_> = std::iter::once(one).chain(vec![same; 30]).collect();
         assert_eq!(judgements("throughput<-5%", &many), [Judgement::Doubtful]);
+    }
+
+    #[test]
+    fn builds_are_compared_within_the_rounds_of_one_run() {
+        let names = ["selector-old", "selector-new"];
+        let variant = |name| Variant::new(name, "selector").unwrap();
+        let plan = Plan {
+            strategies: Vec::new(),
+            variants: names.map(variant).to_vec(),
+            aa_control: AaControl::None,
+            rounds: 6,
+            ..Plan::built_in("quick").unwrap()
+        };
+        let speed = [("selector-old".to_owned(), 100_000.0), ("selector-new".to_owned(), 80_000.0)];
+        let executor = MockExecutor { speed: speed.into(), ..MockExecutor::default() };
+        let records = bench_data::mock::records_of(&plan, executor);
+        let pair = BuildPair {
+            old: names[0].to_owned(),
+            new: names[1].to_owned(),
+            name: "selector".to_owned(),
+        };
+        let diff = Diff::of_builds(&records, &[pair]);
+        let throughput = diff.changes.iter().find(|one| one.metric == Metric::Throughput).unwrap();
+        assert_eq!(
+            (throughput.target.as_str(), throughput.comparison.ratio.rounds),
+            ("selector", 6)
+        );
+        assert!((0.7..0.9).contains(&throughput.comparison.ratio.ratio), "{throughput}");
+        assert!(matches!(throughput.comparison.verdict, Verdict::Different(_)), "{throughput:?}");
+        let beyond = diff.beyond(&[Limit::parse("throughput<-5%").unwrap()]);
+        assert!(beyond.iter().any(|one| one.judgement == Judgement::Broken), "{beyond:?}");
+        let unknown = BuildPair {
+            old: "a".to_owned(),
+            new: names[1].to_owned(),
+            name: "selector".to_owned(),
+        };
+        let only = Diff::of_builds(&records, &[unknown]);
+        assert_eq!(only.incomparable[0].text, "selector: only in the new build");
     }
 
     #[test]
