@@ -1,8 +1,9 @@
 //! Values that no run can have: records that were edited or damaged are refused, with row and column.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 
 use crate::record::rows::{Distribution, FILES, LatencyRow, Records, SecondRow, TrialRow};
 
@@ -10,11 +11,25 @@ use crate::record::rows::{Distribution, FILES, LatencyRow, Records, SecondRow, T
 /// and absolutely.
 const ROUNDING: (f64, f64) = (0.001, 0.002);
 
+impl Records {
+    /// Reads the rows of a results folder and checks them.
+    ///
+    /// # Errors
+    /// A file is missing, does not match `SCHEMA.md`, or has a value that no run can have.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let records = Self::read_unchecked(folder)?;
+        check(&records).with_context(|| {
+            format!("{} was changed after its run, or is damaged", folder.display())
+        })?;
+        Ok(records)
+    }
+}
+
 /// Checks all rows.
 ///
 /// # Errors
 /// File, row and column of the first value that no run can have. Row 1 is the header.
-pub(super) fn check(records: &Records) -> anyhow::Result<()> {
+fn check(records: &Records) -> anyhow::Result<()> {
     let mut trials = HashSet::new();
     for (index, row) in records.trials.iter().enumerate() {
         let checked = Checked { file: FILES[0], row: index + 2 };
