@@ -8,7 +8,6 @@ use bench_data::stats::Spread;
 
 use crate::analysis::comparison::{AllPairs, Comparison, ControlCheck};
 use crate::analysis::metric::{Better, Metric, Rounds};
-use crate::analysis::sentence;
 use crate::analysis::summary::{Line, Summary, values};
 
 /// Values of all servers in one metric under one load.
@@ -99,11 +98,6 @@ impl Finding {
             *score = Score { is_censored: false, ..own };
         }
         finding
-    }
-
-    /// The comparison in words.
-    pub fn sentence(&self) -> String {
-        sentence::finding(self)
     }
 
     /// Name of the compared quantity within a sentence.

@@ -53,6 +53,13 @@ pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+impl Finding {
+    /// The comparison in words.
+    pub fn sentence(&self) -> String {
+        finding(self)
+    }
+}
+
 /// A finding in words: the best server and its distance from the others, the best reference server, and
 /// the servers that are not ranked or not compared.
 pub(crate) fn finding(finding: &Finding) -> String {
