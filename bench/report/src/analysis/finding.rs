@@ -5,6 +5,7 @@ use bench_data::load::words;
 use bench_data::record::outcome::Outcome;
 use bench_data::servers::target::TargetKind;
 use bench_data::stats::Spread;
+use bench_data::units;
 
 use crate::analysis::comparison::{AllPairs, Comparison, ControlCheck};
 use crate::analysis::metric::{Better, Metric, Rounds};
@@ -59,7 +60,17 @@ impl Finding {
         source: Metric,
         rounds: &dyn Fn(&Line) -> Rounds,
     ) -> Self {
-        let score = |line: &Line| Score::of(line, rounds(line), line.exclusion_reason());
+        let least_us = part.floor.and_then(|floor| floor.least_us(metric));
+        let score = |line: &Line| {
+            let mut score = Score::of(line, rounds(line), line.exclusion_reason());
+            if let Some(least_us) = least_us.filter(|least_us| score.median() < *least_us)
+                && score.is_sound()
+            {
+                let least = units::microseconds(least_us);
+                score.doubt = format!("below {least}, three times the machine's wake-up delay");
+            }
+            score
+        };
         Self {
             metric,
             load,
@@ -181,5 +192,40 @@ impl Score {
     /// Median over the rounds; 0 if nothing was measured.
     pub fn median(&self) -> f64 {
         self.value.map_or(0.0, |value| value.median)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_data::record::wake_up::WakeUpRow;
+
+    use super::*;
+
+    #[test]
+    fn percentiles_near_the_wake_up_delay_are_not_compared() {
+        let mut records = bench_data::mock::records();
+        let load = records.trials.last().unwrap().load();
+        let doubts = |records: &_, metric| -> Vec<String> {
+            let finding = Finding::under(&Summary::of(records), load, metric);
+            finding.scores.into_iter().map(|score| score.doubt).collect()
+        };
+        let before = doubts(&records, Metric::P99);
+        assert!(before.iter().any(String::is_empty), "{before:?}");
+        let row = |p99_us| WakeUpRow {
+            before_trial: 1,
+            round: 1,
+            samples: 4000,
+            p50_us: 1.0,
+            p99_us,
+            p999_us: p99_us,
+            max_us: p99_us,
+        };
+        records.wake_ups = vec![row(0.001)];
+        assert_eq!(doubts(&records, Metric::P99), before);
+        records.wake_ups = vec![row(1e6)];
+        let doubt = "below 3.00 s, three times the machine's wake-up delay";
+        let excluded = doubts(&records, Metric::P99).into_iter().zip(&before);
+        assert!(excluded.into_iter().all(|(now, before)| !before.is_empty() || now == doubt));
+        assert_eq!(doubts(&records, Metric::CpuPerRequest), before, "no percentile");
     }
 }

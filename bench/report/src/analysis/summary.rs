@@ -8,6 +8,7 @@ use bench_data::plan::Primary;
 use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, Records, Support, TrialRow};
+use bench_data::record::wake_up::WakeUpRow;
 use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Spread, median};
 use bench_data::units::{counted, grouped};
@@ -33,6 +34,36 @@ pub struct Summary {
     pub declared: Option<Primary>,
     /// Load and metric of the declared main comparison, in a part of a run.
     pub main: Option<(Load, Metric)>,
+    /// Wake-up delay of the machine, if it was measured.
+    pub floor: Option<Floor>,
+}
+
+/// Wake-up delay of the machine in microseconds: medians over the rounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Floor {
+    p99_us: f64,
+    p999_us: f64,
+}
+
+/// Multiple of the wake-up delay below which a percentile of the same order supports no claim.
+const FLOOR_MULTIPLE: f64 = 3.0;
+
+impl Floor {
+    fn of(rows: &[WakeUpRow]) -> Option<Self> {
+        let of =
+            |column: fn(&WakeUpRow) -> f64| median(&rows.iter().map(column).collect::<Vec<_>>());
+        Some(Self { p99_us: of(|row| row.p99_us)?, p999_us: of(|row| row.p999_us)? })
+    }
+
+    /// Least value of a metric that supports a claim, in microseconds; `None` if the machine sets none.
+    pub fn least_us(&self, metric: Metric) -> Option<f64> {
+        let (Metric::Response(percentile) | Metric::Service(percentile)) = metric else {
+            return None;
+        };
+        let delays = [(Percentile::P99, self.p99_us), (Percentile::P99_9, self.p999_us)];
+        let (_, delay_us) = delays.into_iter().find(|(known, _)| *known == percentile)?;
+        Some(FLOOR_MULTIPLE * delay_us)
+    }
 }
 
 /// One server under one load.
@@ -106,6 +137,7 @@ impl Summary {
             void: Vec::new(),
             declared: None,
             main: None,
+            floor: Floor::of(&records.wake_ups),
         }
     }
 
@@ -121,6 +153,7 @@ impl Summary {
             void: self.void.clone(),
             declared: self.declared,
             main: self.main,
+            floor: self.floor,
         }
     }
 
