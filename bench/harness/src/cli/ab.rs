@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use bench_data::names::{self, Entry};
 use bench_data::plan::loads::check;
 use bench_data::plan::sweep::SweepFlags;
@@ -158,6 +158,7 @@ fn plan(arguments: BuildArgs) -> anyhow::Result<(Plan, Vec<BuildPair>)> {
         }
         pairs.push(pair);
     }
+    ensure!(!pairs.is_empty(), "there is nothing to compare: name a strategy with --strategies");
     let overrides = Overrides {
         strategies: Some(Vec::new()),
         variants: Some(variants),

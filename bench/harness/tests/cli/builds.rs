@@ -45,6 +45,8 @@ fn programs_that_are_no_builds_are_refused() {
     assert!(said.contains("/bin/true is neither a build of server nor of bench"), "{said}");
     let said = refusal(&["ab", "--allow-busy", "--old", build, "--new", "/no/such/program"]);
     assert!(said.contains("cannot find /no/such/program"), "{said}");
+    let said = refusal(&["ab", "--old", build, "--new", build, "--strategies", "none"]);
+    assert!(said.contains("name a strategy with --strategies"), "{said}");
     let said = refusal(&["ab", "--old", build]);
     assert!(said.contains("--new <PROGRAM>"), "{said}");
     let help = bench(&["ab", "--help"]).output().unwrap();
