@@ -213,7 +213,7 @@ fn plans_and_strategies_are_listed_also_to_a_closed_pipe() {
     for name in ["default", "quick", "iterative", "threaded", "thread-pool", "selector", "nginx"] {
         assert!(stdout.contains(name), "{stdout}");
     }
-    assert!(stdout.contains("download: 1, 16, 64, 256 connections, files of 1KiB"), "{stdout}");
+    assert!(stdout.contains("download: 1, 64, 256 connections, files of 1KiB"), "{stdout}");
     for name in ["concurrency", "churn", "idle", "slow", "marks-download", "full"] {
         assert!(stdout.contains(&format!("\n  {name} ")), "{stdout}");
     }

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(found[0].unusual, unusual);
         let summary = crate::analysis::summary::Summary::of(&records);
         let line = summary.line(found[0].load, "selector").unwrap();
-        assert_eq!(line.rounds(Metric::Throughput).len(), 5);
+        assert_eq!(line.rounds(Metric::Throughput).len(), 6);
     }
 
     #[test]
