@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Recomputes every comparison of a report from its raw records, independently of the program that wrote it.
 
-The rules come from results/SCHEMA.md ("From rows to figures") and are implemented here a second time, with
-numpy's and scipy's distributions. From trials.csv, latency.csv and plan.toml the script finds the main
-comparison of each experiment, the comparable servers, their ratios, intervals, p values after Holm's correction
-and verdicts, and compares them with the rows of comparisons.csv, in both directions: a row that is
-missing or additional is a difference, too.
+The rules come from results/SCHEMA.md ("From rows to figures") and are implemented here a second time, with numpy
+and scipy. From trials.csv, latency.csv, wake-up.csv, plan.toml and the version in environment.toml, the script finds
+the main comparison of each experiment, the comparable servers, their ratios, intervals, p values after Holm's
+correction and verdicts. It compares them with the rows of comparisons.csv; a missing or additional row is a
+difference, too.
 
 Tolerance: numbers agree within 1e-6 of their size, or within 1e-9 of each other. The records contain full
 precision; two implementations of the t distribution differ by less than 1e-9. All other columns must be identical.
@@ -38,23 +38,27 @@ LEVEL = 0.05
 MARGIN = math.log(1.05)
 ROUNDS_FOR_INTERVAL = 5
 ROUNDS_TO_REMAIN = 3
+# A p99 below this multiple of the machine's wake-up delay is not compared.
+WAKE_UPS = 3
 # Outcomes without information about the server, or with a lower bound of its speed only.
 SET_ASIDE = {"generator-bound", "generator-late", "invalid", "disturbed"}
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 BACKGROUND = ["idle_connections", "slow_readers", "slow_senders"]
 HEAVY = ["heavy_cpu_percent", "heavy_block_percent"]
+# Without a declared main comparison: only loads that have the first of these columns that any load has.
+PREFERRED = ["idle_connections", "slow_senders", "slow_readers", "heavy_block_percent", "heavy_cpu_percent"]
 # Key in a sweep of the plan, for each column of a load that the sweep lists values of.
 LISTED = {
     "idle_connections": "idle", "slow_readers": "slow_readers", "slow_senders": "slow_senders",
     "heavy_cpu_percent": "heavy_cpu_percent", "heavy_block_percent": "heavy_block_percent",
 }
 Load = collections.namedtuple(
-    "Load", ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix"])
-NAMES = {
-    "size": "throughput", "upload": "throughput", "churn": "rate of new connections", "load": "capacity",
-    "latency": "p99 response time", "heavy": "p99 response time", "idle": "memory per idle connection",
-    "slow": "share of the undisturbed throughput",
-}
+    "Load",
+    ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix"])
+CAPACITY = "capacity"
+P99 = "p99 response time"
+MEMORY = "memory per idle connection"
+SHARE = "share of the undisturbed throughput"
 
 
 def number(text):
@@ -127,9 +131,16 @@ class Records:
         if (folder / "environment.toml").exists():
             self.schema = tomllib.loads((folder / "environment.toml").read_text()).get("schema", 1)
         self.trials = read(folder, "trials.csv")
-        self.percentiles = {
-            (row["trial"], float(row["percentile"])): float(row["latency_us"])
-            for row in read(folder, "latency.csv") if row["distribution"] == "response"}
+        # 99th percentile of the machine's wake-up delay, median over the rounds.
+        self.wake_up_us = 0.0
+        if (folder / "wake-up.csv").exists():
+            self.wake_up_us = median(float(row["p99_us"]) for row in read(folder, "wake-up.csv"))
+        responses = [row for row in read(folder, "latency.csv") if row["distribution"] == "response"]
+        self.percentiles = {(row["trial"], float(row["percentile"])): float(row["latency_us"]) for row in responses}
+        # Percentiles that are lower bounds or have few samples.
+        self.undetermined = {
+            (row["trial"], float(row["percentile"])) for row in responses
+            if row.get("support") not in (None, "", "identified")}
         # Trials outside searches: load, target, round. Searches: load without its rate, target, round.
         self.loads = collections.defaultdict(lambda: collections.defaultdict(dict))
         self.searches = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(list)))
@@ -160,7 +171,9 @@ class Records:
         return outcomes == {"ok"}
 
     def own(self, load, target, value):
-        """Values of a server's sound trials by round."""
+        """Values of a server's sound trials by round; none of an A/A control that is not comparable."""
+        if target == self.control and not self.comparable(load, target):
+            return {}
         found = {key: value(row) for key, row in self.remaining(load, target).items() if row["outcome"] == "ok"}
         return {key: result for key, result in found.items() if result is not None}
 
@@ -172,6 +185,14 @@ class Records:
             for key in values.keys() & control.keys():
                 values[key] = math.sqrt(values[key] * control[key])
         return values
+
+    def p99s(self, load, target):
+        """99th percentiles of the response time by round; none if one of them is missing or not identified."""
+        values = self.own(load, target, self.p99)
+        sound = all(
+            self.p99(row) is not None and (row["trial"], 99.0) not in self.undetermined
+            for row in self.remaining(load, target).values())
+        return values if sound else {}
 
     def p99(self, row):
         return self.percentiles.get((row["trial"], 99.0))
@@ -201,14 +222,37 @@ class Records:
             and served >= min(int(row["connections"]), requests // 2))
 
     def capacities(self, load, target):
-        """Capacity of a server by round."""
-        found = {}
-        for key, rows in self.searches[load].get(target, {}).items():
-            met = [float(row["offered_per_s"]) for row in rows if self.meets(row)]
-            if met:
-                found[key] = max(met)
-        rounds = len(self.searches[load].get(target, {}))
-        return found if 2 * len(found) > rounds else {}
+        """Capacity of a server by round; none if those of half of the rounds are missing or only bounds."""
+        rounds = self.searches[load].get(target, {})
+        found, bounds = {}, 0
+        for key, rows in rounds.items():
+            rows = [(float(row["offered_per_s"]), self.meets(row), row) for row in rows]
+            met = [rate for rate, meets, _ in rows if meets]
+            missed = [(rate, row) for rate, meets, row in rows if not meets and not void(row)]
+            if not met:
+                continue
+            found[key] = max(met)
+            above = [(rate, row) for rate, row in missed if rate > found[key]]
+            limited = above and caused_by_generator(min(above, key=lambda one: one[0])[1])
+            ended = not rows[-1][1] and void(rows[-1][2])
+            bounds += bool(limited or ended or not above)
+        return found if 2 * len(found) > len(rounds) and 2 * bounds < len(rounds) else {}
+
+
+def void(row):
+    """Whether a miss of a search shows nothing about the server."""
+    return row["outcome"] in ("invalid", "disturbed")
+
+
+def caused_by_generator(row):
+    """Whether the generator caused a miss of a search."""
+    longest_us = float(re.search(r"p99=([0-9.]+)ms", row["search"])[1]) * 1000
+    return (number(row["generator_cpu_share"]) or 0) >= 0.95 or (number(row["generator_late_us"]) or 0) > longest_us / 2
+
+
+def starves(row):
+    """Whether the server left connections without a reply."""
+    return bool(row["connections_served"]) and int(row["connections_served"]) < int(row["connections"])
 
 
 class Experiment:
@@ -216,12 +260,32 @@ class Experiment:
 
     def __init__(self, records, name, sweeps, primary):
         self.records, self.name = records, name
-        self.metric = NAMES.get(name, "throughput")
         self.loads = [load for load in records.loads if any(belongs(load, sweep, False) for sweep in sweeps)]
         self.search = next(
             (load for load in records.searches if any(belongs(load, sweep, True) for sweep in sweeps)), None)
+        self.metric = self.judged_by()
         self.is_primary = primary is not None
         self.load = self.declared(primary) if primary else self.chosen()
+
+    def judged_by(self):
+        """The metric that judges the experiment, by its loads."""
+        def some(*columns):
+            return any(getattr(load, column) for load in self.loads for column in columns)
+
+        if some("idle_connections"):
+            return MEMORY
+        if some("slow_readers", "slow_senders"):
+            return SHARE
+        if some(*HEAVY) or some("of_weakest_percent"):
+            return P99
+        if self.search:
+            return CAPACITY
+        if any(load.keep_alive == "false" for load in self.loads):
+            return "rate of new connections"
+        return "throughput"
+
+    def several_sizes(self):
+        return len({load.size_bytes for load in self.loads}) > 1
 
     def declared(self, primary):
         """The load that the plan declares, with the most background connections, heavy requests or highest rate."""
@@ -239,19 +303,23 @@ class Experiment:
 
     def chosen(self):
         """Without a declaration: the load with the fewest excluded servers; of several, the most connections."""
-        return min(self.loads, key=lambda load: (
+        loads = self.loads
+        for column in PREFERRED:
+            if any(getattr(load, column) for load in self.loads):
+                loads = [load for load in self.loads if getattr(load, column)]
+                break
+        return min(loads, key=lambda load: (
             self.excluded(load), -load.connections, [-part for part in self.weight(load)], -load.size_bytes,
-            [getattr(load, column) for column in LISTED],
         ), default=None)
 
     def excluded(self, load):
-        """Number of servers that the load excludes; a server that starves in all rounds does not count."""
+        """Number of excluded servers, without those that leave connections without a reply in every round."""
         records = self.records
         count = 0
         for server in records.servers:
             rows = records.remaining(load, server)
             if rows and not records.comparable(load, server):
-                count += not {row["outcome"] for row in rows.values()} <= {"starved", "unsupported"}
+                count += not all(starves(row) for row in rows.values())
         return count
 
     def undisturbed(self):
@@ -261,8 +329,8 @@ class Experiment:
     def own_values(self, target):
         """Values of a server, or of the A/A control, alone."""
         column = {
-            "memory per idle connection": "server_memory_bytes",
-            "share of the undisturbed throughput": "requests_per_s",
+            MEMORY: "server_memory_bytes",
+            SHARE: "requests_per_s",
         }.get(self.metric)
         if column:
             return self.records.own(self.load, target, lambda row: number(row[column]))
@@ -276,31 +344,41 @@ class Experiment:
         def column(name, load=load):
             return joined(target, lambda one: records.own(load, one, lambda row: number(row[name])))
 
-        if self.metric == "capacity":
+        if self.metric == CAPACITY:
             return joined(target, lambda one: records.capacities(self.search, one))
-        if self.metric == "p99 response time":
-            return joined(target, lambda one: records.own(load, one, records.p99))
-        if self.metric == "memory per idle connection":
+        if self.metric == P99:
+            return joined(target, lambda one: records.p99s(load, one))
+        if self.metric == MEMORY:
             with_idle = column("server_memory_bytes")
             without = column("server_memory_bytes", self.undisturbed())
-            growth = {key: (with_idle[key] - without[key]) / load.idle_connections for key in with_idle.keys() & without.keys()}
-            return {key: value for key, value in growth.items() if value > 0}
-        if self.metric == "share of the undisturbed throughput":
+            common = with_idle.keys() & without.keys()
+            growth = {key: (with_idle[key] - without[key]) / load.idle_connections for key in common}
+            return growth if all(value > 0 for value in growth.values()) else {}
+        if self.metric == SHARE:
             beside, alone = column("requests_per_s"), column("requests_per_s", self.undisturbed())
             return {key: beside[key] / alone[key] for key in beside.keys() & alone.keys()}
-        return column("body_mb_per_s" if self.name in ("size", "upload") else "requests_per_s")
+        return column("body_mb_per_s" if self.several_sizes() else "requests_per_s")
 
     def compared(self):
         """Comparable servers, in the order of the trials."""
         records = self.records
-        if self.metric == "capacity":
+        if self.metric == CAPACITY:
             return [server for server in records.servers if self.values(server)]
         needed = [self.load]
-        if self.metric in ("memory per idle connection", "share of the undisturbed throughput"):
+        if self.metric in (MEMORY, SHARE):
             needed.append(self.undisturbed())
-        return [
+        servers = [
             server for server in records.servers
             if all(records.comparable(load, server) for load in needed) and self.values(server)]
+        if self.metric == P99:
+            floor = WAKE_UPS * records.wake_up_us
+            servers = [server for server in servers if median(self.values(server).values()) >= floor]
+        return servers
+
+
+def median(values):
+    values = list(values)
+    return float(numpy.median(values)) if values else 0.0
 
 
 def read(folder, name):
@@ -352,13 +430,15 @@ def holm(tests):
 
 
 def experiments_of(records):
+    """The experiments of a plan; one without any is an experiment itself."""
     plan = records.plan
     sweeps = plan.get("sweep", [])
     if "experiment" not in plan:
         return [Experiment(records, plan["name"], sweeps, plan.get("primary"))]
     return [
         Experiment(
-            records, one["name"], [sweep for sweep in sweeps if sweep.get("experiment") == one["name"]], one.get("primary"))
+            records, one["name"], [sweep for sweep in sweeps if sweep.get("experiment") == one["name"]],
+            one.get("primary"))
         for one in plan["experiment"]]
 
 
@@ -369,7 +449,8 @@ def recompute(records):
     if records.control:
         for one in experiments:
             pair = [one.own_values(target) for target in (records.repeated, records.control)]
-            if all(pair):
+            sound = all(records.comparable(one.load, target) for target in (records.repeated, records.control))
+            if sound and all(pair):
                 controls[one.name] = test(*pair)
         holm(list(controls.values()))
     rows = {}
@@ -424,7 +505,8 @@ def main():
         else:
             wrong = [column for column, value in ours[key].items() if not agrees(value, theirs[key][column])]
             reproduced += not wrong
-            differences += [f"{name}: {column}: recomputed {ours[key][column]}, recorded {theirs[key][column]}" for column in wrong]
+            differences += [
+                f"{name}: {column}: recomputed {ours[key][column]}, recorded {theirs[key][column]}" for column in wrong]
     print(f"{reproduced} of {len(recorded)} comparisons reproduced")
     for line in differences[:SHOWN]:
         print(f"  {line}")
