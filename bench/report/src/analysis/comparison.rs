@@ -13,7 +13,7 @@ pub struct Comparison {
     pub adjusted_p: Option<f64>,
     /// Answer.
     pub verdict: Verdict,
-    /// What the rounds could have shown.
+    /// Smallest difference that the rounds could have shown.
     pub reach: Reach,
 }
 

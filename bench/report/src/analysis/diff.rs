@@ -150,7 +150,7 @@ pub struct Limit {
     text: String,
 }
 
-/// What a limit bounds.
+/// Quantity that a limit bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Limited {
     /// The new value of a metric divided by the old one.

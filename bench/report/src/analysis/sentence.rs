@@ -24,13 +24,13 @@ pub fn times(ratio: &RatioEstimate) -> String {
     format!("{}×{spread}", write(ratio.ratio))
 }
 
-/// That some rounds are too few for a claim: `3 rounds support no claim; 5 are needed.`
+/// Statement that some rounds are too few for a claim: `3 rounds support no claim; 5 are needed.`
 pub(crate) fn too_few(rounds: usize) -> String {
     let verb = if rounds == 1 { "supports" } else { "support" };
     format!("{} {verb} no claim; {LEAST_ROUNDS} are needed.", counted(rounds, "round"))
 }
 
-/// What a run of so many rounds could have shown where it decided nothing.
+/// Smallest difference that a run of so many rounds could have shown where it decided nothing.
 pub(crate) fn reach(reach: &Reach, rounds: usize) -> String {
     let Some(factor) = reach.smallest_factor else { return too_few(rounds) };
     let needed = match reach.rounds_needed {
@@ -324,7 +324,7 @@ pub(crate) fn not_compared(finding: &Finding) -> Option<String> {
     (!each.is_empty()).then(|| format!("Not compared: {}", each.join(", ")))
 }
 
-/// That a comparison is void, because a server differs from its A/A control.
+/// Statement that a comparison is void, because a server differs from its A/A control.
 fn void(finding: &Finding) -> String {
     format!(
         "{}, the comparison of {} is void: the A/A control differs from its server. Measure again.",
@@ -333,7 +333,7 @@ fn void(finding: &Finding) -> String {
     )
 }
 
-/// That a server differs from its A/A control: `selector, measured twice, differs from itself by …`.
+/// Statement that a server differs from its A/A control: `selector, measured twice, differs from itself by …`.
 pub(crate) fn differs_from_itself(check: &ControlCheck) -> String {
     format!("{}, measured twice, differs from itself by {}", check.target, times(&check.ratio))
 }
