@@ -92,7 +92,7 @@ pub struct Plan {
     pub verify_every: Option<u32>,
     /// Maximum share of the window in which other programs may delay server or generator; above it a
     /// trial is disturbed.
-    #[serde(default = "five_percent", skip_serializing_if = "is_five_percent")]
+    #[serde(default = "usual_delay_limit", skip_serializing_if = "is_usual_delay_limit")]
     pub run_delay_limit: f64,
     /// Load of the main comparison; of a plan with several experiments each has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -360,13 +360,13 @@ fn ten_seconds_ms() -> u64 {
 }
 
 /// As much as the margin within which servers count as equivalent.
-fn five_percent() -> f64 {
-    0.05
+fn usual_delay_limit() -> f64 {
+    0.1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_five_percent(share: &f64) -> bool {
-    *share == five_percent()
+fn is_usual_delay_limit(share: &f64) -> bool {
+    *share == usual_delay_limit()
 }
 
 fn positive<'de, T, D>(deserializer: D) -> Result<T, D::Error>

@@ -301,7 +301,7 @@ mod tests {
         measured.disturbance = Some(Disturbance {
             server_delay_share: Some(server),
             generator_delay_share: Some(generator),
-            delay_limit: 0.05,
+            delay_limit: 0.1,
             ..Disturbance::default()
         });
     }
@@ -476,8 +476,8 @@ mod tests {
                 Disturbed,
                 None,
             ),
-            ("generator delayed", |_, m| delayed(m, 0.0, 0.06), Disturbed, None),
-            ("server delayed", |_, m| delayed(m, 0.06, 0.0), Disturbed, None),
+            ("generator delayed", |_, m| delayed(m, 0.0, 0.11), Disturbed, None),
+            ("server delayed", |_, m| delayed(m, 0.11, 0.0), Disturbed, None),
             ("delayed a little", |_, m| delayed(m, 0.04, 0.04), Ok, Some(Limit::Server)),
             (
                 "failures",

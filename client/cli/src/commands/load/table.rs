@@ -10,7 +10,7 @@ use loadgen::{
 use crate::terminal::units::time;
 
 /// Share of the window that a thread of the generator may wait for its core without a warning.
-const DISTURBED_SHARE: f64 = 0.05;
+const DISTURBED_SHARE: f64 = 0.1;
 
 /// Formats a report as a table.
 pub(super) fn of(spec: &LoadSpec, report: &LoadReport) -> String {
