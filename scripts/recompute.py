@@ -8,7 +8,7 @@ correction and verdicts. It compares them with the rows of comparisons.csv; a mi
 difference, too.
 
 Tolerance: numbers agree within 1e-6 of their size, or within 1e-9 of each other. The records contain full
-precision; two implementations of the t distribution differ by less than 1e-9. All other columns must be identical.
+precision. All other columns must be identical.
 
 Usage: scripts/recompute.py RESULTS_FOLDER
 Exit code 0: all comparisons reproduced; 1: differences, of which the first are printed with both values;
@@ -285,7 +285,9 @@ class Experiment:
         return "throughput"
 
     def several_sizes(self):
-        return len({load.size_bytes for load in self.loads}) > 1
+        """True if the loads differ in size, and neither in direction nor in connections."""
+        alike = len({(load.direction, load.connections) for load in self.loads}) == 1
+        return alike and len({load.size_bytes for load in self.loads}) > 1
 
     def declared(self, primary):
         """The load that the plan declares, with the most background connections, heavy requests or highest rate."""
