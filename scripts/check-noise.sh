@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Measures the rate of false differences: repeats a short run with two identical servers, a and b,
-# and counts the runs that report a difference between them.
+# and counts the runs that report a difference between them, by the rules of the report.
 #
 #   scripts/check-noise.sh [REPETITIONS [ROWS.csv]]
 #
 # The load is downloads of 16 KiB over 64 connections: with smaller files the generator is sometimes
-# the bottleneck, and such rounds are excluded. 20 repetitions (the default) take under five minutes
+# the bottleneck, and such rounds are excluded. 20 repetitions (the default) take about six minutes
 # on an idle machine. ROWS.csv receives all rows, each with the number of its repetition. Exit code
 # 1: more than one run in twenty reports a difference in throughput.
 # Build first: cargo build --release
