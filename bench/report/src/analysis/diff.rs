@@ -1,18 +1,22 @@
 //! Changes between two runs, or two builds in one run: the same servers under the same loads.
 
+mod limit;
+mod settings;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+pub use self::limit::Limit;
+use self::limit::{COLUMNS, FURTHER, Limited};
+use self::settings::settings;
 use crate::analysis::comparison::{Comparison, family};
-use crate::analysis::metric::{Better, Metric, Percentile};
+use crate::analysis::metric::{Better, Metric};
 use crate::analysis::statistics::holm::adjusted;
 use crate::analysis::statistics::ratio::{NoRatio, RatioEstimate};
 use crate::analysis::statistics::verdict::{ALPHA, Verdict};
 use crate::analysis::summary::{Line, Summary, values};
 use bench_data::load::Load;
 use bench_data::load::words::describe;
-use bench_data::plan::Plan;
-use bench_data::record::environment::Environment;
 use bench_data::record::rows::{Records, TrialRow};
 use bench_data::record::run_folder::Contents;
 use bench_data::stats::median;
@@ -23,27 +27,6 @@ use bench_data::units;
 /// and of everything else that rounds of one run have in common. Measured on a virtual machine with two
 /// cores.
 const BETWEEN_RUNS: f64 = 0.046;
-
-/// Metrics with columns in the tables, with their spelling in limits.
-const COLUMNS: [(&str, Metric); 4] = [
-    ("throughput", Metric::Throughput),
-    ("p99", Metric::P99),
-    ("cpu_per_request", Metric::CpuPerRequest),
-    ("memory", Metric::Memory),
-];
-
-/// Further metrics that limits can name.
-const FURTHER: [(&str, Metric); 6] = [
-    ("mb_per_s", Metric::TransferRate),
-    ("mean", Metric::MeanResponse),
-    ("p50", Metric::Response(Percentile::P50)),
-    ("p99.9", Metric::Response(Percentile::P99_9)),
-    ("switches_per_request", Metric::SwitchesPerRequest),
-    ("threads", Metric::Threads),
-];
-
-/// Spelling of the limit on failed requests.
-const ERRORS: &str = "errors";
 
 /// A metric of one server under one load, in both runs.
 #[derive(Debug, Clone)]
@@ -141,22 +124,6 @@ pub struct Incomparable {
     /// True if the limits cannot be checked because of the new run: its trials failed or are missing,
     /// or are not comparable though those of the old run are.
     pub is_failure: bool,
-}
-
-/// Limit of a regression, such as `throughput<-5%`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limit {
-    of: Limited,
-    text: String,
-}
-
-/// Quantity that a limit bounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Limited {
-    /// The new value of a metric divided by the old one.
-    Ratio(Metric, f64),
-    /// The share of failed requests in the new run.
-    Errors(f64),
 }
 
 /// Change or share that is beyond a limit.
@@ -500,52 +467,6 @@ impl fmt::Display for Change {
     }
 }
 
-impl Limit {
-    /// Reads `throughput<-5%`, `p99>+20%`, `cpu_per_request>+10%` or `errors>0.1%`.
-    ///
-    /// # Errors
-    /// The text is not a limit; the error shows examples.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let remedy = "write for example throughput<-5%, p99>+20% or errors>0.1%";
-        let at = text
-            .find(['<', '>'])
-            .ok_or_else(|| format!("it contains neither < nor > ({remedy})"))?;
-        let (name, rest) = (text[..at].trim(), text[at + 1..].trim());
-        let number =
-            rest.strip_suffix('%').map(str::trim).and_then(|rest| rest.parse::<f64>().ok());
-        let percent = number.filter(|percent| percent.is_finite() && *percent > -100.0);
-        let percent = percent.ok_or_else(|| format!("'{rest}' is not a percentage ({remedy})"));
-        let less = text[at..].starts_with('<');
-        if name == ERRORS {
-            let percent = percent?;
-            if less || percent < 0.0 {
-                return Err(format!("not a limit of errors ({remedy})"));
-            }
-            return Ok(Self { of: Limited::Errors(percent / 100.0), text: text.to_owned() });
-        }
-        let mut known = COLUMNS.into_iter().chain(FURTHER);
-        let Some((_, metric)) = known.find(|(known, _)| *known == name) else {
-            let known = COLUMNS.iter().chain(&FURTHER).map(|(name, _)| *name);
-            let known: Vec<_> = known.chain([ERRORS]).collect();
-            return Err(format!(
-                "unknown metric '{name}', not one of {} ({remedy})",
-                known.join(", ")
-            ));
-        };
-        let percent = percent?;
-        if less != (metric.better() == Better::Higher) || (percent < 0.0) != less {
-            return Err(format!("not a regression of {name} ({remedy})"));
-        }
-        Ok(Self { of: Limited::Ratio(metric, 1.0 + percent / 100.0), text: text.to_owned() })
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 /// A ratio as a change: `+6.9 % (+2.0 to +11.3)`.
 fn percent(ratio: &RatioEstimate) -> String {
     let change = |ratio: f64| format!("{:+.1}", (ratio - 1.0) * 100.0);
@@ -556,55 +477,11 @@ fn percent(ratio: &RatioEstimate) -> String {
     format!("{} %{interval}", change(ratio.ratio))
 }
 
-/// Settings in which the runs differ.
-fn settings(old: &Contents, new: &Contents) -> Vec<String> {
-    let [(then, before), (now, after)] = [old, new]
-        .map(|contents| (facts(&contents.plan, &contents.environment), &contents.environment));
-    let mut differ: Vec<_> = then
-        .into_iter()
-        .zip(now)
-        .filter(|((_, old), (_, new))| old != new)
-        .map(|((name, old), (_, new))| format!("{name}: {old} → {new}"))
-        .collect();
-    for target in &after.targets {
-        let earlier = before.targets.iter().find(|other| other.name == target.name);
-        let versions =
-            (earlier.and_then(|other| other.version.as_deref()), target.version.as_deref());
-        if let (Some(old), Some(new)) = versions
-            && old != new
-        {
-            differ.push(format!("version of {}: {old} → {new}", target.name));
-        }
-    }
-    differ
-}
-
-fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> {
-    let (machine, placement) = (&environment.machine, &environment.placement);
-    let unknown = || "unknown".to_owned();
-    vec![
-        ("host", machine.host.clone()),
-        ("processor", machine.processor.clone().unwrap_or_else(unknown)),
-        ("cores", machine.cores.to_string()),
-        ("kernel", machine.kernel.clone()),
-        ("cores of the server", format!("{:?}", placement.server_cores)),
-        ("cores of the generator", format!("{:?}", placement.generator_cores)),
-        ("file system", placement.file_system.clone()),
-        ("durability of uploads", placement.upload_durability.clone()),
-        ("compiler", environment.compiler.clone().unwrap_or_else(unknown)),
-        ("optimised", environment.optimised.to_string()),
-        ("window", format!("{} ms", plan.window_ms)),
-        ("warm-up", format!("{} ms", plan.warm_up_ms)),
-        ("wire", plan.wire.name().to_owned()),
-        ("generator threads", plan.generator_threads.to_string()),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use bench_data::mock::MockExecutor;
-    use bench_data::plan::AaControl;
+    use bench_data::plan::{AaControl, Plan};
     use bench_data::servers::variant::Variant;
 
     /// Change of the throughput of one server by these factors in five rounds.
@@ -698,36 +575,6 @@ mod tests {
         assert_eq!(beyond[0].judgement, Judgement::Broken);
         assert!(beyond[0].what.starts_with("0.20 % of the requests to nginx"), "{beyond:?}");
         assert!(diff.beyond(&[Limit::parse("errors>0.5%").unwrap()]).is_empty());
-    }
-
-    #[test]
-    fn limits_are_read_or_refused_with_a_remedy() {
-        for good in [
-            "throughput<-5%",
-            "p99>+20%",
-            "p99>20%",
-            "cpu_per_request>+0.5%",
-            "memory>+1%",
-            "p99.9>+50%",
-            "errors>0%",
-        ] {
-            assert_eq!(Limit::parse(good).unwrap().to_string(), good);
-        }
-        for (bad, why) in [
-            ("throughput", "neither < nor >"),
-            ("speed<-5%", "unknown metric 'speed'"),
-            ("throughput<5", "is not a percentage"),
-            ("throughput<-x%", "is not a percentage"),
-            ("throughput<-100%", "is not a percentage"),
-            ("throughput>5%", "not a regression"),
-            ("throughput<+5%", "not a regression"),
-            ("p99<-5%", "not a regression"),
-            ("errors<1%", "not a limit of errors"),
-            ("errors>-1%", "not a limit of errors"),
-        ] {
-            let said = Limit::parse(bad).unwrap_err();
-            assert!(said.contains(why) && said.contains("throughput<-5%"), "{bad}: {said}");
-        }
     }
 
     #[test]

@@ -378,15 +378,28 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_send_after_a_failed_one_completes() {
+    /// Listener that accepts nothing, a socket connected to it, and a ring; `None` if the kernel refuses
+    /// the ring.
+    fn connected(
+        test: &str,
+    ) -> Option<(std::net::TcpListener, std::net::TcpStream, Ring<'static>)> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let peer = std::net::TcpStream::connect(address).unwrap();
-        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 4096, 1 << 10);
-        let mut ring = match ring {
-            Ok(ring) => ring,
-            Err(error) => return testkit::skip("a_send_after_a_failed_one_completes", error),
+        match Ring::new(address.into(), Buffers::new(4, 2 << 10), 4096, 1 << 10) {
+            Ok(ring) => Some((listener, peer, ring)),
+            Err(error) => {
+                testkit::skip(test, error);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_send_after_a_failed_one_completes() {
+        let Some((_listener, peer, mut ring)) = connected("a_send_after_a_failed_one_completes")
+        else {
+            return;
         };
         let tag = Tag { socket: 0, generation: 1 };
         // As at the end of a load: the socket is shut down before the submission.
@@ -412,13 +425,8 @@ mod tests {
 
     #[test]
     fn a_successful_head_is_silent() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let peer = std::net::TcpStream::connect(address).unwrap();
-        let ring = Ring::new(address.into(), Buffers::new(4, 2 << 10), 4096, 1 << 10);
-        let mut ring = match ring {
-            Ok(ring) => ring,
-            Err(error) => return testkit::skip("a_successful_head_is_silent", error),
+        let Some((_listener, peer, mut ring)) = connected("a_successful_head_is_silent") else {
+            return;
         };
         let tag = Tag { socket: 0, generation: 1 };
         ring.send_all(peer.as_raw_fd(), b"head", true, tag);

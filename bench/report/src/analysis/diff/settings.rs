@@ -1,0 +1,49 @@
+//! Settings in which two runs differ.
+
+use bench_data::plan::Plan;
+use bench_data::record::environment::Environment;
+use bench_data::record::run_folder::Contents;
+
+/// Settings in which the runs differ.
+pub(super) fn settings(old: &Contents, new: &Contents) -> Vec<String> {
+    let [(then, before), (now, after)] = [old, new]
+        .map(|contents| (facts(&contents.plan, &contents.environment), &contents.environment));
+    let mut differ: Vec<_> = then
+        .into_iter()
+        .zip(now)
+        .filter(|((_, old), (_, new))| old != new)
+        .map(|((name, old), (_, new))| format!("{name}: {old} → {new}"))
+        .collect();
+    for target in &after.targets {
+        let earlier = before.targets.iter().find(|other| other.name == target.name);
+        let versions =
+            (earlier.and_then(|other| other.version.as_deref()), target.version.as_deref());
+        if let (Some(old), Some(new)) = versions
+            && old != new
+        {
+            differ.push(format!("version of {}: {old} → {new}", target.name));
+        }
+    }
+    differ
+}
+
+fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> {
+    let (machine, placement) = (&environment.machine, &environment.placement);
+    let unknown = || "unknown".to_owned();
+    vec![
+        ("host", machine.host.clone()),
+        ("processor", machine.processor.clone().unwrap_or_else(unknown)),
+        ("cores", machine.cores.to_string()),
+        ("kernel", machine.kernel.clone()),
+        ("cores of the server", format!("{:?}", placement.server_cores)),
+        ("cores of the generator", format!("{:?}", placement.generator_cores)),
+        ("file system", placement.file_system.clone()),
+        ("durability of uploads", placement.upload_durability.clone()),
+        ("compiler", environment.compiler.clone().unwrap_or_else(unknown)),
+        ("optimised", environment.optimised.to_string()),
+        ("window", format!("{} ms", plan.window_ms)),
+        ("warm-up", format!("{} ms", plan.warm_up_ms)),
+        ("wire", plan.wire.name().to_owned()),
+        ("generator threads", plan.generator_threads.to_string()),
+    ]
+}
