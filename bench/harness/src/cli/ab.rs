@@ -25,7 +25,7 @@ const MEASUREMENT: &str = "Measurement";
 /// Compare two builds of the server: each round measures both
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A build is a release program, `server` or `bench`, from two revisions. Both run the strategy with the same flags.
+    after_help = "Each build is a release program, `server` or `bench`, of one revision. Both run a strategy with the same flags.
 
 Changes are ratios within rounds, with 95 % intervals. A star marks a difference that remains significant after \
                   correction for the number of changes in the tables. A limit that is exceeded is measured a second time, with \
