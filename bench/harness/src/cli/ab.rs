@@ -127,7 +127,10 @@ fn verdict(diff: &Diff, limits: &[Limit], end: &RunEnd) -> ExitCode {
     exit_code(end)
 }
 
+/// Prints the folder of the records, and compares the builds by them.
 fn changes(folder: &RunFolder, pairs: &[BuildPair]) -> anyhow::Result<Diff> {
+    let path = folder.path().display();
+    say(&format!("records {path}; `bench report {path}` writes their report\n"));
     Ok(Diff::of_builds(&folder.read()?.records, pairs))
 }
 

@@ -30,6 +30,7 @@ fn two_builds_run_in_the_same_rounds_and_are_compared() {
     // On a busy machine all trials may be disturbed.
     let is_compared = stdout.contains("With 2 connections and downloads of 1 KiB");
     assert!(is_compared || stdout.contains("Not compared:"), "{stdout}");
+    assert!(stdout.contains(&format!("records {}", out.display())), "{stdout}");
     // Two loads, two rounds, two builds.
     assert_eq!(rows(&out).len(), 8);
     let records = std::fs::read_to_string(out.join("trials.csv")).unwrap();
