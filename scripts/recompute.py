@@ -57,7 +57,9 @@ Load = collections.namedtuple(
     ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix"])
 CAPACITY = "capacity"
 P99 = "p99 response time"
-MEMORY = "memory per idle connection"
+MEMORY = "user-space memory per idle connection"
+# Names of metrics in the comparisons of older runs.
+RENAMED = {"memory per idle connection": MEMORY}
 SHARE = "share of the undisturbed throughput"
 
 
@@ -494,6 +496,8 @@ def main():
         print(f"not a results folder with comparisons: {missing}", file=sys.stderr)
         sys.exit(2)
     ours = recompute(records)
+    for row in recorded:
+        row["metric"] = RENAMED.get(row["metric"], row["metric"])
     theirs = {(row["experiment"], row["server"], row["reference"]): row for row in recorded}
     differences, reproduced = [], 0
     if len(theirs) != len(recorded):

@@ -17,7 +17,7 @@ use crate::schedule::TrialSchedule;
 use crate::trial::Disturbance;
 use crate::trial::Trial;
 use crate::trial::{Ending, Executor, Measurement, WakeUpDelay};
-use crate::trial::{MemoryKind, ServerCpu, ServerUsage, TcpCounts};
+use crate::trial::{KernelMemory, MemoryKind, ServerCpu, ServerUsage, TcpCounts};
 
 /// Executor that returns results at once, generated from the load and the server.
 #[derive(Debug, Default)]
@@ -129,6 +129,14 @@ impl MockExecutor {
                 foreign_cpu: Some(Duration::ZERO),
             }),
             background_held: Some(trial.load.profile.background.total()).filter(|total| *total > 0),
+            kernel_memory: Some(trial.load.profile.background.total() as i64)
+                .filter(|total| *total > 0)
+                .map(|total| KernelMemory {
+                    slab_bytes: total * 7400,
+                    stack_bytes: if name == "threaded" { total * 16_384 } else { 0 },
+                    page_table_bytes: if name == "threaded" { total * 8192 } else { 0 },
+                    socket_bytes: Some(0),
+                }),
             send_path: None,
             server_requests: Some(requests),
             tcp: Some(TcpCounts::default()),

@@ -66,6 +66,9 @@ pub struct Measurement {
     pub server: Option<ServerUsage>,
     /// Background connections that were open at the end of the window; `None` if the load has none.
     pub background_held: Option<usize>,
+    /// Growth of the kernel's memory while the background connections were opened; `None` if the load has
+    /// none, or the kernel does not report it.
+    pub kernel_memory: Option<KernelMemory>,
     /// Path by which the server sent most file bytes, if it reports that.
     pub send_path: Option<SendPath>,
     /// Requests that the server itself counted as answered to this load, from its start to its end;
@@ -92,6 +95,7 @@ impl Measurement {
             load: None,
             server: None,
             background_held: None,
+            kernel_memory: None,
             send_path: None,
             server_requests: None,
             tcp: None,
@@ -196,6 +200,37 @@ pub enum MemoryKind {
     Rss,
     /// Proportional set size: shared pages are divided among the processes that share them.
     Pss,
+}
+
+/// The kernel's own memory on the whole machine at some time, or its growth between two times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KernelMemory {
+    /// Objects of the kernel, such as sockets, files and timers.
+    pub slab_bytes: i64,
+    /// Kernel stacks of threads.
+    pub stack_bytes: i64,
+    /// Page tables of processes.
+    pub page_table_bytes: i64,
+    /// Buffers of TCP sockets, partly contained in the objects; `None` if the kernel does not report them.
+    pub socket_bytes: Option<i64>,
+}
+
+impl KernelMemory {
+    /// Growth since an earlier time; other programs may have released memory meanwhile.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            slab_bytes: self.slab_bytes - before.slab_bytes,
+            stack_bytes: self.stack_bytes - before.stack_bytes,
+            page_table_bytes: self.page_table_bytes - before.page_table_bytes,
+            socket_bytes: self.socket_bytes.zip(before.socket_bytes).map(|(now, then)| now - then),
+        }
+    }
+
+    /// Objects, stacks and page tables together.
+    pub fn total_bytes(&self) -> i64 {
+        self.slab_bytes + self.stack_bytes + self.page_table_bytes
+    }
 }
 
 /// The kernel's counts of TCP's difficulties, of all programs in the network namespace.

@@ -7,6 +7,7 @@ pub mod cores;
 mod cpu_clock;
 pub mod disturbance;
 pub mod facts;
+pub(crate) mod kernel_memory;
 pub mod process_tree;
 pub(crate) mod tcp_counters;
 pub mod usage;

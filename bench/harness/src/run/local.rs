@@ -18,7 +18,7 @@ use loadgen::{
 
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::disturbance::Watch;
-use crate::machine::{copy_bandwidth, tcp_counters, usage, wake_up};
+use crate::machine::{copy_bandwidth, kernel_memory, tcp_counters, usage, wake_up};
 use crate::run::background::{OpenConnections, RequestedFiles};
 use crate::run::count_calls;
 use crate::run::files;
@@ -249,7 +249,10 @@ impl LocalExecutor {
         let progress = Progress::default();
         let done = AtomicBool::new(false);
         let processes = server.processes();
+        let kernel_before = kernel_memory::now();
         let background = self.open_background(trial.load, server.address(), stop);
+        let kernel_memory =
+            background.as_ref().and_then(|_| Some(kernel_memory::now()?.since(&kernel_before?)));
         if let Some(processes) =
             processes.as_ref().filter(|_| trial.load.profile.background.slow_readers > 0)
         {
@@ -300,6 +303,7 @@ impl LocalExecutor {
             load: Some(load),
             server,
             background_held,
+            kernel_memory,
             send_path,
             server_requests: server_requests.flatten(),
             tcp,

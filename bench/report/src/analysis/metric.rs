@@ -39,7 +39,9 @@ pub enum Metric {
     Memory,
     /// Threads of the server.
     Threads,
-    /// Memory of the server per idle connection in bytes.
+    /// Growth of the kernel's memory while background connections were opened, in bytes.
+    KernelMemory,
+    /// Memory of the server's processes per idle connection in bytes.
     MemoryPerConnection,
     /// Throughput as a share of that without background connections.
     RetainedShare,
@@ -107,7 +109,7 @@ impl Metric {
     pub const P99: Self = Self::Response(Percentile::P99);
 
     /// Metrics with a value in each row of `trials.csv`.
-    pub const OF_ROWS: [Self; 9] = [
+    pub const OF_ROWS: [Self; 10] = [
         Self::Throughput,
         Self::ConnectionRate,
         Self::AchievedRate,
@@ -116,6 +118,7 @@ impl Metric {
         Self::CpuPerRequest,
         Self::SwitchesPerRequest,
         Self::Memory,
+        Self::KernelMemory,
         Self::Threads,
     ];
 
@@ -129,6 +132,7 @@ impl Metric {
             Self::CpuPerRequest => row.server_cpu_us_per_request,
             Self::SwitchesPerRequest => row.switches_per_request(),
             Self::Memory => row.server_memory_bytes.map(|bytes| bytes as f64),
+            Self::KernelMemory => row.kernel_memory_bytes().map(|bytes| bytes as f64),
             Self::Threads => row.server_threads.map(|threads| threads as f64),
             Self::Response(_)
             | Self::Service(_)
@@ -163,8 +167,9 @@ impl Metric {
             Self::CpuPerRequest => "CPU time per request",
             Self::SwitchesPerRequest => "context switches per request",
             Self::Memory => "memory",
+            Self::KernelMemory => "kernel memory",
             Self::Threads => "number of threads",
-            Self::MemoryPerConnection => "memory per idle connection",
+            Self::MemoryPerConnection => "user-space memory per idle connection",
             Self::RetainedShare => "share of the undisturbed throughput",
             Self::Capacity => "capacity",
         };
@@ -186,7 +191,7 @@ impl Metric {
             | Self::MeanResponse
             | Self::HeavyResponse
             | Self::CpuPerRequest => Unit::Microseconds,
-            Self::Memory | Self::MemoryPerConnection => Unit::Bytes,
+            Self::Memory | Self::KernelMemory | Self::MemoryPerConnection => Unit::Bytes,
             Self::RetainedShare => Unit::Percent,
             Self::TailRatio => Unit::Ratio,
         }
@@ -209,6 +214,7 @@ impl Metric {
             | Self::CpuPerRequest
             | Self::SwitchesPerRequest
             | Self::Memory
+            | Self::KernelMemory
             | Self::Threads
             | Self::MemoryPerConnection => Better::Lower,
         }

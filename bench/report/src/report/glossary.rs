@@ -3,7 +3,7 @@
 use bench_data::plan::{Order, Plan};
 
 /// Terms of a report with their meanings.
-pub(crate) const GLOSSARY: [(&str, &str); 27] = [
+pub(crate) const GLOSSARY: [(&str, &str); 28] = [
     (
         "closed loop",
         "Each connection sends its next request as soon as the reply to the last one has arrived. A slow \
@@ -119,7 +119,13 @@ pub(crate) const GLOSSARY: [(&str, &str); 27] = [
     ("CPU/req", "CPU time of the server, all its processes, per request."),
     (
         "memory",
-        "Memory of the server, all its processes. Pages shared by several of them count once (PSS).",
+        "Memory of the server in user space, all its processes. Pages shared by several of them count once (PSS).",
+    ),
+    (
+        "kernel memory",
+        "Memory that the kernel needs for connections: objects such as sockets, kernel stacks of threads, and page \
+         tables. It is the growth on the whole machine while idle or slow connections are opened. On one machine it \
+         contains both ends of each connection.",
     ),
     (
         "threads",

@@ -33,9 +33,17 @@ pub(crate) const COLUMNS: [&str; 11] = [
     "errors",
 ];
 
+/// Further column, after the memory of the server, of loads with background connections.
+const KERNEL_MEMORY: &str = "kernel memory";
+
+/// Position of this column.
+const KERNEL_POSITION: usize = 9;
+
 /// Explanation of the columns.
 pub(crate) const NOTE: &str = "Medians over the rounds. Range: smallest and largest requests/s. ≥: the \
-    load generator was the limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. –: not \
+    load generator was the limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. Memory: of the server's \
+    processes, in user space. Kernel memory: growth of the kernel's memory on the whole machine while the background \
+    connections were opened; it contains both ends of each connection, that of the load generator included. –: not \
     measured, or too few replies for this percentile.";
 
 /// Table of one load, or of the capacities under it.
@@ -64,11 +72,21 @@ pub(crate) struct Row {
 
 /// A table for each load, and one of the capacities for each load that was searched.
 pub(crate) fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
-    let of_loads = summary.loads().into_iter().map(|load| Table {
-        heading: heading(load),
-        columns: COLUMNS.to_vec(),
-        rows: summary.under(load).map(Row::of).collect(),
-        ratios: ratios(summary, load, baseline),
+    let of_loads = summary.loads().into_iter().map(|load| {
+        let has_kernel = |line: &Line| line.median(Metric::KernelMemory).is_some();
+        let mut table = Table {
+            heading: heading(load),
+            columns: COLUMNS.to_vec(),
+            rows: summary.under(load).map(Row::of).collect(),
+            ratios: ratios(summary, load, baseline),
+        };
+        if summary.under(load).any(has_kernel) {
+            table.columns.insert(KERNEL_POSITION, KERNEL_MEMORY);
+            for (row, line) in table.rows.iter_mut().zip(summary.under(load)) {
+                row.values.insert(KERNEL_POSITION, write(line, Metric::KernelMemory, units::bytes));
+            }
+        }
+        table
     });
     capacity::tables(&summary.capacities).chain(of_loads).collect()
 }
@@ -124,10 +142,11 @@ fn ratios(summary: &Summary, load: Load, baseline: &[String]) -> String {
     format!("requests/s relative to {} (exploratory): {}", base.target, ratios.join(", "))
 }
 
+fn write(line: &Line, metric: Metric, write: fn(f64) -> String) -> String {
+    line.median(metric).map_or_else(|| "–".to_owned(), write)
+}
+
 fn values(line: &Line) -> Vec<String> {
-    let write = |metric: Metric, write: fn(f64) -> String| {
-        line.median(metric).map_or_else(|| "–".to_owned(), write)
-    };
     let range = line.spread(Metric::Throughput).and_then(|rate| rate.range);
     // Only rates are lower bounds where the load generator is the limit.
     let bound = if line.is_censored() { "≥ " } else { "" };
@@ -135,7 +154,7 @@ fn values(line: &Line) -> Vec<String> {
         line.median(metric)
             .map_or_else(|| "–".to_owned(), |value| format!("{bound}{}", write(value)))
     };
-    let latency = |percentile| write(Metric::Response(percentile), units::microseconds);
+    let latency = |percentile| write(line, Metric::Response(percentile), units::microseconds);
     vec![
         format!("{}{}", line.target, line.kind.remark()),
         rate(Metric::Throughput, units::count),
@@ -147,9 +166,9 @@ fn values(line: &Line) -> Vec<String> {
         latency(Percentile::P50),
         latency(Percentile::P99),
         latency(Percentile::P99_9),
-        write(Metric::CpuPerRequest, units::microseconds),
-        write(Metric::Memory, units::bytes),
-        write(Metric::Threads, |threads| format!("{threads:.0}")),
+        write(line, Metric::CpuPerRequest, units::microseconds),
+        write(line, Metric::Memory, units::bytes),
+        write(line, Metric::Threads, |threads| format!("{threads:.0}")),
         line.errors.to_string(),
     ]
 }
@@ -172,6 +191,27 @@ mod tests {
         let records = mock::records_of(&plan, MockExecutor::default());
         let text = text(&Summary::of(&records), &[]);
         insta::assert_snapshot!(text.split("\n\n").next().unwrap());
+    }
+
+    #[test]
+    fn kernel_memory_has_a_column_where_it_was_measured() {
+        let plan = Plan::built_in("idle").unwrap();
+        let records = mock::records_of(&plan, MockExecutor::default());
+        let tables = tables(&Summary::of(&records), &[]);
+        let (with, without): (Vec<_>, Vec<_>) =
+            tables.iter().partition(|table| table.columns.contains(&KERNEL_MEMORY));
+        assert_eq!((with.len(), without.len()), (2, 1));
+        assert_eq!(
+            with[0].columns[KERNEL_POSITION - 1..=KERNEL_POSITION],
+            ["memory", KERNEL_MEMORY]
+        );
+        let row = |name: &str| with[0].rows.iter().find(|row| row.server == name).unwrap();
+        assert_eq!(row("selector").values[KERNEL_POSITION], "7.06 MiB");
+        assert!(
+            tables.iter().all(|table| {
+                table.rows.iter().all(|row| row.values.len() == table.columns.len())
+            })
+        );
     }
 
     #[test]

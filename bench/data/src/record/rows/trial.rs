@@ -117,6 +117,14 @@ pub struct TrialRow {
     pub server_memory_bytes: Option<u64>,
     pub server_memory_kind: Option<MemoryKind>,
     pub server_peak_rss_bytes: Option<u64>,
+    #[serde(default)]
+    pub kernel_slab_bytes: Option<i64>,
+    #[serde(default)]
+    pub kernel_stack_bytes: Option<i64>,
+    #[serde(default)]
+    pub kernel_page_table_bytes: Option<i64>,
+    #[serde(default)]
+    pub kernel_socket_bytes: Option<i64>,
     pub server_processes: Option<u64>,
     pub server_threads: Option<u64>,
     pub server_voluntary_switches: Option<u64>,
@@ -240,6 +248,10 @@ impl TrialRow {
             server_memory_bytes: server.map(|server| server.memory_bytes),
             server_memory_kind: server.map(|server| server.memory_kind),
             server_peak_rss_bytes: server.and_then(|server| server.peak_rss_bytes),
+            kernel_slab_bytes: measured.kernel_memory.map(|memory| memory.slab_bytes),
+            kernel_stack_bytes: measured.kernel_memory.map(|memory| memory.stack_bytes),
+            kernel_page_table_bytes: measured.kernel_memory.map(|memory| memory.page_table_bytes),
+            kernel_socket_bytes: measured.kernel_memory.and_then(|memory| memory.socket_bytes),
             server_processes: server.map(|server| server.processes),
             server_threads: server.map(|server| server.threads),
             server_voluntary_switches: server.map(|server| server.voluntary_switches),
@@ -328,6 +340,12 @@ impl TrialRow {
             (None, None) => None,
             (counts, little) => Some(counts.unwrap_or(true) && little.unwrap_or(true)),
         }
+    }
+
+    /// Growth of the kernel's memory while the background connections were opened: objects, stacks and
+    /// page tables.
+    pub fn kernel_memory_bytes(&self) -> Option<i64> {
+        Some(self.kernel_slab_bytes? + self.kernel_stack_bytes? + self.kernel_page_table_bytes?)
     }
 
     /// Context switches of both kinds, per request.

@@ -9,7 +9,7 @@ use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::selection::most_comparable;
 use crate::analysis::statistics::ratio::RatioEstimate;
-use crate::analysis::summary::Summary;
+use crate::analysis::summary::{Line, Summary};
 
 /// Growth of the tail below which active connections count as not affected.
 const UNAFFECTED: f64 = 1.5;
@@ -33,6 +33,7 @@ pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
     let mut text = finding.sentence();
     let Some((alone, beside)) = ends(part) else { return text };
     let comparable = || part.under(beside).filter(|line| line.is_comparable());
+    text += &kernel_memory(comparable(), beside.profile.background.idle).unwrap_or_default();
     let threads: Vec<_> = comparable()
         .filter_map(|line| Some((&line.target, line.median(Metric::Threads)?)))
         .filter(|(_, threads)| *threads > MANY_THREADS)
@@ -67,6 +68,20 @@ pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
         text += &format!(" It rises to {}.", listed(&affected));
     }
     text
+}
+
+/// The kernel's memory beside that of the server; `None` if it was not measured.
+fn kernel_memory<'l>(lines: impl Iterator<Item = &'l Line>, idle: usize) -> Option<String> {
+    let per_connection = |line: &Line| Some(line.median(Metric::KernelMemory)? / idle as f64);
+    let mut each: Vec<(&str, f64)> =
+        lines.filter_map(|line| Some((&*line.target, per_connection(line)?))).collect();
+    each.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let write =
+        |(name, bytes): &(&str, f64)| format!("{name} {}", Metric::KernelMemory.write(*bytes));
+    let each: Vec<String> = each.iter().map(write).collect();
+    (!each.is_empty()).then(|| {
+        format!(" Kernel memory per idle connection, for both of its ends: {}.", each.join(", "))
+    })
 }
 
 /// The load without idle connections and the one with the most.
