@@ -10,7 +10,7 @@ use loadgen::{CpuTime, Engine, ErrorCounts, LoadReport, Second, ShortestWait};
 
 use crate::plan::Plan;
 use crate::record::conditions::Conditions;
-use crate::record::environment::{Environment, Machine, Placement, SCHEMA};
+use crate::record::environment::{Environment, KernelSettings, Machine, Placement, SCHEMA};
 use crate::record::rows::Records;
 use crate::record::run_folder::Contents;
 use crate::schedule::TrialSchedule;
@@ -273,6 +273,7 @@ pub fn contents_of(plan: &Plan, executor: MockExecutor) -> Contents {
             sysctl: BTreeMap::new(),
         },
         conditions: Conditions::default(),
+        settings: KernelSettings::default(),
         placement: Placement {
             server_cores: vec![0],
             generator_cores: vec![1],

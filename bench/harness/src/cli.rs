@@ -28,7 +28,7 @@ use fileserver::cli::ServerArgs;
 use crate::chat::{self, FanoutArgs, FanoutEnd};
 use crate::cli::ab::BuildArgs;
 use crate::cli::diff::DiffArgs;
-use crate::cli::process::{FAILED, INTERRUPTED, UNUSABLE, stop_on_signals};
+use crate::cli::process::{FAILED, INTERRUPTED, Second, UNUSABLE, stop_on_signals};
 use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
 use crate::witness::{self, WitnessArgs, WitnessEnd};
@@ -161,7 +161,7 @@ impl Cli {
 }
 
 fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(Second::Ends)?;
     let end = chat::run(arguments, &stop)?;
     Ok(match end {
         FanoutEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
@@ -171,7 +171,7 @@ fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn witness(arguments: &WitnessArgs) -> anyhow::Result<ExitCode> {
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(Second::Ends)?;
     let end = witness::run(arguments, &stop)?;
     Ok(match end {
         WitnessEnd { interrupted: true, .. } => ExitCode::from(INTERRUPTED),

@@ -9,6 +9,7 @@ pub mod disturbance;
 pub mod facts;
 pub(crate) mod kernel_memory;
 pub mod process_tree;
+pub(crate) mod settings;
 pub(crate) mod tcp_counters;
 pub mod usage;
 pub(crate) mod wake_up;

@@ -52,6 +52,9 @@ pub struct Environment {
     /// Settings of its processor and its kernel.
     #[serde(default, skip_serializing_if = "Conditions::is_empty")]
     pub conditions: Conditions,
+    /// Settings of the kernel that the run changed and restored.
+    #[serde(default, skip_serializing_if = "KernelSettings::is_empty")]
+    pub settings: KernelSettings,
     /// Placement of server and generator.
     pub placement: Placement,
     /// Copy bandwidth of the cores, measured before the first trial.
@@ -116,6 +119,25 @@ pub struct Machine {
     /// Kernel settings of connections and memory, by their `sysctl` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
+}
+
+/// Settings of the kernel that a run changes and restores at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KernelSettings {
+    /// TCP congestion control of new connections; unchanged if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub congestion_control: Option<String>,
+    /// Packets of the loopback interface are processed on the core of their receiver (RFS).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loopback_rfs: bool,
+}
+
+impl KernelSettings {
+    /// Returns true if nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Placement of server and generator, and storage of the files.

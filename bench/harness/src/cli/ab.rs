@@ -9,13 +9,14 @@ use bench_data::names::{self, Entry};
 use bench_data::plan::loads::check;
 use bench_data::plan::sweep::SweepFlags;
 use bench_data::plan::{AaControl, Overrides, Plan, time};
+use bench_data::record::environment::KernelSettings;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::servers::variant::Variant;
 use bench_report::analysis::diff::{Beyond, BuildPair, Diff, Judgement, Limit};
 use clap::Args;
 use fileserver::StrategyKind;
 
-use crate::cli::process::{FAILED, INTERRUPTED, say, stop_on_signals};
+use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::cli::run::{IdleFlags, exit_code, measure};
 use crate::run::RunEnd;
 
@@ -72,11 +73,12 @@ pub(super) struct BuildArgs {
 
 /// Measures two builds, prints the changes and checks the limits.
 pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(Second::Ends)?;
     let when_busy = arguments.idle.when_busy();
     let (limits, out) = (arguments.fail_if.clone(), arguments.out.clone());
     let (mut plan, pairs) = plan(arguments)?;
-    let Some((folder, end)) = measure(&plan, &[], out.as_deref(), when_busy, &stop)? else {
+    let same = KernelSettings::default();
+    let Some((folder, end)) = measure(&plan, &[], out.as_deref(), when_busy, &same, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;
@@ -94,7 +96,7 @@ pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
     say("\nMeasured a second time, with new rounds:\n");
     plan.seed = plan.seed.map(|seed| seed.wrapping_add(1));
     let again = folder.path().join("again");
-    let Some((folder, end)) = measure(&plan, &[], Some(&again), when_busy, &stop)? else {
+    let Some((folder, end)) = measure(&plan, &[], Some(&again), when_busy, &same, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use crate::cli::process::{FAILED, INTERRUPTED, say, stop_on_signals};
+use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::machine::cores::Cores;
 use crate::run::local::LocalExecutor;
 use bench_data::load::words::heading;
@@ -29,7 +29,7 @@ pub(super) fn count(path: &Path) -> anyhow::Result<ExitCode> {
             loads.push(load);
         }
     }
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(Second::Ends)?;
     let mut executor = LocalExecutor::new(plan, Cores::apart(plan.generator_threads))?;
     executor.survey(&folder, &stop)?;
     let mut rows = Vec::new();

@@ -15,14 +15,30 @@ pub(super) const UNUSABLE: u8 = 2;
 /// Exit code after Ctrl-C, SIGTERM or SIGHUP.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// Flag that the first Ctrl-C, SIGTERM or SIGHUP sets; a second Ctrl-C or SIGTERM ends the process at
-/// once. A SIGHUP that the caller ignores, as nohup does, stays ignored.
-pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+/// Effect of a second Ctrl-C or SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Second {
+    /// The process ends at once.
+    Ends,
+    /// None: there is something to restore first.
+    IsIgnored,
+}
+
+/// Flag that the first Ctrl-C, SIGTERM or SIGHUP sets. A SIGHUP that the caller ignores, as nohup does,
+/// stays ignored.
+pub(super) fn stop_on_signals(second: Second) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // The order matters: the first signal must not find its own mark.
+    let end_if_stopped = |signal| {
         let code = i32::from(INTERRUPTED);
         signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+    };
+    for signal in [SIGINT, SIGTERM] {
+        let ends = match second {
+            Second::Ends => end_if_stopped(signal).map(drop),
+            Second::IsIgnored => Ok(()),
+        };
+        ends.and_then(|()| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .context("cannot handle signals; is a sandbox in the way?")?;
     }
     if !is_ignored(SIGHUP) {

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use bench_data::plan::loads::check;
 use bench_data::plan::service::LoadService;
 use bench_data::plan::{Overrides, Plan};
-use bench_data::record::environment::{Environment, Resumption, SCHEMA};
+use bench_data::record::environment::{Environment, KernelSettings, Resumption, SCHEMA};
 use bench_data::record::rows::Records;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::expected;
@@ -23,11 +23,12 @@ use loadgen::Direction;
 use crate::cli::busy::busy_before;
 use crate::cli::command_line::command_line;
 use crate::cli::messages::{announce, conclusion, introduce, outlook};
-use crate::cli::process::{FAILED, INTERRUPTED, say, stop_on_signals};
+use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::cli::progress::Display;
 use crate::machine::busy::WhenBusy;
 use crate::machine::cores::Cores;
 use crate::machine::facts;
+use crate::machine::settings::{self, ChangedSettings};
 use crate::run::local::LocalExecutor;
 use crate::run::reference_config::Installed;
 use crate::run::resume;
@@ -35,6 +36,7 @@ use crate::run::{CompletedTrials, RunEnd, run};
 
 const PLAN: &str = "Plan";
 const MEASUREMENT: &str = "Measurement";
+const MACHINE: &str = "Machine";
 
 /// Arguments that `--resume` can be combined with.
 const WITH_RESUME: [&str; 3] = ["resume", "wait_idle", "allow_busy"];
@@ -68,6 +70,8 @@ pub(super) struct RunArgs {
     direction: Option<Way>,
     #[command(flatten)]
     idle: IdleFlags,
+    #[command(flatten)]
+    settings: SettingsFlags,
     /// Folder for the results, new or empty [default: results/<time>-<host>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -94,6 +98,29 @@ impl IdleFlags {
     }
 }
 
+/// Flags for settings of the kernel during a run.
+#[derive(Debug, Args)]
+struct SettingsFlags {
+    /// TCP congestion control of all connections during the run, such as cubic [default: the kernel's].
+    /// Another one than the kernel's needs root. The former one is restored at the end, also after
+    /// Ctrl-C, SIGTERM and errors, but not after SIGKILL: its name is printed at the start
+    #[arg(long, value_name = "NAME", help_heading = MACHINE)]
+    congestion_control: Option<String>,
+    /// Process the packets of the loopback interface on the core of their receiver (RFS), so that each
+    /// side pays for its own receive path; needs root. Restored like --congestion-control
+    #[arg(long, help_heading = MACHINE)]
+    loopback_rfs: bool,
+}
+
+impl SettingsFlags {
+    fn settings(&self) -> KernelSettings {
+        KernelSettings {
+            congestion_control: self.congestion_control.clone(),
+            loopback_rfs: self.loopback_rfs,
+        }
+    }
+}
+
 /// Direction of the transfers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -114,7 +141,7 @@ pub(super) fn with_exclusive_resume(command: Command) -> Command {
 }
 
 pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
-    let when_busy = arguments.idle.when_busy();
+    let (when_busy, settings) = (arguments.idle.when_busy(), arguments.settings.settings());
     if let Some(folder) = &arguments.resume {
         return resume_run(folder, when_busy);
     }
@@ -128,15 +155,22 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
         !plan.targets().is_empty(),
         "there is no server to measure: name some with --strategies, --against or --target"
     );
+    settings::check(&settings, &Cores::apart(plan.generator_threads))?;
     if dry_run {
         say(&outlook(&plan));
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = stop_on_signals()?;
-    let Some((folder, end)) = measure(&plan, &missing, out.as_deref(), when_busy, &stop)? else {
+    let stop = stop_on_signals(second(&settings))?;
+    let out = out.as_deref();
+    let Some((folder, end)) = measure(&plan, &missing, out, when_busy, &settings, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     conclude(&folder, &end)
+}
+
+/// Effect of a second Ctrl-C: it must not prevent the settings from being restored.
+fn second(settings: &KernelSettings) -> Second {
+    if settings.is_empty() { Second::Ends } else { Second::IsIgnored }
 }
 
 /// Measures a plan into a new folder; `None` if it was interrupted before its first trial.
@@ -145,15 +179,18 @@ pub(super) fn measure(
     missing: &[ReferenceServer],
     out: Option<&Path>,
     when_busy: WhenBusy,
+    settings: &KernelSettings,
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<(RunFolder, RunEnd)>> {
     let trials = expected(plan).trials;
     let cores = Cores::apart(plan.generator_threads);
     let Some(busy) = busy_before(when_busy, stop)? else { return Ok(None) };
     let mut executor = LocalExecutor::new(plan, cores.clone())?;
+    let _changed = ChangedSettings::of(settings, &cores)?;
     let planned = u32::try_from(trials).context("too many trials")?;
     let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
     busy.enter(&mut environment.machine);
+    environment.settings = settings.clone();
     let folder = RunFolder::create(out, &environment.machine.host)?;
     folder.write_plan(plan)?;
     folder.write_environment(&environment)?;
@@ -190,11 +227,12 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let cores = Cores::apart(plan.generator_threads);
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(second(&environment.settings))?;
     let Some(busy) = busy_before(when_busy, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let mut executor = LocalExecutor::new(&plan, cores.clone())?;
+    let changed = ChangedSettings::of(&environment.settings, &cores)?;
     executor.set_copy_bandwidth(environment.ceiling);
     let planned = environment.trials_planned;
     let mut now = facts::survey(command_line(), planned, &cores, &executor.root());
@@ -213,6 +251,7 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
     environment.machine.busy_allowed |= now.machine.busy_allowed;
     folder.write_environment(&environment)?;
     let end = carry_out(&plan, &known, trials, executor, environment, &folder, &stop)?;
+    drop(changed);
     conclude(&folder, &end)
 }
 

@@ -9,7 +9,7 @@ use procfs::{CpuInfo, Current, LoadAverage, Meminfo};
 
 use crate::machine::conditions::conditions;
 use crate::machine::cores::Cores;
-use bench_data::record::environment::{Environment, Machine, Placement, SCHEMA};
+use bench_data::record::environment::{Environment, KernelSettings, Machine, Placement, SCHEMA};
 
 /// Recorded kernel settings that can influence results: queue lengths, socket buffers, client ports
 /// and scheduling.
@@ -43,6 +43,7 @@ pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Envir
         not_installed: Vec::new(),
         machine: machine(),
         conditions: conditions(),
+        settings: KernelSettings::default(),
         placement: Placement {
             server_cores: cores.server.clone(),
             generator_cores: cores.generator.clone(),

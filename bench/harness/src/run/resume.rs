@@ -78,6 +78,7 @@ pub fn check_same(then: &Environment, now: &Environment) -> anyhow::Result<()> {
         ("processor", text(&old.processor), text(&new.processor)),
         ("cores", old.cores.to_string(), new.cores.to_string()),
         ("kernel", old.kernel.clone(), new.kernel.clone()),
+        ("congestion control", text(&old.congestion_control), text(&new.congestion_control)),
         ("server cores", listed(&then.placement.server_cores), listed(&now.placement.server_cores)),
         (
             "generator cores",

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,6 +20,47 @@ fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
 fn sigterm_and_a_closed_terminal_leave_neither_servers_nor_folders() {
     is_ended_cleanly_by(Signal::TERM);
     is_ended_cleanly_by(Signal::HUP);
+}
+
+/// Commands in a network namespace of their own, whose settings are those of no other program.
+const IN_NAMESPACE: &str = r#"
+ip link set lo up
+setting=/proc/sys/net/ipv4/tcp_congestion_control
+before=$(cat $setting)
+other=reno
+[ "$before" = reno ] && other=cubic
+"$1" run --plan "$2" --out "$3" --allow-busy --congestion-control $other >/dev/null 2>&1 &
+child=$!
+while [ "$(wc -l 2>/dev/null <"$3/trials.csv" || echo 0)" -lt 3 ] && kill -0 $child; do sleep 0.05; done
+[ "$(cat $setting)" = $other ] && echo changed
+kill -TERM $child
+wait $child
+echo $?
+[ "$(cat $setting)" = "$before" ] && echo restored
+grep "congestion_control = \"$other\"" "$3/environment.toml"
+"#;
+
+#[test]
+fn settings_of_the_kernel_are_restored_after_a_signal() {
+    let is_possible = Command::new("unshare").args(["-n", "ip", "link"]).output();
+    if !is_possible.is_ok_and(|output| output.status.success()) {
+        // Only root may have such a namespace.
+        assert!(!rustix::process::geteuid().is_root() || Command::new("ip").output().is_err());
+        return;
+    }
+    let scratch = Scratch::new();
+    let plan = scratch.file("long.toml", &TINY.replace("rounds = 1", "rounds = 500"));
+    let out = scratch.path("run");
+    let ended = Command::new("unshare")
+        .args(["-n", "sh", "-c", IN_NAMESPACE, "sh", env!("CARGO_BIN_EXE_bench"), &plan])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let said = text(&ended.stdout);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[..3], ["changed", "130", "restored"], "{said}{}", text(&ended.stderr));
+    // The value in effect, and the setting of the run.
+    assert_eq!(lines.len(), 5, "{said}");
 }
 
 #[test]

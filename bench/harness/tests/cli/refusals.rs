@@ -1,9 +1,10 @@
 //! Bad input: exit code 2 and a remedy.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use crate::support::{Scratch, TINY, output, refusal, text};
+use crate::support::{Scratch, TINY, bench, output, refusal, text};
 
 #[test]
 fn loads_that_cannot_be_put_on_are_refused_with_the_remedy() {
@@ -100,6 +101,31 @@ fn folders_that_do_not_fit_are_refused() {
         assert!(said.contains("is not a results folder: it lacks trials.csv"), "{said}");
     }
     assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "nothing was added");
+}
+
+#[test]
+fn settings_of_the_kernel_are_refused_with_a_remedy() {
+    let available = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    let available = available.unwrap().split_whitespace().collect::<Vec<_>>().join(", ");
+    let said = refusal(&["run", "--quick", "--dry-run", "--congestion-control", "ghost"]);
+    assert!(said.contains(&format!("choose from {available}")), "{said}");
+    assert!(refusal(&["run", "--resume", "x", "--loopback-rfs"]).contains("cannot be used with"));
+    let now = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap();
+    let mut as_user = bench(&["run", "--quick", "--dry-run", "--congestion-control", now.trim()]);
+    if rustix::process::geteuid().is_root() {
+        as_user.uid(65_534);
+    }
+    let output = as_user.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "what it already is: {}", text(&output.stderr));
+    let Some(other) = available.split(", ").find(|name| *name != now.trim()) else { return };
+    let mut as_user = bench(&["run", "--quick", "--dry-run", "--congestion-control", other]);
+    if rustix::process::geteuid().is_root() {
+        as_user.uid(65_534);
+    }
+    let output = as_user.output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("run as root"), "{said}");
 }
 
 #[test]

@@ -210,7 +210,14 @@ fn processor(conditions: &Conditions) -> Option<String> {
         conditions.loopback_rps_cpus.as_ref().map(|cpus| {
             match cpus.chars().all(|digit| "0,".contains(digit)) {
                 true => "receive steering off".to_owned(),
-                false => format!("receive steering to cores {cpus} (mask)"),
+                false => {
+                    let flows = conditions.rps_sock_flow_entries.as_deref();
+                    let receiver = match flows.is_some_and(|flows| flows != "0") {
+                        true => ", each flow to the core of its receiver (RFS)",
+                        false => "",
+                    };
+                    format!("receive steering to cores {cpus} (mask){receiver}")
+                }
             }
         }),
         conditions.mitigations().map(|text| format!("vulnerabilities: {text}")),
@@ -323,6 +330,15 @@ mod tests {
             vulnerabilities: [("mds".to_owned(), "Vulnerable".to_owned())].into(),
             ..Conditions::default()
         };
+        let steered = Conditions {
+            loopback_rps_cpus: some("3"),
+            rps_sock_flow_entries: some("32768"),
+            ..Conditions::default()
+        };
+        assert_eq!(
+            processor(&steered).unwrap(),
+            "receive steering to cores 3 (mask), each flow to the core of its receiver (RFS)"
+        );
         assert_eq!(
             processor(&conditions).unwrap(),
             "idle states by intel_idle with governor menu, clock tsc, receive steering off, \
