@@ -1,6 +1,7 @@
 //! Plans: read from TOML, changed by flags, checked before anything starts.
 
 pub mod built_in;
+pub mod comparisons;
 pub mod loads;
 mod overrides;
 pub mod service;
@@ -55,9 +56,12 @@ pub struct Plan {
     /// Reference servers to compare them with.
     #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,
-    /// Repetitions of every server and load, each with new server processes.
+    /// Repetitions of every server under each load, with new server processes each time.
     #[serde(deserialize_with = "positive")]
     pub rounds: u32,
+    /// Repetitions of loads that belong to no main comparison, if fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_positive")]
+    pub other_rounds: Option<u32>,
     /// Order of the servers within a round.
     pub order: Order,
     /// Seed of every random choice; drawn at the start of the run if the plan has none.
@@ -381,6 +385,14 @@ where
     Ok(number)
 }
 
+fn some_positive<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de> + Default + PartialEq,
+    D: Deserializer<'de>,
+{
+    positive(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use loadgen::Engine;
@@ -452,6 +464,7 @@ mod tests {
             direction: Some(Direction::Upload),
             window: Some(Duration::from_secs(2)),
             rounds: Some(7),
+            other_rounds: Some(5),
             order: Some(Order::Shuffled),
             seed: Some(9),
             variants: Some(vec![Variant::parse("two=thread-pool --workers 2").unwrap()]),
@@ -469,6 +482,7 @@ mod tests {
         let written = toml::to_string(&plan).unwrap();
         assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
         assert_eq!((plan.rounds, plan.window_ms, plan.seed), (7, 2000, Some(9)));
+        assert_eq!(plan.other_rounds, Some(5));
         assert_eq!(plan.sweeps.len(), 1);
         assert_eq!(plan.sweeps[0].direction, Direction::Upload);
         assert_eq!(plan.sweeps[0].connections, [2]);

@@ -1,40 +1,27 @@
 //! Order of the trials of a plan.
 
-use crate::plan::loads::fixed;
-use crate::trial::Trial;
+mod estimate;
+
+pub use estimate::{Expected, expected};
+
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use crate::load::Load;
 use crate::load::objective::CapacitySearch;
+use crate::plan::loads::fixed;
 use crate::plan::{Order, Plan};
 use crate::record::capacity::{Capacity, Probe, lowest_per_s, weakest};
 use crate::record::rows::Records;
 use crate::servers::target::Target;
+use crate::trial::Trial;
 
 /// Typical number of trials of a search, for estimates of the duration.
 const USUAL_PROBES: usize = 5;
-/// Overhead of a trial: start and end of a built-in server.
-const START_S: f64 = 0.06;
-/// The same for other servers, some of which start a process or thread per connection.
-const START_OF_OTHERS_S: f64 = 0.3;
-/// Overhead per connection: its opening and closing.
-const CONNECTION_S: f64 = 300e-6;
-/// Time of a reply at the end of the window, for which a closed loop waits, besides its bytes.
-const REPLY_S: f64 = 15e-6;
-/// Rate at which these bytes arrive.
-const BYTES_PER_S: f64 = 2e9;
-/// Overhead of a run: the use of the machine by other programs, the copy bandwidth and the files
-/// before the first trial, and the report after the last.
-const RUN_S: f64 = 3.5;
-/// Overhead per server: the survey of its capabilities, besides its start.
-const SURVEY_S: f64 = 0.1;
-/// Overhead per round: the wake-up delay.
-const ROUND_S: f64 = 1.0;
 
 /// Schedule of a plan: the next trial, given the results so far.
 ///
-/// The order is by round, then by load. Under each load the servers run directly one after another,
+/// The order is by round, then by load; loads with fewer rounds than others are measured in evenly
+/// spaced ones. Under each load the servers run directly one after another,
 /// so that drift of the machine affects them alike. A search runs one trial of each server in turn
 /// until it ends for all of them. Loads at a share of the slowest server's capacity come after the
 /// searches of all rounds. The same plan and the same results give the same trials; an interrupted
@@ -74,25 +61,30 @@ impl TrialSchedule {
     /// Schedule of a plan, from its beginning.
     pub fn new(plan: &Plan) -> Self {
         let mut random = fastrand::Rng::with_seed(plan.seed.unwrap_or(0));
-        let mut turn = |round, load| turn(plan.order, plan.targets_of(load), round, &mut random);
+        let mut turn = |block, load| turn(plan.order, plan.targets_of(load), block, &mut random);
         let searches = plan.searches();
         let (waiting, at_once): (Vec<_>, Vec<_>) =
             fixed(plan).into_iter().partition(|load| load.profile.of_weakest_percent.is_some());
         let mut steps = VecDeque::new();
         for round in 1..=plan.rounds {
             for load in &at_once {
+                let Some(block) = block(plan.rounds_of(load), plan.rounds, round) else { continue };
                 let trial = |target| Step::Trial { round, target, load: *load };
-                steps.extend(turn(round, load).into_iter().map(trial));
+                steps.extend(turn(block, load).into_iter().map(trial));
             }
-            for (search, (load, _)) in searches.iter().enumerate() {
-                let (turn, again) = (turn(round, load).into(), VecDeque::new());
+            for (search, one) in searches.iter().enumerate() {
+                let Some(block) = block(plan.rounds_of_search(one), plan.rounds, round) else {
+                    continue;
+                };
+                let (turn, again) = (turn(block, &one.0).into(), VecDeque::new());
                 steps.push_back(Step::Search { round, search, turn, again });
             }
         }
         for round in 1..=plan.rounds {
             for load in &waiting {
+                let Some(block) = block(plan.rounds_of(load), plan.rounds, round) else { continue };
                 let trial = |target| Step::Trial { round, target, load: *load };
-                steps.extend(turn(round, load).into_iter().map(trial));
+                steps.extend(turn(block, load).into_iter().map(trial));
             }
         }
         Self {
@@ -195,59 +187,22 @@ impl TrialSchedule {
     }
 }
 
-/// Estimated number and duration of the trials of a plan.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Expected {
-    /// Number of trials.
-    pub trials: usize,
-    /// Duration of the whole run: warm-ups, windows, the last replies after them, start and end of
-    /// servers and connections, and everything before the first and after the last trial.
-    pub time: Duration,
+/// Number of the block of a load with `blocks` of them that is measured in a round of a plan with
+/// `rounds`: they are evenly spaced. `None` in rounds without one.
+fn block(blocks: u32, rounds: u32, round: u32) -> Option<u32> {
+    let round_of = |block: u32| 1 + (block - 1) * rounds / blocks;
+    (1..=blocks).find(|block| round_of(*block) == round)
 }
 
-/// Estimate for a plan.
-pub fn expected(plan: &Plan) -> Expected {
-    let start_s = |target: &Target| match target.kind().is_ours() {
-        true => START_S,
-        false => START_OF_OTHERS_S,
-    };
-    let surveys_s: f64 = plan.targets().iter().map(|target| SURVEY_S + start_s(target)).sum();
-    let run_s = RUN_S + surveys_s + f64::from(plan.rounds) * ROUND_S;
-    let mut expected = Expected { trials: 0, time: Duration::from_secs_f64(run_s) };
-    let mut add = |load: &Load, target: &Target, trials: usize| {
-        let beside_s = start_s(target) + load.all_connections() as f64 * CONNECTION_S;
-        let beside = Duration::from_secs_f64(beside_s) + last_replies(plan, load);
-        let each = plan.warm_up_of(load) + plan.window_of(load) + beside;
-        expected.trials += trials;
-        expected.time += each * trials as u32;
-    };
-    for step in TrialSchedule::new(plan).steps {
-        match step {
-            Step::Trial { load, target, .. } => add(&load, &target, 1),
-            Step::Search { search, turn, .. } => {
-                for target in &turn {
-                    add(&plan.searches()[search].0, target, USUAL_PROBES);
-                }
-            }
-        }
-    }
-    expected
-}
-
-/// Time after the window until the requests sent within it have their replies.
-fn last_replies(plan: &Plan, load: &Load) -> Duration {
-    let each_s = REPLY_S + load.size.bytes() as f64 / BYTES_PER_S;
-    Duration::from_secs_f64(load.connections as f64 * each_s).min(plan.drain_of(load))
-}
-
+/// Servers in the order of a block of a load.
 fn turn(
     order: Order,
     mut targets: Vec<Target>,
-    round: u32,
+    block: u32,
     random: &mut fastrand::Rng,
 ) -> Vec<Target> {
     match order {
-        Order::Mirrored if round.is_multiple_of(2) => targets.reverse(),
+        Order::Mirrored if block.is_multiple_of(2) => targets.reverse(),
         Order::Mirrored => {}
         Order::Shuffled => random.shuffle(&mut targets),
     }
@@ -285,12 +240,13 @@ mod tests {
             let plan = plan(order);
             let trials = schedule(&plan);
             let loads = plan.loads();
-            assert_eq!(trials.len(), plan.rounds as usize * loads.len() * plan.targets().len());
+            let blocks: u32 = loads.iter().map(|load| plan.rounds_of(load)).sum();
+            assert_eq!(trials.len(), blocks as usize * plan.targets().len());
             for (index, trial) in trials.iter().enumerate() {
                 assert_eq!(trial.number as usize, index + 1);
             }
             for round in 1..=plan.rounds {
-                for load in &loads {
+                for load in loads.iter().filter(|load| plan.rounds_of(load) == plan.rounds) {
                     let mut seen = names(&trials, round, *load);
                     seen.sort_unstable();
                     let targets = plan.targets();
@@ -307,11 +263,27 @@ mod tests {
         let plan = plan(Order::Mirrored);
         let trials = schedule(&plan);
         for load in plan.loads() {
-            let mut backwards = names(&trials, 2, load);
+            let blocks: Vec<_> =
+                (1..=plan.rounds).map(|round| names(&trials, round, load)).collect();
+            let blocks: Vec<_> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
+            assert_eq!(blocks.len(), plan.rounds_of(&load) as usize);
+            let mut backwards = blocks[1].clone();
             backwards.reverse();
-            assert_eq!(names(&trials, 1, load), backwards);
-            assert_eq!(names(&trials, 1, load), names(&trials, 3, load));
+            assert_eq!(blocks[0], backwards);
+            assert_eq!(blocks[0], blocks[2]);
         }
+    }
+
+    #[test]
+    fn loads_with_fewer_rounds_are_spread_over_the_run() {
+        let rounds_with = |blocks| -> Vec<u32> {
+            (1..=6).filter(|round| block(blocks, 6, *round).is_some()).collect()
+        };
+        assert_eq!(rounds_with(6), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(rounds_with(4), [1, 2, 4, 5]);
+        assert_eq!(rounds_with(3), [1, 3, 5]);
+        assert_eq!(rounds_with(1), [1]);
+        assert_eq!(block(3, 6, 5), Some(3));
     }
 
     #[test]
@@ -323,35 +295,6 @@ mod tests {
         };
         assert_eq!(seeded(1), seeded(1));
         assert_ne!(seeded(1), seeded(2));
-    }
-
-    #[test]
-    fn the_estimate_contains_all_parts_of_a_run() {
-        let plan = plan(Order::Mirrored);
-        let of = |plan: &Plan| expected(plan).time.as_secs_f64();
-        let trials = schedule(&plan);
-        let measured: Duration = trials
-            .iter()
-            .map(|trial| plan.warm_up_of(&trial.load) + plan.window_of(&trial.load))
-            .sum();
-        let least = measured.as_secs_f64() + f64::from(plan.rounds) + trials.len() as f64 * START_S;
-        assert!((least + 2.0..1.3 * least).contains(&of(&plan)), "{least}: {}", of(&plan));
-        // A further round costs its trials and its wake-up delay.
-        let more = Plan { rounds: plan.rounds + 1, ..plan.clone() };
-        let round = of(&more) - of(&plan);
-        let each = (of(&plan) - RUN_S) / f64::from(plan.rounds);
-        assert!((0.9 * each..each).contains(&round), "{round} of {each}");
-    }
-
-    #[test]
-    fn the_last_replies_take_as_long_as_their_bytes_and_no_longer_than_the_drain() {
-        let plan = plan(Order::Mirrored);
-        let mut load = plan.loads()[0];
-        (load.connections, load.size) = (64, "1MiB".parse().unwrap());
-        let seconds = last_replies(&plan, &load).as_secs_f64();
-        assert!((0.03..0.05).contains(&seconds), "{seconds}");
-        load.size = "1GiB".parse().unwrap();
-        assert_eq!(last_replies(&plan, &load), plan.drain_of(&load));
     }
 
     #[test]

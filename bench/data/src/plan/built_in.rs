@@ -73,11 +73,11 @@ impl Plan {
     pub fn with_included(mut self) -> anyhow::Result<Self> {
         for name in std::mem::take(&mut self.include) {
             let included = Self::built_in(&name).with_context(|| unknown(&name))?;
-            let (rounds, window_ms) = (self.rounds, self.window_ms);
+            let (rounds, window_ms) = ((self.rounds, self.other_rounds), self.window_ms);
             let (strategies, against) = (self.strategies.clone(), self.against.clone());
             self.add(included);
             // The including plan takes precedence.
-            (self.rounds, self.window_ms) = (rounds, window_ms);
+            ((self.rounds, self.other_rounds), self.window_ms) = (rounds, window_ms);
             (self.strategies, self.against) = (strategies, against);
         }
         let file = &self.name;
@@ -103,6 +103,8 @@ impl Plan {
         }
         self.experiments.append(&mut other.experiments);
         self.sweeps.append(&mut other.sweeps);
+        // Absent, they are as many as the others.
+        self.other_rounds = self.other_rounds.zip(other.other_rounds).map(|(a, b)| a.max(b));
         self.rounds = self.rounds.max(other.rounds);
         self.window_ms = self.window_ms.max(other.window_ms);
         fn join<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {

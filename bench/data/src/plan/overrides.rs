@@ -77,9 +77,13 @@ pub struct Overrides {
     /// Length of each measured window, such as 500ms or 2s
     #[arg(long = "duration", value_name = "TIME", help_heading = MEASUREMENT, value_parser = time)]
     pub window: Option<Duration>,
-    /// Repetitions of every server and load; claims and intervals need five or more
+    /// Repetitions of every server under each load; claims and intervals need five or more
     #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = whole_number::<u32>(1..=u32::MAX))]
     pub rounds: Option<u32>,
+    /// Repetitions under loads outside the main comparisons, if fewer [default: the plan's; with
+    /// --rounds as many as that]
+    #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = whole_number::<u32>(1..=u32::MAX))]
+    pub other_rounds: Option<u32>,
     /// Order of the servers within a round
     #[arg(long, value_name = "ORDER", help_heading = MEASUREMENT)]
     pub order: Option<Order>,
@@ -134,7 +138,10 @@ impl Plan {
             self.sweeps.iter_mut().for_each(|sweep| sweep.warm_up_ms = None);
             self.warm_up_ms = u64::try_from(warm_up.as_millis()).unwrap_or(u64::MAX);
         }
-        self.rounds = overrides.rounds.unwrap_or(self.rounds);
+        if let Some(rounds) = overrides.rounds {
+            (self.rounds, self.other_rounds) = (rounds, None);
+        }
+        self.other_rounds = overrides.other_rounds.or(self.other_rounds);
         self.order = overrides.order.unwrap_or(self.order);
         self.declare_primaries();
         let seed = overrides.seed.or(self.seed);

@@ -37,7 +37,7 @@ pub(super) fn outlook(plan: &Plan) -> String {
         "{}, {}, {}{searches}: about {} in {}\n",
         counted(plan.loads().len(), "load"),
         counted(targets.len(), "server"),
-        counted(plan.rounds as usize, "round"),
+        plan.rounds_in_words(),
         counted(expected.trials, "trial"),
         in_minutes(expected.time),
     );
@@ -59,7 +59,7 @@ pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
         plan.name,
         counted(plan.targets().len(), "server"),
         counted(plan.loads().len(), "load"),
-        counted(plan.rounds as usize, "round"),
+        plan.rounds_in_words(),
         counted(trials, "trial"),
     );
     if let Some(warning) = environment.machine.warning() {

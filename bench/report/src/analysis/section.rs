@@ -200,6 +200,32 @@ mod tests {
     }
 
     #[test]
+    fn the_main_comparison_is_under_the_loads_that_get_the_most_rounds() {
+        for (name, _) in bench_data::plan::built_in::ALL {
+            let mut plan = Plan::built_in(name).unwrap();
+            if plan.experiments.len() > 1 {
+                continue;
+            }
+            plan.strategies.retain(|kind| matches!(kind.name(), "threaded" | "selector"));
+            (plan.rounds, plan.other_rounds) = (1, None);
+            let main = plan.main_comparisons().pop();
+            let sections =
+                sections(&plan, &Summary::of(&records_of(&plan, MockExecutor::default())));
+            let finding = sections[0].finding.as_ref();
+            let Some((main, finding)) = main.as_ref().zip(finding) else {
+                assert_eq!(main.is_none(), finding.is_none(), "{name}");
+                assert!(matches!(name, "scale" | "marks-idle"), "{name} has no main comparison");
+                continue;
+            };
+            let is_search = finding.metric == Metric::Capacity;
+            assert_eq!(is_search, !main.searches.is_empty(), "{name}");
+            if !is_search {
+                assert!(main.loads.contains(&finding.load.as_planned()), "{name}: {main:?}");
+            }
+        }
+    }
+
+    #[test]
     fn each_experiment_answers_with_its_own_loads() {
         let mut plan = Plan::built_in("default").unwrap();
         for (index, name) in ["first", "second"].into_iter().enumerate() {

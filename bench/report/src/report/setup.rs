@@ -57,7 +57,7 @@ pub(crate) fn trials(report: &Report) -> String {
         "{} of {} in {}",
         grouped(rows.len()),
         grouped(environment.trials_planned as usize),
-        counted(contents.plan.rounds as usize, "round")
+        contents.plan.rounds_in_words()
     );
     for (count, what) in
         [(searched, "of capacity searches"), (rows.len() - compared - searched, "of A/A controls")]
