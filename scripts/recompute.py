@@ -332,12 +332,6 @@ class Experiment:
 
     def own_values(self, target):
         """Values of a server, or of the A/A control, alone."""
-        column = {
-            MEMORY: "server_memory_bytes",
-            SHARE: "requests_per_s",
-        }.get(self.metric)
-        if column:
-            return self.records.own(self.load, target, lambda row: number(row[column]))
         return self.values(target, lambda one, of: of(one))
 
     def values(self, target, joined=None):
@@ -363,17 +357,17 @@ class Experiment:
             return {key: beside[key] / alone[key] for key in beside.keys() & alone.keys()}
         return column("body_mb_per_s" if self.several_sizes() else "requests_per_s")
 
+    def sound(self, target):
+        """Whether a server is comparable under each load that its value comes from."""
+        needed = [self.load, self.undisturbed()] if self.metric in (MEMORY, SHARE) else [self.load]
+        return all(self.records.comparable(load, target) for load in needed)
+
     def compared(self):
         """Comparable servers, in the order of the trials."""
         records = self.records
         if self.metric == CAPACITY:
             return [server for server in records.servers if self.values(server)]
-        needed = [self.load]
-        if self.metric in (MEMORY, SHARE):
-            needed.append(self.undisturbed())
-        servers = [
-            server for server in records.servers
-            if all(records.comparable(load, server) for load in needed) and self.values(server)]
+        servers = [server for server in records.servers if self.sound(server) and self.values(server)]
         if self.metric == P99:
             floor = WAKE_UPS * records.wake_up_us
             servers = [server for server in servers if median(self.values(server).values()) >= floor]
@@ -453,7 +447,7 @@ def recompute(records):
     if records.control:
         for one in experiments:
             pair = [one.own_values(target) for target in (records.repeated, records.control)]
-            sound = all(records.comparable(one.load, target) for target in (records.repeated, records.control))
+            sound = all(one.sound(target) for target in (records.repeated, records.control))
             if sound and all(pair):
                 controls[one.name] = test(*pair)
         holm(list(controls.values()))

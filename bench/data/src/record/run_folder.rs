@@ -249,16 +249,31 @@ impl RunFolder {
         self.write(TABLE_LATEX, latex)
     }
 
-    /// Writes the comparisons, a row each.
+    /// Writes the comparisons, a row each, below the names of the columns.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write_comparisons<Row: serde::Serialize>(&self, rows: &[Row]) -> anyhow::Result<()> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+    pub fn write_comparisons<Row: serde::Serialize>(
+        &self,
+        columns: &[&str],
+        rows: &[Row],
+    ) -> anyhow::Result<()> {
+        self.write_rows(COMPARISONS, columns, rows)
+    }
+
+    /// A file without rows has its header, too, so that other programs can read it.
+    fn write_rows<Row: serde::Serialize>(
+        &self,
+        name: &str,
+        columns: &[&str],
+        rows: &[Row],
+    ) -> anyhow::Result<()> {
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        writer.write_record(columns)?;
         for row in rows {
             writer.serialize(row)?;
         }
-        self.write(COMPARISONS, writer.into_inner()?)
+        self.write(name, writer.into_inner()?)
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
@@ -329,6 +344,17 @@ mod tests {
         assert!(message.contains("it lacks latency.csv, timeseries.csv, plan.toml"), "{message}");
         let message = RunFolder::open(&folder.path().join("none")).unwrap_err().to_string();
         assert!(message.contains("is not a folder"), "{message}");
+    }
+
+    #[test]
+    fn a_table_without_rows_has_its_header() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&parent.path().join("run")), "host").unwrap();
+        let read = || fs::read_to_string(folder.path().join(COMPARISONS)).unwrap();
+        folder.write_comparisons::<(u32, u32)>(&["one", "other"], &[]).unwrap();
+        assert_eq!(read(), "one,other\n");
+        folder.write_comparisons(&["one", "other"], &[(1, 2)]).unwrap();
+        assert_eq!(read(), "one,other\n1,2\n");
     }
 
     #[test]

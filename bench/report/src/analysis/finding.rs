@@ -49,15 +49,18 @@ pub struct Score {
 impl Finding {
     /// Finding in a metric that the lines have.
     pub fn under(part: &Summary, load: Load, metric: Metric) -> Self {
-        Self::derived(part, load, metric, metric, &|line| line.rounds(metric).to_vec())
+        let control = part.control_pair(load).and_then(|(control, own)| {
+            ControlCheck::of(&own.target, control.rounds(metric), own.rounds(metric))
+        });
+        Self::derived(part, load, metric, control, &|line| line.rounds(metric).to_vec())
     }
 
-    /// Finding in a metric that is derived from the lines, mainly from their metric `source`.
+    /// Finding in a metric that is derived from the lines.
     fn derived(
         part: &Summary,
         load: Load,
         metric: Metric,
-        source: Metric,
+        control: Option<ControlCheck>,
         rounds: &dyn Fn(&Line) -> Rounds,
     ) -> Self {
         let least_us = part.floor.and_then(|floor| floor.least_us(metric));
@@ -76,7 +79,7 @@ impl Finding {
             load,
             condition: format!("With {}", words::describe(load)),
             scores: part.under(load).map(score).collect(),
-            control: part.control_check(load, source),
+            control,
             is_void: part.void.contains(&load),
             is_exploratory: part.main.is_some_and(|main| main != (load, metric)),
         }
@@ -91,16 +94,23 @@ impl Finding {
         source: Metric,
         value: impl Fn(f64, f64) -> Option<f64>,
     ) -> Self {
-        let before = |line: &Line| part.line(before, &line.target);
-        let rounds = |line: &Line| -> Rounds {
-            let earlier = before(line).map_or(&[][..], |before| before.rounds(source));
+        let derive = |now: &Line, before: Option<&Line>| -> Rounds {
+            let earlier = before.map_or(&[][..], |before| before.rounds(source));
             let of = |(round, value_now): &(u32, f64)| {
                 let (_, value_before) = earlier.iter().find(|(other, _)| other == round)?;
                 Some((*round, value(*value_now, *value_before)?))
             };
-            line.rounds(source).iter().filter_map(of).collect()
+            now.rounds(source).iter().filter_map(of).collect()
         };
-        let mut finding = Self::derived(part, load, metric, source, &rounds);
+        let control = || {
+            let (control, own) = part.control_pair(load)?;
+            let (control_before, own_before) = part.control_pair(before)?;
+            let its = derive(control, Some(control_before));
+            ControlCheck::of(&own.target, &its, &derive(own, Some(own_before)))
+        };
+        let before = |line: &Line| part.line(before, &line.target);
+        let rounds = |line: &Line| derive(line, before(line));
+        let mut finding = Self::derived(part, load, metric, control(), &rounds);
         for (score, line) in finding.scores.iter_mut().zip(part.under(load)) {
             let reasons = [Some(line), before(line)].into_iter().flatten();
             let doubt = reasons.map(Line::exclusion_reason).find(|reason| !reason.is_empty());

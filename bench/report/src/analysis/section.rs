@@ -186,6 +186,8 @@ mod tests {
     use super::*;
     use bench_data::mock::{MockExecutor, records, records_of};
     use bench_data::plan::Experiment;
+    use bench_data::record::rows::TrialRow;
+    use bench_data::servers::target::TargetKind;
 
     #[test]
     fn a_run_without_experiments_is_one_section() {
@@ -246,5 +248,41 @@ mod tests {
             assert!(!section.answer.is_empty());
         }
         assert_eq!(overview(&sections).len(), 3);
+    }
+
+    /// Ratio of the A/A control to its server in the main comparison of a built-in plan.
+    fn control_ratio(name: &str, change: impl Fn(&mut TrialRow)) -> f64 {
+        let plan = Plan::built_in(name).unwrap();
+        let mut records = records_of(&plan, MockExecutor::default());
+        records.trials.iter_mut().for_each(change);
+        let section = sections(&plan, &Summary::of(&records)).remove(0);
+        section.finding.unwrap().control.unwrap().ratio.ratio
+    }
+
+    #[test]
+    fn an_a_a_control_is_judged_by_the_derived_value_that_compares_the_servers() {
+        let is_control = |row: &TrialRow| row.target_kind == TargetKind::AaControl;
+        // Memory before the first idle connection is no part of the growth.
+        let ratio = control_ratio("idle", |row| {
+            let before = if is_control(row) { 6_000_000 } else { 4_000_000 };
+            row.server_memory_bytes = Some(before + 300 * row.idle_connections as u64);
+        });
+        assert!((ratio - 1.0).abs() < 1e-9, "{ratio}");
+        let ratio = control_ratio("idle", |row| {
+            let each = if is_control(row) { 450 } else { 300 };
+            row.server_memory_bytes = Some(4_000_000 + each * row.idle_connections as u64);
+        });
+        assert!((ratio - 1.5).abs() < 1e-9, "{ratio}");
+        // A control that is slower with and without slow clients retains the same share.
+        let rate = |row: &mut TrialRow, speed: f64, retained: f64| {
+            let retained = if row.slow_readers + row.slow_senders > 0 { retained } else { 1.0 };
+            row.requests_per_s = Some(speed * retained);
+        };
+        let slower = |row: &mut TrialRow| rate(row, if is_control(row) { 5e4 } else { 9e4 }, 0.5);
+        let ratio = control_ratio("slow", slower);
+        assert!((ratio - 1.0).abs() < 1e-9, "{ratio}");
+        let harmed = |row: &mut TrialRow| rate(row, 9e4, if is_control(row) { 0.4 } else { 0.5 });
+        let ratio = control_ratio("slow", harmed);
+        assert!((ratio - 0.8).abs() < 1e-9, "{ratio}");
     }
 }

@@ -13,7 +13,7 @@ use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Spread, median};
 use bench_data::units::{counted, grouped};
 
-use crate::analysis::comparison::{ControlCheck, joined};
+use crate::analysis::comparison::joined;
 use crate::analysis::metric::{Metric, Percentile, Rounds};
 
 /// Fewest valid trials that represent a server whose others were spoiled by something else.
@@ -163,13 +163,11 @@ impl Summary {
         self.declared.is_some_and(all_match)
     }
 
-    /// Comparison of a server with its A/A control under a load; `None` without a sound pair.
-    pub fn control_check(&self, load: Load, metric: Metric) -> Option<ControlCheck> {
+    /// Line of the A/A control under a load, and that of its server as it was before they joined;
+    /// `None` without a sound pair.
+    pub fn control_pair(&self, load: Load) -> Option<(&Line, &Line)> {
         let (control, own) = self.controls.iter().find(|(line, _)| line.load == load)?;
-        if !(control.is_sound() && own.is_sound()) {
-            return None;
-        }
-        ControlCheck::of(&own.target, control.rounds(metric), own.rounds(metric))
+        (control.is_sound() && own.is_sound()).then_some((control, own))
     }
 
     /// Line of a server under a load.

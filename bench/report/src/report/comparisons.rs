@@ -6,6 +6,25 @@ use crate::analysis::comparison::Comparison;
 use crate::analysis::section::Section;
 use crate::analysis::sentence;
 
+/// Columns of the table.
+pub(crate) const COLUMNS: [&str; 15] = [
+    "experiment",
+    "direction",
+    "size_bytes",
+    "connections",
+    "profile",
+    "metric",
+    "server",
+    "reference",
+    "rounds",
+    "ratio",
+    "low",
+    "high",
+    "p_adjusted",
+    "verdict",
+    "is_primary",
+];
+
 /// Comparison of two servers.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct ComparisonRow {
@@ -81,5 +100,15 @@ mod tests {
         assert_eq!((row.verdict, row.rounds), ("different", plan.rounds as usize));
         assert!(row.low.unwrap() < row.ratio && row.ratio < row.high.unwrap());
         assert!(row.high.unwrap() < 1.0 && row.p_adjusted.unwrap() < 0.05);
+    }
+
+    #[test]
+    fn the_columns_are_those_of_the_rows() {
+        let plan = Plan::built_in("default").unwrap();
+        let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(&rows(&sections(&plan, &summary))[0]).unwrap();
+        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        assert_eq!(text.lines().next().unwrap(), COLUMNS.join(","));
     }
 }

@@ -26,7 +26,8 @@ pub fn plot(folder: &RunFolder) -> anyhow::Result<Report> {
 pub fn publish(folder: &RunFolder) -> anyhow::Result<Report> {
     let report = plot(folder)?;
     folder.write_report(&page::html(&report)?, &page::readme(&report))?;
-    folder.write_comparisons(&comparisons::rows(&report.analysis.sections))?;
+    let compared = comparisons::rows(&report.analysis.sections);
+    folder.write_comparisons(&comparisons::COLUMNS, &compared)?;
     let tables = table::tables(&report.analysis.summary, &report.analysis.baseline);
     folder.write_tables(&table::markdown(&tables), &table::latex(&tables))?;
     Ok(report)
