@@ -54,7 +54,8 @@ LISTED = {
 }
 Load = collections.namedtuple(
     "Load",
-    ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix"])
+    ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix",
+     "store"])
 CAPACITY = "capacity"
 P99 = "p99 response time"
 MEMORY = "user-space memory per idle connection"
@@ -79,7 +80,8 @@ def load_of(row):
     return Load(
         row["direction"], int(row["size_bytes"]), int(row["connections"]), row.get("keep_alive") or "true",
         number(row.get("offered_per_s")), number(row.get("of_weakest_percent")),
-        *(int(float(row.get(column) or 0)) for column in LISTED), row.get("mix") or "")
+        *(int(float(row.get(column) or 0)) for column in LISTED), row.get("mix") or "",
+        row.get("store") or "memory")
 
 
 def profile_of(load):
@@ -87,6 +89,8 @@ def profile_of(load):
     words = []
     if load.mix:
         words.append(f"mix-{load.mix}")
+    if load.store == "disk":
+        words.append("disk")
     if load.keep_alive == "false":
         words.append("per-request")
     if load.of_weakest_percent is not None:
@@ -119,6 +123,7 @@ def belongs(load, sweep, search):
     return (
         size_fits and rate_fits
         and load.direction == sweep.get("direction", "download")
+        and load.store == sweep.get("store", "memory")
         and load.connections in sweep["connections"]
         and load.keep_alive == str(sweep.get("keep_alive", True)).lower()
         and all(getattr(load, column) in sweep.get(key, [0]) for column, key in LISTED.items()))
@@ -168,9 +173,10 @@ class Records:
         return kept if len(kept) >= ROUNDS_TO_REMAIN else rounds
 
     def comparable(self, load, target):
-        """Whether all remaining rounds of a server are ok."""
-        outcomes = {row["outcome"] for row in self.remaining(load, target).values()}
-        return outcomes == {"ok"}
+        """Whether all remaining rounds of a server are ok, and equally durable if files are stored on a disk."""
+        rows = self.remaining(load, target).values()
+        durable = load.store == "memory" or all(row.get("durability") == "data" for row in rows)
+        return {row["outcome"] for row in rows} == {"ok"} and durable
 
     def own(self, load, target, value):
         """Values of a server's sound trials by round; none of an A/A control that is not comparable."""
@@ -295,7 +301,7 @@ class Experiment:
         """The load that the plan declares, with the most background connections, heavy requests or highest rate."""
         fitting = [
             load for load in self.loads
-            if load.connections == primary["connections"]
+            if load.connections == primary["connections"] and load.store == primary.get("store", "memory")
             and (not load.size_bytes or load.mix or load.size_bytes == bytes_of(primary["size"]))]
         return max(fitting, key=self.weight, default=None)
 

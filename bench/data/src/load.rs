@@ -5,6 +5,7 @@ pub mod heavy;
 pub mod mix;
 pub mod objective;
 pub mod profile;
+pub mod store;
 pub mod words;
 
 pub use loadgen::Direction;

@@ -279,6 +279,7 @@ pub fn contents_of(plan: &Plan, executor: MockExecutor) -> Contents {
             generator_cores: vec![1],
             file_system: "tmpfs".to_owned(),
             upload_durability: "none".to_owned(),
+            disk_file_system: None,
         },
         ceiling: None,
         resumed: Vec::new(),

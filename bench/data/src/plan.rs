@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::Load;
 use crate::load::byte_size::ByteSize;
+use crate::load::store::Store;
 use crate::names;
 use crate::plan::service::LoadService;
 use crate::plan::sweep::Sweep;
@@ -161,12 +162,17 @@ pub struct Primary {
     /// File size; absent for a mix of files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
+    /// Place of uploaded files.
+    #[serde(default, skip_serializing_if = "Store::is_memory")]
+    pub store: Store,
 }
 
 impl Primary {
-    /// Returns true for loads with these connections and this size.
+    /// Returns true for loads with these connections, this size and this place of uploaded files.
     pub fn matches(self, load: &Load) -> bool {
-        self.connections == load.connections && self.size.is_none_or(|size| size == load.size)
+        self.connections == load.connections
+            && self.store == load.profile.store
+            && self.size.is_none_or(|size| size == load.size)
     }
 }
 
@@ -214,11 +220,39 @@ impl Plan {
         self.targets_with(self.sweeps.iter().flat_map(|sweep| &sweep.against))
     }
 
-    /// Servers that run a load; reference servers of a sweep run only its loads.
+    /// Servers that run a load: those of the plan that its sweep chooses, by default all, and the
+    /// reference servers of the sweep.
     pub fn targets_of(&self, load: &Load) -> Vec<Target> {
-        let sweeps = self.sweeps.iter().filter(|sweep| !sweep.against.is_empty());
-        let sweeps = sweeps.filter(|sweep| sweep.loads().contains(load));
-        self.targets_with(sweeps.flat_map(|sweep| &sweep.against))
+        let has_own = |sweep: &&Sweep| !sweep.against.is_empty() || !sweep.only.is_empty();
+        if !self.sweeps.iter().any(|sweep| has_own(&sweep)) {
+            return self.targets();
+        }
+        let sweeps = || self.sweeps.iter().filter(|sweep| sweep.loads().contains(load));
+        let all = self.targets_with(sweeps().flat_map(|sweep| &sweep.against));
+        let is_chosen = |name: &str| {
+            let mut sweeps = sweeps().peekable();
+            sweeps.peek().is_none()
+                || sweeps.any(|sweep| {
+                    sweep.only.is_empty() || sweep.only.iter().any(|known| known == name)
+                })
+        };
+        let (chosen, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|target| match target {
+            Target::Strategy(_) | Target::Reference(_) => is_chosen(target.name()),
+            Target::Variant(variant) if variant.is_aa_control() => {
+                is_chosen(variant.strategy().name())
+            }
+            // Servers that the user has added run every load.
+            Target::Variant(_) | Target::External(_) => true,
+        });
+        let is_strategy = |target: &Target| matches!(target, Target::Strategy(_));
+        // Flags may have chosen other strategies.
+        if chosen.iter().any(is_strategy) || !others.iter().any(is_strategy) {
+            return chosen;
+        }
+        chosen
+            .into_iter()
+            .chain(others.into_iter().filter(|one| one.strategy().is_some()))
+            .collect()
     }
 
     fn targets_with<'p>(
@@ -460,6 +494,7 @@ mod tests {
                 heavy_cpu_percent: Some(vec![3]),
                 heavy_block_percent: Some(vec![4]),
                 mix: None,
+                store: Some(Store::Disk),
             },
             direction: Some(Direction::Upload),
             window: Some(Duration::from_secs(2)),
@@ -492,7 +527,7 @@ mod tests {
         assert_eq!(profiles.len(), 2);
         assert_eq!(
             profiles[1].slug(),
-            "-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
+            "-disk-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
         );
     }
 
@@ -541,6 +576,44 @@ mod tests {
         };
         let plan = plan.with(overrides);
         assert!(!names(plan.targets()).contains(&"nginx-threaded".to_owned()));
+    }
+
+    #[test]
+    fn a_sweep_chooses_among_the_servers_of_the_plan() {
+        let names = |plan: &Plan, load| -> Vec<_> {
+            plan.targets_of(load).iter().map(|target| target.name().to_owned()).collect()
+        };
+        let mut plan = quick();
+        plan.strategies = StrategyKind::ALL.to_vec();
+        plan.against = ReferenceServer::ALONE.to_vec();
+        plan.sweeps[0].only = ["selector", "threaded", "nginx"].map(str::to_owned).to_vec();
+        let (load, other) = (plan.sweeps[0].loads()[0], plan.sweeps[1].loads()[0]);
+        assert_eq!(names(&plan, &load), ["threaded", "selector", "selector-again", "nginx"]);
+        assert_eq!(names(&plan, &other).len(), plan.targets().len());
+        // Flags have chosen another strategy, without its control.
+        plan.strategies = vec![StrategyKind::Tokio];
+        assert_eq!(names(&plan, &load), ["nginx", "tokio", "tokio-again"]);
+        let text = toml::to_string(&plan).unwrap();
+        assert_eq!(Plan::parse(&text, "p.toml").unwrap(), plan);
+        let error = Plan::parse(&text.replace("\"threaded\"", "\"iis\""), "p.toml").unwrap_err();
+        assert!(error.to_string().contains("'iis' is neither a strategy nor"), "{error}");
+    }
+
+    #[test]
+    fn only_uploads_are_stored_on_a_disk() {
+        let flags = || SweepFlags { store: Some(Store::Disk), ..SweepFlags::default() };
+        let with = |direction| {
+            let overrides = Overrides { direction, ..Overrides::from(flags()) };
+            Plan::built_in("default").unwrap().with(overrides)
+        };
+        assert!(with(None).obstacle().unwrap().contains("--direction upload"));
+        let plan = with(Some(Direction::Upload));
+        assert_eq!(plan.obstacle(), None);
+        assert!(plan.loads().iter().all(|load| load.profile.store == Store::Disk));
+        assert_eq!(plan.primary.unwrap().store, Store::Disk);
+        let upload = Plan::built_in("upload").unwrap();
+        let primary = upload.primary.unwrap();
+        assert_eq!(upload.loads().iter().filter(|load| primary.matches(load)).count(), 1);
     }
 
     #[test]
@@ -623,7 +696,7 @@ mod tests {
 
     #[test]
     fn the_main_comparison_is_declared_before_the_run() {
-        let primary = |connections, size| Some(Primary { connections, size });
+        let primary = |connections, size| Some(Primary { connections, size, store: Store::Memory });
         let plan = Plan::built_in("default").unwrap();
         let small = Some(ByteSize::new(1024));
         assert_eq!(plan.clone().with(Overrides::default()).primary, primary(64, small));

@@ -5,6 +5,7 @@ mod account;
 mod background;
 mod build;
 pub mod count_calls;
+mod disk;
 pub mod files;
 pub(crate) mod launcher;
 pub mod local;

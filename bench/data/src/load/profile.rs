@@ -2,6 +2,7 @@
 
 use crate::load::heavy::Heavy;
 use crate::load::mix::Mix;
+use crate::load::store::Store;
 use crate::units::{counted, grouped};
 
 /// Deviations of a load from the default one: a closed loop with keep-alive and without background
@@ -21,6 +22,8 @@ pub struct LoadProfile {
     pub heavy: Heavy,
     /// Set of files that requests draw from; `None` for one file.
     pub mix: Option<Mix>,
+    /// Place of uploaded files.
+    pub store: Store,
 }
 
 /// Numbers of background connections, by kind.
@@ -43,6 +46,7 @@ impl Default for LoadProfile {
             background: BackgroundConnections::default(),
             heavy: Heavy::default(),
             mix: None,
+            store: Store::default(),
         }
     }
 }
@@ -68,7 +72,8 @@ impl LoadProfile {
             beside(background.slow_readers, "slow reader"),
             beside(background.slow_senders, "slow sender"),
         ];
-        own.into_iter().flatten().chain(self.heavy.remarks()).collect()
+        let disk = (self.store == Store::Disk).then(|| "stored on a disk".to_owned());
+        own.into_iter().flatten().chain(self.heavy.remarks()).chain(disk).collect()
     }
 
     /// Deviations as part of a file name; empty for the default load.
@@ -84,8 +89,9 @@ impl LoadProfile {
             (None, None) => String::new(),
         };
         let mix = self.mix.map(|mix| format!("-mix-{mix}")).unwrap_or_default();
+        let disk = if self.store == Store::Disk { "-disk" } else { "" };
         format!(
-            "{mix}{churn}{rate}{}{}{}{}{}",
+            "{mix}{disk}{churn}{rate}{}{}{}{}{}",
             part(background.idle, "idle"),
             part(background.slow_readers, "slow-readers"),
             part(background.slow_senders, "slow-senders"),

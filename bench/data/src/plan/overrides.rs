@@ -171,11 +171,13 @@ impl Plan {
                 return declared;
             }
             let rank = |load: &&Load| {
-                (load.direction == Direction::Download, load.connections, Reverse(load.size))
+                let store = Reverse(load.profile.store);
+                (load.direction == Direction::Download, store, load.connections, Reverse(load.size))
             };
             loads.iter().max_by_key(rank).map(|load| Primary {
                 connections: load.connections,
                 size: load.profile.mix.is_none().then_some(load.size),
+                store: load.profile.store,
             })
         };
         for one in &mut self.experiments {

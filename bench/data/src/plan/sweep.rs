@@ -4,6 +4,7 @@ use crate::load::Load;
 use crate::load::profile::BackgroundConnections;
 use crate::load::profile::LoadProfile;
 use clap::Args;
+use fileserver::StrategyKind;
 use fileserver::cli::whole_number;
 use fileserver_proto::Wire;
 use loadgen::Direction;
@@ -13,6 +14,7 @@ use crate::load::byte_size::ByteSize;
 use crate::load::heavy::{Heavy, Work};
 use crate::load::mix::Mix;
 use crate::load::objective::CapacitySearch;
+use crate::load::store::Store;
 use crate::names;
 use crate::servers::reference::ReferenceServer;
 
@@ -56,6 +58,12 @@ pub struct Sweep {
     /// Shares of requests that block in the server, in percent.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "percents")]
     pub heavy_block_percent: Vec<u8>,
+    /// Place of uploaded files.
+    #[serde(default, skip_serializing_if = "Store::is_memory")]
+    pub store: Store,
+    /// Names of the strategies and reference servers of the plan that run these loads; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "server_names")]
+    pub only: Vec<String>,
     /// Reference servers for these loads, in addition to those of the plan.
     #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,
@@ -92,6 +100,10 @@ pub struct SweepFlags {
     /// Offered load in requests per second (open loop)
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<u32>(1..=u32::MAX))]
     pub rate: Option<Vec<u32>>,
+    /// Place of uploaded files: memory, or disk, where built-in servers force each upload to disk
+    /// before they reply
+    #[arg(long, value_name = "PLACE", help_heading = LOAD)]
+    pub store: Option<Store>,
     /// Percentages of requests that burn 20 ms of CPU time in the server (built-in server only)
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<u8>(0..=100))]
     pub heavy_cpu_percent: Option<Vec<u8>>,
@@ -128,6 +140,8 @@ impl Sweep {
             heavy_cpu_percent: Vec::new(),
             heavy_block_percent: Vec::new(),
             mix: None,
+            store: Store::default(),
+            only: Vec::new(),
             against: Vec::new(),
             of_weakest_capacity: Vec::new(),
             warm_up_ms: None,
@@ -171,6 +185,7 @@ impl Sweep {
         put(&mut self.idle, flags.idle.as_ref());
         put(&mut self.slow_readers, flags.slow_readers.as_ref());
         put(&mut self.slow_senders, flags.slow_senders.as_ref());
+        self.store = flags.store.unwrap_or(self.store);
         if flags.mix.is_some() {
             self.mix = flags.mix;
             self.sizes.clear();
@@ -187,6 +202,13 @@ impl Sweep {
         }
         if self.mix.is_some() && self.direction != Direction::Download {
             return Some(format!("the files of a mix are only downloaded: {others}"));
+        }
+        if self.store == Store::Disk && self.direction != Direction::Upload {
+            return Some(
+                "only uploads are stored on a disk: add --direction upload, or remove store = \"disk\" \
+                 from sweeps with other directions"
+                    .to_owned(),
+            );
         }
         if heavy > 0 && self.direction != Direction::Download {
             return Some(format!("heavy requests are possible only with downloads: {others}"));
@@ -231,6 +253,7 @@ impl Sweep {
             && self.warm_up_ms == other.warm_up_ms
             && self.window_ms == other.window_ms
             && self.loads().iter().all(|load| others.contains(load))
+            && (other.only.is_empty() || self.only == other.only)
             && self.against.iter().all(|peer| other.against.contains(peer))
     }
 
@@ -259,7 +282,7 @@ impl Sweep {
                 shares.push(Heavy { cpu_percent, block_percent });
             }
         }
-        let (keep_alive, mix) = (self.keep_alive, self.mix);
+        let (keep_alive, mix, store) = (self.keep_alive, self.mix, self.store);
         let mut profiles = Vec::new();
         for (rate_per_s, of_weakest_percent) in or_none(&rates, (None, None)) {
             for &background in &backgrounds {
@@ -271,6 +294,7 @@ impl Sweep {
                         background,
                         heavy,
                         mix,
+                        store,
                     });
                 }
             }
@@ -294,6 +318,9 @@ impl Sweep {
             self.direction,
             listed(&self.connections)
         );
+        if self.store == Store::Disk {
+            text += ", stored on a disk";
+        }
         if !self.keep_alive {
             text += ", a new connection per request";
         }
@@ -353,6 +380,21 @@ where
         return Err(serde::de::Error::custom("needs at least one entry"));
     }
     Ok(list)
+}
+
+/// Names of strategies and reference servers.
+fn server_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list: Vec<String> = not_empty(deserializer)?;
+    let is_known = |name: &str| {
+        StrategyKind::ALL.iter().any(|kind| kind.name() == name)
+            || ReferenceServer::ALL.iter().any(|server| server.name() == name)
+    };
+    match list.iter().find(|name| !is_known(name)) {
+        Some(name) => Err(serde::de::Error::custom(format!(
+            "'{name}' is neither a strategy nor a reference server"
+        ))),
+        None => Ok(list),
+    }
 }
 
 fn percents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {

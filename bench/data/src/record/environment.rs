@@ -149,6 +149,9 @@ pub struct Placement {
     pub generator_cores: Vec<usize>,
     /// File system of the served and uploaded files.
     pub file_system: String,
+    /// File system of files stored on a disk; `None` if the plan has no such loads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_file_system: Option<String>,
     /// Data synchronised to disk before an upload is acknowledged.
     pub upload_durability: String,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use crate::load::store::Store;
 use crate::trial::{Measurement, ServerUsage, Trial};
 
 /// Minimum share of a core at which a generator thread counts as the bottleneck.
@@ -84,7 +85,8 @@ pub struct Evidence {
     /// Processor time of the server and of the generator, and the time for which their threads were
     /// ready to run and waited for a core, as a share of the window. At least one side of a closed
     /// loop works at any moment, so that the share is about 1 or more; both were idle for at least
-    /// the rest. `None` for other loads: open loops and requests that block in the server.
+    /// the rest. `None` for other loads: open loops, requests that block in the server, and uploads to a
+    /// disk, for which both sides wait.
     pub busy_share: Option<f64>,
     /// True if the generator polls for arrivals, so that its processor time is no evidence.
     pub polls: bool,
@@ -158,7 +160,8 @@ pub fn little_holds(little: f64, slack: f64) -> bool {
 /// time for which both were is counted twice.
 fn busy(trial: &Trial, measured: &Measurement) -> Option<Duration> {
     let profile = trial.load.profile;
-    if profile.rate_per_s.is_some() || profile.heavy.block_percent > 0 {
+    let waits = profile.heavy.block_percent > 0 || profile.store == Store::Disk;
+    if profile.rate_per_s.is_some() || waits {
         return None;
     }
     let (load, server) = (measured.load.as_ref()?, measured.server.as_ref()?);

@@ -338,7 +338,7 @@ mod tests {
             TooFew, Waiting,
         };
         let none: Change = |_, _| {};
-        let table: [(&str, Change, Outcome, Option<Limit>); 40] = [
+        let table: [(&str, Change, Outcome, Option<Limit>); 41] = [
             ("as planned", none, Ok, Some(Limit::Server)),
             ("idle", |_, m| server_uses(m, 0.6), Ok, Some(Limit::None)),
             ("just below", |_, m| server_uses(m, 0.89), Ok, Some(Limit::None)),
@@ -427,6 +427,15 @@ mod tests {
                 },
                 Ok,
                 None,
+            ),
+            (
+                "waiting for the disk",
+                |t, m| {
+                    both_idle(m);
+                    t.load.profile.store = crate::load::store::Store::Disk;
+                },
+                Ok,
+                Some(Limit::None),
             ),
             (
                 "idle between arrivals",

@@ -5,6 +5,7 @@ use std::fmt;
 use fileserver::StrategyKind;
 use serde::{Deserialize, Serialize};
 
+use crate::load::store::{Durability, Store};
 use crate::servers::external::{ExternalServer, How};
 use crate::servers::reference::ReferenceServer;
 use crate::servers::variant::Variant;
@@ -65,6 +66,16 @@ impl Target {
         match self {
             Self::Variant(variant) if variant.is_aa_control() => Some(variant.strategy().name()),
             Self::Strategy(_) | Self::Variant(_) | Self::Reference(_) | Self::External(_) => None,
+        }
+    }
+
+    /// Data forced to disk before an upload to a store is acknowledged; `None` if unknown.
+    pub fn durability(&self, store: Store) -> Option<Durability> {
+        match self {
+            Self::Strategy(_) => Some(store.durability()),
+            Self::Variant(variant) => Some(variant.durability().unwrap_or(store.durability())),
+            Self::Reference(_) => Some(Durability::None),
+            Self::External(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ use fileserver::cli::ServerArgs;
 use fileserver::{StrategyKind, UnknownStrategy};
 use serde::{Deserialize, Serialize};
 
+use crate::load::store::Durability;
 use crate::servers::reference::ReferenceServer;
 
 /// Suffix of the name of an A/A control.
@@ -98,6 +99,14 @@ impl Variant {
     /// Strategy.
     pub fn strategy(&self) -> StrategyKind {
         self.strategy
+    }
+
+    /// Durability that its flags choose.
+    pub fn durability(&self) -> Option<Durability> {
+        let mut flags = self.flags.iter();
+        let flag = flags.find_map(|flag| flag.strip_prefix("--durability"))?;
+        let value = flag.strip_prefix('=').or_else(|| flags.next().map(String::as_str))?;
+        Durability::named(value)
     }
 
     /// Further flags of the server.

@@ -185,10 +185,12 @@ pub(super) fn measure(
     let trials = expected(plan).trials;
     let cores = Cores::apart(plan.generator_threads);
     let Some(busy) = busy_before(when_busy, stop)? else { return Ok(None) };
-    let mut executor = LocalExecutor::new(plan, cores.clone())?;
+    let mut executor =
+        LocalExecutor::new(plan, cores.clone(), out.unwrap_or(Path::new("results")))?;
     let _changed = ChangedSettings::of(settings, &cores)?;
     let planned = u32::try_from(trials).context("too many trials")?;
     let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
+    environment.placement.disk_file_system = executor.disk().map(facts::file_system);
     busy.enter(&mut environment.machine);
     environment.settings = settings.clone();
     let folder = RunFolder::create(out, &environment.machine.host)?;
@@ -231,11 +233,12 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
     let Some(busy) = busy_before(when_busy, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let mut executor = LocalExecutor::new(&plan, cores.clone())?;
+    let mut executor = LocalExecutor::new(&plan, cores.clone(), path)?;
     let changed = ChangedSettings::of(&environment.settings, &cores)?;
     executor.set_copy_bandwidth(environment.ceiling);
     let planned = environment.trials_planned;
     let mut now = facts::survey(command_line(), planned, &cores, &executor.root());
+    now.placement.disk_file_system = executor.disk().map(facts::file_system);
     busy.enter(&mut now.machine);
     resume::check_same(&environment, &now)?;
     announce(&plan, trials, &now);

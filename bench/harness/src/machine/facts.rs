@@ -49,6 +49,7 @@ pub fn survey(command: String, trials: u32, cores: &Cores, root: &Path) -> Envir
             generator_cores: cores.generator.clone(),
             file_system: file_system(root),
             upload_durability: "none".to_owned(),
+            disk_file_system: None,
         },
         resumed: Vec::new(),
         ceiling: None,
@@ -98,7 +99,7 @@ fn revision() -> Option<String> {
 }
 
 /// The name of the file system that a folder is on, from the mount that holds it.
-fn file_system(folder: &Path) -> String {
+pub(crate) fn file_system(folder: &Path) -> String {
     let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo());
     let holding =
         mounts.into_iter().flatten().filter(|mount| folder.starts_with(&mount.mount_point));

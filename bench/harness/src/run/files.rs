@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
+use bench_data::load::store::Store;
 use bench_data::plan::Plan;
 
 /// Name of the file of a size that loads request; the content is generated from it.
@@ -82,7 +83,8 @@ impl ScratchFolder {
             .context("cannot create a temporary folder; set TMPDIR to one that can be written to")
     }
 
-    fn create_in(parent: &Path) -> io::Result<Self> {
+    /// Creates a folder in a given one; otherwise as [`ScratchFolder::create`].
+    pub(crate) fn create_in(parent: &Path) -> io::Result<Self> {
         remove_abandoned(parent);
         let folder = tempfile::Builder::new()
             .prefix(&format!("{SCRATCH}{}-", std::process::id()))
@@ -119,11 +121,11 @@ fn remove_abandoned(parent: &Path) {
 }
 
 /// Checks the space for the files of all sizes and for two copies of the largest upload of every
-/// connection, the partial file and the complete one.
+/// connection, the partial file and the complete one, in one place of the files.
 ///
 /// # Errors
 /// Too little space.
-pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn check_room(plan: &Plan, store: Store, folder: &Path) -> anyhow::Result<()> {
     let bytes = |load: &Load| match load.direction {
         // Lines are sent from memory.
         Direction::Echo => 0,
@@ -132,8 +134,10 @@ pub(crate) fn check_room(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
             load.size.bytes().saturating_mul(load.connections as u64).saturating_mul(2)
         }
     };
-    let of =
-        |direction| plan.loads().into_iter().filter(move |load: &Load| load.direction == direction);
+    let of = |direction| {
+        let is_its = move |load: &Load| load.direction == direction && load.profile.store == store;
+        plan.loads().into_iter().filter(is_its)
+    };
     let downloads: u64 = of(Direction::Download).map(|load| bytes(&load)).sum();
     let uploads = of(Direction::Upload).map(|load| bytes(&load)).max().unwrap_or(0);
     let needed = downloads.saturating_add(uploads);

@@ -23,6 +23,7 @@ use crate::run::probe;
 use crate::run::reference_config::{Installed, Placement};
 use crate::run::server_process::{Launch, ReadyCheck, ServerProcess};
 use bench_data::load::Load;
+use bench_data::load::store::Store;
 use bench_data::plan::Plan;
 use bench_data::plan::service::LoadService;
 use bench_data::servers::external::{ExternalServer, How};
@@ -37,6 +38,8 @@ pub(crate) struct Launcher {
     /// Folder of everything except the served files.
     folder: PathBuf,
     root: PathBuf,
+    /// Folder on a disk with the folder of files stored there, if the plan has such loads.
+    disk: Option<PathBuf>,
     cores: Vec<usize>,
     send_path: SendPath,
     /// Check of the readiness of external servers.
@@ -60,6 +63,8 @@ pub(crate) struct StartHints {
     pub(crate) work: bool,
     /// True if the load has uploads.
     pub(crate) uploads: bool,
+    /// Place of the files.
+    pub(crate) store: Store,
 }
 
 impl StartHints {
@@ -67,13 +72,13 @@ impl StartHints {
     pub(crate) fn of(load: &Load) -> Self {
         let work = load.profile.heavy.total_percent() > 0;
         let uploads = load.direction == Direction::Upload;
-        Self { connections: load.all_connections(), work, uploads }
+        Self { connections: load.all_connections(), work, uploads, store: load.profile.store }
     }
 
     /// Requirements of a survey that checks whether a server supports these loads.
     pub(crate) fn of_survey(loads: &[Load]) -> Self {
         let uploads = loads.iter().any(|load| load.direction == Direction::Upload);
-        Self { connections: 1, work: false, uploads }
+        Self { connections: 1, work: false, uploads, store: Store::Memory }
     }
 }
 
@@ -159,6 +164,7 @@ impl Launcher {
             program: std::env::current_exe().context("cannot find the path of this program")?,
             folder: folder.to_owned(),
             root: root.to_owned(),
+            disk: None,
             cores: cores.to_owned(),
             send_path: plan.send_path,
             check: match (plan.wire, plan.load_service()) {
@@ -172,6 +178,36 @@ impl Launcher {
             addresses,
             builds,
         })
+    }
+
+    /// Uses a folder on a disk for loads that store files there, and creates the folder of these files.
+    ///
+    /// # Errors
+    /// The folder cannot be created.
+    pub(crate) fn use_disk(&mut self, folder: &Path) -> anyhow::Result<()> {
+        self.disk = Some(folder.to_owned());
+        let root = self.root(Store::Disk);
+        fs::create_dir(&root).context("cannot create the folder of uploaded files")?;
+        self.account.as_ref().map_or(Ok(()), |account| account.own(&root))
+    }
+
+    /// Returns true if some servers run under another account.
+    pub(crate) fn has_account(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// Folder of a server's own files. Temporary files of uploads are on the file system of the complete
+    /// ones, so that they can be renamed.
+    fn folder(&self, store: Store) -> &Path {
+        self.disk.as_ref().filter(|_| store == Store::Disk).unwrap_or(&self.folder)
+    }
+
+    /// Folder of the served and uploaded files.
+    pub(crate) fn root(&self, store: Store) -> PathBuf {
+        match &self.disk {
+            Some(disk) if store == Store::Disk => disk.join("root"),
+            Some(_) | None => self.root.clone(),
+        }
     }
 
     /// Starts a server for a load.
@@ -204,7 +240,9 @@ impl Launcher {
                 self.retry(|port| self.peer(*peer, demand, port, None)).map(alone)
             }
             Target::External(given) => match given.how() {
-                How::Command(_) => self.retry(|port| self.command(given, port)).map(alone),
+                How::Command(_) => {
+                    self.retry(|port| self.command(given, demand.store, port)).map(alone)
+                }
                 How::Running { pid, .. } => {
                     let address = self.addresses.get(given.name());
                     let address = *address.context("the address of the server is not known")?;
@@ -226,7 +264,7 @@ impl Launcher {
         let account = self.account.as_ref();
         Placement {
             dir: dir.display().to_string(),
-            root: self.root.display().to_string(),
+            root: self.root(demand.store).display().to_string(),
             port: port.to_string(),
             upstream: None,
             account: account.map(|account| (account.user.clone(), account.group.clone())),
@@ -257,7 +295,7 @@ impl Launcher {
             .args(["--strategy", kind.name()])
             .args(["--listen", "127.0.0.1:0", "--quiet"])
             .arg("--root")
-            .arg(&self.root);
+            .arg(self.root(demand.store));
         // The server refuses duplicate flags: those of a variant replace these.
         let mut usual = |flag: &str, value: &str| {
             if !flags.iter().any(|own| own.split('=').next() == Some(flag)) {
@@ -265,7 +303,7 @@ impl Launcher {
             }
         };
         usual("--on-conflict", "overwrite");
-        usual("--durability", "none");
+        usual("--durability", demand.store.durability().name());
         usual("--send-path", self.send_path.name());
         if let Some(service) = self.service {
             usual("--service", service.name());
@@ -319,7 +357,7 @@ impl Launcher {
         upstream: Option<u16>,
     ) -> anyhow::Result<Launch> {
         let installed = self.installed(peer).with_context(|| peer.hint())?;
-        let dir = self.fresh_folder()?;
+        let dir = self.fresh_folder(demand.store)?;
         let mut placement = self.placement(&dir, demand, port);
         placement.upstream = upstream.map(|port| port.to_string());
         let configuration = dir.join("server.conf");
@@ -337,13 +375,13 @@ impl Launcher {
         })
     }
 
-    fn command(&self, given: &ExternalServer, port: u16) -> anyhow::Result<Launch> {
-        let root = self.root.display().to_string();
+    fn command(&self, given: &ExternalServer, store: Store, port: u16) -> anyhow::Result<Launch> {
+        let root = self.root(store).display().to_string();
         let words =
             given.how().words(port, &root).context("the server is not started by a command")?;
         let mut command = self.launcher();
         command.args(words);
-        let log = self.fresh_folder()?.join("output.log");
+        let log = self.fresh_folder(store)?.join("output.log");
         let (address, check) = (loopback(port), self.check);
         Ok(Launch { command, address, check, log, own_log: None, threads: 1 })
     }
@@ -356,8 +394,8 @@ impl Launcher {
     }
 
     /// Creates an empty folder for a server's own files, and removes the previous one.
-    fn fresh_folder(&self) -> anyhow::Result<PathBuf> {
-        let path = self.folder.join("server");
+    fn fresh_folder(&self, store: Store) -> anyhow::Result<PathBuf> {
+        let path = self.folder(store).join("server");
         if path.exists() {
             fs::remove_dir_all(&path).context("cannot remove the files of the last server")?;
         }

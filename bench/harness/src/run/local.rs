@@ -1,9 +1,9 @@
 //! Execution of trials on this machine, with a server process and the load generator.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::machine::disturbance::Watch;
 use crate::machine::{copy_bandwidth, kernel_memory, tcp_counters, usage, wake_up};
 use crate::run::background::{OpenConnections, RequestedFiles};
 use crate::run::count_calls;
+use crate::run::disk;
 use crate::run::files;
 use crate::run::files::{ScratchFolder, download_name, upload_name};
 use crate::run::launcher::{Launcher, StartHints};
@@ -30,6 +31,7 @@ use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::heavy::{ANSWER_BYTES, Work};
 use bench_data::load::mix::MixFile;
+use bench_data::load::store::Store;
 use bench_data::plan::Plan;
 use bench_data::plan::service::LoadService;
 use bench_data::record::environment::CopyBandwidth;
@@ -59,6 +61,8 @@ pub struct LocalExecutor {
     /// Folder of the served files and of the server's own files; removed with the executor.
     folder: ScratchFolder,
     served: HashSet<String>,
+    /// Folder of files stored on a disk, if the plan has such loads.
+    disk: Option<ScratchFolder>,
     launcher: Launcher,
     /// Copy bandwidth, once measured.
     ceiling: Option<CopyBandwidth>,
@@ -71,12 +75,13 @@ pub struct LocalExecutor {
 }
 
 impl LocalExecutor {
-    /// Prepares the files to serve, and checks that the plan can run on this machine.
+    /// Prepares the files to serve, and checks that the plan can run on this machine. Files on a disk are
+    /// on the file system of the results, if it is one.
     ///
     /// # Errors
-    /// More connections than descriptors or ports, too little space for the files, or servers that
-    /// are not available.
-    pub fn new(plan: &Plan, cores: Cores) -> anyhow::Result<Self> {
+    /// More connections than descriptors or ports, too little space for the files, no disk for loads that
+    /// need one, or servers that are not available.
+    pub fn new(plan: &Plan, cores: Cores, results: &Path) -> anyhow::Result<Self> {
         for load in plan.loads() {
             let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
             // Background connections need descriptors and ports as well.
@@ -84,7 +89,7 @@ impl LocalExecutor {
             load_spec(plan, &cores, Load { connections, ..load }, nobody, 0).check()?;
         }
         let folder = ScratchFolder::create()?;
-        files::check_room(plan, folder.path())?;
+        files::check_room(plan, Store::Memory, folder.path())?;
         let root = folder.path().join("root");
         fs::create_dir(&root).context("cannot create the folder of served files")?;
         let mut served = HashSet::new();
@@ -108,8 +113,17 @@ impl LocalExecutor {
                 }
             }
         }
+        let mut launcher = Launcher::new(plan, folder.path(), &root, &cores.server)?;
+        let mut disk = None;
+        if plan.loads().iter().any(|load| load.profile.store == Store::Disk) {
+            let folder = disk::create(results, launcher.has_account())?;
+            files::check_room(plan, Store::Disk, folder.path())?;
+            launcher.use_disk(folder.path())?;
+            disk = Some(folder);
+        }
         Ok(Self {
-            launcher: Launcher::new(plan, folder.path(), &root, &cores.server)?,
+            launcher,
+            disk,
             plan: plan.clone(),
             cores,
             folder,
@@ -124,6 +138,11 @@ impl LocalExecutor {
     /// Folder of the served files.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root")
+    }
+
+    /// Folder of files stored on a disk, if the plan has such loads.
+    pub fn disk(&self) -> Option<&Path> {
+        self.disk.as_ref().map(ScratchFolder::path)
     }
 
     /// Starts every server once to check its capabilities, and stores the configurations of reference
@@ -413,6 +432,11 @@ impl LocalExecutor {
 
     fn clear_uploads(&self) {
         files::clear_uploads(&self.root(), &self.served);
+        if let Some(disk) = &self.disk {
+            files::clear_uploads(&self.launcher.root(Store::Disk), &HashSet::new());
+            // No trial waits for the data of the one before it.
+            let _ = File::open(disk.path()).map(rustix::fs::syncfs);
+        }
     }
 }
 

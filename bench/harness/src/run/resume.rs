@@ -85,6 +85,11 @@ pub fn check_same(then: &Environment, now: &Environment) -> anyhow::Result<()> {
             listed(&then.placement.generator_cores),
             listed(&now.placement.generator_cores),
         ),
+        (
+            "file system of the disk",
+            text(&then.placement.disk_file_system),
+            text(&now.placement.disk_file_system),
+        ),
         ("file system", then.placement.file_system.clone(), now.placement.file_system.clone()),
     ];
     refuse(

@@ -323,3 +323,30 @@ fn other_generators_are_witnesses() {
     let message = refusal(&["witness", "--duration", "1500ms"]);
     assert!(message.contains("must be whole seconds"), "{message}");
 }
+
+#[test]
+fn uploads_to_a_disk_are_forced_there_and_leave_nothing_behind() {
+    // The folder of the build is on a disk, or the harness chooses another one.
+    let beside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let scratch = Scratch::new();
+    let (plan, out) = (scratch.file("tiny.toml", TINY), beside.path().join("run"));
+    let shown = out.to_str().unwrap();
+    let disk = [
+        "--direction",
+        "upload",
+        "--store",
+        "disk",
+        "--variant",
+        "full=threaded --durability full",
+    ];
+    let ran = output(&[&["run", "--plan", &plan, "--out", shown], &disk[..]].concat());
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    assert_eq!(column(&out, "store"), ["disk"; 3]);
+    assert_eq!(column(&out, "durability"), ["data", "data", "full"]);
+    assert!(column(&out, "outcome").iter().all(|outcome| outcome != "waiting"));
+    let environment = fs::read_to_string(out.join("environment.toml")).unwrap();
+    assert!(environment.contains("disk_file_system = "), "{environment}");
+    assert_eq!(fs::read_dir(beside.path()).unwrap().count(), 1, "only the results");
+    let table = fs::read_to_string(out.join("table.md")).unwrap();
+    assert!(table.contains("other durability: full"), "{table}");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bench_data::load::Load;
+use bench_data::load::store::{Durability, Store};
 use bench_data::load::words;
 use bench_data::plan::Primary;
 use bench_data::record::capacity::Capacity;
@@ -90,6 +91,8 @@ pub struct Line {
     pub requests: u64,
     /// Failed requests of all rounds.
     pub errors: u64,
+    /// Data forced to disk before an upload is acknowledged; `None` if unknown, or without uploads.
+    pub durability: Option<Durability>,
     /// Number of trials by outcome.
     pub outcomes: BTreeMap<Outcome, usize>,
     /// Reasons of outcomes other than ok, one for each outcome.
@@ -238,6 +241,7 @@ impl Line {
             background_held: measured.iter().filter_map(|row| row.background_held).min(),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),
             starved_rounds: measured.iter().filter(|row| !served_all(row)).count(),
+            durability: rows.first().and_then(|row| row.durability),
             requests: rows.iter().filter_map(|row| row.requests).sum(),
             errors: rows.iter().filter_map(|row| row.errors).sum(),
             outcomes,
@@ -299,7 +303,14 @@ impl Line {
     /// Returns true if the line can be compared with others: it has a throughput, and its trials are
     /// sound.
     pub fn is_comparable(&self) -> bool {
-        !self.rounds(Metric::Throughput).is_empty() && self.is_sound()
+        !self.rounds(Metric::Throughput).is_empty() && self.is_sound() && self.is_as_durable()
+    }
+
+    /// Returns true if uploads to a disk are forced there as by the built-in servers, or none are stored
+    /// on one. Servers of unequal durability are not compared.
+    pub fn is_as_durable(&self) -> bool {
+        let store = self.load.profile.store;
+        store == Store::Memory || self.durability == Some(store.durability())
     }
 
     /// Returns true if the rates are lower bounds of the server's: the load generator was the limit in
@@ -331,6 +342,13 @@ impl Line {
             } else {
                 let rounds = self.starved_rounds;
                 format!("served only {served} of {all} in {rounds} of {}", counted(trials, "round"))
+            });
+        }
+        if !self.is_as_durable() {
+            conditions.push(match self.durability {
+                Some(Durability::None) => "not durable: uploads are not forced to disk".to_owned(),
+                Some(other) => format!("other durability: {}", other.name()),
+                None => "durability unknown".to_owned(),
             });
         }
         let background = self.load.profile.background.total();
@@ -483,7 +501,25 @@ pub fn values(rounds: &[(u32, f64)]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use bench_data::mock::{MockExecutor, records_of};
+    use bench_data::plan::Plan;
+
     use super::*;
+
+    #[test]
+    fn servers_of_unequal_durability_are_not_compared() {
+        let plan = Plan::built_in("upload").unwrap();
+        let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
+        let on_disk = |line: &&Line| line.load.profile.store == Store::Disk;
+        let mut compared: Vec<_> = summary.lines.iter().filter(on_disk).collect();
+        assert_eq!(compared.len(), 2 * 3, "sizes, servers");
+        compared.retain(|line| line.is_comparable());
+        assert!(compared.iter().all(|line| line.kind.is_ours()) && compared.len() == 4);
+        let nginx = summary.lines.iter().filter(on_disk).find(|line| line.target == "nginx");
+        let reason = nginx.unwrap().exclusion_reason();
+        assert_eq!(reason, "not durable: uploads are not forced to disk");
+        assert!(nginx.unwrap().median(Metric::TransferRate).is_some(), "shown");
+    }
 
     #[test]
     fn a_lower_bound_is_no_percentile() {

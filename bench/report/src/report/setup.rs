@@ -165,13 +165,20 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
             let ran = if ran.is_empty() { String::new() } else { format!(" (used: {ran})") };
             format!("{}{ran}", plan.send_path.name())
         }),
-        (
-            "Files on",
-            match &*placement.upload_durability {
+        ("Files on", {
+            let files = match &*placement.upload_durability {
                 "none" => format!("{}; uploads are not forced to disk", placement.file_system),
                 some => format!("{}; uploads with durability {some}", placement.file_system),
-            },
-        ),
+            };
+            let disk = placement.disk_file_system.as_ref();
+            let disk = disk.map(|name| {
+                format!(
+                    ". Uploads stored on a disk: {name}; built-in servers force the data of each \
+                         to disk before they reply, reference servers do not"
+                )
+            });
+            files + &disk.unwrap_or_default()
+        }),
     ];
     if let Some(bytes) = machine.memory_bytes {
         lines.insert(7, ("Memory", units::bytes(bytes as f64)));

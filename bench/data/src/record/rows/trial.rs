@@ -12,6 +12,7 @@ use crate::load::mix::Mix;
 use crate::load::objective;
 use crate::load::objective::Objective;
 use crate::load::profile::{BackgroundConnections, LoadProfile};
+use crate::load::store::{Durability, Store};
 use crate::names;
 use crate::record::evidence::{CORES_SHARE, Evidence, Limit, counts_agree, little_holds};
 use crate::record::outcome::Outcome;
@@ -56,6 +57,10 @@ pub struct TrialRow {
     pub heavy_block_percent: u8,
     #[serde(default)]
     pub mix: Option<Mix>,
+    #[serde(default)]
+    pub store: Store,
+    #[serde(default)]
+    pub durability: Option<Durability>,
     #[serde(default, rename = "crowd_held")]
     pub background_held: Option<usize>,
     pub outcome: Outcome,
@@ -197,6 +202,10 @@ impl TrialRow {
             heavy_cpu_percent: profile.heavy.cpu_percent,
             heavy_block_percent: profile.heavy.block_percent,
             mix: profile.mix,
+            store: profile.store,
+            durability: Some(profile.store)
+                .filter(|_| trial.load.direction == Direction::Upload)
+                .and_then(|store| trial.target.durability(store)),
             background_held: measured.background_held,
             outcome,
             outcome_reason,
@@ -325,6 +334,7 @@ impl TrialRow {
                     block_percent: self.heavy_block_percent,
                 },
                 mix: self.mix,
+                store: self.store,
             },
         }
     }

@@ -38,6 +38,7 @@ fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> 
         ("cores of the server", format!("{:?}", placement.server_cores)),
         ("cores of the generator", format!("{:?}", placement.generator_cores)),
         ("file system", placement.file_system.clone()),
+        ("file system of the disk", placement.disk_file_system.clone().unwrap_or_default()),
         ("durability of uploads", placement.upload_durability.clone()),
         ("compiler", environment.compiler.clone().unwrap_or_else(unknown)),
         ("optimised", environment.optimised.to_string()),

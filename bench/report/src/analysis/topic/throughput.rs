@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use bench_data::load::store::{Durability, Store};
 use bench_data::load::words;
 use bench_data::load::{Direction, Load};
 
@@ -30,15 +31,47 @@ pub(super) fn answer(part: &Summary, finding: &Finding) -> String {
 /// Comparison with the largest files and with the smallest.
 pub(super) fn answer_by_size(part: &Summary, largest: &Finding) -> String {
     let mut text = largest.sentence();
-    let smallest = most_comparable(part, |_| true, |load| Reverse(load.size));
+    let store = largest.load.profile.store;
+    let alike = |load: &Load| load.profile.store == store;
+    let smallest = most_comparable(part, alike, |load| Reverse(load.size));
     if let Some(load) = smallest.filter(|load| load.size < largest.load.size) {
         text += &format!(" {}", Finding::under(part, load, Metric::Throughput).sentence());
     }
     if largest.load.direction == Direction::Upload {
-        text += " A server confirms an upload once the complete file has its name; it does not force \
-                 the file to disk before.";
+        text += match store {
+            Store::Memory => {
+                " A server confirms an upload once the complete file has its name; it does not force \
+                 the file to disk before."
+            }
+            Store::Disk => FORCED,
+        };
+    }
+    if store == Store::Memory {
+        text += &on_disk(part).unwrap_or_default();
     }
     text
+}
+
+const FORCED: &str = " On a disk, a built-in server confirms an upload once the data of the file are \
+                      forced to disk.";
+
+/// Comparison with the largest files stored on a disk, and the rates of servers that do not force them
+/// there; `None` without such loads.
+fn on_disk(part: &Summary) -> Option<String> {
+    let is_on_disk = |load: &Load| load.profile.store == Store::Disk;
+    let load = most_comparable(part, is_on_disk, |load| load.size)?;
+    let finding = Finding::under(part, load, Metric::TransferRate);
+    let mut text = format!("{FORCED} {}", finding.sentence());
+    let others: Vec<_> = part
+        .under(load)
+        .filter(|line| line.durability == Some(Durability::None))
+        .filter_map(|line| Some((&line.target, line.median(Metric::TransferRate)?)))
+        .map(|(name, rate)| format!("{name} {}", Metric::TransferRate.write(rate)))
+        .collect();
+    if !others.is_empty() {
+        text += &format!(" Without that, for orientation: {}.", others.join(", "));
+    }
+    Some(text)
 }
 
 /// Share of its peak that a built-in server retains under the load with the most connections: the
