@@ -58,7 +58,7 @@ def with_script(browser, url, screenshots):
     browser.open(url)
     expect(browser.complaints(), [], "warnings in the browser's console")
     expect(browser.run("return performance.getEntriesByType('resource').length"), 0, "network requests")
-    charts = len(browser.elements("figure"))
+    charts = len(browser.elements("figure:not(#forest)"))
     expect(charts > 0, True, "there are charts")
     expect(len(browser.elements("svg.live")), charts, "charts that the script drew")
     expect(len(browser.elements(".still")), 0, "charts that it replaced")
@@ -66,6 +66,11 @@ def with_script(browser, url, screenshots):
         return [...document.querySelectorAll(".answer-of-run, #setup, #overview, #experiments, #claims, #tables, #outliers, #methods")]
           .map(e => e.id || e.className)""")
     expect(order, ["answer-of-run", "setup", "overview", "experiments", "claims", "tables", "outliers", "methods"], "the order")
+    for shown, hidden, metrics in (("wide", "narrow", WIDE), ("narrow", "wide", NARROW)):
+        look(browser, metrics, "light")
+        plot = browser.run("""
+            return arguments[0].map(name => document.querySelector(`#forest .${name}`).getClientRects().length)""", [shown, hidden])
+        expect(plot, [1, 0], f"the forest plot for {shown} windows is shown alone")
     judged = texts_of(browser, ".claims article strong")
     parts = ("Direction: ", "Magnitude: ", "Not testable here.")
     expect((len(judged), [text for text in judged if not text.startswith(parts)]), (8, []), "claims, each with its judgement")
@@ -137,7 +142,7 @@ def without_script(browser, url, screenshots):
     browser.open(url)
     expect(len(browser.elements("#controls")), 0, "controls without script")
     stills = len(browser.elements(".still svg"))
-    expect((stills > 0, stills), (True, len(browser.elements("figure"))), "static charts")
+    expect((stills > 0, stills), (True, len(browser.elements("figure:not(#forest)"))), "static charts")
     expect(all(text.strip() for text in browser.texts("figcaption")), True, "captions")
     fits(browser, screenshots, "without-script")
     print("  ok    without script: the same charts, static")

@@ -54,6 +54,9 @@ pub struct Plan {
     /// Reference for the ratio line of the table; of several servers, the fastest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline: Vec<String>,
+    /// The two servers that the answer compares; by default `threaded` and `selector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<[String; 2]>,
     /// Reference servers to compare them with.
     #[serde(default, with = "names::list", skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<ReferenceServer>,

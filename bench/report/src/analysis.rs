@@ -5,10 +5,11 @@ pub(crate) mod comparison;
 pub mod diff;
 pub mod false_alarms;
 pub(crate) mod finding;
+pub mod forest;
 pub(crate) mod metric;
 pub(crate) mod notes;
 pub(crate) mod outliers;
-pub(crate) mod overall;
+pub mod pair;
 pub(crate) mod scalability;
 pub mod section;
 pub(crate) mod selection;
@@ -19,7 +20,10 @@ pub(crate) mod topic;
 pub(crate) mod usl;
 
 use crate::analysis::claims::{Claim, claims};
+use crate::analysis::forest::Forest;
+use crate::analysis::pair::Pair;
 use crate::analysis::section::{Section, sections};
+use crate::analysis::sentence::answer::Place;
 use crate::analysis::summary::Summary;
 use bench_data::record::run_folder::Contents;
 
@@ -28,8 +32,12 @@ use bench_data::record::run_folder::Contents;
 pub struct Analysis {
     /// The condensed rounds.
     pub summary: Summary,
-    /// Answer to the question of the run.
+    /// Answer to the question of the run, in one sentence.
     pub answer: String,
+    /// The compared pair in every experiment; `None` if no two servers were compared.
+    pub forest: Option<Forest>,
+    /// Where the servers were measured.
+    pub place: Place,
     /// Conditions that a reader must know to trust the answer.
     pub notes: Vec<String>,
     /// The experiments.
@@ -45,16 +53,25 @@ impl Analysis {
     pub fn of(contents: &Contents) -> Self {
         let summary = Summary::of(&contents.records);
         let sections = sections(&contents.plan, &summary);
-        let answer = overall::paragraph(&sections)
-            .or_else(|| Some(sections.first()?.answer.clone()))
-            .unwrap_or_else(|| "Nothing was measured.".to_owned());
+        let pair = Pair::of(&contents.plan, &summary);
+        let forest = pair.and_then(|pair| Forest::of(pair, &sections));
+        let environment = &contents.environment;
+        let place = Place {
+            server_cores: environment.placement.server_cores.len(),
+            machine_cores: environment.machine.cores,
+        };
+        let main = match &sections[..] {
+            [only] => only.finding.as_ref(),
+            _ => None,
+        };
+        let answer = sentence::answer::run(place, forest.as_ref(), main);
         let mut notes = notes::controls(&sections);
         notes.extend(notes::notes(&summary));
         notes.extend(notes::compared_bytes(&contents.records));
         notes.extend(contents.environment.machine.warning());
-        notes.extend(overall::without_comparison(&sections));
+        notes.extend(notes::without_comparison(&sections));
         let claims = claims(contents, &summary, &sections);
         let baseline = contents.plan.baseline.clone();
-        Self { summary, answer, notes, sections, claims, baseline }
+        Self { summary, answer, forest, place, notes, sections, claims, baseline }
     }
 }

@@ -7,6 +7,7 @@ mod connections;
 mod data;
 mod distribution;
 mod equal;
+pub mod forest;
 mod heavy;
 mod mark;
 mod offered;

@@ -8,6 +8,7 @@ use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::TrialRow;
 use bench_data::record::run_folder::{Contents, RunFolder};
 use bench_data::servers::reference::ReferenceServer;
+use bench_report::analysis::sentence::answer::{MOST_WORDS, rows};
 use bench_report::figures::Figure;
 use bench_report::report::content::Report;
 use bench_report::report::lab_report::{self, Cover};
@@ -117,6 +118,7 @@ fn every_experiment_of_a_mock_run() {
     let report = run("full", beside(&[ReferenceServer::Nginx]), MockExecutor::default());
     let html = page::html(&report).unwrap();
     insta::assert_snapshot!("full_page", text(&html, "<header", "id=\"tables\""));
+    insta::assert_snapshot!("full_answer", answer(&report));
     insta::assert_snapshot!("full_charts", charts(&report));
 }
 
@@ -124,9 +126,52 @@ fn every_experiment_of_a_mock_run() {
 fn the_reference_run() {
     let report = Report::of(recorded());
     let html = page::html(&report).unwrap();
+    insta::assert_snapshot!("reference_answer", answer(&report));
     insta::assert_snapshot!("reference_page", text(&html, "<header", "id=\"tables\""));
     insta::assert_snapshot!("reference_outliers", text(&html, "id=\"outliers\"", "id=\"methods\""));
     insta::assert_snapshot!("reference_charts", charts(&report));
+}
+
+/// The answer of a run, and its forest plot in words.
+fn answer(report: &Report) -> String {
+    let analysis = &report.analysis;
+    let mut text = format!("{}\n", analysis.answer);
+    assert!(text.split_whitespace().count() <= MOST_WORDS, "{text}");
+    let rows = analysis.forest.iter().flat_map(rows);
+    for row in rows {
+        let figure = row.figure.unwrap_or_default();
+        text += &format!("- {} | {} | {figure} | {}\n", row.name, row.condition, row.verdict);
+    }
+    let plot = report.forest.iter().map(|plot| format!("  {}\n  {}\n", plot.title, plot.caption));
+    text + &plot.collect::<String>()
+}
+
+#[test]
+fn the_answers_of_runs() {
+    let mut all = String::new();
+    let mut add = |name: &str, report: &Report| all += &format!("# {name}\n{}\n", answer(report));
+    for name in ["default", "quick", "idle", "heavy", "latency"] {
+        add(name, &run(name, Overrides::default(), MockExecutor::default()));
+    }
+    let mut contents = contents_of(&Plan::built_in("default").unwrap(), MockExecutor::default());
+    contents.plan.compare = Some(["selector", "thread-pool"].map(str::to_owned));
+    add("another pair", &Report::of(contents));
+    let bound = |row: &mut TrialRow| {
+        if row.target.starts_with("selector") && row.connections != 64 {
+            row.outcome = Outcome::GeneratorBound;
+        }
+        if row.target == "threaded" && row.connections == 1 {
+            row.outcome = Outcome::Died;
+        }
+    };
+    let mut contents = contents_of(&Plan::built_in("default").unwrap(), MockExecutor::default());
+    contents.records.trials.iter_mut().for_each(bound);
+    add("bounds and deaths", &Report::of(contents));
+    let speed = [("selector", 50e3), ("selector-again", 70e3)];
+    let speed = speed.map(|(name, speed)| (name.to_owned(), speed)).into();
+    let void = MockExecutor { speed, ..MockExecutor::default() };
+    add("void", &run("default", Overrides::default(), void));
+    insta::assert_snapshot!("answers", all);
 }
 
 #[test]

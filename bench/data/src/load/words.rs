@@ -41,7 +41,8 @@ pub fn noun(direction: Direction) -> &'static str {
     }
 }
 
-fn transfer(load: Load) -> String {
+/// Requests of a load as the beginning of a heading: `Download of 1 KiB`.
+pub fn transfer(load: Load) -> String {
     let direction = match load.direction {
         Direction::Download => "Download",
         Direction::Upload => "Upload",

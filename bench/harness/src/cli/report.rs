@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::ensure;
-use bench_data::record::run_folder::RunFolder;
-use bench_report::report::export::{plot, print_charts, print_paper, publish};
+use anyhow::{bail, ensure};
+use bench_data::record::run_folder::{Contents, RunFolder};
+use bench_report::report::export::{plot, print_charts, print_paper, publish_contents};
 use bench_report::report::lab_report::Cover;
 use clap::Args;
 
@@ -18,6 +18,9 @@ use crate::cli::process::say;
 pub(super) struct ReportArgs {
     /// Results folder
     folder: PathBuf,
+    /// Two servers that the answer compares [default: those of the plan, or threaded,selector]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 1)]
+    compare: Vec<String>,
     /// Also write report.pdf, a paper to hand in
     #[arg(long)]
     pdf: bool,
@@ -50,16 +53,46 @@ pub(super) fn replot(folder: &Path) -> anyhow::Result<ExitCode> {
         "{} has no trial for a chart",
         folder.path().display()
     );
-    for figure in published.figures() {
-        say(&format!("{}/plots/{}\n", folder.path().display(), figure.file));
+    for (file, _) in published.pictures() {
+        say(&format!("{}/plots/{file}\n", folder.path().display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The two servers of `--compare`.
+fn pair(contents: &Contents, names: &[String]) -> anyhow::Result<[String; 2]> {
+    let mut known: Vec<&str> = Vec::new();
+    for row in contents.records.trials.iter().filter(|row| row.control_of.is_none()) {
+        if !known.contains(&row.target.as_str()) {
+            known.push(&row.target);
+        }
+    }
+    let given = names.join(",");
+    let [first, second] = names else {
+        bail!(
+            "--compare {given}: name two servers, such as --compare {}",
+            known[..2.min(known.len())].join(",")
+        )
+    };
+    ensure!(first != second, "--compare {given}: the two servers are the same");
+    for name in [first, second] {
+        ensure!(
+            known.contains(&name.as_str()),
+            "--compare {given}: the run has no server {name}; choose from {}",
+            known.join(", ")
+        );
+    }
+    Ok([first.clone(), second.clone()])
 }
 
 /// Writes the report of a results folder, with paper and pictures if requested.
 pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::open(&arguments.folder)?;
-    let published = publish(&folder)?;
+    let mut contents = folder.read()?;
+    if !arguments.compare.is_empty() {
+        contents.plan.compare = Some(pair(&contents, &arguments.compare)?);
+    }
+    let published = publish_contents(&folder, contents)?;
     let mut text = format!("{}\n{}\n", published.analysis.answer, folder.report().display());
     if arguments.png {
         for path in print_charts(&folder, &published)? {
@@ -87,4 +120,37 @@ pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
     }
     say(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bench_data::mock::{MockExecutor, contents_of};
+    use bench_data::plan::Plan;
+
+    #[test]
+    fn the_compared_pair_is_two_servers_of_the_run() {
+        let contents = contents_of(&Plan::built_in("quick").unwrap(), MockExecutor::default());
+        let of = |given: &str| {
+            let names: Vec<_> = given.split(',').map(str::to_owned).collect();
+            pair(&contents, &names).map_err(|error| error.to_string())
+        };
+        let both = ["selector", "iterative"].map(str::to_owned);
+        assert_eq!(of("selector,iterative"), Ok(both));
+        for (given, expected) in [
+            ("selector", "--compare selector: name two servers, such as --compare "),
+            ("selector,selector", "--compare selector,selector: the two servers are the same"),
+            (
+                "selector,ghost",
+                "--compare selector,ghost: the run has no server ghost; choose from ",
+            ),
+            (
+                "selector,selector-again",
+                "--compare selector,selector-again: the run has no server ",
+            ),
+        ] {
+            let error = of(given).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
 }

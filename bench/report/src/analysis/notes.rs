@@ -143,6 +143,22 @@ pub(crate) fn controls(sections: &[Section]) -> Vec<String> {
     notes
 }
 
+/// Experiments without a comparison, each with the reason.
+pub(crate) fn without_comparison(sections: &[Section]) -> Vec<String> {
+    sections
+        .iter()
+        .filter_map(|section| {
+            let finding = section.finding.as_ref()?;
+            let sound = finding.ranked(|_| true).len();
+            if sound >= 2 || finding.scores.len() < 2 {
+                return None;
+            }
+            let reasons = sentence::left_out(finding).unwrap_or_default();
+            Some(format!("The experiment {} compares no servers. {reasons}", section.name))
+        })
+        .collect()
+}
+
 /// Failures with their reasons, each server and reason once: most servers fail under every load.
 fn failures(summary: &Summary) -> Vec<String> {
     let mut seen = Vec::new();
@@ -158,4 +174,25 @@ fn failures(summary: &Summary) -> Vec<String> {
         }
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::section::sections;
+    use bench_data::mock::{MockExecutor, records_of};
+    use bench_data::plan::Plan;
+
+    #[test]
+    fn experiments_without_a_sound_trial_compare_nothing() {
+        let plan = Plan::built_in("default").unwrap();
+        let of = |executor| {
+            let summary = Summary::of(&records_of(&plan, executor));
+            without_comparison(&sections(&plan, &summary))
+        };
+        assert!(of(MockExecutor::default()).is_empty());
+        let bound = of(MockExecutor { generator_share: 0.97, ..MockExecutor::default() });
+        let [note] = &bound[..] else { panic!("{bound:?}") };
+        assert!(note.starts_with("The experiment default compares no servers. Not "), "{note}");
+    }
 }

@@ -1,5 +1,7 @@
 //! The sentences of conclusions, made from typed values. Each states one fact.
 
+pub mod answer;
+
 use bench_data::units::{counted, grouped, three_digits};
 
 use crate::analysis::comparison::{
@@ -257,43 +259,6 @@ pub(crate) fn compared(
         Verdict::Undecided => {
             let reach = reach(&comparison.reach, comparison.ratio.rounds);
             format!("Undecided: {first} ÷ {second} {ratio}. {reach}")
-        }
-    }
-}
-
-/// Comparison of two servers within an experiment, with both values.
-pub(crate) fn in_experiment(
-    experiment: &str,
-    finding: &Finding,
-    first: &Score,
-    second: &Score,
-    comparison: Comparison,
-) -> String {
-    let experiment = capitalised(experiment);
-    let (one, other) = (&first.target, &second.target);
-    let values = format!(
-        "{} {} against {}",
-        finding.quantity(),
-        finding.written(first),
-        finding.written(second)
-    );
-    let (larger, smaller, ratio) = match comparison.ratio.ratio >= 1.0 {
-        true => (one, other, times(&comparison.ratio)),
-        false => (other, one, times(&comparison.ratio.inverse())),
-    };
-    match comparison.verdict {
-        _ if !comparison.is_claimable() => {
-            format!("{experiment}: {values}, {larger} ÷ {smaller} {ratio}.")
-        }
-        Verdict::Different(_) => {
-            format!("{experiment}: {values}, that of {larger} is {ratio} that of {smaller}.")
-        }
-        Verdict::Equivalent => {
-            format!("{experiment}: {values}, equivalent within 5 %, {larger} ÷ {smaller} {ratio}.")
-        }
-        Verdict::Undecided => {
-            let reach = reach(&comparison.reach, comparison.ratio.rounds);
-            format!("{experiment}: {values}, undecided, {larger} ÷ {smaller} {ratio}. {reach}")
         }
     }
 }

@@ -4,6 +4,7 @@ use bench_data::record::run_folder::Contents;
 
 use crate::analysis::Analysis;
 use crate::analysis::section::Section;
+use crate::figures::forest::{self, ForestPlot};
 use crate::figures::{self, Figure};
 use crate::report::table;
 
@@ -14,6 +15,8 @@ pub struct Report {
     pub contents: Contents,
     /// The conclusions.
     pub analysis: Analysis,
+    /// The compared pair in every experiment; `None` if no two servers were compared.
+    pub forest: Option<ForestPlot>,
     /// The charts of each section, in the order of the sections.
     figures: Vec<Vec<Figure>>,
 }
@@ -29,6 +32,12 @@ impl Report {
     pub fn with(contents: Contents, analysis: Analysis) -> Self {
         let mut figures: Vec<_> =
             analysis.sections.iter().map(|section| figures::draw(&section.part)).collect();
+        let has_experiments = analysis.sections.len() > 1;
+        let targets = analysis.summary.targets();
+        let forest = analysis
+            .forest
+            .as_ref()
+            .map(|forest| forest::draw(forest, analysis.place, &targets, has_experiments));
         if !contents.plan.experiments.is_empty() {
             for (section, figures) in analysis.sections.iter().zip(&mut figures) {
                 for figure in figures {
@@ -37,7 +46,7 @@ impl Report {
                 }
             }
         }
-        Self { contents, analysis, figures }
+        Self { contents, analysis, forest, figures }
     }
 
     /// Sections with their charts.
@@ -48,6 +57,12 @@ impl Report {
     /// All charts.
     pub fn figures(&self) -> impl Iterator<Item = &Figure> {
         self.figures.iter().flatten()
+    }
+
+    /// Names and pictures of the files of all charts.
+    pub fn pictures(&self) -> impl Iterator<Item = (&str, &str)> {
+        let forest = self.forest.iter().map(|plot| (forest::FILE, &*plot.svg));
+        forest.chain(self.figures().map(|figure| (&*figure.file, &*figure.svg)))
     }
 
     /// The results as a table for the terminal.

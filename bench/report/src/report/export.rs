@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use bench_data::record::run_folder::RunFolder;
+use bench_data::record::run_folder::{Contents, RunFolder};
 
-use crate::figures::Figure;
 use crate::report::content::Report;
 use crate::report::lab_report::{self, Cover};
 use crate::report::{comparisons, page, picture, table};
@@ -14,8 +13,12 @@ use crate::report::{comparisons, page, picture, table};
 /// # Errors
 /// The folder cannot be read or written.
 pub fn plot(folder: &RunFolder) -> anyhow::Result<Report> {
-    let report = Report::of(folder.read()?);
-    folder.write_plots(report.figures().map(|figure| (&*figure.file, &*figure.svg)))?;
+    plot_contents(folder, folder.read()?)
+}
+
+fn plot_contents(folder: &RunFolder, contents: Contents) -> anyhow::Result<Report> {
+    let report = Report::of(contents);
+    folder.write_plots(report.pictures())?;
     Ok(report)
 }
 
@@ -24,7 +27,15 @@ pub fn plot(folder: &RunFolder) -> anyhow::Result<Report> {
 /// # Errors
 /// The folder cannot be read or written.
 pub fn publish(folder: &RunFolder) -> anyhow::Result<Report> {
-    let report = plot(folder)?;
+    publish_contents(folder, folder.read()?)
+}
+
+/// Likewise, with records that were read before.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn publish_contents(folder: &RunFolder, contents: Contents) -> anyhow::Result<Report> {
+    let report = plot_contents(folder, contents)?;
     folder.write_report(&page::html(&report)?, &page::readme(&report))?;
     let compared = comparisons::rows(&report.analysis.sections);
     folder.write_comparisons(&comparisons::COLUMNS, &compared)?;
@@ -38,8 +49,8 @@ pub fn publish(folder: &RunFolder) -> anyhow::Result<Report> {
 /// # Errors
 /// A file cannot be written.
 pub fn print_charts(folder: &RunFolder, report: &Report) -> anyhow::Result<Vec<PathBuf>> {
-    let print = |figure: &Figure| folder.write_png(&figure.file, &picture::png(&figure.svg)?);
-    report.figures().map(print).collect()
+    let print = |(file, svg): (&str, &str)| folder.write_png(file, &picture::png(svg)?);
+    report.pictures().map(print).collect()
 }
 
 /// Writes the paper and returns its path, with the letters that its fonts lack.

@@ -39,6 +39,13 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
     let Report { contents, analysis, .. } = report;
     let mut blocks = vec![Block::Heading("Result".to_owned())];
     blocks.push(Block::Lead(analysis.answer.clone()));
+    if let Some(plot) = &report.forest {
+        blocks.push(Block::Figure {
+            picture: Box::new(picture::tree(&plot.svg)?),
+            title: plot.title.clone(),
+            caption: plot.caption.clone(),
+        });
+    }
     blocks.push(Block::Items(analysis.notes.clone()));
     blocks.push(Block::Heading("Set-up".to_owned()));
     let named = |(name, value): (&str, String)| (name.to_owned(), value);
@@ -52,10 +59,10 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
         if several {
             blocks.push(Block::Heading(capitalised(&section.name)));
             blocks.push(Block::Paragraph(section.question.clone()));
-            blocks.push(Block::Paragraph(section.answer.clone()));
         } else {
             blocks.push(Block::Heading("Figures".to_owned()));
         }
+        blocks.push(Block::Paragraph(section.answer.clone()));
         blocks.extend(section.cost.clone().map(Block::Paragraph));
         for figure in figures {
             blocks.push(Block::Figure {

@@ -156,6 +156,7 @@ impl MatrixCell {
 mod tests {
     use super::*;
     use crate::analysis::section::sections;
+    use crate::analysis::sentence::answer::Place;
     use bench_data::mock;
     use bench_data::plan::Plan;
     use bench_data::record::outcome::Outcome;
@@ -182,6 +183,8 @@ mod tests {
             sections: sections(&plan, &summary),
             summary,
             answer: String::new(),
+            forest: None,
+            place: Place { server_cores: 1, machine_cores: 2 },
             notes: Vec::new(),
             claims: Vec::new(),
             baseline: Vec::new(),

@@ -15,6 +15,7 @@ use crate::analysis::metric::Unit;
 use crate::analysis::scalability;
 use crate::analysis::scalability::Scalability;
 use crate::analysis::section::Section;
+use crate::figures::forest::{self, ForestPlot};
 use crate::figures::{Data, Figure};
 use crate::report::content::Report;
 use crate::report::glossary;
@@ -30,6 +31,7 @@ const SCRIPT: &str = include_str!("page.js");
 struct Page<'p> {
     question: &'p str,
     answer: &'p str,
+    forest: Option<&'p ForestPlot>,
     notes: &'p [String],
     setup: Vec<(&'static str, String)>,
     servers: Vec<Server>,
@@ -110,6 +112,7 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     let page = Page {
         question: &contents.plan.question,
         answer: &analysis.answer,
+        forest: report.forest.as_ref(),
         notes: &analysis.notes,
         setup: setup(report),
         servers: servers(contents),
@@ -201,8 +204,10 @@ pub fn readme(report: &Report) -> String {
     for note in &analysis.notes {
         text += &format!("\n- {note}");
     }
-    for figure in report.figures() {
-        text += &format!("\n\n![{}](plots/{})", figure.title, figure.file);
+    let forest = report.forest.iter().map(|plot| (&*plot.title, forest::FILE));
+    let charts = report.figures().map(|figure| (&*figure.title, &*figure.file));
+    for (title, file) in forest.chain(charts) {
+        text += &format!("\n\n![{title}](plots/{file})");
     }
     text.push('\n');
     text
