@@ -11,6 +11,7 @@ pub(crate) mod launcher;
 pub mod local;
 pub mod probe;
 pub mod reference_config;
+pub mod request_counter;
 pub mod resume;
 pub mod server_process;
 pub mod survey;

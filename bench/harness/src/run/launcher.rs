@@ -21,6 +21,7 @@ use crate::run::account::Account;
 use crate::run::build::Build;
 use crate::run::probe;
 use crate::run::reference_config::{Installed, Placement};
+use crate::run::request_counter::RequestCounter;
 use crate::run::server_process::{Launch, ReadyCheck, ServerProcess};
 use bench_data::load::Load;
 use bench_data::load::store::Store;
@@ -257,6 +258,12 @@ impl Launcher {
         self.installed.iter().find(|installed| installed.peer == peer)
     }
 
+    /// Reader of a reference server's own count of requests, if it has one.
+    pub(crate) fn request_counter(&self, target: &Target, store: Store) -> Option<RequestCounter> {
+        let Target::Reference(peer) = target else { return None };
+        self.installed(*peer)?.request_counter(&self.own_files(store))
+    }
+
     /// Parameters of a reference server's configuration.
     pub(crate) fn placement(&self, dir: &Path, demand: StartHints, port: u16) -> Placement {
         let connections = demand.connections;
@@ -393,9 +400,14 @@ impl Launcher {
         command
     }
 
+    /// Folder of a server's own files.
+    fn own_files(&self, store: Store) -> PathBuf {
+        self.folder(store).join("server")
+    }
+
     /// Creates an empty folder for a server's own files, and removes the previous one.
     fn fresh_folder(&self, store: Store) -> anyhow::Result<PathBuf> {
-        let path = self.folder(store).join("server");
+        let path = self.own_files(store);
         if path.exists() {
             fs::remove_dir_all(&path).context("cannot remove the files of the last server")?;
         }

@@ -26,6 +26,7 @@ use crate::run::files;
 use crate::run::files::{ScratchFolder, download_name, upload_name};
 use crate::run::launcher::{Launcher, StartHints};
 use crate::run::probe;
+use crate::run::request_counter::RequestCounter;
 use crate::run::survey::{Requirement, Unsupported, for_all, lacks_of_lines, look};
 use bench_data::load::Load;
 use bench_data::load::byte_size::ByteSize;
@@ -263,6 +264,8 @@ impl LocalExecutor {
     fn measure(&self, trial: &Trial, stop: &AtomicBool) -> anyhow::Result<Measurement> {
         let started_at = Timestamp::now();
         let mut server = self.launcher.start(&trial.target, StartHints::of(&trial.load))?;
+        let counter = self.launcher.request_counter(&trial.target, trial.load.profile.store);
+        let counted_before = counter.as_ref().and_then(RequestCounter::read);
         let seed = self.plan.seed.unwrap_or(0) ^ u64::from(trial.number);
         let spec = self.learned_spec(trial.load, server.address(), seed)?;
         let progress = Progress::default();
@@ -300,6 +303,7 @@ impl LocalExecutor {
         let background_held = background.as_ref().map(OpenConnections::held);
         drop(background);
         let ending = server.death().map_or(Ending::Completed, Ending::Died);
+        let counted_after = counter.as_ref().and_then(RequestCounter::read);
         let report = server.stop();
         let load = load?;
         // A server that ran before is pinned nowhere: it may delay the generator itself.
@@ -314,7 +318,12 @@ impl LocalExecutor {
             ..disturbance
         });
         let version = self.version(&trial.target);
-        let server_requests = self.all_of_load(trial).then(|| report.map(|report| report.requests));
+        // The second reading is a request as well.
+        let counted = counted_after.zip(counted_before).map(|(after, before)| after - before - 1);
+        let counted = match trial.target.strategy() {
+            Some(_) => report.map(|report| report.requests),
+            None => counted,
+        };
         let send_path = report.and_then(|report| report.sent.main_path());
         Ok(Measurement {
             started_at,
@@ -324,7 +333,7 @@ impl LocalExecutor {
             background_held,
             kernel_memory,
             send_path,
-            server_requests: server_requests.flatten(),
+            server_requests: counted.filter(|_| self.all_of_load(trial)),
             tcp,
             server_cores: self.cores.server.len(),
             copy_bandwidth_bytes_per_s: self
@@ -402,12 +411,12 @@ impl LocalExecutor {
         (background.total() > 0).then(|| OpenConnections::open(server, background, files, stop))
     }
 
-    /// True if a built-in server receives no requests but those of the load itself, so that both can
-    /// compare their counts.
+    /// True if the server receives no requests but those of the load itself, so that both can compare
+    /// their counts.
     fn all_of_load(&self, trial: &Trial) -> bool {
         let has_background = trial.load.profile.background.total() > 0;
         let is_learned = self.plan.load_service().line(trial.load.size).is_some();
-        trial.target.strategy().is_some() && !has_background && !is_learned
+        !has_background && !is_learned
     }
 
     fn version(&self, target: &Target) -> Option<String> {

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use bench_data::servers::reference::ReferenceServer;
 
+use crate::run::request_counter::RequestCounter;
+
 /// Reference server installed on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
@@ -20,6 +22,8 @@ pub struct Installed {
     binary: PathBuf,
     /// Folder of loadable modules, if any.
     modules: Option<PathBuf>,
+    /// True if it counts requests, which [`crate::run::request_counter`] reads.
+    counts: bool,
 }
 
 /// Parameters of a configuration.
@@ -63,6 +67,7 @@ struct Values<'v> {
     workers: usize,
     descriptors: u64,
     uploads: bool,
+    counts: bool,
 }
 
 /// Maximum number of threads per Apache process. Below it one process has a thread for every
@@ -104,7 +109,13 @@ impl Installed {
             // Without the module of its MPM it counts as missing.
             (_, Some(mpm)) => Some(folder_with(&APACHE_MODULES, &format!("mod_mpm_{mpm}.so"))?),
         };
-        Some(Self { peer, version: version(&binary), binary, modules })
+        let counts = peer == ReferenceServer::Nginx && has_status_module(&binary);
+        Some(Self { peer, version: version(&binary), binary, modules, counts })
+    }
+
+    /// Reader of its own count of requests, if it has one; `dir` is the folder of its own files.
+    pub fn request_counter(&self, dir: &Path) -> Option<RequestCounter> {
+        self.counts.then(|| RequestCounter::at(dir.join("status.sock")))
     }
 
     /// Configuration with these parameters.
@@ -185,6 +196,7 @@ impl Installed {
             threads,
             processes,
             workers: placement.cores,
+            counts: self.counts,
             descriptors: placement.descriptors,
         };
         let templates = Templates::new();
@@ -257,6 +269,14 @@ fn folder_with(folders: &[&str], file: &str) -> Option<PathBuf> {
     folders.iter().map(PathBuf::from).find(|folder| folder.join(file).is_file())
 }
 
+/// Returns true if this nginx was built with its module `stub_status`.
+fn has_status_module(binary: &Path) -> bool {
+    let output = Command::new(binary).arg("-V").output();
+    output.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stderr).contains("http_stub_status_module")
+    })
+}
+
 /// First word of the form `nginx/1.26.3` on standard output or standard error.
 fn version(binary: &Path) -> Option<String> {
     let output = Command::new(binary).arg("-v").output().ok()?;
@@ -294,6 +314,7 @@ mod tests {
             version: None,
             binary: "/opt/server".into(),
             modules: Some("/opt/modules".into()),
+            counts: true,
         }
     }
 

@@ -199,6 +199,15 @@ fn heavy_requests_are_told_apart_and_a_mix_is_served() {
             assert_ne!(target, "nginx-threaded", "it meets the loads of its own sweep alone");
             assert_eq!(value(row, "errors"), "0", "{target}: {row:?}");
             assert!(value(row, "verified").parse::<u64>().unwrap() > 0, "{target}: {row:?}");
+            if target == "nginx" {
+                let counted = value(row, "server_requests");
+                let kept = fs::read_to_string(folder.join("peers/nginx.conf")).unwrap();
+                assert_eq!(kept.contains("stub_status;"), !counted.is_empty(), "{row:?}");
+                let number = |name: &str| value(row, name).parse::<u64>().unwrap();
+                let (replies, abandoned) = (number("replies_total"), number("abandoned_total"));
+                let counted = counted.parse().unwrap_or(replies);
+                assert!((replies..=replies + abandoned).contains(&counted), "{row:?}");
+            }
             continue;
         }
         if target == "nginx" {
