@@ -33,6 +33,8 @@ pub enum Metric {
     TailRatio,
     /// CPU time of the server per request in microseconds.
     CpuPerRequest,
+    /// CPU time of the load generator per request in microseconds.
+    GeneratorCpuPerRequest,
     /// Context switches of the server per request.
     SwitchesPerRequest,
     /// Memory of the server in bytes.
@@ -109,13 +111,14 @@ impl Metric {
     pub const P99: Self = Self::Response(Percentile::P99);
 
     /// Metrics with a value in each row of `trials.csv`.
-    pub const OF_ROWS: [Self; 10] = [
+    pub const OF_ROWS: [Self; 11] = [
         Self::Throughput,
         Self::ConnectionRate,
         Self::AchievedRate,
         Self::TransferRate,
         Self::MeanResponse,
         Self::CpuPerRequest,
+        Self::GeneratorCpuPerRequest,
         Self::SwitchesPerRequest,
         Self::Memory,
         Self::KernelMemory,
@@ -130,6 +133,7 @@ impl Metric {
             Self::TransferRate => row.body_mb_per_s,
             Self::MeanResponse => row.response_mean_us,
             Self::CpuPerRequest => row.server_cpu_us_per_request,
+            Self::GeneratorCpuPerRequest => row.generator_cpu_us_per_request(),
             Self::SwitchesPerRequest => row.switches_per_request(),
             Self::Memory => row.server_memory_bytes.map(|bytes| bytes as f64),
             Self::KernelMemory => row.kernel_memory_bytes().map(|bytes| bytes as f64),
@@ -165,6 +169,7 @@ impl Metric {
             Self::HeavyResponse => "median response time of heavy requests",
             Self::TailRatio => "tail ratio (p99 / p50)",
             Self::CpuPerRequest => "CPU time per request",
+            Self::GeneratorCpuPerRequest => "CPU time of the load generator per request",
             Self::SwitchesPerRequest => "context switches per request",
             Self::Memory => "memory",
             Self::KernelMemory => "kernel memory",
@@ -190,7 +195,8 @@ impl Metric {
             | Self::Service(_)
             | Self::MeanResponse
             | Self::HeavyResponse
-            | Self::CpuPerRequest => Unit::Microseconds,
+            | Self::CpuPerRequest
+            | Self::GeneratorCpuPerRequest => Unit::Microseconds,
             Self::Memory | Self::KernelMemory | Self::MemoryPerConnection => Unit::Bytes,
             Self::RetainedShare => Unit::Percent,
             Self::TailRatio => Unit::Ratio,
@@ -212,6 +218,7 @@ impl Metric {
             | Self::HeavyResponse
             | Self::TailRatio
             | Self::CpuPerRequest
+            | Self::GeneratorCpuPerRequest
             | Self::SwitchesPerRequest
             | Self::Memory
             | Self::KernelMemory

@@ -141,6 +141,9 @@ fn cost(part: &Summary, finding: &Finding) -> Option<String> {
 fn cost_of(line: &Line) -> Option<String> {
     let cpu = Metric::CpuPerRequest.write(line.median(Metric::CpuPerRequest)?);
     let mut text = format!("{} {cpu} CPU", line.target);
+    if let Some(cpu) = line.median(Metric::GeneratorCpuPerRequest) {
+        text += &format!(" (load generator {})", Metric::GeneratorCpuPerRequest.write(cpu));
+    }
     if let Some(switches) = line.median(Metric::SwitchesPerRequest) {
         let switches =
             if switches < 0.005 { "< 0.01".to_owned() } else { units::three_digits(switches) };

@@ -116,7 +116,12 @@ pub(crate) const GLOSSARY: [(&str, &str); 28] = [
         "How a server sends a file: copy (through a buffer of the server), memory (from a copy that is \
          kept while the file is open), sendfile or splice (copied by the kernel).",
     ),
-    ("CPU/req", "CPU time of the server, all its processes, per request."),
+    (
+        "CPU/req, generator CPU/req",
+        "CPU time per request of the server, all its processes, and of the load generator. On one machine the \
+         core that sends a packet also does the TCP work of its receiver, so each side pays for the receive path of \
+         the other. Ratios of servers are therefore smaller for both cores together than for the server's core.",
+    ),
     (
         "memory",
         "Memory of the server in user space, all its processes. Pages shared by several of them count once (PSS).",

@@ -19,7 +19,7 @@ pub(crate) use latex::latex;
 pub(crate) use markdown::markdown;
 
 /// Columns of every table.
-pub(crate) const COLUMNS: [&str; 11] = [
+pub(crate) const COLUMNS: [&str; 12] = [
     "server",
     "requests/s",
     "range",
@@ -28,6 +28,7 @@ pub(crate) const COLUMNS: [&str; 11] = [
     "p99",
     "p99.9",
     "CPU/req",
+    "generator CPU/req",
     "memory",
     "threads",
     "errors",
@@ -37,11 +38,14 @@ pub(crate) const COLUMNS: [&str; 11] = [
 const KERNEL_MEMORY: &str = "kernel memory";
 
 /// Position of this column.
-const KERNEL_POSITION: usize = 9;
+const KERNEL_POSITION: usize = 10;
 
 /// Explanation of the columns.
 pub(crate) const NOTE: &str = "Medians over the rounds. Range: smallest and largest requests/s. ≥: the \
-    load generator was the limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. Memory: of the server's \
+    load generator was the limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. Generator CPU/req: \
+    the same of the load generator. On one machine the core that sends a packet also does the TCP work of its \
+    receiver: CPU/req contains the receive path of the client and lacks that of the server, which the generator's \
+    core pays (--loopback-rfs changes that). Memory: of the server's \
     processes, in user space. Kernel memory: growth of the kernel's memory on the whole machine while the background \
     connections were opened; it contains both ends of each connection, that of the load generator included. –: not \
     measured, or too few replies for this percentile.";
@@ -167,6 +171,7 @@ fn values(line: &Line) -> Vec<String> {
         latency(Percentile::P99),
         latency(Percentile::P99_9),
         write(line, Metric::CpuPerRequest, units::microseconds),
+        write(line, Metric::GeneratorCpuPerRequest, units::microseconds),
         write(line, Metric::Memory, units::bytes),
         write(line, Metric::Threads, |threads| format!("{threads:.0}")),
         line.errors.to_string(),

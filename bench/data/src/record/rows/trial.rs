@@ -358,6 +358,13 @@ impl TrialRow {
         Some(self.kernel_slab_bytes? + self.kernel_stack_bytes? + self.kernel_page_table_bytes?)
     }
 
+    /// Processor time of the load generator per request in microseconds.
+    pub fn generator_cpu_us_per_request(&self) -> Option<f64> {
+        let cpu_s = self.generator_cpu_user_s? + self.generator_cpu_system_s?;
+        let requests = self.requests.filter(|requests| *requests > 0)?;
+        Some(cpu_s * 1e6 / requests as f64)
+    }
+
     /// Context switches of both kinds, per request.
     pub fn switches_per_request(&self) -> Option<f64> {
         let switches = self.server_voluntary_switches? + self.server_involuntary_switches?;
