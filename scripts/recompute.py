@@ -55,7 +55,7 @@ LISTED = {
 Load = collections.namedtuple(
     "Load",
     ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix",
-     "store"])
+     "store", "server_cores"])
 CAPACITY = "capacity"
 P99 = "p99 response time"
 MEMORY = "user-space memory per idle connection"
@@ -81,7 +81,7 @@ def load_of(row):
         row["direction"], int(row["size_bytes"]), int(row["connections"]), row.get("keep_alive") or "true",
         number(row.get("offered_per_s")), number(row.get("of_weakest_percent")),
         *(int(float(row.get(column) or 0)) for column in LISTED), row.get("mix") or "",
-        row.get("store") or "memory")
+        row.get("store") or "memory", int(row.get("server_cores") or 1))
 
 
 def profile_of(load):
@@ -91,6 +91,8 @@ def profile_of(load):
         words.append(f"mix-{load.mix}")
     if load.store == "disk":
         words.append("disk")
+    if load.server_cores > 1:
+        words.append(f"on-{load.server_cores}-cores")
     if load.keep_alive == "false":
         words.append("per-request")
     if load.of_weakest_percent is not None:
@@ -124,6 +126,7 @@ def belongs(load, sweep, search):
         size_fits and rate_fits
         and load.direction == sweep.get("direction", "download")
         and load.store == sweep.get("store", "memory")
+        and load.server_cores in sweep.get("server_cores", [1])
         and load.connections in sweep["connections"]
         and load.keep_alive == str(sweep.get("keep_alive", True)).lower()
         and all(getattr(load, column) in sweep.get(key, [0]) for column, key in LISTED.items()))
@@ -309,7 +312,7 @@ class Experiment:
     def weight(load):
         return (
             sum(getattr(load, column) for column in BACKGROUND), sum(getattr(load, column) for column in HEAVY),
-            load.of_weakest_percent or 0, load.offered_per_s or 0)
+            load.of_weakest_percent or 0, load.offered_per_s or 0, load.server_cores)
 
     def chosen(self):
         """Without a declaration: the load with the fewest excluded servers; of several, the most connections."""

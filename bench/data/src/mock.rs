@@ -81,6 +81,10 @@ impl MockExecutor {
             "thread-pool" => 70_000.0 * connections / (connections + 9.0),
             _ => 110_000.0 * connections / (connections + 7.0),
         };
+        let scales =
+            matches!(name, "prefork" | "threaded" | "thread-pool" | "multi-selector" | "tokio");
+        let cores = if scales { trial.load.profile.server_cores as f64 } else { 1.0 };
+        let usual = usual * cores.powf(0.9);
         let speed = self.speed.get(name).copied().unwrap_or(usual);
         let size = trial.load.size.bytes() as f64;
         // Drift from round to round that is the same for all, and a little that is not.
@@ -140,7 +144,7 @@ impl MockExecutor {
             send_path: None,
             server_requests: Some(requests),
             tcp: Some(TcpCounts::default()),
-            server_cores: 1,
+            server_cores: trial.load.profile.server_cores,
             copy_bandwidth_bytes_per_s: None,
             disturbance: Some(Disturbance {
                 steal_share: is_disturbed.then_some(0.5),

@@ -2,14 +2,15 @@
 
 pub mod built_in;
 pub mod comparisons;
+mod cores;
 pub mod loads;
 mod overrides;
+mod servers;
 pub mod service;
 pub mod sweep;
 
 pub use overrides::{Overrides, time};
 
-use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -216,59 +217,6 @@ impl Plan {
                 message: error.message().trim_end().replace('\n', " "),
             }
         })
-    }
-
-    /// Servers to compare, each name once: strategies, variants, reference servers, external servers.
-    pub fn targets(&self) -> Vec<Target> {
-        self.targets_with(self.sweeps.iter().flat_map(|sweep| &sweep.against))
-    }
-
-    /// Servers that run a load: those of the plan that its sweep chooses, by default all, and the
-    /// reference servers of the sweep.
-    pub fn targets_of(&self, load: &Load) -> Vec<Target> {
-        let has_own = |sweep: &&Sweep| !sweep.against.is_empty() || !sweep.only.is_empty();
-        if !self.sweeps.iter().any(|sweep| has_own(&sweep)) {
-            return self.targets();
-        }
-        let sweeps = || self.sweeps.iter().filter(|sweep| sweep.loads().contains(load));
-        let all = self.targets_with(sweeps().flat_map(|sweep| &sweep.against));
-        let is_chosen = |name: &str| {
-            let mut sweeps = sweeps().peekable();
-            sweeps.peek().is_none()
-                || sweeps.any(|sweep| {
-                    sweep.only.is_empty() || sweep.only.iter().any(|known| known == name)
-                })
-        };
-        let (chosen, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|target| match target {
-            Target::Strategy(_) | Target::Reference(_) => is_chosen(target.name()),
-            Target::Variant(variant) if variant.is_aa_control() => {
-                is_chosen(variant.strategy().name())
-            }
-            // Servers that the user has added run every load.
-            Target::Variant(_) | Target::External(_) => true,
-        });
-        let is_strategy = |target: &Target| matches!(target, Target::Strategy(_));
-        // Flags may have chosen other strategies.
-        if chosen.iter().any(is_strategy) || !others.iter().any(is_strategy) {
-            return chosen;
-        }
-        chosen
-            .into_iter()
-            .chain(others.into_iter().filter(|one| one.strategy().is_some()))
-            .collect()
-    }
-
-    fn targets_with<'p>(
-        &'p self,
-        further: impl Iterator<Item = &'p ReferenceServer>,
-    ) -> Vec<Target> {
-        let mut names = HashSet::new();
-        let all = (self.strategies.iter().copied().map(Target::Strategy))
-            .chain(self.variants.iter().cloned().map(Target::Variant))
-            .chain(self.aa_control().map(Variant::aa_control).map(Target::Variant))
-            .chain(self.against.iter().chain(further).copied().map(Target::Reference))
-            .chain(self.given.iter().cloned().map(Target::External));
-        all.filter(|target| names.insert(target.name().to_owned())).collect()
     }
 
     /// Service of the servers.
@@ -498,6 +446,7 @@ mod tests {
                 heavy_block_percent: Some(vec![4]),
                 mix: None,
                 store: Some(Store::Disk),
+                server_cores: Some(vec![2]),
             },
             direction: Some(Direction::Upload),
             window: Some(Duration::from_secs(2)),
@@ -530,7 +479,7 @@ mod tests {
         assert_eq!(profiles.len(), 2);
         assert_eq!(
             profiles[1].slug(),
-            "-disk-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
+            "-disk-on-2-cores-per-request-at-50-9-idle-1-slow-readers-2-slow-senders-3-percent-cpu-4-percent-block"
         );
     }
 
@@ -579,27 +528,6 @@ mod tests {
         };
         let plan = plan.with(overrides);
         assert!(!names(plan.targets()).contains(&"nginx-threaded".to_owned()));
-    }
-
-    #[test]
-    fn a_sweep_chooses_among_the_servers_of_the_plan() {
-        let names = |plan: &Plan, load| -> Vec<_> {
-            plan.targets_of(load).iter().map(|target| target.name().to_owned()).collect()
-        };
-        let mut plan = quick();
-        plan.strategies = StrategyKind::ALL.to_vec();
-        plan.against = ReferenceServer::ALONE.to_vec();
-        plan.sweeps[0].only = ["selector", "threaded", "nginx"].map(str::to_owned).to_vec();
-        let (load, other) = (plan.sweeps[0].loads()[0], plan.sweeps[1].loads()[0]);
-        assert_eq!(names(&plan, &load), ["threaded", "selector", "selector-again", "nginx"]);
-        assert_eq!(names(&plan, &other).len(), plan.targets().len());
-        // Flags have chosen another strategy, without its control.
-        plan.strategies = vec![StrategyKind::Tokio];
-        assert_eq!(names(&plan, &load), ["nginx", "tokio", "tokio-again"]);
-        let text = toml::to_string(&plan).unwrap();
-        assert_eq!(Plan::parse(&text, "p.toml").unwrap(), plan);
-        let error = Plan::parse(&text.replace("\"threaded\"", "\"iis\""), "p.toml").unwrap_err();
-        assert!(error.to_string().contains("'iis' is neither a strategy nor"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod axis;
 mod background;
 mod chart;
 mod connections;
+mod cores;
 mod data;
 mod distribution;
 mod equal;
@@ -42,11 +43,12 @@ pub struct Figure {
 /// All charts that the run has data for.
 pub fn draw(summary: &Summary) -> Vec<Figure> {
     let mut figures = Vec::new();
-    // Background connections, rates and heavy requests are axes of other charts.
+    // Cores, background connections, rates and heavy requests are axes of other charts.
     let (plain, others): (Vec<_>, Vec<_>) = profiles(summary).into_iter().partition(|profile| {
         profile.heavy.total_percent() == 0
             && profile.background.total() == 0
             && profile.rate_per_s.is_none()
+            && profile.server_cores == 1
     });
     for profile in plain {
         let part = summary.part(|load| load.profile == profile);
@@ -59,6 +61,7 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
     for background in background::Kind::ALL {
         figures.extend(background::against_count(summary, background));
     }
+    figures.extend(cores::by_cores(summary));
     figures.extend(offered::against_rate(summary));
     figures.extend(offered::capacities(summary));
     figures.extend(equal::at_equal_load(summary));
@@ -163,6 +166,18 @@ mod tests {
         let svg = &throughput.unwrap().svg;
         assert!(svg.contains("requests/s") && svg.contains("MB/s"));
         assert!(figures.iter().any(|figure| figure.file.starts_with("latency-by-connections")));
+    }
+
+    #[test]
+    fn cores_of_the_server_have_a_chart() {
+        let mut plan = Plan::built_in("cores").unwrap();
+        plan.fit_cores(8).unwrap();
+        let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
+        let [only] = &draw(&summary)[..] else { panic!("another number of charts") };
+        assert_eq!(only.file, "throughput-by-cores.svg");
+        assert!(only.svg.contains("cores of the server"));
+        let summary = summary.part(|load| load.profile.server_cores == 1);
+        assert!(draw(&summary).iter().all(|figure| !figure.file.contains("cores")));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct LoadProfile {
     pub mix: Option<Mix>,
     /// Place of uploaded files.
     pub store: Store,
+    /// Number of cores of the server.
+    pub server_cores: usize,
 }
 
 /// Numbers of background connections, by kind.
@@ -47,6 +49,7 @@ impl Default for LoadProfile {
             heavy: Heavy::default(),
             mix: None,
             store: Store::default(),
+            server_cores: 1,
         }
     }
 }
@@ -72,8 +75,10 @@ impl LoadProfile {
             beside(background.slow_readers, "slow reader"),
             beside(background.slow_senders, "slow sender"),
         ];
+        let cores = (self.server_cores != 1)
+            .then(|| format!("server on {}", counted(self.server_cores, "core")));
         let disk = (self.store == Store::Disk).then(|| "stored on a disk".to_owned());
-        own.into_iter().flatten().chain(self.heavy.remarks()).chain(disk).collect()
+        own.into_iter().flatten().chain(self.heavy.remarks()).chain(disk).chain(cores).collect()
     }
 
     /// Deviations as part of a file name; empty for the default load.
@@ -90,8 +95,12 @@ impl LoadProfile {
         };
         let mix = self.mix.map(|mix| format!("-mix-{mix}")).unwrap_or_default();
         let disk = if self.store == Store::Disk { "-disk" } else { "" };
+        let cores = match self.server_cores {
+            1 => String::new(),
+            cores => format!("-on-{cores}-cores"),
+        };
         format!(
-            "{mix}{disk}{churn}{rate}{}{}{}{}{}",
+            "{mix}{disk}{cores}{churn}{rate}{}{}{}{}{}",
             part(background.idle, "idle"),
             part(background.slow_readers, "slow-readers"),
             part(background.slow_senders, "slow-senders"),

@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use crate::plan::{Experiment, Plan};
 
 /// Name and text of each built-in plan.
-pub const ALL: [(&str, &str); 19] = [
+pub const ALL: [(&str, &str); 20] = [
     ("default", include_str!("../../plans/default.toml")),
     ("quick", include_str!("../../plans/quick.toml")),
     ("full", include_str!("../../plans/full.toml")),
@@ -19,6 +19,7 @@ pub const ALL: [(&str, &str); 19] = [
     ("slow", include_str!("../../plans/slow.toml")),
     ("heavy", include_str!("../../plans/heavy.toml")),
     ("mix", include_str!("../../plans/mix.toml")),
+    ("cores", include_str!("../../plans/cores.toml")),
     ("scale", include_str!("../../plans/scale.toml")),
     ("marks-download", include_str!("../../plans/marks-download.toml")),
     ("marks-apache", include_str!("../../plans/marks-apache.toml")),

@@ -108,6 +108,8 @@ fn judging(all: &[Load], fitting: &[Load]) -> Vec<Load> {
         };
         let blocking = most(&|load| only(load, heavy(load).block_percent));
         vec![blocking.or_else(|| most(&|load| only(load, heavy(load).cpu_percent)))]
+    } else if any(|load| load.profile.server_cores > 1) {
+        vec![most(&|load| load.profile.server_cores)]
     } else if any(|load| load.profile.background.idle > 0) {
         vec![most(&|load| background(load).idle)]
     } else if any(|load| load.profile.background.total() > 0) {

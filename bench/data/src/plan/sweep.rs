@@ -61,6 +61,9 @@ pub struct Sweep {
     /// Place of uploaded files.
     #[serde(default, skip_serializing_if = "Store::is_memory")]
     pub store: Store,
+    /// Numbers of cores of the server; empty: one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "all_positive")]
+    pub server_cores: Vec<usize>,
     /// Names of the strategies and reference servers of the plan that run these loads; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "server_names")]
     pub only: Vec<String>,
@@ -104,6 +107,9 @@ pub struct SweepFlags {
     /// before they reply
     #[arg(long, value_name = "PLACE", help_heading = LOAD)]
     pub store: Option<Store>,
+    /// Numbers of cores of the server; the load generator has as many others as the largest number
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<usize>(1..=usize::MAX))]
+    pub server_cores: Option<Vec<usize>>,
     /// Percentages of requests that burn 20 ms of CPU time in the server (built-in server only)
     #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = LOAD, value_parser = whole_number::<u8>(0..=100))]
     pub heavy_cpu_percent: Option<Vec<u8>>,
@@ -142,6 +148,7 @@ impl Sweep {
             mix: None,
             store: Store::default(),
             only: Vec::new(),
+            server_cores: Vec::new(),
             against: Vec::new(),
             of_weakest_capacity: Vec::new(),
             warm_up_ms: None,
@@ -185,6 +192,7 @@ impl Sweep {
         put(&mut self.idle, flags.idle.as_ref());
         put(&mut self.slow_readers, flags.slow_readers.as_ref());
         put(&mut self.slow_senders, flags.slow_senders.as_ref());
+        put(&mut self.server_cores, flags.server_cores.as_ref());
         self.store = flags.store.unwrap_or(self.store);
         if flags.mix.is_some() {
             self.mix = flags.mix;
@@ -241,6 +249,7 @@ impl Sweep {
         for counts in [&mut self.idle, &mut self.slow_readers, &mut self.slow_senders] {
             once(counts);
         }
+        once(&mut self.server_cores);
         once(&mut self.heavy_cpu_percent);
         once(&mut self.heavy_block_percent);
     }
@@ -287,15 +296,18 @@ impl Sweep {
         for (rate_per_s, of_weakest_percent) in or_none(&rates, (None, None)) {
             for &background in &backgrounds {
                 for &heavy in &shares {
-                    profiles.push(LoadProfile {
-                        keep_alive,
-                        rate_per_s,
-                        of_weakest_percent,
-                        background,
-                        heavy,
-                        mix,
-                        store,
-                    });
+                    for server_cores in or_none(&self.server_cores, 1) {
+                        profiles.push(LoadProfile {
+                            keep_alive,
+                            rate_per_s,
+                            of_weakest_percent,
+                            background,
+                            heavy,
+                            mix,
+                            store,
+                            server_cores,
+                        });
+                    }
                 }
             }
         }
@@ -318,6 +330,9 @@ impl Sweep {
             self.direction,
             listed(&self.connections)
         );
+        if !self.server_cores.is_empty() {
+            text += &format!(", server on {} cores", listed(&self.server_cores));
+        }
         if self.store == Store::Disk {
             text += ", stored on a disk";
         }

@@ -18,6 +18,7 @@ use fileserver::StrategyKind;
 
 use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::cli::run::{IdleFlags, exit_code, measure};
+use crate::machine::cores::available;
 use crate::run::RunEnd;
 
 const BUILDS: &str = "Builds";
@@ -174,7 +175,8 @@ fn plan(arguments: BuildArgs) -> anyhow::Result<(Plan, Vec<BuildPair>)> {
         seed: arguments.seed,
         ..Overrides::from(arguments.sweeps)
     };
-    let plan = Plan::of_builds().with(overrides);
+    let mut plan = Plan::of_builds().with(overrides);
+    plan.fit_cores(available()).map_err(anyhow::Error::msg)?;
     check(&plan)?;
     match plan.obstacle() {
         Some(obstacle) => bail!(obstacle),

@@ -30,7 +30,7 @@ pub(super) fn count(path: &Path) -> anyhow::Result<ExitCode> {
         }
     }
     let stop = stop_on_signals(Second::Ends)?;
-    let mut executor = LocalExecutor::new(plan, Cores::apart(plan.generator_threads), path)?;
+    let mut executor = LocalExecutor::new(plan, Cores::of(plan), path)?;
     executor.survey(&folder, &stop)?;
     let mut rows = Vec::new();
     for load in loads {

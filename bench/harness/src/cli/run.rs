@@ -26,7 +26,7 @@ use crate::cli::messages::{announce, conclusion, introduce, outlook};
 use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::cli::progress::Display;
 use crate::machine::busy::WhenBusy;
-use crate::machine::cores::Cores;
+use crate::machine::cores::{Cores, available};
 use crate::machine::facts;
 use crate::machine::settings::{self, ChangedSettings};
 use crate::run::local::LocalExecutor;
@@ -155,7 +155,7 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
         !plan.targets().is_empty(),
         "there is no server to measure: name some with --strategies, --against or --target"
     );
-    settings::check(&settings, &Cores::apart(plan.generator_threads))?;
+    settings::check(&settings, &Cores::of(&plan))?;
     if dry_run {
         say(&outlook(&plan));
         return Ok(ExitCode::SUCCESS);
@@ -183,7 +183,7 @@ pub(super) fn measure(
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<(RunFolder, RunEnd)>> {
     let trials = expected(plan).trials;
-    let cores = Cores::apart(plan.generator_threads);
+    let cores = Cores::of(plan);
     let Some(busy) = busy_before(when_busy, stop)? else { return Ok(None) };
     let mut executor =
         LocalExecutor::new(plan, cores.clone(), out.unwrap_or(Path::new("results")))?;
@@ -228,7 +228,7 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
         say(&format!("{shown} is complete: nothing left to do\n"));
         return Ok(ExitCode::SUCCESS);
     }
-    let cores = Cores::apart(plan.generator_threads);
+    let cores = Cores::of(&plan);
     let stop = stop_on_signals(second(&environment.settings))?;
     let Some(busy) = busy_before(when_busy, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
@@ -334,8 +334,18 @@ fn chosen_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<Plan> {
             overrides.sweeps.sizes.get_or_insert_with(|| vec![size]);
         }
     }
-    let plan = plan.with(overrides);
+    let mut plan = plan.with(overrides);
     check(&plan)?;
+    let left_out = plan.fit_cores(available()).map_err(anyhow::Error::msg)?;
+    if !left_out.is_empty() {
+        let counts: Vec<_> = left_out.iter().map(usize::to_string).collect();
+        let _ = writeln!(
+            io::stderr(),
+            "left out, because the machine has {} cores: {} cores for the server",
+            available(),
+            counts.join(", ")
+        );
+    }
     let has_background = plan.loads().iter().any(|load| load.profile.background.total() > 0);
     ensure!(
         plan.wire != Wire::Text || !has_background,

@@ -2,12 +2,13 @@
 
 use std::io;
 
+use bench_data::plan::Plan;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Cores of each side; empty: chosen by the system.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cores {
-    /// Cores of the server.
+    /// Cores of the server, of which a load may use only the first ones.
     pub server: Vec<usize>,
     /// Cores of the load generator.
     pub generator: Vec<usize>,
@@ -17,14 +18,27 @@ impl Cores {
     /// First available core for the server, and the next ones, one per thread, for the generator; no
     /// pinning with a single core.
     pub fn apart(generator_threads: usize) -> Self {
-        let allowed = allowed();
-        match allowed.split_first() {
-            Some((first, rest)) if !rest.is_empty() => Self {
-                server: vec![*first],
-                generator: rest.iter().copied().take(generator_threads).collect(),
+        Self::split(&allowed(), 1, generator_threads)
+    }
+
+    /// Cores for the loads of a plan: the server's are as many as its largest number.
+    pub fn of(plan: &Plan) -> Self {
+        Self::split(&allowed(), plan.most_server_cores(), plan.generator_threads)
+    }
+
+    fn split(allowed: &[usize], server: usize, generator: usize) -> Self {
+        match allowed.split_at_checked(server) {
+            Some((own, rest)) if !rest.is_empty() => Self {
+                server: own.to_vec(),
+                generator: rest.iter().copied().take(generator).collect(),
             },
             _ => Self::default(),
         }
+    }
+
+    /// Cores of the server under a load that gives it so many.
+    pub fn of_server(&self, count: usize) -> &[usize] {
+        &self.server[..count.min(self.server.len())]
     }
 }
 
@@ -54,6 +68,11 @@ impl Drop for Pinned {
     }
 }
 
+/// Number of cores that this process may use.
+pub(crate) fn available() -> usize {
+    allowed().len()
+}
+
 fn allowed() -> Vec<usize> {
     sched_getaffinity(None)
         .map(|set| (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
@@ -70,6 +89,15 @@ mod tests {
         assert!(cores.server.iter().all(|core| !cores.generator.contains(core)));
         assert_eq!(cores.server.is_empty(), cores.generator.is_empty());
         assert_eq!(cores.server.is_empty(), allowed().len() < 2);
+    }
+
+    #[test]
+    fn a_server_of_several_cores_leaves_others_to_the_generator() {
+        let cores = Cores::split(&[0, 2, 4, 6, 8], 2, 2);
+        assert_eq!(cores, Cores { server: vec![0, 2], generator: vec![4, 6] });
+        assert_eq!((cores.of_server(1), cores.of_server(2)), (&[0][..], &[0, 2][..]));
+        assert_eq!(Cores::split(&[0, 1], 2, 1), Cores::default());
+        assert_eq!(Cores::default().of_server(1), [] as [usize; 0]);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(crate) struct Launcher {
     root: PathBuf,
     /// Folder on a disk with the folder of files stored there, if the plan has such loads.
     disk: Option<PathBuf>,
+    /// Cores of the server, of which a load may use only the first ones.
     cores: Vec<usize>,
     send_path: SendPath,
     /// Check of the readiness of external servers.
@@ -66,6 +67,8 @@ pub(crate) struct StartHints {
     pub(crate) uploads: bool,
     /// Place of the files.
     pub(crate) store: Store,
+    /// Number of cores of the server.
+    pub(crate) server_cores: usize,
 }
 
 impl StartHints {
@@ -73,13 +76,15 @@ impl StartHints {
     pub(crate) fn of(load: &Load) -> Self {
         let work = load.profile.heavy.total_percent() > 0;
         let uploads = load.direction == Direction::Upload;
-        Self { connections: load.all_connections(), work, uploads, store: load.profile.store }
+        let (store, server_cores) = (load.profile.store, load.profile.server_cores);
+        Self { connections: load.all_connections(), work, uploads, store, server_cores }
     }
 
     /// Requirements of a survey that checks whether a server supports these loads.
     pub(crate) fn of_survey(loads: &[Load]) -> Self {
         let uploads = loads.iter().any(|load| load.direction == Direction::Upload);
-        Self { connections: 1, work: false, uploads, store: Store::Memory }
+        let store = Store::Memory;
+        Self { connections: 1, work: false, uploads, store, server_cores: 1 }
     }
 }
 
@@ -197,6 +202,11 @@ impl Launcher {
         self.account.is_some()
     }
 
+    /// Cores of a server for a load.
+    fn cores(&self, demand: StartHints) -> &[usize] {
+        &self.cores[..demand.server_cores.min(self.cores.len())]
+    }
+
     /// Folder of a server's own files. Temporary files of uploads are on the file system of the complete
     /// ones, so that they can be renamed.
     fn folder(&self, store: Store) -> &Path {
@@ -234,15 +244,15 @@ impl Launcher {
                 let behind = self.strategy(self.own(), StrategyKind::Threaded, &[], demand)?;
                 let upstream = Some(behind.address().port());
                 let peer = ReferenceServer::NginxThreaded;
-                let process = self.retry(|port| self.peer(peer, demand, port, upstream))?;
+                let process = self.retry(demand, |port| self.peer(peer, demand, port, upstream))?;
                 Ok(RunningServer::Started { process, behind: Some(behind) })
             }
             Target::Reference(peer) => {
-                self.retry(|port| self.peer(*peer, demand, port, None)).map(alone)
+                self.retry(demand, |port| self.peer(*peer, demand, port, None)).map(alone)
             }
             Target::External(given) => match given.how() {
                 How::Command(_) => {
-                    self.retry(|port| self.command(given, demand.store, port)).map(alone)
+                    self.retry(demand, |port| self.command(given, demand.store, port)).map(alone)
                 }
                 How::Running { pid, .. } => {
                     let address = self.addresses.get(given.name());
@@ -277,7 +287,7 @@ impl Launcher {
             account: account.map(|account| (account.user.clone(), account.group.clone())),
             connections,
             uploads: demand.uploads,
-            cores: self.cores.len().max(1),
+            cores: self.cores(demand).len().max(1),
             // A connection with its file, and the same again for cached files.
             descriptors: (connections as u64 * 4 + 2048).min(limit),
         }
@@ -331,17 +341,19 @@ impl Launcher {
         }
         command.args(flags);
         let log = self.folder.join("server.log");
-        ServerProcess::start(command, &self.cores, &log)
+        ServerProcess::start(command, self.cores(demand), &log)
     }
 
     fn retry(
         &self,
+        demand: StartHints,
         start: impl Fn(u16) -> anyhow::Result<Launch>,
     ) -> anyhow::Result<ServerProcess> {
         let mut attempt = 1;
         loop {
             let (port, begun) = (free_port()?, Instant::now());
-            let started = start(port).and_then(|launch| ServerProcess::launch(launch, &self.cores));
+            let started =
+                start(port).and_then(|launch| ServerProcess::launch(launch, self.cores(demand)));
             match started {
                 Ok(process) => return Ok(process),
                 Err(error) => {

@@ -308,7 +308,8 @@ impl LocalExecutor {
         let load = load?;
         // A server that ran before is pinned nowhere: it may delay the generator itself.
         let is_pinned = trial.target.kind() != TargetKind::Running;
-        let pinned_to = if is_pinned { &self.cores.server[..] } else { &[] };
+        let pinned_to =
+            if is_pinned { self.cores.of_server(trial.load.profile.server_cores) } else { &[] };
         let server = watched.and_then(|watched| watched.within(load.window, pinned_to));
         let delay = server.as_ref().and_then(ServerUsage::foreign_delay);
         let disturbance = Some(Disturbance {
@@ -335,7 +336,7 @@ impl LocalExecutor {
             send_path,
             server_requests: counted.filter(|_| self.all_of_load(trial)),
             tcp,
-            server_cores: self.cores.server.len(),
+            server_cores: self.cores.of_server(trial.load.profile.server_cores).len(),
             copy_bandwidth_bytes_per_s: self
                 .ceiling
                 .and_then(|ceiling| ceiling.of(trial.load.direction)),

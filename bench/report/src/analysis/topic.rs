@@ -1,5 +1,6 @@
 //! Topics of experiments: the metric that the servers are compared by, and the answer in words.
 
+mod cores;
 mod heavy;
 mod idle;
 mod load;
@@ -20,6 +21,8 @@ pub enum Topic {
     Throughput,
     /// Bytes per second, over file sizes.
     Transfer(Direction),
+    /// Requests per second, over cores of the server.
+    Cores,
     /// Connections per second.
     Churn,
     /// Highest offered rate that meets an objective.
@@ -48,6 +51,9 @@ impl Topic {
         if !loads.is_empty() && loads.iter().all(|load| load.profile.rate_per_s.is_some()) {
             return Self::Latency;
         }
+        if any(&|load| load.profile.server_cores > 1) {
+            return Self::Cores;
+        }
         if any(&|load| load.profile.heavy.total_percent() > 0) {
             return Self::Heavy;
         }
@@ -75,6 +81,7 @@ impl Topic {
         match self {
             Self::Throughput => "throughput over connections",
             Self::Transfer(_) => "file sizes",
+            Self::Cores => "cores of the server",
             Self::Churn => "new connections",
             Self::Load => "capacity",
             Self::Latency => "latency at equal load",
@@ -96,6 +103,7 @@ impl Topic {
         match self {
             Self::Throughput => judged_by(Metric::Throughput),
             Self::Transfer(_) => throughput::largest(part),
+            Self::Cores => cores::most(part),
             Self::Churn => judged_by(Metric::ConnectionRate),
             Self::Load => load::capacity(part),
             Self::Latency => load::waits(part),
@@ -110,6 +118,7 @@ impl Topic {
         match self {
             Self::Throughput => throughput::answer(part, finding),
             Self::Transfer(_) => throughput::answer_by_size(part, finding),
+            Self::Cores => cores::answer(part, finding),
             Self::Churn | Self::Load => finding.sentence(),
             Self::Latency => load::answer_at_equal_load(part, finding),
             Self::Heavy => heavy::answer(part),

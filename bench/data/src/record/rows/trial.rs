@@ -57,6 +57,8 @@ pub struct TrialRow {
     pub heavy_block_percent: u8,
     #[serde(default)]
     pub mix: Option<Mix>,
+    #[serde(default = "one")]
+    pub server_cores: usize,
     #[serde(default)]
     pub store: Store,
     #[serde(default)]
@@ -202,6 +204,7 @@ impl TrialRow {
             heavy_cpu_percent: profile.heavy.cpu_percent,
             heavy_block_percent: profile.heavy.block_percent,
             mix: profile.mix,
+            server_cores: profile.server_cores,
             store: profile.store,
             durability: Some(profile.store)
                 .filter(|_| trial.load.direction == Direction::Upload)
@@ -335,6 +338,7 @@ impl TrialRow {
                 },
                 mix: self.mix,
                 store: self.store,
+                server_cores: self.server_cores,
             },
         }
     }
@@ -371,6 +375,11 @@ impl TrialRow {
         let requests = self.requests.filter(|requests| *requests > 0)?;
         Some(switches as f64 / requests as f64)
     }
+}
+
+/// Default of runs in which every server had one core.
+fn one() -> usize {
+    1
 }
 
 /// Default of runs from before `keep_alive` was recorded.
