@@ -16,7 +16,7 @@ fn a_tiny_run_measures_reports_and_can_be_reported_again() {
     let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
     assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
     assert!(stdout.contains("requests/s") && stdout.contains("selector"), "{stdout}");
-    assert!(stdout.contains("With 4 connections and downloads of 1 KiB"), "{stdout}");
+    assert!(stdout.contains("downloads of 1 KiB, 4 connections: "), "{stdout}");
     assert!(stdout.contains("report.html"), "{stdout}");
     for quarter in ["  0 %  6 trials", " 25 %  2/6 ", " 50 %  3/6 ", " 75 %  5/6 ", "100 %  6/6 "] {
         assert_eq!(stderr.matches(quarter).count(), 1, "{quarter}: {stderr}");
