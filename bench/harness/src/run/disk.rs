@@ -12,6 +12,9 @@ use crate::run::files::ScratchFolder;
 /// File systems in memory.
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
+/// Longest path of a folder on a disk: the path of a Unix domain socket below it has at most 107 bytes.
+const MOST_BYTES: usize = 60;
+
 /// Folder for files that survive a restart of the machine.
 const LASTING: &str = "/var/tmp";
 
@@ -31,10 +34,11 @@ pub(crate) fn create(results: &Path, for_others: bool) -> anyhow::Result<Scratch
          folder on a disk with --out, or --store memory",
         choices[0].display()
     );
-    let parent = disks.find(|folder| !for_others || is_open(folder)).with_context(|| {
+    let parent = disks.find(|folder| is_short(folder) && (!for_others || is_open(folder))).with_context(|| {
         format!(
             "uploads to a disk are part of the plan, and reference servers, which do not run as root, \
-             cannot reach {}: choose another folder with --out",
+             cannot reach {}, or its path is longer than {MOST_BYTES} bytes: choose another folder with \
+             --out",
             choices[0].display()
         )
     })?;
@@ -47,6 +51,11 @@ fn existing(folder: &Path) -> anyhow::Result<PathBuf> {
     let folder = std::path::absolute(folder).context("cannot find the current folder")?;
     let found = folder.ancestors().find(|one| one.is_dir()).unwrap_or(Path::new("/"));
     Ok(found.canonicalize()?)
+}
+
+/// Returns true if a server can have a socket in the folder.
+fn is_short(folder: &Path) -> bool {
+    folder.as_os_str().len() <= MOST_BYTES
 }
 
 /// Returns true if every account can reach the folder.
@@ -67,6 +76,17 @@ mod tests {
             return;
         }
         match create(&memory.join("no/such/folder"), false) {
+            Ok(folder) => assert!(folder.path().starts_with(LASTING), "{folder:?}"),
+            Err(error) => assert!(error.to_string().contains("--out"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn a_folder_with_a_long_path_is_not_used() {
+        let parent = tempfile::tempdir().unwrap();
+        let long = parent.path().join("x".repeat(MOST_BYTES));
+        fs::create_dir(&long).unwrap();
+        match create(&long, false) {
             Ok(folder) => assert!(folder.path().starts_with(LASTING), "{folder:?}"),
             Err(error) => assert!(error.to_string().contains("--out"), "{error}"),
         }
