@@ -14,6 +14,7 @@ pub(crate) mod scalability;
 pub mod section;
 pub(crate) mod selection;
 pub mod sentence;
+pub mod situation;
 pub mod statistics;
 pub mod summary;
 pub(crate) mod topic;
@@ -24,6 +25,7 @@ use crate::analysis::forest::Forest;
 use crate::analysis::pair::Pair;
 use crate::analysis::section::{Section, sections};
 use crate::analysis::sentence::answer::Place;
+use crate::analysis::situation::Advice;
 use crate::analysis::summary::Summary;
 use bench_data::record::run_folder::Contents;
 
@@ -36,6 +38,10 @@ pub struct Analysis {
     pub answer: String,
     /// The compared pair in every experiment; `None` if no two servers were compared.
     pub forest: Option<Forest>,
+    /// Recommendations for the situations of a reader.
+    pub advice: Vec<Advice>,
+    /// Validity of the trials in one line.
+    pub validity: String,
     /// Where the servers were measured.
     pub place: Place,
     /// Conditions that a reader must know to trust the answer.
@@ -54,12 +60,14 @@ impl Analysis {
         let summary = Summary::of(&contents.records);
         let sections = sections(&contents.plan, &summary);
         let pair = Pair::of(&contents.plan, &summary);
-        let forest = pair.and_then(|pair| Forest::of(pair, &sections));
         let environment = &contents.environment;
         let place = Place {
             server_cores: environment.placement.server_cores.len(),
             machine_cores: environment.machine.cores,
         };
+        let advice = situation::advice(pair.as_ref(), place, &sections);
+        let forest = pair.and_then(|pair| Forest::of(pair, &sections));
+        let validity = notes::validity(&contents.records, &summary, &sections);
         let main = match &sections[..] {
             [only] => only.finding.as_ref(),
             _ => None,
@@ -72,6 +80,6 @@ impl Analysis {
         notes.extend(notes::without_comparison(&sections));
         let claims = claims(contents, &summary, &sections);
         let baseline = contents.plan.baseline.clone();
-        Self { summary, answer, forest, place, notes, sections, claims, baseline }
+        Self { summary, answer, forest, advice, validity, place, notes, sections, claims, baseline }
     }
 }

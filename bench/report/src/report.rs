@@ -1,5 +1,6 @@
 //! The report of a run: page, paper and tables, and the files they are written to.
 
+mod answer;
 mod comparisons;
 pub mod content;
 pub mod export;

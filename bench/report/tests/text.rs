@@ -8,6 +8,7 @@ use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::TrialRow;
 use bench_data::record::run_folder::{Contents, RunFolder};
 use bench_data::servers::reference::ReferenceServer;
+use bench_report::analysis::sentence::advice;
 use bench_report::analysis::sentence::answer::{MOST_WORDS, rows};
 use bench_report::figures::Figure;
 use bench_report::report::content::Report;
@@ -142,6 +143,12 @@ fn answer(report: &Report) -> String {
         let figure = row.figure.unwrap_or_default();
         text += &format!("- {} | {} | {figure} | {}\n", row.name, row.condition, row.verdict);
     }
+    for one in advice::words(&analysis.advice) {
+        let parts = [one.situation, &one.choice, &one.alike, &one.lead, &one.cost, &one.condition];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        text += &format!("* {}\n", parts.join(" | "));
+    }
+    text += &format!("  {}\n", analysis.validity);
     let plot = report.forest.iter().map(|plot| format!("  {}\n  {}\n", plot.title, plot.caption));
     text + &plot.collect::<String>()
 }

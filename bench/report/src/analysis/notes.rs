@@ -4,7 +4,7 @@ use bench_data::load::Direction;
 use bench_data::load::words::{describe, requests};
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::Records;
-use bench_data::units::{counted, grouped};
+use bench_data::units::{counted, grouped, microseconds, three_digits};
 
 use crate::analysis::comparison::{capitalised, listed};
 use crate::analysis::section::Section;
@@ -157,6 +157,29 @@ pub(crate) fn without_comparison(sections: &[Section]) -> Vec<String> {
             Some(format!("The experiment {} compares no servers. {reasons}", section.name))
         })
         .collect()
+}
+
+/// Validity of a run in one line: sound trials, wake-up delay of the machine, A/A control.
+pub(crate) fn validity(records: &Records, summary: &Summary, sections: &[Section]) -> String {
+    let rows = || records.trials.iter().filter(|row| row.search.is_none());
+    let sound = rows().filter(|row| row.outcome == Outcome::Ok).count();
+    let delay = summary.floor.map_or_else(
+        || "wake-up delay not recorded".to_owned(),
+        |floor| format!("wake-up delay p99 {}", microseconds(floor.p99_us())),
+    );
+    let void = sections.iter().filter(|section| section.is_void()).count();
+    let controls = sections.iter().filter_map(|section| section.finding.as_ref()?.control.as_ref());
+    let ratios: Vec<f64> = controls.map(|check| check.ratio.ratio).collect();
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ratios.iter().copied().fold(0.0, f64::max);
+    let control = match (&ratios[..], void) {
+        ([], _) => "no A/A control".to_owned(),
+        ([_], 0) => format!("A/A control {}×", three_digits(most)),
+        (_, 0) => format!("A/A control {}× to {}×", three_digits(least), three_digits(most)),
+        (_, void) => format!("A/A control differs: {} void", counted(void, "comparison")),
+    };
+    let all = counted(rows().count(), "trial");
+    format!("Validity: {} of {all} sound; {delay}; {control}", grouped(sound))
 }
 
 /// Failures with their reasons, each server and reason once: most servers fail under every load.

@@ -1,5 +1,6 @@
 //! The sentences of conclusions, made from typed values. Each states one fact.
 
+pub mod advice;
 pub mod answer;
 
 use bench_data::units::{counted, grouped, three_digits};

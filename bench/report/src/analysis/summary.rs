@@ -56,6 +56,11 @@ impl Floor {
         Some(Self { p99_us: of(|row| row.p99_us)?, p999_us: of(|row| row.p999_us)? })
     }
 
+    /// 99th percentile of the delay, in microseconds.
+    pub fn p99_us(&self) -> f64 {
+        self.p99_us
+    }
+
     /// Least value of a metric that supports a claim, in microseconds; `None` if the machine sets none.
     pub fn least_us(&self, metric: Metric) -> Option<f64> {
         let (Metric::Response(percentile) | Metric::Service(percentile)) = metric else {

@@ -9,10 +9,22 @@ mod throughput;
 
 use bench_data::load::Direction;
 
+use bench_data::load::heavy::Work;
+
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::selection::headline;
 use crate::analysis::summary::Summary;
+
+/// Tail of the light requests beside the largest share of heavy requests of one kind.
+pub(crate) fn beside_heavy(part: &Summary, work: Work) -> Option<Finding> {
+    heavy::waits(part, work)
+}
+
+/// Bytes per second with the largest files.
+pub(crate) fn largest(part: &Summary) -> Option<Finding> {
+    throughput::largest(part)
+}
 
 /// Topic of an experiment, which follows from its loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

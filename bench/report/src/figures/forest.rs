@@ -62,10 +62,10 @@ struct Layout {
 
 const WIDE: Layout = Layout {
     width: 960,
-    axis: (440, 730),
-    letters: (64, 29),
+    axis: (468, 740),
+    letters: (68, 29),
     letters_of_title: 86,
-    values: Some(748),
+    values: Some(756),
 };
 
 const NARROW: Layout =

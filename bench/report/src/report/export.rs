@@ -6,7 +6,7 @@ use bench_data::record::run_folder::{Contents, RunFolder};
 
 use crate::report::content::Report;
 use crate::report::lab_report::{self, Cover};
-use crate::report::{comparisons, page, picture, table};
+use crate::report::{answer, comparisons, page, picture, table};
 
 /// Reads a folder's records and writes its charts.
 ///
@@ -40,7 +40,8 @@ pub fn publish_contents(folder: &RunFolder, contents: Contents) -> anyhow::Resul
     let compared = comparisons::rows(&report.analysis.sections);
     folder.write_comparisons(&comparisons::COLUMNS, &compared)?;
     let tables = table::tables(&report.analysis.summary, &report.analysis.baseline);
-    folder.write_tables(&table::markdown(&tables), &table::latex(&tables))?;
+    let markdown = answer::markdown(&report) + &table::markdown(&tables);
+    folder.write_tables(&markdown, &table::latex(&tables))?;
     Ok(report)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::analysis::comparison::capitalised;
 use crate::analysis::scalability;
+use crate::analysis::sentence::advice;
 use crate::report::content::Report;
 use crate::report::glossary;
 use crate::report::paper::{Block, Paper};
@@ -46,6 +47,15 @@ pub fn paper(report: &Report, cover: &Cover) -> anyhow::Result<Paper> {
             caption: plot.caption.clone(),
         });
     }
+    blocks.push(Block::Subheading("Which one for my case?".to_owned()));
+    let advice = advice::words(&analysis.advice).into_iter().map(|one| {
+        let parts =
+            [one.choice, one.alike, one.lead, one.cost].into_iter().filter(|part| !part.is_empty());
+        (one.situation.to_owned(), parts.collect::<Vec<_>>().join("; "))
+    });
+    blocks.push(Block::Terms(advice.collect()));
+    blocks.push(Block::Subheading("Validity".to_owned()));
+    blocks.push(Block::Paragraph(analysis.validity.clone()));
     blocks.push(Block::Items(analysis.notes.clone()));
     blocks.push(Block::Heading("Set-up".to_owned()));
     let named = |(name, value): (&str, String)| (name.to_owned(), value);

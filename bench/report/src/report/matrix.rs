@@ -184,6 +184,8 @@ mod tests {
             summary,
             answer: String::new(),
             forest: None,
+            advice: Vec::new(),
+            validity: String::new(),
             place: Place { server_cores: 1, machine_cores: 2 },
             notes: Vec::new(),
             claims: Vec::new(),

@@ -4,7 +4,9 @@
   "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
   const hidden = new Set();
-  const view = { scale: "as drawn", baseline: "" };
+  const view = { scale: "as drawn", baseline: "", highlight: data.pair.length ? "pair" : "" };
+  // Servers outside the compared pair are grey unless all are to have colours.
+  const colourOf = (series) => view.highlight && !data.pair.includes(series.name) ? "var(--faint)" : series.colour;
   const SVG = "http://www.w3.org/2000/svg";
   const LEFT = 66, RIGHT = 18, TOP = 10, BOTTOM = 50, GAP = 8;
 
@@ -95,9 +97,9 @@
   };
 
   const marker = (series, x, y, hollow) => element("svg:polygon", {
-    points: series.marker, transform: `translate(${x} ${y})`, stroke: series.colour,
+    points: series.marker, transform: `translate(${x} ${y})`, stroke: colourOf(series),
     "stroke-width": 1.6, "stroke-linejoin": "round",
-    fill: hollow ? "var(--paper)" : series.colour,
+    fill: hollow ? "var(--paper)" : colourOf(series),
   });
 
   const drawPanel = (panel, left, width, height, nodes) => {
@@ -140,27 +142,30 @@
       transform: `rotate(-90 ${left + 14} ${middle})` }, name));
 
     const spread = panel.x.scale === "nines" ? 0 : Math.min(6, (inner.right - inner.left) * 0.06 / series.length);
-    const found = [];
+    const found = [], groups = [];
     series.forEach((one, index) => {
       const shift = (index - (series.length - 1) / 2) * spread;
       const group = element("svg:g", { "data-server": one.name });
       const at = one.points.map((point) => [toX(point.x, shift), toY(point.median)]);
       group.append(element("svg:polyline", { points: at.map((xy) => xy.join(",")).join(" "), fill: "none",
-        stroke: one.colour, "stroke-width": 2, "stroke-dasharray": one.dashed ? "6 4" : "none" }));
+        stroke: colourOf(one), "stroke-width": 2, "stroke-dasharray": one.dashed ? "6 4" : "none" }));
       one.points.forEach((point, n) => {
         const [x, top] = at[n];
         if (point.low !== null && point.high > point.low) {
           group.append(element("svg:line", { x1: x, x2: x, y1: toY(point.low), y2: toY(point.high),
-            stroke: one.colour, "stroke-width": 1 }));
+            stroke: colourOf(one), "stroke-width": 1 }));
         }
         for (const value of point.rounds) {
-          group.append(element("svg:circle", { cx: x, cy: toY(value), r: 2, fill: one.colour, "fill-opacity": 0.45 }));
+          group.append(element("svg:circle", { cx: x, cy: toY(value), r: 2, fill: colourOf(one), "fill-opacity": 0.45 }));
         }
         if (point.marked) group.append(marker(one, x, top, point.hollow));
         found.push({ x, y: top, series: one, point, panel, unit });
       });
-      nodes.push(group);
+      groups.push(group);
     });
+    // The compared pair is drawn above the others.
+    groups.sort((a, b) => data.pair.includes(a.dataset.server) - data.pair.includes(b.dataset.server));
+    nodes.push(...groups);
     return found;
   };
 
@@ -225,7 +230,7 @@
   });
 
   const sample = (series) => element("svg:svg", { width: 30, height: 14, viewBox: "0 0 30 14", "aria-hidden": "true" },
-    element("svg:line", { x1: 1, x2: 29, y1: 7, y2: 7, stroke: series.colour, "stroke-width": 2,
+    element("svg:line", { x1: 1, x2: 29, y1: 7, y2: 7, stroke: colourOf(series), "stroke-width": 2,
       "stroke-dasharray": series.dashed ? "6 4" : "none" }), marker(series, 15, 7, false));
 
   const chip = (series) => {
@@ -237,9 +242,11 @@
     });
     return button;
   };
-  for (const { figure, legend } of charts) {
+  const drawLegend = ({ figure, legend }) => {
     const seen = new Map(figure.panels.flatMap((panel) => panel.series).map((series) => [series.name, series]));
-    legend.append(...[...seen.values()].map(chip));
+    legend.replaceChildren(...[...seen.values()].map(chip));
+  };
+  for (const { figure, legend } of charts) {
     const hollow = figure.panels.some((panel) =>
       panel.series.some((series) => series.points.some((point) => point.hollow)));
     if (hollow) legend.after(element("p", { class: "hollow" }, `hollow: ${figure.hollow_means}`));
@@ -255,6 +262,10 @@
       [["as drawn", "as drawn"], ["linear", "linear"], ["log", "logarithmic"]], (value) => { view.scale = value; })),
     element("label", {}, "Values ", choice("baseline",
       [["", "measured"], ...data.servers.map((name) => [name, `relative to ${name}`])], (value) => { view.baseline = value; })));
+  if (data.pair.length) {
+    controls.append(element("label", {}, "Colours ", choice("highlight",
+      [["pair", data.pair.join(" and ")], ["", "all servers"]], (value) => { view.highlight = value; })));
+  }
   const all = element("button", { type: "button", name: "all" }, "show all servers");
   all.addEventListener("click", () => { hidden.clear(); refresh(); });
   controls.append(all);
@@ -263,7 +274,10 @@
 
   function refresh() {
     say(null);
-    for (const { figure, chart } of charts) drawFigure(figure, chart);
+    for (const one of charts) {
+      drawFigure(one.figure, one.chart);
+      drawLegend(one);
+    }
     for (const button of document.querySelectorAll("[data-toggle]")) {
       button.setAttribute("aria-pressed", String(!hidden.has(button.dataset.toggle)));
     }
@@ -277,6 +291,17 @@
     cancelAnimationFrame(resizing);
     resizing = requestAnimationFrame(refresh);
   });
-  // Paper has a width of its own.
-  window.addEventListener("beforeprint", refresh);
+  // Charts in folded parts have no width until they are opened.
+  for (const folded of document.querySelectorAll("details.more")) folded.addEventListener("toggle", refresh);
+  // Paper has a width of its own, and nothing to unfold.
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const one of folded) one.open = true;
+    refresh();
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of folded) one.open = false;
+    folded = [];
+  });
 })();

@@ -2,7 +2,7 @@
 
 use crate::report::setup::Server;
 use crate::report::setup::servers;
-use crate::report::setup::setup;
+use crate::report::setup::{machine_in_one_line, setup};
 use crate::report::setup::{no_outliers, outliers_in_words, trials};
 use minijinja::Environment as Templates;
 use minijinja::value::Serde;
@@ -15,6 +15,8 @@ use crate::analysis::metric::Unit;
 use crate::analysis::scalability;
 use crate::analysis::scalability::Scalability;
 use crate::analysis::section::Section;
+use crate::analysis::sentence::advice::{self, AdviceWords};
+use crate::analysis::sentence::answer;
 use crate::figures::forest::{self, ForestPlot};
 use crate::figures::{Data, Figure};
 use crate::report::content::Report;
@@ -32,12 +34,17 @@ struct Page<'p> {
     question: &'p str,
     answer: &'p str,
     forest: Option<&'p ForestPlot>,
+    machine: String,
+    validity: &'p str,
+    advice: Vec<AdviceWords>,
     notes: &'p [String],
     setup: Vec<(&'static str, String)>,
     servers: Vec<Server>,
     matrix: Matrix,
     sections: Vec<Part<'p>>,
     claims: Vec<ClaimPart>,
+    /// Claims that the run cannot test.
+    untestable: Vec<ClaimPart>,
     outliers: Vec<String>,
     /// Text in place of outliers.
     no_outliers: &'static str,
@@ -54,6 +61,8 @@ struct Page<'p> {
 struct Part<'p> {
     name: &'p str,
     question: &'p str,
+    /// The compared pair in one line, of a run with several experiments.
+    line: Option<String>,
     answer: &'p str,
     cost: Option<&'p str>,
     scalability: Option<&'p Scalability>,
@@ -87,6 +96,8 @@ struct Still<'p> {
 #[derive(Debug, Serialize)]
 struct Live<'p> {
     servers: Vec<&'p str>,
+    /// Compared servers, which charts highlight; empty if none.
+    pair: Vec<&'p str>,
     /// Factors and names of the units.
     scales: BTreeMap<Unit, Scale>,
     figures: Vec<LiveFigure<'p>>,
@@ -109,19 +120,30 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     let mut templates = Templates::new();
     // The name enables HTML escapes.
     templates.add_template("report.html", TEMPLATE)?;
+    let (untestable, claims) = analysis
+        .claims
+        .iter()
+        .map(claim_part)
+        .partition(|claim: &ClaimPart| claim.class == Judgement::NotTestable);
+    let forest = analysis.forest.as_ref().filter(|_| analysis.sections.len() > 1);
+    let line = |section: &Section| answer::in_section(forest?, &section.name);
     let page = Page {
         question: &contents.plan.question,
         answer: &analysis.answer,
         forest: report.forest.as_ref(),
+        machine: machine_in_one_line(contents),
+        validity: &analysis.validity,
+        advice: advice::words(&analysis.advice),
         notes: &analysis.notes,
         setup: setup(report),
         servers: servers(contents),
         matrix: Matrix::of(analysis),
         sections: report
             .sections()
-            .map(|(section, figures)| part(section, figures, &analysis.baseline))
+            .map(|(section, figures)| part(section, line(section), figures, &analysis.baseline))
             .collect(),
-        claims: analysis.claims.iter().map(claim_part).collect(),
+        claims,
+        untestable,
         outliers: outliers_in_words(contents),
         no_outliers: no_outliers(contents),
         table_note: table::NOTE,
@@ -148,10 +170,16 @@ fn claim_part(claim: &Claim) -> ClaimPart {
     }
 }
 
-fn part<'p>(section: &'p Section, figures: &'p [Figure], baseline: &[String]) -> Part<'p> {
+fn part<'p>(
+    section: &'p Section,
+    line: Option<String>,
+    figures: &'p [Figure],
+    baseline: &[String],
+) -> Part<'p> {
     Part {
         name: &section.name,
         question: &section.question,
+        line,
         answer: &section.answer,
         cost: section.cost.as_deref(),
         scalability: section.scalability.as_ref(),
@@ -172,8 +200,10 @@ fn part<'p>(section: &'p Section, figures: &'p [Figure], baseline: &[String]) ->
 /// Data of the script, so written that it cannot end its element.
 fn data(report: &Report) -> anyhow::Result<String> {
     let figures = report.figures();
+    let pair = report.analysis.forest.as_ref().map(|forest| &forest.pair);
     let live = Live {
         servers: report.analysis.summary.targets(),
+        pair: pair.map(|pair| vec![&*pair.first, &*pair.second]).unwrap_or_default(),
         scales: Unit::OF_CHARTS.map(|unit| (unit, unit.scale())).into(),
         figures: figures
             .map(|figure| LiveFigure { id: id(figure), title: &figure.title, data: &figure.data })

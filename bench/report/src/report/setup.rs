@@ -199,6 +199,28 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// Machine, cores and date of a run in one line.
+pub(crate) fn machine_in_one_line(contents: &Contents) -> String {
+    let environment = &contents.environment;
+    let (machine, placement) = (&environment.machine, &environment.placement);
+    let processor = machine.processor.as_deref().unwrap_or("unknown processor");
+    let cores = counted(machine.cores, "core");
+    let listed =
+        |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let pinned = match (&placement.server_cores[..], &placement.generator_cores[..]) {
+        ([], _) | (_, []) => "not pinned".to_owned(),
+        (server, generator) => {
+            format!(
+                "server on core {}, load generator on core {}",
+                listed(server),
+                listed(generator)
+            )
+        }
+    };
+    let date = environment.started_at.strftime("%Y-%m-%d");
+    format!("{cores} of {processor}, {}; {pinned}; measured {date}", machine.kernel)
+}
+
 /// Settings of the processor and the kernel that can change results, as far as they are recorded.
 fn processor(conditions: &Conditions) -> Option<String> {
     let named =

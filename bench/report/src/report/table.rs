@@ -16,7 +16,7 @@ use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
 pub(crate) use latex::latex;
-pub(crate) use markdown::markdown;
+pub(crate) use markdown::{escaped, markdown};
 
 /// Columns of every table.
 pub(crate) const COLUMNS: [&str; 12] = [

@@ -71,6 +71,13 @@ fn conditions(row: &ForestRow) -> [(Vec<String>, String); 4] {
     ]
 }
 
+/// The pair in one experiment of several: `Downloads of 1 KiB, 64 connections: selector has …`.
+pub(crate) fn in_section(forest: &Forest, section: &str) -> Option<String> {
+    let row = forest.rows.iter().find(|row| row.section == section)?;
+    let condition = capitalised(&row.condition.join(", "));
+    Some(format!("{condition}: {}.", one(&forest.pair, row, &row.quantity)))
+}
+
 /// Title of the forest plot: its finding.
 pub(crate) fn title(forest: &Forest, has_experiments: bool) -> String {
     match forest.rows.first().filter(|_| !has_experiments) {

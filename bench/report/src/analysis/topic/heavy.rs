@@ -19,7 +19,7 @@ pub(super) fn answer(part: &Summary) -> String {
     kinds.map(|finding| finding.sentence()).collect::<Vec<_>>().join(" ")
 }
 
-fn waits(part: &Summary, work: Work) -> Option<Finding> {
+pub(super) fn waits(part: &Summary, work: Work) -> Option<Finding> {
     let heavy = |load: &Load| load.profile.heavy;
     let is_one = |load: &Load| {
         let percent = heavy(load).percent(work);

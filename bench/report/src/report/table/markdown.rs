@@ -31,7 +31,7 @@ fn row(values: &[String]) -> String {
 }
 
 /// Escaped text: names and replies of servers may contain any character.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for letter in text.chars() {
         match letter {
