@@ -34,6 +34,9 @@ pub struct MockExecutor {
     pub interrupted_in: Option<u32>,
     /// Throughput by name of the server in requests per second, instead of the default.
     pub speed: HashMap<String, f64>,
+    /// Relative standard deviation of the throughput between rounds by name of the server, instead of
+    /// the default scatter. It depends on round, load and server only.
+    pub noise: HashMap<String, f64>,
     /// Capacity by name of the server in requests per second, instead of nine tenths of its
     /// throughput.
     pub capacity: HashMap<String, f64>,
@@ -89,7 +92,10 @@ impl MockExecutor {
         let size = trial.load.size.bytes() as f64;
         // Drift from round to round that is the same for all, and a little that is not.
         let drift = 1.0 + 0.05 * f64::from(trial.round % 3);
-        let noise = 1.0 + 0.01 * f64::from((trial.number * 7919) % 5);
+        let noise = match self.noise.get(name) {
+            Some(deviation) => (deviation * gaussian(trial)).exp(),
+            None => 1.0 + 0.01 * f64::from((trial.number * 7919) % 5),
+        };
         let rate = drift * noise / (1.0 / speed + size / 4e9);
         let served = if name == "iterative" { 1.0 } else { connections };
         let window = Duration::from_secs(2);
@@ -164,6 +170,16 @@ impl Measurement {
         }
         self
     }
+}
+
+/// Random number of the standard normal distribution, by round, server and connections of a trial.
+fn gaussian(trial: &Trial) -> f64 {
+    let seed = trial.target.name().bytes().fold(u64::from(trial.round), |seed, byte| {
+        seed.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))
+    });
+    let mut random = fastrand::Rng::with_seed(seed ^ trial.load.connections as u64);
+    let angle = std::f64::consts::TAU * random.f64();
+    (-2.0 * random.f64().max(1e-12).ln()).sqrt() * angle.cos()
 }
 
 fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Duration) -> LoadReport {

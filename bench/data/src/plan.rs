@@ -8,6 +8,7 @@ mod overrides;
 mod servers;
 pub mod service;
 pub mod sweep;
+pub mod until;
 
 pub use overrides::{Overrides, time};
 
@@ -27,6 +28,7 @@ use crate::load::store::Store;
 use crate::names;
 use crate::plan::service::LoadService;
 use crate::plan::sweep::Sweep;
+use crate::plan::until::Until;
 use crate::servers::external::ExternalServer;
 use crate::servers::reference::ReferenceServer;
 use crate::servers::target::Target;
@@ -67,6 +69,13 @@ pub struct Plan {
     /// Repetitions of loads that belong to no main comparison, if fewer.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_positive")]
     pub other_rounds: Option<u32>,
+    /// Precision until which main comparisons get further rounds.
+    #[serde(default, with = "names::name", skip_serializing_if = "is_default")]
+    pub until: Until,
+    /// Time of the whole run in seconds after which no further round begins; the planned ones run in
+    /// any case.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_positive")]
+    pub budget_s: Option<u64>,
     /// Order of the servers within a round.
     pub order: Order,
     /// Seed of every random choice; drawn at the start of the run if the plan has none.
@@ -452,6 +461,8 @@ mod tests {
             window: Some(Duration::from_secs(2)),
             rounds: Some(7),
             other_rounds: Some(5),
+            until: Some(Until::HalfWidth(0.05)),
+            budget: Some(Duration::from_secs(600)),
             order: Some(Order::Shuffled),
             seed: Some(9),
             variants: Some(vec![Variant::parse("two=thread-pool --workers 2").unwrap()]),
@@ -470,6 +481,7 @@ mod tests {
         assert_eq!(Plan::parse(&written, "p.toml").unwrap(), plan);
         assert_eq!((plan.rounds, plan.window_ms, plan.seed), (7, 2000, Some(9)));
         assert_eq!(plan.other_rounds, Some(5));
+        assert_eq!((plan.until, plan.budget_s), (Until::HalfWidth(0.05), Some(600)));
         assert_eq!(plan.sweeps.len(), 1);
         assert_eq!(plan.sweeps[0].direction, Direction::Upload);
         assert_eq!(plan.sweeps[0].connections, [2]);

@@ -5,6 +5,7 @@ mod account;
 mod background;
 mod build;
 pub mod count_calls;
+mod course;
 mod disk;
 pub mod files;
 pub(crate) mod launcher;
@@ -24,14 +25,17 @@ use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, RecordWriter, Records, TrialRow};
 use bench_data::record::run_folder::RunFolder;
 use bench_data::record::wake_up::{self, WakeUpRow};
-use bench_data::schedule::TrialSchedule;
 use bench_data::trial::Executor;
 use bench_data::trial::Trial;
+
+use crate::run::course::Course;
 
 /// Observer of the progress of a run.
 pub trait Observer {
     /// Called when a trial begins, with the estimated number of remaining trials, this one included.
     fn begins(&mut self, trial: &Trial, to_come: usize);
+    /// Called when a round begins that is added to the planned ones, with the reason.
+    fn extends(&mut self, reason: &str);
     /// Called when the records of a trial are on disk, with the 99th percentile of its response times.
     fn ended(&mut self, row: &TrialRow, p99_us: Option<f64>);
 }
@@ -84,17 +88,22 @@ impl CompletedTrials {
 
     /// Estimated number of remaining trials of a plan.
     pub fn to_come(&self, plan: &Plan) -> usize {
-        let mut schedule = TrialSchedule::new(plan);
+        let mut course = Course::new(plan);
         let (mut missing, mut taken) = (0, BTreeSet::new());
-        while let Some(trial) = schedule.next_trial() {
+        loop {
+            // Further rounds depend on the missing trials.
+            let next = match missing {
+                0 => course.next_trial(|_| {}),
+                _ => course.next_scheduled(),
+            };
+            let Some(trial) = next else { return missing };
             match self.take(&trial, &mut taken) {
-                Some(records) => schedule.learn(&trial, &records),
+                Some(records) => course.learn(&trial, records),
                 // From here on the results of the search are not known.
-                None if trial.search.is_some() => return missing + 1 + schedule.expected(),
+                None if trial.search.is_some() => return missing + 1 + course.expected(),
                 None => missing += 1,
             }
         }
-        missing
     }
 }
 
@@ -116,13 +125,14 @@ pub fn run(
     let mut number = known.last_number();
     // The machine may be in another state in each round.
     let mut block = None;
-    let mut schedule = TrialSchedule::new(plan);
+    let mut course = Course::new(plan);
     let mut unsupported = Unsupported::default();
     unsupported.learn(&known.records);
     let mut taken = BTreeSet::new();
-    while let Some(mut trial) = schedule.next_trial() {
+    let mut reason = None;
+    while let Some(mut trial) = course.next_trial(|precision| reason = Some(precision.words())) {
         if let Some(records) = known.take(&trial, &mut taken) {
-            schedule.learn(&trial, &records);
+            course.learn(&trial, records);
             continue;
         }
         if stop.load(Ordering::SeqCst) {
@@ -136,14 +146,16 @@ pub fn run(
                 wake_up::append(folder.path(), &WakeUpRow::new(&trial, &delay))?;
             }
         }
-        observer.begins(&trial, 1 + schedule.expected());
+        if let Some(reason) = reason.take() {
+            observer.extends(&reason);
+        }
+        observer.begins(&trial, 1 + course.expected());
         let measured = executor.execute(&trial, stop);
         let records = Records::of_trial(&trial, &measured);
         if let Some(load) = &measured.load {
             folder.write_histograms(trial.number, load)?;
         }
         writer.append(&records)?;
-        schedule.learn(&trial, &records);
         unsupported.learn(&records);
         let is_p99 = |row: &&LatencyRow| {
             row.distribution == Distribution::Response && row.percentile == 99.0
@@ -153,6 +165,7 @@ pub fn run(
             failures += usize::from(row.outcome.is_failure());
             observer.ended(row, p99_us);
         }
+        course.learn(&trial, records);
     }
     let never_measured = unsupported.in_all_trials();
     Ok(RunEnd { failures, interrupted: stop.load(Ordering::SeqCst), never_measured })
@@ -191,6 +204,7 @@ mod tests {
 
     impl Observer for Silent {
         fn begins(&mut self, _: &Trial, _: usize) {}
+        fn extends(&mut self, _: &str) {}
         fn ended(&mut self, _: &TrialRow, _: Option<f64>) {}
     }
 
@@ -413,12 +427,41 @@ mod tests {
     }
 
     #[test]
+    fn a_run_with_added_and_repeated_rounds_is_continued_as_it_would_have_gone_on() {
+        let mut plan = Plan::built_in("default").unwrap();
+        (plan.rounds, plan.other_rounds, plan.budget_s) = (6, Some(3), Some(100_000));
+        plan.until = "ci=5%".parse().unwrap();
+        let names = ["threaded", "thread-pool", "selector", "selector-again"];
+        let noise = names.map(|name| (name.to_owned(), 0.05));
+        let noisy = || MockExecutor { noise: noise.clone().into(), ..MockExecutor::default() };
+        // A disturbed trial of the main comparison.
+        let is_main = |trial: &&Trial| plan.main_comparisons()[0].loads.contains(&trial.load);
+        let first = schedule(&plan).iter().find(is_main).unwrap().number;
+        let noisy = || MockExecutor { disturbed_in: vec![first], ..noisy() };
+        let whole = finish_plan(&plan, noisy());
+        let trials = whole.executor.seen.len() as u32;
+        let planned = expected(&plan).trials as u32;
+        assert!(trials > planned + 2 * 5, "{trials} trials of {planned}");
+        for stop_at in [first + 1, planned + 3, trials - 1] {
+            let run = finish_plan(&plan, MockExecutor { interrupted_in: Some(stop_at), ..noisy() });
+            let known = CompletedTrials::of(Records::read(run.folder.path()).unwrap());
+            assert!(known.to_come(&plan) > 0);
+            let stop = AtomicBool::new(false);
+            super::run(&plan, &known, &mut noisy(), &run.folder, &mut Silent, &stop).unwrap();
+            assert_eq!(measured(&run.folder), measured(&whole.folder), "interrupted in {stop_at}");
+            let all = CompletedTrials::of(Records::read(run.folder.path()).unwrap());
+            assert_eq!(all.to_come(&plan), 0);
+        }
+    }
+
+    #[test]
     fn the_number_of_remaining_trials_is_reported() {
         struct ToCome(Vec<usize>);
         impl Observer for ToCome {
             fn begins(&mut self, _: &Trial, to_come: usize) {
                 self.0.push(to_come);
             }
+            fn extends(&mut self, _: &str) {}
             fn ended(&mut self, _: &TrialRow, _: Option<f64>) {}
         }
         let scratch = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ pub(crate) mod metric;
 pub(crate) mod notes;
 pub(crate) mod outliers;
 pub mod pair;
+pub mod precision;
 pub(crate) mod scalability;
 pub mod section;
 pub(crate) mod selection;
@@ -74,6 +75,8 @@ impl Analysis {
         };
         let answer = sentence::answer::run(place, forest.as_ref(), main);
         let mut notes = notes::controls(&sections);
+        let interrupted = contents.environment.interrupted;
+        notes.extend(precision::notes(&contents.plan, &contents.records, interrupted));
         notes.extend(notes::notes(&summary));
         notes.extend(notes::compared_bytes(&contents.records));
         notes.extend(contents.environment.machine.warning());

@@ -75,10 +75,12 @@ impl Plan {
         for name in std::mem::take(&mut self.include) {
             let included = Self::built_in(&name).with_context(|| unknown(&name))?;
             let (rounds, window_ms) = ((self.rounds, self.other_rounds), self.window_ms);
+            let end = (self.until, self.budget_s);
             let (strategies, against) = (self.strategies.clone(), self.against.clone());
             self.add(included);
             // The including plan takes precedence.
             ((self.rounds, self.other_rounds), self.window_ms) = (rounds, window_ms);
+            (self.until, self.budget_s) = end;
             (self.strategies, self.against) = (strategies, against);
         }
         let file = &self.name;
@@ -154,9 +156,12 @@ mod tests {
     fn the_short_plans_are_short() {
         for (name, most_s) in [("quick", 30), ("default", 100)] {
             let plan = Plan::built_in(name).unwrap();
-            let seconds = expected(&plan).time.as_secs_f64();
+            let seconds = expected(&plan).at_most.as_secs_f64();
             assert!(seconds < f64::from(most_s), "{name}: {seconds}");
         }
+        let full = expected(&Plan::built_in("full").unwrap());
+        assert!(full.at_most.as_secs() <= 100 * 60, "{full:?}");
+        assert!(full.time.as_secs() < 90 * 60, "time is left for precision: {full:?}");
     }
 
     #[test]

@@ -22,11 +22,16 @@ impl Plan {
     }
 }
 
-/// Checks that the rates of the plan's loads are well defined.
+/// Checks that budget and rates of a plan are well defined.
 ///
 /// # Errors
-/// A search with given rates, or a share of a capacity without a search for it.
+/// A budget without a precision, a search with given rates, or a share of a capacity without a search for it.
 pub fn check(plan: &Plan) -> anyhow::Result<()> {
+    ensure!(
+        plan.budget_s.is_none() || plan.until.half_width().is_some(),
+        "budget: it limits rounds that are added for precision; add --until ci=5% (in a plan: until = \
+         \"ci=5%\")"
+    );
     for sweep in &plan.sweeps {
         ensure!(
             sweep.capacity.is_none()

@@ -14,6 +14,7 @@ use crate::load::objective::{CapacitySearch, Objective};
 use crate::names::{self, Entry};
 use crate::plan::service::LoadService;
 use crate::plan::sweep::{Sweep, SweepFlags};
+use crate::plan::until::Until;
 use crate::plan::{AaControl, Order, Plan, Primary};
 use crate::servers::external::ExternalServer;
 use crate::servers::reference::ReferenceServer;
@@ -84,6 +85,15 @@ pub struct Overrides {
     /// --rounds as many as that]
     #[arg(long, value_name = "N", help_heading = MEASUREMENT, value_parser = whole_number::<u32>(1..=u32::MAX))]
     pub other_rounds: Option<u32>,
+    /// Precision until which main comparisons get further rounds, such as ci=5%: the half-width of
+    /// their 95 % intervals as a share of the ratio; none adds no rounds [default: the plan's; with
+    /// --rounds none]
+    #[arg(long, value_name = "PRECISION", help_heading = MEASUREMENT)]
+    pub until: Option<Until>,
+    /// Time of the whole run after which no further round begins, such as 20m; the planned rounds run
+    /// in any case [default: the plan's; otherwise twice the time of the planned rounds]
+    #[arg(long, value_name = "TIME", help_heading = MEASUREMENT, value_parser = budget)]
+    pub budget: Option<Duration>,
     /// Order of the servers within a round
     #[arg(long, value_name = "ORDER", help_heading = MEASUREMENT)]
     pub order: Option<Order>,
@@ -140,7 +150,10 @@ impl Plan {
         }
         if let Some(rounds) = overrides.rounds {
             (self.rounds, self.other_rounds) = (rounds, None);
+            (self.until, self.budget_s) = (Until::Planned, None);
         }
+        self.until = overrides.until.unwrap_or(self.until);
+        self.budget_s = overrides.budget.map(|time| time.as_secs()).or(self.budget_s);
         self.other_rounds = overrides.other_rounds.or(self.other_rounds);
         self.order = overrides.order.unwrap_or(self.order);
         self.declare_primaries();
@@ -212,6 +225,14 @@ fn each_once(sweeps: Vec<Sweep>) -> Vec<Sweep> {
         }
     }
     kept
+}
+
+/// Parses a duration of at least a second.
+fn budget(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        time if time < Duration::from_secs(1) => Err("must be at least 1s".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// Parses a duration of at least a millisecond.

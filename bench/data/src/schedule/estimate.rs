@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::load::Load;
 use crate::plan::Plan;
+use crate::plan::comparisons::MainComparison;
+use crate::record::rows::TrialRow;
 use crate::schedule::{Step, TrialSchedule, USUAL_PROBES};
-use crate::servers::target::Target;
+use crate::servers::target::TargetKind;
 
 /// Overhead of a trial: start and end of a built-in server.
 const START_S: f64 = 0.06;
@@ -25,43 +27,107 @@ const SURVEY_S: f64 = 0.1;
 /// Overhead per round: the wake-up delay.
 const ROUND_S: f64 = 1.0;
 
+/// Multiple of the estimated time of a trial, and a time beside it, up to which the time between two
+/// trials belongs to the run. A longer one is a pause before a continuation.
+const LONGEST: (f64, f64) = (3.0, 30.0);
+
 /// Estimated number and duration of the trials of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
-    /// Number of trials.
+    /// Number of planned trials.
     pub trials: usize,
-    /// Duration of the whole run: warm-ups, windows, the last replies after them, start and end of
-    /// servers and connections, and everything before the first and after the last trial.
+    /// Duration of the run with these trials: warm-ups, windows, the last replies after them, start
+    /// and end of servers and connections, and everything before the first and after the last trial.
     pub time: Duration,
+    /// Upper limit of the duration with the rounds that the plan's precision adds.
+    pub at_most: Duration,
 }
 
 /// Estimate for a plan.
 pub fn expected(plan: &Plan) -> Expected {
-    let start_s = |target: &Target| match target.kind().is_ours() {
-        true => START_S,
-        false => START_OF_OTHERS_S,
-    };
-    let surveys_s: f64 = plan.targets().iter().map(|target| SURVEY_S + start_s(target)).sum();
-    let run_s = RUN_S + surveys_s + f64::from(plan.rounds) * ROUND_S;
-    let mut expected = Expected { trials: 0, time: Duration::from_secs_f64(run_s) };
-    let mut add = |load: &Load, target: &Target, trials: usize| {
-        let beside_s = start_s(target) + load.all_connections() as f64 * CONNECTION_S;
-        let beside = Duration::from_secs_f64(beside_s) + last_replies(plan, load);
-        let each = plan.warm_up_of(load) + plan.window_of(load) + beside;
-        expected.trials += trials;
-        expected.time += each * trials as u32;
-    };
+    let run_s = before_s(plan) + f64::from(plan.rounds) * ROUND_S;
+    let (mut trials, mut time) = (0, Duration::from_secs_f64(run_s));
     for step in TrialSchedule::new(plan).steps {
         match step {
-            Step::Trial { load, target, .. } => add(&load, &target, 1),
+            Step::Trial { load, target, .. } => {
+                trials += 1;
+                time += time_of_trial(plan, &load, target.kind());
+            }
             Step::Search { search, turn, .. } => {
                 for target in &turn {
-                    add(&plan.searches()[search].0, target, USUAL_PROBES);
+                    let each = time_of_trial(plan, &plan.searches()[search].0, target.kind());
+                    trials += USUAL_PROBES;
+                    time += each * USUAL_PROBES as u32;
                 }
             }
         }
     }
-    expected
+    let at_most = budget_after(plan, time).map_or(time, |budget| budget.max(time));
+    Expected { trials, time, at_most }
+}
+
+/// Time of a run after which no further round begins; `None` if the plan adds none.
+pub fn budget(plan: &Plan) -> Option<Duration> {
+    plan.until.half_width()?;
+    match plan.budget_s {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => Some(expected(plan).at_most),
+    }
+}
+
+fn budget_after(plan: &Plan, planned: Duration) -> Option<Duration> {
+    plan.until.half_width()?;
+    Some(plan.budget_s.map_or(2 * planned, Duration::from_secs))
+}
+
+/// Estimated time of a further round of a main comparison.
+pub fn time_of_round(plan: &Plan, main: &MainComparison) -> Duration {
+    let all = |load: &Load, trials: usize| -> Duration {
+        let targets = plan.targets_of(load);
+        let each = targets.iter().map(|target| time_of_trial(plan, load, target.kind()));
+        each.sum::<Duration>() * trials as u32
+    };
+    let loads: Duration = main.loads.iter().map(|load| all(load, 1)).sum();
+    let searches: Duration = main.searches.iter().map(|(load, _)| all(load, USUAL_PROBES)).sum();
+    loads + searches + Duration::from_secs_f64(ROUND_S)
+}
+
+/// Time that a run has spent on its trials, given in their order, and before them. The time of the
+/// last one is estimated, and so is that of a trial before a pause: the same rows give the same time,
+/// whether the run was interrupted or not.
+pub fn elapsed(plan: &Plan, rows: &[TrialRow]) -> Duration {
+    let of = |(index, row): (usize, &TrialRow)| {
+        let estimate = time_of_trial(plan, &row.load(), row.target_kind);
+        let (multiple, beside_s) = LONGEST;
+        let longest = estimate.mul_f64(multiple) + Duration::from_secs_f64(beside_s);
+        let until_next = rows.get(index + 1).and_then(|next| {
+            let passed = next.started_at.duration_since(row.started_at);
+            Duration::try_from(passed).ok()
+        });
+        until_next.filter(|passed| *passed <= longest).unwrap_or(estimate)
+    };
+    let trials: Duration = rows.iter().enumerate().map(of).sum();
+    trials + Duration::from_secs_f64(before_s(plan))
+}
+
+/// Time before the first and after the last trial.
+fn before_s(plan: &Plan) -> f64 {
+    let surveys = plan.targets();
+    let surveys = surveys.iter().map(|target| SURVEY_S + start_s(target.kind()));
+    RUN_S + surveys.sum::<f64>()
+}
+
+fn start_s(kind: TargetKind) -> f64 {
+    match kind.is_ours() {
+        true => START_S,
+        false => START_OF_OTHERS_S,
+    }
+}
+
+fn time_of_trial(plan: &Plan, load: &Load, kind: TargetKind) -> Duration {
+    let beside_s = start_s(kind) + load.all_connections() as f64 * CONNECTION_S;
+    let beside = Duration::from_secs_f64(beside_s) + last_replies(plan, load);
+    plan.warm_up_of(load) + plan.window_of(load) + beside
 }
 
 /// Time after the window until the requests sent within it have their replies.
@@ -101,6 +167,39 @@ mod tests {
         assert!((0.9 * each..each).contains(&round), "{round} of {each}");
         // Fewer rounds of exploratory loads take less time.
         assert!(of(&Plan { other_rounds: Some(1), ..plan.clone() }) < 0.6 * of(&plan));
+    }
+
+    #[test]
+    fn a_pause_takes_no_time_of_a_run() {
+        let plan = plan();
+        let rows = crate::mock::records().trials;
+        let of = |rows: &[TrialRow]| elapsed(&plan, rows).as_secs_f64();
+        let (few, more) = (of(&rows[..10]), of(&rows[..20]));
+        // Generated trials begin a second apart; the last one of each list is estimated.
+        assert!((9.8..10.2).contains(&(more - few)), "{few} {more}");
+        let mut paused = rows.clone();
+        for row in &mut paused[15..] {
+            row.started_at += Duration::from_secs(3600);
+        }
+        let with_pause = of(&paused[..20]);
+        assert!((with_pause - more).abs() < 1.0, "{more} {with_pause}");
+        assert!(of(&[]) > 0.0, "surveys");
+    }
+
+    #[test]
+    fn the_time_of_the_precision_is_an_upper_limit() {
+        let mut plan = plan();
+        plan.until = "none".parse().unwrap();
+        let planned = expected(&plan);
+        assert_eq!((planned.at_most, budget(&plan)), (planned.time, None));
+        (plan.until, plan.budget_s) = ("ci=5%".parse().unwrap(), None);
+        assert_eq!(budget(&plan), Some(2 * planned.time));
+        assert_eq!(expected(&plan).at_most, 2 * planned.time);
+        plan.budget_s = Some(1);
+        assert_eq!(expected(&plan).at_most, planned.time, "the planned rounds run in any case");
+        let main = &plan.main_comparisons()[0];
+        let round = time_of_round(&plan, main).as_secs_f64();
+        assert!((2.0..5.0).contains(&round), "{round}");
     }
 
     #[test]

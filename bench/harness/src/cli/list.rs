@@ -17,7 +17,10 @@ pub(super) fn list() -> anyhow::Result<ExitCode> {
     for (name, _) in built_in::ALL {
         let plan = Plan::built_in(name).expect("it is built in");
         let expected = expected(&plan);
-        let (trials, time) = (expected.trials, in_minutes(expected.time));
+        let (trials, mut time) = (expected.trials, in_minutes(expected.time));
+        if expected.at_most > expected.time {
+            time += &format!(", with further rounds up to {}", in_minutes(expected.at_most));
+        }
         text += &format!("  {name:<14} {} (about {trials} trials, {time})\n", plan.question);
         let strategies: Vec<_> = plan.strategies.iter().map(|kind| kind.name()).collect();
         let mut all = strategies;

@@ -33,8 +33,9 @@ pub(super) fn outlook(plan: &Plan) -> String {
         count => format!(", and {count} searches of about 5 trials each per server and round"),
     };
     let expected = expected(plan);
+    let until = until(plan, expected.at_most);
     text += &format!(
-        "{}, {}, {}{searches}: about {} in {}\n",
+        "{}, {}, {}{searches}: about {} in {}{until}\n",
         counted(plan.loads().len(), "load"),
         counted(targets.len(), "server"),
         plan.rounds_in_words(),
@@ -44,10 +45,19 @@ pub(super) fn outlook(plan: &Plan) -> String {
     text
 }
 
+/// Remark on the rounds that the plan's precision adds; empty if it adds none.
+fn until(plan: &Plan, at_most: Duration) -> String {
+    match plan.until.half_width() {
+        Some(_) => format!(", further rounds until {} up to {}", plan.until, in_minutes(at_most)),
+        None => String::new(),
+    }
+}
+
 /// Prints the extent of a run and warnings about its conditions.
 pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
     let whole = expected(plan);
     let time = in_minutes(whole.time.mul_f64(trials as f64 / whole.trials.max(1) as f64));
+    let until = until(plan, whole.at_most);
     let placement = &environment.placement;
     let pinned = match (placement.server_cores.as_slice(), placement.generator_cores.as_slice()) {
         ([], _) | (_, []) => "nothing is pinned: there is only one core".to_owned(),
@@ -55,7 +65,7 @@ pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
     };
     let _ = writeln!(
         io::stderr(),
-        "{}: {}, {}, {}: about {} in {time}; {pinned}",
+        "{}: {}, {}, {}: about {} in {time}{until}; {pinned}",
         plan.name,
         counted(plan.targets().len(), "server"),
         counted(plan.loads().len(), "load"),

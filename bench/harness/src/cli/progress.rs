@@ -87,6 +87,14 @@ impl Observer for Display {
         }
     }
 
+    fn extends(&mut self, reason: &str) {
+        let line = format!("further round, {reason}");
+        match self {
+            Self::Live(live) => live.bar.println(line),
+            Self::Quarters(_) => say(&line),
+        }
+    }
+
     fn ended(&mut self, row: &TrialRow, p99_us: Option<f64>) {
         let failure = row.outcome.is_failure().then(|| {
             let load = heading(row.load());

@@ -39,8 +39,9 @@ pub struct Section {
     pub part: Summary,
 }
 
-/// Sections of a run in the plan's order, without those that were not reached.
-pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
+/// Parts of a run that are sections of their own, each with its name and question, in the plan's
+/// order, without those that were not reached.
+fn parts<'p>(plan: &'p Plan, summary: &Summary) -> Vec<(&'p str, &'p str, Summary)> {
     let part = |name: Option<&str>| {
         let sweeps = || plan.sweeps.iter().filter(|sweep| sweep.experiment.as_deref() == name);
         let has = |sweep: &Sweep, load: &Load| sweep.loads().contains(&load.as_planned());
@@ -71,6 +72,21 @@ pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
             parts.push((&plan.name, &plan.question, rest));
         }
     }
+    parts
+}
+
+/// Main comparisons that the plan declares, each with the name of its experiment or of the plan.
+pub(crate) fn main_findings(plan: &Plan, summary: &Summary) -> Vec<(String, Finding)> {
+    let parts = parts(plan, summary).into_iter().filter(|(.., part)| part.declared.is_some());
+    let finding = |(name, _, part): (&str, &str, Summary)| {
+        Some((name.to_owned(), Topic::of(&part).finding(&part)?))
+    };
+    parts.filter_map(finding).collect()
+}
+
+/// Sections of a run.
+pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
+    let mut parts = parts(plan, summary);
     for (.., part) in &mut parts {
         let finding = part.declared.and_then(|_| Topic::of(part).finding(part));
         part.main = finding.map(|finding| (finding.load, finding.metric));

@@ -1,5 +1,6 @@
 //! Methods and glossary of a report.
 
+use bench_data::plan::until::MOST_ROUNDS;
 use bench_data::plan::{Order, Plan};
 
 /// Terms of a report with their meanings.
@@ -153,10 +154,11 @@ pub(crate) fn methods(plan: &Plan) -> Vec<String> {
     };
     let rounds = match plan.rounds {
         1 => "Every value is from one round. Each server is restarted for each load.".to_owned(),
-        rounds => format!(
-            "Every value is the median over {rounds} rounds. In each round, each server is restarted \
+        _ => format!(
+            "Every value is the median over {}. In each round, each server is restarted \
              for each load. The order of the servers is {order}, so that slow changes of the machine \
-             affect all servers equally."
+             affect all servers equally.",
+            plan.rounds_in_words()
         ),
     };
     let mut methods = vec![
@@ -186,6 +188,14 @@ pub(crate) fn methods(plan: &Plan) -> Vec<String> {
          the limit. These values are not ranked."
             .to_owned(),
     ];
+    if plan.until.half_width().is_some() {
+        methods.push(format!(
+            "After the planned rounds, main comparisons got further ones until all intervals were narrow \
+             enough ({}), the time was spent, or there were {MOST_ROUNDS}. The rule looks at the width of \
+             the intervals, never at the ratios.",
+            plan.until
+        ));
+    }
     if plan.experiments.len() > 1 {
         methods.push(
             "Each experiment compares the servers by its own metric, listed below the overview: capacity \

@@ -56,7 +56,7 @@ pub(crate) fn trials(report: &Report) -> String {
     let mut text = format!(
         "{} of {} in {}",
         grouped(rows.len()),
-        grouped(environment.trials_planned as usize),
+        grouped(rows.len().max(environment.trials_planned as usize)),
         contents.plan.rounds_in_words()
     );
     for (count, what) in

@@ -150,12 +150,24 @@ impl RatioEstimate {
             let rounds = rounds as f64;
             detectable(alpha, rounds - 1.0) * of_one / rounds.sqrt() <= factor.ln()
         };
-        let (mut low, mut high) = (LEAST_ROUNDS, MOST_ROUNDS);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if shows(middle) { high = middle } else { low = middle + 1 }
-        }
-        Some(low)
+        Some(fewest(shows))
+    }
+
+    /// Half-width of the 95 % interval as a share of the ratio, `high ÷ ratio − 1`; the interval is
+    /// symmetric on the logarithms. `None` below [`LEAST_ROUNDS`].
+    pub fn half_width(&self) -> Option<f64> {
+        self.interval().map(|within| within.high / self.ratio - 1.0)
+    }
+
+    /// Number of rounds with the same scatter whose interval has at most this half-width; at most
+    /// [`MOST_ROUNDS`], at least [`LEAST_ROUNDS`].
+    pub fn rounds_until(&self, half_width: f64) -> usize {
+        let Some(error) = self.claimable_error() else { return LEAST_ROUNDS };
+        let of_one = error.of_log * (self.rounds as f64).sqrt();
+        fewest(|rounds| {
+            let rounds = rounds as f64;
+            upper_quantile(0.025, rounds - 1.0) * of_one / rounds.sqrt() <= half_width.ln_1p()
+        })
     }
 
     /// The ratio the other way round.
@@ -172,6 +184,16 @@ impl RatioEstimate {
 
 /// Most rounds that [`RatioEstimate::rounds_needed`] returns.
 pub const MOST_ROUNDS: usize = 1000;
+
+/// Fewest rounds that are enough, from [`LEAST_ROUNDS`] to [`MOST_ROUNDS`]; more are enough, too.
+fn fewest(are_enough: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (LEAST_ROUNDS, MOST_ROUNDS);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if are_enough(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
+}
 
 /// Degrees of freedom from which on the t distribution is the normal one for every purpose here.
 const MOST_FREEDOM: f64 = 1e6;
