@@ -4,14 +4,14 @@
 The rules come from results/SCHEMA.md ("From rows to figures") and are implemented here a second time, with numpy
 and scipy. From trials.csv, latency.csv, wake-up.csv, plan.toml and the version in environment.toml, the script finds
 the main comparison of each experiment, the comparable servers, their ratios, intervals, p values after Holm's
-correction and verdicts. It compares them with the rows of comparisons.csv; a missing or additional row is a
-difference, too.
+correction and verdicts, and the capacities of all searches with their intervals. It compares them with the rows of
+comparisons.csv and capacities.csv; a missing or additional row is a difference, too.
 
 Tolerance: numbers agree within 1e-6 of their size, or within 1e-9 of each other. The records contain full
 precision. All other columns must be identical.
 
 Usage: scripts/recompute.py RESULTS_FOLDER
-Exit code 0: all comparisons reproduced; 1: differences, of which the first are printed with both values;
+Exit code 0: all rows reproduced; 1: differences, of which the first are printed with both values;
 2: wrong usage, or a file or package is missing.
 """
 
@@ -27,7 +27,7 @@ import tomllib
 
 try:
     import numpy
-    from scipy import stats
+    from scipy import optimize, special, stats
 except ImportError as missing:
     print(f"missing package: {missing.name}; install it: pip install numpy scipy", file=sys.stderr)
     sys.exit(2)
@@ -38,6 +38,8 @@ LEVEL = 0.05
 MARGIN = math.log(1.05)
 ROUNDS_FOR_INTERVAL = 5
 ROUNDS_TO_REMAIN = 3
+# Scale of the curve of a capacity.
+SCALE = 0.05
 # A p99 below this multiple of the machine's wake-up delay is not compared.
 WAKE_UPS = 3
 # Outcomes without information about the server, or with a lower bound of its speed only.
@@ -216,7 +218,7 @@ class Records:
         achieved = float(objective["achieved"].removesuffix("%")) / 100
         requests, errors = int(row["requests"] or 0), int(row["errors"] or 0)
         arrivals = float(row["arrivals"] or 0)
-        if row["outcome"] == "invalid" or requests == 0:
+        if row["outcome"] in ("invalid", "died", "unsupported", "not-started") or requests == 0:
             return False
         if self.schema >= 6:
             answered = int(row["latency_requests"] or 0)
@@ -232,31 +234,82 @@ class Records:
             answered >= achieved * arrivals and p99 <= longest_us and errors / (requests + errors) <= errors_allowed
             and served >= min(int(row["connections"]), requests // 2))
 
-    def capacities(self, load, target):
-        """Capacity of a server by round; none if those of half of the rounds are missing or only bounds."""
-        rounds = self.searches[load].get(target, {})
-        found, bounds = {}, 0
-        for key, rows in rounds.items():
-            rows = [(float(row["offered_per_s"]), self.meets(row), row) for row in rows]
-            met = [rate for rate, meets, _ in rows if meets]
-            missed = [(rate, row) for rate, meets, row in rows if not meets and not void(row)]
-            if not met:
+    def capacity(self, load, target):
+        """Capacity of a server by the trials of its searches under a load."""
+        rounds = {}
+        met, bounds, counted = [], [], 0
+        for key, rows in self.searches[load].get(target, {}).items():
+            trials = [(float(row["offered_per_s"]), self.meets(row), row) for row in rows]
+            informative = [(rate, meets) for rate, meets, row in trials if meets or not shows_nothing(row)]
+            if informative:
+                rounds[key] = informative
+            highest = max((rate for rate, meets in informative if meets), default=None)
+            ended_void = not trials[-1][1] and void(trials[-1][2])
+            if ended_void and not informative:
                 continue
-            found[key] = max(met)
-            above = [(rate, row) for rate, row in missed if rate > found[key]]
-            limited = above and caused_by_generator(min(above, key=lambda one: one[0])[1])
-            ended = not rows[-1][1] and void(rows[-1][2])
-            bounds += bool(limited or ended or not above)
-        return found if 2 * len(found) > len(rounds) and 2 * bounds < len(rounds) else {}
+            counted += 1
+            if highest is None:
+                continue
+            met.append(highest)
+            above = [(rate, row) for rate, _, row in trials if rate > highest and not void(row)]
+            limited = not above or caused_by_generator(min(above, key=lambda one: one[0])[1])
+            bounds.append(limited or ended_void)
+        result = Capacity(None, None, None, None, {})
+        if not 2 * len(met) > counted:
+            return result
+        if sum(bounds) and 2 * sum(bounds) >= counted:
+            return result._replace(at_least=median(met))
+        return estimated(rounds)
+
+
+Capacity = collections.namedtuple("Capacity", ["value", "low", "high", "at_least", "rounds"])
+
+
+def estimated(rounds):
+    """Capacity, interval and values of the rounds, from the informative trials of each round."""
+    values = {key: middle(trials) for key, trials in rounds.items()}
+    values = {key: value for key, value in values.items() if value is not None}
+    if not values:
+        return Capacity(None, None, None, None, {})
+    logs = list(values.values())
+    center = float(numpy.mean(logs))
+    low = high = None
+    if len(logs) >= ROUNDS_FOR_INTERVAL:
+        deviation = float(numpy.std(logs, ddof=1))
+        half = float(stats.t.ppf(1 - LEVEL / 2, len(logs) - 1)) * deviation / math.sqrt(len(logs))
+        low, high = math.exp(center - half), math.exp(center + half)
+    return Capacity(math.exp(center), low, high, None, {key: math.exp(value) for key, value in values.items()})
+
+
+def middle(trials):
+    """Logarithm of the rate at which a trial meets the objective with probability 1/2, by the likeliest curve."""
+    rates = numpy.log([rate for rate, _ in trials])
+    met = numpy.array([meets for _, meets in trials], float)
+    if met.all() or not met.any():
+        return None
+
+    def excess(m):
+        return float((met - special.expit((m - rates) / SCALE)).sum())
+
+    return optimize.brentq(excess, float(rates.min()) - 3, float(rates.max()) + 3, xtol=1e-14, rtol=1e-15, maxiter=1000)
+
+
+def shows_nothing(row):
+    """Whether a miss of a search says nothing about the server."""
+    if row["outcome"] in ("unsupported", "not-started"):
+        return True
+    return void(row) or caused_by_generator(row)
 
 
 def void(row):
-    """Whether a miss of a search shows nothing about the server."""
+    """Whether a miss of a search shows nothing about the server, because of the machine."""
     return row["outcome"] in ("invalid", "disturbed")
 
 
 def caused_by_generator(row):
     """Whether the generator caused a miss of a search."""
+    if row["outcome"] == "died":
+        return False
     longest_us = float(re.search(r"p99=([0-9.]+)ms", row["search"])[1]) * 1000
     return (number(row["generator_cpu_share"]) or 0) >= 0.95 or (number(row["generator_late_us"]) or 0) > longest_us / 2
 
@@ -352,7 +405,7 @@ class Experiment:
             return joined(target, lambda one: records.own(load, one, lambda row: number(row[name])))
 
         if self.metric == CAPACITY:
-            return joined(target, lambda one: records.capacities(self.search, one))
+            return joined(target, lambda one: records.capacity(self.search, one).rounds)
         if self.metric == P99:
             return joined(target, lambda one: records.p99s(load, one))
         if self.metric == MEMORY:
@@ -495,33 +548,57 @@ def main():
     try:
         records = Records(folder)
         recorded = read(folder, "comparisons.csv")
+        searched = read(folder, "capacities.csv")
     except OSError as missing:
         print(f"not a results folder with comparisons: {missing}", file=sys.stderr)
         sys.exit(2)
-    ours = recompute(records)
-    for row in recorded:
-        row["metric"] = RENAMED.get(row["metric"], row["metric"])
-    theirs = {(row["experiment"], row["server"], row["reference"]): row for row in recorded}
-    differences, reproduced = [], 0
-    if len(theirs) != len(recorded):
-        differences.append(f"{len(recorded) - len(theirs)} rows occur twice")
-    for key in [*theirs, *(key for key in ours if key not in theirs)]:
-        name = f"{key[0]}: {key[1]} ÷ {key[2]}"
-        if key not in ours:
-            differences.append(f"{name}: recorded, but not recomputed")
-        elif key not in theirs:
-            differences.append(f"{name}: recomputed, but not recorded")
-        else:
-            wrong = [column for column, value in ours[key].items() if not agrees(value, theirs[key][column])]
-            reproduced += not wrong
-            differences += [
-                f"{name}: {column}: recomputed {ours[key][column]}, recorded {theirs[key][column]}" for column in wrong]
-    print(f"{reproduced} of {len(recorded)} comparisons reproduced")
+    differences = compared_rows(
+        "comparisons", recompute(records), recorded, ["experiment", "server", "reference"],
+        lambda key: f"{key[0]}: {key[1]} ÷ {key[2]}")
+    differences += compared_rows(
+        "capacities", capacities(records), searched,
+        ["direction", "size_bytes", "connections", "profile", "objective", "server"],
+        lambda key: f"capacity of {key[5]}, {key[0]} of {key[1]} bytes, {key[2]} connections")
     for line in differences[:SHOWN]:
         print(f"  {line}")
     if len(differences) > SHOWN:
         print(f"  and {len(differences) - SHOWN} further differences")
     sys.exit(1 if differences else 0)
+
+
+def capacities(records):
+    """The rows that capacities.csv must contain, by search and server."""
+    rows = {}
+    for load, targets in records.searches.items():
+        for target in targets:
+            found = records.capacity(load, target)
+            objective = next(iter(next(iter(targets[target].values()))))["search"]
+            key = (load.direction, str(load.size_bytes), str(load.connections), profile_of(load), objective, target)
+            rows[key] = {
+                "rounds": str(len(found.rounds)), "capacity_per_s": found.value, "low": found.low, "high": found.high,
+                "at_least_per_s": found.at_least}
+    return rows
+
+
+def compared_rows(title, ours, recorded, keys, name):
+    """Prints how many recorded rows were reproduced; the differences in words."""
+    theirs = {tuple(row[key] for key in keys): row for row in recorded}
+    differences, reproduced = [], 0
+    if len(theirs) != len(recorded):
+        differences.append(f"{len(recorded) - len(theirs)} rows occur twice")
+    for key in [*theirs, *(key for key in ours if key not in theirs)]:
+        if key not in ours:
+            differences.append(f"{name(key)}: recorded, but not recomputed")
+        elif key not in theirs:
+            differences.append(f"{name(key)}: recomputed, but not recorded")
+        else:
+            wrong = [column for column, value in ours[key].items() if not agrees(value, theirs[key][column])]
+            reproduced += not wrong
+            differences += [
+                f"{name(key)}: {column}: recomputed {ours[key][column]}, recorded {theirs[key][column]}"
+                for column in wrong]
+    print(f"{reproduced} of {len(recorded)} {title} reproduced")
+    return differences
 
 
 if __name__ == "__main__":

@@ -174,17 +174,27 @@ impl Measurement {
 
 /// Random number of the standard normal distribution, by round, server and connections of a trial.
 fn gaussian(trial: &Trial) -> f64 {
-    let seed = trial.target.name().bytes().fold(u64::from(trial.round), |seed, byte| {
-        seed.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))
-    });
-    let mut random = fastrand::Rng::with_seed(seed ^ trial.load.connections as u64);
+    let mut random = fastrand::Rng::with_seed(name_seed(trial) ^ trial.load.connections as u64);
     let angle = std::f64::consts::TAU * random.f64();
     (-2.0 * random.f64().max(1e-12).ln()).sqrt() * angle.cos()
 }
 
+/// Seed by round, server, rate and connections. The number of a trial is no part of it: an interruption changes
+/// the numbers of the trials that follow.
+fn seed(trial: &Trial) -> u64 {
+    let rate = u64::from(trial.load.profile.rate_per_s.unwrap_or(0));
+    name_seed(trial) ^ trial.load.connections as u64 ^ (rate << 20)
+}
+
+fn name_seed(trial: &Trial) -> u64 {
+    trial.target.name().bytes().fold(u64::from(trial.round), |seed, byte| {
+        seed.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))
+    })
+}
+
 fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Duration) -> LoadReport {
     let mut response_ns = Histogram::new(3).expect("three digits are allowed");
-    let mut random = fastrand::Rng::with_seed(u64::from(trial.number));
+    let mut random = fastrand::Rng::with_seed(seed(trial));
     for _ in 0..requests.min(1_500) {
         let ns = mean_ns * (0.4 - 0.6 * random.f64().max(1e-9).ln());
         response_ns.record(ns as u64).expect("the histogram grows");

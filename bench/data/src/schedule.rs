@@ -16,7 +16,7 @@ use crate::record::rows::Records;
 use crate::servers::target::Target;
 use crate::trial::Trial;
 
-/// Typical number of trials of a search, for estimates of the duration.
+/// Typical number of trials of a search until it has found the boundary, for estimates of the duration.
 const USUAL_PROBES: usize = 5;
 
 /// Schedule of a plan: the next trial, given the results so far.
@@ -239,7 +239,7 @@ impl TrialSchedule {
         let of_search = |round: u32, search: usize, target: &Target| {
             let key = (search, round, target.name().to_owned());
             let done = self.probes.get(&key).map_or(0, Vec::len);
-            USUAL_PROBES.saturating_sub(done).max(1)
+            usual_probes(&self.searches[search].1).saturating_sub(done).max(1)
         };
         let each = self.steps.iter().map(|step| match step {
             Step::Trial { .. } => 1,
@@ -264,7 +264,7 @@ impl TrialSchedule {
         let target = turn.pop_front()?;
         let key = (search, round, target.name().to_owned());
         let probes = self.probes.get(&key).map_or(&[][..], Vec::as_slice);
-        let rate = how.next(probes, lowest_per_s(load.connections, self.windows_s[search]));
+        let rate = how.next(round, probes, lowest_per_s(load.connections, self.windows_s[search]));
         if rate.is_some() {
             again.push_back(target.clone());
         }
@@ -290,6 +290,11 @@ impl TrialSchedule {
         self.resolved.push((load, found));
         found
     }
+}
+
+/// Typical number of trials of a search, those near the boundary included.
+pub fn usual_probes(search: &CapacitySearch) -> usize {
+    USUAL_PROBES + search.repeats as usize
 }
 
 /// Number of the block of a load with `blocks` of them that is measured in a round of a plan with

@@ -1,5 +1,6 @@
 //! From the records of a run to its answers: summary, sections, notes and claims.
 
+pub mod capacity;
 pub(crate) mod claims;
 pub(crate) mod comparison;
 pub mod diff;

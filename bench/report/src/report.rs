@@ -1,6 +1,7 @@
 //! The report of a run: page, paper and tables, and the files they are written to.
 
 mod answer;
+mod capacities;
 mod comparisons;
 pub mod content;
 pub mod export;

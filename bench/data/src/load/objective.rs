@@ -24,9 +24,14 @@ pub struct CapacitySearch {
     /// Target precision: the lowest rate that misses the objective exceeds the highest that meets it
     /// by at most this share; 0.05 is 5 %.
     pub resolution: f64,
-    /// Maximum number of trials of one search.
+    /// Maximum number of trials of one search, repetitions near the boundary excluded.
     pub most_probes: u32,
+    /// Number of further trials near the boundary that the search found.
+    pub repeats: u32,
 }
+
+/// Largest number of repeated trials: more of them would need hours.
+const MOST_REPEATS: u32 = 100;
 
 /// Form in plans.
 #[derive(Serialize, Deserialize)]
@@ -41,6 +46,8 @@ struct Spelled {
     resolution: f64,
     #[serde(default = "usual_probes")]
     probes: u32,
+    #[serde(default = "usual_repeats")]
+    repeats: u32,
 }
 
 impl Objective {
@@ -123,7 +130,12 @@ impl fmt::Display for Objective {
 impl CapacitySearch {
     /// Search with the default resolution and number of trials.
     pub fn usual(objective: Objective) -> Self {
-        Self { objective, resolution: usual_resolution(), most_probes: usual_probes() }
+        Self {
+            objective,
+            resolution: usual_resolution(),
+            most_probes: usual_probes(),
+            repeats: usual_repeats(),
+        }
     }
 }
 
@@ -139,11 +151,15 @@ impl TryFrom<Spelled> for CapacitySearch {
         if spelled.probes < 2 {
             return Err("capacity.probes: choose 2 or more".to_owned());
         }
+        if spelled.repeats > MOST_REPEATS {
+            return Err(format!("capacity.repeats: choose a number from 0 to {MOST_REPEATS}"));
+        }
         Ok(Self {
             objective: Objective::new(spelled.p99_ms, spelled.errors, spelled.achieved)
                 .map_err(|what| format!("capacity.{what}"))?,
             resolution: spelled.resolution,
             most_probes: spelled.probes,
+            repeats: spelled.repeats,
         })
     }
 }
@@ -157,6 +173,7 @@ impl From<CapacitySearch> for Spelled {
             achieved: f64::from(achieved_per_million) / 1e6,
             resolution: search.resolution,
             probes: search.most_probes,
+            repeats: search.repeats,
         }
     }
 }
@@ -200,6 +217,10 @@ fn usual_resolution() -> f64 {
 
 fn usual_probes() -> u32 {
     8
+}
+
+fn usual_repeats() -> u32 {
+    4
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Capacity: the highest offered rate that meets a service-level objective. The search for it trial
-//! by trial, and its value from the records of the search.
+//! Capacity: the offered rate at which half of the trials meet a service-level objective. The search for
+//! it trial by trial, and the bounds that it found.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use crate::record::evidence::GENERATOR_BOUND_SHARE;
 use crate::record::outcome::Outcome;
 use crate::record::rows::{Distribution, LatencyRow, Records, TrialRow};
 use crate::servers::target::TargetKind;
-use crate::stats::{Spread, median};
+use crate::stats::median;
 use crate::units;
 use crate::units::grouped;
 
@@ -18,6 +18,9 @@ use crate::units::grouped;
 const FIRST_PER_S: u32 = 200_000;
 /// Second rate of a search, as a share of the achieved rate.
 const FIRST_GUESS: f64 = 0.95;
+/// Part of the golden ratio behind the point: its multiples lie evenly between whole numbers, however
+/// many there are.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// Minimum number of replies in a window at the lowest rate, in total and per connection: a 99th
 /// percentile needs a hundred.
 const LEAST_ANSWERS: f64 = 200.0;
@@ -93,6 +96,8 @@ pub struct RoundCapacity {
     pub cut_short: bool,
     /// Reason at the lowest rate that missed the objective, or for the early end of the search.
     pub reason: String,
+    /// Trials that show something about the server: rate, and true if the objective was met.
+    pub trials: Vec<(u32, bool)>,
 }
 
 impl Probe {
@@ -205,26 +210,62 @@ fn percent(share: f64) -> String {
 }
 
 impl CapacitySearch {
-    /// Next rate to try after these trials of a search; `None` at the end of the search.
+    /// Next rate to try after these trials of a search, in a round from 1 on; `None` at the end.
     ///
     /// The first rate exceeds every capacity; the rate achieved under it estimates the server's
     /// maximum. From slightly below, the search moves down or up in growing steps until one rate
-    /// meets the objective and a higher one misses it. Then it bisects by the geometric mean. It
-    /// ends when the two rates are within the resolution, or after the maximum number of trials.
+    /// meets the objective and a higher one misses it. Then it bisects by the geometric mean until the
+    /// two rates are within the resolution, or after the maximum number of trials. No rate is tried
+    /// twice. Further trials near the boundary found so follow.
+    ///
+    /// The second rate differs by up to half the resolution from round to round, so that the rounds
+    /// of an undisturbed server do not try the same few rates.
     ///
     /// Void trials are repeated at the same rate, a bounded number of times, and do not count
-    /// otherwise; no other rate is tried twice.
-    pub fn next(&self, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
+    /// otherwise.
+    pub fn next(&self, round: u32, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
         let valid: Vec<Probe> = probes.iter().filter(|probe| !probe.is_void()).cloned().collect();
-        let Some(last) = probes.last().filter(|probe| probe.is_void()) else {
-            return self.next_of_valid(&valid, lowest_per_s);
-        };
-        let here = probes.iter().rev().take_while(|probe| probe.is_void()).count();
-        let void = probes.len() - valid.len();
-        (here <= REPETITIONS && void < MOST_VOID).then_some(last.rate_per_s)
+        if let Some(last) = probes.last().filter(|probe| probe.is_void()) {
+            let here = probes.iter().rev().take_while(|probe| probe.is_void()).count();
+            let void = probes.len() - valid.len();
+            return (here <= REPETITIONS && void < MOST_VOID).then_some(last.rate_per_s);
+        }
+        let next = |count: usize| self.next_of_search(round, &valid[..count], lowest_per_s);
+        match (0..=valid.len()).find(|count| next(*count).is_none()) {
+            Some(count) => {
+                let (searched, repeated) = valid.split_at(count);
+                self.next_near_boundary(searched, repeated, lowest_per_s)
+            }
+            None => next(valid.len()),
+        }
     }
 
-    fn next_of_valid(&self, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
+    /// Next rate near the boundary that a search found: up-and-down method (Dixon and Mood, *JASA* 43,
+    /// 1948, 109–126; Levitt, *JASA* 49, 1971, 467–477). The first rate is the middle of the boundary;
+    /// after a trial that met the objective the next one is higher by the resolution, otherwise
+    /// lower. These rates surround the one at which half of the trials meet the objective.
+    ///
+    /// `None` without a boundary, or if it is that of the load generator.
+    fn next_near_boundary(
+        &self,
+        searched: &[Probe],
+        repeated: &[Probe],
+        lowest_per_s: u32,
+    ) -> Option<u32> {
+        let met = highest_met(searched)?;
+        let above = searched.iter().filter(|probe| probe.rate_per_s > met);
+        let missed =
+            above.min_by_key(|probe| probe.rate_per_s).filter(|probe| probe.is_missed())?;
+        let mut rate = (f64::from(met) * f64::from(missed.rate_per_s)).sqrt();
+        for probe in repeated {
+            let step = 1.0 + self.resolution;
+            rate *= if probe.finding == Finding::Met { step } else { 1.0 / step };
+        }
+        let is_next = repeated.len() < self.repeats as usize;
+        is_next.then_some((rate.round() as u32).max(lowest_per_s))
+    }
+
+    fn next_of_search(&self, round: u32, probes: &[Probe], lowest_per_s: u32) -> Option<u32> {
         let (Some(first), Some(last)) = (probes.first(), probes.last()) else {
             return Some(FIRST_PER_S.max(lowest_per_s));
         };
@@ -244,7 +285,10 @@ impl CapacitySearch {
         let step = 1.0 + self.resolution;
         let growing = |times: usize| step.powi(3i32.pow(times.min(6) as u32));
         let misses = probes.iter().filter(|probe| probe.finding != Finding::Met).count();
-        let guess = first.achieved_per_s.min(f64::from(first.rate_per_s)) * FIRST_GUESS;
+        let shift = step.powf((f64::from(round) * GOLDEN).fract() - 0.5);
+        // Rates are whole numbers: a fraction of one does not make the guess another rate.
+        let guess = first.achieved_per_s.min(f64::from(first.rate_per_s)) * FIRST_GUESS * shift;
+        let guess = guess.round();
         let down = |bound: u32| match misses {
             0 | 1 => guess,
             _ => f64::from(bound) / growing(misses - 2),
@@ -255,7 +299,6 @@ impl CapacitySearch {
             (Some(met), Some(bound)) => {
                 let middle = (f64::from(met) * f64::from(bound)).sqrt();
                 let met = f64::from(met);
-                // Rates are whole numbers.
                 if f64::from(bound) / met <= step + 0.001 {
                     return None;
                 }
@@ -313,7 +356,10 @@ impl RoundCapacity {
                 (false, reason)
             };
         let at_least = (at_least || cut_short) && met_per_s.is_some();
-        Self { round, met_per_s, missed_per_s: missed, at_least, cut_short, reason }
+        let shows = |probe: &&Probe| probe.finding == Finding::Met || probe.is_missed();
+        let trial = |probe: &Probe| (probe.rate_per_s, probe.finding == Finding::Met);
+        let trials = probes.iter().filter(shows).map(trial).collect();
+        Self { round, met_per_s, missed_per_s: missed, at_least, cut_short, reason, trials }
     }
 
     /// Returns true if the machine was disturbed before anything was found.
@@ -369,17 +415,17 @@ impl Capacity {
         capacities
     }
 
-    /// Capacity in requests per second per round, for rounds with a capacity.
-    pub fn by_round(&self) -> Vec<(u32, f64)> {
+    /// Highest rates that met the objective, in requests per second per round, for rounds with one.
+    pub fn highest_met(&self) -> Vec<(u32, f64)> {
         let met = |one: &RoundCapacity| Some((one.round, f64::from(one.met_per_s?)));
         self.rounds.iter().filter_map(met).collect()
     }
 
-    /// Capacity in requests per second; `None` if at least half of the rounds have none. Rounds
-    /// without any result, because of a disturbance, do not count.
-    pub fn estimate(&self) -> Option<Spread> {
-        let met: Vec<f64> = self.by_round().into_iter().map(|(_, rate)| rate).collect();
-        Spread::of(&met).filter(|_| 2 * met.len() > self.counted().count())
+    /// Median of [`Capacity::highest_met`]; `None` if at least half of the rounds have no such rate.
+    /// Rounds without any result, because of a disturbance, do not count.
+    pub fn median_met(&self) -> Option<f64> {
+        let met: Vec<f64> = self.highest_met().into_iter().map(|(_, rate)| rate).collect();
+        median(&met).filter(|_| 2 * met.len() > self.counted().count())
     }
 
     /// Returns true if the capacity is a lower bound: in at least half of the rounds the generator was
@@ -428,12 +474,13 @@ impl Capacity {
     }
 }
 
-/// Name and capacity of the slowest server under a load, A/A controls excluded.
+/// Name of the server whose highest rate that met the objective is the lowest under a load, and this
+/// rate, A/A controls excluded.
 pub fn weakest(capacities: &[Capacity], load: Load) -> Option<(&str, f64)> {
     capacities
         .iter()
         .filter(|one| one.load == load && one.kind != TargetKind::AaControl)
-        .filter_map(|one| Some((one.target.as_str(), one.estimate()?.median)))
+        .filter_map(|one| Some((one.target.as_str(), one.median_met()?)))
         .min_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
 }
 

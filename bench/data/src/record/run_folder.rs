@@ -22,6 +22,7 @@ const README: &str = "README.md";
 const PAPER: &str = "report.pdf";
 const TABLE_MARKDOWN: &str = "table.md";
 const COMPARISONS: &str = "comparisons.csv";
+const CAPACITIES: &str = "capacities.csv";
 const TABLE_LATEX: &str = "table.tex";
 
 /// Results folder.
@@ -259,6 +260,18 @@ impl RunFolder {
         rows: &[Row],
     ) -> anyhow::Result<()> {
         self.write_rows(COMPARISONS, columns, rows)
+    }
+
+    /// Writes the capacities, a row each, below the names of the columns.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_capacities<Row: serde::Serialize>(
+        &self,
+        columns: &[&str],
+        rows: &[Row],
+    ) -> anyhow::Result<()> {
+        self.write_rows(CAPACITIES, columns, rows)
     }
 
     /// A file without rows has its header, too, so that other programs can read it.

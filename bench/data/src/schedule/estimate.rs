@@ -6,7 +6,7 @@ use crate::load::Load;
 use crate::plan::Plan;
 use crate::plan::comparisons::MainComparison;
 use crate::record::rows::TrialRow;
-use crate::schedule::{Step, TrialSchedule, USUAL_PROBES};
+use crate::schedule::{Step, TrialSchedule, usual_probes};
 use crate::servers::target::TargetKind;
 
 /// Overhead of a trial: start and end of a built-in server.
@@ -55,9 +55,10 @@ pub fn expected(plan: &Plan) -> Expected {
             }
             Step::Search { search, turn, .. } => {
                 for target in &turn {
-                    let each = time_of_trial(plan, &plan.searches()[search].0, target.kind());
-                    trials += USUAL_PROBES;
-                    time += each * USUAL_PROBES as u32;
+                    let (load, how) = &plan.searches()[search];
+                    let probes = usual_probes(how);
+                    trials += probes;
+                    time += time_of_trial(plan, load, target.kind()) * probes as u32;
                 }
             }
         }
@@ -88,7 +89,8 @@ pub fn time_of_round(plan: &Plan, main: &MainComparison) -> Duration {
         each.sum::<Duration>() * trials as u32
     };
     let loads: Duration = main.loads.iter().map(|load| all(load, 1)).sum();
-    let searches: Duration = main.searches.iter().map(|(load, _)| all(load, USUAL_PROBES)).sum();
+    let searches: Duration =
+        main.searches.iter().map(|(load, how)| all(load, usual_probes(how))).sum();
     loads + searches + Duration::from_secs_f64(ROUND_S)
 }
 

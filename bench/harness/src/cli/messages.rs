@@ -6,7 +6,7 @@ use std::time::Duration;
 use bench_data::plan::Plan;
 use bench_data::record::environment::{Environment, TargetInfo};
 use bench_data::record::run_folder::RunFolder;
-use bench_data::schedule::expected;
+use bench_data::schedule::{expected, usual_probes};
 use bench_data::servers::target::TargetKind;
 use bench_data::units::counted;
 use bench_report::report::content::Report;
@@ -27,10 +27,14 @@ pub(super) fn outlook(plan: &Plan) -> String {
         let experiment = sweep.experiment.as_deref().unwrap_or(&plan.name);
         text += &format!("{experiment:<12} {}\n", sweep.description());
     }
-    let searches = match plan.searches().len() {
+    let of_searches: Vec<_> = plan.searches().iter().map(|(_, how)| usual_probes(how)).collect();
+    let searches = match of_searches.len() {
         0 => String::new(),
-        1 => ", and 1 search of about 5 trials per server and round".to_owned(),
-        count => format!(", and {count} searches of about 5 trials each per server and round"),
+        count => format!(
+            ", and {} of {} trials in all per server and round",
+            if count == 1 { "1 search".to_owned() } else { format!("{count} searches") },
+            of_searches.iter().sum::<usize>()
+        ),
     };
     let expected = expected(plan);
     let until = until(plan, expected.at_most);

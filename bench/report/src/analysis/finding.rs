@@ -4,7 +4,7 @@ use bench_data::load::Load;
 use bench_data::load::words;
 use bench_data::record::outcome::Outcome;
 use bench_data::servers::target::TargetKind;
-use bench_data::stats::Spread;
+use bench_data::stats::{Interval, Spread};
 use bench_data::units;
 
 use crate::analysis::comparison::{AllPairs, Comparison, ControlCheck};
@@ -36,8 +36,10 @@ pub struct Score {
     pub kind: TargetKind,
     /// Values, round by round.
     pub rounds: Rounds,
-    /// Median over the rounds; `None` if nothing was measured.
+    /// Median over the rounds, or the capacity; `None` if nothing was measured.
     pub value: Option<Spread>,
+    /// 95 % interval of a capacity; `None` of other metrics, which are compared by ratios only.
+    pub interval: Option<Interval>,
     /// Reason why the server is not compared; empty if it is.
     pub doubt: String,
     /// True if the server may be better than its value: the load generator was the limit in a trial.
@@ -165,9 +167,12 @@ impl Finding {
         }
     }
 
-    /// Median of a server with its unit.
+    /// Value of a server with its unit, and with its interval if it has one.
     pub fn written(&self, score: &Score) -> String {
-        self.metric.write(score.median())
+        let value = self.metric.write(score.median());
+        let Some(within) = score.interval else { return value };
+        let [low, high] = [within.low, within.high].map(|end| self.metric.unit().write(end));
+        format!("{value} [{low}, {high}]")
     }
 }
 
@@ -182,6 +187,7 @@ impl Score {
             kind: line.kind,
             rounds,
             value,
+            interval: None,
             doubt,
             may_be_better: line.count(Outcome::GeneratorBound) > 0,
             is_censored: line.is_censored() && value.is_some(),

@@ -153,10 +153,10 @@ impl<'f> Tally<'f> {
 fn of_section(pair: &Pair, section: &Section) -> Option<ForestRow> {
     let finding = section.finding.as_ref()?;
     let searched = section.part.capacities.first().filter(|_| finding.metric == Metric::Capacity);
-    let load = searched.map_or(finding.load, |capacity| capacity.load);
+    let load = searched.map_or(finding.load, |capacity| capacity.search.load);
     let requests = format!("{}, {}", words::requests(load), words::connections(load.connections));
     let deviations = match searched {
-        Some(capacity) => vec![capacity.objective.in_words()],
+        Some(capacity) => vec![capacity.search.objective.in_words()],
         None => load.profile.remarks(),
     };
     let condition = std::iter::once(requests).chain(deviations).collect();

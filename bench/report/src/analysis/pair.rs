@@ -22,7 +22,7 @@ impl Pair {
     /// baseline (or of the run) and the next one. `None` for a run of one server.
     pub(crate) fn of(plan: &Plan, summary: &Summary) -> Option<Self> {
         let mut targets = summary.targets();
-        for capacity in &summary.capacities {
+        for capacity in summary.capacities.iter().map(|one| &one.search) {
             if capacity.control_of.is_none() && !targets.contains(&&*capacity.target) {
                 targets.push(&capacity.target);
             }

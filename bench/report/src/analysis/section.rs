@@ -51,7 +51,7 @@ fn parts<'p>(plan: &'p Plan, summary: &Summary) -> Vec<(&'p str, &'p str, Summar
             |load: &Load| sweeps().any(|sweep| sweep.capacity.is_some() && has(sweep, load));
         let mut part = summary.part(own);
         part.capacities =
-            summary.capacities.iter().filter(|one| searched(&one.load)).cloned().collect();
+            summary.capacities.iter().filter(|one| searched(&one.search.load)).cloned().collect();
         part.declared = plan.primary_of(name);
         part
     };

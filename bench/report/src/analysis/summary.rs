@@ -6,7 +6,6 @@ use bench_data::load::Load;
 use bench_data::load::store::{Durability, Store};
 use bench_data::load::words;
 use bench_data::plan::Primary;
-use bench_data::record::capacity::Capacity;
 use bench_data::record::outcome::Outcome;
 use bench_data::record::rows::{Distribution, LatencyRow, Records, Support, TrialRow};
 use bench_data::record::wake_up::WakeUpRow;
@@ -14,6 +13,7 @@ use bench_data::servers::target::TargetKind;
 use bench_data::stats::{Spread, median};
 use bench_data::units::{counted, grouped};
 
+use crate::analysis::capacity::CapacityEstimate;
 use crate::analysis::comparison::joined;
 use crate::analysis::metric::{Metric, Percentile, Rounds};
 
@@ -27,8 +27,8 @@ pub struct Summary {
     pub lines: Vec<Line>,
     /// Lines of the A/A controls, each with the line of its server as it was before they joined.
     controls: Vec<(Line, Line)>,
-    /// Results of the capacity searches, A/A controls included.
-    pub capacities: Vec<Capacity>,
+    /// Capacities, A/A controls included.
+    pub capacities: Vec<CapacityEstimate>,
     /// Loads under which nothing is compared, because an A/A control differs from its server.
     pub void: Vec<Load>,
     /// Load of the main comparison, if the plan declares it.
@@ -141,7 +141,7 @@ impl Summary {
         Self {
             lines,
             controls: pairs,
-            capacities: Capacity::of(records),
+            capacities: CapacityEstimate::all(records),
             void: Vec::new(),
             declared: None,
             main: None,
@@ -153,7 +153,7 @@ impl Summary {
     pub fn part(&self, wanted: impl Fn(&Load) -> bool) -> Self {
         let lines = self.lines.iter().filter(|line| wanted(&line.load)).cloned();
         let controls = self.controls.iter().filter(|(line, _)| wanted(&line.load)).cloned();
-        let searched = self.capacities.iter().filter(|one| wanted(&one.load)).cloned();
+        let searched = self.capacities.iter().filter(|one| wanted(&one.search.load)).cloned();
         Self {
             lines: lines.collect(),
             controls: controls.collect(),

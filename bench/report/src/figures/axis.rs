@@ -17,6 +17,8 @@ pub(super) struct Axis {
     pub(super) scale: Scale,
     range: Range<f64>,
     ticks: Vec<f64>,
+    /// Names of the places 0, 1, 2 …; empty if the axis has values.
+    names: Vec<String>,
 }
 
 /// Spread of the values over an axis.
@@ -41,6 +43,7 @@ impl Axis {
             scale: Scale::Linear,
             range: 0.0..steps * step,
             ticks: (0..=steps as usize).map(|n| n as f64 * step).collect(),
+            names: Vec::new(),
         }
     }
 
@@ -81,7 +84,14 @@ impl Axis {
         let within: Vec<f64> =
             ladder.into_iter().filter(|tick| (low..=high).contains(tick)).collect();
         let ticks = if within.len() <= 9 { within } else { powers_of_ten(&within) };
-        Self { label: label.to_owned(), write, scale: Scale::Log, range: low..high, ticks }
+        Self {
+            label: label.to_owned(),
+            write,
+            scale: Scale::Log,
+            range: low..high,
+            ticks,
+            names: Vec::new(),
+        }
     }
 
     /// A logarithmic axis around every (positive) value with ticks at powers of two, as amounts of
@@ -115,6 +125,7 @@ impl Axis {
             scale: Scale::Log,
             range: least / margin..most * margin,
             ticks,
+            names: Vec::new(),
         }
     }
 
@@ -138,15 +149,27 @@ impl Axis {
         self
     }
 
-    /// Places for a number of unordered things, from 1 on, without ticks.
-    pub(super) fn places(label: &str, count: usize) -> Self {
+    /// Places with names, from 0 on.
+    pub(super) fn named(label: &str, names: Vec<String>) -> Self {
         Self {
             label: label.to_owned(),
             write: |_| String::new(),
             scale: Scale::Linear,
-            range: 0.0..count as f64 + 1.0,
-            ticks: Vec::new(),
+            range: -0.5..names.len() as f64 - 0.5,
+            ticks: (0..names.len()).map(|place| place as f64).collect(),
+            names,
         }
+    }
+
+    /// Returns true if the ticks are names, which are written vertically.
+    pub(super) fn is_named(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// Text at a tick.
+    pub(super) fn text(&self, value: f64) -> String {
+        let name = self.names.get(value.round().max(0.0) as usize);
+        name.cloned().unwrap_or_else(|| (self.write)(value))
     }
 
     /// Axis of percentiles up to `most` (less than 100).
@@ -158,6 +181,7 @@ impl Axis {
             scale: Scale::Nines,
             range: 0.0..most,
             ticks: ticks.into_iter().filter(|tick| *tick <= most).collect(),
+            names: Vec::new(),
         }
     }
 

@@ -18,6 +18,12 @@ const PANEL_HEIGHT: u32 = 330;
 const TALL_PANEL_HEIGHT: u32 = 430;
 const MANY: usize = 6;
 const LEGEND_ROW_HEIGHT: u32 = 24;
+/// Height of the ticks of an x axis with its label.
+const TICKS_HEIGHT: u32 = 48;
+/// The same for names, which are written vertically.
+const NAMES_HEIGHT: u32 = 124;
+/// Distance of a name from its axis.
+const NAME_GAP: i32 = 10;
 /// Horizontal offset between neighbouring series, as a share of the axis.
 const SERIES_OFFSET: f64 = 0.008;
 /// Offset of all series together at most.
@@ -119,7 +125,7 @@ impl Chart {
     }
 
     fn panel_height(&self) -> u32 {
-        let many = self.panels.iter().any(|panel| panel.series.len() > MANY);
+        let many = self.panels.iter().any(|panel| panel.series.len() > MANY || panel.x.is_named());
         if many { TALL_PANEL_HEIGHT } else { PANEL_HEIGHT }
     }
 
@@ -128,11 +134,16 @@ impl Chart {
         series.any(|series| series.points.iter().any(|point| point.mark == PointMark::Hollow))
     }
 
+    /// Returns true if the axes name the servers.
+    fn is_named(&self) -> bool {
+        self.panels.iter().all(|panel| panel.x.is_named())
+    }
+
     fn legend_rows(&self) -> Vec<Vec<&Series>> {
         let mut rows: Vec<Vec<&Series>> = vec![Vec::new()];
         let mut seen: Vec<&str> = Vec::new();
         for series in self.panels.iter().flat_map(|panel| &panel.series) {
-            if seen.contains(&series.name.as_str()) {
+            if seen.contains(&series.name.as_str()) || self.is_named() {
                 continue;
             }
             seen.push(&series.name);
@@ -180,7 +191,7 @@ impl Panel {
             .margin_left(8)
             .margin_right(30)
             .margin_top(6)
-            .x_label_area_size(48)
+            .x_label_area_size(self.x_labels_height())
             .y_label_area_size(74)
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
         chart
@@ -188,9 +199,12 @@ impl Panel {
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
             .axis_style(INK)
-            .x_label_formatter(&|value| (self.x.write)(*value))
+            .x_labels(self.x.ticks().len())
+            .x_label_formatter(&|value| {
+                if self.x.is_named() { String::new() } else { self.x.text(*value) }
+            })
             .y_label_formatter(&|value| (self.y.write)(*value))
-            .x_desc(&self.x.label)
+            .x_desc(if self.x.is_named() { "" } else { self.x.label.as_str() })
             .y_desc(&self.y.label)
             .label_style(text(15, INK))
             .axis_desc_style(text(16, INK))
@@ -228,11 +242,30 @@ impl Panel {
                 mark((self.x(index, point), point.y.median), series.look, hollow)
             }))?;
         }
+        if self.x.is_named() {
+            // plotters centres labels at their ticks, also vertical ones.
+            let style = text(15, INK).transform(FontTransform::Rotate270);
+            let style = style.pos(Pos::new(HPos::Right, VPos::Center));
+            let (left, top) = area.get_base_pixel();
+            for place in self.x.ticks() {
+                let (x, y) = chart.backend_coord(&(*place, self.y.low()));
+                let at = (x - left, y - top + NAME_GAP);
+                area.draw(&Text::new(self.x.text(*place), at, style.clone()))?;
+            }
+        }
         Ok(())
     }
 
-    /// Series are shifted a little, so that error bars do not hide each other.
+    fn x_labels_height(&self) -> u32 {
+        if self.x.is_named() { NAMES_HEIGHT } else { TICKS_HEIGHT }
+    }
+
+    /// Series are shifted a little, so that error bars do not hide each other. Named places have one
+    /// series each.
     fn x(&self, index: usize, point: &Point) -> f64 {
+        if self.x.is_named() {
+            return point.x;
+        }
         let from_the_middle = index as f64 - (self.series.len() as f64 - 1.0) / 2.0;
         let offset = SERIES_OFFSET.min(SERIES_SPREAD / self.series.len() as f64);
         self.x.shifted(point.x, from_the_middle * offset)

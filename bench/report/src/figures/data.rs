@@ -25,6 +25,8 @@ struct PanelData {
 struct XAxis {
     label: String,
     scale: Scale,
+    /// True if the ticks are names of places, each of one server.
+    named: bool,
     low: f64,
     high: f64,
     ticks: Vec<Tick>,
@@ -77,11 +79,12 @@ impl Chart {
 fn panel(panel: &Panel) -> PanelData {
     let (low, high) = panel.x.ends();
     let ticks = panel.x.ticks().iter();
-    let text = |value: f64| (panel.x.write)(value);
+    let text = |value: f64| panel.x.text(value);
     PanelData {
         x: XAxis {
             label: panel.x.label.clone(),
             scale: panel.x.scale,
+            named: panel.x.is_named(),
             low,
             high,
             ticks: ticks.map(|value| Tick { value: *value, text: text(*value) }).collect(),

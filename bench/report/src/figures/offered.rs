@@ -5,13 +5,12 @@ use super::axis::{Axis, Scale};
 use super::chart::{Chart, Panel, Point, PointMark, Series, ys};
 use super::slice::{self, HOLLOW_MEANS};
 use super::style::{GRID, Look, Marker};
+use crate::analysis::capacity::{CapacityEstimate, Search, searches};
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile, Unit};
 use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
-use bench_data::load::objective::Objective;
 use bench_data::load::{Load, words};
-use bench_data::record::capacity::Capacity;
 use bench_data::stats::Spread;
 use bench_data::units;
 
@@ -33,17 +32,8 @@ pub(super) fn against_rate(summary: &Summary) -> Vec<Figure> {
 
 /// A chart of capacities for each load that was searched, and each objective.
 pub(super) fn capacities(summary: &Summary) -> Vec<Figure> {
-    let mut kinds: Vec<(Load, Objective)> = Vec::new();
-    for one in &summary.capacities {
-        if !kinds.contains(&(one.load, one.objective)) {
-            kinds.push((one.load, one.objective));
-        }
-    }
-    let of_kind = |(load, objective): &(Load, Objective)| {
-        let is_one = |one: &&Capacity| one.load == *load && one.objective == *objective;
-        capacity(&summary.capacities.iter().filter(is_one).collect::<Vec<_>>())
-    };
-    let mut figures: Vec<Figure> = kinds.iter().filter_map(of_kind).collect();
+    let mut figures: Vec<Figure> =
+        searches(&summary.capacities).iter().filter_map(capacity).collect();
     for (index, figure) in figures.iter_mut().enumerate().skip(1) {
         figure.file = format!("capacity-{}.svg", index + 1);
     }
@@ -136,45 +126,58 @@ fn both_times(part: &Summary, base: Load) -> Option<Figure> {
     Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
 }
 
-fn capacity(of_kind: &[&Capacity]) -> Option<Figure> {
-    let first = of_kind.first()?;
-    let names: Vec<&str> = of_kind.iter().map(|one| one.target.as_str()).collect();
-    let with_some = of_kind.iter().filter_map(|one| Some((*one, one.estimate()?)));
-    let series: Vec<Series> = with_some
-        .enumerate()
-        .map(|(index, (one, y))| Series {
-            name: one.target.clone(),
-            look: Look::of(&one.target, &names),
-            points: vec![Point {
-                x: index as f64 + 1.0,
-                y,
-                rounds: one.by_round().into_iter().map(|(_, rate)| rate).collect(),
-                mark: if one.is_at_least() { PointMark::Hollow } else { PointMark::Filled },
-            }],
-        })
-        .collect();
-    slice::xs(&series).last()?;
-    let without: Vec<_> = of_kind
-        .iter()
-        .filter(|one| one.estimate().is_none())
-        .map(|one| format!("{} ({})", one.target, one.absence()))
-        .collect();
-    let objective = first.objective.in_words();
+fn capacity(search: &Search<'_>) -> Option<Figure> {
+    let of = |one: &CapacityEstimate| {
+        let point = match (one.middle(), one.least()) {
+            (Some(middle), _) => (middle.rate, middle.interval, PointMark::Filled),
+            (None, Some(least)) => (least, None, PointMark::Hollow),
+            (None, None) => return None,
+        };
+        Some((one.search.target.clone(), point))
+    };
+    let mut shown: Vec<_> = search.servers.iter().filter_map(|one| of(one)).collect();
+    shown.sort_by(|(_, (one, ..)), (_, (other, ..))| other.total_cmp(one));
+    let names: Vec<String> = shown.iter().map(|(name, _)| name.clone()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let known: Vec<&str> = search.servers.iter().map(|one| one.search.target.as_str()).collect();
+    let series = shown.into_iter().enumerate().map(|(index, (name, (rate, range, mark)))| Series {
+        look: Look::of(&name, &known),
+        name,
+        points: vec![Point {
+            x: index as f64,
+            y: Spread { median: rate, range },
+            rounds: Vec::new(),
+            mark,
+        }],
+    });
+    let objective = search.objective.in_words();
     let mut caption = format!(
-        "Capacity: the highest offered rate with {objective}, found by search. Servers in the order \
-         of the legend."
+        "Capacity: the offered rate at which half of the trials meet {objective}. Bars: 95 % intervals, \
+         from five rounds on."
     );
+    let without: Vec<_> = search
+        .servers
+        .iter()
+        .filter(|one| one.middle().is_none() && one.least().is_none())
+        .map(|one| format!("{} ({})", one.search.target, one.doubt()))
+        .collect();
     if !without.is_empty() {
         caption += &format!(" Without a capacity: {}.", without.join(", "));
     }
-    let x = Axis::places("servers", series.len());
     let title = format!(
         "Capacity at {objective} ({}, {})",
-        words::requests(first.load),
-        words::connections(first.load.connections)
+        words::requests(search.load),
+        words::connections(search.load.connections)
     );
     let hollow_means =
         "a lower bound: the load generator was the limit, or the machine was disturbed";
-    let panels = vec![Panel::new(x, Metric::Capacity, Scale::Linear, series)];
+    let panels = vec![Panel::new(
+        Axis::named("server", names),
+        Metric::Capacity,
+        Scale::Linear,
+        series.collect(),
+    )];
     Some(Chart { title, panels, hollow_means }.figure("capacity.svg".to_owned(), caption))
 }

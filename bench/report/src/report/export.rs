@@ -6,7 +6,7 @@ use bench_data::record::run_folder::{Contents, RunFolder};
 
 use crate::report::content::Report;
 use crate::report::lab_report::{self, Cover};
-use crate::report::{answer, comparisons, page, picture, table};
+use crate::report::{answer, capacities, comparisons, page, picture, table};
 
 /// Reads a folder's records and writes its charts.
 ///
@@ -39,6 +39,8 @@ pub fn publish_contents(folder: &RunFolder, contents: Contents) -> anyhow::Resul
     folder.write_report(&page::html(&report)?, &page::readme(&report))?;
     let compared = comparisons::rows(&report.analysis.sections);
     folder.write_comparisons(&comparisons::COLUMNS, &compared)?;
+    let searched = capacities::rows(&report.analysis.summary.capacities);
+    folder.write_capacities(&capacities::COLUMNS, &searched)?;
     let tables = table::tables(&report.analysis.summary, &report.analysis.baseline);
     let markdown = answer::markdown(&report) + &table::markdown(&tables);
     folder.write_tables(&markdown, &table::latex(&tables))?;

@@ -42,7 +42,10 @@ pub(crate) const GLOSSARY: [(&str, &str); 28] = [
         "Condition that a server has to meet at an offered rate, such as a p99 of at most 5 ms and an \
          error rate of at most 0.1 %.",
     ),
-    ("capacity", "Highest offered rate at which a server meets its objective, found by search."),
+    (
+        "capacity",
+        "Offered rate at which half of the trials meet the objective, by a logistic curve.",
+    ),
     (
         "USL",
         "Universal Scalability Law (N. J. Gunther): throughput as a function of concurrency, limited by \

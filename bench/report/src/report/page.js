@@ -8,7 +8,7 @@
   // Servers outside the compared pair are grey unless all are to have colours.
   const colourOf = (series) => view.highlight && !data.pair.includes(series.name) ? "var(--faint)" : series.colour;
   const SVG = "http://www.w3.org/2000/svg";
-  const LEFT = 66, RIGHT = 18, TOP = 10, BOTTOM = 50, GAP = 8;
+  const LEFT = 66, RIGHT = 18, TOP = 10, BOTTOM = 50, NAMES = 116, GAP = 8;
 
   const element = (name, attributes, ...children) => {
     const made = name.startsWith("svg:")
@@ -86,10 +86,12 @@
     const base = panel.series.find((series) => series.name === view.baseline);
     if (!view.baseline) return visible;
     const under = new Map((base?.points ?? []).map((point) => [point.x, point.median]));
+    // Servers with places of their own have no x value in common.
+    const baseOf = (point) => panel.x.named ? base?.points[0]?.median : under.get(point.x);
     return visible.map((series) => ({
       ...series,
-      points: series.points.filter((point) => under.get(point.x) > 0).map((point) => {
-        const by = under.get(point.x), divided = (value) => value === null ? null : value / by;
+      points: series.points.filter((point) => baseOf(point) > 0).map((point) => {
+        const by = baseOf(point), divided = (value) => value === null ? null : value / by;
         return { ...point, median: divided(point.median), low: divided(point.low),
           high: divided(point.high), rounds: point.rounds.map(divided) };
       }),
@@ -108,7 +110,7 @@
     const values = series.flatMap(({ points }) => points.flatMap((point) =>
       [point.median, point.low, point.high, ...point.rounds].filter((value) => value !== null)));
     const y = verticalAxis(panel, values, unit);
-    const inner = { left: left + LEFT, right: left + width - RIGHT, top: TOP, bottom: height - BOTTOM };
+    const inner = { left: left + LEFT, right: left + width - RIGHT, top: TOP, bottom: height - (panel.x.named ? NAMES : BOTTOM) };
     const toX = (value, shift) => inner.left
       + Math.min(Math.max(place(panel.x, value), 0), 1) * (inner.right - inner.left) + shift;
     const toY = (value) => inner.bottom
@@ -121,6 +123,12 @@
     for (const tick of panel.x.ticks) {
       const x = toX(tick.value, 0);
       nodes.push(line(x, inner.top, x, inner.bottom, "grid"));
+      if (panel.x.named) {
+        const at = inner.bottom + 8;
+        nodes.push(element("svg:text", { x: x + 4, y: at, "text-anchor": "end", class: "tick",
+          transform: `rotate(-90 ${x + 4} ${at})` }, tick.text));
+        continue;
+      }
       const wide = tick.text.length * 7 + 8;
       if (x - last >= wide) {
         const anchor = x + wide / 2 > inner.right + RIGHT ? "end" : "middle";
@@ -135,13 +143,13 @@
     nodes.push(line(inner.left, inner.top, inner.left, inner.bottom, "axis"));
     nodes.push(line(inner.left, inner.bottom, inner.right, inner.bottom, "axis"));
     const middle = (inner.top + inner.bottom) / 2;
-    nodes.push(element("svg:text", { x: (inner.left + inner.right) / 2, y: inner.bottom + 40,
-      "text-anchor": "middle" }, panel.x.label));
+    if (!panel.x.named) nodes.push(element("svg:text", { x: (inner.left + inner.right) / 2,
+      y: inner.bottom + 40, "text-anchor": "middle" }, panel.x.label));
     const name = view.baseline ? `${panel.y.label}, relative to ${view.baseline}` : panel.y.label;
     nodes.push(element("svg:text", { x: left + 14, y: middle, "text-anchor": "middle",
       transform: `rotate(-90 ${left + 14} ${middle})` }, name));
 
-    const spread = panel.x.scale === "nines" ? 0 : Math.min(6, (inner.right - inner.left) * 0.06 / series.length);
+    const spread = panel.x.named || panel.x.scale === "nines" ? 0 : Math.min(6, (inner.right - inner.left) * 0.06 / series.length);
     const found = [], groups = [];
     series.forEach((one, index) => {
       const shift = (index - (series.length - 1) / 2) * spread;
@@ -176,7 +184,9 @@
     const text = (value) => write(unit, value);
     const exact = (value) => unit === "times" ? value.toFixed(3) + "×"
       : `${text(value)} (${value.toLocaleString("en", { maximumFractionDigits: 2 })})`;
-    const lines = [[series.name, ""], [panel.x.label, point.text], [panel.y.label, exact(point.median)]];
+    const lines = [[series.name, ""], [panel.y.label, exact(point.median)]];
+    if (panel.x.named && point.low !== null) lines.push(["95 % interval", `${text(point.low)} to ${text(point.high)}`]);
+    if (!panel.x.named) lines.splice(1, 0, [panel.x.label, point.text]);
     if (point.rounds.length) lines.push(["rounds", point.rounds.map(text).join(", ")]);
     if (point.hollow) lines.push(["hollow", "see below the chart"]);
     tip.replaceChildren(...lines.map(([name, value], n) => n === 0

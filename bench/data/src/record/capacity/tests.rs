@@ -3,7 +3,7 @@
 use super::*;
 
 fn search() -> CapacitySearch {
-    CapacitySearch::usual(Objective::parse("p99=5ms").unwrap())
+    CapacitySearch { repeats: 0, ..CapacitySearch::usual(Objective::parse("p99=5ms").unwrap()) }
 }
 
 /// Trials of a search for a server that meets the objective at some rates.
@@ -13,7 +13,7 @@ fn probes(bears: impl Fn(u32, usize) -> Finding, most_per_s: f64) -> Vec<Probe> 
 
 fn probes_up_to(most: usize, bears: impl Fn(u32, usize) -> Finding, most_per_s: f64) -> Vec<Probe> {
     let mut probes = Vec::new();
-    while let Some(rate_per_s) = search().next(&probes, 400) {
+    while let Some(rate_per_s) = search().next(1, &probes, 400) {
         let finding = bears(rate_per_s, probes.len());
         let achieved_per_s = f64::from(rate_per_s).min(most_per_s);
         probes.push(Probe { rate_per_s, achieved_per_s, finding });
@@ -44,6 +44,82 @@ fn the_capacity_is_found_within_the_resolution() {
             assert!(!found.at_least && found.reason.contains("p99"), "{found:?}");
         }
     }
+}
+
+#[test]
+fn a_guess_with_a_fraction_is_not_the_end_of_the_search() {
+    for most in [50_000.0, 50_000.2, 50_000.4, 50_000.6, 50_000.8] {
+        let bears = |rate, _| if rate <= 49_500 { Finding::Met } else { missed() };
+        let found = RoundCapacity::of(1, &probes(bears, most));
+        assert!(found.met_per_s.unwrap() >= 47_000, "{most}: {found:?}");
+        assert!(found.missed_per_s.unwrap() < 52_500, "{most}: {found:?}");
+    }
+}
+
+#[test]
+fn further_trials_surround_the_boundary() {
+    let capacity = 47_000;
+    for round in 1..=6 {
+        let search = CapacitySearch { repeats: 6, ..search() };
+        let mut probes = Vec::new();
+        while let Some(rate_per_s) = search.next(round, &probes, 400) {
+            let finding = if rate_per_s <= capacity { Finding::Met } else { missed() };
+            let achieved_per_s = f64::from(rate_per_s).min(52_000.0);
+            probes.push(Probe { rate_per_s, achieved_per_s, finding });
+        }
+        let (_, further) = probes.split_at(probes.len() - 6);
+        let of = |met: bool| {
+            further.iter().filter(|probe| (probe.finding == Finding::Met) == met).count()
+        };
+        assert_eq!((of(true), of(false)), (3, 3), "{further:?}");
+        for probe in further {
+            let distance = f64::from(probe.rate_per_s) / f64::from(capacity);
+            assert!((0.95..1.053).contains(&distance), "{further:?}");
+        }
+        // A trial that shows nothing is repeated and takes no other's place.
+        let mut disturbed = probes.clone();
+        disturbed.last_mut().unwrap().finding = void();
+        let last = probes.last().unwrap().rate_per_s;
+        assert_eq!(search.next(round, &disturbed, 400), Some(last));
+        assert_eq!(RoundCapacity::of(round, &probes).trials.len(), probes.len());
+        assert_eq!(RoundCapacity::of(round, &disturbed).trials.len(), probes.len() - 1);
+    }
+}
+
+#[test]
+fn rounds_of_an_undisturbed_server_try_different_rates() {
+    let second = |round| {
+        let first = Probe { rate_per_s: FIRST_PER_S, achieved_per_s: 50_000.0, finding: missed() };
+        search().next(round, &[first], 400).unwrap()
+    };
+    let mut rates: Vec<_> = (1..=6).map(second).collect();
+    assert!(rates.iter().all(|rate| (46_300..=48_700).contains(rate)), "{rates:?}");
+    rates.sort_unstable();
+    assert!(rates.windows(2).all(|pair| pair[1] > pair[0] + 100), "{rates:?}");
+}
+
+#[test]
+fn there_is_nothing_to_repeat_without_a_boundary_of_the_server() {
+    let search = CapacitySearch::usual(search().objective);
+    let count = |bears: &dyn Fn(u32) -> Finding, search: &CapacitySearch| {
+        let mut probes: Vec<Probe> = Vec::new();
+        while let Some(rate_per_s) = search.next(1, &probes, 400) {
+            let achieved_per_s = f64::from(rate_per_s).min(105_000.0);
+            probes.push(Probe { rate_per_s, achieved_per_s, finding: bears(rate_per_s) });
+        }
+        probes.len()
+    };
+    let without = CapacitySearch { repeats: 0, ..search };
+    let limited = |rate: u32| match rate {
+        ..=100_000 => Finding::Met,
+        _ => Finding::Unknown("the generator had no time left".to_owned()),
+    };
+    let never = |_: u32| missed();
+    let some = |rate: u32| if rate <= 100_000 { Finding::Met } else { missed() };
+    for bears in [&limited as &dyn Fn(u32) -> Finding, &never] {
+        assert_eq!(count(bears, &search), count(bears, &without));
+    }
+    assert_eq!(count(&some, &search), count(&some, &without) + 4);
 }
 
 #[test]
@@ -161,6 +237,7 @@ fn bounds_are_those_of_the_median_round() {
         at_least: cut_short && met.is_some(),
         cut_short,
         reason: String::new(),
+        trials: Vec::new(),
     };
     let capacity = |rounds| Capacity {
         target: "selector".to_owned(),
@@ -178,13 +255,13 @@ fn bounds_are_those_of_the_median_round() {
     let one = capacity(vec![cut(Some(5_000), None), cut(Some(6_000), Some(9_000)), whole(7_000)]);
     assert_eq!(one.bounds(), (Some(6_000.0), Some(9_000.0)));
     assert!(one.is_at_least() && one.is_cut_short());
-    assert_eq!(one.estimate().unwrap().median, 6_000.0);
+    assert_eq!(one.median_met(), Some(6_000.0));
     // A round without any result says nothing.
     let one = capacity(vec![whole(10_000), cut(None, None)]);
-    assert_eq!(one.estimate().unwrap().median, 10_000.0);
+    assert_eq!(one.median_met(), Some(10_000.0));
     assert!(!one.is_at_least());
     let one = capacity(vec![cut(None, Some(9_000)), cut(None, None)]);
-    assert_eq!((one.bounds(), one.estimate()), ((None, Some(9_000.0)), None));
+    assert_eq!((one.bounds(), one.median_met()), ((None, Some(9_000.0)), None));
 }
 
 #[test]

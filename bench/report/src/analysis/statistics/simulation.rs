@@ -12,10 +12,22 @@ use crate::analysis::statistics::verdict::{MARGIN, Verdict};
 /// Standard deviation of a logarithm, as recorded.
 const SCATTER: f64 = 0.077;
 
-struct Machine(fastrand::Rng);
+/// Source of the deviations of simulated trials.
+pub(super) struct Machine(fastrand::Rng);
 
 impl Machine {
-    fn normal(&mut self) -> f64 {
+    /// The same deviations in every run of a test.
+    pub(super) fn new() -> Self {
+        Self(fastrand::Rng::with_seed(20_261_121))
+    }
+
+    /// Value between 0 and 1, neither included.
+    pub(super) fn uniform(&mut self) -> f64 {
+        self.0.f64().max(f64::MIN_POSITIVE)
+    }
+
+    /// Deviate of the standard normal distribution.
+    pub(super) fn normal(&mut self) -> f64 {
         let (radius, angle) = (1.0 - self.0.f64(), self.0.f64());
         (-2.0 * radius.ln()).sqrt() * (TAU * angle).cos()
     }
@@ -43,7 +55,7 @@ impl Machine {
 
 /// Share of simulated runs in which something happens.
 fn share(runs: u32, mut happens: impl FnMut(&mut Machine) -> bool) -> f64 {
-    let mut machine = Machine(fastrand::Rng::with_seed(20_261_121));
+    let mut machine = Machine::new();
     f64::from((0..runs).map(|_| u32::from(happens(&mut machine))).sum::<u32>()) / f64::from(runs)
 }
 

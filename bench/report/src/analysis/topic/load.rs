@@ -2,29 +2,27 @@
 
 use bench_data::load::Load;
 use bench_data::load::words::describe;
-use bench_data::record::capacity::Capacity;
-use bench_data::servers::target::TargetKind;
 use bench_data::stats::Spread;
 
+use crate::analysis::capacity::{CapacityEstimate, Search, searches};
 use crate::analysis::comparison::{ControlCheck, joined};
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::metric::Metric;
 use crate::analysis::selection::most_comparable;
-use crate::analysis::summary::{Summary, values};
+use crate::analysis::statistics::logistic::MiddleRate;
+use crate::analysis::summary::Summary;
 
-/// Highest rate that meets the objective; of several searches the first.
+/// Rate at which half of the trials meet the objective; of several searches the first.
 pub(super) fn capacity(part: &Summary) -> Option<Finding> {
-    let first = part.capacities.first()?;
-    let (objective, load) = (first.objective, first.load);
-    let own = part.capacities.iter().filter(|one| one.objective == objective && one.load == load);
-    let (controls, own): (Vec<_>, Vec<_>) = own.partition(|one| one.kind == TargetKind::AaControl);
+    let search = searches(&part.capacities).into_iter().next()?;
+    let (objective, load) = (search.objective, search.load);
     let headline_load = most_comparable(part, is_open, |load| load.profile.rate_per_s);
     Some(Finding {
         metric: Metric::Capacity,
         condition: format!("With {} at {}", describe(load), objective.in_words()),
         load: headline_load.unwrap_or(load),
-        control: control_check(&controls, &own),
-        scores: own.into_iter().map(|one| score(one, &controls)).collect(),
+        control: control_check(&search),
+        scores: search.servers.iter().map(|one| score(one, &search.controls)).collect(),
         is_void: part.void.contains(&headline_load.unwrap_or(load)),
         is_exploratory: false,
     })
@@ -52,37 +50,33 @@ fn highest_equal(part: &Summary) -> Option<Load> {
 }
 
 /// Capacity of a server, joined with that of its A/A control.
-fn score(capacity: &Capacity, controls: &[&Capacity]) -> Score {
-    let is_its = |control: &&&Capacity| control.control_of.as_ref() == Some(&capacity.target);
-    let control = controls.iter().find(is_its).map(|control| control.by_round());
-    let rounds = joined(&capacity.by_round(), &control.unwrap_or_default());
-    let value = capacity.estimate().and_then(|_| Spread::of(&values(&rounds)));
-    let is_censored = capacity.is_at_least() && value.is_some();
-    let doubt = if value.is_none() {
-        capacity.absence()
-    } else if capacity.is_at_least() && capacity.is_cut_short() {
-        format!("a lower bound: {}", capacity.reason())
-    } else if is_censored {
-        "limited by the load generator".to_owned()
-    } else {
-        String::new()
-    };
+fn score(capacity: &CapacityEstimate, controls: &[&CapacityEstimate]) -> Score {
+    let search = &capacity.search;
+    let is_its =
+        |control: &&&CapacityEstimate| control.search.control_of.as_ref() == Some(&search.target);
+    let control = controls.iter().find(is_its).and_then(|control| control.middle());
+    let joined = capacity.middle().map(|own| match control {
+        Some(control) if !own.rounds.is_empty() => {
+            MiddleRate::of_rounds(joined(&own.rounds, &control.rounds))
+        }
+        _ => own.clone(),
+    });
+    let value = joined.as_ref().map(|middle| middle.rate).or_else(|| capacity.least());
     Score {
-        target: capacity.target.clone(),
-        kind: capacity.kind,
-        rounds,
-        value,
-        doubt,
-        may_be_better: is_censored,
-        is_censored,
+        target: search.target.clone(),
+        kind: search.kind,
+        value: value.map(Spread::single),
+        interval: joined.as_ref().and_then(|middle| middle.interval),
+        rounds: joined.map(|middle| middle.rounds).unwrap_or_default(),
+        doubt: capacity.doubt(),
+        may_be_better: capacity.least().is_some(),
+        is_censored: capacity.least().is_some(),
     }
 }
 
-fn control_check(controls: &[&Capacity], own: &[&Capacity]) -> Option<ControlCheck> {
-    let control = controls.first()?;
-    let name = control.control_of.as_deref()?;
-    let own = own.iter().find(|one| one.target == name)?;
-    let is_sound = |one: &Capacity| one.estimate().is_some() && !one.is_at_least();
-    let both = is_sound(own) && is_sound(control);
-    ControlCheck::of(name, &control.by_round(), &own.by_round()).filter(|_| both)
+fn control_check(search: &Search<'_>) -> Option<ControlCheck> {
+    let control = search.controls.first()?;
+    let name = control.search.control_of.as_deref()?;
+    let own = search.servers.iter().find(|one| one.search.target == name)?;
+    ControlCheck::of(name, &control.middle()?.rounds, &own.middle()?.rounds)
 }

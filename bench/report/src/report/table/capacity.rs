@@ -1,66 +1,53 @@
 //! Tables of capacities.
 
 use bench_data::load::words::heading;
-use bench_data::record::capacity::Capacity;
-use bench_data::servers::target::TargetKind;
 use bench_data::units;
 
 use super::{Row, Table};
+use crate::analysis::capacity::{CapacityEstimate, Search, searches};
 
 /// Columns of a table of capacities.
-const COLUMNS: [&str; 4] = ["server", "capacity, requests/s", "range", "rounds"];
+const COLUMNS: [&str; 4] = ["server", "capacity, requests/s", "95 % interval", "rounds"];
 
 /// A table for each load that was searched, and each objective.
-pub(super) fn tables(capacities: &[Capacity]) -> impl Iterator<Item = Table> {
-    let mut searches: Vec<Vec<&Capacity>> = Vec::new();
-    for one in capacities.iter().filter(|one| one.kind != TargetKind::AaControl) {
-        let is_its = |search: &&mut Vec<&Capacity>| {
-            search[0].load == one.load && search[0].objective == one.objective
-        };
-        match searches.iter_mut().find(is_its) {
-            Some(search) => search.push(one),
-            None => searches.push(vec![one]),
-        }
-    }
-    searches.into_iter().map(|search| Table {
-        heading: format!(
-            "Capacity (highest offered rate with {}): {}",
-            search[0].objective.in_words(),
-            heading(search[0].load)
-        ),
+pub(super) fn tables(capacities: &[CapacityEstimate]) -> impl Iterator<Item = Table> {
+    searches(capacities).into_iter().map(|search| Table {
+        heading: heading_of(&search),
         columns: COLUMNS.to_vec(),
-        rows: search.into_iter().map(row).collect(),
+        rows: search.servers.into_iter().map(row).collect(),
         ratios: String::new(),
     })
 }
 
-fn row(capacity: &Capacity) -> Row {
-    let range = capacity.estimate().and_then(|estimate| estimate.range);
-    let is_exact = capacity.estimate().is_some() && !capacity.is_at_least();
-    let range = range.filter(|_| is_exact).map_or_else(
-        || "–".to_owned(),
-        |range| format!("{}–{}", units::count(range.low), units::count(range.high)),
-    );
-    let remark = match capacity.estimate() {
-        None => capacity.absence(),
-        Some(_) if !is_exact => capacity.reason().to_owned(),
-        Some(_) => String::new(),
-    };
-    let values = vec![
-        format!("{}{}", capacity.target, capacity.kind.remark()),
-        value(capacity),
-        range,
-        capacity.rounds.len().to_string(),
-    ];
-    Row { server: capacity.target.clone(), values, remark }
+fn heading_of(search: &Search<'_>) -> String {
+    let objective = search.objective.in_words();
+    format!(
+        "Capacity (offered rate at which half of the trials meet {objective}): {}",
+        heading(search.load)
+    )
 }
 
-/// The capacity, or its bounds where the search did not find it.
-fn value(capacity: &Capacity) -> String {
-    if let Some(estimate) = capacity.estimate().filter(|_| !capacity.is_at_least()) {
-        return units::count(estimate.median);
+fn row(capacity: &CapacityEstimate) -> Row {
+    let search = &capacity.search;
+    let interval = capacity.middle().and_then(|middle| middle.interval).map_or_else(
+        || "–".to_owned(),
+        |within| format!("{}–{}", units::count(within.low), units::count(within.high)),
+    );
+    let values = vec![
+        format!("{}{}", search.target, search.kind.remark()),
+        value(capacity),
+        interval,
+        search.rounds.len().to_string(),
+    ];
+    Row { server: search.target.clone(), values, remark: capacity.remark() }
+}
+
+/// The capacity, or its bounds where it could not be estimated.
+fn value(capacity: &CapacityEstimate) -> String {
+    if let Some(middle) = capacity.middle() {
+        return units::count(middle.rate);
     }
-    match capacity.bounds() {
+    match capacity.search.bounds() {
         (Some(low), Some(high)) => {
             format!("between {} and {}", units::count(low), units::count(high))
         }

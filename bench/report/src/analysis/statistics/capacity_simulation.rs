@@ -1,0 +1,113 @@
+//! Simulated capacity searches of servers with known capacity: share of intervals that contain it, alone and
+//! in the comparison of two servers.
+//!
+//! A trial meets the objective with a probability that falls with its rate over a certain range, around a
+//! capacity that differs from round to round. Search and repetitions are those of a run.
+
+use bench_data::load::objective::{CapacitySearch, Objective};
+use bench_data::record::capacity::{Finding, Probe, RoundCapacity};
+
+use crate::analysis::statistics::logistic::{LogTrial, MiddleRate};
+use crate::analysis::statistics::ratio::RatioEstimate;
+use crate::analysis::statistics::simulation::Machine;
+
+/// Simulated server.
+#[derive(Debug, Clone, Copy)]
+struct Server {
+    /// Logarithm of the capacity.
+    capacity: f64,
+    /// Scale of the logistic curve: from 10 % to 90 % the logarithm of the rate changes by 4.4 times as
+    /// much.
+    scale: f64,
+    /// Standard deviation of the logarithm of the capacity between rounds.
+    between: f64,
+}
+
+impl Server {
+    /// Trials of a search in one round.
+    fn search(&self, round: u32, machine: &mut Machine) -> (u32, Vec<LogTrial>) {
+        let objective = Objective::parse("p99=5ms").unwrap();
+        let search = CapacitySearch::usual(objective);
+        let here = self.capacity + self.between * machine.normal();
+        let mut probes: Vec<Probe> = Vec::new();
+        while let Some(rate_per_s) = search.next(round, &probes, 300) {
+            let uniform = machine.uniform();
+            // Inverse of the logistic distribution.
+            let limit = here + self.scale * (uniform / (1.0 - uniform)).ln();
+            let finding = match f64::from(rate_per_s).ln() <= limit {
+                true => Finding::Met,
+                false => Finding::Missed(String::new()),
+            };
+            let achieved_per_s = f64::from(rate_per_s).min(1.1 * here.exp());
+            probes.push(Probe { rate_per_s, achieved_per_s, finding });
+        }
+        let trials = RoundCapacity::of(round, &probes).trials;
+        (round, trials.into_iter().map(|(rate, met)| (f64::from(rate).ln(), met)).collect())
+    }
+
+    fn searches(&self, rounds: u32, machine: &mut Machine) -> Option<MiddleRate> {
+        let searches: Vec<_> = (1..=rounds).map(|round| self.search(round, machine)).collect();
+        MiddleRate::of(&searches)
+    }
+}
+
+/// Steep and flat curves, with and without differences between rounds. In the run of 2026-11-21 the ranges
+/// of most servers were about as wide as those of the last three.
+const SERVERS: [(f64, f64); 6] =
+    [(0.003, 0.0), (0.003, 0.05), (0.03, 0.0), (0.03, 0.05), (0.1, 0.1), (0.2, 0.1)];
+
+/// Capacities that have nothing to do with the rates of a search.
+fn capacity(machine: &mut Machine) -> f64 {
+    (20_000.0 * (1.0 + 5.0 * machine.uniform())).ln()
+}
+
+/// Share of simulated runs in which something happens.
+fn share(mut happens: impl FnMut(&mut Machine) -> bool) -> f64 {
+    const RUNS: u32 = 3000;
+    let mut machine = Machine::new();
+    f64::from((0..RUNS).map(|_| u32::from(happens(&mut machine))).sum::<u32>()) / f64::from(RUNS)
+}
+
+#[test]
+fn intervals_contain_the_capacity_as_often_as_they_promise() {
+    for (scale, between) in SERVERS {
+        for rounds in [5, 6] {
+            let covered = share(|machine| {
+                let server = Server { capacity: capacity(machine), scale, between };
+                let interval = server.searches(rounds, machine).and_then(|found| found.interval);
+                interval.is_some_and(|within| within.contains(server.capacity.exp()))
+            });
+            assert!(covered >= 0.93, "{scale} {between}, {rounds} rounds: {covered}");
+        }
+    }
+}
+
+#[test]
+fn intervals_of_ratios_contain_them_as_often_as_they_promise() {
+    for (scale, between) in SERVERS {
+        let covered = share(|machine| {
+            let one = Server { capacity: capacity(machine), scale, between };
+            let other = Server { capacity: one.capacity - 0.3, ..one };
+            let [one, other] = [one, other].map(|one| one.searches(6, machine));
+            let interval = one.zip(other).and_then(|(one, other)| {
+                RatioEstimate::of_rounds(&one.rounds, &other.rounds).ok()?.interval()
+            });
+            interval.is_some_and(|within| within.contains(0.3_f64.exp()))
+        });
+        assert!(covered >= 0.93, "{scale} {between}: {covered}");
+    }
+}
+
+#[test]
+fn an_estimate_is_as_precise_as_the_search_and_has_no_bias() {
+    let (mut sum, mut runs) = (0.0, 0.0);
+    share(|machine| {
+        let server = Server { capacity: capacity(machine), scale: 0.003, between: 0.0 };
+        let error = server.searches(6, machine).unwrap().rate.ln() - server.capacity;
+        sum += error;
+        runs += 1.0;
+        assert!(error.abs() < 0.03, "{error}");
+        true
+    });
+    assert!((sum / runs).abs() < 0.005, "{sum}");
+}
