@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use loadgen::{CpuTime, Engine, ErrorCounts, LoadReport, Second, ShortestWait};
 
-use crate::plan::Plan;
+use crate::plan::{Experiment, Plan};
 use crate::record::conditions::Conditions;
 use crate::record::environment::{Environment, KernelSettings, Machine, Placement, SCHEMA};
 use crate::record::rows::Records;
@@ -252,6 +252,20 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
         busy_polling: false,
         interrupted: false,
     }
+}
+
+/// Built-in plan `default` whose first two sweeps are the experiments `first` and `second`.
+pub fn plan_of_experiments() -> Plan {
+    let mut plan = Plan::built_in("default").expect("a built-in plan");
+    for (sweep, name) in plan.sweeps.iter_mut().zip(["first", "second"]) {
+        sweep.experiment = Some(name.to_owned());
+        plan.experiments.push(Experiment {
+            name: name.to_owned(),
+            question: "Q?".to_owned(),
+            primary: None,
+        });
+    }
+    plan
 }
 
 /// Records of the default plan, generated.

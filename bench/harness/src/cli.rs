@@ -41,7 +41,7 @@ const HELP: &str = "Examples, from the folder of the repository:
   cargo run --release -- run concurrency idle  two experiments; `list` shows their names
   cargo run --release -- run full --dry-run    the expected time of all experiments
   cargo run --release -- run --resume DIR      continue an interrupted run
-  cargo run --release -- run --slo p99=5ms     the highest rate of each server with p99 <= 5 ms
+  cargo run --release -- run --slo p99=5ms     the capacity of each server, for p99 <= 5 ms
   cargo run --release -- run --strategies threaded,selector --connections 1,64 --rounds 7
   cargo run --release -- run --against all     with nginx, Apache and lighttpd, if installed
   cargo run --release -- run --target mine='./server -p {port} -d {root}'

@@ -1,4 +1,4 @@
-//! Service-level objectives, and the search for the highest offered rate that meets one.
+//! Service-level objectives, and the search for the offered rates at which trials begin to miss one.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct Objective {
     pub achieved_per_million: u32,
 }
 
-/// Search for the highest offered rate that meets an objective.
+/// Search for the offered rates at which trials begin to miss an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Spelled", into = "Spelled")]
 pub struct CapacitySearch {

@@ -66,7 +66,7 @@ pub struct Overrides {
     /// given by --sizes
     #[arg(long, value_name = "SERVICE", help_heading = LOAD)]
     pub service: Option<LoadService>,
-    /// Search for the highest rate that meets an objective, such as p99=5ms,errors=0.1%
+    /// Search for the rate at which half of the trials meet an objective, such as p99=5ms,errors=0.1%
     #[arg(long = "slo", value_name = "OBJECTIVE", help_heading = LOAD, value_parser = Objective::parse, conflicts_with = "rate")]
     pub objective: Option<Objective>,
     /// I/O engine of the load generator: epoll, uring, or auto (uring if the kernel supports it)

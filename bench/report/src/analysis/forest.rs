@@ -247,25 +247,12 @@ mod tests {
     use crate::analysis::sentence::answer::{self, Place};
     use crate::analysis::statistics::verdict::Direction::{Above, Below};
     use crate::analysis::summary::Summary;
-    use bench_data::mock::{MockExecutor, records_of};
-    use bench_data::plan::{Experiment, Plan};
+    use bench_data::mock::{MockExecutor, plan_of_experiments, records_of};
+    use bench_data::plan::Plan;
     use bench_data::record::outcome::Outcome;
     use bench_data::record::rows::TrialRow;
 
     const PLACE: Place = Place { server_cores: 1, machine_cores: 2 };
-
-    fn in_experiments() -> Plan {
-        let mut plan = Plan::built_in("default").unwrap();
-        for (index, name) in ["first", "second"].into_iter().enumerate() {
-            plan.sweeps[index].experiment = Some(name.to_owned());
-            plan.experiments.push(Experiment {
-                name: name.to_owned(),
-                question: "Q?".to_owned(),
-                primary: None,
-            });
-        }
-        plan
-    }
 
     fn forest(plan: &Plan, executor: MockExecutor, change: &dyn Fn(&mut TrialRow)) -> Forest {
         let mut records = records_of(plan, executor);
@@ -282,7 +269,7 @@ mod tests {
 
     #[test]
     fn each_experiment_has_a_row_and_the_second_server_leads_above_1() {
-        let plan = in_experiments();
+        let plan = plan_of_experiments();
         let sides = |executor| -> Vec<_> {
             let forest = forest(&plan, executor, &|_| ());
             assert_eq!(forest.rows.len(), 3, "{forest:?}");
@@ -347,7 +334,7 @@ mod tests {
 
     #[test]
     fn an_answer_over_all_kinds_of_rows_has_at_most_25_words() {
-        let plan = in_experiments();
+        let plan = plan_of_experiments();
         let slow = speeds(&[("selector", 50e3), ("threaded", 90e3), ("selector-again", 50e3)]);
         let threads = forest(&plan, slow, &|_| ());
         let events = forest(&plan, MockExecutor::default(), &|_| ());

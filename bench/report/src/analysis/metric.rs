@@ -47,7 +47,7 @@ pub enum Metric {
     MemoryPerConnection,
     /// Throughput as a share of that without background connections.
     RetainedShare,
-    /// Highest offered rate that meets a service-level objective.
+    /// Offered rate at which half of the trials meet a service-level objective.
     Capacity,
 }
 

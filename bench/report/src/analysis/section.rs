@@ -203,8 +203,7 @@ pub fn overview(sections: &[Section]) -> Vec<(String, Load)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bench_data::mock::{MockExecutor, records, records_of};
-    use bench_data::plan::Experiment;
+    use bench_data::mock::{MockExecutor, plan_of_experiments, records, records_of};
     use bench_data::record::rows::TrialRow;
     use bench_data::servers::target::TargetKind;
 
@@ -248,15 +247,7 @@ mod tests {
 
     #[test]
     fn each_experiment_answers_with_its_own_loads() {
-        let mut plan = Plan::built_in("default").unwrap();
-        for (index, name) in ["first", "second"].into_iter().enumerate() {
-            plan.sweeps[index].experiment = Some(name.to_owned());
-            plan.experiments.push(Experiment {
-                name: name.to_owned(),
-                question: "Q?".to_owned(),
-                primary: None,
-            });
-        }
+        let plan = plan_of_experiments();
         let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
         let sections = sections(&plan, &summary);
         let names: Vec<_> = sections.iter().map(|section| section.name.as_str()).collect();

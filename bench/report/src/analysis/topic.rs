@@ -37,7 +37,7 @@ pub enum Topic {
     Cores,
     /// Connections per second.
     Churn,
-    /// Highest offered rate that meets an objective.
+    /// Offered rate at which half of the trials meet an objective.
     Load,
     /// Response times and costs at the same offered rate.
     Latency,

@@ -74,20 +74,11 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bench_data::mock::{MockExecutor, contents_of};
-    use bench_data::plan::{Experiment, Plan};
+    use bench_data::mock::{MockExecutor, contents_of, plan_of_experiments};
 
     #[test]
     fn charts_of_several_experiments_have_distinct_file_names() {
-        let mut plan = Plan::built_in("default").unwrap();
-        for (index, name) in ["first", "second"].into_iter().enumerate() {
-            plan.sweeps[index].experiment = Some(name.to_owned());
-            plan.experiments.push(Experiment {
-                name: name.to_owned(),
-                question: "Q?".to_owned(),
-                primary: None,
-            });
-        }
+        let plan = plan_of_experiments();
         let report = Report::of(contents_of(&plan, MockExecutor::default()));
         assert_eq!(report.sections().count(), 3);
         assert!(report.sections().all(|(_, figures)| !figures.is_empty()));
