@@ -207,6 +207,8 @@ fn report(requests: u64, served: u64, mean_ns: f64, trial: &Trial, window: Durat
     let body_bytes = requests * trial.load.size.bytes();
     LoadReport {
         window_began_at: SystemTime::UNIX_EPOCH,
+        warm_up: Duration::from_millis(100),
+        is_steady: Some(true),
         window,
         requests,
         heavy_requests: heavy,

@@ -87,7 +87,7 @@ pub struct Plan {
     /// Service over the wire `text`, by default `echo`; files over the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<LoadService>,
-    /// Warm-up before each measured window.
+    /// Shortest warm-up before each measured window.
     pub warm_up_ms: u64,
     /// Length of each measured window.
     #[serde(deserialize_with = "positive")]

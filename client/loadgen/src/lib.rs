@@ -10,6 +10,7 @@ mod progress;
 mod report;
 mod run;
 mod spec;
+mod warm_up;
 mod worker;
 
 pub use progress::Progress;

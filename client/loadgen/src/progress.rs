@@ -19,9 +19,9 @@ pub struct Progress {
     pub connections_opened: AtomicU64,
     /// Longest response time so far, in nanoseconds.
     pub max_ns: AtomicU64,
-    /// Start of the warm-up on the monotonic clock, in nanoseconds; 0 until it is fixed, shortly before
-    /// it comes. The window begins one warm-up later.
-    pub start_ns: AtomicU64,
+    /// Start of the window on the monotonic clock, in nanoseconds; 0 until it is fixed, an eighth of the
+    /// warm-up before it comes (with a warm-up shorter than 80 ms, at its start).
+    pub window_ns: AtomicU64,
     /// Nanoseconds since the warm-up began; 0 while connections are being opened.
     pub elapsed_ns: AtomicU64,
 }

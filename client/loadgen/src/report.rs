@@ -20,6 +20,13 @@ use crate::spec::{Arrival, ConnectionUse, Engine, LoadSpec, ThinkTime};
 pub struct LoadReport {
     /// Start of the measured window; its planned start if the run was stopped earlier.
     pub window_began_at: SystemTime,
+    /// Length of the warm-up before it.
+    pub warm_up: Duration,
+    /// False if the number of replies per eighth of the planned warm-up still rose or fell when the window
+    /// began: by more than 5 % over seven eighths, and significantly (t test of the slope at the
+    /// level of 5 %). `None` if there were fewer than ten replies per eighth, or if the warm-up was shorter than
+    /// 80 ms.
+    pub is_steady: Option<bool>,
     /// Length of the measured window; shorter than specified if interrupted.
     pub window: Duration,
     /// Correct and complete replies within the window, heavy ones included, whenever their requests

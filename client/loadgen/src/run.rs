@@ -9,10 +9,11 @@ use crate::clock::now_ns;
 use crate::engine::epoll::EpollSockets;
 use crate::engine::uring::UringSockets;
 use crate::measure::series::{SecondChannel, SecondCollector};
-use crate::measure::tally::{Tally, merge};
+use crate::measure::tally::{Tally, WindowStart, merge};
 use crate::progress::Progress;
 use crate::report::LoadReport;
 use crate::spec::{Engine, LoadSpec, SpecError};
+use crate::warm_up::WarmUp;
 use crate::worker::requests::Catalogue;
 use crate::worker::{Shared, Worker};
 
@@ -58,11 +59,12 @@ pub fn run(
         progress,
         ready: AtomicUsize::new(0),
         start_ns: AtomicU64::new(0),
+        warm_up: WarmUp::new(spec, threads),
         drained: AtomicUsize::new(0),
         threads,
     };
     let (mut collector, channels) = SecondCollector::new(threads);
-    let mut window_began_at = SystemTime::now();
+    let mut started_at = SystemTime::now();
     let tallies = std::thread::scope(|scope| {
         let mut handles = Vec::with_capacity(threads);
         for (thread, channel) in channels.into_iter().enumerate() {
@@ -87,11 +89,8 @@ pub fn run(
             }
         }
         while shared.ready.load(Ordering::Relaxed) < threads && collector.collect(TICK) {}
-        window_began_at = SystemTime::now() + Duration::from_nanos(START_NS) + spec.warm_up;
+        started_at = SystemTime::now() + Duration::from_nanos(START_NS);
         let start_ns = now_ns() + START_NS;
-        if let Some(progress) = progress {
-            progress.start_ns.store(start_ns, Ordering::Release);
-        }
         shared.start_ns.store(start_ns, Ordering::Release);
         while collector.collect(Duration::from_secs(1)) {}
         handles
@@ -99,7 +98,12 @@ pub fn run(
             .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect::<Result<Vec<_>, _>>()
     })?;
-    Ok(merge(spec, engine, window_began_at, tallies, collector.finish()))
+    let start_ns = shared.start_ns.load(Ordering::Relaxed);
+    let warmed = |window_ns: u64| Duration::from_nanos(window_ns.saturating_sub(start_ns));
+    let warm_up = shared.warm_up.window_ns().map_or(spec.warm_up, warmed);
+    let is_steady = shared.warm_up.is_steady();
+    let window = WindowStart { at: started_at + warm_up, warm_up, is_steady };
+    Ok(merge(spec, engine, window, tallies, collector.finish()))
 }
 
 /// Interval between checks of the threads' readiness.

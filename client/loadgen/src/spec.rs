@@ -40,6 +40,9 @@ pub struct LoadSpec {
     pub arrival: Arrival,
     /// Warm-up before the window, whose requests are not counted.
     pub warm_up: Duration,
+    /// Longest warm-up: from 80 ms on, it is prolonged by an eighth at a time while the number of
+    /// replies per eighth still rises or falls. At most 4,096 eighths; at least `warm_up`.
+    pub longest_warm_up: Duration,
     /// Length of the measured window, after the warm-up.
     pub duration: Duration,
     /// A request or connection attempt without progress for this long counts as an error.

@@ -32,6 +32,7 @@ use crate::measure::tally::{ErrorKind, Tally};
 use crate::progress::{Progress, ProgressDelta};
 use crate::report::CpuTime;
 use crate::spec::{Arrival, ConnectionUse, LoadSpec};
+use crate::warm_up::WarmUp;
 use crate::worker::connection::{Connection, Phase};
 use crate::worker::drain::Drain;
 use crate::worker::requests::{Catalogue, UploadHead};
@@ -40,6 +41,8 @@ use crate::worker::requests::{Catalogue, UploadHead};
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 /// Longest wait at a time while connections are opened before the start.
 const RAMP_UP_NS: u64 = 1_000_000;
+/// Longest wait at a time while another thread has not yet reported the end of the warm-up.
+const OTHERS_NS: u64 = 1_000_000;
 /// Operations per submission of an engine with batches.
 const BATCH: usize = 32;
 /// Concurrent connection attempts over all threads: well below any listen backlog.
@@ -58,6 +61,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) ready: AtomicUsize,
     /// Start of the warm-up; 0 until it is known.
     pub(crate) start_ns: AtomicU64,
+    pub(crate) warm_up: WarmUp,
     /// Number of threads whose requests of the window are all answered.
     pub(crate) drained: AtomicUsize,
     pub(crate) threads: usize,
@@ -102,6 +106,10 @@ pub(crate) struct Worker<'a, S> {
     /// The response time begins with the sending: a closed loop over kept connections.
     starts_when_sent: bool,
     running: bool,
+    start_ns: u64,
+    /// Parts of the warm-up that have ended, and the replies in them.
+    warmed_up: (usize, u64),
+    /// At the end of time until it is known.
     window: Range<u64>,
     /// The time after the window.
     drain: Option<Drain>,
@@ -147,6 +155,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             starts_when_sent: spec.connection_use == ConnectionUse::KeepAlive
                 && matches!(spec.arrival, Arrival::Closed { .. }),
             running: false,
+            start_ns: 0,
+            warmed_up: (0, 0),
             window: u64::MAX..u64::MAX,
             drain: None,
         }
@@ -202,6 +212,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
                 self.sweep(now);
                 self.publish_progress(now);
             }
+            self.warm_up(now);
             if now >= self.window.start && cpu_at_start.is_none() {
                 cpu_at_start = Some(CpuTime::of_this_thread());
                 delay_at_start = run_delay_ns();
@@ -228,9 +239,13 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             let edge_ns = match &self.drain {
                 Some(drain) => drain.edge_ns(now),
                 None if cpu_at_start.is_some() => self.window.end,
-                None => self.window.start,
+                None => self.end_of_part_ns(now),
             };
             let polled = self.wait_for_work(housekeeping_ns.min(edge_ns), now)?;
+            if cpu_at_start.is_none() {
+                // Its first replies may be among the events.
+                self.warm_up(self.sockets.now_ns());
+            }
             self.handle();
             let in_window = cpu_at_start.is_some() && self.drain.is_none();
             if polled && self.activity == activity && in_window {
@@ -239,12 +254,12 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         }
     }
 
-    /// Sets the window and the arrivals and starts every connection.
+    /// Sets the arrivals and starts every connection.
     fn start(&mut self, start_ns: u64) -> io::Result<()> {
         let spec = self.shared.spec;
-        let window_ns = start_ns.saturating_add(duration_ns(spec.warm_up));
-        self.window = window_ns..window_ns.saturating_add(duration_ns(spec.duration));
-        self.tally.begin(self.window.clone());
+        self.start_ns = start_ns;
+        self.shared.warm_up.begin(start_ns);
+        self.warm_up(start_ns);
         if let Arrival::Open { rate_per_s, pacing } = spec.arrival {
             let threads = self.shared.threads as f64;
             let offset = self.thread as f64 / threads;
@@ -262,6 +277,41 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
             }
         }
         Ok(())
+    }
+
+    /// Reports the replies in the parts of the warm-up that have ended, and sets the window when it is known.
+    fn warm_up(&mut self, now: u64) {
+        if self.window.start != u64::MAX || self.start_ns == 0 {
+            return;
+        }
+        let warm_up = &self.shared.warm_up;
+        let mut window_ns = warm_up.window_ns();
+        while let Some(end_ns) = warm_up.part_end_ns(self.start_ns, self.warmed_up.0)
+            && window_ns.is_none()
+            && end_ns <= now
+        {
+            let (part, before) = self.warmed_up;
+            let replies = self.tally.replies_total;
+            warm_up.report(self.start_ns, part, replies - before, now);
+            self.warmed_up = (part + 1, replies);
+            window_ns = warm_up.window_ns();
+        }
+        let Some(window_ns) = window_ns else { return };
+        if let Some(progress) = self.shared.progress {
+            progress.window_ns.store(window_ns, Ordering::Release);
+        }
+        self.window = window_ns..window_ns.saturating_add(duration_ns(self.shared.spec.duration));
+        self.tally.begin(self.window.clone());
+    }
+
+    /// Time of the next look at the end of the warm-up.
+    fn end_of_part_ns(&self, now: u64) -> u64 {
+        if self.window.start != u64::MAX || self.start_ns == 0 {
+            return self.window.start;
+        }
+        let end_ns = self.shared.warm_up.part_end_ns(self.start_ns, self.warmed_up.0);
+        // Every part is reported: the last thread to do so decides.
+        end_ns.unwrap_or(now + OTHERS_NS)
     }
 
     /// Waits for events until the next arrival or timer, or `latest_ns`. Returns whether that time
@@ -376,3 +426,5 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
 mod counting_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod warm_up_tests;

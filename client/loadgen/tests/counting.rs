@@ -46,6 +46,7 @@ fn spec(engine: Engine, mock: &Mock) -> LoadSpec {
         connection_use: ConnectionUse::KeepAlive,
         arrival: Arrival::Closed { think: ThinkTime::None },
         warm_up: Duration::from_millis(300),
+        longest_warm_up: Duration::from_millis(300),
         duration: Duration::from_secs(2),
         timeout: Duration::from_secs(20),
         drain: Duration::from_secs(10),

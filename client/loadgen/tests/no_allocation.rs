@@ -94,6 +94,7 @@ fn allocations(requests: u64, engine: Engine, arrival: Arrival) -> u64 {
         connection_use: ConnectionUse::KeepAlive,
         arrival,
         warm_up: Duration::ZERO,
+        longest_warm_up: Duration::ZERO,
         duration: Duration::from_secs(2),
         timeout: Duration::from_secs(20),
         drain: Duration::from_millis(200),

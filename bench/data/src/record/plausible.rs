@@ -65,6 +65,7 @@ impl Checked {
 
     fn trial(self, row: &TrialRow) -> anyhow::Result<()> {
         self.not_negative(&[
+            ("warm_up_s", row.warm_up_s),
             ("window_s", row.window_s),
             ("requests_per_s", row.requests_per_s),
             ("answered_per_s", row.answered_per_s),

@@ -13,11 +13,10 @@ use crate::machine::window::{begin_of_window, sleep_until};
 /// `done` is set; `None` if the load never began, or the kernel does not report them.
 pub(crate) fn watch(
     progress: &Progress,
-    warm_up: Duration,
     window: Duration,
     done: &AtomicBool,
 ) -> Option<TcpCounts> {
-    let begin = begin_of_window(progress, warm_up, done)?;
+    let begin = begin_of_window(progress, done)?;
     sleep_until(begin, done);
     let before = now()?;
     sleep_until(begin + window, done);

@@ -51,11 +51,10 @@ pub struct Watched {
 pub fn watch(
     processes: &ProcessSet,
     progress: &Progress,
-    warm_up: Duration,
     window: Duration,
     done: &AtomicBool,
 ) -> Option<Watched> {
-    let begin = begin_of_window(progress, warm_up, done)?;
+    let begin = begin_of_window(progress, done)?;
     // Listing a tree takes long.
     sleep_until(begin.checked_sub(LISTING)?, done);
     let listing = Instant::now();
@@ -311,13 +310,13 @@ mod tests {
                 watch(
                     &ProcessSet::Process(std::process::id()),
                     &progress,
-                    Duration::from_millis(50),
                     window,
                     &done,
                 )
             });
             let now: Duration = ClockId::CLOCK_MONOTONIC.now().unwrap().into();
-            progress.start_ns.store(now.as_nanos() as u64, Release);
+            let begin = now + Duration::from_millis(50);
+            progress.window_ns.store(begin.as_nanos() as u64, Release);
             let mut spins = 0_u64;
             while !watcher.is_finished() {
                 spins = std::hint::black_box(spins + 1);
@@ -378,8 +377,7 @@ mod tests {
         let (progress, done) = (Progress::default(), AtomicBool::new(true));
         let second = Duration::from_secs(1);
         assert!(
-            watch(&ProcessSet::Process(std::process::id()), &progress, second, second, &done)
-                .is_none()
+            watch(&ProcessSet::Process(std::process::id()), &progress, second, &done).is_none()
         );
     }
 }

@@ -14,18 +14,17 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// Waits until the begin of the window of a load is known; `None` if it never began.
 pub(super) fn begin_of_window(
     progress: &Progress,
-    warm_up: Duration,
     done: &AtomicBool,
 ) -> Option<Instant> {
     loop {
-        let start_ns = progress.start_ns.load(Acquire);
-        if start_ns > 0 {
-            return instant_of(start_ns)?.checked_add(warm_up);
+        let window_ns = progress.window_ns.load(Acquire);
+        if window_ns > 0 {
+            return instant_of(window_ns);
         }
         if done.load(Relaxed) {
             return None;
         }
-        thread::sleep(INTERVAL / 50);
+        thread::sleep(INTERVAL / 25);
     }
 }
 

@@ -54,6 +54,9 @@ const WAKE_UP_TIME: Duration = Duration::from_secs(1);
 /// Maximum time until the buffers between server and slow readers are full, before the load begins.
 const SETTLING: Duration = Duration::from_secs(5);
 
+/// Longest warm-up, as a multiple of the planned one.
+const LONGEST_WARM_UP: u32 = 4;
+
 /// Executor that starts a server process for each trial.
 #[derive(Debug)]
 pub struct LocalExecutor {
@@ -284,10 +287,9 @@ impl LocalExecutor {
         let disturbance = Watch::begin(&self.cores);
         let (load, watched, tcp) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
-                usage::watch(processes.as_ref()?, &progress, spec.warm_up, spec.duration, &done)
+                usage::watch(processes.as_ref()?, &progress, spec.duration, &done)
             });
-            let counter =
-                scope.spawn(|| tcp_counters::watch(&progress, spec.warm_up, spec.duration, &done));
+            let counter = scope.spawn(|| tcp_counters::watch(&progress, spec.duration, &done));
             if let Some(background) = &background {
                 scope.spawn(|| {
                     // If the system refuses, they run on any core.
@@ -362,6 +364,7 @@ impl LocalExecutor {
         let server = self.launcher.start(target, StartHints::of(&load))?;
         let spec = LoadSpec {
             warm_up: Duration::ZERO,
+            longest_warm_up: Duration::ZERO,
             duration: count_calls::LOAD,
             // Calls for requests that are not counted would be attributed to the others.
             drain: Duration::ZERO,
@@ -506,6 +509,7 @@ pub(crate) fn load_spec(
             None => Arrival::Closed { think: ThinkTime::None },
         },
         warm_up: plan.warm_up_of(&load),
+        longest_warm_up: LONGEST_WARM_UP * plan.warm_up_of(&load),
         duration: plan.window_of(&load),
         timeout: Duration::from_millis(plan.timeout_ms),
         drain: plan.drain_of(&load),

@@ -91,6 +91,24 @@ fn self_consistent(rows: &[TrialRow]) -> String {
     )
 }
 
+/// Number of trials whose rate was steady when their window began; `None` for runs that did not record it.
+fn steady(rows: &[TrialRow]) -> Option<String> {
+    let warmed: Vec<&TrialRow> = rows.iter().filter(|row| row.warm_up_s.is_some()).collect();
+    let known: Vec<bool> = warmed.iter().filter_map(|row| row.warm_up_steady).collect();
+    let unknown = match warmed.len() - known.len() {
+        0 => String::new(),
+        others => format!("; {} with too few replies to tell", counted(others, "trial")),
+    };
+    let steady = known.iter().filter(|steady| **steady).count();
+    (!warmed.is_empty()).then(|| {
+        format!(
+            "up to four times as long while the rate of replies changes: steady in {} of {}{unknown}",
+            grouped(steady),
+            counted(known.len(), "trial")
+        )
+    })
+}
+
 /// Set-up of a run, line by line.
 pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
     let Report { contents, .. } = report;
@@ -182,6 +200,9 @@ pub(crate) fn setup(report: &Report) -> Vec<(&'static str, String)> {
     ];
     if let Some(bytes) = machine.memory_bytes {
         lines.insert(7, ("Memory", units::bytes(bytes as f64)));
+    }
+    if let Some(text) = steady(&contents.records.trials) {
+        lines.insert(4, ("Warm-up", text));
     }
     let conditions = &environment.conditions;
     lines.extend(processor(conditions).map(|text| ("Processor settings", text)));
@@ -345,6 +366,19 @@ mod tests {
         );
         rows.iter_mut().for_each(|row| (row.server_requests, row.little) = (None, None));
         assert_eq!(self_consistent(&rows), "not recorded");
+    }
+
+    #[test]
+    fn trials_that_began_steadily_are_counted() {
+        let mut rows = bench_data::mock::records().trials;
+        rows.truncate(4);
+        let text = "up to four times as long while the rate of replies changes: steady in";
+        assert_eq!(steady(&rows), Some(format!("{text} 4 of 4 trials")));
+        (rows[0].warm_up_steady, rows[1].warm_up_steady) = (Some(false), None);
+        let unknown = "; 1 trial with too few replies to tell";
+        assert_eq!(steady(&rows), Some(format!("{text} 2 of 3 trials{unknown}")));
+        rows.iter_mut().for_each(|row| row.warm_up_s = None);
+        assert_eq!(steady(&rows), None);
     }
 
     #[test]

@@ -296,6 +296,7 @@ fn common_spec(
         },
         arrival,
         warm_up: args.warm_up,
+        longest_warm_up: args.warm_up,
         duration: args.duration,
         timeout: args.timeout,
         drain: args.timeout,

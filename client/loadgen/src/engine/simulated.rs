@@ -65,6 +65,8 @@ pub(crate) struct SimulatedServer {
     pub(crate) upload_bytes: u64,
     /// Reply to requests for [`HEAVY`] work, and its delay.
     pub(crate) heavy: (Vec<u8>, u64),
+    /// Interval in which the processing time falls evenly from twice its value to its value.
+    pub(crate) cold_ns: std::ops::Range<u64>,
     /// Interval in which the server stalls.
     pub(crate) stall_ns: std::ops::Range<u64>,
     /// Interval in which the generator stalls.
@@ -91,12 +93,23 @@ impl SimulatedServer {
             silent_from_ns: u64::MAX,
             upload_bytes: 0,
             heavy: (Vec::new(), 0),
+            cold_ns: never.clone(),
             stall_ns: never.clone(),
             away_ns: never,
             free_ns: 0,
             record: Rc::default(),
             heavy_record: Rc::default(),
         }
+    }
+
+    /// Processing time of a cold server beyond the usual one.
+    fn extra_ns(&self, begin_ns: u64) -> u64 {
+        let cold = &self.cold_ns;
+        if !cold.contains(&begin_ns) {
+            return 0;
+        }
+        let share = (cold.end - begin_ns) as f64 / (cold.end - cold.start) as f64;
+        (self.service_ns as f64 * share) as u64
     }
 
     /// Time at which the reply to a request that arrives now is sent, if ever.
@@ -109,7 +122,7 @@ impl SimulatedServer {
         if self.stall_ns.contains(&begin_ns) {
             begin_ns = self.stall_ns.end;
         }
-        self.free_ns = begin_ns + self.service_ns;
+        self.free_ns = begin_ns + self.service_ns + self.extra_ns(begin_ns);
         let (record, delay_ns) = match is_heavy {
             true => (&self.heavy_record, self.heavy.1),
             false => (&self.record, self.delay_ns),

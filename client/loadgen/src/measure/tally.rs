@@ -362,16 +362,27 @@ impl Tally {
     }
 }
 
+/// Start of the window and the warm-up before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WindowStart {
+    pub(crate) at: SystemTime,
+    pub(crate) warm_up: Duration,
+    /// True if the rate of replies was steady then; `None` if that is not known.
+    pub(crate) is_steady: Option<bool>,
+}
+
 /// Merges the measurements of all threads.
 pub(crate) fn merge(
     spec: &LoadSpec,
     engine: Engine,
-    window_began_at: SystemTime,
+    start: WindowStart,
     tallies: Vec<Tally>,
     seconds: Vec<Second>,
 ) -> LoadReport {
     let mut report = LoadReport {
-        window_began_at,
+        window_began_at: start.at,
+        warm_up: start.warm_up,
+        is_steady: start.is_steady,
         window: Duration::ZERO,
         requests: 0,
         heavy_requests: 0,

@@ -110,7 +110,7 @@ impl LoadSpec {
             }
         }
         for (time, what) in [
-            (self.warm_up, "the warm-up"),
+            (self.warm_up.max(self.longest_warm_up), "the warm-up"),
             (self.duration, "the duration"),
             (self.timeout, "the timeout"),
             (self.drain, "the time after the window"),
@@ -219,6 +219,7 @@ mod tests {
             connection_use: ConnectionUse::KeepAlive,
             arrival: Arrival::Closed { think: ThinkTime::None },
             warm_up: Duration::ZERO,
+            longest_warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             drain: Duration::ZERO,
@@ -270,6 +271,7 @@ mod tests {
         for time in [Duration::MAX, Duration::from_secs(u64::MAX), LONGEST * 2] {
             for spec in [
                 LoadSpec { warm_up: time, ..spec("127.0.0.1:1", 1) },
+                LoadSpec { longest_warm_up: time, ..spec("127.0.0.1:1", 1) },
                 LoadSpec { duration: time, ..spec("127.0.0.1:1", 1) },
                 LoadSpec { timeout: time, ..spec("127.0.0.1:1", 1) },
                 LoadSpec { drain: time, ..spec("127.0.0.1:1", 1) },

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use super::*;
 use crate::engine::simulated::{HEAVY, POLL_NS, SimulatedServer, SimulatedSockets};
 use crate::measure::series::SecondCollector;
-use crate::measure::tally::{histogram, merge};
+use crate::measure::tally::{WindowStart, histogram, merge};
 use crate::report::{LoadReport, Second};
 use crate::spec::{
     Direction, Engine, EngineChoice, Pacing, RequestClass, RequestFile, ThinkTime, Verification,
@@ -35,6 +35,7 @@ pub(super) fn spec(connections: usize, arrival: Arrival) -> LoadSpec {
         connection_use: ConnectionUse::KeepAlive,
         arrival,
         warm_up: Duration::ZERO,
+        longest_warm_up: Duration::ZERO,
         duration: Duration::from_secs(10),
         timeout: Duration::from_secs(5),
         drain: Duration::from_secs(5),
@@ -58,6 +59,7 @@ pub(super) fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport,
         progress: None,
         ready: AtomicUsize::new(0),
         start_ns: AtomicU64::new(START_NS),
+        warm_up: WarmUp::new(spec, 1),
         drained: AtomicUsize::new(0),
         threads: 1,
     };
@@ -75,7 +77,13 @@ pub(super) fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport,
         let worker = Worker::new(&shared, sockets, 0, 0, &heads, tally);
         (worker.run().unwrap(), collecting.join().unwrap())
     });
-    let report = merge(spec, Engine::Epoll, SystemTime::UNIX_EPOCH, vec![tally], seconds);
+    let window_ns = shared.warm_up.window_ns().unwrap_or(START_NS);
+    let start = WindowStart {
+        at: SystemTime::UNIX_EPOCH,
+        warm_up: Duration::from_nanos(window_ns - START_NS),
+        is_steady: shared.warm_up.is_steady(),
+    };
+    let report = merge(spec, Engine::Epoll, start, vec![tally], seconds);
     let record = record.borrow().clone();
     (report, record)
 }

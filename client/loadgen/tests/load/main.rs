@@ -55,6 +55,7 @@ fn spec(engine: Engine, target: SocketAddr) -> LoadSpec {
         connection_use: ConnectionUse::KeepAlive,
         arrival: Arrival::Closed { think: ThinkTime::None },
         warm_up: Duration::ZERO,
+        longest_warm_up: Duration::ZERO,
         duration: Duration::from_millis(500),
         timeout: Duration::from_secs(20),
         drain: Duration::from_millis(50),

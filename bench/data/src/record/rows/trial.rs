@@ -69,6 +69,10 @@ pub struct TrialRow {
     pub outcome_reason: String,
     #[serde(default)]
     pub limit: Option<Limit>,
+    #[serde(default)]
+    pub warm_up_s: Option<f64>,
+    #[serde(default)]
+    pub warm_up_steady: Option<bool>,
     pub window_s: Option<f64>,
     #[serde(default)]
     pub arrivals: Option<u64>,
@@ -213,6 +217,8 @@ impl TrialRow {
             outcome,
             outcome_reason,
             limit: evidence.limit().filter(|_| outcome.is_measured()),
+            warm_up_s: load.map(|load| precise(load.warm_up.as_secs_f64())),
+            warm_up_steady: load.and_then(|load| load.is_steady),
             window_s: load.map(|load| precise(load.window.as_secs_f64())),
             arrivals: load.filter(|_| profile.rate_per_s.is_some()).map(|load| load.arrivals),
             requests,

@@ -84,6 +84,10 @@ fn write_into(out: &mut String, spec: &LoadSpec, report: &LoadReport) -> std::fm
         }
         row(out, "generator CPU", text)?;
     }
+    if report.is_steady == Some(false) {
+        let text = "the rate still changed at the end of the warm-up: choose a longer --warm-up";
+        row(out, "warning", text.to_owned())?;
+    }
     if let Some(share) = report.run_delay_share().filter(|share| *share >= DISTURBED_SHARE) {
         let percent = 100.0 * share;
         row(
