@@ -64,7 +64,9 @@ impl WarmUp {
         let part_ns = planned_ns / PARTS as u64;
         let most = match part_ns {
             0..SHORTEST_PART_NS => 0,
-            _ => (duration_ns(spec.longest_warm_up) / part_ns).clamp(PARTS as u64, MOST_PARTS as u64),
+            _ => {
+                (duration_ns(spec.longest_warm_up) / part_ns).clamp(PARTS as u64, MOST_PARTS as u64)
+            }
         };
         Self {
             threads,
@@ -143,7 +145,8 @@ fn rate(counts: &[u64; COUNTS]) -> Rate {
     }
     let mean = total as f64 / n;
     let middle = (n - 1.0) / 2.0;
-    let deviations = || counts.iter().enumerate().map(|(x, y)| (x as f64 - middle, *y as f64 - mean));
+    let deviations =
+        || counts.iter().enumerate().map(|(x, y)| (x as f64 - middle, *y as f64 - mean));
     let sum_xx: f64 = deviations().map(|(x, _)| x * x).sum();
     let slope = deviations().map(|(x, y)| x * y).sum::<f64>() / sum_xx;
     let residual: f64 = deviations().map(|(x, y)| (y - slope * x).powi(2)).sum();

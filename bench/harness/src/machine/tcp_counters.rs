@@ -11,11 +11,7 @@ use crate::machine::window::{begin_of_window, sleep_until};
 
 /// Counts within the window of a running load, which it follows by `progress`. Returns soon after
 /// `done` is set; `None` if the load never began, or the kernel does not report them.
-pub(crate) fn watch(
-    progress: &Progress,
-    window: Duration,
-    done: &AtomicBool,
-) -> Option<TcpCounts> {
+pub(crate) fn watch(progress: &Progress, window: Duration, done: &AtomicBool) -> Option<TcpCounts> {
     let begin = begin_of_window(progress, done)?;
     sleep_until(begin, done);
     let before = now()?;

@@ -307,12 +307,7 @@ mod tests {
         let window = Duration::from_millis(200);
         let watched = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
-                watch(
-                    &ProcessSet::Process(std::process::id()),
-                    &progress,
-                    window,
-                    &done,
-                )
+                watch(&ProcessSet::Process(std::process::id()), &progress, window, &done)
             });
             let now: Duration = ClockId::CLOCK_MONOTONIC.now().unwrap().into();
             let begin = now + Duration::from_millis(50);

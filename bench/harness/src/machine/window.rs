@@ -12,10 +12,7 @@ use nix::time::ClockId;
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits until the begin of the window of a load is known; `None` if it never began.
-pub(super) fn begin_of_window(
-    progress: &Progress,
-    done: &AtomicBool,
-) -> Option<Instant> {
+pub(super) fn begin_of_window(progress: &Progress, done: &AtomicBool) -> Option<Instant> {
     loop {
         let window_ns = progress.window_ns.load(Acquire);
         if window_ns > 0 {

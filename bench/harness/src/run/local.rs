@@ -286,9 +286,8 @@ impl LocalExecutor {
         }
         let disturbance = Watch::begin(&self.cores);
         let (load, watched, tcp) = thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                usage::watch(processes.as_ref()?, &progress, spec.duration, &done)
-            });
+            let watcher =
+                scope.spawn(|| usage::watch(processes.as_ref()?, &progress, spec.duration, &done));
             let counter = scope.spawn(|| tcp_counters::watch(&progress, spec.duration, &done));
             if let Some(background) = &background {
                 scope.spawn(|| {
