@@ -125,7 +125,7 @@ pub enum Ending {
 pub struct ServerUsage {
     /// Processor time, or the reason why its measurement is void.
     pub cpu: Result<ServerCpu, CpuFault>,
-    /// Memory: of one process the maximum within the window, of several the sum at its end.
+    /// Memory: of one process the maximum from the start of the window on, of several the sum after the load.
     pub memory_bytes: u64,
     /// Method of counting memory.
     pub memory_kind: MemoryKind,
@@ -133,10 +133,10 @@ pub struct ServerUsage {
     pub peak_rss_bytes: Option<u64>,
     /// Maximum number of processes.
     pub processes: u64,
-    /// Maximum number of threads within the window.
+    /// Maximum number of threads.
     pub threads: u64,
-    /// Voluntary context switches (the thread blocked), of threads that lived to the end of the
-    /// window.
+    /// Voluntary context switches (the thread blocked) of threads that lived to the end of the load, scaled
+    /// to the window.
     pub voluntary_switches: u64,
     /// Involuntary context switches (the thread was preempted), of the same threads.
     pub involuntary_switches: u64,
@@ -166,9 +166,9 @@ pub struct ServerCpu {
     /// All threads, by the clocks of the processes: exact to the microsecond except for processes that
     /// ended within the window.
     pub total: Duration,
-    /// Part in user mode, in kernel ticks (usually 10 ms).
+    /// Part in user mode: its part of the kernel's ticks (usually 10 ms) over the whole load.
     pub user: Duration,
-    /// Part in kernel mode, in kernel ticks.
+    /// Part in kernel mode.
     pub system: Duration,
 }
 

@@ -1,5 +1,6 @@
 //! The machine: its cores, its processes, and what disturbs a measurement on it.
 
+pub(crate) mod at_rest;
 pub mod busy;
 pub mod conditions;
 pub mod copy_bandwidth;

@@ -16,7 +16,7 @@ mod worker;
 pub use progress::Progress;
 pub use report::percentile::{Percentile, Support, TimeKind};
 pub use report::{CpuTime, ErrorCounts, LoadReport, Second, ShortestWait};
-pub use run::{RunError, run};
+pub use run::{Rest, RunError, run, run_observed};
 pub use spec::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, FileBody, LoadSpec, Pacing,
     RaisedLimit, RequestClass, RequestFile, SpecError, ThinkTime, Verification,

@@ -1,6 +1,7 @@
 //! Execution of a load: starts the threads at a common time and merges their results.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, SystemTime};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -47,6 +48,30 @@ pub fn run(
     stop: &AtomicBool,
     progress: Option<&Progress>,
 ) -> Result<LoadReport, RunError> {
+    run_observed(spec, stop, progress, &mut |_| {})
+}
+
+/// Time at which the server rests although its kept-alive connections are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Before the first request.
+    Before,
+    /// After the last reply that counts. The server may still answer the last requests.
+    After,
+}
+
+/// Runs a load like [`run`] and calls `at_rest` before the first request and after the last reply.
+/// The load waits meanwhile, so that the call may take long without a disturbance of the
+/// measurement. The second call is missing if a thread failed.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_observed(
+    spec: &LoadSpec,
+    stop: &AtomicBool,
+    progress: Option<&Progress>,
+    at_rest: &mut dyn FnMut(Rest),
+) -> Result<LoadReport, RunError> {
     spec.check()?;
     spec.raise_descriptor_limit();
     let engine = spec.engine.resolve()?;
@@ -61,6 +86,8 @@ pub fn run(
         start_ns: AtomicU64::new(0),
         warm_up: WarmUp::new(spec, threads),
         drained: AtomicUsize::new(0),
+        ended: AtomicUsize::new(0),
+        released: AtomicBool::new(false),
         threads,
     };
     let (mut collector, channels) = SecondCollector::new(threads);
@@ -89,10 +116,19 @@ pub fn run(
             }
         }
         while shared.ready.load(Ordering::Relaxed) < threads && collector.collect(TICK) {}
+        at_rest(Rest::Before);
         started_at = SystemTime::now() + Duration::from_nanos(START_NS);
         let start_ns = now_ns() + START_NS;
         shared.start_ns.store(start_ns, Ordering::Release);
         while collector.collect(Duration::from_secs(1)) {}
+        let has_failed = || handles.iter().any(ScopedJoinHandle::is_finished);
+        while shared.ended.load(Ordering::Acquire) < threads && !has_failed() {
+            std::thread::sleep(TICK);
+        }
+        if !has_failed() {
+            at_rest(Rest::After);
+        }
+        shared.released.store(true, Ordering::Release);
         handles
             .into_iter()
             .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -22,6 +22,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use fastrand::Rng;
 
@@ -43,6 +45,8 @@ const HOUSEKEEPING_NS: u64 = 50_000_000;
 const RAMP_UP_NS: u64 = 1_000_000;
 /// Longest wait at a time while another thread has not yet reported the end of the warm-up.
 const OTHERS_NS: u64 = 1_000_000;
+/// Interval between looks at the end of the load.
+const HOLD: Duration = Duration::from_micros(500);
 /// Operations per submission of an engine with batches.
 const BATCH: usize = 32;
 /// Concurrent connection attempts over all threads: well below any listen backlog.
@@ -64,12 +68,24 @@ pub(crate) struct Shared<'a> {
     pub(crate) warm_up: WarmUp,
     /// Number of threads whose requests of the window are all answered.
     pub(crate) drained: AtomicUsize,
+    /// Number of threads that have ended their load and keep their connections open.
+    pub(crate) ended: AtomicUsize,
+    /// Connections may be closed.
+    pub(crate) released: AtomicBool,
     pub(crate) threads: usize,
 }
 
 impl Shared<'_> {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.abort.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connections may be closed.
+    fn hold(&self) {
+        self.ended.fetch_add(1, Ordering::Release);
+        while !self.released.load(Ordering::Acquire) {
+            thread::sleep(HOLD);
+        }
     }
 }
 
@@ -166,6 +182,7 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
     pub(crate) fn run(mut self) -> io::Result<Tally> {
         self.ramp_up()?;
         self.measure()?;
+        self.shared.hold();
         Ok(self.tally)
     }
 

@@ -1,7 +1,6 @@
 //! Resource usage of a server, with all its processes, from /proc.
 
-use bench_data::trial::{MemoryKind, ServerCpu, ServerUsage};
-use std::collections::HashMap;
+use bench_data::trial::{ServerCpu, ServerUsage};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -11,7 +10,8 @@ use loadgen::Progress;
 use procfs::process::Process;
 use procfs::{CurrentSI, KernelStats};
 
-use crate::machine::cpu_clock::{CpuReading, cpu_within, in_time, of_children};
+use crate::machine::at_rest::AtRest;
+use crate::machine::cpu_clock::{CpuReading, cpu_within, in_time};
 use crate::machine::process_tree;
 use crate::machine::window::{begin_of_window, sleep_until};
 
@@ -22,8 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// Time from the listing of a server's processes to the window.
 const LISTING: Duration = Duration::from_millis(10);
 
-/// Time to read the proportional set size of a process, rather too long.
-const PSS_READING: Duration = Duration::from_micros(300);
+/// Most processes that are listed again within the window.
+const MOST_LISTED_AGAIN: usize = 64;
 
 /// Processes of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +34,28 @@ pub enum ProcessSet {
     Trees(Vec<u32>),
 }
 
-/// Usage between two snapshots of a server.
+/// Observations of a server within a window.
 #[derive(Debug)]
 pub struct Watched {
-    from: Snapshot,
-    to: Snapshot,
-    /// Processor time at the end of the window, which comes after `to`.
-    end: CpuReading,
-    memory_bytes: u64,
-    memory_kind: MemoryKind,
-    threads: u64,
+    from: Edge,
+    to: Edge,
+    /// Maximum resident memory and number of threads of a single process.
+    single: Option<(u64, u64)>,
+}
+
+/// Readings at an edge of a window.
+#[derive(Debug)]
+struct Edge {
+    cpu: CpuReading,
+    /// Time that each core of the machine was used by programs, interrupts excluded.
+    cores: Vec<Duration>,
+}
+
+impl Edge {
+    /// Reads the clocks; `None` without a process, or if the first one has ended.
+    fn of(processes: &[Process]) -> Option<Self> {
+        Some(Self { cpu: CpuReading::of(processes)?, cores: used_cores() })
+    }
 }
 
 /// Observes a server during the window of a running load, which it follows by `progress`. Returns
@@ -57,54 +69,49 @@ pub fn watch(
     let begin = begin_of_window(progress, done)?;
     // Listing a tree takes long.
     sleep_until(begin.checked_sub(LISTING)?, done);
-    let listing = Instant::now();
-    let listed = processes.processes();
-    let listing = listing.elapsed();
+    let mut listed = processes.processes();
     sleep_until(begin, done);
-    let from = Snapshot::at(&listed)?;
-    let several = u32::try_from(from.processes.len()).ok().filter(|count| *count > 1);
-    let looking = listing + begin.elapsed() + PSS_READING * several.unwrap_or(0);
-    let (mut rss_bytes, mut threads) = (from.rss_bytes, from.threads);
+    let from = Edge::of(&listed)?;
     let end = begin + window;
-    let last = end - (looking + INTERVAL / 4).min(window / 2);
-    loop {
-        let rest = last.saturating_duration_since(Instant::now());
-        if rest.is_zero() || done.load(Relaxed) {
-            break;
-        }
-        thread::sleep(rest.min(INTERVAL));
+    let mut single = None;
+    if let [process] = &listed[..] {
         // Sampling every process of a tree this often would disturb the measurement.
-        if let [process] = &from.processes[..] {
+        let (mut rss_bytes, mut threads) = (0, 0);
+        loop {
             let stat = process.stat().ok()?;
             rss_bytes = rss_bytes.max(stat.rss * procfs::page_size());
             threads = threads.max(u64::try_from(stat.num_threads).unwrap_or(0));
+            let rest = end.saturating_duration_since(Instant::now());
+            if rest <= INTERVAL || done.load(Relaxed) {
+                break;
+            }
+            thread::sleep(INTERVAL);
         }
+        single = Some((rss_bytes, threads));
     }
-    let to = Snapshot::at(&processes.processes())?;
-    let (memory_bytes, memory_kind) = match &to.processes[..] {
-        [_] => (rss_bytes.max(to.rss_bytes), MemoryKind::Rss),
-        several => proportional_bytes(several)
-            .map_or((to.rss_bytes, MemoryKind::Rss), |bytes| (bytes, MemoryKind::Pss)),
-    };
-    threads = threads.max(to.threads);
+    if listed.len() <= MOST_LISTED_AGAIN && matches!(processes, ProcessSet::Trees(_)) {
+        // It may have started processes within the window.
+        sleep_until(end.checked_sub(LISTING)?, done);
+        listed = processes.processes();
+    }
     sleep_until(end, done);
-    let end = CpuReading::of(&to.processes)?;
+    let to = Edge::of(&listed)?;
     // A shorter part is the tail of a window noticed too late, or an interrupted window.
     let seen = to.cpu.at.duration_since(from.cpu.at);
-    (seen >= window / 3).then_some(Watched { from, to, end, memory_bytes, memory_kind, threads })
+    (seen >= window / 3).then_some(Watched { from, to, single })
 }
 
 /// Waits until a server is idle: below a fifth of a core for a while. Returns false if it is not idle
 /// within `patience`, `stop` is set, or its processes are not known.
 pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> bool {
     let deadline = Instant::now() + patience;
-    let mut before = Snapshot::at(&processes.processes());
+    let mut before = CpuReading::of(&processes.processes());
     while Instant::now() < deadline && !stop.load(Relaxed) {
         thread::sleep(INTERVAL * 5);
-        let now = Snapshot::at(&processes.processes());
-        let (Some(from), Some(to)) = (&before, &now) else { return false };
-        let used = to.cpu.used.saturating_sub(from.cpu.used);
-        if used < to.cpu.at.duration_since(from.cpu.at) / 5 {
+        let now = CpuReading::of(&processes.processes());
+        let (Some(from), Some(to)) = (before, now) else { return false };
+        let used = to.used.saturating_sub(from.used);
+        if used < to.at.duration_since(from.at) / 5 {
             return true;
         }
         before = now;
@@ -113,45 +120,50 @@ pub fn rests(processes: &ProcessSet, patience: Duration, stop: &AtomicBool) -> b
 }
 
 impl Watched {
-    /// Usage extrapolated to a window of this length; `cores` are those that the server is pinned to.
-    pub fn within(&self, window: Duration, cores: &[usize]) -> Option<ServerUsage> {
-        let seen = self.to.cpu.at.duration_since(self.from.cpu.at).as_secs_f64();
-        let factor = window.as_secs_f64() / seen;
-        if !factor.is_finite() {
+    /// Usage within a window of this length; `cores` are those that the server is pinned to. Counters that were read
+    /// at rest are scaled to the window. `None` if they were not read.
+    pub(crate) fn within(
+        &self,
+        window: Duration,
+        cores: &[usize],
+        at_rest: &AtRest,
+    ) -> Option<ServerUsage> {
+        let growth = at_rest.growth()?;
+        let (from, to) = (&self.from, &self.to);
+        let of_load = window.as_secs_f64() / growth.time.as_secs_f64();
+        let of_seen = window.as_secs_f64() / to.cpu.at.duration_since(from.cpu.at).as_secs_f64();
+        if !of_load.is_finite() || !of_seen.is_finite() {
             return None;
         }
-        let scaled = |from: Duration, to: Duration| to.saturating_sub(from).mul_f64(factor);
-        let (mut voluntary, mut involuntary) = (0, 0);
-        let mut run_delay = Some(Duration::ZERO);
-        for (thread, after) in &self.to.threads_seen {
-            let before = self.from.threads_seen.get(thread).copied().unwrap_or_default();
-            voluntary += after.voluntary.saturating_sub(before.voluntary);
-            involuntary += after.involuntary.saturating_sub(before.involuntary);
-            run_delay = run_delay.zip(after.run_delay).map(|(sum, delay)| {
-                sum + delay.saturating_sub(before.run_delay.unwrap_or_default())
-            });
-        }
-        let used = self.to.cpu.used.saturating_sub(self.from.cpu.used);
-        let foreign_cpu = busy(&self.from.cores, &self.to.cores, cores).map(|all| {
+        let scaled = |count: u64| (count as f64 * of_load).round() as u64;
+        let used = to.cpu.used.saturating_sub(from.cpu.used);
+        let foreign_cpu = busy(&from.cores, &to.cores, cores).map(|all| {
             // Ticks of the kernel: both ends of the interval may be off by one.
             all.saturating_sub(used).saturating_sub(2 * in_time(1))
         });
-        let available = if cores.is_empty() { self.from.cores.len() } else { cores.len() };
+        let available = if cores.is_empty() { from.cores.len() } else { cores.len() };
+        let ticks = growth.user + growth.system;
+        let part = |part: Duration, total: Duration| match ticks.is_zero() {
+            true => Duration::ZERO,
+            false => total.mul_f64(part.div_duration_f64(ticks)),
+        };
+        let memory = growth.memory;
+        let (rss_bytes, threads) = self.single.unwrap_or_default();
         Some(ServerUsage {
-            cpu: cpu_within(window, available, &self.from.cpu, &self.end).map(|total| ServerCpu {
+            cpu: cpu_within(window, available, &from.cpu, &to.cpu).map(|total| ServerCpu {
                 total,
-                user: scaled(self.from.cpu_user, self.to.cpu_user),
-                system: scaled(self.from.cpu_system, self.to.cpu_system),
+                user: part(growth.user, total),
+                system: part(growth.system, total),
             }),
-            memory_bytes: self.memory_bytes,
-            memory_kind: self.memory_kind,
-            peak_rss_bytes: self.to.peak_rss_bytes,
-            processes: self.from.processes.len().max(self.to.processes.len()) as u64,
-            threads: self.threads,
-            voluntary_switches: (voluntary as f64 * factor).round() as u64,
-            involuntary_switches: (involuntary as f64 * factor).round() as u64,
-            run_delay: run_delay.map(|delay| delay.mul_f64(factor)),
-            foreign_cpu: foreign_cpu.map(|cpu| cpu.mul_f64(factor)),
+            memory_bytes: memory.bytes.max(rss_bytes),
+            memory_kind: memory.kind,
+            peak_rss_bytes: memory.peak_rss_bytes,
+            processes: growth.processes,
+            threads: growth.threads.max(threads),
+            voluntary_switches: scaled(growth.voluntary),
+            involuntary_switches: scaled(growth.involuntary),
+            run_delay: growth.run_delay.map(|delay| delay.mul_f64(of_load)),
+            foreign_cpu: foreign_cpu.map(|cpu| cpu.mul_f64(of_seen)),
         })
     }
 }
@@ -173,80 +185,6 @@ impl ProcessSet {
     }
 }
 
-/// Snapshot of a server.
-#[derive(Debug)]
-struct Snapshot {
-    cpu: CpuReading,
-    processes: Vec<Process>,
-    cpu_user: Duration,
-    cpu_system: Duration,
-    rss_bytes: u64,
-    peak_rss_bytes: Option<u64>,
-    threads: u64,
-    threads_seen: HashMap<i32, ThreadSeen>,
-    /// Time that each core of the machine was used by programs, interrupts excluded.
-    cores: Vec<Duration>,
-}
-
-/// Counters of a thread.
-#[derive(Debug, Clone, Copy, Default)]
-struct ThreadSeen {
-    voluntary: u64,
-    involuntary: u64,
-    run_delay: Option<Duration>,
-}
-
-impl Snapshot {
-    /// Takes a snapshot; `None` without a process, or if the first one has ended.
-    fn at(processes: &[Process]) -> Option<Self> {
-        let mut look = Self {
-            cpu: CpuReading::of(processes)?,
-            processes: Vec::new(),
-            cpu_user: Duration::ZERO,
-            cpu_system: Duration::ZERO,
-            rss_bytes: 0,
-            peak_rss_bytes: None,
-            threads: 0,
-            threads_seen: HashMap::new(),
-            cores: used_cores(),
-        };
-        for (index, process) in processes.iter().enumerate() {
-            let seen = look.add(process);
-            if index == 0 {
-                seen?;
-            }
-        }
-        if look.processes.len() > 1 {
-            // The peaks of several processes need not coincide.
-            look.peak_rss_bytes = None;
-        }
-        (!look.processes.is_empty()).then_some(look)
-    }
-
-    fn add(&mut self, process: &Process) -> Option<()> {
-        let stat = process.stat().ok()?;
-        let status = process.status().ok()?;
-        self.cpu_user += in_time(stat.utime) + of_children(stat.cutime);
-        self.cpu_system += in_time(stat.stime) + of_children(stat.cstime);
-        self.rss_bytes += stat.rss * procfs::page_size();
-        self.peak_rss_bytes = status.vmhwm.map(|kib| kib * 1024);
-        self.threads += u64::try_from(stat.num_threads).unwrap_or(0);
-        let tasks = process.tasks().ok()?.flatten();
-        self.threads_seen.extend(tasks.filter_map(|task| {
-            let status = task.status().ok()?;
-            let run_delay = task.schedstat().ok().map(|stat| Duration::from_nanos(stat.run_delay));
-            let seen = ThreadSeen {
-                voluntary: status.voluntary_ctxt_switches?,
-                involuntary: status.nonvoluntary_ctxt_switches?,
-                run_delay,
-            };
-            Some((task.tid, seen))
-        }));
-        self.processes.push(Process::new(process.pid).ok()?);
-        Some(())
-    }
-}
-
 /// Time that programs used each core since the start of the system; empty if unknown.
 fn used_cores() -> Vec<Duration> {
     let all = KernelStats::current().map(|stats| stats.cpu_time).unwrap_or_default();
@@ -259,22 +197,6 @@ fn busy(from: &[Duration], to: &[Duration], cores: &[usize]) -> Option<Duration>
     each.collect::<Option<Vec<_>>>().filter(|each| !each.is_empty()).map(|each| each.iter().sum())
 }
 
-/// Proportional set size of processes; `None` if the kernel does not report it.
-fn proportional_bytes(processes: &[Process]) -> Option<u64> {
-    let mut bytes = 0;
-    for process in processes {
-        let Ok(rollup) = process.smaps_rollup() else {
-            if process.stat().is_ok() {
-                return None;
-            }
-            continue;
-        };
-        let pss = rollup.memory_map_rollup.iter().find_map(|map| map.extension.map.get("Pss"));
-        bytes += pss.copied()?;
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, Write};
@@ -283,6 +205,7 @@ mod tests {
     use std::sync::atomic::Ordering::Release;
 
     use bench_data::trial::CpuFault;
+    use loadgen::Rest;
     use nix::time::ClockId;
 
     use super::*;
@@ -305,10 +228,11 @@ mod tests {
         let progress = Progress::default();
         let done = AtomicBool::new(false);
         let window = Duration::from_millis(200);
+        let me = ProcessSet::Process(std::process::id());
+        let mut at_rest = AtRest::default();
+        at_rest.read(Rest::Before, &me);
         let watched = thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                watch(&ProcessSet::Process(std::process::id()), &progress, window, &done)
-            });
+            let watcher = scope.spawn(|| watch(&me, &progress, window, &done));
             let now: Duration = ClockId::CLOCK_MONOTONIC.now().unwrap().into();
             let begin = now + Duration::from_millis(50);
             progress.window_ns.store(begin.as_nanos() as u64, Release);
@@ -318,7 +242,9 @@ mod tests {
             }
             watcher.join().unwrap()
         });
-        let usage = watched.unwrap().within(window, &[]).unwrap();
+        assert!(watched.as_ref().unwrap().within(window, &[], &at_rest).is_none());
+        at_rest.read(Rest::After, &me);
+        let usage = watched.unwrap().within(window, &[], &at_rest).unwrap();
         // On a busy machine the readings may be late.
         let is_busy = |cpu: ServerCpu| cpu.total > Duration::ZERO;
         assert!(usage.cpu.map_or_else(|fault| fault == CpuFault::WindowMissed, is_busy));
@@ -338,19 +264,17 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let look = || Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).unwrap();
-        let before = look();
+        let tree = ProcessSet::Trees(vec![child.id()]);
+        let before = tree.cpu().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(b"go\n").unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let after = Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).unwrap();
-        let used = after.cpu.used.saturating_sub(before.cpu.used);
+        let used = tree.cpu().unwrap().saturating_sub(before);
         assert!(used >= Duration::from_millis(20), "{used:?}");
-        assert!(proportional_bytes(&after.processes).is_none_or(|bytes| bytes > 10_000));
         stdin.write_all(b"end\n").unwrap();
         child.wait().unwrap();
-        assert!(Snapshot::at(&ProcessSet::Trees(vec![child.id()]).processes()).is_none());
+        assert_eq!(tree.cpu(), None);
     }
 
     #[test]

@@ -13,9 +13,10 @@ use fileserver_proto::Wire;
 use jiff::Timestamp;
 use loadgen::{
     Arrival, ConnectionUse, Direction, LoadSpec, Pacing, Progress, RequestClass, RequestFile,
-    ThinkTime, Verification, run,
+    ThinkTime, Verification, run, run_observed,
 };
 
+use crate::machine::at_rest::AtRest;
 use crate::machine::cores::{Cores, Pinned};
 use crate::machine::disturbance::Watch;
 use crate::machine::{copy_bandwidth, kernel_memory, tcp_counters, usage, wake_up};
@@ -285,6 +286,7 @@ impl LocalExecutor {
             usage::rests(processes, SETTLING, stop);
         }
         let disturbance = Watch::begin(&self.cores);
+        let mut at_rest = AtRest::default();
         let (load, watched, tcp) = thread::scope(|scope| {
             let watcher =
                 scope.spawn(|| usage::watch(processes.as_ref()?, &progress, spec.duration, &done));
@@ -296,7 +298,11 @@ impl LocalExecutor {
                     background.run_slow(&done);
                 });
             }
-            let load = run(&spec, stop, Some(&progress));
+            let load = run_observed(&spec, stop, Some(&progress), &mut |rest| {
+                if let Some(processes) = &processes {
+                    at_rest.read(rest, processes);
+                }
+            });
             done.store(true, Ordering::Relaxed);
             (load, watcher.join().unwrap_or(None), counter.join().unwrap_or(None))
         });
@@ -311,7 +317,7 @@ impl LocalExecutor {
         let is_pinned = trial.target.kind() != TargetKind::Running;
         let pinned_to =
             if is_pinned { self.cores.of_server(trial.load.profile.server_cores) } else { &[] };
-        let server = watched.and_then(|watched| watched.within(load.window, pinned_to));
+        let server = watched.and_then(|watched| watched.within(load.window, pinned_to, &at_rest));
         let delay = server.as_ref().and_then(ServerUsage::foreign_delay);
         let disturbance = Some(Disturbance {
             server_delay_share: delay.map(|delay| delay.div_duration_f64(load.window)),

@@ -61,6 +61,8 @@ pub(super) fn simulate(spec: &LoadSpec, server: SimulatedServer) -> (LoadReport,
         start_ns: AtomicU64::new(START_NS),
         warm_up: WarmUp::new(spec, 1),
         drained: AtomicUsize::new(0),
+        ended: AtomicUsize::new(0),
+        released: AtomicBool::new(true),
         threads: 1,
     };
     let record = server.record.clone();

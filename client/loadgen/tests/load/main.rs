@@ -23,7 +23,8 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadgen::content::Content;
 use loadgen::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, ErrorCounts, FileBody, LoadReport,
-    LoadSpec, Pacing, Progress, RequestFile, RunError, SpecError, ThinkTime, Verification, run,
+    LoadSpec, Pacing, Progress, RequestFile, Rest, RunError, SpecError, ThinkTime, Verification,
+    run, run_observed,
 };
 use testkit::mock::{Mock, ok};
 
@@ -36,6 +37,7 @@ of_each_engine! {
     long_replies_to_all_connections_at_once_arrive_whole
     every_request_can_have_its_own_connection
     an_interrupted_load_reports_what_it_measured
+    the_server_rests_before_and_after_a_load
     files_are_drawn_by_weight
 }
 
@@ -147,6 +149,23 @@ fn the_warm_up_is_not_counted(engine: Engine) {
     assert_eq!(mock.requests.load(Ordering::Relaxed), 102);
     assert_eq!((report.requests, report.connections_served), (0, 0));
     assert_eq!(report.connections_opened, 2);
+}
+
+fn the_server_rests_before_and_after_a_load(engine: Engine) {
+    let mock = Mock::http(|_| Some(ok(&body())));
+    let duration = Duration::from_millis(100);
+    let spec = LoadSpec { threads: 2, duration, ..spec(engine, mock.address) };
+    let mut seen = Vec::new();
+    let report = run_observed(&spec, &AtomicBool::new(false), None, &mut |rest| {
+        let requests = || mock.requests.load(Ordering::Relaxed);
+        let before = requests();
+        // A load that went on would send many requests meanwhile.
+        std::thread::sleep(Duration::from_millis(100));
+        seen.push((rest, before, requests()));
+    })
+    .unwrap();
+    let [(Rest::Before, 0, 0), (Rest::After, from, to)] = seen[..] else { panic!("{seen:?}") };
+    assert!(to - from <= 2 && from >= report.requests, "{from} to {to}");
 }
 
 fn connections_are_spread_over_threads_without_loss(engine: Engine) {
