@@ -288,13 +288,17 @@ impl LocalExecutor {
         let disturbance = Watch::begin(&self.cores);
         let mut at_rest = AtRest::default();
         let (load, watched, tcp) = thread::scope(|scope| {
-            let watcher =
-                scope.spawn(|| usage::watch(processes.as_ref()?, &progress, spec.duration, &done));
-            let counter = scope.spawn(|| tcp_counters::watch(&progress, spec.duration, &done));
+            let watcher = scope.spawn(|| {
+                let _pinned = self.beside_generator();
+                usage::watch(processes.as_ref()?, &progress, spec.duration, &done)
+            });
+            let counter = scope.spawn(|| {
+                let _pinned = self.beside_generator();
+                tcp_counters::watch(&progress, spec.duration, &done)
+            });
             if let Some(background) = &background {
                 scope.spawn(|| {
-                    // If the system refuses, they run on any core.
-                    let _pinned = Pinned::to(&self.cores.generator);
+                    let _pinned = self.beside_generator();
                     background.run_slow(&done);
                 });
             }
@@ -382,7 +386,7 @@ impl LocalExecutor {
         let (load, calls) = thread::scope(|scope| {
             if let Some(background) = &background {
                 scope.spawn(|| {
-                    let _pinned = Pinned::to(&self.cores.generator);
+                    let _pinned = self.beside_generator();
                     background.run_slow(&done);
                 });
             }
@@ -405,6 +409,12 @@ impl LocalExecutor {
         let Some(line) = service.line(load.size) else { return Ok(spec) };
         let (file, _) = probe::learn(server, &line, service == LoadService::Date)?;
         Ok(LoadSpec { files: vec![file], ..spec })
+    }
+
+    /// Keeps this thread away from the server: among its threads an observer would run late. If the system
+    /// refuses, it runs on any core.
+    fn beside_generator(&self) -> Option<Pinned> {
+        Pinned::to(&self.cores.generator).ok()
     }
 
     /// Opens the background connections of a load, if any.
