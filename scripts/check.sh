@@ -44,4 +44,7 @@ if git grep -nE '^\s*//[/!] (What|Who|Whose|Which|That|Whether|How|It,)\b' -- '*
     exit 1
 fi
 
+step "links between pages"
+scripts/check-links.py
+
 step "ok"
