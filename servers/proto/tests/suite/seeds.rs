@@ -1,12 +1,10 @@
 //! Seeds of the fuzz targets: each passes, and reaches the code in its name.
 
-mod support;
-
 use std::fs;
 
 use fileserver_proto::client::ReplyError;
-use support::case::Case;
-use support::replies::Replies;
+use crate::support::case::Case;
+use crate::support::replies::Replies;
 
 #[test]
 fn every_seed_holds_and_reaches_what_it_is_named_for() {

@@ -1,9 +1,7 @@
 //! Records of requests, for an access log.
 
-mod support;
-
 use fileserver_proto::{FileName, Record, Settings, Wire};
-use support::{Conversation, MemoryStore};
+use crate::support::{Conversation, MemoryStore};
 
 fn records(input: &[u8]) -> Vec<(Option<Wire>, String, u16, u64, u64)> {
     let mut store = MemoryStore::default();

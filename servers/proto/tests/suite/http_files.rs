@@ -1,17 +1,15 @@
 //! Conditions, ranges, and the listing in its formats, word for word.
 
-mod support;
-
 use fileserver_proto::Wire;
-use support::MemoryStore;
-use support::transcript::{converse_with, file_head, head, kept, text, text_reply};
+use crate::support::MemoryStore;
+use crate::support::transcript::{converse_with, file_head, head, kept, text, text_reply};
 
 const TAG: &str = "\"ae1b96b26a28005-5-7\"";
 
 /// The answer to a request for `a.txt` with these fields.
 fn get(fields: &str) -> String {
     let (output, store) = kept(Wire::Http, request("GET", fields).as_bytes());
-    assert_eq!(store, support::transcript::store());
+    assert_eq!(store, crate::support::transcript::store());
     output
 }
 

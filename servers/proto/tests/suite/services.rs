@@ -1,12 +1,10 @@
 //! Lab services, word for word, on each wire, in whatever pieces the bytes arrive.
 
-mod support;
-
 use std::time::Duration;
 
 use fileserver_proto::{Service, Settings, Transform, Wire, WirePin};
-use support::transcript::{CLOSE, text, text_reply};
-use support::{Conversation, DATE, MemoryStore, Outcome};
+use crate::support::transcript::{CLOSE, text, text_reply};
+use crate::support::{Conversation, DATE, MemoryStore, Outcome};
 
 const QUIET: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,9 +1,7 @@
 //! Refusals: faults of requests, their answers, and the fate of the connection.
 
-mod support;
-
 use fileserver_proto::{HostAddresses, Hosts, Limits, Service, Settings, StoreError, Wire};
-use support::{Conversation, Faults, MemoryStore, pinned};
+use crate::support::{Conversation, Faults, MemoryStore, pinned};
 
 fn store() -> MemoryStore {
     MemoryStore::with(&[("a.txt", b"alpha")])

@@ -1,10 +1,8 @@
 //! Uploads by PUT and by forms, word for word.
 
-mod support;
-
 use fileserver_proto::{Limits, Settings, StoreError, Wire};
-use support::transcript::{converse_with, kept, store, text, text_reply};
-use support::{Conversation, Faults, MemoryStore, digest_of, pinned};
+use crate::support::transcript::{converse_with, kept, store, text, text_reply};
+use crate::support::{Conversation, Faults, MemoryStore, digest_of, pinned};
 
 /// Base64 without padding rules, as far as the tests need it.
 fn base64(bytes: &[u8]) -> String {

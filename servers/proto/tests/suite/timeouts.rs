@@ -1,11 +1,9 @@
 //! Timeouts and draining, with simulated time.
 
-mod support;
-
 use std::time::Duration;
 
 use fileserver_proto::{Settings, Wire};
-use support::{Conversation, MemoryStore, pinned};
+use crate::support::{Conversation, MemoryStore, pinned};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &[u8] = b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -1,11 +1,9 @@
 //! Conversations on each wire, word for word. Each has the same result whether its bytes arrive
 //! whole, one by one, or with more behind them.
 
-mod support;
-
 use fileserver_proto::{Settings, Wire};
-use support::Conversation;
-use support::transcript::{
+use crate::support::Conversation;
+use crate::support::transcript::{
     CLOSE, LISTING, converse, file_head, head, kept, last, store, text, text_reply,
 };
 

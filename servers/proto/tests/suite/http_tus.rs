@@ -1,10 +1,8 @@
 //! Resumable uploads, word for word.
 
-mod support;
-
 use fileserver_proto::{FileName, Limits, Settings, StoreError, Wire};
-use support::transcript::{converse_with, head, store, text};
-use support::{Conversation, Faults, MemoryStore, Partial, pinned};
+use crate::support::transcript::{converse_with, head, store, text};
+use crate::support::{Conversation, Faults, MemoryStore, Partial, pinned};
 
 const ID: &str = "ab000000000000000000000000000000";
 const NUMBER: u128 = 0xab << 120;
