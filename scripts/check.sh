@@ -44,6 +44,13 @@ if git grep -nE '^\s*//[/!] (What|Who|Whose|Which|That|Whether|How|It,)\b' -- '*
     exit 1
 fi
 
+step "documentation has no examples that are not tested"
+# To look for them costs each library a compilation in `cargo test`.
+if git grep -nE '^\s*//[/!] ```' -- '*.rs'; then
+    echo "remove 'doctest = false' from the Cargo.toml of the packages above, and this step" >&2
+    exit 1
+fi
+
 step "links between pages"
 scripts/check-links.py
 

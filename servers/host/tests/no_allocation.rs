@@ -58,7 +58,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const REQUESTS: u64 = 3000;
+const REQUESTS: u64 = 600;
 
 /// Allocations of a server while a peer repeatedly downloads a file of this size, and the time.
 fn allocations(

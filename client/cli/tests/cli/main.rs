@@ -222,7 +222,7 @@ fn a_limited_transfer_takes_its_time_and_shows_its_progress() {
 
     // A limited transfer can be interrupted, also within a wait of several seconds.
     let mut child = client(local.path())
-        .args(arguments_of(server.address, "send a.bin HOST PORT --limit-rate 1"))
+        .args(arguments_of(server.address, "send a.bin HOST PORT --limit-rate 4"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

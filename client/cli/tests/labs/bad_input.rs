@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use fileserver::StrategyKind;
 use testkit::names;
 
-use crate::support::{Server, all, connected, error, stdout, until_members};
+use crate::support::{Server, all, at_once, connected, error, stdout, until_members};
 
 #[test]
 fn an_unknown_transform_or_service_is_reported_at_the_start() {
@@ -65,7 +65,7 @@ fn binary_data_for_a_text_service_is_refused_and_the_next_text_answered() {
 
 #[test]
 fn only_a_chat_member_that_never_reads_is_disconnected() {
-    for kind in connected() {
+    at_once(connected(), |kind| {
         let server = Server::start(kind, "--service chat");
         let (mut sender, mut reader, mut sleeper) =
             (server.connect(), server.connect(), server.connect());
@@ -100,7 +100,7 @@ fn only_a_chat_member_that_never_reads_is_disconnected() {
         assert!(heard.len() < 4_000 * line.len(), "{kind:?}: the sleeper heard everything");
         reader.send(b"still here\r\n");
         assert_eq!(sender.line(), b"still here\r\n", "{kind:?}");
-    }
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use fileserver::StrategyKind;
 use testkit::{content, names, until};
 
-use crate::support::{Server, all, error, status, stdout};
+use crate::support::{Server, all, at_once, error, status, stdout};
 
 #[test]
 fn row_01_a_blocking_thread_serves_each_client() {
@@ -104,7 +104,7 @@ fn row_08_a_transcript_keeps_the_progress() {
 
 #[test]
 fn row_11_a_line_that_names_a_file_gets_its_bytes() {
-    for kind in all() {
+    at_once(all(), |kind| {
         let server = Server::start(kind, "");
         let turtle = server.folder.put("turtle.jpg", 583_163);
         let mut peer = server.connect();
@@ -117,7 +117,7 @@ fn row_11_a_line_that_names_a_file_gets_its_bytes() {
         let mut peer = server.connect();
         peer.send(b"unicorn.jpg\r\n");
         assert_eq!(peer.rest(), b"ERROR no such file: unicorn.jpg\r\n", "{kind:?}");
-    }
+    });
 }
 
 #[test]

@@ -26,6 +26,19 @@ pub(crate) fn connected() -> impl Iterator<Item = StrategyKind> {
     concurrent().filter(|kind| kind.name() != "prefork")
 }
 
+/// Runs a case for all these strategies at the same time.
+pub(crate) fn at_once(
+    strategies: impl Iterator<Item = StrategyKind>,
+    case: impl Fn(StrategyKind) + Sync,
+) {
+    let case = &case;
+    std::thread::scope(|scope| {
+        for kind in strategies {
+            scope.spawn(move || case(kind));
+        }
+    });
+}
+
 /// Running `server` over its own folder.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,

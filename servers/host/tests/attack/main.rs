@@ -1,7 +1,8 @@
 //! Robustness tests: slow, silent, broken or too many peers, and systems short of resources.
 //!
 //! Each case runs over every strategy, against the program itself, and ends within bounded time. A
-//! short form runs with the other tests; with `ATTACK=full` in the environment the numbers are
+//! short form runs with the other tests, for a strategy of each model of I/O; for the others it is
+//! ignored and runs by `scripts/test-long.sh`. With `ATTACK=full` in the environment the numbers are
 //! those of an attack, and each case reports a figure (`scripts/attack.sh` makes a table of them).
 
 mod crowd;
@@ -55,12 +56,13 @@ fn skipped(case: &str, reason: &str) -> String {
     "skipped".to_owned()
 }
 
-/// Makes `selector::resets` and so on from `peers::resets`.
+/// Makes `selector::resets` and so on from `peers::resets`, with an attribute that says when it runs.
 macro_rules! cases_of_strategy {
-    ($strategy:ident, $kind:ident; $($module:ident::$case:ident)*) => {
+    ($strategy:ident, $kind:ident, $when:meta; $($module:ident::$case:ident)*) => {
         mod $strategy {
             $(
                 #[test]
+                #[$when]
                 fn $case() {
                     let kind = fileserver::StrategyKind::$kind;
                     crate::run(stringify!($case), kind, crate::$module::$case);
@@ -70,17 +72,24 @@ macro_rules! cases_of_strategy {
     };
 }
 
+macro_rules! long_cases_of_strategy {
+    ($strategy:ident, $kind:ident; $($cases:tt)*) => {
+        cases_of_strategy!($strategy, $kind, ignore = "long: scripts/test-long.sh"; $($cases)*);
+    };
+}
+
 macro_rules! cases {
     ($($cases:tt)*) => {
-        cases_of_strategy!(iterative, Iterative; $($cases)*);
-        cases_of_strategy!(prefork, Prefork; $($cases)*);
-        cases_of_strategy!(threaded, Threaded; $($cases)*);
-        cases_of_strategy!(thread_pool, ThreadPool; $($cases)*);
-        cases_of_strategy!(selector, Selector; $($cases)*);
-        cases_of_strategy!(multi_selector, MultiSelector; $($cases)*);
-        cases_of_strategy!(hybrid, Hybrid; $($cases)*);
-        cases_of_strategy!(uring, Uring; $($cases)*);
-        cases_of_strategy!(tokio, Tokio; $($cases)*);
+        // Blocking calls, readiness, completions.
+        cases_of_strategy!(threaded, Threaded, cfg(all()); $($cases)*);
+        cases_of_strategy!(selector, Selector, cfg(all()); $($cases)*);
+        cases_of_strategy!(uring, Uring, cfg(all()); $($cases)*);
+        long_cases_of_strategy!(iterative, Iterative; $($cases)*);
+        long_cases_of_strategy!(prefork, Prefork; $($cases)*);
+        long_cases_of_strategy!(thread_pool, ThreadPool; $($cases)*);
+        long_cases_of_strategy!(multi_selector, MultiSelector; $($cases)*);
+        long_cases_of_strategy!(hybrid, Hybrid; $($cases)*);
+        long_cases_of_strategy!(tokio, Tokio; $($cases)*);
     };
 }
 

@@ -10,7 +10,8 @@ use crate::process::Process;
 
 /// A drain timeout longer than any test waits, so that no test ends because of it.
 const LONG: &str = "60s";
-const LARGE: usize = 32 << 20;
+/// More than socket buffers hold.
+const LARGE: usize = 16 << 20;
 
 fn start(kind: StrategyKind, drain: &str) -> Process {
     Process::start(&["--strategy", kind.name(), "--durability", "none", "--drain-timeout", drain])

@@ -1,6 +1,6 @@
 //! Blocking client that sends exactly the given bytes.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -104,8 +104,10 @@ impl Peer {
     /// Receives a line, line end included.
     pub(crate) fn line(&mut self) -> String {
         loop {
-            if let Some(at) = self.received.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.received.drain(..=at).collect();
+            let mut line = Vec::new();
+            let len = self.received.as_slice().read_until(b'\n', &mut line).unwrap();
+            if line.ends_with(b"\n") {
+                self.received.drain(..len);
                 return String::from_utf8(line).unwrap();
             }
             let mut piece = [0; 4096];

@@ -122,6 +122,7 @@ pub(crate) fn a_piece_that_does_not_fit_is_refused(kind: StrategyKind) {
     }
     assert_eq!(patch(&mut peer, &path, 400, &bytes(3, 601), "").status, 413);
     // That closes the connection.
+    drop(peer);
     let mut peer = server.connect();
     let foreign = http(
         &format!("PATCH {path}"),
