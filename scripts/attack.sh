@@ -9,7 +9,7 @@ cargo build --release --quiet -p fileserver --bin server || exit 2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 ATTACK=full ATTACK_SERVER="$(realpath "${CARGO_TARGET_DIR:-target}")/release/server" \
-    cargo test --quiet -p fileserver --test attack -- "${1:-}" --test-threads=1 --format=pretty \
+    cargo test --quiet -p fileserver --test attack -- "${1:-}" --include-ignored --test-threads=1 --format=pretty \
     >"$folder/tests" 2>"$folder/figures"
 status=$?
 
