@@ -1,7 +1,7 @@
 //! Refusals: faults of requests, their answers, and the fate of the connection.
 
-use fileserver_proto::{HostAddresses, Hosts, Limits, Service, Settings, StoreError, Wire};
 use crate::support::{Conversation, Faults, MemoryStore, pinned};
+use fileserver_proto::{HostAddresses, Hosts, Limits, Service, Settings, StoreError, Wire};
 
 fn store() -> MemoryStore {
     MemoryStore::with(&[("a.txt", b"alpha")])
