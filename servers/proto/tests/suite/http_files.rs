@@ -1,8 +1,9 @@
 //! Conditions, ranges, and the listing in its formats, word for word.
 
+use fileserver_proto::Wire;
+
 use crate::support::MemoryStore;
 use crate::support::transcript::{converse_with, file_head, head, kept, text, text_reply};
-use fileserver_proto::Wire;
 
 const TAG: &str = "\"ae1b96b26a28005-5-7\"";
 

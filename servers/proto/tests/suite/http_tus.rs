@@ -1,8 +1,9 @@
 //! Resumable uploads, word for word.
 
+use fileserver_proto::{FileName, Limits, Settings, StoreError, Wire};
+
 use crate::support::transcript::{converse_with, head, store, text};
 use crate::support::{Conversation, Faults, MemoryStore, Partial, pinned};
-use fileserver_proto::{FileName, Limits, Settings, StoreError, Wire};
 
 const ID: &str = "ab000000000000000000000000000000";
 const NUMBER: u128 = 0xab << 120;

@@ -1,8 +1,9 @@
 //! Uploads by PUT and by forms, word for word.
 
+use fileserver_proto::{Limits, Settings, StoreError, Wire};
+
 use crate::support::transcript::{converse_with, kept, store, text, text_reply};
 use crate::support::{Conversation, Faults, MemoryStore, digest_of, pinned};
-use fileserver_proto::{Limits, Settings, StoreError, Wire};
 
 /// Base64 without padding rules, as far as the tests need it.
 fn base64(bytes: &[u8]) -> String {

@@ -1,9 +1,10 @@
 //! Properties of arbitrary input: a session does not panic, comes to an end, and gives the same
 //! result in whatever pieces the bytes arrive.
 
-use crate::support::{Conversation, MemoryStore, pinned};
 use fileserver_proto::{Limits, Settings, Wire, WirePin};
 use proptest::prelude::*;
+
+use crate::support::{Conversation, MemoryStore, pinned};
 
 fn store() -> MemoryStore {
     MemoryStore::with(&[("a.txt", b"alpha"), ("large", &[7; 70_000])])

@@ -1,7 +1,8 @@
 //! Records of requests, for an access log.
 
-use crate::support::{Conversation, MemoryStore};
 use fileserver_proto::{FileName, Record, Settings, Wire};
+
+use crate::support::{Conversation, MemoryStore};
 
 fn records(input: &[u8]) -> Vec<(Option<Wire>, String, u16, u64, u64)> {
     let mut store = MemoryStore::default();

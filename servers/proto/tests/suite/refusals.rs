@@ -1,7 +1,8 @@
 //! Refusals: faults of requests, their answers, and the fate of the connection.
 
-use crate::support::{Conversation, Faults, MemoryStore, pinned};
 use fileserver_proto::{HostAddresses, Hosts, Limits, Service, Settings, StoreError, Wire};
+
+use crate::support::{Conversation, Faults, MemoryStore, pinned};
 
 fn store() -> MemoryStore {
     MemoryStore::with(&[("a.txt", b"alpha")])

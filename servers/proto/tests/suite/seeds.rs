@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use fileserver_proto::client::ReplyError;
+
 use crate::support::case::Case;
 use crate::support::replies::Replies;
-use fileserver_proto::client::ReplyError;
 
 #[test]
 fn every_seed_holds_and_reaches_what_it_is_named_for() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use fileserver_proto::{Service, Settings, Transform, Wire, WirePin};
+
 use crate::support::transcript::{CLOSE, text, text_reply};
 use crate::support::{Conversation, DATE, MemoryStore, Outcome};
-use fileserver_proto::{Service, Settings, Transform, Wire, WirePin};
 
 const QUIET: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Conversation, MemoryStore, pinned};
 use fileserver_proto::{Settings, Wire};
+
+use crate::support::{Conversation, MemoryStore, pinned};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &[u8] = b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n";

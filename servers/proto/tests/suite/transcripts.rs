@@ -1,11 +1,12 @@
 //! Conversations on each wire, word for word. Each has the same result whether its bytes arrive
 //! whole, one by one, or with more behind them.
 
+use fileserver_proto::{Settings, Wire};
+
 use crate::support::Conversation;
 use crate::support::transcript::{
     CLOSE, LISTING, converse, file_head, head, kept, last, store, text, text_reply,
 };
-use fileserver_proto::{Settings, Wire};
 
 #[test]
 fn framed_get_is_answered_by_data_of_the_smallest_type() {
