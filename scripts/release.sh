@@ -79,7 +79,7 @@ archive() {
     local bin=$target_folder/$target/dist folder=$work/$name program shell bytes
     echo "== $target"
     # An explicit target, so that the flags do not apply to build scripts and macros.
-    RUSTFLAGS=$flags cargo build --quiet --locked --profile dist --target "$target" \
+    RUSTFLAGS="$flags -C strip=symbols" cargo build --quiet --locked --profile dist --target "$target" \
         -p fileserver -p client -p bench --bins || exit 2
     mkdir -p "$folder"/{bin,completions,man/man1,docs,results}
     for program in "${programs[@]}"; do
