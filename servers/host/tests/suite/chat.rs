@@ -103,7 +103,7 @@ pub(crate) fn a_member_that_does_not_read_is_dropped_and_the_room_goes_on(kind: 
     // More than socket buffers and a mailbox hold.
     let line = "x".repeat(4000);
     let mut sent = 0_u64;
-    while sent < 24 << 20 {
+    while sent < 12 << 20 {
         for _ in 0..50 {
             sender.send(format!("{line}\n"));
             sent += 4001;
