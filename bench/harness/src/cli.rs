@@ -7,6 +7,7 @@ mod calls;
 mod command_line;
 mod diff;
 mod files;
+mod gather;
 mod list;
 mod messages;
 mod process;
@@ -28,6 +29,7 @@ use fileserver::cli::ServerArgs;
 use crate::chat::{self, FanoutArgs, FanoutEnd};
 use crate::cli::ab::BuildArgs;
 use crate::cli::diff::DiffArgs;
+use crate::cli::gather::GatherArgs;
 use crate::cli::process::{FAILED, INTERRUPTED, Second, UNUSABLE, stop_on_signals};
 use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
@@ -97,6 +99,8 @@ enum Action {
     /// Compare two results folders: the same servers under the same loads
     Diff(DiffArgs),
     Ab(Box<BuildArgs>),
+    /// Gather many runs, such as those of a class, in one report: the same two servers on each machine
+    Gather(GatherArgs),
     /// Count in how many runs a difference is reported between a and b, two copies of one server: see
     /// scripts/check-noise.sh
     #[command(hide = true)]
@@ -148,6 +152,7 @@ impl Cli {
             Some(Action::Calls { folder }) => calls::count(&folder),
             Some(Action::Diff(arguments)) => diff::diff(&arguments),
             Some(Action::Ab(arguments)) => ab::compare(*arguments),
+            Some(Action::Gather(arguments)) => gather::gather(arguments),
             Some(Action::FalseAlarms { folders }) => diff::false_alarms(&folders),
             Some(Action::Files { folder, sizes, mix }) => files::write_files(&folder, &sizes, mix),
             Some(Action::Launch { words }) => serve::launch(&words),

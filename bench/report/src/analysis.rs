@@ -7,6 +7,7 @@ pub mod diff;
 pub mod false_alarms;
 pub(crate) mod finding;
 pub mod forest;
+pub mod gathered;
 pub(crate) mod metric;
 pub(crate) mod notes;
 pub(crate) mod outliers;

@@ -9,6 +9,7 @@ mod data;
 mod distribution;
 mod equal;
 pub mod forest;
+pub mod gathered;
 mod heavy;
 mod mark;
 mod offered;

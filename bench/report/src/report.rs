@@ -6,6 +6,7 @@ mod comparisons;
 pub mod content;
 pub mod export;
 pub(crate) mod fonts;
+pub mod gathered;
 pub(crate) mod glossary;
 pub mod lab_report;
 mod matrix;

@@ -59,3 +59,8 @@ pub(super) fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
+
+/// Prints a warning.
+pub(super) fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {text}");
+}

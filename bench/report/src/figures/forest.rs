@@ -43,8 +43,8 @@ const ROW_GAP: i32 = 10;
 const STRIP_HEIGHT: i32 = 24;
 const FONT: &str = "sans-serif";
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Places within the picture, in pixels.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,7 @@ struct Picture<'f> {
 
 /// A mark of the legend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sample {
+pub(super) enum Sample {
     Different,
     Equivalent,
     Undecided,
@@ -143,7 +143,7 @@ impl<'f> Picture<'f> {
             (Sample::Bound, "lower bound (≥)"),
             (Sample::Beyond, "beyond the axis"),
         ];
-        let ends = ends(forest);
+        let ends = ends_of(forest.rows.iter().map(|row| &row.standing));
         let is_used = |sample: Sample| match sample {
             Sample::Beyond => forest.rows.iter().any(|row| is_beyond(row, ends)),
             Sample::Different | Sample::Equivalent | Sample::Undecided | Sample::Bound => {
@@ -225,7 +225,7 @@ impl<'f> Picture<'f> {
     fn draw_axis(&self, area: &Area<'_>) -> Drawn {
         let (top, bottom) = (self.top(), self.bottom());
         let (left, right) = self.layout.axis;
-        let ticks = self.ticks();
+        let ticks = ticks(self.ends, |ratio| self.x(ratio));
         for (from, to) in self.strips() {
             let band = [(self.x(1.0 / MARGIN), from), (self.x(MARGIN), to)];
             area.draw(&Rectangle::new(band, BAND.filled()))?;
@@ -268,25 +268,6 @@ impl<'f> Picture<'f> {
             Some(*y - ROW_GAP / 2)
         });
         ends.map(|end| (end - STRIP_HEIGHT, end)).collect()
-    }
-
-    /// Ratios with a tick, and their labels: factors on both sides of 1.
-    fn ticks(&self) -> Vec<(f64, String)> {
-        const APART: i32 = 38;
-        let mut ticks = vec![(1.0, "equal".to_owned())];
-        for above in [true, false] {
-            let mut last = self.x(1.0);
-            for factor in LADDER {
-                let ratio = if above { factor } else { 1.0 / factor };
-                let x = self.x(ratio);
-                let is_within = ratio >= self.ends.0 && ratio <= self.ends.1;
-                if is_within && (x - last).abs() >= APART {
-                    ticks.push((ratio, format!("{factor}×")));
-                    last = x;
-                }
-            }
-        }
-        ticks
     }
 
     fn draw_row(&self, area: &Area<'_>, row: &ForestRow, texts: &RowText, top: i32) -> Drawn {
@@ -426,6 +407,25 @@ impl<'f> Picture<'f> {
     }
 }
 
+/// Ratios with a tick between two ends, and their labels: factors on both sides of 1. `place` is the place of a
+/// ratio on the axis.
+pub(super) fn ticks((low, high): (f64, f64), place: impl Fn(f64) -> i32) -> Vec<(f64, String)> {
+    const APART: i32 = 38;
+    let mut ticks = vec![(1.0, "equal".to_owned())];
+    for above in [true, false] {
+        let mut last = place(1.0);
+        for factor in LADDER {
+            let ratio = if above { factor } else { 1.0 / factor };
+            let x = place(ratio);
+            if ratio >= low && ratio <= high && (x - last).abs() >= APART {
+                ticks.push((ratio, format!("{factor}×")));
+                last = x;
+            }
+        }
+    }
+    ticks
+}
+
 fn entry_width(name: &str) -> i32 {
     35 + 8 * name.chars().count() as i32 + 14
 }
@@ -438,7 +438,7 @@ fn of(row: &ForestRow) -> Option<Sample> {
     }
 }
 
-fn sample_of(verdict: Verdict) -> Sample {
+pub(super) fn sample_of(verdict: Verdict) -> Sample {
     match verdict {
         Verdict::Different(_) => Sample::Different,
         Verdict::Equivalent => Sample::Equivalent,
@@ -446,7 +446,7 @@ fn sample_of(verdict: Verdict) -> Sample {
     }
 }
 
-fn draw_mark(
+pub(super) fn draw_mark(
     area: &Area<'_>,
     (x, y): (i32, i32),
     sample: Sample,
@@ -490,16 +490,16 @@ fn is_beyond(row: &ForestRow, (low, high): (f64, f64)) -> bool {
 }
 
 /// Ends of a row's interval, or of the range of its rounds if they are too few for one.
-fn reach(ratio: &RatioEstimate) -> (f64, f64) {
+pub(super) fn reach(ratio: &RatioEstimate) -> (f64, f64) {
     let within = ratio.interval().unwrap_or(ratio.range);
     (within.low, within.high)
 }
 
-/// Lowest and highest ratio of the axis, around all rows.
-fn ends(forest: &Forest) -> (f64, f64) {
+/// Lowest and highest ratio of an axis around some results.
+pub(super) fn ends_of<'s>(standings: impl Iterator<Item = &'s Standing>) -> (f64, f64) {
     let (mut low, mut high) = (1.0 / LEAST_REACH, LEAST_REACH);
-    for row in &forest.rows {
-        let (least, most) = match &row.standing {
+    for standing in standings {
+        let (least, most) = match standing {
             Standing::Compared(one) => reach(&one.ratio),
             Standing::Bound { ratio, .. } => (ratio.ratio / 1.5, ratio.ratio * 1.5),
             Standing::Void | Standing::Missing { .. } => continue,
@@ -511,7 +511,7 @@ fn ends(forest: &Forest) -> (f64, f64) {
 }
 
 /// Lines of at most so many letters, broken between words, but not before a percent sign.
-fn wrapped(text: &str, letters: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, letters: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut words: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -532,15 +532,15 @@ fn wrapped(text: &str, letters: usize) -> Vec<String> {
     lines
 }
 
-fn text(pixels: u32, colour: RGBColor) -> TextStyle<'static> {
+pub(super) fn text(pixels: u32, colour: RGBColor) -> TextStyle<'static> {
     (FONT, pixels).into_font().color(&colour)
 }
 
-fn bold(pixels: u32) -> TextStyle<'static> {
+pub(super) fn bold(pixels: u32) -> TextStyle<'static> {
     (FONT, pixels).into_font().style(FontStyle::Bold).color(&INK)
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 

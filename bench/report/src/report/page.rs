@@ -28,6 +28,8 @@ use bench_data::units::Scale;
 
 const TEMPLATE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
+/// Style of all pages.
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 #[derive(Debug, Serialize)]
 struct Page<'p> {
@@ -54,6 +56,7 @@ struct Page<'p> {
     glossary: &'static [(&'static str, &'static str)],
     data: String,
     script: &'static str,
+    style: &'static str,
 }
 
 /// Section of the page.
@@ -152,6 +155,7 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
         glossary: &glossary::GLOSSARY,
         data: data(report)?,
         script: SCRIPT,
+        style: STYLE,
     };
     Ok(templates.get_template("report.html")?.render(Serde(&page))?)
 }
