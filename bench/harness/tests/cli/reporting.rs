@@ -66,6 +66,34 @@ fn a_recorded_run_becomes_a_paper_pictures_and_tables() {
     }
 }
 
+#[test]
+fn runs_are_gathered_and_what_is_none_is_named() {
+    let scratch = Scratch::new();
+    let run = recorded(&scratch);
+    let (run, out) = (run.to_str().unwrap(), scratch.path("all"));
+    let out = out.to_str().unwrap();
+    let gathered = output(&["gather", run, run, "--out", out]);
+    let (stdout, stderr) = (text(&gathered.stdout), text(&gathered.stderr));
+    assert_eq!(gathered.status.code(), Some(0), "{stderr}");
+    assert!(stdout.contains(" 2 runs") && stdout.contains("gathered.html"), "{stdout}");
+    let table = fs::read_to_string(scratch.path("all/gathered.csv")).unwrap();
+    assert!(table.lines().count() > 2 && table.contains(",threaded,selector,"), "{table}");
+    // A folder that is no run is named; the others are gathered.
+    let with = output(&["gather", run, "no-such-run", "--out", out, "--compare", "nginx,selector"]);
+    assert_eq!(with.status.code(), Some(1));
+    assert!(text(&with.stderr).contains("warning: left out: no-such-run"), "{with:?}");
+    for arguments in [
+        &["gather", "no-such-run", "--out", out][..],
+        &["gather", run, "--out", out, "--compare", "ghost,selector"],
+        &["gather", run, "--out", out, "--compare", "selector"],
+        &["gather", run, "--out", run],
+        &["gather"],
+    ] {
+        let _ = refusal(arguments);
+    }
+    assert_eq!(fs::read_dir(out).unwrap().count(), 3);
+}
+
 /// Changes or removes the rows of one server.
 fn edit(folder: &Path, target: &str, change: impl Fn(&mut Fields) -> bool) {
     let path = folder.join("trials.csv");

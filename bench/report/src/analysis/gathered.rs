@@ -83,12 +83,10 @@ impl Gathered {
     /// 2 undecided`.
     pub fn sentence(&self, one: &InRuns) -> String {
         let led = |side: Direction| {
-            let of_side = |result: &InRun| match &result.standing {
-                Standing::Compared(compared) if compared.verdict == Verdict::Different(side) => {
-                    let ratio = compared.ratio.ratio;
-                    Some(if side == Direction::Above { ratio } else { 1.0 / ratio })
-                }
-                _ => None,
+            let of_side = |result: &InRun| {
+                let ratio = ratio(&result.standing)?;
+                let is_shown = result.standing.verdict() == Some(Verdict::Different(side));
+                is_shown.then_some(if side == Direction::Above { ratio } else { 1.0 / ratio })
             };
             let mut factors: Vec<f64> = one.results.iter().filter_map(of_side).collect();
             factors.sort_by(f64::total_cmp);
