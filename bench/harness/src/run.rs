@@ -221,7 +221,7 @@ mod tests {
 
     fn finish_plan(plan: &Plan, mut executor: MockExecutor) -> Finished {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
+        let folder = RunFolder::create(&scratch.path().join("run")).unwrap();
         let stop = AtomicBool::new(false);
         folder.write_plan(plan).unwrap();
         let trials = expected(plan).trials as u32;
@@ -464,7 +464,7 @@ mod tests {
             fn ended(&mut self, _: &TrialRow, _: Option<f64>) {}
         }
         let scratch = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(Some(&scratch.path().join("run")), "host").unwrap();
+        let folder = RunFolder::create(&scratch.path().join("run")).unwrap();
         let (plan, mut observer) = (searching(), ToCome(Vec::new()));
         let stop = AtomicBool::new(false);
         run(

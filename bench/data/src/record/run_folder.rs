@@ -43,27 +43,30 @@ pub struct Contents {
 }
 
 impl RunFolder {
-    /// Creates the given folder, or by default `results/<time>-<host>` in the current folder with the
-    /// link `results/latest` to it.
+    /// Creates a folder with a given path.
     ///
     /// # Errors
-    /// The given folder is not empty, or a folder cannot be created.
-    pub fn create(chosen: Option<&Path>, host: &str) -> anyhow::Result<Self> {
-        if let Some(path) = chosen {
-            if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
-                let target = fs::read_link(path);
-                let linked_to = target.map(|target| format!(" (a link to {})", target.display()));
-                bail!(
-                    "{}{} is not empty: choose a new folder with --out, or remove it first",
-                    path.display(),
-                    linked_to.unwrap_or_default()
-                );
-            }
-            create_all(path)?;
-            return Ok(Self { path: path.to_owned() });
+    /// The folder is not empty or cannot be created.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+            let target = fs::read_link(path);
+            let linked_to = target.map(|target| format!(" (a link to {})", target.display()));
+            bail!(
+                "{}{} is not empty: choose a new folder with --out, or remove it first",
+                path.display(),
+                linked_to.unwrap_or_default()
+            );
         }
-        let results = Path::new("results");
-        create_all(results)?;
+        create_all(path, "--out")?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Creates the folder `<time>-<host>` in the folder of all runs, which gets the link `latest` to it.
+    ///
+    /// # Errors
+    /// A folder cannot be created.
+    pub fn create_in(results: &Path, host: &str) -> anyhow::Result<Self> {
+        create_all(results, "--results")?;
         let time = Zoned::now().strftime("%Y-%m-%dT%H%M%S").to_string();
         let name = format!("{time}-{}", plain(host));
         let path = new_folder(results, &name)?;
@@ -166,7 +169,7 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn write_configuration(&self, server: &str, text: &str) -> anyhow::Result<String> {
-        create_all(&self.path.join(PEERS))?;
+        create_all(&self.path.join(PEERS), "--out")?;
         let name = format!("{PEERS}/{server}.conf");
         self.write(&name, text)?;
         Ok(name)
@@ -178,7 +181,7 @@ impl RunFolder {
     /// The file cannot be written.
     pub fn write_histograms(&self, trial: u32, load: &LoadReport) -> anyhow::Result<()> {
         let folder = self.path.join(HISTOGRAMS);
-        create_all(&folder)?;
+        create_all(&folder, "--out")?;
         let path = folder.join(format!("trial-{trial}.hlog"));
         let written = fs::File::create(&path).and_then(|file| {
             let mut out = std::io::BufWriter::new(file);
@@ -197,7 +200,7 @@ impl RunFolder {
         plots: impl Iterator<Item = (&'p str, &'p str)>,
     ) -> anyhow::Result<()> {
         let folder = self.path.join(PLOTS);
-        create_all(&folder)?;
+        create_all(&folder, "--out")?;
         for entry in fs::read_dir(&folder)?.flatten() {
             if entry
                 .path()
@@ -315,9 +318,10 @@ fn new_folder(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
     bail!("cannot find a free folder name under {}: choose one with --out", parent.display())
 }
 
-fn create_all(path: &Path) -> anyhow::Result<()> {
+/// Creates a folder and its parents; an error names the flag that chooses another one.
+fn create_all(path: &Path, flag: &str) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| {
-        format!("cannot create {}: choose another folder with --out", path.display())
+        format!("cannot create {}: choose another folder with {flag}", path.display())
     })
 }
 
@@ -338,14 +342,14 @@ mod tests {
     fn a_folder_with_something_in_it_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("run");
-        assert!(RunFolder::create(Some(&inside), "host").is_ok());
-        assert!(RunFolder::create(Some(&inside), "host").is_ok(), "empty is fine");
+        assert!(RunFolder::create(&inside).is_ok());
+        assert!(RunFolder::create(&inside).is_ok(), "empty is fine");
         fs::write(inside.join("precious"), "").unwrap();
-        let message = RunFolder::create(Some(&inside), "host").unwrap_err().to_string();
+        let message = RunFolder::create(&inside).unwrap_err().to_string();
         assert!(message.contains("is not empty") && message.contains("--out"), "{message}");
         let latest = folder.path().join("latest");
         symlink("run", &latest).unwrap();
-        let message = RunFolder::create(Some(&latest), "host").unwrap_err().to_string();
+        let message = RunFolder::create(&latest).unwrap_err().to_string();
         assert!(message.contains("latest (a link to run) is not empty"), "{message}");
     }
 
@@ -362,7 +366,7 @@ mod tests {
     #[test]
     fn a_table_without_rows_has_its_header() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(Some(&parent.path().join("run")), "host").unwrap();
+        let folder = RunFolder::create(&parent.path().join("run")).unwrap();
         let read = || fs::read_to_string(folder.path().join(COMPARISONS)).unwrap();
         folder.write_comparisons::<(u32, u32)>(&["one", "other"], &[]).unwrap();
         assert_eq!(read(), "one,other\n");

@@ -17,7 +17,7 @@ use clap::Args;
 use fileserver::StrategyKind;
 
 use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
-use crate::cli::run::{IdleFlags, exit_code, measure};
+use crate::cli::run::{IdleFlags, OutputFlags, exit_code, measure};
 use crate::machine::cores::available;
 use crate::run::RunEnd;
 
@@ -67,19 +67,18 @@ pub(super) struct BuildArgs {
     /// Fail if a change exceeds a limit: throughput<-5%, p99>+20%, errors>0.1%; `bench diff --help` lists them
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',', value_parser = Limit::parse)]
     fail_if: Vec<Limit>,
-    /// Folder for the results, new or empty [default: results/<time>-<host>]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 /// Measures two builds, prints the changes and checks the limits.
 pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals(Second::Ends)?;
     let when_busy = arguments.idle.when_busy();
-    let (limits, out) = (arguments.fail_if.clone(), arguments.out.clone());
+    let (limits, output) = (arguments.fail_if.clone(), arguments.output.clone());
     let (mut plan, pairs) = plan(arguments)?;
     let same = KernelSettings::default();
-    let Some((folder, end)) = measure(&plan, &[], out.as_deref(), when_busy, &same, &stop)? else {
+    let Some((folder, end)) = measure(&plan, &[], &output, when_busy, &same, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;
@@ -96,8 +95,8 @@ pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
     }
     say("\nMeasured a second time, with new rounds:\n");
     plan.seed = plan.seed.map(|seed| seed.wrapping_add(1));
-    let again = folder.path().join("again");
-    let Some((folder, end)) = measure(&plan, &[], Some(&again), when_busy, &same, &stop)? else {
+    let again = OutputFlags { out: Some(folder.path().join("again")), ..output };
+    let Some((folder, end)) = measure(&plan, &[], &again, when_busy, &same, &stop)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;

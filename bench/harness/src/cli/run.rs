@@ -39,7 +39,10 @@ const MEASUREMENT: &str = "Measurement";
 const MACHINE: &str = "Machine";
 
 /// Arguments that `--resume` can be combined with.
-const WITH_RESUME: [&str; 3] = ["resume", "wait_idle", "allow_busy"];
+const WITH_RESUME: [&str; 4] = ["resume", "wait_idle", "allow_busy", "results"];
+
+/// Default folder of the folders of runs.
+const RESULTS: &str = "results";
 
 /// Remedy for a missing plan.
 const PLANS: &str = "`cargo run --release -- list` shows the built-in plans; results/*/plan.toml can \
@@ -72,9 +75,26 @@ pub(super) struct RunArgs {
     idle: IdleFlags,
     #[command(flatten)]
     settings: SettingsFlags,
-    /// Folder for the results, new or empty [default: results/<time>-<host>]
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+/// Flags for the folder of the results.
+#[derive(Debug, Clone, Args)]
+pub(super) struct OutputFlags {
+    /// Folder for the results, new or empty [default: <time>-<host> in the folder of --results]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
+    /// Folder in which runs without --out create their own, and the link `latest` to the last one
+    #[arg(long, value_name = "DIR", default_value = RESULTS, help_heading = "Output")]
+    pub(super) results: PathBuf,
+}
+
+impl OutputFlags {
+    /// Folder on the file system of the results.
+    fn place(&self) -> &Path {
+        self.out.as_deref().unwrap_or(&self.results)
+    }
 }
 
 /// Flags for a busy machine.
@@ -145,7 +165,7 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
     if let Some(folder) = &arguments.resume {
         return resume_run(folder, when_busy);
     }
-    let (out, dry_run) = (arguments.out.clone(), arguments.dry_run);
+    let (output, dry_run) = (arguments.output.clone(), arguments.dry_run);
     let mut plan = chosen_plan(names, arguments)?;
     let missing = without_missing(&mut plan);
     for server in &missing {
@@ -161,8 +181,8 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
         return Ok(ExitCode::SUCCESS);
     }
     let stop = stop_on_signals(second(&settings))?;
-    let out = out.as_deref();
-    let Some((folder, end)) = measure(&plan, &missing, out, when_busy, &settings, &stop)? else {
+    let Some((folder, end)) = measure(&plan, &missing, &output, when_busy, &settings, &stop)?
+    else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     conclude(&folder, &end)
@@ -177,7 +197,7 @@ fn second(settings: &KernelSettings) -> Second {
 pub(super) fn measure(
     plan: &Plan,
     missing: &[ReferenceServer],
-    out: Option<&Path>,
+    output: &OutputFlags,
     when_busy: WhenBusy,
     settings: &KernelSettings,
     stop: &AtomicBool,
@@ -185,15 +205,18 @@ pub(super) fn measure(
     let trials = expected(plan).trials;
     let cores = Cores::of(plan);
     let Some(busy) = busy_before(when_busy, stop)? else { return Ok(None) };
-    let mut executor =
-        LocalExecutor::new(plan, cores.clone(), out.unwrap_or(Path::new("results")))?;
+    let mut executor = LocalExecutor::new(plan, cores.clone(), output.place())?;
     let _changed = ChangedSettings::of(settings, &cores)?;
     let planned = u32::try_from(trials).context("too many trials")?;
     let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
     environment.placement.disk_file_system = executor.disk().map(facts::file_system);
     busy.enter(&mut environment.machine);
     environment.settings = settings.clone();
-    let folder = RunFolder::create(out, &environment.machine.host)?;
+    let host = &environment.machine.host;
+    let folder = match &output.out {
+        Some(out) => RunFolder::create(out)?,
+        None => RunFolder::create_in(&output.results, host)?,
+    };
     folder.write_plan(plan)?;
     folder.write_environment(&environment)?;
     environment.not_installed = missing.iter().map(|server| server.name().to_owned()).collect();
