@@ -17,14 +17,15 @@ mod run;
 mod serve;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bench_data::load::byte_size::ByteSize;
 use bench_data::load::mix::Mix;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use fileserver::cli::ServerArgs;
+use program::message::print_error;
+use program::{Document, ExitCodes, Program, Variable};
 
 use crate::chat::{self, FanoutArgs, FanoutEnd};
 use crate::cli::ab::BuildArgs;
@@ -35,7 +36,7 @@ use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
 use crate::witness::{self, WitnessArgs, WitnessEnd};
 
-/// Examples and exit codes of `bench` and `bench run`.
+/// Examples of `bench` and `bench run`.
 const HELP: &str = "Examples, from the folder of the repository:
   cargo run --release                          the default comparison, about 90 seconds
   cargo run --release -- run --quick           a first impression, about 25 seconds
@@ -50,9 +51,23 @@ const HELP: &str = "Examples, from the folder of the repository:
   cargo run --release -- report results/latest
   cargo run --release -- report results/latest --pdf --author 'Ada Lovelace' --course 'Networks II'
 
-Durations have a unit (500ms, 2s, 1m); sizes are in bytes or have a unit (512, 64KiB, 1MiB).
+Durations have a unit (500ms, 2s, 1m); sizes are in bytes or have a unit (512, 64KiB, 1MiB).";
 
-Exit codes: 0 done, 1 a trial failed or a server was never measured, 2 invalid arguments or failed set-up, 130 interrupted (completed trials are kept)";
+const PROGRAM: Program = Program {
+    name: "bench",
+    exit_codes: ExitCodes {
+        done: "done",
+        failed: "a trial failed, a server was never measured, or a limit is exceeded",
+        unusable: "wrong usage or failed set-up",
+        interrupted: "interrupted (completed trials are kept)",
+    },
+    // Only where results go: what is measured is on the command line and in the plan.
+    variables: &[Variable { name: "BENCH_RESULTS", argument: "results" }],
+    other_variables: &[(
+        "TMPDIR",
+        "folder of served files and of the servers' own files [default: in memory]",
+    )],
+};
 
 /// Threads or events? Compares the concurrency strategies of a file server by measurement
 #[derive(Debug, Parser)]
@@ -120,6 +135,8 @@ enum Action {
         #[arg(long, value_name = "MIX")]
         mix: Option<Mix>,
     },
+    #[command(flatten)]
+    Document(Document),
     /// Run the built-in server of a trial
     #[command(hide = true)]
     Serve(ServerArgs),
@@ -134,9 +151,9 @@ enum Action {
 impl Cli {
     /// Parses the command line; ends the process after `--help` and after an error.
     pub fn from_command_line() -> Self {
-        let command = run::with_exclusive_resume(Self::command())
-            .mut_subcommand("run", run::with_exclusive_resume);
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        let command = command().mut_subcommand("run", |run| PROGRAM.with_sections(run));
+        let matches = PROGRAM.matches(command, &program::words());
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
     /// Executes the command; the exit code is for the calling process.
@@ -156,13 +173,19 @@ impl Cli {
             Some(Action::FalseAlarms { folders }) => diff::false_alarms(&folders),
             Some(Action::Files { folder, sizes, mix }) => files::write_files(&folder, &sizes, mix),
             Some(Action::Launch { words }) => serve::launch(&words),
+            Some(Action::Document(document)) => return PROGRAM.document(&document, command()),
             Some(Action::Serve(arguments)) => return serve::serve(&arguments),
         };
         done.unwrap_or_else(|error| {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            print_error(format_args!("{error:#}"));
             ExitCode::from(UNUSABLE)
         })
     }
+}
+
+/// Arguments of the program.
+fn command() -> Command {
+    run::with_exclusive_resume(Cli::command()).mut_subcommand("run", run::with_exclusive_resume)
 }
 
 fn chat(arguments: &FanoutArgs) -> anyhow::Result<ExitCode> {

@@ -1,8 +1,10 @@
 //! Failures of a command and their exit codes.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
+
+use program::exit::{FAILED, INTERRUPTED, UNUSABLE};
+use program::message::print_labelled;
 
 /// Failure of a command, by exit code.
 #[derive(Debug)]
@@ -17,16 +19,15 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
-/// Exit code of a run that Ctrl-C ended: 128 + SIGINT.
-pub(crate) const INTERRUPTED: u8 = 130;
-
 impl Failure {
     /// Prints the failure as one line and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        let _ = io::stderr().write_all(self.line().as_bytes());
+        if let Self::Failed(error) | Self::Usage(error) = &self {
+            print_labelled("client", format_args!("{error:#}"));
+        }
         match self {
-            Self::Failed(_) => ExitCode::from(1),
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(FAILED),
+            Self::Usage(_) => ExitCode::from(UNUSABLE),
             Self::ClosedOutput => ExitCode::SUCCESS,
             Self::Interrupted => ExitCode::from(INTERRUPTED),
         }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use program::exit::INTERRUPTED;
 use rustix::event::Timespec;
-
-use crate::failure::INTERRUPTED;
 
 /// Longest wait before the interrupt flag is read again. A signal that arrives just before a call
 /// of `poll` does not end it.

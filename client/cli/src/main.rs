@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use program::exit::{INTERRUPTED, UNUSABLE};
+use program::message::print_labelled;
+use program::{Document, ExitCodes, Program, Variable};
 
 mod commands;
 mod failure;
@@ -13,7 +16,7 @@ mod interrupt;
 mod net;
 mod terminal;
 
-use failure::{Failure, INTERRUPTED};
+use failure::Failure;
 use interrupt::stop_on_interrupt;
 use net::address::end_with_server;
 use terminal::quoted;
@@ -41,7 +44,24 @@ enum Command {
     Console(commands::console::Args),
     Chat(commands::chat::Args),
     Load(commands::load::Args),
+    #[command(flatten)]
+    Document(Document),
 }
+
+const PROGRAM: Program = Program {
+    name: "client",
+    exit_codes: ExitCodes {
+        done: "done",
+        failed: "the command failed, in part or as a whole",
+        unusable: "wrong usage, or nothing could be begun",
+        interrupted: "interrupted",
+    },
+    variables: &[Variable { name: "FILESERVER_TIMEOUT", argument: "timeout" }],
+    other_variables: &[(
+        "XDG_STATE_HOME",
+        "folder in which --resume remembers uploads [default: ~/.local/state]",
+    )],
+};
 
 /// Inserts `send` before a file in place of a command, as in `client FILE HOST PORT`.
 ///
@@ -71,15 +91,17 @@ fn with_command(mut words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
 }
 
 fn main() -> ExitCode {
-    let cli = match with_command(std::env::args_os().collect()) {
-        Ok(words) => Cli::parse_from(words),
+    let words = match with_command(program::words()) {
+        Ok(words) => words,
         Err(failure) => return failure.report(),
     };
+    let matches = PROGRAM.matches(Cli::command(), &words);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let stop = match stop_on_interrupt() {
         Ok(stop) => stop,
         Err(error) => {
-            eprintln!("client: cannot handle Ctrl-C: {error}");
-            return ExitCode::from(2);
+            print_labelled("client", format_args!("cannot handle Ctrl-C: {error}"));
+            return ExitCode::from(UNUSABLE);
         }
     };
     let done = match cli.command {
@@ -90,6 +112,7 @@ fn main() -> ExitCode {
         Command::Console(args) => commands::console::run(&args, &stop),
         Command::Chat(args) => commands::chat::run(&args, &stop),
         Command::Load(args) => commands::load::run(&args, &stop),
+        Command::Document(document) => return PROGRAM.document(&document, Cli::command()),
     };
     match done {
         Ok(()) if stop.load(Ordering::Relaxed) => ExitCode::from(INTERRUPTED),

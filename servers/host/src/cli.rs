@@ -18,6 +18,8 @@ use anyhow::Context;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use fileserver_proto::{Limits, Service, Settings, Timeouts, Wire, WirePin};
+use program::exit::{INTERRUPTED, UNUSABLE};
+use program::message::print_error;
 use rustix::io::Errno;
 use tracing::level_filters::LevelFilter;
 
@@ -42,11 +44,6 @@ const MOST_PROCESSES: usize = 256;
 
 /// Name of a file that means standard output.
 const STANDARD_OUTPUT: &str = "-";
-
-/// Exit code after a second signal.
-const INTERRUPTED: u8 = 130;
-/// Exit code if the usage is wrong or the set-up failed.
-const UNUSABLE: u8 = 2;
 
 /// Flags of a server.
 #[derive(Debug, Clone, Args)]
@@ -274,7 +271,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         return match serve_as_child(args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                print_line(format_args!("error: {error:#}"));
+                print_error(format_args!("{error:#}"));
                 ExitCode::from(UNUSABLE)
             }
         };
@@ -282,7 +279,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
     let server = match Server::new(args) {
         Ok(server) => server,
         Err(error) => {
-            print_line(format_args!("error: {error:#}"));
+            print_error(format_args!("{error:#}"));
             return ExitCode::from(UNUSABLE);
         }
     };
@@ -300,10 +297,10 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         Err(error) => {
             let strategy = args.strategy.name();
             if !server.state.readiness.is_reported() {
-                print_line(format_args!("error: strategy {strategy} cannot start: {error}"));
+                print_error(format_args!("strategy {strategy} cannot start: {error}"));
                 return ExitCode::from(UNUSABLE);
             }
-            print_line(format_args!("error: strategy {strategy} failed: {error}"));
+            print_error(format_args!("strategy {strategy} failed: {error}"));
             ExitCode::FAILURE
         }
     }

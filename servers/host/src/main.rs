@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use fileserver::cli::{ServerArgs, run};
+use program::{Document, ExitCodes, Program, Variable};
 
 /// Serves a folder of files over one port to curl, telnet and the bundled client alike
 ///
@@ -11,10 +12,31 @@ use fileserver::cli::{ServerArgs, run};
 /// so on. The protocol is the same for all.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, after_help = EXAMPLES)]
+#[command(override_usage = "server [OPTIONS]\n       server <COMMAND>")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
     server: ServerArgs,
+    #[command(subcommand)]
+    document: Option<Document>,
 }
+
+const PROGRAM: Program = Program {
+    name: "server",
+    exit_codes: ExitCodes {
+        done: "stopped after SIGTERM or SIGINT",
+        failed: "serving failed, or connections were still open at the end of the drain timeout",
+        unusable: "could not start",
+        interrupted: "ended by a second signal",
+    },
+    // Not at the arguments themselves: `bench serve` has them too, and is configured by `bench` alone.
+    variables: &[
+        Variable { name: "FILESERVER_STRATEGY", argument: "strategy" },
+        Variable { name: "FILESERVER_LISTEN", argument: "listen" },
+        Variable { name: "FILESERVER_ROOT", argument: "root" },
+    ],
+    other_variables: &[],
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,11 +52,13 @@ Examples:
   curl -T picture.png http://127.0.0.1:8800/      upload
   curl -O http://127.0.0.1:8800/picture.png       download
   telnet 127.0.0.1 8800                           then type the name of a file
-  telnet 127.0.0.1 6015                           then type: what time is it?
-
-Exit codes: 0 stopped after SIGTERM or SIGINT; 1 serving failed, or connections were still open at
-the end of the drain timeout; 2 could not start; 130 ended by a second signal.";
+  telnet 127.0.0.1 6015                           then type: what time is it?";
 
 fn main() -> ExitCode {
-    run(&Cli::parse().server)
+    let matches = PROGRAM.matches(Cli::command(), &program::words());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.document {
+        Some(document) => PROGRAM.document(&document, Cli::command()),
+        None => run(&cli.server),
+    }
 }

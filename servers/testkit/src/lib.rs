@@ -4,6 +4,7 @@
 //! errors.
 
 pub mod busy_core;
+pub mod command_line;
 mod folder;
 pub mod mock;
 mod process;
@@ -12,6 +13,8 @@ mod thread;
 use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
+
+pub use program::environment::isolate;
 
 pub use folder::{Folder, content, names};
 pub use process::{ServerProcess, server_program};

@@ -8,6 +8,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use program::environment::isolate;
+
 /// A server process that listens; killed and reaped when dropped.
 #[derive(Debug)]
 pub struct ServerProcess {
@@ -20,12 +22,12 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Runs a command that prints `listening on ADDRESS` first.
+    /// Runs a command that prints `listening on ADDRESS` first, without settings of the surroundings.
     ///
     /// # Errors
     /// The first line, if it is another one. The process has ended then.
     pub fn start(command: &mut Command) -> Result<Self, String> {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let spawned = isolate(command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.expect("the program can be run");
         let mut stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
         let mut line = String::new();

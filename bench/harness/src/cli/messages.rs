@@ -10,6 +10,7 @@ use bench_data::schedule::{expected, usual_probes};
 use bench_data::servers::target::TargetKind;
 use bench_data::units::counted;
 use bench_report::report::content::Report;
+use program::message::print_warning;
 
 use crate::run::RunEnd;
 
@@ -77,13 +78,10 @@ pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
         counted(trials, "trial"),
     );
     if let Some(warning) = environment.machine.warning() {
-        let _ = writeln!(io::stderr(), "warning: {warning}");
+        print_warning(warning);
     }
     if !environment.optimised {
-        let _ = writeln!(
-            io::stderr(),
-            "warning: built without optimisation, the figures are not meaningful: use --release"
-        );
+        print_warning("built without optimisation, the figures are not meaningful: use --release");
     }
 }
 

@@ -6,14 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use procfs::process::Process;
+pub(super) use program::exit::{FAILED, INTERRUPTED, UNUSABLE};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-/// Exit code of a run with a failed trial or a server that was never measured, and of a broken limit.
-pub(super) const FAILED: u8 = 1;
-/// Exit code of wrong usage, and of a run that could not be set up.
-pub(super) const UNUSABLE: u8 = 2;
-/// Exit code after Ctrl-C, SIGTERM or SIGHUP.
-pub(super) const INTERRUPTED: u8 = 130;
 
 /// Effect of a second Ctrl-C or SIGTERM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! `bench plot` and `bench report`.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +8,7 @@ use bench_data::record::run_folder::{Contents, RunFolder};
 use bench_report::report::export::{plot, print_charts, print_paper, publish_contents};
 use bench_report::report::lab_report::Cover;
 use clap::Args;
+use program::message::print_warning;
 
 use crate::cli::appendix;
 use crate::cli::process::say;
@@ -111,11 +111,11 @@ pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
         let (path, lacking) = print_paper(&folder, &published, &cover)?;
         text += &format!("{}\n", path.display());
         if !lacking.is_empty() {
-            let _ = writeln!(
-                io::stderr(),
-                "warning: the paper's fonts lack {}: each is printed as a box",
-                lacking.iter().map(|letter| format!("'{letter}'")).collect::<Vec<_>>().join(" ")
-            );
+            let letters: Vec<_> = lacking.iter().map(|letter| format!("'{letter}'")).collect();
+            let letters = letters.join(" ");
+            print_warning(format_args!(
+                "the paper's fonts lack {letters}: each is printed as a box"
+            ));
         }
     }
     say(&text);

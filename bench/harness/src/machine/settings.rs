@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use bench_data::record::environment::KernelSettings;
+use program::message::print_error;
 use rustix::fs::{Access, access};
 
 use crate::machine::cores::Cores;
@@ -96,10 +97,9 @@ impl Drop for ChangedSettings {
         for (path, before) in self.before.drain(..).rev() {
             if let Err(error) = fs::write(&path, &before) {
                 let path = path.display();
-                let _ = writeln!(
-                    io::stderr(),
-                    "error: cannot restore {path} ({error}): as root, `echo {before} > {path}`"
-                );
+                print_error(format_args!(
+                    "cannot restore {path} ({error}): as root, `echo {before} > {path}`"
+                ));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
+use program::environment::isolate;
 
 /// Program that contains the built-in server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl Build {
     pub(crate) fn of(program: &Path) -> anyhow::Result<Self> {
         let shown = program.display();
         let program = program.canonicalize().with_context(|| format!("cannot find {shown}"))?;
-        let answer = Command::new(&program).arg("--version").output();
+        let answer = isolate(&mut Command::new(&program)).arg("--version").output();
         let answer = answer.with_context(|| format!("cannot execute {shown}"))?.stdout;
         let is_bench = is_bench(&String::from_utf8_lossy(&answer))
             .with_context(|| format!("{shown} is neither a build of server nor of bench"))?;

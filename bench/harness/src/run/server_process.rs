@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use fileserver::ServeReport;
 use procfs::process::{FDTarget, Process};
+use program::environment::isolate;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::cores::Pinned;
@@ -272,7 +273,7 @@ fn spawn(mut command: Command, cores: &[usize], log: &Path) -> anyhow::Result<Ch
         .with_context(|| format!("cannot create the server's log {}", log.display()))?;
     // A process group of its own: Ctrl-C on the terminal reaches only the harness, which ends the
     // server.
-    command.stdin(Stdio::null()).stderr(stderr).process_group(0);
+    isolate(&mut command).stdin(Stdio::null()).stderr(stderr).process_group(0);
     let _pinned = Pinned::to(cores).context("cannot pin the server to its cores")?;
     command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
 }

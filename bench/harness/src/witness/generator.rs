@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use loadgen::Engine;
+use program::environment::isolate;
 
 /// Load generator that keeps its connections open between requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Generator {
         duration: Duration,
         stop: &AtomicBool,
     ) -> anyhow::Result<Counted> {
-        let child = Command::new(self.name())
+        let child = isolate(&mut Command::new(self.name()))
             .args(self.arguments(&format!("http://{server}/{file}"), connections, duration))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 mod builds;
 mod interrupts;
 mod measuring;
+mod program;
 mod refusals;
 mod reporting;
 mod servers;

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 pub(crate) fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
-    command.args(arguments).stdin(Stdio::null());
+    testkit::isolate(&mut command).args(arguments).stdin(Stdio::null());
     // Other tests run meanwhile.
     if arguments.first() == Some(&"run") {
         command.arg("--allow-busy");

@@ -12,6 +12,7 @@ use testkit::mock::{self, Mock};
 use testkit::{content, names};
 
 mod load;
+mod program;
 mod proxy;
 mod resume;
 mod support;

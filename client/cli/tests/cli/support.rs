@@ -47,7 +47,7 @@ pub(crate) fn client_program() -> &'static str {
 /// Command that runs the program in a folder.
 pub(crate) fn client(folder: &Path) -> Command {
     let mut command = Command::new(client_program());
-    command.current_dir(folder).stdin(Stdio::null());
+    testkit::isolate(&mut command).current_dir(folder).stdin(Stdio::null());
     command
 }
 

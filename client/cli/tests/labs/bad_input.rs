@@ -15,7 +15,7 @@ fn an_unknown_transform_or_service_is_reported_at_the_start() {
         (&["--service", "chat", "--strategy", "prefork"], "prefork"),
     ] {
         let mut command = Command::new(testkit::server_program());
-        let output = command
+        let output = testkit::isolate(&mut command)
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--root", "no/such/folder"])
             .stdin(Stdio::null())

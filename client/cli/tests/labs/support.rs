@@ -119,7 +119,7 @@ impl Server {
             "PORT" => &*port,
             word => word,
         });
-        Command::new(env!("CARGO_BIN_EXE_client"))
+        testkit::isolate(&mut Command::new(env!("CARGO_BIN_EXE_client")))
             .current_dir(folder)
             .args(arguments)
             .stdin(Stdio::piped())

@@ -16,7 +16,7 @@ use crate::process::Process;
 
 fn server(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-    command.args(args);
+    testkit::isolate(&mut command).args(args);
     command
 }
 

@@ -177,8 +177,8 @@ pub(crate) fn connections_beyond_the_limit_wait(kind: StrategyKind) {
 pub(crate) fn one_address_has_so_many_connections_and_others_have_theirs(kind: StrategyKind) {
     let args = ["--strategy", kind.name(), "--max-connections-per-address", "2"];
     if kind == StrategyKind::Prefork {
-        let program = std::process::Command::new(env!("CARGO_BIN_EXE_server")).args(args).output();
-        let output = program.unwrap();
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_server"));
+        let output = testkit::isolate(&mut program).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(
             String::from_utf8(output.stderr).unwrap().contains("--max-connections-per-address")

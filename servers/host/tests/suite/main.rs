@@ -16,6 +16,7 @@ mod odd_peers;
 mod peer;
 mod process;
 mod processes;
+mod program;
 mod resumable;
 mod scheduling;
 mod server;

@@ -169,7 +169,7 @@ fn a_program_that_is_no_server_is_not_started_again() {
 #[test]
 fn nobody_else_starts_its_processes() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-    command.args(["--strategy", "prefork", "--child"]).stdin(Stdio::null());
+    testkit::isolate(&mut command).args(["--strategy", "prefork", "--child"]).stdin(Stdio::null());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();

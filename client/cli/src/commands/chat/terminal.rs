@@ -7,6 +7,7 @@ use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
+use program::exit::{FAILED, INTERRUPTED};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
@@ -14,7 +15,7 @@ use rustyline::history::MemHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 
 use super::prefix;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::failure::Failure;
 use crate::interrupt::POLL_LIMIT;
 use crate::net::address::Address;
 use crate::net::link::is_temporary;
@@ -55,7 +56,7 @@ pub(super) fn run(
             Err(Failure::Interrupted) => INTERRUPTED,
             Err(failure) => {
                 eprint!("{}", failure.line());
-                1
+                FAILED
             }
         };
         let _ = stream.shutdown(Shutdown::Both);
