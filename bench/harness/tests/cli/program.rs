@@ -9,7 +9,10 @@ use crate::support::{Scratch, TINY, column, text};
 const BENCH: ProgramUnderTest = ProgramUnderTest {
     path: env!("CARGO_BIN_EXE_bench"),
     name: "bench",
-    shown: &["run", "chat", "witness", "list", "plot", "report", "calls", "diff", "ab", "files"],
+    shown: &[
+        "run", "chat", "witness", "list", "plot", "report", "calls", "diff", "gather", "ab",
+        "files",
+    ],
     hidden: &["serve", "launch", "false-alarms"],
 };
 
