@@ -10,6 +10,7 @@ mod files;
 mod gather;
 mod list;
 mod messages;
+mod paper;
 mod process;
 mod progress;
 mod report;

@@ -7,12 +7,17 @@ mod connections;
 mod cores;
 mod data;
 mod distribution;
+mod drawing;
+mod emphasis;
 mod equal;
 pub mod forest;
 pub mod gathered;
 mod heavy;
+mod legend;
+mod lettering;
 mod mark;
 mod offered;
+mod panel;
 mod slice;
 mod style;
 mod transfer;
@@ -25,15 +30,19 @@ use bench_data::load::heavy::Work;
 use bench_data::load::profile::LoadProfile;
 
 pub(crate) use data::Data;
+use drawing::Drawing;
+pub use drawing::View;
 
 /// A chart with title, caption and values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// Name of its file within `plots/`.
     pub file: String,
-    /// Title.
+    /// Result of the compared pair; of a chart without one, its subject.
     pub title: String,
-    /// Caption: the comparison of the servers.
+    /// Conditions of the result.
+    pub subtitle: String,
+    /// Subject, explanation of marks, and the values behind the title.
     pub caption: String,
     /// Picture.
     pub svg: String,
@@ -42,8 +51,12 @@ pub struct Figure {
 }
 
 /// All charts that the run has data for.
-pub fn draw(summary: &Summary) -> Vec<Figure> {
-    let mut figures = Vec::new();
+pub fn draw(summary: &Summary, view: View<'_>) -> Vec<Figure> {
+    drawings(summary).into_iter().map(|drawing| drawing.figure(view)).collect()
+}
+
+fn drawings(summary: &Summary) -> Vec<Drawing> {
+    let mut drawings = Vec::new();
     // Cores, background connections, rates and heavy requests are axes of other charts.
     let (plain, others): (Vec<_>, Vec<_>) = profiles(summary).into_iter().partition(|profile| {
         profile.heavy.total_percent() == 0
@@ -53,26 +66,26 @@ pub fn draw(summary: &Summary) -> Vec<Figure> {
     });
     for profile in plain {
         let part = summary.part(|load| load.profile == profile);
-        figures.extend(by_connections_and_size(&part));
+        drawings.extend(by_connections_and_size(&part));
         // Beside such loads a plain load is only the reference.
         if others.is_empty() {
-            figures.extend(draw_each(&part, distribution::of_latency));
+            drawings.extend(draw_each(&part, distribution::of_latency));
         }
     }
     for background in background::Kind::ALL {
-        figures.extend(background::against_count(summary, background));
+        drawings.extend(background::against_count(summary, background));
     }
-    figures.extend(cores::by_cores(summary));
-    figures.extend(offered::against_rate(summary));
-    figures.extend(offered::capacities(summary));
-    figures.extend(equal::at_equal_load(summary));
+    drawings.extend(cores::by_cores(summary));
+    drawings.extend(offered::against_rate(summary));
+    drawings.extend(offered::capacities(summary));
+    drawings.extend(equal::at_equal_load(summary));
     for work in Work::ALL {
-        figures.extend(heavy::beside(summary, work));
+        drawings.extend(heavy::beside(summary, work));
     }
-    figures
+    drawings
 }
 
-fn by_connections_and_size(part: &Summary) -> Vec<Figure> {
+fn by_connections_and_size(part: &Summary) -> Vec<Drawing> {
     draw_each(part, connections::throughput)
         .chain(draw_each(part, connections::latency))
         .chain(draw_each(part, transfer::against_size))
@@ -83,10 +96,10 @@ fn by_connections_and_size(part: &Summary) -> Vec<Figure> {
 /// A chart for each direction that the run has data for.
 fn draw_each(
     part: &Summary,
-    figure: fn(&Summary, Direction) -> Option<Figure>,
-) -> impl Iterator<Item = Figure> {
+    drawing: fn(&Summary, Direction) -> Option<Drawing>,
+) -> impl Iterator<Item = Drawing> {
     let ways = [Direction::Download, Direction::Upload, Direction::Echo];
-    ways.into_iter().filter_map(move |direction| figure(part, direction))
+    ways.into_iter().filter_map(move |direction| drawing(part, direction))
 }
 
 /// Profiles of the loads, the default one first.
@@ -100,12 +113,92 @@ fn profiles(summary: &Summary) -> Vec<LoadProfile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::pair::Pair;
+    use crate::analysis::sentence::answer::Place;
     use bench_data::mock;
     use bench_data::plan::sweep::SweepFlags;
     use bench_data::plan::{Overrides, Plan};
 
+    const PLACE: Place = Place { server_cores: 1, machine_cores: 2 };
+
+    /// Charts without a compared pair.
+    fn draw(summary: &Summary) -> Vec<Figure> {
+        super::draw(summary, View { pair: None, place: PLACE })
+    }
+
     fn figures() -> Vec<Figure> {
         draw(&Summary::of(&mock::records()))
+    }
+
+    fn pair() -> Pair {
+        Pair { first: "threaded".to_owned(), second: "selector".to_owned() }
+    }
+
+    #[test]
+    fn the_pair_has_its_colours_and_the_others_are_grey() {
+        let summary = Summary::of(&mock::records());
+        let targets = summary.targets();
+        for figure in super::draw(&summary, View { pair: Some(&pair()), place: PLACE }) {
+            for target in &targets {
+                let colour = style::Look::of(target, &targets).hex();
+                let is_coloured = figure.svg.contains(&format!("stroke=\"{colour}\""));
+                let is_of_pair = ["threaded", "selector"].contains(target);
+                assert_eq!(is_coloured, is_of_pair, "{}: {target}", figure.file);
+                assert!(figure.svg.contains(&format!("\n{target}\n</text>")), "{target}");
+            }
+            assert!(figure.svg.contains("stroke=\"#9DA2A8\""), "{}", figure.file);
+            assert!(figure.subtitle.contains("; 1 server core, loopback; "), "{}", figure.subtitle);
+            assert!(figure.subtitle.ends_with(" rounds"), "{}", figure.subtitle);
+            assert!(figure.svg.contains(&figure.subtitle), "{}", figure.subtitle);
+        }
+    }
+
+    #[test]
+    fn a_chart_of_many_servers_labels_seven_lines() {
+        let plan = Plan::built_in("concurrency").unwrap();
+        let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
+        let targets = summary.targets();
+        assert!(targets.len() > 7);
+        let figures = super::draw(&summary, View { pair: Some(&pair()), place: PLACE });
+        let svg = &figures[0].svg;
+        let labels = targets.iter().filter(|name| svg.contains(&format!("\n{name}\n</text>")));
+        assert_eq!(labels.count(), 7);
+        assert!(svg.contains("\nthin: "), "the others are named together");
+    }
+
+    #[test]
+    fn every_capacity_has_a_marker() {
+        let plan = Plan::built_in("load").unwrap();
+        let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
+        let figures = super::draw(&summary, View { pair: Some(&pair()), place: PLACE });
+        let capacity = figures.iter().find(|figure| figure.file == "capacity.svg").unwrap();
+        let markers = capacity.svg.matches("<polygon ").count();
+        let data = serde_json::to_value(&capacity.data).unwrap();
+        let servers = data["panels"][0]["series"].as_array().unwrap().len();
+        assert!(servers > 7);
+        assert_eq!(markers, servers);
+    }
+
+    #[test]
+    fn the_title_states_what_the_rounds_show() {
+        let title = |plan: &str, file: &str| {
+            let plan = Plan::built_in(plan).unwrap();
+            let summary = Summary::of(&mock::records_of(&plan, mock::MockExecutor::default()));
+            let figures = super::draw(&summary, View { pair: Some(&pair()), place: PLACE });
+            figures.into_iter().find(|figure| figure.file.starts_with(file)).unwrap().title
+        };
+        let shown = title("default", "throughput-by-connections");
+        assert!(shown.starts_with("With 256 connections, selector serves 1."), "{shown}");
+        assert!(shown.ends_with(" times as many requests per second as threaded"), "{shown}");
+        assert_eq!(
+            title("default", "throughput-by-size-download"),
+            "With files of 1 MiB, threaded and selector are equivalent in throughput (within 5 %)"
+        );
+        assert_eq!(
+            title("quick", "throughput-by-connections"),
+            "With 64 connections, no difference in throughput shown between threaded and selector: \
+             3 rounds support no claim"
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use bench_report::figures::Figure;
 use bench_report::report::content::Report;
 use bench_report::report::lab_report::{self, Cover};
 use bench_report::report::page;
-use bench_report::report::paper::Block;
+use bench_report::report::paper::{Block, Group};
 
 /// The text of a page from one of its headings (`id="…"`) to another, a line for each element.
 fn text(html: &str, from: &str, to: &str) -> String {
@@ -68,7 +68,7 @@ fn unescaped(text: &str) -> String {
 /// Texts of a chart: title, labels, ticks and caption.
 fn words(figure: &Figure) -> String {
     let data = serde_json::to_value(&figure.data).unwrap();
-    let mut lines = format!("{}\n  {}\n", figure.file, figure.title);
+    let mut lines = format!("{}\n  {}\n  {}\n", figure.file, figure.title, figure.subtitle);
     for panel in data["panels"].as_array().unwrap() {
         let label = |axis: &str| panel[axis]["label"].as_str().unwrap().to_owned();
         let ticks = panel["x"]["ticks"].as_array().unwrap();
@@ -187,7 +187,8 @@ fn what_is_wrong_with_a_run() {
     let mut add = |name: &str, report: &Report| {
         all += &format!("# {name}\n{}\n", report.analysis.answer);
         report.analysis.notes.iter().for_each(|note| all += &format!("- {note}\n"));
-        let captions = report.figures().map(|figure| format!("  {}\n", figure.caption));
+        let captions =
+            report.figures().map(|figure| format!("  {}\n    {}\n", figure.title, figure.caption));
         all += &(captions.collect::<String>() + "\n");
     };
     let quick = |executor| run("quick", Overrides::default(), executor);
@@ -251,16 +252,31 @@ fn the_paper_of_a_run() {
         text += &match block {
             Block::Heading(line) => format!("\n# {line}\n"),
             Block::Subheading(line) => format!("## {line}\n"),
-            Block::Paragraph(line) | Block::Lead(line) | Block::Verbatim(line) => {
+            Block::Paragraph(line)
+            | Block::Lead(line)
+            | Block::Verbatim(line)
+            | Block::Source(line) => {
                 format!("{line}\n")
+            }
+            Block::Rich(runs) | Block::Entry { runs, .. } => {
+                runs.iter().map(|run| run.text.as_str()).collect::<String>() + "\n"
             }
             Block::Items(items) => items.iter().map(|item| format!("- {item}\n")).collect(),
             Block::Terms(terms) => {
                 terms.iter().map(|(term, line)| format!("{term}: {line}\n")).collect()
             }
+            Block::Definitions(all) => {
+                all.iter().map(|(term, line)| format!("{term} {line}\n")).collect()
+            }
             Block::Figure { caption, .. } => format!("figure: {caption}\n"),
-            Block::Table { caption, columns, notes, .. } => {
-                format!("table: {caption}\n{}\n{}\n", columns.join(" | "), notes.join("\n"))
+            Block::Table { caption, columns, groups, notes } => {
+                let group = |group: &Group| {
+                    let rows = group.rows.len();
+                    let lines = std::iter::once(format!("{} ({rows} rows)", group.heading));
+                    lines.chain(group.remarks.clone()).map(|line| line + "\n").collect::<String>()
+                };
+                let groups: String = groups.iter().map(group).collect();
+                format!("table: {caption}\n{}\n{groups}{}\n", columns.join(" | "), notes.join("\n"))
             }
         };
     }

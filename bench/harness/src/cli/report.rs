@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use bench_data::record::run_folder::{Contents, RunFolder};
-use bench_report::report::export::{plot, print_charts, print_paper, publish_contents};
-use bench_report::report::lab_report::Cover;
+use bench_report::report::content::Report;
+use bench_report::report::export::{plot, print_charts, publish_report, typeset};
 use clap::Args;
 use program::message::print_warning;
 
-use crate::cli::appendix;
+use crate::cli::paper::PaperArgs;
 use crate::cli::process::say;
 
 /// Arguments of `bench report`.
@@ -27,21 +27,8 @@ pub(super) struct ReportArgs {
     /// Write the charts as PNG at print resolution as well: plots/*.png
     #[arg(long)]
     png: bool,
-    /// Title of the paper [default: the question of the plan]
-    #[arg(long, value_name = "TEXT", requires = "pdf")]
-    title: Option<String>,
-    /// Author of the paper; may be repeated
-    #[arg(long, value_name = "NAME", requires = "pdf")]
-    author: Vec<String>,
-    /// Course of the paper
-    #[arg(long, value_name = "TEXT", requires = "pdf")]
-    course: Option<String>,
-    /// Text file to append to the paper, such as one written by `client send --transcript` (repeatable)
-    #[arg(long, value_name = "FILE", requires = "pdf")]
-    transcript: Vec<PathBuf>,
-    /// Listing to append to the paper: a text file, or a folder whose files are listed (repeatable)
-    #[arg(long, value_name = "PATH", requires = "pdf")]
-    listing: Vec<PathBuf>,
+    #[command(flatten)]
+    paper: PaperArgs,
 }
 
 /// Draws the charts of a results folder.
@@ -92,24 +79,18 @@ pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
     if !arguments.compare.is_empty() {
         contents.plan.compare = Some(pair(&contents, &arguments.compare)?);
     }
-    let published = publish_contents(&folder, contents)?;
-    let mut text = format!("{}\n{}\n", published.analysis.answer, folder.report().display());
+    let report = Report::of(contents);
+    // Files of the user that cannot be used are reported before anything is written.
+    let paper = arguments.pdf.then(|| typeset(&report, &arguments.paper.cover()?)).transpose()?;
+    publish_report(&folder, &report)?;
+    let mut text = format!("{}\n{}\n", report.analysis.answer, folder.report().display());
     if arguments.png {
-        for path in print_charts(&folder, &published)? {
+        for path in print_charts(&folder, &report)? {
             text += &format!("{}\n", path.display());
         }
     }
-    if arguments.pdf {
-        let transcripts = arguments.transcript.iter().map(|path| appendix::transcript(path));
-        let listings = arguments.listing.iter().map(|path| appendix::listing(path));
-        let cover = Cover {
-            title: arguments.title,
-            authors: arguments.author,
-            course: arguments.course,
-            appendices: transcripts.chain(listings).collect::<Result<_, _>>()?,
-        };
-        let (path, lacking) = print_paper(&folder, &published, &cover)?;
-        text += &format!("{}\n", path.display());
+    if let Some((pdf, lacking)) = paper {
+        text += &format!("{}\n", folder.write_paper(&pdf)?.display());
         if !lacking.is_empty() {
             let letters: Vec<_> = lacking.iter().map(|letter| format!("'{letter}'")).collect();
             let letters = letters.join(" ");

@@ -94,6 +94,61 @@ fn runs_are_gathered_and_what_is_none_is_named() {
     assert_eq!(fs::read_dir(out).unwrap().count(), 3);
 }
 
+#[test]
+fn a_paper_contains_the_text_the_pictures_and_the_sources_of_its_author() {
+    let scratch = Scratch::new();
+    let folder = recorded(&scratch);
+    let report = |arguments: &[&str]| {
+        let made = bench(&["report", folder.to_str().unwrap(), "--pdf"]).args(arguments).output();
+        let made = made.unwrap();
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+        assert!(made.stderr.is_empty(), "{}", text(&made.stderr));
+        fs::read(folder.join("report.pdf")).unwrap()
+    };
+    let plain = report(&[]);
+    let brief = report(&["--brief", "--link", "https://example.org/lab-3"]);
+    assert!(brief.len() < plain.len() / 2, "{} and {} bytes", brief.len(), plain.len());
+    let has_link = |pdf: &[u8]| text(pdf).contains("https://example.org/lab-3");
+    assert!(has_link(&brief) && !has_link(&plain));
+    let notes = scratch.file("notes.md", "# Discussion\n\n- *one*\n- `two`\n");
+    let source = scratch.file("client.py", "import socket\n");
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"/>";
+    let figure = scratch.file("network.svg", svg) + "=The network";
+    let own = report(&["--notes", &notes, "--source", &source, "--figure", &figure]);
+    assert!(own.len() > plain.len(), "{} and {} bytes", own.len(), plain.len());
+}
+
+#[test]
+fn files_that_a_paper_cannot_use_are_named_and_nothing_is_written() {
+    let scratch = Scratch::new();
+    let folder = recorded(&scratch);
+    let before = contents(&folder);
+    let table = scratch.file("table.md", "text\n\n| a |\n| - |\n");
+    let latin = scratch.path("latin.c");
+    fs::write(&latin, b"/* caf\xe9 */\n").unwrap();
+    let latin = latin.to_str().unwrap();
+    let gif = scratch.file("shot.gif", "GIF89a");
+    let large = scratch.file("large.txt", &"x".repeat((1 << 20) + 1));
+    for (arguments, expected) in [
+        (&["--notes", "no-such-file"][..], "cannot read no-such-file: No such file"),
+        (&["--notes", &table], "table.md: line 3: tables are not supported"),
+        (&["--source", latin], "latin.c is not UTF-8 in line 1"),
+        (&["--source", &large], "large.txt is too large for a paper: the limit is 1.00 MiB"),
+        (&["--figure", &gif], "shot.gif: it is neither PNG nor SVG"),
+        (&["--figure", "none.png=Caption"], "cannot read none.png: No such file"),
+        (&["--transcript", "no-such-file"], "cannot read no-such-file: No such file"),
+        (&["--link", "example.org"], "begin it with http:// or https://"),
+        (&["--brief", "--source", latin], "--source"),
+    ] {
+        let all = [&["report", folder.to_str().unwrap(), "--pdf"], arguments].concat();
+        let said = refusal(&all);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert_eq!(contents(&folder), before, "{arguments:?}");
+    }
+    let said = refusal(&["report", folder.to_str().unwrap(), "--brief"]);
+    assert!(said.contains("--pdf"), "{said}");
+}
+
 /// Changes or removes the rows of one server.
 fn edit(folder: &Path, target: &str, change: impl Fn(&mut Fields) -> bool) {
     let path = folder.join("trials.csv");

@@ -66,6 +66,11 @@ impl Judgement {
 }
 
 impl Claim {
+    /// Returns true if the run has the trials for a part of the claim.
+    pub fn is_testable(&self) -> bool {
+        ![self.direction, self.magnitude].contains(&Judgement::NotTestable)
+    }
+
     /// Both conclusions in words: `Direction: agrees. Magnitude: undecided.`
     pub fn conclusion(&self) -> String {
         if self.direction == Judgement::NotTestable {

@@ -2,6 +2,8 @@
 
 pub mod advice;
 pub mod answer;
+pub(crate) mod chart;
+pub(crate) mod claim;
 
 use bench_data::units::{counted, grouped, three_digits};
 

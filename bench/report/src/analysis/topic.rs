@@ -11,6 +11,7 @@ use bench_data::load::Direction;
 
 use bench_data::load::heavy::Work;
 
+use crate::analysis::capacity::Search;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
 use crate::analysis::selection::headline;
@@ -19,6 +20,11 @@ use crate::analysis::summary::Summary;
 /// Tail of the light requests beside the largest share of heavy requests of one kind.
 pub(crate) fn beside_heavy(part: &Summary, work: Work) -> Option<Finding> {
     heavy::waits(part, work)
+}
+
+/// Capacities of one search.
+pub(crate) fn capacity(part: &Summary, search: &Search<'_>) -> Finding {
+    load::capacity_of(part, search)
 }
 
 /// Bytes per second with the largest files.

@@ -1,15 +1,15 @@
 //! Active connections beside a number of background connections.
 
-use super::Figure;
 use super::axis::{Axis, Scale};
-use super::chart::{Chart, Panel, Series};
+use super::drawing::Drawing;
+use super::panel::{Panel, Series};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
-use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
+use bench_data::load::Load;
 use bench_data::load::profile::BackgroundConnections;
-use bench_data::load::{Load, words};
+use bench_data::units::grouped;
 
 /// A kind of background connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Kind {
 }
 
 /// Charts over the number of background connections of a kind.
-pub(super) fn against_count(summary: &Summary, kind: Kind) -> Vec<Figure> {
+pub(super) fn against_count(summary: &Summary, kind: Kind) -> Vec<Drawing> {
     let loads = summary.loads();
     let beside = loads.iter().filter(|load| kind.count(load).is_some_and(|count| count > 0));
     let Some(base) = slice::most_frequent(beside.map(|load| alone(*load)), |base, count| {
@@ -54,28 +54,33 @@ pub(super) fn against_count(summary: &Summary, kind: Kind) -> Vec<Figure> {
     };
     let part = summary.part(|load| alone(*load) == base && kind.count(load).is_some());
     let has_some = |load: &Load| load.profile.background.total() > 0;
-    let Some(load) = most_comparable(&part, has_some, |load| kind.count(load)) else {
+    let Some(load) = slice::title_load(&part, has_some, |load| kind.count(load)) else {
         return Vec::new();
     };
-    let figure = |name, title, metrics: [(Metric, Scale); 2]| {
-        let caption = Finding::under(&part, load, metrics[0].0).sentence();
+    let drawing = |file: &str, quantities: &str, metrics: [(Metric, Scale); 2]| {
+        let finding = Finding::under(&part, load, metrics[0].0);
         let panels = metrics.map(|(metric, scale)| {
             let series = series(&part, kind, metric);
             Panel::new(axis(kind, &series), metric, scale, series)
         });
         slice::xs(&panels[0].series).last()?;
-        let file = format!("{name}-by-{}.svg", kind.name().replace(' ', "-"));
-        let panels = panels.into();
-        Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+        let count = kind.count(&load).unwrap_or(0);
+        Some(Drawing {
+            file: format!("{file}-by-{}.svg", kind.name().replace(' ', "-")),
+            name: format!("{quantities} by number of {}", kind.name()),
+            conditions: slice::conditions(base),
+            varies_cores: false,
+            finding,
+            at: format!("beside {} {}", grouped(count), kind.name()),
+            reading: String::new(),
+            panels: panels.into(),
+            hollow_means: HOLLOW_MEANS,
+        })
     };
-    let active = words::connections(base.connections);
-    let beside = kind.name();
     let answers = [(Metric::P99, Scale::Log), (Metric::Throughput, Scale::Linear)];
     let holdings = [(Metric::Memory, Scale::Log), (Metric::Threads, Scale::Log)];
-    let answers =
-        figure("answers", format!("p99 and throughput of {active} beside {beside}"), answers);
-    let holdings =
-        figure("cost", format!("Server memory and threads: {active} beside {beside}"), holdings);
+    let answers = drawing("answers", "p99 and throughput of the active connections", answers);
+    let holdings = drawing("cost", "Memory and threads of the server", holdings);
     [answers, holdings].into_iter().flatten().collect()
 }
 

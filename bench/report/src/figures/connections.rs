@@ -1,18 +1,17 @@
 //! Charts over connection counts: throughput, response times, memory and threads.
 
 use bench_data::load::byte_size::ByteSize;
-use bench_data::load::{Direction, Load};
+use bench_data::load::{Direction, Load, words};
 
-use super::Figure;
 use super::axis::{Axis, Scale};
-use super::chart::{Chart, Panel, Series};
+use super::drawing::Drawing;
+use super::panel::{Panel, Series};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile};
-use crate::analysis::selection::reason_for;
 use crate::analysis::summary::Summary;
 
-pub(super) fn throughput(summary: &Summary, direction: Direction) -> Option<Figure> {
+pub(super) fn throughput(summary: &Summary, direction: Direction) -> Option<Drawing> {
     let (size, load) = slice_of(summary, direction)?;
     let metrics = match load.profile.mix {
         // Requests of a mix have all sizes, so requests and bytes per second differ.
@@ -23,40 +22,36 @@ pub(super) fn throughput(summary: &Summary, direction: Direction) -> Option<Figu
         let series = series(summary, direction, size, metric);
         Panel::new(axis(&series), metric, Scale::Linear, series)
     });
-    let caption = answer(summary, load, Metric::Throughput);
-    figure("throughput", "Throughput by connections", load, panels.collect(), caption)
+    let finding = Finding::under(summary, load, Metric::Throughput);
+    drawing("throughput", "Throughput by connections", finding, panels.collect())
 }
 
-pub(super) fn latency(summary: &Summary, direction: Direction) -> Option<Figure> {
+pub(super) fn latency(summary: &Summary, direction: Direction) -> Option<Drawing> {
     let (size, load) = slice_of(summary, direction)?;
     let metrics = [Metric::Response(Percentile::P50), Metric::P99];
     let panels = Panel::alike(metrics, |metric| series(summary, direction, size, metric), axis);
-    let caption = answer(summary, load, Metric::P99) + slice::WITHOUT_REPLY;
-    figure("latency", "Response time by connections", load, panels, caption)
+    let finding = Finding::under(summary, load, Metric::P99);
+    let mut drawing = drawing("latency", "Response time by connections", finding, panels)?;
+    drawing.reading += slice::without_reply(summary);
+    Some(drawing)
 }
 
-pub(super) fn footprint(summary: &Summary, direction: Direction) -> Option<Figure> {
+pub(super) fn footprint(summary: &Summary, direction: Direction) -> Option<Drawing> {
     let (size, load) = slice_of(summary, direction)?;
     let panels = [(Metric::Memory, Scale::Linear), (Metric::Threads, Scale::Log)];
     let panels = panels.map(|(metric, scale)| {
         let series = series(summary, direction, size, metric);
         Panel::new(axis(&series), metric, scale, series)
     });
-    let caption = answer(summary, load, Metric::Memory);
-    let title = "Server memory and threads by connections";
-    figure("footprint", title, load, panels.into(), caption)
+    let finding = Finding::under(summary, load, Metric::Memory);
+    drawing("footprint", "Memory and threads of the server by connections", finding, panels.into())
 }
 
-/// Comparison under the load of a caption, and the reason for that load.
-fn answer(summary: &Summary, load: Load, metric: Metric) -> String {
-    Finding::under(summary, load, metric).sentence() + &reason_for(summary, load)
-}
-
-/// The size with the most connection counts, and the load of the caption.
+/// The size with the most connection counts, and the load of the title.
 fn slice_of(summary: &Summary, direction: Direction) -> Option<(ByteSize, Load)> {
     let size = slice::size_with_most_connections(summary, direction)?;
     let is_one = |load: &Load| load.direction == direction && load.size == size;
-    Some((size, slice::headline_load(summary, is_one)?))
+    Some((size, slice::title_load(summary, is_one, |load| load.connections)?))
 }
 
 fn series(summary: &Summary, direction: Direction, size: ByteSize, metric: Metric) -> Vec<Series> {
@@ -68,15 +63,18 @@ fn axis(series: &[Series]) -> Axis {
     Axis::log_at("connections", slice::write_connections, &slice::xs(series))
 }
 
-fn figure(
-    name: &str,
-    title: &str,
-    load: Load,
-    panels: Vec<Panel>,
-    caption: String,
-) -> Option<Figure> {
+fn drawing(file: &str, name: &str, finding: Finding, panels: Vec<Panel>) -> Option<Drawing> {
     slice::xs(&panels[0].series).last()?;
-    let title = slice::title(title, Load { connections: 0, ..load });
-    let file = format!("{name}-by-connections-{}{}.svg", load.direction, load.profile.slug());
-    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+    let load = finding.load;
+    Some(Drawing {
+        file: format!("{file}-by-connections-{}{}.svg", load.direction, load.profile.slug()),
+        name: name.to_owned(),
+        conditions: slice::conditions(Load { connections: 0, ..load }),
+        varies_cores: false,
+        finding,
+        at: format!("with {}", words::connections(load.connections)),
+        reading: String::new(),
+        panels,
+        hollow_means: HOLLOW_MEANS,
+    })
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::axis::Scale;
-use super::chart::{Chart, Panel, Point, PointMark, Series};
+use super::chart::Chart;
 use super::mark::corners;
+use super::panel::{Panel, Point, PointMark, Series};
 use crate::analysis::metric::Unit;
 
 /// Values of a chart.

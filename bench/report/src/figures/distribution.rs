@@ -2,32 +2,31 @@
 
 use std::cmp::Reverse;
 
-use bench_data::load::Direction;
+use bench_data::load::{Direction, Load};
 
-use super::Figure;
-use super::chart::Chart;
+use super::drawing::Drawing;
 use super::slice;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
-use crate::analysis::selection::most_comparable;
-use crate::analysis::summary::{Line, Summary};
+use crate::analysis::summary::Summary;
 
 /// Explanation of an axis of percentiles.
 pub(super) const READING: &str = "x axis: percentile; 90, 99 and 99.9 % are equally far apart.";
 
-pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Figure> {
-    let load = most_comparable(
-        summary,
-        |load| load.direction == direction,
-        |load| (load.connections, Reverse(load.size)),
-    )?;
+pub(super) fn of_latency(summary: &Summary, direction: Direction) -> Option<Drawing> {
+    let wanted = |load: &Load| load.direction == direction;
+    let load = slice::title_load(summary, wanted, |load| (load.connections, Reverse(load.size)))?;
     let panels = slice::spectra(summary, load, &[("response time", Metric::Response)])?;
-    let finding = Finding::under(summary, load, Metric::TailRatio);
-    let mut caption = format!("{READING} {}", finding.sentence());
-    if summary.under(load).any(Line::starved) {
-        caption += slice::WITHOUT_REPLY;
-    }
-    let title = slice::title("Distribution of response times", load);
-    let file = format!("latency-distribution-{direction}{}.svg", load.profile.slug());
-    Some(Chart { title, panels, hollow_means: "" }.figure(file, caption))
+    let of_load = summary.part(|other| *other == load);
+    Some(Drawing {
+        file: format!("latency-distribution-{direction}{}.svg", load.profile.slug()),
+        name: "Distribution of response times".to_owned(),
+        conditions: slice::conditions(load),
+        varies_cores: false,
+        finding: Finding::under(summary, load, Metric::TailRatio),
+        at: String::new(),
+        reading: format!("{READING} {}", slice::without_reply(&of_load)).trim_end().to_owned(),
+        panels,
+        hollow_means: "",
+    })
 }

@@ -1,23 +1,22 @@
 //! All servers at the same rate, a share of the slowest server's capacity: distributions and costs.
 
-use super::Figure;
 use super::axis::{Axis, Scale};
-use super::chart::{Chart, Panel};
 use super::distribution::READING;
+use super::drawing::Drawing;
+use super::panel::Panel;
 use super::slice;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile};
 use crate::analysis::summary::Summary;
-use bench_data::load::Load;
+use bench_data::load::{Load, words};
 use bench_data::record::outcome::Outcome;
-use bench_data::units::grouped;
 
 /// Meaning of hollow markers at equal load.
 const HOLLOW_MEANS: &str = "not all connections were served, or requests failed";
 
-pub(super) fn at_equal_load(summary: &Summary) -> Vec<Figure> {
+pub(super) fn at_equal_load(summary: &Summary) -> Vec<Drawing> {
     let part = summary.part(|load| load.profile.of_weakest_percent.is_some());
-    let mut figures: Vec<Figure> =
+    let mut figures: Vec<Drawing> =
         part.loads().into_iter().filter_map(|load| spectrum(&part, load)).collect();
     figures.extend(cost(part));
     figures
@@ -27,7 +26,7 @@ fn percent(load: &Load) -> u32 {
     load.profile.of_weakest_percent.unwrap_or(0)
 }
 
-fn spectrum(part: &Summary, load: Load) -> Option<Figure> {
+fn spectrum(part: &Summary, load: Load) -> Option<Drawing> {
     let panels = slice::spectra(
         part,
         load,
@@ -36,20 +35,22 @@ fn spectrum(part: &Summary, load: Load) -> Option<Figure> {
             ("service time (since sent)", Metric::Service),
         ],
     )?;
-    let finding = Finding::under(part, load, Metric::Response(Percentile::P99_9));
-    let caption = format!("{READING} {}", finding.sentence());
-    let rate = grouped(load.profile.rate_per_s.unwrap_or(0) as usize);
-    let percent = percent(&load);
-    let title = format!(
-        "Response and service time at {rate} requests/s, {percent} % of the slowest server's capacity"
-    );
-    let file = format!("spectrum-at-{percent}-percent.svg");
-    Some(Chart { title, panels, hollow_means: "" }.figure(file, caption))
+    Some(Drawing {
+        file: format!("spectrum-at-{}-percent.svg", percent(&load)),
+        name: "Distribution of response times (left) and service times (right)".to_owned(),
+        conditions: slice::conditions(load),
+        varies_cores: false,
+        finding: Finding::under(part, load, Metric::Response(Percentile::P99_9)),
+        at: String::new(),
+        reading: READING.to_owned(),
+        panels,
+        hollow_means: "",
+    })
 }
 
-fn cost(mut part: Summary) -> Option<Figure> {
+fn cost(mut part: Summary) -> Option<Drawing> {
     let load = part.loads().into_iter().max_by_key(percent)?;
-    let caption = Finding::under(&part, load, Metric::CpuPerRequest).sentence();
+    let finding = Finding::under(&part, load, Metric::CpuPerRequest);
     // An overloaded server answers too little of what it works on.
     part.lines.retain(|line| line.count(Outcome::Overloaded) == 0);
     let metrics =
@@ -63,7 +64,15 @@ fn cost(mut part: Summary) -> Option<Figure> {
     let panels: Vec<_> =
         panels.into_iter().filter(|panel| !slice::xs(&panel.series).is_empty()).collect();
     panels.first().filter(|panel| panel.metric == Metric::CpuPerRequest)?;
-    let title = "CPU time and context switches per request at equal load".to_owned();
-    let file = "cost-at-equal-load.svg".to_owned();
-    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+    Some(Drawing {
+        file: "cost-at-equal-load.svg".to_owned(),
+        name: "CPU time and context switches per request at equal load".to_owned(),
+        conditions: vec![words::requests(load), words::connections(load.connections)],
+        varies_cores: false,
+        finding,
+        at: format!("at {} % of the slowest server's capacity", percent(&load)),
+        reading: String::new(),
+        panels,
+        hollow_means: HOLLOW_MEANS,
+    })
 }

@@ -1,11 +1,11 @@
 //! The forest plot: how far one of two servers is ahead of the other, for every experiment.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde::Serialize;
 
+use super::lettering::{bold, escaped, text, wrapped};
+use super::panel::{Area, Drawn};
 use super::style::{BAND, GRID, INK, Look, PAPER, SOFT};
 use crate::analysis::forest::{Forest, ForestRow, Standing};
 use crate::analysis::sentence::answer::{self, Place, RowWords};
@@ -41,10 +41,6 @@ const LADDER: [f64; 7] = [1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
 const LINE_HEIGHT: i32 = 17;
 const ROW_GAP: i32 = 10;
 const STRIP_HEIGHT: i32 = 24;
-const FONT: &str = "sans-serif";
-
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Places within the picture, in pixels.
 #[derive(Debug, Clone, Copy)]
@@ -508,51 +504,4 @@ pub(super) fn ends_of<'s>(standings: impl Iterator<Item = &'s Standing>) -> (f64
         high = high.max(most * FREE);
     }
     (low.max(1.0 / MOST_REACH), high.min(MOST_REACH))
-}
-
-/// Lines of at most so many letters, broken between words, but not before a percent sign.
-pub(super) fn wrapped(text: &str, letters: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match words.last_mut().filter(|_| word.starts_with('%')) {
-            Some(number) => *number += &format!(" {word}"),
-            None => words.push(word.to_owned()),
-        }
-    }
-    for word in words {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= letters => {
-                line.push(' ');
-                line.push_str(&word);
-            }
-            _ => lines.push(word),
-        }
-    }
-    lines
-}
-
-pub(super) fn text(pixels: u32, colour: RGBColor) -> TextStyle<'static> {
-    (FONT, pixels).into_font().color(&colour)
-}
-
-pub(super) fn bold(pixels: u32) -> TextStyle<'static> {
-    (FONT, pixels).into_font().style(FontStyle::Bold).color(&INK)
-}
-
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_break_between_words() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("extraordinary word", 5), ["extraordinary", "word"]);
-        assert_eq!(wrapped("at most 0.1 %", 11), ["at most", "0.1 %"]);
-        assert!(wrapped("", 5).is_empty());
-    }
 }

@@ -3,9 +3,9 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::forest::{
-    Area, Drawn, Sample, bold, draw_mark, ends_of, escaped, reach, sample_of, text, ticks, wrapped,
-};
+use super::forest::{Sample, draw_mark, ends_of, reach, sample_of, ticks};
+use super::lettering::{bold, escaped, text, wrapped};
+use super::panel::{Area, Drawn};
 use super::style::{BAND, GRID, INK, Look, PAPER, SOFT};
 use crate::analysis::forest::Standing;
 use crate::analysis::gathered::{Gathered, InRuns};

@@ -1,22 +1,21 @@
 //! Light requests beside a share of heavy ones: response times, and throughput of both.
 
-use super::Figure;
 use super::axis::{Axis, Scale};
-use super::chart::{Chart, Panel, Series};
+use super::drawing::Drawing;
+use super::panel::{Panel, Series};
 use super::slice::{self, HOLLOW_MEANS};
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile};
-use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
+use bench_data::load::Load;
 use bench_data::load::heavy::{Heavy, Work};
-use bench_data::load::{Load, words};
 
 /// Place of a load without heavy requests on the logarithmic axis of their share, as a part of the
 /// smallest share.
 const NONE: f64 = 0.2;
 
 /// Charts of the loads with one kind of heavy work.
-pub(super) fn beside(summary: &Summary, work: Work) -> Vec<Figure> {
+pub(super) fn beside(summary: &Summary, work: Work) -> Vec<Drawing> {
     let loads = summary.loads();
     let heavy = loads.iter().filter(|load| only(work, load).is_some_and(|percent| percent > 0));
     let Some(base) = slice::most_frequent(heavy.map(|load| alone(*load)), |_, _| true) else {
@@ -24,19 +23,23 @@ pub(super) fn beside(summary: &Summary, work: Work) -> Vec<Figure> {
     };
     let part = summary.part(|load| alone(*load) == base && only(work, load).is_some());
     let is_heavy = |load: &Load| load.profile.heavy.total_percent() > 0;
-    let Some(load) = most_comparable(&part, is_heavy, |load| only(work, load)) else {
+    let Some(load) = slice::title_load(&part, is_heavy, |load| only(work, load)) else {
         return Vec::new();
     };
     let kind = match work {
         Work::Cpu => "CPU-heavy",
         Work::Block => "blocking",
     };
-    let active = words::connections(base.connections);
-    let figure = |name, title: &str, panels, metric| {
-        let caption = Finding::under(&part, load, metric).sentence();
-        let title = format!("{title} by share of {kind} requests ({active})");
-        let file = format!("{name}-beside-heavy-{}.svg", work.name());
-        Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption)
+    let drawing = |file: &str, quantity: &str, panels, metric| Drawing {
+        file: format!("{file}-beside-heavy-{}.svg", work.name()),
+        name: format!("{quantity} by share of {kind} requests"),
+        conditions: slice::conditions(base),
+        varies_cores: false,
+        finding: Finding::under(&part, load, metric),
+        at: format!("with {} % {kind} requests", only(work, &load).unwrap_or(0)),
+        reading: String::new(),
+        panels,
+        hollow_means: HOLLOW_MEANS,
     };
     let metrics = [Metric::Response(Percentile::P50), Metric::P99];
     let waits = Panel::alike(metrics, |metric| series(&part, work, metric), |one| axis(work, one));
@@ -46,8 +49,8 @@ pub(super) fn beside(summary: &Summary, work: Work) -> Vec<Figure> {
     });
     let answers = answers.into_iter().filter(|panel| !slice::xs(&panel.series).is_empty());
     vec![
-        figure("waits", "Response time of light requests", waits, Metric::P99),
-        figure("throughput", "Throughput of all requests", answers.collect(), Metric::Throughput),
+        drawing("waits", "Response time of light requests", waits, Metric::P99),
+        drawing("throughput", "Throughput of all requests", answers.collect(), Metric::Throughput),
     ]
 }
 

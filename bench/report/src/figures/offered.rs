@@ -1,41 +1,44 @@
 //! Open loops by offered rate: achieved rate, response times, and capacities.
 
-use super::Figure;
 use super::axis::{Axis, Scale};
-use super::chart::{Chart, Panel, Point, PointMark, Series, ys};
+use super::drawing::Drawing;
+use super::panel::{Panel, Point, PointMark, Series, ys};
 use super::slice::{self, HOLLOW_MEANS};
 use super::style::{GRID, Look, Marker};
 use crate::analysis::capacity::{CapacityEstimate, Search, searches};
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::{Metric, Percentile, Unit};
-use crate::analysis::selection::most_comparable;
 use crate::analysis::summary::Summary;
-use bench_data::load::{Load, words};
+use crate::analysis::topic;
+use bench_data::load::Load;
 use bench_data::stats::Spread;
-use bench_data::units;
+use bench_data::units::grouped;
 
 /// Charts of the load that was offered at the most rates, if there are at least two.
-pub(super) fn against_rate(summary: &Summary) -> Vec<Figure> {
+pub(super) fn against_rate(summary: &Summary) -> Vec<Drawing> {
     let has_given_rate = |load: &Load| {
         load.profile.rate_per_s.is_some() && load.profile.of_weakest_percent.is_none()
     };
     let bases = summary.loads().into_iter().filter(has_given_rate).map(Load::without_rate);
     let Some(base) = slice::most_frequent(bases, |_, count| count > 1) else { return Vec::new() };
     let part = summary.part(|load| has_given_rate(load) && load.without_rate() == base);
-    let Some(load) = most_comparable(&part, |_| true, |load| load.profile.rate_per_s) else {
+    let Some(load) = slice::title_load(&part, |_| true, |load| load.profile.rate_per_s) else {
         return Vec::new();
     };
-    let figures =
-        [achieved(&part, base), response_times(&part, load, base), both_times(&part, base)];
+    let figures = [
+        achieved(&part, load, base),
+        response_times(&part, load, base),
+        both_times(&part, load, base),
+    ];
     figures.into_iter().flatten().collect()
 }
 
 /// A chart of capacities for each load that was searched, and each objective.
-pub(super) fn capacities(summary: &Summary) -> Vec<Figure> {
-    let mut figures: Vec<Figure> =
-        searches(&summary.capacities).iter().filter_map(capacity).collect();
-    for (index, figure) in figures.iter_mut().enumerate().skip(1) {
-        figure.file = format!("capacity-{}.svg", index + 1);
+pub(super) fn capacities(summary: &Summary) -> Vec<Drawing> {
+    let mut figures: Vec<Drawing> =
+        searches(&summary.capacities).iter().filter_map(|one| capacity(summary, one)).collect();
+    for (index, drawing) in figures.iter_mut().enumerate().skip(1) {
+        drawing.file = format!("capacity-{}.svg", index + 1);
     }
     figures
 }
@@ -52,7 +55,7 @@ fn axis(series: &[Series]) -> Axis {
     Axis::log_at("offered rate (requests/s)", Unit::Count.ticks(), &slice::xs(series))
 }
 
-fn achieved(part: &Summary, base: Load) -> Option<Figure> {
+fn achieved(part: &Summary, load: Load, base: Load) -> Option<Drawing> {
     let metric = Metric::AchievedRate;
     let mut series = series(part, metric);
     let xs = slice::xs(&series);
@@ -66,34 +69,39 @@ fn achieved(part: &Summary, base: Load) -> Option<Figure> {
     });
     let look = Look { colour: GRID, marker: Marker::Bar, dashed: true };
     let (name, points) = ("offered rate".to_owned(), diagonal.collect());
-    series.insert(0, Series { name, look, points });
-    let caption = format!(
-        "On the dashed line every request receives a reply. A server that leaves it is offered more than \
-         its capacity.{}",
-        highest(part)
-    );
+    series.insert(0, Series { name, is_guide: true, look, points });
     let panels = vec![Panel { x: axis(&series), y, metric, series }];
-    let title = slice::title("Achieved rate by offered rate", base);
-    let file = "achieved-by-offered-rate.svg".to_owned();
-    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+    let reading = String::from(
+        "On the dashed line every request receives a reply; a server that leaves it is offered more than \
+         its capacity.",
+    );
+    let finding = Finding::under(part, load, metric);
+    Some(drawing("achieved", "Achieved rate by offered rate", (finding, base), panels, reading))
 }
 
-/// The highest achieved rate.
-fn highest(part: &Summary) -> String {
-    let metric = Metric::AchievedRate;
-    let rates = part.lines.iter().filter_map(|line| Some((line, line.median(metric)?)));
-    let most = rates.max_by(|a, b| a.1.total_cmp(&b.1));
-    most.map_or_else(String::new, |(line, rate)| {
-        format!(
-            " Highest achieved rate: {} by {}, of {} offered.",
-            metric.write(rate),
-            line.target,
-            units::count(offered(&line.load))
-        )
-    })
+/// Chart over offered rates. Its points share `base`.
+fn drawing(
+    file: &str,
+    name: &str,
+    (finding, base): (Finding, Load),
+    panels: Vec<Panel>,
+    reading: String,
+) -> Drawing {
+    let rate = finding.load.profile.rate_per_s.unwrap_or(0) as usize;
+    Drawing {
+        file: format!("{file}-by-offered-rate.svg"),
+        name: name.to_owned(),
+        conditions: slice::conditions(base),
+        varies_cores: false,
+        finding,
+        at: format!("at {} requests/s offered", grouped(rate)),
+        reading,
+        panels,
+        hollow_means: HOLLOW_MEANS,
+    }
 }
 
-fn response_times(part: &Summary, load: Load, base: Load) -> Option<Figure> {
+fn response_times(part: &Summary, load: Load, base: Load) -> Option<Drawing> {
     let percentiles = [Percentile::P50, Percentile::P99, Percentile::P99_9];
     let panels = Panel::alike(
         percentiles.map(Metric::Response),
@@ -102,31 +110,31 @@ fn response_times(part: &Summary, load: Load, base: Load) -> Option<Figure> {
     );
     panels.iter().find(|panel| panel.metric == Metric::P99 && panel.has_points())?;
     let panels = panels.into_iter().filter(Panel::has_points).collect();
-    let caption = Finding::under(part, load, Metric::P99).sentence()
-        + " Response times are measured from when a request was due. Beyond capacity the queue grows \
-           throughout the window; these points reflect the length of the window.";
-    let title = slice::title("Response time by offered rate", base);
-    let file = "latency-by-offered-rate.svg".to_owned();
-    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+    let reading = String::from(
+        "Response times are measured from when a request was due. Beyond capacity the queue grows \
+         throughout the window, so that these points reflect its length.",
+    );
+    let finding = Finding::under(part, load, Metric::P99);
+    Some(drawing("latency", "Response time by offered rate", (finding, base), panels, reading))
 }
 
-fn both_times(part: &Summary, base: Load) -> Option<Figure> {
+fn both_times(part: &Summary, load: Load, base: Load) -> Option<Drawing> {
     let panels = Panel::alike(
         [Metric::P99, Metric::Service(Percentile::P99)],
         |metric| series(part, metric),
         |series| axis(series).spaced(0.18),
     );
     panels.last().filter(|panel| panel.has_points())?;
-    let caption =
+    let reading =
         "Left: response time, since a request was due. Right: service time, since it was \
-                   sent: what a closed-loop generator would report (coordinated omission)."
+                   sent: the value of a closed-loop generator (coordinated omission)."
             .to_owned();
-    let title = slice::title("Response and service time by offered rate", base);
-    let file = "service-time-by-offered-rate.svg".to_owned();
-    Some(Chart { title, panels, hollow_means: HOLLOW_MEANS }.figure(file, caption))
+    let finding = Finding::under(part, load, Metric::Service(Percentile::P99));
+    let name = "Response and service time by offered rate";
+    Some(drawing("service-time", name, (finding, base), panels, reading))
 }
 
-fn capacity(search: &Search<'_>) -> Option<Figure> {
+fn capacity(summary: &Summary, search: &Search<'_>) -> Option<Drawing> {
     let of = |one: &CapacityEstimate| {
         let point = match (one.middle(), one.least()) {
             (Some(middle), _) => (middle.rate, middle.interval, PointMark::Filled),
@@ -144,6 +152,7 @@ fn capacity(search: &Search<'_>) -> Option<Figure> {
     let known: Vec<&str> = search.servers.iter().map(|one| one.search.target.as_str()).collect();
     let series = shown.into_iter().enumerate().map(|(index, (name, (rate, range, mark)))| Series {
         look: Look::of(&name, &known),
+        is_guide: false,
         name,
         points: vec![Point {
             x: index as f64,
@@ -153,31 +162,32 @@ fn capacity(search: &Search<'_>) -> Option<Figure> {
         }],
     });
     let objective = search.objective.in_words();
-    let mut caption = format!(
-        "Capacity: the offered rate at which half of the trials meet {objective}. Bars: 95 % intervals, \
-         from five rounds on."
-    );
     let without: Vec<_> = search
         .servers
         .iter()
         .filter(|one| one.middle().is_none() && one.least().is_none())
-        .map(|one| format!("{} ({})", one.search.target, one.doubt()))
+        .map(|one| one.search.target.as_str())
         .collect();
-    if !without.is_empty() {
-        caption += &format!(" Without a capacity: {}.", without.join(", "));
-    }
-    let title = format!(
-        "Capacity at {objective} ({}, {})",
-        words::requests(search.load),
-        words::connections(search.load.connections)
-    );
-    let hollow_means =
-        "a lower bound: the load generator was the limit, or the machine was disturbed";
-    let panels = vec![Panel::new(
-        Axis::named("server", names),
-        Metric::Capacity,
-        Scale::Linear,
-        series.collect(),
-    )];
-    Some(Chart { title, panels, hollow_means }.figure("capacity.svg".to_owned(), caption))
+    let without = match without.is_empty() {
+        true => String::new(),
+        false => format!(" Without a capacity: {}.", without.join(", ")),
+    };
+    let mut conditions = slice::conditions(search.load);
+    conditions.push(objective);
+    Some(Drawing {
+        file: "capacity.svg".to_owned(),
+        name: "Capacity: offered rate at which half of the trials meet the objective".to_owned(),
+        conditions,
+        varies_cores: false,
+        finding: topic::capacity(summary, search),
+        at: String::new(),
+        reading: format!("Bars: 95 % intervals, from five rounds on.{without}"),
+        panels: vec![Panel::new(
+            Axis::named("server", names),
+            Metric::Capacity,
+            Scale::Linear,
+            series.collect(),
+        )],
+        hollow_means: "a lower bound: the load generator was the limit, or the machine was disturbed",
+    })
 }

@@ -8,7 +8,7 @@ use bench_data::record::outcome::Outcome;
 use bench_data::stats::Spread;
 
 use super::axis::{Axis, Scale};
-use super::chart::{Panel, Point, PointMark, Series, ys};
+use super::panel::{Panel, Point, PointMark, Series, ys};
 use super::style::Look;
 use crate::analysis::metric::{Metric, Percentile};
 use crate::analysis::selection::most_comparable;
@@ -18,9 +18,13 @@ use crate::analysis::summary::{Line, Summary, values};
 pub(super) const HOLLOW_MEANS: &str =
     "not all connections were served, or requests failed, or the load generator was the limit";
 
-/// Limit of charts of latencies.
-pub(super) const WITHOUT_REPLY: &str =
-    " Connections without a reply in the window are not included.";
+/// Limit of charts of latencies; empty if every connection was served.
+pub(super) fn without_reply(summary: &Summary) -> &'static str {
+    match summary.lines.iter().any(Line::starved) {
+        true => "Connections without a reply in the window are not included.",
+        false => "",
+    }
+}
 
 /// The size with the most connection counts (the smallest of several), if there are at least two.
 pub(super) fn size_with_most_connections(
@@ -78,7 +82,8 @@ pub(super) fn series(
                 })
                 .collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            Series { name: (*target).to_owned(), look: Look::of(target, &targets), points }
+            let (name, look) = ((*target).to_owned(), Look::of(target, &targets));
+            Series { name, is_guide: false, look, points }
         })
         .collect()
 }
@@ -109,6 +114,7 @@ pub(super) fn spectra(
     let series_of = |distribution: Distribution| -> Vec<Series> {
         let series = summary.under(load).map(|line| Series {
             name: line.target.clone(),
+            is_guide: false,
             look: Look::of(&line.target, &targets),
             points: line
                 .spectrum(distribution)
@@ -155,20 +161,25 @@ pub(super) fn xs(series: &[Series]) -> Vec<f64> {
     values
 }
 
-/// Load of a caption: the most comparable one; of several that furthest to the right.
-pub(super) fn headline_load(summary: &Summary, wanted: impl Fn(&Load) -> bool) -> Option<Load> {
-    most_comparable(summary, wanted, |load| (load.connections, load.size))
+/// Load of a title: that of the main comparison if it is wanted; else the most comparable one; of
+/// several that of the highest rank.
+pub(super) fn title_load<Rank: Ord>(
+    summary: &Summary,
+    wanted: impl Fn(&Load) -> bool,
+    rank: impl Fn(&Load) -> Rank,
+) -> Option<Load> {
+    let main = summary.main.map(|(load, _)| load);
+    main.filter(|load| wanted(load) && summary.loads().contains(load))
+        .or_else(|| most_comparable(summary, wanted, rank))
 }
 
-/// Title of a chart with the conditions that are the same for all of its points; 0 connections if
-/// they differ.
-pub(super) fn title(what: &str, load: Load) -> String {
+/// Conditions that are the same for all points of a chart. 0 connections: they differ.
+pub(super) fn conditions(load: Load) -> Vec<String> {
     let connections = (load.connections > 0).then(|| words::connections(load.connections));
-    let conditions: Vec<_> = std::iter::once(words::requests(load))
+    std::iter::once(words::requests(load))
         .chain(connections)
         .chain(load.profile.remarks())
-        .collect();
-    format!("{what} ({})", conditions.join(", "))
+        .collect()
 }
 
 /// Connection count at its tick: `64`, `10k`.

@@ -40,12 +40,14 @@ pub(super) enum Marker {
     House,
 }
 
-/// Colour of text and axes. Dark pages replace it and the next four by value.
+/// Colour of text and axes. Dark pages replace it and the next five by value.
 pub(super) const INK: RGBColor = RGBColor(0x1a, 0x1b, 0x1c);
 /// Colour of grid lines.
 pub(super) const GRID: RGBColor = RGBColor(0xd8, 0xd9, 0xda);
 /// Colour of secondary text and of results without a claim.
 pub(super) const SOFT: RGBColor = RGBColor(0x5b, 0x60, 0x68);
+/// Colour of servers outside the compared pair.
+pub(super) const OTHERS: RGBColor = RGBColor(0x9d, 0xa2, 0xa8);
 /// Colour of the range within which two servers are equivalent.
 pub(super) const BAND: RGBColor = RGBColor(0xe6, 0xe8, 0xea);
 /// Colour of the background.

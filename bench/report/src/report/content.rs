@@ -5,7 +5,7 @@ use bench_data::record::run_folder::Contents;
 use crate::analysis::Analysis;
 use crate::analysis::section::Section;
 use crate::figures::forest::{self, ForestPlot};
-use crate::figures::{self, Figure};
+use crate::figures::{self, Figure, View};
 use crate::report::table;
 
 /// Everything that a report shows.
@@ -30,8 +30,10 @@ impl Report {
 
     /// Report of an analysis.
     pub fn with(contents: Contents, analysis: Analysis) -> Self {
+        let pair = analysis.forest.as_ref().map(|forest| &forest.pair);
+        let view = View { pair, place: analysis.place };
         let mut figures: Vec<_> =
-            analysis.sections.iter().map(|section| figures::draw(&section.part)).collect();
+            analysis.sections.iter().map(|section| figures::draw(&section.part, view)).collect();
         let has_experiments = analysis.sections.len() > 1;
         let targets = analysis.summary.targets();
         let forest = analysis

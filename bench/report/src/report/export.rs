@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bench_data::record::run_folder::{Contents, RunFolder};
+use bench_data::record::run_folder::RunFolder;
 
 use crate::report::content::Report;
 use crate::report::lab_report::{self, Cover};
@@ -13,11 +13,7 @@ use crate::report::{answer, capacities, comparisons, page, picture, table};
 /// # Errors
 /// The folder cannot be read or written.
 pub fn plot(folder: &RunFolder) -> anyhow::Result<Report> {
-    plot_contents(folder, folder.read()?)
-}
-
-fn plot_contents(folder: &RunFolder, contents: Contents) -> anyhow::Result<Report> {
-    let report = Report::of(contents);
+    let report = Report::of(folder.read()?);
     folder.write_plots(report.pictures())?;
     Ok(report)
 }
@@ -27,24 +23,25 @@ fn plot_contents(folder: &RunFolder, contents: Contents) -> anyhow::Result<Repor
 /// # Errors
 /// The folder cannot be read or written.
 pub fn publish(folder: &RunFolder) -> anyhow::Result<Report> {
-    publish_contents(folder, folder.read()?)
+    let report = Report::of(folder.read()?);
+    publish_report(folder, &report)?;
+    Ok(report)
 }
 
-/// Likewise, with records that were read before.
+/// Writes charts, report and tables.
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn publish_contents(folder: &RunFolder, contents: Contents) -> anyhow::Result<Report> {
-    let report = plot_contents(folder, contents)?;
-    folder.write_report(&page::html(&report)?, &page::readme(&report))?;
+pub fn publish_report(folder: &RunFolder, report: &Report) -> anyhow::Result<()> {
+    folder.write_plots(report.pictures())?;
+    folder.write_report(&page::html(report)?, &page::readme(report))?;
     let compared = comparisons::rows(&report.analysis.sections);
     folder.write_comparisons(&comparisons::COLUMNS, &compared)?;
     let searched = capacities::rows(&report.analysis.summary.capacities);
     folder.write_capacities(&capacities::COLUMNS, &searched)?;
     let tables = table::tables(&report.analysis.summary, &report.analysis.baseline);
-    let markdown = answer::markdown(&report) + &table::markdown(&tables);
-    folder.write_tables(&markdown, &table::latex(&tables))?;
-    Ok(report)
+    let markdown = answer::markdown(report) + &table::markdown(&tables);
+    folder.write_tables(&markdown, &table::latex(&tables))
 }
 
 /// Writes each chart as PNG, for programs that take no SVG, and returns the paths.
@@ -56,15 +53,11 @@ pub fn print_charts(folder: &RunFolder, report: &Report) -> anyhow::Result<Vec<P
     report.pictures().map(print).collect()
 }
 
-/// Writes the paper and returns its path, with the letters that its fonts lack.
+/// Content of the paper's PDF file, with the letters that its fonts lack.
 ///
 /// # Errors
-/// A chart cannot be set, or the file cannot be written.
-pub fn print_paper(
-    folder: &RunFolder,
-    report: &Report,
-    cover: &Cover,
-) -> anyhow::Result<(PathBuf, Vec<char>)> {
+/// A chart cannot be set, or a text or a picture of the user cannot be used.
+pub fn typeset(report: &Report, cover: &Cover) -> anyhow::Result<(Vec<u8>, Vec<char>)> {
     let paper = lab_report::paper(report, cover)?;
-    Ok((folder.write_paper(&paper.pdf()?)?, paper.lacking_letters()))
+    Ok((paper.pdf()?, paper.lacking_letters()))
 }

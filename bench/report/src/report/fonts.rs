@@ -59,13 +59,17 @@ impl Face {
     }
 }
 
-/// Font database for pictures, with these faces for `sans-serif`.
+/// Font database for pictures, with these faces for every family.
 pub(crate) fn database() -> Arc<Database> {
     static DATABASE: LazyLock<Arc<Database>> = LazyLock::new(|| {
         let mut database = Database::new();
         for face in Face::ALL {
             database.load_font_data(face.data().to_vec());
         }
+        // Pictures of users may name fonts that are not embedded; the serif one replaces these.
+        database.set_serif_family("Inter");
+        database.set_cursive_family("Inter");
+        database.set_fantasy_family("Inter");
         database.set_sans_serif_family("Inter");
         database.set_monospace_family("Noto Sans Mono");
         Arc::new(database)

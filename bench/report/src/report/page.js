@@ -233,7 +233,7 @@
     const still = document.getElementById(figure.id);
     const chart = element("div", { class: "chart" });
     still.replaceWith(chart);
-    chart.before(element("h4", {}, figure.title));
+    chart.before(element("h4", {}, figure.title), element("p", { class: "conditions" }, figure.subtitle));
     const legend = element("div", { class: "legend" });
     chart.after(legend);
     return { figure, chart, legend };

@@ -50,10 +50,10 @@ struct Page<'p> {
     outliers: Vec<String>,
     /// Text in place of outliers.
     no_outliers: &'static str,
-    table_note: &'static str,
+    table_note: String,
     scalability_columns: [&'static str; scalability::COLUMNS.len()],
     methods: Vec<String>,
-    glossary: &'static [(&'static str, &'static str)],
+    glossary: Vec<(&'static str, &'static str)>,
     data: String,
     script: &'static str,
     style: &'static str,
@@ -110,6 +110,7 @@ struct Live<'p> {
 struct LiveFigure<'p> {
     id: String,
     title: &'p str,
+    subtitle: &'p str,
     #[serde(flatten)]
     data: &'p Data,
 }
@@ -149,10 +150,10 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
         untestable,
         outliers: outliers_in_words(contents),
         no_outliers: no_outliers(contents),
-        table_note: table::NOTE,
+        table_note: table::note(),
         scalability_columns: scalability::COLUMNS,
         methods: glossary::methods(&contents.plan),
-        glossary: &glossary::GLOSSARY,
+        glossary: glossary::all(),
         data: data(report)?,
         script: SCRIPT,
         style: STYLE,
@@ -210,7 +211,12 @@ fn data(report: &Report) -> anyhow::Result<String> {
         pair: pair.map(|pair| vec![&*pair.first, &*pair.second]).unwrap_or_default(),
         scales: Unit::OF_CHARTS.map(|unit| (unit, unit.scale())).into(),
         figures: figures
-            .map(|figure| LiveFigure { id: id(figure), title: &figure.title, data: &figure.data })
+            .map(|figure| LiveFigure {
+                id: id(figure),
+                title: &figure.title,
+                subtitle: &figure.subtitle,
+                data: &figure.data,
+            })
             .collect(),
     };
     Ok(serde_json::to_string(&live)?.replace('<', "\\u003c"))

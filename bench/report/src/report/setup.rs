@@ -303,11 +303,17 @@ fn bottlenecks(rows: &[TrialRow]) -> String {
     found.fold(first, |text, (count, name)| format!("{text}, {name} in {}", grouped(*count)))
 }
 
+const NOT_INSTALLED: &str = "Requested, but not installed";
+
+/// Server of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Server {
     pub name: String,
-    /// Version, configuration and abilities.
+    /// Description, version, abilities and problems.
     pub known: String,
+    /// Likewise, without the abilities.
+    #[serde(skip)]
+    pub described: String,
     /// Configuration file within the folder.
     configuration: Option<String>,
 }
@@ -326,22 +332,24 @@ pub(crate) fn servers(contents: &Contents) -> Vec<Server> {
         })
         .map(|target| {
             let info = infos.iter().find(|info| info.name == target.name());
-            let mut known = vec![target.description()];
-            let mut configuration = None;
+            let mut described = vec![target.description()];
+            let (mut abilities, mut configuration) = (None, None);
             if let Some(info) = info {
                 let version = info.version.iter().filter(|_| !info.kind.is_ours());
-                known.extend(version.cloned());
-                known.extend(Some(info.abilities()).filter(|text| !text.is_empty()));
-                known.extend(info.problems.iter().cloned());
+                described.extend(version.cloned());
+                abilities = Some(info.abilities()).filter(|text| !text.is_empty());
+                described.extend(info.problems.iter().cloned());
                 configuration.clone_from(&info.configuration);
             }
             let name = format!("{}{}", target.name(), target.kind().remark());
-            Server { name, known: known.join("; "), configuration }
+            let known = described.iter().cloned().chain(abilities).collect::<Vec<_>>().join("; ");
+            Server { name, known, described: described.join("; "), configuration }
         })
         .collect();
     servers.extend(contents.environment.not_installed.iter().map(|name| Server {
         name: name.clone(),
-        known: "Requested, but not installed".to_owned(),
+        known: NOT_INSTALLED.to_owned(),
+        described: NOT_INSTALLED.to_owned(),
         configuration: None,
     }));
     servers

@@ -41,14 +41,29 @@ const KERNEL_MEMORY: &str = "kernel memory";
 const KERNEL_POSITION: usize = 10;
 
 /// Explanation of the columns.
-pub(crate) const NOTE: &str = "Medians over the rounds. Range: smallest and largest requests/s. ≥: the \
-    load generator was the limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. Generator CPU/req: \
-    the same of the load generator. On one machine the core that sends a packet also does the TCP work of its \
-    receiver: CPU/req contains the receive path of the client and lacks that of the server, which the generator's \
-    core pays (--loopback-rfs changes that). Memory: of the server's \
-    processes, in user space. Kernel memory: growth of the kernel's memory on the whole machine while the background \
-    connections were opened; it contains both ends of each connection, that of the load generator included. –: not \
-    measured, or too few replies for this percentile.";
+pub(crate) const NOTE: &str = "Medians over the rounds. Range: smallest and largest requests/s. ≥: the load generator was the \
+    limit. MB/s: million bytes per second. CPU/req: CPU time of the server per request. Generator \
+    CPU/req: the same of the load generator. On one machine the core that sends a packet also does the \
+    TCP work of its receiver: CPU/req contains the receive path of the client and lacks that of the \
+    server, which the generator's core pays (--loopback-rfs changes that). Memory: of the server's \
+    processes, in user space. –: not measured, or too few replies for this percentile.";
+
+/// Explanation of the column of kernel memory.
+pub(crate) const KERNEL_NOTE: &str = "Kernel memory: growth of the kernel's memory on the whole machine while the background connections \
+    were opened; it contains both ends of each connection, that of the load generator included.";
+
+/// Explanation of the columns of all tables.
+pub(crate) fn note() -> String {
+    format!("{NOTE} {KERNEL_NOTE}")
+}
+
+/// Caption of tables with the same columns.
+pub(crate) fn caption(tables: &[Table]) -> String {
+    match tables {
+        [only] => format!("{}.", only.heading),
+        _ => "All servers under each load.".to_owned(),
+    }
+}
 
 /// Table of one load, or of the capacities under it.
 #[derive(Debug, Clone, Serialize)]
@@ -72,6 +87,13 @@ pub(crate) struct Row {
     pub values: Vec<String>,
     /// Conditions that limit the use of the values.
     pub remark: String,
+}
+
+impl Table {
+    /// Returns true if the table has a column of kernel memory.
+    pub(crate) fn has_kernel_memory(&self) -> bool {
+        self.columns.get(KERNEL_POSITION) == Some(&KERNEL_MEMORY)
+    }
 }
 
 /// A table for each load, and one of the capacities for each load that was searched.

@@ -69,6 +69,25 @@ fn one(advice: &Advice) -> AdviceWords {
     }
 }
 
+/// Situations that the run did not measure, in one sentence; `None` if it measured all.
+pub(crate) fn without_measurement(advice: &[Advice]) -> Option<String> {
+    let is_open = |one: &&Advice| !matches!(one.result, Outcome::Measured(_));
+    let names: Vec<_> =
+        advice.iter().filter(is_open).map(|one| lowered(name(one.situation))).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Not measured by this run: {}. All experiments: cargo run --release -- list",
+            listed(&names)
+        )
+    })
+}
+
+/// A text with its first letter in lower case.
+fn lowered(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
 /// Name of a situation.
 fn name(situation: Situation) -> &'static str {
     match situation {

@@ -14,18 +14,22 @@ use crate::analysis::summary::Summary;
 
 /// Rate at which half of the trials meet the objective; of several searches the first.
 pub(super) fn capacity(part: &Summary) -> Option<Finding> {
-    let search = searches(&part.capacities).into_iter().next()?;
+    Some(capacity_of(part, &searches(&part.capacities).into_iter().next()?))
+}
+
+/// Rate at which half of the trials of a search meet its objective.
+pub(super) fn capacity_of(part: &Summary, search: &Search<'_>) -> Finding {
     let (objective, load) = (search.objective, search.load);
     let headline_load = most_comparable(part, is_open, |load| load.profile.rate_per_s);
-    Some(Finding {
+    Finding {
         metric: Metric::Capacity,
         condition: format!("With {} at {}", describe(load), objective.in_words()),
         load: headline_load.unwrap_or(load),
-        control: control_check(&search),
+        control: control_check(search),
         scores: search.servers.iter().map(|one| score(one, &search.controls)).collect(),
         is_void: part.void.contains(&headline_load.unwrap_or(load)),
         is_exploratory: false,
-    })
+    }
 }
 
 /// Tail of the response time at the highest rate that is the same for all servers.

@@ -1,28 +1,29 @@
-//! Layout of the blocks of a paper on pages.
+//! Layout of a paper on pages: the flow of text, and figures that wait for room.
 
-use super::line::{Piece, lines, verbatim_lines};
-use super::{Block, Paper};
+use std::collections::VecDeque;
+
+use super::line::{Piece, lines};
+use super::{Paper, TextStyle};
 use crate::report::fonts::Face;
 
 /// Size of an A4 page in points.
 pub(super) const PAGE: (f32, f32) = (595.0, 842.0);
-const MARGIN: f32 = 60.0;
-const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
-const BOTTOM: f32 = PAGE.1 - MARGIN - 10.0;
+pub(super) const MARGIN: f32 = 48.0;
+pub(super) const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
+pub(super) const BOTTOM: f32 = PAGE.1 - MARGIN - 10.0;
 
-const BODY: Style = Style { size: 10.0, leading: 1.45, shade: Shade::Ink };
-const SMALL: Style = Style { size: 8.5, leading: 1.4, shade: Shade::Soft };
-const LEAD: Style = Style { size: 12.5, leading: 1.45, shade: Shade::Ink };
-const TITLE: Style = Style { size: 20.0, leading: 1.25, shade: Shade::Ink };
-const HEADING: Style = Style { size: 14.0, leading: 1.3, shade: Shade::Ink };
-const SUBHEADING: Style = Style { size: 10.5, leading: 1.3, shade: Shade::Ink };
-const CODE: Style = Style { size: 7.5, leading: 1.35, shade: Shade::Ink };
-/// Smallest and largest font size of a table, whose width decides.
-const TABLE_SIZES: (f32, f32) = (5.5, 8.5);
-const BETWEEN_BLOCKS: f32 = 8.0;
-/// Room needed below a heading, so that none is the last line of a page.
-const BELOW_HEADING: f32 = 70.0;
-const TERM_WIDTH: f32 = 92.0;
+pub(super) const BODY: Style = Style { size: 9.5, leading: 1.45, shade: Shade::Ink };
+/// Lists, terms and everything else that is looked up rather than read.
+pub(super) const FINE: Style = Style { size: 8.2, leading: 1.38, shade: Shade::Ink };
+pub(super) const SMALL: Style = Style { size: 8.2, leading: 1.38, shade: Shade::Soft };
+pub(super) const NOTE: Style = Style { size: 7.5, leading: 1.38, shade: Shade::Soft };
+pub(super) const BETWEEN_BLOCKS: f32 = 7.0;
+/// Longest paragraph, in lines, that is not broken between pages.
+const UNBROKEN: usize = 5;
+/// Share of its height to which a figure shrinks so that it fits on the page.
+const LEAST_SHARE: f32 = 0.85;
+/// Room between a figure and its caption, and below the caption.
+const AROUND_CAPTION: (f32, f32) = (4.0, 5.0);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shade {
@@ -33,15 +34,33 @@ pub(super) enum Shade {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Style {
-    size: f32,
-    leading: f32,
-    shade: Shade,
+pub(super) struct Style {
+    pub(super) size: f32,
+    /// Height of a line as a multiple of the size.
+    pub(super) leading: f32,
+    pub(super) shade: Shade,
 }
 
 impl Style {
-    fn line_height(self) -> f32 {
+    pub(super) fn line_height(self) -> f32 {
         self.size * self.leading
+    }
+
+    /// Room that the beginning of a text of so many lines needs.
+    pub(super) fn beginning(self, lines: usize) -> f32 {
+        let together = if lines <= UNBROKEN { lines } else { 2 };
+        together as f32 * self.line_height()
+    }
+}
+
+impl From<TextStyle> for Face {
+    fn from(style: TextStyle) -> Self {
+        match style {
+            TextStyle::Plain => Self::Regular,
+            TextStyle::Emphasis => Self::Italic,
+            TextStyle::Strong => Self::Bold,
+            TextStyle::Code => Self::Mono,
+        }
     }
 }
 
@@ -60,7 +79,7 @@ impl Set {
     pub(super) fn texts(&self) -> impl Iterator<Item = (Face, &str)> {
         self.pages.iter().flatten().filter_map(|mark| match mark {
             Mark::Text { face, text, .. } => Some((*face, text.as_str())),
-            Mark::Bar { .. } | Mark::Picture { .. } => None,
+            Mark::Bar { .. } | Mark::Picture { .. } | Mark::Link { .. } => None,
         })
     }
 }
@@ -94,6 +113,15 @@ pub(super) enum Mark {
         block: usize,
         node: usize,
     },
+    /// Rectangle that opens an address.
+    Link {
+        x: f32,
+        y: f32,
+        width: f32,
+        height: f32,
+        address: String,
+        node: usize,
+    },
 }
 
 /// Node of the structure for screen readers.
@@ -107,6 +135,7 @@ pub(super) struct Node {
 pub(super) enum Role {
     Heading(u16, String),
     Paragraph,
+    Link,
     Figure(String),
     Caption,
     Table,
@@ -118,238 +147,126 @@ pub(super) enum Role {
 
 /// Lays out a paper.
 pub(super) fn set(paper: &Paper) -> Set {
-    let mut layout = Layout { set: Set::default(), y: MARGIN, figures: 0, tables: 0 };
+    let mut layout =
+        Layout { set: Set::default(), y: MARGIN, figures: 0, tables: 0, waiting: VecDeque::new() };
     layout.set.pages.push(Vec::new());
     layout.front(paper);
     for (index, block) in paper.blocks.iter().enumerate() {
-        layout.block(index, block);
+        layout.block(index, block, &paper.blocks[index + 1..]);
+    }
+    while !layout.waiting.is_empty() {
+        layout.new_page();
     }
     layout.number_pages(&paper.title);
     layout.set
 }
 
-struct Layout {
-    set: Set,
-    y: f32,
-    figures: usize,
-    tables: usize,
+pub(super) struct Layout {
+    pub(super) set: Set,
+    /// Vertical position on the last page.
+    pub(super) y: f32,
+    /// Figures and tables so far.
+    pub(super) figures: usize,
+    pub(super) tables: usize,
+    /// Figures without room on the pages so far.
+    waiting: VecDeque<Figure>,
+}
+
+/// Figure to be placed.
+pub(super) struct Figure {
+    /// Index of its block.
+    pub(super) block: usize,
+    /// Largest width, and height divided by width.
+    pub(super) width: f32,
+    pub(super) aspect: f32,
+    pub(super) title: String,
+    pub(super) caption: Vec<Vec<Piece>>,
+}
+
+impl Figure {
+    /// Height of the caption with the room around it.
+    fn below(&self) -> f32 {
+        self.caption.len() as f32 * SMALL.line_height() + AROUND_CAPTION.0
+    }
+
+    /// Room for the smallest form of the figure.
+    pub(super) fn least_height(&self) -> f32 {
+        LEAST_SHARE * self.width * self.aspect + self.below()
+    }
 }
 
 impl Layout {
-    fn front(&mut self, paper: &Paper) {
-        let node = self.node(Role::Heading(1, paper.title.clone()), None);
-        self.text(&[(Face::Bold, &paper.title)], TITLE, (MARGIN, WIDTH), node);
-        self.y += 6.0;
-        if !paper.authors.is_empty() {
-            let node = self.node(Role::Paragraph, None);
-            let style = Style { size: 11.5, ..BODY };
-            self.text(&[(Face::Regular, &paper.authors.join(", "))], style, (MARGIN, WIDTH), node);
-        }
-        for line in &paper.below_title {
-            let node = self.node(Role::Paragraph, None);
-            let style = Style { shade: Shade::Soft, ..BODY };
-            self.text(&[(Face::Regular, line)], style, (MARGIN, WIDTH), node);
-        }
-        self.y += 8.0;
-        self.bar(MARGIN, WIDTH, 0.8, Shade::Grid);
-        self.y += 6.0;
-    }
-
-    fn block(&mut self, index: usize, block: &Block) {
-        match block {
-            Block::Heading(text) => self.heading(text, 1),
-            Block::Subheading(text) => self.heading(text, 2),
-            Block::Paragraph(text) => self.paragraph(&[(Face::Regular, text)]),
-            Block::Lead(text) => self.lead(text),
-            Block::Items(items) => items.iter().for_each(|item| self.item(item)),
-            Block::Terms(terms) => terms.iter().for_each(|(term, text)| self.term(term, text)),
-            Block::Figure { picture, title, caption } => {
-                let size = picture.size();
-                self.figure(index, size.height() / size.width(), title, caption);
-            }
-            Block::Table { caption, columns, rows, notes } => {
-                self.table(caption, columns, rows, notes);
-            }
-            Block::Verbatim(text) => self.verbatim(text),
-        }
-        self.y += BETWEEN_BLOCKS;
-    }
-
-    fn heading(&mut self, text: &str, level: u16) {
-        let (style, above) = if level == 1 { (HEADING, 14.0) } else { (SUBHEADING, 4.0) };
-        self.need(above + style.line_height() + BELOW_HEADING);
-        if self.y > MARGIN {
-            self.y += above;
-        }
-        if level == 1 {
-            self.set.sections.push((text.to_owned(), self.set.pages.len() - 1, self.y));
-        }
-        let node = self.node(Role::Heading(level + 1, text.to_owned()), None);
-        self.text(&[(Face::Bold, text)], style, (MARGIN, WIDTH), node);
-        self.y -= 3.0;
-    }
-
-    fn paragraph(&mut self, runs: &[(Face, &str)]) {
-        let node = self.node(Role::Paragraph, None);
-        self.text(runs, BODY, (MARGIN, WIDTH), node);
-    }
-
-    /// Paragraph with a bar at its left.
-    fn lead(&mut self, text: &str) {
-        let node = self.node(Role::Paragraph, None);
-        let indent = 14.0;
-        for line in lines(&[(Face::Regular, text)], LEAD.size, WIDTH - indent) {
-            self.need(LEAD.line_height());
-            let (y, height) = (self.y, LEAD.line_height());
-            self.mark(Mark::Bar { x: MARGIN, y, width: 3.0, height, shade: Shade::Accent });
-            self.line(&line, LEAD, MARGIN + indent, node);
+    /// Places a figure, or lets it wait for the next page.
+    pub(super) fn figure(&mut self, figure: Figure) {
+        match self.picture_height(&figure).filter(|_| self.waiting.is_empty()) {
+            Some(height) => self.place(figure, height),
+            None => self.waiting.push_back(figure),
         }
     }
 
-    fn item(&mut self, text: &str) {
-        let node = self.node(Role::Paragraph, None);
-        let rows = lines(&[(Face::Regular, text)], BODY.size, WIDTH - 16.0).len();
-        self.keep_together(rows, BODY);
-        self.need(BODY.line_height());
-        let bullet = Piece { face: Face::Regular, text: "•".to_owned(), x: 0.0 };
-        self.line(&[bullet], BODY, MARGIN + 4.0, node);
-        self.y -= BODY.line_height();
-        self.text(&[(Face::Regular, text)], BODY, (MARGIN + 16.0, WIDTH - 16.0), node);
-        self.y += 3.0;
+    /// Height of a picture on this page; `None` if there is too little room. An empty page takes every
+    /// figure.
+    fn picture_height(&self, figure: &Figure) -> Option<f32> {
+        let natural = figure.width * figure.aspect;
+        let room = BOTTOM - self.y - figure.below();
+        let fits = room >= LEAST_SHARE * natural || self.y <= MARGIN;
+        fits.then(|| natural.min(room))
     }
 
-    fn term(&mut self, term: &str, text: &str) {
-        let node = self.node(Role::Paragraph, None);
-        let names = lines(&[(Face::Regular, term)], BODY.size, TERM_WIDTH - 8.0);
-        let texts = lines(&[(Face::Regular, text)], BODY.size, WIDTH - TERM_WIDTH);
-        let soft = Style { shade: Shade::Soft, ..BODY };
-        self.keep_together(names.len().max(texts.len()), BODY);
-        for row in 0..names.len().max(texts.len()) {
-            self.need(BODY.line_height());
-            let y = self.y;
-            if let Some(line) = names.get(row) {
-                self.line(line, soft, MARGIN, node);
-            }
-            self.y = y;
-            if let Some(line) = texts.get(row) {
-                self.line(line, BODY, MARGIN + TERM_WIDTH, node);
-            }
-            self.y = y + BODY.line_height();
-        }
-        self.y += 1.5;
-    }
-
-    fn figure(&mut self, block: usize, aspect: f32, title: &str, caption: &str) {
-        self.figures += 1;
-        let number = format!("Figure {}. ", self.figures);
-        let runs = [(Face::Bold, number.as_str()), (Face::Regular, caption)];
-        let caption = lines(&runs, SMALL.size, WIDTH);
-        let below = 4.0 + caption.len() as f32 * SMALL.line_height();
-        let most = BOTTOM - MARGIN - below;
-        let height = (WIDTH * aspect).min(most);
-        let width = height / aspect;
-        self.need(height + below);
-        let figure = self.node(Role::Figure(title.to_owned()), None);
+    fn place(&mut self, figure: Figure, height: f32) {
+        let node = self.node(Role::Figure(figure.title), None);
+        let width = height / figure.aspect;
         let (x, y) = (MARGIN + (WIDTH - width) / 2.0, self.y);
-        self.mark(Mark::Picture { x, y, width, height, block, node: figure });
-        self.y += height + 4.0;
+        self.mark(Mark::Picture { x, y, width, height, block: figure.block, node });
+        self.y += height + AROUND_CAPTION.0;
         let node = self.node(Role::Caption, None);
-        for line in &caption {
+        for line in &figure.caption {
             self.line(line, SMALL, MARGIN, node);
         }
-        self.y += 6.0;
-    }
-
-    fn table(&mut self, caption: &str, columns: &[String], rows: &[Vec<String>], notes: &[String]) {
-        self.tables += 1;
-        let (style, widths) = table_style(columns, rows);
-        let row_height = style.line_height() + 2.0;
-        let number = format!("Table {}. ", self.tables);
-        let runs = [(Face::Bold, number.as_str()), (Face::Regular, caption)];
-        let caption = lines(&runs, SMALL.size, WIDTH);
-        let begin = rows.len().min(3) as f32 + 1.0;
-        self.need(caption.len() as f32 * SMALL.line_height() + begin * row_height + 8.0);
-        let node = self.node(Role::Caption, None);
-        for line in &caption {
-            self.line(line, SMALL, MARGIN, node);
-        }
-        self.y += 3.0;
-        let table = self.node(Role::Table, None);
-        self.bar(MARGIN, WIDTH, 0.8, Shade::Ink);
-        self.head(table, columns, style, &widths);
-        for values in rows {
-            if self.y + row_height > BOTTOM {
-                self.new_page();
-                self.bar(MARGIN, WIDTH, 0.8, Shade::Ink);
-                self.head(table, columns, style, &widths);
-            }
-            self.row(table, &Role::Cell, values, style, &widths);
-        }
-        self.bar(MARGIN, WIDTH, 0.8, Shade::Ink);
-        self.y += 2.0;
-        for note in notes {
-            let node = self.node(Role::Paragraph, None);
-            let style = Style { size: 7.5, ..SMALL };
-            self.text(&[(Face::Regular, note)], style, (MARGIN, WIDTH), node);
-        }
-        self.y += 6.0;
-    }
-
-    fn head(&mut self, table: usize, columns: &[String], style: Style, widths: &[f32]) {
-        self.row(table, &Role::Head, columns, style, widths);
-        self.bar(MARGIN, WIDTH, 0.4, Shade::Ink);
-    }
-
-    /// Table row: the first column (names) is aligned left, the others right.
-    fn row(&mut self, table: usize, role: &Role, values: &[String], style: Style, widths: &[f32]) {
-        let row = self.node(Role::Row, Some(table));
-        let mut right = MARGIN;
-        let face = face_of(role);
-        for (index, (value, width)) in values.iter().zip(widths).enumerate() {
-            let node = self.node(role.clone(), Some(row));
-            let x = match index {
-                0 => MARGIN,
-                _ => right + width - face.width(value, style.size),
-            };
-            right += width;
-            let y = self.y;
-            self.y += 1.0;
-            self.line(&[Piece { face, text: value.clone(), x: 0.0 }], style, x, node);
-            self.y = y;
-        }
-        self.y += style.line_height() + 2.0;
-    }
-
-    fn verbatim(&mut self, text: &str) {
-        let letters = (WIDTH / Face::Mono.width("m", CODE.size)) as usize;
-        let node = self.node(Role::Code, None);
-        self.bar(MARGIN, WIDTH, 0.4, Shade::Grid);
-        self.y += 3.0;
-        for line in verbatim_lines(text, letters) {
-            self.need(CODE.line_height());
-            if line.is_empty() {
-                self.y += CODE.line_height();
-                continue;
-            }
-            self.line(&[Piece { face: Face::Mono, text: line, x: 0.0 }], CODE, MARGIN, node);
-        }
-        self.y += 3.0;
-        self.bar(MARGIN, WIDTH, 0.4, Shade::Grid);
+        self.y += AROUND_CAPTION.1 + BETWEEN_BLOCKS;
     }
 
     /// Running text in a column `(x, width)`.
-    fn text(&mut self, runs: &[(Face, &str)], style: Style, column: (f32, f32), node: usize) {
+    pub(super) fn text(
+        &mut self,
+        runs: &[(Face, &str)],
+        style: Style,
+        column: (f32, f32),
+        node: usize,
+    ) {
+        self.marked_text(None, runs, style, column, node);
+    }
+
+    /// Running text in a column `(x, width)` with a marker at its own place in the first line.
+    pub(super) fn marked_text(
+        &mut self,
+        marker: Option<(f32, &str)>,
+        runs: &[(Face, &str)],
+        style: Style,
+        column: (f32, f32),
+        node: usize,
+    ) {
         let lines = lines(runs, style.size, column.1);
-        self.keep_together(lines.len(), style);
-        for line in lines {
-            self.need(style.line_height());
-            self.line(&line, style, column.0, node);
+        let count = lines.len();
+        for (index, line) in lines.iter().enumerate() {
+            // Neither the first nor the last line is alone on a page.
+            let room = match index {
+                0 => style.beginning(count),
+                _ if count > UNBROKEN && index + 2 == count => style.beginning(2),
+                _ => style.line_height(),
+            };
+            self.need(room);
+            if let Some((x, text)) = marker.filter(|_| index == 0) {
+                let piece = Piece { face: Face::Regular, text: text.to_owned(), x: 0.0 };
+                self.line(&[piece], style, x, node);
+                self.y -= style.line_height();
+            }
+            self.line(line, style, column.0, node);
         }
     }
 
-    fn line(&mut self, pieces: &[Piece], style: Style, x: f32, node: usize) {
-        // Centres lowercase letters without ascenders in the line.
-        let y = self.y + style.line_height() / 2.0 + style.size * 0.36;
+    pub(super) fn line(&mut self, pieces: &[Piece], style: Style, x: f32, node: usize) {
+        let y = self.baseline(style);
         for piece in pieces {
             let Piece { face, text, x: from } = piece.clone();
             let Style { size, shade, .. } = style;
@@ -358,28 +275,33 @@ impl Layout {
         self.y += style.line_height();
     }
 
-    fn bar(&mut self, x: f32, width: f32, height: f32, shade: Shade) {
+    /// Baseline of the next line: centres lowercase letters without ascenders in it.
+    pub(super) fn baseline(&self, style: Style) -> f32 {
+        self.y + style.line_height() / 2.0 + style.size * 0.36
+    }
+
+    pub(super) fn bar(&mut self, x: f32, width: f32, height: f32, shade: Shade) {
         self.mark(Mark::Bar { x, y: self.y, width, height, shade });
         self.y += height;
     }
 
     /// Begins a new page if this one has less room than `height`.
-    fn need(&mut self, height: f32) {
-        if self.y + height > BOTTOM && self.y > MARGIN {
+    pub(super) fn need(&mut self, height: f32) {
+        // Waiting figures may fill the new page as well.
+        while self.y > MARGIN && self.y + height > BOTTOM {
             self.new_page();
         }
     }
 
-    /// Avoids a page break within up to five lines.
-    fn keep_together(&mut self, lines: usize, style: Style) {
-        if lines <= 5 {
-            self.need(lines as f32 * style.line_height());
-        }
-    }
-
-    fn new_page(&mut self) {
+    pub(super) fn new_page(&mut self) {
         self.set.pages.push(Vec::new());
         self.y = MARGIN;
+        while let Some(figure) = self.waiting.pop_front() {
+            match self.picture_height(&figure) {
+                Some(height) => self.place(figure, height),
+                None => return self.waiting.push_front(figure),
+            }
+        }
     }
 
     fn number_pages(&mut self, title: &str) {
@@ -397,43 +319,56 @@ impl Layout {
         }
     }
 
-    fn node(&mut self, role: Role, parent: Option<usize>) -> usize {
+    pub(super) fn node(&mut self, role: Role, parent: Option<usize>) -> usize {
         self.set.nodes.push(Node { role, parent });
         self.set.nodes.len() - 1
     }
 
-    fn mark(&mut self, mark: Mark) {
+    pub(super) fn mark(&mut self, mark: Mark) {
         self.set.pages.last_mut().expect("there is always a page").push(mark);
     }
-}
-
-fn face_of(role: &Role) -> Face {
-    if *role == Role::Head { Face::Bold } else { Face::Regular }
-}
-
-/// Style of a table and its column widths: the widths needed, plus an equal share of the rest.
-fn table_style(columns: &[String], rows: &[Vec<String>]) -> (Style, Vec<f32>) {
-    let gap = 0.9;
-    let needs: Vec<f32> = (0..columns.len())
-        .map(|index| {
-            let head = Face::Bold.width(&columns[index], 1.0);
-            let values = rows.iter().filter_map(|row| row.get(index));
-            values.map(|value| Face::Regular.width(value, 1.0)).fold(head, f32::max) + gap
-        })
-        .collect();
-    let all: f32 = needs.iter().sum();
-    let size = (WIDTH / all).clamp(TABLE_SIZES.0, TABLE_SIZES.1);
-    let spare = ((WIDTH - all * size) / columns.len() as f32).max(0.0);
-    let style = Style { size, leading: 1.4, shade: Shade::Ink };
-    (style, needs.iter().map(|need| need * size + spare).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::paper::{Block, Group, Run};
 
     fn paper(blocks: Vec<Block>) -> Paper {
-        Paper { title: "T".to_owned(), authors: vec!["A".to_owned()], below_title: vec![], blocks }
+        Paper {
+            title: "T".to_owned(),
+            authors: vec!["A".to_owned()],
+            below_title: vec![],
+            links: vec![],
+            blocks,
+        }
+    }
+
+    fn figure(caption: &str) -> Block {
+        let picture = "<svg width=\"800\" height=\"400\" xmlns=\"http://www.w3.org/2000/svg\"/>";
+        Block::Figure {
+            picture: Box::new(crate::report::picture::tree(picture).unwrap()),
+            title: "Picture".to_owned(),
+            caption: caption.to_owned(),
+            width: 400.0,
+        }
+    }
+
+    fn table(rows: impl Iterator<Item = Vec<String>>, columns: &[&str]) -> Block {
+        Block::Table {
+            caption: "C".to_owned(),
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            groups: vec![Group {
+                heading: String::new(),
+                rows: rows.collect(),
+                remarks: vec!["remark ".repeat(40)],
+            }],
+            notes: vec!["note ".repeat(100)],
+        }
+    }
+
+    fn text(text: &str) -> Block {
+        Block::Paragraph(text.to_owned())
     }
 
     /// Page of each occurrence of a text.
@@ -447,69 +382,211 @@ mod tests {
         pages.flat_map(|(page, count)| std::iter::repeat_n(page, count)).collect()
     }
 
+    /// Page of each picture.
+    fn pictures(set: &Set) -> Vec<usize> {
+        let count = |page: &Vec<Mark>| {
+            page.iter().filter(|mark| matches!(mark, Mark::Picture { .. })).count()
+        };
+        let pages = set.pages.iter().map(count).enumerate();
+        pages.flat_map(|(page, count)| std::iter::repeat_n(page, count)).collect()
+    }
+
+    /// Lowest end of the content of each page, without the page numbers.
+    fn ends(set: &Set) -> Vec<f32> {
+        let end = |mark: &Mark| match mark {
+            Mark::Text { node: None, .. } => 0.0,
+            Mark::Text { y, .. } => *y,
+            Mark::Bar { y, height, .. }
+            | Mark::Picture { y, height, .. }
+            | Mark::Link { y, height, .. } => y + height,
+        };
+        set.pages.iter().map(|page| page.iter().map(end).fold(0.0, f32::max)).collect()
+    }
+
     #[test]
     fn everything_stays_within_the_margins() {
-        let rows = (0..200).map(|n| vec![format!("server {n}"), "1.00M".repeat(3)]).collect();
-        let set = set(&paper(vec![
+        let rows = (0..200).map(|n| vec![format!("server {n}"), "1.00M".repeat(3)]);
+        let run = |style, text: &str| Run { style, text: text.repeat(60) };
+        let runs = vec![run(TextStyle::Strong, "bold "), run(TextStyle::Code, "code,")];
+        let long = "text ".repeat(200);
+        let mut paper = paper(vec![
             Block::Paragraph("word ".repeat(2000)),
-            Block::Table {
-                caption: "C".to_owned(),
-                columns: vec!["server".to_owned(), "rate".to_owned()],
-                rows,
-                notes: vec!["note ".repeat(100)],
-            },
+            Block::Rich(runs.clone()),
+            Block::Entry { depth: 20, marker: "10.".to_owned(), runs },
+            table(rows, &["server", "rate"]),
             Block::Verbatim("line\n".repeat(300) + &"x".repeat(500)),
-            Block::Terms(vec![("term ".repeat(9), "text ".repeat(200))]),
-        ]));
+            Block::Source("line\n".repeat(1200) + &"y".repeat(500)),
+            Block::Terms(vec![("term ".repeat(9), long.clone())]),
+            Block::Definitions(vec![("term".to_owned(), long)]),
+            figure(&"caption ".repeat(60)),
+        ]);
+        paper.links = vec![format!("https://example.org/{}", "path".repeat(60))];
+        let set = set(&paper);
         assert!(set.pages.len() > 8);
+        let mut addresses = 0;
         for mark in set.pages.iter().flatten() {
-            if let Mark::Text { x, y, face, size, text, .. } = mark {
-                let end = x + face.width(text.trim_end(), *size);
-                assert!(*x >= MARGIN - 0.1 && end <= MARGIN + WIDTH + 0.1, "{text}: {x} to {end}");
-                assert!(*y > MARGIN && *y < PAGE.1 - MARGIN + 13.0, "{text}: {y}");
+            match mark {
+                Mark::Text { x, y, face, size, text, .. } => {
+                    let end = x + face.width(text.trim_end(), *size);
+                    let is_within = *x >= MARGIN - 0.1 && end <= MARGIN + WIDTH + 0.1;
+                    assert!(is_within, "{text}: {x} to {end}");
+                    assert!(*y > MARGIN && *y < PAGE.1 - MARGIN + 13.0, "{text}: {y}");
+                }
+                Mark::Link { x, width, address, .. } => {
+                    assert!(*x >= MARGIN && x + width <= MARGIN + WIDTH + 0.1);
+                    assert_eq!(*address, paper.links[0], "each line opens the whole address");
+                    addresses += 1;
+                }
+                Mark::Bar { .. } | Mark::Picture { .. } => {}
             }
         }
+        assert!(addresses > 1, "the address has several lines");
+        assert!(ends(&set).iter().all(|end| *end <= BOTTOM + 1.0));
     }
 
     #[test]
     fn a_table_repeats_its_head_on_each_page_and_pages_are_numbered() {
-        let rows: Vec<_> = (0..150).map(|n| vec![format!("row {n}")]).collect();
-        let columns = vec!["name".to_owned()];
-        let caption = "C".to_owned();
-        let set = set(&paper(vec![Block::Table { caption, columns, rows, notes: vec![] }]));
+        let set = set(&paper(vec![table((0..150).map(|n| vec![format!("row {n}")]), &["name"])]));
         assert_eq!(found(&set, "name"), (0..set.pages.len()).collect::<Vec<_>>());
         assert_eq!(found(&set, &format!("2 / {}", set.pages.len())), [1]);
         assert_eq!(found(&set, "row 149"), [set.pages.len() - 1]);
     }
 
     #[test]
-    fn no_heading_is_the_last_line_of_a_page() {
-        for lines in 30..60 {
+    fn a_group_of_a_table_stays_with_its_heading() {
+        for lines in 30..70 {
+            let group = |name: &str| Group {
+                heading: name.to_owned(),
+                rows: (0..4).map(|n| vec![format!("{name} {n}")]).collect(),
+                remarks: Vec::new(),
+            };
             let set = set(&paper(vec![
-                Block::Verbatim("x\n".repeat(lines * 2)),
-                Block::Heading("Heading".to_owned()),
-                Block::Paragraph("after".to_owned()),
+                Block::Verbatim("x\n".repeat(lines)),
+                Block::Table {
+                    caption: "C".to_owned(),
+                    columns: vec!["name".to_owned()],
+                    groups: vec![group("one"), group("two")],
+                    notes: Vec::new(),
+                },
             ]));
-            assert_eq!(found(&set, "Heading"), found(&set, "after"), "{lines}");
-            assert_eq!(set.sections[0].1, found(&set, "Heading")[0]);
+            for name in ["one", "two"] {
+                let rows: Vec<_> = (0..4).map(|n| found(&set, &format!("{name} {n}"))).collect();
+                let page = found(&set, name);
+                assert!(rows.iter().all(|row| *row == page), "{lines}: {page:?} {rows:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_heading_is_the_last_line_of_a_page() {
+        let items = || vec!["after".to_owned()];
+        let term = || vec![("after".to_owned(), "text ".repeat(60))];
+        let run = Run { style: TextStyle::Plain, text: "after".to_owned() };
+        let kinds: [&dyn Fn() -> Block; 9] = [
+            &|| text("after"),
+            &|| Block::Rich(vec![run.clone()]),
+            &|| Block::Entry { depth: 1, marker: String::new(), runs: vec![run.clone()] },
+            &|| Block::Lead("after".to_owned()),
+            &|| Block::Items(items()),
+            &|| Block::Terms(term()),
+            &|| table(std::iter::once(vec!["after".to_owned()]), &["name"]),
+            &|| Block::Verbatim("after\nx\nx".to_owned()),
+            &|| Block::Source("after\nx\nx".to_owned()),
+        ];
+        for lines in (40..80).step_by(2) {
+            for (index, block) in kinds.iter().enumerate() {
+                let set = set(&paper(vec![
+                    Block::Verbatim("x\n".repeat(lines)),
+                    Block::Heading("Heading".to_owned()),
+                    Block::Subheading("Below".to_owned()),
+                    block(),
+                ]));
+                let page = found(&set, "Heading");
+                assert_eq!(page, found(&set, "Below"), "{lines} {index}");
+                assert_eq!(page, found(&set, "after"), "{lines} {index}");
+                assert_eq!(set.sections[0].1, page[0]);
+            }
         }
     }
 
     #[test]
     fn a_figure_keeps_its_caption() {
-        let picture = "<svg width=\"800\" height=\"400\" xmlns=\"http://www.w3.org/2000/svg\"/>";
         for lines in 30..60 {
+            let set = set(&paper(vec![Block::Verbatim("x\n".repeat(lines)), figure("shown")]));
+            assert_eq!(found(&set, "shown"), pictures(&set), "{lines}");
+        }
+    }
+
+    #[test]
+    fn the_text_after_a_figure_without_room_fills_the_page() {
+        for lines in 30..66 {
             let set = set(&paper(vec![
                 Block::Verbatim("x\n".repeat(lines)),
-                Block::Figure {
-                    picture: Box::new(crate::report::picture::tree(picture).unwrap()),
-                    title: "Picture".to_owned(),
-                    caption: "shown".to_owned(),
-                },
+                figure("one"),
+                figure("two"),
+                Block::Paragraph("word ".repeat(900)),
+                text("last"),
             ]));
-            let is_picture = |mark: &Mark| matches!(mark, Mark::Picture { .. });
-            let page = set.pages.iter().position(|page| page.iter().any(is_picture));
-            assert_eq!(found(&set, "shown"), [page.unwrap()], "{lines}");
+            assert_eq!(pictures(&set).len(), 2, "{lines}");
+            assert_eq!([found(&set, "one"), found(&set, "two")].concat(), pictures(&set));
+            let ends = ends(&set);
+            let full = &ends[..ends.len() - 1];
+            assert!(full.iter().all(|end| *end > BOTTOM - 50.0), "{lines}: {ends:?}");
         }
+    }
+
+    #[test]
+    fn figures_that_wait_at_the_end_are_printed() {
+        let many = (0..5).map(|n| figure(&format!("number {n}")));
+        let set = set(&paper(many.collect()));
+        assert_eq!(pictures(&set).len(), 5);
+        assert_eq!(set.pages.len(), 2, "three to a page");
+        assert_eq!(found(&set, "number 4"), [1]);
+    }
+
+    #[test]
+    fn a_heading_of_figures_alone_stays_with_the_first() {
+        for lines in (30..80).step_by(3) {
+            let set = set(&paper(vec![
+                Block::Verbatim("x\n".repeat(lines)),
+                Block::Heading("Heading".to_owned()),
+                figure("one"),
+            ]));
+            assert_eq!(found(&set, "Heading"), pictures(&set), "{lines}");
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_long_paragraph_is_alone_on_a_page() {
+        for lines in 40..75 {
+            let set = set(&paper(vec![
+                Block::Verbatim("x\n".repeat(lines)),
+                Block::Paragraph("word ".repeat(150)),
+            ]));
+            let of_text = |page: &Vec<Mark>| {
+                let is_body = |mark: &&Mark| matches!(mark, Mark::Text { text, .. } if text.starts_with("word"));
+                page.iter().filter(is_body).count()
+            };
+            assert!(set.pages.iter().all(|page| of_text(page) != 1), "{lines}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_source_are_numbered_and_the_numbers_are_no_content() {
+        let set = set(&paper(vec![Block::Source(format!("one\n\n{}", "y".repeat(150)))]));
+        let mut numbers = Vec::new();
+        for mark in &set.pages[0] {
+            if let Mark::Text { text, node: None, face: Face::Mono, .. } = mark {
+                numbers.push(text.as_str());
+            }
+        }
+        assert_eq!(numbers, ["1", "2", "3"]);
+        assert_eq!(
+            set.pages[0]
+                .iter()
+                .filter(|mark| { matches!(mark, Mark::Text { text, .. } if text.starts_with('y')) })
+                .count(),
+            2
+        );
     }
 }

@@ -11,43 +11,89 @@ pub(super) struct Piece {
     pub(super) x: f32,
 }
 
+/// Line of a transcript or a listing as it is printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VerbatimLine {
+    /// Number of the line in its text; `None` of a continuation.
+    pub(super) number: Option<usize>,
+    pub(super) text: String,
+}
+
+/// Word of running text, which may change its face: `**bold**,` is one word.
+struct Word<'t> {
+    /// Face of the space before the word; `None` for the first one.
+    space: Option<Face>,
+    parts: Vec<(Face, &'t str)>,
+}
+
 /// Breaks text into lines of a width. Words longer than a line are broken at its end.
 pub(super) fn lines(runs: &[(Face, &str)], size: f32, width: f32) -> Vec<Vec<Piece>> {
     let mut lines = vec![Vec::new()];
     let mut x = 0.0;
-    for (face, text) in runs {
-        for (index, word) in text.split(' ').enumerate() {
-            let space = if index > 0 && x > 0.0 { " " } else { "" };
-            let wide = face.width(word, size);
-            if x > 0.0 && x + face.width(space, size) + wide > width {
+    for word in words(runs) {
+        let wide: f32 = word.parts.iter().map(|(face, part)| face.width(part, size)).sum();
+        let space = word.space.filter(|_| x > 0.0);
+        let gap = space.map_or(0.0, |face| face.width(" ", size));
+        if x > 0.0 && x + gap + wide > width {
+            lines.push(Vec::new());
+            x = 0.0;
+        } else if let Some(face) = space {
+            x = append(&mut lines, face, " ", x, size);
+        }
+        for (face, mut rest) in word.parts {
+            while wide > width && x + face.width(rest, size) > width {
+                let end = fitting(face, rest, size, width - x);
+                if end > 0 || x == 0.0 {
+                    // A line holds at least one letter.
+                    let end = end.max(rest.chars().next().map_or(0, char::len_utf8));
+                    append(&mut lines, face, &rest[..end], x, size);
+                    rest = &rest[end..];
+                }
                 lines.push(Vec::new());
                 x = 0.0;
-            } else if !space.is_empty() {
-                x = append(&mut lines, *face, space, x, size);
             }
-            let mut rest = word;
-            while face.width(rest, size) > width {
-                let end = fitting(*face, rest, size, width);
-                append(&mut lines, *face, &rest[..end], x, size);
-                rest = &rest[end..];
-                lines.push(Vec::new());
-                x = 0.0;
+            if !rest.is_empty() {
+                x = append(&mut lines, face, rest, x, size);
             }
-            x = append(&mut lines, *face, rest, x, size);
         }
     }
     lines
 }
 
-/// Lines of a transcript; longer ones than `letters` continue in the next line.
-pub(super) fn verbatim_lines(text: &str, letters: usize) -> Vec<String> {
+fn words<'t>(runs: &[(Face, &'t str)]) -> Vec<Word<'t>> {
+    let mut words: Vec<Word<'t>> = Vec::new();
+    let mut space = None;
+    for (face, text) in runs {
+        for (index, part) in text.split(' ').enumerate() {
+            if index > 0 {
+                space = Some(*face);
+            }
+            if part.is_empty() {
+                continue;
+            }
+            match words.last_mut() {
+                Some(word) if space.is_none() => word.parts.push((*face, part)),
+                _ => words.push(Word { space: space.take(), parts: vec![(*face, part)] }),
+            }
+        }
+    }
+    words
+}
+
+/// Lines of a transcript or a listing; longer ones than `letters` continue in the next line.
+pub(super) fn verbatim_lines(text: &str, letters: usize) -> Vec<VerbatimLine> {
     let mut lines = Vec::new();
-    for line in text.lines() {
+    for (index, line) in text.lines().enumerate() {
+        let number = Some(index + 1);
         let shown: Vec<char> = visible(line).chars().collect();
         if shown.is_empty() {
-            lines.push(String::new());
+            lines.push(VerbatimLine { number, text: String::new() });
         }
-        lines.extend(shown.chunks(letters.max(1)).map(|chunk| chunk.iter().collect::<String>()));
+        let parts = shown.chunks(letters.max(1)).enumerate();
+        lines.extend(parts.map(|(part, chunk)| VerbatimLine {
+            number: number.filter(|_| part == 0),
+            text: chunk.iter().collect(),
+        }));
     }
     lines
 }
@@ -88,11 +134,11 @@ fn append(lines: &mut [Vec<Piece>], face: Face, text: &str, x: f32, size: f32) -
     last.x + face.width(&last.text, size)
 }
 
-/// Number of bytes of a word that fit into a line, at least one letter.
+/// Number of bytes of a word, in whole letters, that fit into a width.
 fn fitting(face: Face, word: &str, size: f32, width: f32) -> usize {
     let ends: Vec<_> = word.char_indices().map(|(at, letter)| at + letter.len_utf8()).collect();
     let count = ends.partition_point(|end| face.width(&word[..*end], size) <= width);
-    ends[count.saturating_sub(1)]
+    count.checked_sub(1).map_or(0, |last| ends[last])
 }
 
 #[cfg(test)]
@@ -136,8 +182,32 @@ mod tests {
     }
 
     #[test]
+    fn a_word_keeps_together_where_its_face_changes() {
+        let runs = [(Face::Regular, "one two"), (Face::Bold, "three"), (Face::Regular, ", four")];
+        let wide = Face::Regular.width("one two", 10.0) + Face::Bold.width("three", 10.0) + 1.0;
+        assert_eq!(texts(&lines(&runs, 10.0, wide)), ["one", "twothree,", "four"]);
+        let runs = [(Face::Regular, "one  two "), (Face::Bold, " three")];
+        assert_eq!(texts(&lines(&runs, 10.0, 300.0)), ["one two three"]);
+        let long = "m".repeat(9);
+        let runs = [(Face::Regular, "m"), (Face::Mono, long.as_str())];
+        let broken = texts(&lines(&runs, 10.0, Face::Regular.width("mm", 10.0)));
+        assert_eq!(broken.concat(), "m".repeat(10));
+        assert!(broken.len() > 4 && broken[0].len() >= 2, "{broken:?}");
+    }
+
+    #[test]
     fn transcripts_keep_their_lines_and_show_control_characters() {
         let text = "a\tb\r\n\n\u{1b}[1;32mgreen\u{1b}[0m \u{7}\n123456789";
-        assert_eq!(verbatim_lines(text, 8), ["a       ", "b", "", "green ^G", "12345678", "9"]);
+        let lines: Vec<_> =
+            verbatim_lines(text, 8).into_iter().map(|line| (line.number, line.text)).collect();
+        let expected = [
+            (Some(1), "a       "),
+            (None, "b"),
+            (Some(2), ""),
+            (Some(3), "green ^G"),
+            (Some(4), "12345678"),
+            (None, "9"),
+        ];
+        assert_eq!(lines, expected.map(|(number, text)| (number, text.to_owned())));
     }
 }

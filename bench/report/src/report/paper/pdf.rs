@@ -3,6 +3,8 @@
 use std::num::NonZeroU16;
 
 use anyhow::{Context, anyhow};
+use krilla::action::{Action, LinkAction};
+use krilla::annotation::{Annotation, LinkAnnotation, Target};
 use krilla::color::rgb;
 use krilla::destination::XyzDestination;
 use krilla::geom::{PathBuilder, Point, Rect, Size, Transform};
@@ -39,13 +41,14 @@ pub(super) fn write(paper: &Paper, set: &Set) -> anyhow::Result<Vec<u8>> {
                 Mark::Text { node, .. } => *node,
                 Mark::Picture { node, .. } => Some(*node),
                 Mark::Bar { .. } => None,
+                Mark::Link { .. } => continue,
             };
             let tag = match mark {
                 _ if node.is_none() => {
                     ContentTag::Artifact(Artifact::with_kind(ArtifactType::Other))
                 }
                 Mark::Text { .. } => ContentTag::Span(SpanTag::empty()),
-                Mark::Picture { .. } | Mark::Bar { .. } => ContentTag::Other,
+                Mark::Picture { .. } | Mark::Bar { .. } | Mark::Link { .. } => ContentTag::Other,
             };
             let identifier = surface.start_tagged(tag);
             draw(&mut surface, mark, &fonts, paper).context("a page cannot be drawn")?;
@@ -55,6 +58,11 @@ pub(super) fn write(paper: &Paper, set: &Set) -> anyhow::Result<Vec<u8>> {
             }
         }
         surface.finish();
+        for mark in marks {
+            if let Some((node, link)) = link(mark) {
+                parts[node].push(page.add_tagged_annotation(link));
+            }
+        }
         page.finish();
     }
     document.set_metadata(
@@ -96,8 +104,18 @@ fn draw(
             surface.draw_svg(picture, size, SvgSettings::default())?;
             surface.pop();
         }
+        Mark::Link { .. } => {}
     }
     Some(())
+}
+
+/// Annotation of a link, with its node.
+fn link(mark: &Mark) -> Option<(usize, Annotation)> {
+    let Mark::Link { x, y, width, height, address, node } = mark else { return None };
+    let place = Rect::from_xywh(*x, *y, *width, *height)?;
+    let target = Target::Action(Action::Link(LinkAction::new(address.clone())));
+    let alternative = format!("Link to {address}");
+    Some((*node, Annotation::new_link(LinkAnnotation::new(place, target), Some(alternative))))
 }
 
 fn fill(shade: Shade) -> Fill {
@@ -155,6 +173,7 @@ fn tag(role: &Role) -> TagKind {
             Tag::Hn(level, Some(text.clone())).into()
         }
         Role::Paragraph => Tag::P.into(),
+        Role::Link => Tag::Link.into(),
         Role::Figure(title) => Tag::Figure(Some(title.clone())).into(),
         Role::Caption => Tag::Caption.into(),
         Role::Table => Tag::Table.into(),

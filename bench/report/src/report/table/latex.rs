@@ -1,12 +1,12 @@
 //! Tables as LaTeX.
 
-use super::{NOTE, Table};
+use super::{Table, note};
 
 /// Tables as LaTeX floats with caption and label, for `\input`; the first line names the packages
 /// needed. Remarks on rows are in the caption.
 pub(crate) fn latex(tables: &[Table]) -> String {
     let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}.\n".to_owned();
-    text += &format!("% {}\n", escaped(NOTE));
+    text += &format!("% {}\n", escaped(&note()));
     for (index, table) in tables.iter().enumerate() {
         let columns: Vec<_> = table.columns.iter().map(|column| escaped(column)).collect();
         let mut caption = format!("{}.", escaped(&table.heading));

@@ -1,10 +1,10 @@
 //! Tables as Markdown.
 
-use super::{NOTE, Table};
+use super::{Table, note};
 
 /// Tables as Markdown, each with a heading above and the remarks on its rows below.
 pub(crate) fn markdown(tables: &[Table]) -> String {
-    let mut text = format!("{NOTE}\n\n");
+    let mut text = format!("{}\n\n", note());
     for table in tables {
         text += &format!("## {}\n\n", escaped(&table.heading));
         let columns: Vec<_> = table.columns.iter().map(|name| (*name).to_owned()).collect();
