@@ -241,6 +241,10 @@ CASES = {
     "cargo run --release -- calls results/latest": Case(before=(a_run,), codes=perf_codes),
     "cargo run --release -- diff results/OLD results/NEW --fail-if 'throughput<-5%'": Case(before=(two_runs,), shows="No limit is broken"),
     "cargo run --release -- gather results/OLD results/NEW": Case(before=(two_runs,), shows="gathered.html"),
+    "cargo run --release -- diff results/OLD results/NEW --markdown --changed-only":
+        Case(before=(two_runs,), shows=r"\*\*0 faster, 0 slower"),
+    "cargo run --release -- report results/latest --format json": Case(before=(a_run,), shows='"document": "run"'),
+    "cargo run --release -- export results/NEW --github=bigger": Case(before=(two_runs,), shows="/requests_per_s"),
     "cargo run --release -- ab --old OLD/server --new NEW/server":
         Case(more="--rounds 2 --duration 50ms --connections 4 --sizes 1KiB --allow-busy", before=(two_builds,)),
 }

@@ -6,8 +6,10 @@ mod busy;
 mod calls;
 mod command_line;
 mod diff;
+mod export;
 mod files;
 mod gather;
+mod format;
 mod list;
 mod messages;
 mod paper;
@@ -32,6 +34,8 @@ use crate::chat::{self, FanoutArgs, FanoutEnd};
 use crate::cli::ab::BuildArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::gather::GatherArgs;
+use crate::cli::export::ExportArgs;
+use crate::cli::list::ListArgs;
 use crate::cli::process::{FAILED, INTERRUPTED, Second, UNUSABLE, stop_on_signals};
 use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
@@ -98,7 +102,7 @@ enum Action {
     Chat(FanoutArgs),
     Witness(WitnessArgs),
     /// List plans, strategies and reference servers
-    List,
+    List(ListArgs),
     /// Regenerate the charts of a results folder from its CSV files
     Plot {
         /// Results folder
@@ -114,6 +118,8 @@ enum Action {
     },
     /// Compare two results folders: the same servers under the same loads
     Diff(DiffArgs),
+    /// Write the values of a results folder for a benchmark service, a monitoring system or a comment
+    Export(ExportArgs),
     Ab(Box<BuildArgs>),
     /// Gather many runs, such as those of a class, in one report: the same two servers on each machine
     Gather(GatherArgs),
@@ -164,11 +170,12 @@ impl Cli {
             Some(Action::Run { names, arguments }) => run::run_plan(&names, *arguments),
             Some(Action::Chat(arguments)) => chat(&arguments),
             Some(Action::Witness(arguments)) => witness(&arguments),
-            Some(Action::List) => list::list(),
+            Some(Action::List(arguments)) => list::list(&arguments),
             Some(Action::Plot { folder }) => report::replot(&folder),
             Some(Action::Report(arguments)) => report::rereport(arguments),
             Some(Action::Calls { folder }) => calls::count(&folder),
             Some(Action::Diff(arguments)) => diff::diff(&arguments),
+            Some(Action::Export(arguments)) => export::export(&arguments),
             Some(Action::Ab(arguments)) => ab::compare(*arguments),
             Some(Action::Gather(arguments)) => gather::gather(arguments),
             Some(Action::FalseAlarms { folders }) => diff::false_alarms(&folders),

@@ -8,7 +8,7 @@ pub mod false_alarms;
 pub(crate) mod finding;
 pub mod forest;
 pub mod gathered;
-pub(crate) mod metric;
+pub mod metric;
 pub(crate) mod notes;
 pub(crate) mod outliers;
 pub mod pair;

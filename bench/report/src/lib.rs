@@ -2,6 +2,8 @@
 
 pub mod analysis;
 
+pub mod documents;
+
 pub mod figures;
 
 pub mod report;

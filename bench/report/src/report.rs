@@ -1,8 +1,8 @@
 //! The report of a run: page, paper and tables, and the files they are written to.
 
 mod answer;
-mod capacities;
-mod comparisons;
+pub(crate) mod capacities;
+pub(crate) mod comparisons;
 pub mod content;
 pub mod export;
 pub(crate) mod fonts;

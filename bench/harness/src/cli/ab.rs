@@ -12,7 +12,7 @@ use bench_data::plan::{AaControl, Overrides, Plan, time};
 use bench_data::record::environment::KernelSettings;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::servers::variant::Variant;
-use bench_report::analysis::diff::{Beyond, BuildPair, Diff, Judgement, Limit};
+use bench_report::analysis::diff::{Beyond, BuildPair, Diff, Judgement, Limit, Shown};
 use clap::Args;
 use fileserver::StrategyKind;
 
@@ -82,7 +82,7 @@ pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;
-    say(&format!("{}\n", diff.text().trim_end()));
+    say(&format!("{}\n", diff.text(Shown::All).trim_end()));
     if end.interrupted {
         return Ok(exit_code(&end));
     }
@@ -100,7 +100,7 @@ pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;
-    say(&format!("{}\n", diff.text().trim_end()));
+    say(&format!("{}\n", diff.text(Shown::All).trim_end()));
     if end.interrupted {
         return Ok(exit_code(&end));
     }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use bench_data::record::run_folder::RunFolder;
-use bench_report::analysis::diff::{Diff, Judgement, Limit};
+use bench_report::analysis::diff::{Diff, Gate, Limit, Shown};
 use bench_report::analysis::false_alarms;
+use bench_report::documents::diff::{DiffDocument, markdown};
 use clap::Args;
 
+use crate::cli::format::{Format, say_json};
 use crate::cli::process::{FAILED, say};
 
 /// Arguments of `bench diff`.
@@ -37,16 +39,30 @@ pub(super) struct DiffArgs {
     /// Servers whose failed or missing trials in the later run are accepted
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "fail_if")]
     allow_missing: Vec<String>,
+    /// Print Markdown for a pull request: a summary line and a table of the changes
+    #[arg(long, conflicts_with = "format")]
+    markdown: bool,
+    /// Leave out rows without a change that is shown to be a difference, and print their number
+    #[arg(long)]
+    changed_only: bool,
+    /// Format of standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Prints the changes between two runs and checks the limits.
 pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
+    let DiffArgs { markdown: is_markdown, changed_only, format, .. } = *arguments;
+    ensure!(
+        !(changed_only && format == Format::Json),
+        "--changed-only applies to text and Markdown: select changes of the JSON document by their `verdict`"
+    );
     let [old, new] = [&arguments.old, &arguments.new].map(|path| RunFolder::open(path)?.read());
     let diff = Diff::between(&old?, &new?);
-    let is_gate = !arguments.fail_if.is_empty();
-    let failures: Vec<_> = diff.failures(&arguments.allow_missing).filter(|_| is_gate).collect();
+    let gate = Gate::of(&diff, &arguments.fail_if, &arguments.allow_missing);
+    let has_failures = gate.as_ref().is_some_and(|gate| !gate.not_checked.is_empty());
     ensure!(
-        !diff.changes.is_empty() || !failures.is_empty(),
+        !diff.changes.is_empty() || has_failures,
         "there is nothing to compare: no server was measured without fault under the same load in \
          both runs{}",
         diff.incomparable
@@ -54,30 +70,20 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
             .map(|first| format!(" (such as {})", first.text))
             .unwrap_or_default()
     );
-    let mut text = diff.text();
-    let mut broken = false;
-    for beyond in diff.beyond(&arguments.fail_if) {
-        let (limit, what) = (&beyond.limit, &beyond.what);
-        text += &match beyond.judgement {
-            Judgement::Broken => {
-                broken = true;
-                format!("\nBeyond {limit}: {what}")
-            }
-            Judgement::Doubtful | Judgement::Kept => {
-                format!("\nPerhaps beyond {limit}, but not shown, so it does not fail: {what}")
-            }
-        };
+    let shown = if changed_only { Shown::Changed } else { Shown::All };
+    match format {
+        Format::Json => {
+            say_json(&DiffDocument::of(&arguments.old, &arguments.new, &diff, gate.as_ref()));
+        }
+        Format::Text if is_markdown => say(&markdown(&diff, shown, gate.as_ref())),
+        Format::Text => {
+            let lines = gate.iter().flat_map(Gate::lines);
+            let text = lines.fold(diff.text(shown), |text, line| format!("{text}\n{line}"));
+            say(&(text.trim_end().to_owned() + "\n"));
+        }
     }
-    for failure in &failures {
-        broken = true;
-        let (what, name) = (&failure.text, &failure.target);
-        text += &format!("\nNot checked: {what}. To accept it, use --allow-missing {name}.");
-    }
-    if is_gate && !broken {
-        text += "\nNo limit is broken.";
-    }
-    say(&(text.trim_end().to_owned() + "\n"));
-    Ok(if broken { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    let is_passed = gate.is_none_or(|gate| gate.is_passed());
+    Ok(if is_passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 /// Prints how often a difference between two copies of one server is reported.

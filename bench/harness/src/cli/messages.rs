@@ -104,6 +104,12 @@ pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: &RunEnd) -
     for note in &published.analysis.notes {
         text += &format!("  note: {note}\n");
     }
+    text + &remarks(folder, end)
+}
+
+/// Servers that were never measured, the command that continues an interrupted run, and the files.
+pub(super) fn remarks(folder: &RunFolder, end: &RunEnd) -> String {
+    let mut text = String::new();
     for (name, reason) in &end.never_measured {
         text += &format!(
             "\nNever measured: {name} supports none of its loads ({reason}). Remove it from the run, \

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use bench_data::record::run_folder::{Contents, RunFolder};
+use bench_report::documents::run::RunDocument;
 use bench_report::report::content::Report;
 use bench_report::report::export::{plot, print_charts, publish_report, typeset};
 use clap::Args;
 use program::message::print_warning;
 
+use crate::cli::format::{Format, say_json};
 use crate::cli::paper::PaperArgs;
 use crate::cli::process::say;
 
@@ -29,6 +31,9 @@ pub(super) struct ReportArgs {
     png: bool,
     #[command(flatten)]
     paper: PaperArgs,
+    /// Format of standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Draws the charts of a results folder.
@@ -99,7 +104,12 @@ pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
             ));
         }
     }
-    say(&text);
+    match arguments.format {
+        Format::Text => say(&text),
+        Format::Json => {
+            say_json(&RunDocument::of(&folder, &report.contents, &report.analysis));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

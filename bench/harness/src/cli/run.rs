@@ -14,6 +14,8 @@ use bench_data::record::rows::Records;
 use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::expected;
 use bench_data::servers::reference::ReferenceServer;
+use bench_report::analysis::Analysis;
+use bench_report::documents::run::RunDocument;
 use bench_report::report::export::publish;
 use clap::{Arg, Args, Command, Id, ValueEnum};
 use fileserver_proto::Wire;
@@ -22,7 +24,9 @@ use loadgen::Direction;
 
 use crate::cli::busy::busy_before;
 use crate::cli::command_line::command_line;
-use crate::cli::messages::{announce, conclusion, introduce, outlook};
+use crate::cli::format::{Format, say_json};
+use crate::cli::list::PlanDocument;
+use crate::cli::messages::{announce, conclusion, introduce, outlook, remarks};
 use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::cli::progress::Display;
 use crate::machine::busy::WhenBusy;
@@ -39,7 +43,7 @@ const MEASUREMENT: &str = "Measurement";
 const MACHINE: &str = "Machine";
 
 /// Arguments that `--resume` can be combined with.
-const WITH_RESUME: [&str; 4] = ["resume", "wait_idle", "allow_busy", "results"];
+const WITH_RESUME: [&str; 5] = ["resume", "wait_idle", "allow_busy", "results", "format"];
 
 /// Default folder of the folders of runs.
 const RESULTS: &str = "results";
@@ -77,6 +81,9 @@ pub(super) struct RunArgs {
     settings: SettingsFlags,
     #[command(flatten)]
     output: OutputFlags,
+    /// Format of standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    format: Format,
 }
 
 /// Flags for the folder of the results.
@@ -162,8 +169,9 @@ pub(super) fn with_exclusive_resume(command: Command) -> Command {
 
 pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let (when_busy, settings) = (arguments.idle.when_busy(), arguments.settings.settings());
+    let format = arguments.format;
     if let Some(folder) = &arguments.resume {
-        return resume_run(folder, when_busy);
+        return resume_run(folder, when_busy, format);
     }
     let (output, dry_run) = (arguments.output.clone(), arguments.dry_run);
     let mut plan = chosen_plan(names, arguments)?;
@@ -177,7 +185,10 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
     );
     settings::check(&settings, &Cores::of(&plan))?;
     if dry_run {
-        say(&outlook(&plan));
+        match format {
+            Format::Text => say(&outlook(&plan)),
+            Format::Json => say_json(&PlanDocument::of(&plan)),
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let stop = stop_on_signals(second(&settings))?;
@@ -185,7 +196,7 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
     else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    conclude(&folder, &end)
+    conclude(&folder, &end, format)
 }
 
 /// Effect of a second Ctrl-C: it must not prevent the settings from being restored.
@@ -231,7 +242,7 @@ pub(super) fn measure(
 }
 
 /// Continues an interrupted run.
-fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
+fn resume_run(path: &Path, when_busy: WhenBusy, format: Format) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::open(path)?;
     let (plan, mut environment) = (folder.plan()?, folder.environment()?);
     let shown = path.display();
@@ -248,7 +259,15 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
     let known = CompletedTrials::of(Records::read(path)?);
     let trials = known.to_come(&plan);
     if trials == 0 && environment.finished_at.is_some() {
-        say(&format!("{shown} is complete: nothing left to do\n"));
+        let complete = format!("{shown} is complete: nothing left to do\n");
+        match format {
+            Format::Text => say(&complete),
+            Format::Json => {
+                let _ = io::stderr().write_all(complete.as_bytes());
+                let contents = folder.read()?;
+                say_json(&RunDocument::of(&folder, &contents, &Analysis::of(&contents)));
+            }
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let cores = Cores::of(&plan);
@@ -278,7 +297,7 @@ fn resume_run(path: &Path, when_busy: WhenBusy) -> anyhow::Result<ExitCode> {
     folder.write_environment(&environment)?;
     let end = carry_out(&plan, &known, trials, executor, environment, &folder, &stop)?;
     drop(changed);
-    conclude(&folder, &end)
+    conclude(&folder, &end, format)
 }
 
 /// Runs the trials to come.
@@ -301,9 +320,15 @@ fn carry_out(
 }
 
 /// Writes the report, and prints its answer.
-fn conclude(folder: &RunFolder, end: &RunEnd) -> anyhow::Result<ExitCode> {
+fn conclude(folder: &RunFolder, end: &RunEnd, format: Format) -> anyhow::Result<ExitCode> {
     let published = publish(folder)?;
-    say(&conclusion(&published, folder, end));
+    match format {
+        Format::Text => say(&conclusion(&published, folder, end)),
+        Format::Json => {
+            let _ = io::stderr().write_all(remarks(folder, end).as_bytes());
+            say_json(&RunDocument::of(folder, &published.contents, &published.analysis));
+        }
+    }
     Ok(exit_code(end))
 }
 

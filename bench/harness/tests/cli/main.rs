@@ -1,6 +1,7 @@
 //! The `bench` program as users run it.
 
 mod builds;
+mod documents;
 mod interrupts;
 mod measuring;
 mod program;

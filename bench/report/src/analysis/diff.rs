@@ -1,14 +1,23 @@
 //! Changes between two runs, or two builds in one run: the same servers under the same loads.
 
+mod effect;
+mod gate;
 mod limit;
 mod settings;
+mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use serde::Serialize;
+
+pub use self::effect::{Counts, Effect};
+pub use self::gate::Gate;
 pub use self::limit::Limit;
 use self::limit::{COLUMNS, FURTHER, Limited};
+pub use self::settings::SettingChange;
 use self::settings::settings;
+pub use self::text::Shown;
 use crate::analysis::comparison::{Comparison, family};
 use crate::analysis::metric::{Better, Metric};
 use crate::analysis::statistics::holm::adjusted;
@@ -20,7 +29,6 @@ use bench_data::load::words::describe;
 use bench_data::record::rows::{Records, TrialRow};
 use bench_data::record::run_folder::Contents;
 use bench_data::stats::median;
-use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
 /// Standard deviation of a logarithm between repetitions of a run: restarts of the machine, of its host
@@ -66,7 +74,7 @@ pub struct Diff {
     /// Servers and loads that cannot be compared, with the reasons.
     pub incomparable: Vec<Incomparable>,
     /// Settings in which the runs differ.
-    pub settings: Vec<String>,
+    pub settings: Vec<SettingChange>,
 }
 
 /// Server of two builds: its names in the run, and its common name.
@@ -142,7 +150,8 @@ pub struct Beyond {
 }
 
 /// Judgement of a change by a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// Within the limit.
     Kept,
@@ -293,51 +302,6 @@ impl Diff {
         }
         beyond
     }
-
-    /// Changes as a table for each load, and everything that was not compared.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut loads: Vec<Load> = Vec::new();
-        for change in &self.changes {
-            if !loads.contains(&change.load) {
-                loads.push(change.load);
-            }
-        }
-        let heads = ["server"].into_iter().chain(COLUMNS.map(|(name, _)| name));
-        let heads: Vec<&str> = heads.collect();
-        for load in loads {
-            let mut targets: Vec<&str> = self
-                .changes
-                .iter()
-                .filter(|one| one.load == load)
-                .map(|one| &*one.target)
-                .collect();
-            targets.dedup();
-            let cell = |target: &str, metric| {
-                let mut changes = self.changes.iter().filter(|one| one.load == load);
-                let change = changes.find(|one| one.target == target && one.metric == metric);
-                change.map_or_else(|| "–".to_owned(), Change::cell_text)
-            };
-            let row = |target: &str| {
-                let cells = COLUMNS.iter().map(|(_, metric)| cell(target, *metric));
-                std::iter::once(target.to_owned()).chain(cells).collect()
-            };
-            let rows: Vec<Vec<String>> = targets.into_iter().map(row).collect();
-            text += &format!("\nWith {}\n", describe(load));
-            text += &text_table(&heads, &rows, Align::Left);
-        }
-        let incomparable = self.incomparable.iter().map(|one| &one.text).collect();
-        let settings = self.settings.iter().collect();
-        let notes: [(&str, Vec<&String>); 2] =
-            [("Not compared:", incomparable), ("The runs differ in:", settings)];
-        for (heading, lines) in notes {
-            if !lines.is_empty() {
-                text += &format!("\n{heading}\n");
-                lines.iter().for_each(|line| text += &format!("  {line}\n"));
-            }
-        }
-        text
-    }
 }
 
 /// Ratio of two lines.
@@ -436,19 +400,39 @@ impl fmt::Display for Errors {
 }
 
 impl Change {
-    /// A value without the name of what it counts.
-    fn write(&self, value: f64) -> String {
+    /// Returns true if the tables have a column for the metric. The others can be limited.
+    pub fn is_in_tables(&self) -> bool {
+        COLUMNS.iter().any(|(_, metric)| *metric == self.metric)
+    }
+
+    /// Spelling of the metric in limits and tables: `throughput`, `p99`, `cpu_per_request`.
+    pub fn name(&self) -> &'static str {
+        let mut known = COLUMNS.iter().chain(&FURTHER);
+        known.find(|(_, metric)| *metric == self.metric).map_or("", |(name, _)| *name)
+    }
+
+    /// The change with its interval: `+6.9 % (+2.0 to +11.3)`.
+    pub fn percent(&self) -> String {
+        percent(&self.comparison.ratio)
+    }
+
+    /// A value with its unit, without the name of what it counts.
+    pub fn write(&self, value: f64) -> String {
         self.metric.unit().write(value)
+    }
+
+    /// Returns true if the change is shown to be a difference.
+    pub fn is_shown(&self) -> bool {
+        matches!(self.comparison.verdict, Verdict::Different(_))
     }
 
     /// `131k → 140k  +6.9 % (+2.0 to +11.3)`, with a star if the difference is shown.
     fn cell_text(&self) -> String {
-        let shown = matches!(self.comparison.verdict, Verdict::Different(_));
         let (old, new) = (self.write(self.old), self.write(self.new));
         format!(
             "{old} → {new}  {}{}",
             percent(&self.comparison.ratio),
-            if shown { " *" } else { "" }
+            if self.is_shown() { " *" } else { "" }
         )
     }
 }

@@ -78,12 +78,15 @@ pub enum Unit {
     Bytes,
     /// A share of 1.
     Percent,
+    /// A quotient of two values of one unit.
     Ratio,
 }
 
 impl Percentile {
     /// The median.
     pub const P50: Self = Self(500_000);
+    /// The 90th percentile.
+    pub const P90: Self = Self(900_000);
     /// The 99th percentile.
     pub const P99: Self = Self(990_000);
     /// The 99.9th percentile.

@@ -1,18 +1,38 @@
 //! Settings in which two runs differ.
 
+use std::fmt;
+
 use bench_data::plan::Plan;
 use bench_data::record::environment::Environment;
 use bench_data::record::run_folder::Contents;
+use serde::Serialize;
+
+/// Setting of two runs that differ in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingChange {
+    /// Name of the setting.
+    pub name: String,
+    /// Value in the old run.
+    pub old: String,
+    /// Value in the new run.
+    pub new: String,
+}
+
+impl fmt::Display for SettingChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {}", self.name, self.old, self.new)
+    }
+}
 
 /// Settings in which the runs differ.
-pub(super) fn settings(old: &Contents, new: &Contents) -> Vec<String> {
+pub(super) fn settings(old: &Contents, new: &Contents) -> Vec<SettingChange> {
     let [(then, before), (now, after)] = [old, new]
         .map(|contents| (facts(&contents.plan, &contents.environment), &contents.environment));
     let mut differ: Vec<_> = then
         .into_iter()
         .zip(now)
         .filter(|((_, old), (_, new))| old != new)
-        .map(|((name, old), (_, new))| format!("{name}: {old} → {new}"))
+        .map(|((name, old), (_, new))| SettingChange { name: name.to_owned(), old, new })
         .collect();
     for target in &after.targets {
         let earlier = before.targets.iter().find(|other| other.name == target.name);
@@ -21,7 +41,11 @@ pub(super) fn settings(old: &Contents, new: &Contents) -> Vec<String> {
         if let (Some(old), Some(new)) = versions
             && old != new
         {
-            differ.push(format!("version of {}: {old} → {new}", target.name));
+            differ.push(SettingChange {
+                name: format!("version of {}", target.name),
+                old: old.to_owned(),
+                new: new.to_owned(),
+            });
         }
     }
     differ
