@@ -1,5 +1,6 @@
 //! `client load`: the load generator without a harness.
 
+mod json;
 mod live;
 mod table;
 mod target;
@@ -118,6 +119,19 @@ pub(crate) struct Args {
     /// Write the histograms to this file, in the log format of HdrHistogram
     #[arg(long, value_name = "FILE")]
     hdr_log: Option<PathBuf>,
+    /// Format of standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Format of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Format {
+    /// A table
+    #[default]
+    Text,
+    /// One JSON document, described in docs/json.md; messages go to standard error
+    Json,
 }
 
 /// Runs the command.
@@ -139,7 +153,10 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<(), Failure> {
     if let Some(file) = hdr_log {
         write_histograms(file, &report).context("cannot write the --hdr-log file")?;
     }
-    print(&table::of(&spec, &report))?;
+    print(&match args.format {
+        Format::Text => table::of(&spec, &report),
+        Format::Json => json::of(&spec, &report),
+    })?;
     judge(&report)
 }
 
