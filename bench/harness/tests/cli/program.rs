@@ -10,8 +10,8 @@ const BENCH: ProgramUnderTest = ProgramUnderTest {
     path: env!("CARGO_BIN_EXE_bench"),
     name: "bench",
     shown: &[
-        "run", "chat", "witness", "list", "plot", "report", "calls", "diff", "gather", "ab",
-        "files",
+        "run", "chat", "witness", "list", "plot", "report", "calls", "diff", "export", "gather",
+        "ab", "files",
     ],
     hidden: &["serve", "launch", "false-alarms"],
 };
