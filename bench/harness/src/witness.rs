@@ -33,7 +33,7 @@ use serde::Serialize;
 
 use crate::alternation::in_turn;
 use crate::machine::cores::{Cores, Pinned};
-use crate::machine::usage::ProcessSet;
+use crate::machine::process_tree::ProcessSet;
 use crate::run::files::{self, ScratchFolder, download_name};
 use crate::run::launcher::{Launcher, StartHints};
 use crate::run::local::load_spec;

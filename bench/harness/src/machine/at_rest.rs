@@ -10,7 +10,7 @@ use loadgen::Rest;
 use procfs::process::Process;
 
 use crate::machine::cpu_clock::{in_time, of_children};
-use crate::machine::usage::ProcessSet;
+use crate::machine::process_tree::ProcessSet;
 
 /// Counters before and after a load, as far as they were read.
 #[derive(Debug, Default)]

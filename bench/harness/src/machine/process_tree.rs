@@ -1,9 +1,37 @@
-//! Process trees.
+//! Processes of a server, and process trees.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use crate::machine::cpu_clock::CpuReading;
 use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
+
+/// Processes of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessSet {
+    /// One process.
+    Process(u32),
+    /// Processes with all their descendants.
+    Trees(Vec<u32>),
+}
+
+impl ProcessSet {
+    /// Processor time of all processes and their reaped children; `None` without a process.
+    pub fn cpu(&self) -> Option<Duration> {
+        CpuReading::of(&self.processes()).map(|reading| reading.used)
+    }
+
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        match self {
+            Self::Process(pid) => {
+                let process = i32::try_from(*pid).ok().and_then(|pid| Process::new(pid).ok());
+                process.into_iter().collect()
+            }
+            Self::Trees(pids) => pids.iter().flat_map(|pid| of(*pid)).collect(),
+        }
+    }
+}
 
 /// Process with all its descendants, itself first; empty if it has ended.
 pub fn of(pid: u32) -> Vec<Process> {

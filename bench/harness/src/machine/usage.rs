@@ -12,7 +12,7 @@ use procfs::{CurrentSI, KernelStats};
 
 use crate::machine::at_rest::AtRest;
 use crate::machine::cpu_clock::{CpuReading, cpu_within, in_time};
-use crate::machine::process_tree;
+use crate::machine::process_tree::ProcessSet;
 use crate::machine::window::{begin_of_window, sleep_until};
 
 /// Sampling interval of memory and threads: short enough for a window of 100 ms, long enough for a
@@ -24,15 +24,6 @@ const LISTING: Duration = Duration::from_millis(10);
 
 /// Most processes that are listed again within the window.
 const MOST_LISTED_AGAIN: usize = 64;
-
-/// Processes of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProcessSet {
-    /// One process.
-    Process(u32),
-    /// Processes with all their descendants.
-    Trees(Vec<u32>),
-}
 
 /// Observations of a server within a window.
 #[derive(Debug)]
@@ -165,23 +156,6 @@ impl Watched {
             run_delay: growth.run_delay.map(|delay| delay.mul_f64(of_load)),
             foreign_cpu: foreign_cpu.map(|cpu| cpu.mul_f64(of_seen)),
         })
-    }
-}
-
-impl ProcessSet {
-    /// Processor time of all processes and their reaped children; `None` without a process.
-    pub fn cpu(&self) -> Option<Duration> {
-        CpuReading::of(&self.processes()).map(|reading| reading.used)
-    }
-
-    pub(crate) fn processes(&self) -> Vec<Process> {
-        match self {
-            Self::Process(pid) => {
-                let process = i32::try_from(*pid).ok().and_then(|pid| Process::new(pid).ok());
-                process.into_iter().collect()
-            }
-            Self::Trees(pids) => pids.iter().flat_map(|pid| process_tree::of(*pid)).collect(),
-        }
     }
 }
 

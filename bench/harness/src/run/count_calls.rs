@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::machine::usage::ProcessSet;
+use crate::machine::process_tree::ProcessSet;
 
 /// Time for `perf` to attach before the load begins.
 const ATTACHING: Duration = Duration::from_millis(300);

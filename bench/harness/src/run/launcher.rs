@@ -16,7 +16,7 @@ use fileserver_proto::Wire;
 use loadgen::Direction;
 use rustix::process::{Resource, getrlimit};
 
-use crate::machine::usage::ProcessSet;
+use crate::machine::process_tree::ProcessSet;
 use crate::run::account::Account;
 use crate::run::build::Build;
 use crate::run::probe;
