@@ -7,7 +7,7 @@ use testkit::command_line::ProgramUnderTest;
 const SERVER: ProgramUnderTest = ProgramUnderTest {
     path: env!("CARGO_BIN_EXE_server"),
     name: "server",
-    shown: &[],
+    shown: "man",
     hidden: &["help"],
 };
 
