@@ -9,7 +9,7 @@ entry in CASES is a failure, and so is an entry without a command. These substit
 - `cargo run --release`, `cargo server` and `cargo client` start the programs that are already built, since the
   temporary folder contains no sources; the aliases are those of .cargo/config.toml.
 - `cargo bench` runs in the repository and with --test: each benchmark once.
-- `cargo install` runs in the repository and installs into the temporary folder.
+- `cargo install` runs in the repository, without the network, and installs into the temporary folder.
 - The flags in `more` are added to a command. Most of them shorten a run (SHORT).
 - `cargo test` and `cargo build --release` are run by .ci/run itself, which is checked.
 
@@ -189,9 +189,9 @@ CASES = {
     "cargo bench": Case(shows=r"upload/threaded/1KiB"),
     "cargo bench -- download/selector": Case(shows=r"download/selector/1KiB"),
     "cargo build --release": Case(in_ci=True),
-    "cargo install --path servers/host --locked": Case(makes=("installed/bin/server",)),
-    "cargo install --path client/cli --locked": Case(makes=("installed/bin/client",)),
-    "cargo install --path bench/harness --locked": Case(makes=("installed/bin/bench",)),
+    "cargo install --path servers/host --locked": Case(more="--offline", makes=("installed/bin/server",)),
+    "cargo install --path client/cli --locked": Case(more="--offline", makes=("installed/bin/client",)),
+    "cargo install --path bench/harness --locked": Case(more="--offline", makes=("installed/bin/bench",)),
     # With a lab sheet in hand
     "mkdir -p shared-files && head -c 55696 /dev/urandom > shared-files/eagle.jpg "
     "&& head -c 583163 /dev/urandom > shared-files/turtle.jpg":
