@@ -1,8 +1,8 @@
 //! Warm-up: it lasts as long as planned, and longer while the rate of replies still changes.
 //!
 //! The threads count replies in equal parts of the warm-up. When the last seven counts show no
-//! trend, the window begins one part later, so that all threads and observers learn it in time.
-//! Server speed decides nothing else than the length of the warm-up, which has a limit.
+//! trend, the window begins one part later, so that all threads and observers learn it in time. The
+//! replies decide nothing but the length of the warm-up, which has a limit.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
@@ -14,8 +14,8 @@ use crate::spec::LoadSpec;
 const PARTS: usize = 8;
 /// Counts that show whether the rate changes: those of all planned parts but the last.
 const COUNTS: usize = PARTS - 1;
-/// Shortest part. A shorter warm-up lasts as long as planned: its counts say little, and observers would
-/// learn too late when the window begins.
+/// Shortest part. A warm-up with shorter ones lasts as long as planned: its counts say little, and
+/// observers would learn too late when the window begins.
 const SHORTEST_PART_NS: u64 = 10_000_000;
 /// Most parts of a prolonged warm-up.
 const MOST_PARTS: usize = 4096;
@@ -102,8 +102,8 @@ impl WarmUp {
         start_ns.saturating_add(whole).saturating_add(rest)
     }
 
-    /// Adds the replies of a thread in a part that has ended. Every thread reports every part once, in order, until the
-    /// window is known.
+    /// Adds the replies of a thread in a part that has ended. Every thread reports every part once, in
+    /// order, until the window is known.
     pub(crate) fn report(&self, start_ns: u64, part: usize, replies: u64, now_ns: u64) {
         let this = &self.parts[part];
         this.replies.fetch_add(replies, Relaxed);
@@ -124,8 +124,8 @@ impl WarmUp {
         self.window_ns.store(window_ns, Release);
     }
 
-    /// Returns true if the rate was steady when the window began and false if it still changed; `None` if it is not
-    /// known.
+    /// Returns true if the rate was steady when the window began and false if it still changed; `None` if
+    /// it is not known.
     pub(crate) fn is_steady(&self) -> Option<bool> {
         match self.rate.load(Relaxed) {
             rate if rate == Rate::Steady as u8 => Some(true),

@@ -296,7 +296,8 @@ impl<'a, S: Sockets<'a>> Worker<'a, S> {
         Ok(())
     }
 
-    /// Reports the replies in the parts of the warm-up that have ended, and sets the window when it is known.
+    /// Reports the replies in the parts of the warm-up that have ended, and sets the window when it is
+    /// known.
     fn warm_up(&mut self, now: u64) {
         if self.window.start != u64::MAX || self.start_ns == 0 {
             return;

@@ -1,6 +1,6 @@
-//! Counters of a server's processes and threads, read while it rests: with all connections open, before
-//! the first request of a load and after its last reply. To read them takes some 50 µs per thread, which under load would
-//! slow down server or generator, and servers with many threads the most.
+//! Counters of a server's processes and threads, read while it rests: with all connections open,
+//! before the first request of a load and after its last reply. Reading takes some 50 µs per thread.
+//! Under load it would slow down server or generator, most of all with many threads.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

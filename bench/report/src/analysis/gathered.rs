@@ -90,28 +90,25 @@ impl Gathered {
             };
             let mut factors: Vec<f64> = one.results.iter().filter_map(of_side).collect();
             factors.sort_by(f64::total_cmp);
-            let range = match &factors[..] {
-                [] => return (0, "none".to_owned()),
-                [only] => format!("{}×", three_digits(*only)),
-                [least, .., most] => {
-                    format!("{}× to {}×", three_digits(*least), three_digits(*most))
-                }
-            };
-            (factors.len(), format!("{} ({range})", factors.len()))
+            factors
         };
         let (above, below) = (led(Direction::Above), led(Direction::Below));
-        let (ahead, behind) = match above.0 >= below.0 {
+        let ((name, ahead), (other, behind)) = match above.len() >= below.len() {
             true => ((&self.pair.second, above), (&self.pair.first, below)),
             false => ((&self.pair.first, below), (&self.pair.second, above)),
         };
         let runs = counted(one.results.len(), "run");
-        let (name, (count, text)) = ahead;
-        let mut text = match count {
-            0 => format!("Neither is shown to be better in {runs}"),
-            _ => {
-                let range = text.split_once(' ').map_or("", |(_, range)| range);
-                let (other, (_, behind)) = behind;
-                format!("{name} is better in {count} of {runs} {range}, {other} in {behind}")
+        let mut text = match ahead.len() {
+            0 => format!("neither is shown to be better in {runs}"),
+            count => {
+                let others = match behind.len() {
+                    0 => "none".to_owned(),
+                    count => format!("{count} {}", range(&behind)),
+                };
+                format!(
+                    "{name} is better in {count} of {runs} {}, {other} in {others}",
+                    range(&ahead)
+                )
             }
         };
         let with = |verdict| {
@@ -132,6 +129,13 @@ impl Gathered {
         }
         text + "."
     }
+}
+
+/// Ascending factors as a range: `(1.2× to 1.9×)`.
+fn range(factors: &[f64]) -> String {
+    let [least, most] = [factors.first(), factors.last()]
+        .map(|factor| format!("{}×", three_digits(factor.copied().unwrap_or(1.0))));
+    if least == most { format!("({least})") } else { format!("({least} to {most})") }
 }
 
 /// Factor by which the second server is better, or a bound of it; `None` without a comparison.

@@ -151,12 +151,13 @@ impl GatheredReport {
         let mut templates = Templates::new();
         templates.add_template(PAGE, TEMPLATE)?;
         let Gathered { pair, comparisons, .. } = &self.gathered;
+        let compared = self.runs.iter().filter(|run| !run.is_left_out).count();
         let page = Page {
             title: format!(
                 "{} or {}? {} gathered",
                 pair.first,
                 pair.second,
-                counted(self.runs.len(), "run")
+                counted(compared, "run")
             ),
             answer: comparisons.first().map_or_else(String::new, |one| {
                 format!("{}, {}: {}", one.name, one.condition, self.gathered.sentence(one))

@@ -102,7 +102,8 @@ fn steady(rows: &[TrialRow]) -> Option<String> {
     let steady = known.iter().filter(|steady| **steady).count();
     (!warmed.is_empty()).then(|| {
         format!(
-            "up to four times as long while the rate of replies changes: steady in {} of {}{unknown}",
+            "longer than planned, up to four times, while the rate of replies changed; steady at its end in \
+             {} of {}{unknown}",
             grouped(steady),
             counted(known.len(), "trial")
         )
@@ -380,7 +381,8 @@ mod tests {
     fn trials_that_began_steadily_are_counted() {
         let mut rows = bench_data::mock::records().trials;
         rows.truncate(4);
-        let text = "up to four times as long while the rate of replies changes: steady in";
+        let text = "longer than planned, up to four times, while the rate of replies changed; steady \
+                    at its end in";
         assert_eq!(steady(&rows), Some(format!("{text} 4 of 4 trials")));
         (rows[0].warm_up_steady, rows[1].warm_up_steady) = (Some(false), None);
         let unknown = "; 1 trial with too few replies to tell";
