@@ -20,6 +20,10 @@ pub struct Conditions {
     /// Governor that chooses the idle states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_governor: Option<String>,
+    /// Longest time that an idle core may take to wake up, in microseconds, which the run demanded. With
+    /// `0` idle cores poll instead of sleeping. `None`: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_up_limit_us: Option<u32>,
     /// Clock of the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_source: Option<String>,

@@ -132,6 +132,9 @@ pub struct KernelSettings {
     /// Packets of the loopback interface are processed on the core of their receiver (RFS).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub loopback_rfs: bool,
+    /// The processor's idle states stay in use, although the run could keep the cores out of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub idle_states: bool,
 }
 
 impl KernelSettings {

@@ -137,6 +137,11 @@ struct SettingsFlags {
     /// side pays for its own receive path; needs root. Restored like --congestion-control
     #[arg(long, help_heading = MACHINE)]
     loopback_rfs: bool,
+    /// Leave the processor's idle states in use. Without this flag, and as root, idle cores poll until
+    /// the end of the run instead of sleeping: a core of a virtual machine that sleeps is woken by the
+    /// host, which can take longer than a small request
+    #[arg(long, help_heading = MACHINE)]
+    idle_states: bool,
 }
 
 impl SettingsFlags {
@@ -144,6 +149,7 @@ impl SettingsFlags {
         KernelSettings {
             congestion_control: self.congestion_control.clone(),
             loopback_rfs: self.loopback_rfs,
+            idle_states: self.idle_states,
         }
     }
 }
@@ -217,12 +223,13 @@ pub(super) fn measure(
     let cores = Cores::of(plan);
     let Some(busy) = busy_before(when_busy, stop)? else { return Ok(None) };
     let mut executor = LocalExecutor::new(plan, cores.clone(), output.place())?;
-    let _changed = ChangedSettings::of(settings, &cores)?;
+    let changed = ChangedSettings::of(settings, &cores)?;
     let planned = u32::try_from(trials).context("too many trials")?;
     let mut environment = facts::survey(command_line(), planned, &cores, &executor.root());
     environment.placement.disk_file_system = executor.disk().map(facts::file_system);
     busy.enter(&mut environment.machine);
     environment.settings = settings.clone();
+    environment.conditions.wake_up_limit_us = changed.wake_up_limit_us();
     let host = &environment.machine.host;
     let folder = match &output.out {
         Some(out) => RunFolder::create(out)?,
@@ -281,6 +288,7 @@ fn resume_run(path: &Path, when_busy: WhenBusy, format: Format) -> anyhow::Resul
     let planned = environment.trials_planned;
     let mut now = facts::survey(command_line(), planned, &cores, &executor.root());
     now.placement.disk_file_system = executor.disk().map(facts::file_system);
+    now.conditions.wake_up_limit_us = changed.wake_up_limit_us();
     busy.enter(&mut now.machine);
     resume::check_same(&environment, &now)?;
     announce(&plan, trials, &now);

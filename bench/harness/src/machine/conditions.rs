@@ -18,6 +18,7 @@ pub(crate) fn conditions() -> Conditions {
         // Its name has a suffix where it cannot be changed.
         idle_governor: line(&format!("{CPU}/cpuidle/current_governor"))
             .or_else(|| line(&format!("{CPU}/cpuidle/current_governor_ro"))),
+        wake_up_limit_us: None,
         clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         transparent_huge_pages: line("/sys/kernel/mm/transparent_hugepage/enabled")
             .and_then(|all| chosen(&all)),

@@ -1,6 +1,6 @@
 //! Settings of the kernel that a run changes and restores at its end.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,9 @@ const CONGESTION_CONTROL: &str = "proc/sys/net/ipv4/tcp_congestion_control";
 const AVAILABLE: &str = "proc/sys/net/ipv4/tcp_available_congestion_control";
 const SOCK_FLOW_ENTRIES: &str = "proc/sys/net/core/rps_sock_flow_entries";
 const FLOW_COUNT: &str = "sys/class/net/lo/queues/rx-0/rps_flow_cnt";
+/// Device that keeps all cores out of idle states from which they would wake up too late, as long as it is
+/// open (the kernel's `Documentation/power/pm_qos_interface.rst`).
+const WAKE_UP_LIMIT: &str = "dev/cpu_dma_latency";
 const STEERED_TO: &str = "sys/class/net/lo/queues/rx-0/rps_cpus";
 
 /// Flows that the kernel distinguishes while it steers packets: more than a run has connections, so that
@@ -34,6 +37,8 @@ struct Change {
 pub(crate) struct ChangedSettings {
     /// Files with their former values, in the order of the changes.
     before: Vec<(PathBuf, String)>,
+    /// Open device that keeps the cores awake; `None` without permission, and if not wanted.
+    awake: Option<File>,
 }
 
 /// Checks that settings can be changed, and changes nothing.
@@ -79,6 +84,11 @@ impl ChangedSettings {
         Ok(changed)
     }
 
+    /// Longest time in microseconds that an idle core may take to wake up; `None` without a limit.
+    pub(crate) fn wake_up_limit_us(&self) -> Option<u32> {
+        self.awake.is_some().then_some(0)
+    }
+
     fn below(root: &Path, settings: &KernelSettings, cores: &Cores) -> anyhow::Result<Self> {
         check_below(root, settings, cores)?;
         let mut changed = Self::default();
@@ -87,6 +97,9 @@ impl ChangedSettings {
             let before = fs::read_to_string(&path).with_context(context)?;
             fs::write(&path, &value).with_context(context)?;
             changed.before.push((path, before.trim().to_owned()));
+        }
+        if !settings.idle_states {
+            changed.awake = keep_awake(&root.join(WAKE_UP_LIMIT));
         }
         Ok(changed)
     }
@@ -103,6 +116,15 @@ impl Drop for ChangedSettings {
             }
         }
     }
+}
+
+/// Keeps idle cores polling until the device is closed; `None` without permission or device. A virtual
+/// core that sleeps has to be woken by the host: that takes longer than a small request, and a different
+/// time in each minute.
+fn keep_awake(device: &Path) -> Option<File> {
+    let mut file = File::options().write(true).open(device).ok()?;
+    file.write_all(&0_i32.to_ne_bytes()).ok()?;
+    Some(file)
 }
 
 /// Changes that settings need, in order.
@@ -185,8 +207,11 @@ mod tests {
     }
 
     fn both() -> (KernelSettings, Cores) {
-        let settings =
-            KernelSettings { congestion_control: Some("cubic".to_owned()), loopback_rfs: true };
+        let settings = KernelSettings {
+            congestion_control: Some("cubic".to_owned()),
+            loopback_rfs: true,
+            ..KernelSettings::default()
+        };
         (settings, Cores { server: vec![0], generator: vec![1] })
     }
 
@@ -233,12 +258,29 @@ mod tests {
     #[test]
     fn what_the_kernel_already_has_is_not_written() {
         let (root, (_, cores)) = (kernel(), both());
-        let same =
-            KernelSettings { congestion_control: Some("bbr".to_owned()), loopback_rfs: false };
+        let same = KernelSettings {
+            congestion_control: Some("bbr".to_owned()),
+            ..KernelSettings::default()
+        };
         for settings in [same, KernelSettings::default()] {
             let changed = ChangedSettings::below(root.path(), &settings, &cores).unwrap();
             assert_eq!(changed.before, []);
         }
+    }
+
+    #[test]
+    fn cores_are_kept_awake_where_that_is_permitted_and_wanted() {
+        let (root, (_, cores)) = (kernel(), both());
+        let change = |settings| ChangedSettings::below(root.path(), &settings, &cores).unwrap();
+        assert_eq!(change(KernelSettings::default()).wake_up_limit_us(), None, "no device");
+        let device = root.path().join(WAKE_UP_LIMIT);
+        fs::create_dir_all(device.parent().unwrap()).unwrap();
+        fs::write(&device, "").unwrap();
+        let asleep = KernelSettings { idle_states: true, ..KernelSettings::default() };
+        assert_eq!(change(asleep).wake_up_limit_us(), None);
+        assert_eq!(fs::read(&device).unwrap(), []);
+        assert_eq!(change(KernelSettings::default()).wake_up_limit_us(), Some(0));
+        assert_eq!(fs::read(&device).unwrap(), [0; 4]);
     }
 
     #[test]

@@ -68,6 +68,9 @@ fn mend_file(
 pub fn check_same(then: &Environment, now: &Environment) -> anyhow::Result<()> {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
     let listed = |cores: &[usize]| format!("{cores:?}");
+    let limit = |environment: &Environment| {
+        environment.conditions.wake_up_limit_us.map_or("none".to_owned(), |limit| limit.to_string())
+    };
     let (old, new) = (&then.machine, &now.machine);
     let pairs = [
         ("schema", then.schema.to_string(), now.schema.to_string()),
@@ -78,6 +81,7 @@ pub fn check_same(then: &Environment, now: &Environment) -> anyhow::Result<()> {
         ("processor", text(&old.processor), text(&new.processor)),
         ("cores", old.cores.to_string(), new.cores.to_string()),
         ("kernel", old.kernel.clone(), new.kernel.clone()),
+        ("limit of the wake-up of idle cores in µs", limit(then), limit(now)),
         ("congestion control", text(&old.congestion_control), text(&new.congestion_control)),
         ("server cores", listed(&then.placement.server_cores), listed(&now.placement.server_cores)),
         (

@@ -256,6 +256,10 @@ fn processor(conditions: &Conditions) -> Option<String> {
             }
             _ => text,
         }),
+        conditions.wake_up_limit_us.map(|limit| match limit {
+            0 => "idle cores poll instead of sleeping".to_owned(),
+            limit => format!("idle cores wake up within {limit} µs"),
+        }),
         named("clock", &conditions.clock_source),
         named("huge pages", &conditions.transparent_huge_pages),
         conditions.loopback_rps_cpus.as_ref().map(|cpus| {
@@ -398,6 +402,7 @@ mod tests {
         let conditions = Conditions {
             idle_driver: some("intel_idle"),
             idle_governor: some("menu"),
+            wake_up_limit_us: Some(0),
             clock_source: some("tsc"),
             loopback_rps_cpus: some("00,00000000"),
             vulnerabilities: [("mds".to_owned(), "Vulnerable".to_owned())].into(),
@@ -414,8 +419,8 @@ mod tests {
         );
         assert_eq!(
             processor(&conditions).unwrap(),
-            "idle states by intel_idle with governor menu, clock tsc, receive steering off, \
-             vulnerabilities: 0 mitigated, 1 not (mds)"
+            "idle states by intel_idle with governor menu, idle cores poll instead of sleeping, \
+             clock tsc, receive steering off, vulnerabilities: 0 mitigated, 1 not (mds)"
         );
     }
 

@@ -51,6 +51,14 @@ pub(super) fn settings(old: &Contents, new: &Contents) -> Vec<SettingChange> {
     differ
 }
 
+fn idle_cores(environment: &Environment) -> String {
+    let limit = environment.conditions.wake_up_limit_us;
+    limit.map_or("may sleep".to_owned(), |limit| match limit {
+        0 => "poll".to_owned(),
+        limit => format!("wake up within {limit} µs"),
+    })
+}
+
 fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> {
     let (machine, placement) = (&environment.machine, &environment.placement);
     let unknown = || "unknown".to_owned();
@@ -59,6 +67,7 @@ fn facts(plan: &Plan, environment: &Environment) -> Vec<(&'static str, String)> 
         ("processor", machine.processor.clone().unwrap_or_else(unknown)),
         ("cores", machine.cores.to_string()),
         ("kernel", machine.kernel.clone()),
+        ("idle cores", idle_cores(environment)),
         ("cores of the server", format!("{:?}", placement.server_cores)),
         ("cores of the generator", format!("{:?}", placement.generator_cores)),
         ("file system", placement.file_system.clone()),
