@@ -5,6 +5,7 @@
 
 pub mod stats;
 pub mod text_table;
+pub mod text_wrap;
 pub mod units;
 
 pub mod names;
