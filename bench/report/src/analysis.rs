@@ -60,7 +60,7 @@ pub struct Analysis {
 impl Analysis {
     /// Analysis of the contents of a results folder.
     pub fn of(contents: &Contents) -> Self {
-        let summary = Summary::of(&contents.records);
+        let mut summary = Summary::of(&contents.records);
         let sections = sections(&contents.plan, &summary);
         let pair = Pair::of(&contents.plan, &summary);
         let environment = &contents.environment;
@@ -84,6 +84,9 @@ impl Analysis {
         notes.extend(contents.environment.machine.warning());
         notes.extend(notes::without_comparison(&sections));
         let claims = claims(contents, &summary, &sections);
+        // Controls are judged in the experiments; tables of the whole run mark the same loads.
+        let void = sections.iter().flat_map(|section| &section.part.void);
+        summary.void = void.copied().collect();
         let baseline = contents.plan.baseline.clone();
         Self { summary, answer, forest, advice, validity, place, notes, sections, claims, baseline }
     }

@@ -203,6 +203,7 @@ fn values(line: &Line) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Analysis;
     use bench_data::mock;
     use bench_data::mock::MockExecutor;
     use bench_data::names;
@@ -274,5 +275,24 @@ mod tests {
         let tables = tables(&Summary::of(&records), &baseline);
         insta::assert_snapshot!(tables[0].ratios);
         assert!(super::tables(&Summary::of(&records), &[])[0].ratios.is_empty());
+    }
+
+    #[test]
+    fn a_void_load_has_no_ratios_in_the_tables_of_the_run() {
+        let baseline = vec!["threaded".to_owned()];
+        let plan = Plan { baseline, ..Plan::built_in("default").unwrap() };
+        let speed = [("selector-again".to_owned(), 30_000.0)].into();
+        let executor = MockExecutor { speed, ..MockExecutor::default() };
+        let analysis = Analysis::of(&mock::contents_of(&plan, executor));
+        let summary = &analysis.summary;
+        assert_eq!(summary.void.len(), 1, "the load of the main comparison");
+        let tables = tables(summary, &analysis.baseline);
+        for (load, table) in summary.loads().iter().zip(&tables) {
+            let expected = match summary.void.contains(load) {
+                true => "void: the A/A control differs from its server",
+                false => "requests/s relative to threaded (exploratory): ",
+            };
+            assert!(table.ratios.starts_with(expected), "{}: {}", table.heading, table.ratios);
+        }
     }
 }
