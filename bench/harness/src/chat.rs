@@ -21,6 +21,7 @@ use crate::alternation::in_turn;
 use crate::machine::cores::{Cores, Pinned};
 use crate::run::files::ScratchFolder;
 use crate::run::server_process::ServerProcess;
+use crate::terminal::columns_of_stdout;
 use bench_data::names;
 use bench_data::units::counted;
 use room::{Deliveries, Pacing, Room};
@@ -144,7 +145,8 @@ pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
             }
         }
     }
-    let _ = io::stdout().write_all(table::text(&rows, &skipped).as_bytes());
+    let tables = table::text(&rows, &skipped, columns_of_stdout());
+    let _ = io::stdout().write_all(tables.as_bytes());
     Ok(FanoutEnd { interrupted, failed: rows.iter().any(|row| row.outcome != "ok") })
 }
 

@@ -68,10 +68,10 @@ const PROGRAM: Program = Program {
     },
     // Only where results go: what is measured is on the command line and in the plan.
     variables: &[Variable { name: "BENCH_RESULTS", argument: "results" }],
-    other_variables: &[(
-        "TMPDIR",
-        "folder of served files and of the servers' own files [default: in memory]",
-    )],
+    other_variables: &[
+        ("TMPDIR", "folder of served files and of the servers' own files [default: in memory]"),
+        ("COLUMNS", "width of tables and texts that do not go to a terminal [default: 80]"),
+    ],
 };
 
 /// Threads or events? Compares the concurrency strategies of a file server by measurement

@@ -2,6 +2,8 @@
 
 mod alternation;
 
+mod terminal;
+
 pub mod machine;
 
 pub mod run;

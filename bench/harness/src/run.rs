@@ -522,7 +522,7 @@ mod tests {
         assert_eq!(rows.len(), 9);
         assert_eq!(rows[8].outcome, Outcome::Interrupted);
         let published = publish(&run.folder).unwrap();
-        assert!(!published.table().is_empty());
+        assert!(!published.terminal_tables(80).text.is_empty());
         assert!(run.folder.report().is_file());
     }
 

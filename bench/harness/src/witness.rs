@@ -38,6 +38,7 @@ use crate::run::files::{self, ScratchFolder, download_name};
 use crate::run::launcher::{Launcher, StartHints};
 use crate::run::local::load_spec;
 use crate::run::reference_config::Installed;
+use crate::terminal::columns_of_stdout;
 use generator::{Counted, Generator};
 
 /// Plan with one load; servers, connections and size come from the arguments.
@@ -150,7 +151,8 @@ pub fn run(args: &WitnessArgs, stop: &AtomicBool) -> anyhow::Result<WitnessEnd> 
             }
         }
     }
-    let _ = io::stdout().write_all(table::text(&rows).as_bytes());
+    let tables = table::text(&rows, columns_of_stdout());
+    let _ = io::stdout().write_all(tables.as_bytes());
     Ok(WitnessEnd { interrupted, failed: rows.iter().any(|row| row.outcome != "ok") })
 }
 

@@ -14,4 +14,4 @@ pub mod page;
 pub mod paper;
 pub(crate) mod picture;
 pub(crate) mod setup;
-pub(crate) mod table;
+pub mod table;

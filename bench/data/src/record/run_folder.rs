@@ -117,6 +117,11 @@ impl RunFolder {
         self.path.join(REPORT)
     }
 
+    /// Path of the tables in Markdown.
+    pub fn tables(&self) -> PathBuf {
+        self.path.join(TABLE_MARKDOWN)
+    }
+
     /// Reads the contents that charts and report are made from.
     ///
     /// # Errors

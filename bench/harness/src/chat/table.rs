@@ -4,11 +4,16 @@ use fileserver::StrategyKind;
 
 use super::FanoutRow;
 use bench_data::stats::Spread;
-use bench_data::text_table::{Align, text_table};
+use bench_data::text_table::{Align, TextTable, fit};
+use bench_data::text_wrap::indented;
 use bench_data::units;
 
 const COLUMNS: [&str; 9] =
     ["strategy", "p50", "range", "p90", "p99", "max", "everyone", "CPU/delivery", "lost"];
+
+/// Columns in the order in which they are left out where the width is too small.
+const LEFT_OUT_FIRST: [&str; 7] =
+    ["p90", "max", "CPU/delivery", "range", "everyone", "p50", "p99"];
 
 /// Progress line of a trial.
 pub(super) fn progress(row: &FanoutRow) -> String {
@@ -28,9 +33,9 @@ pub(super) fn progress(row: &FanoutRow) -> String {
     )
 }
 
-/// Tables of medians over the rounds, one per number of receivers.
-pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> String {
-    let mut text = String::new();
+/// Tables of medians over the rounds, one per number of receivers, in lines of at most so many letters.
+pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)], width: usize) -> String {
+    let (mut headings, mut tables) = (Vec::new(), Vec::new());
     let mut receivers: Vec<u32> = rows.iter().map(|row| row.receivers).collect();
     receivers.sort_unstable();
     receivers.dedup();
@@ -38,10 +43,10 @@ pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> Stri
         let of_these: Vec<&FanoutRow> =
             rows.iter().filter(|row| row.receivers == receivers).collect();
         let Some(first) = of_these.first() else { continue };
-        text += &format!(
-            "\nFrom one sender to {receivers} receivers, {} lines of {} bytes at {} per second\n",
+        headings.push(format!(
+            "From one sender to {receivers} receivers, {} lines of {} bytes at {} per second",
             first.messages, first.message_bytes, first.rate_per_s
-        );
+        ));
         let mut lines = Vec::new();
         let listed = StrategyKind::ALL
             .into_iter()
@@ -54,10 +59,21 @@ pub(super) fn text(rows: &[FanoutRow], skipped: &[(StrategyKind, &str)]) -> Stri
         for (kind, why) in skipped {
             lines.push(vec![kind.name().to_owned(), format!("skipped: {why}")]);
         }
-        text += &text_table(&COLUMNS, &lines, Align::Right);
+        tables.push(TextTable::new(&COLUMNS, lines, Align::Right));
     }
-    text + "\nThe latency of a delivery runs from the time at which the line was due; `everyone` is the median\n\
-            latency to the last receiver. Values are medians over the rounds.\n"
+    let left_out = fit(&mut tables, width, &LEFT_OUT_FIRST);
+    let mut text = String::new();
+    for (heading, table) in headings.iter().zip(&tables) {
+        text += &format!("\n{}{}", indented(heading, "", "  ", width), table.text(width));
+    }
+    let mut note = "The latency of a delivery runs from the time at which the line was due; `everyone` is the \
+                    median latency to the last receiver. Values are medians over the rounds."
+        .to_owned();
+    if !left_out.is_empty() {
+        let names = left_out.join(", ");
+        note += &format!(" Left out at this width: {names}; the file of --csv has all columns.");
+    }
+    text + "\n" + &indented(&note, "", "", width)
 }
 
 fn values(name: &str, rows: &[&FanoutRow]) -> Vec<String> {
@@ -116,12 +132,24 @@ mod tests {
     #[test]
     fn the_table_has_medians_over_rounds_and_tells_what_was_skipped() {
         let rows = [row("selector", 1, 10.0), row("selector", 2, 30.0), row("selector", 3, 20.0)];
-        let text = text(&rows, &[(StrategyKind::Iterative, "it cannot")]);
+        let text = text(&rows, &[(StrategyKind::Iterative, "it cannot")], 120);
         assert!(text.contains("to 10 receivers, 40 lines of 64 bytes at 20 per second"), "{text}");
         let line = text.lines().find(|line| line.contains("selector")).unwrap();
         let values: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(values[..3], ["selector", "20.0", "µs"], "{text}");
         assert!(line.contains("40.0 µs  60.0 µs  80.0 µs"), "{text}");
         assert!(text.contains("iterative  skipped: it cannot\n"), "{text}");
+        let text = super::text(&rows, &[(StrategyKind::Iterative, "it cannot")], 80);
+        let expected = "
+From one sender to 10 receivers, 40 lines of 64 bytes at 20 per second
+  strategy       p50              range      p99  everyone  CPU/delivery  lost
+  selector   20.0 µs  10.0 µs – 30.0 µs  60.0 µs   50.0 µs       5.00 µs     0
+  iterative  skipped: it cannot
+
+The latency of a delivery runs from the time at which the line was due;
+`everyone` is the median latency to the last receiver. Values are medians over
+the rounds. Left out at this width: p90, max; the file of --csv has all columns.
+";
+        assert_eq!(text, expected);
     }
 }

@@ -20,6 +20,7 @@ use crate::cli::process::{FAILED, INTERRUPTED, Second, say, stop_on_signals};
 use crate::cli::run::{IdleFlags, OutputFlags, exit_code, measure};
 use crate::machine::cores::available;
 use crate::run::RunEnd;
+use crate::terminal::columns_of_stdout;
 
 const BUILDS: &str = "Builds";
 const MEASUREMENT: &str = "Measurement";
@@ -82,7 +83,7 @@ pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;
-    say(&format!("{}\n", diff.text(Shown::All).trim_end()));
+    say(&format!("{}\n", diff.text(Shown::All, columns_of_stdout()).trim_end()));
     if end.interrupted {
         return Ok(exit_code(&end));
     }
@@ -100,7 +101,7 @@ pub(super) fn compare(arguments: BuildArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let diff = changes(&folder, &pairs)?;
-    say(&format!("{}\n", diff.text(Shown::All).trim_end()));
+    say(&format!("{}\n", diff.text(Shown::All, columns_of_stdout()).trim_end()));
     if end.interrupted {
         return Ok(exit_code(&end));
     }

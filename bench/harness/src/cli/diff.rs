@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use bench_data::record::run_folder::RunFolder;
+use bench_data::text_wrap::indented;
 use bench_report::analysis::diff::{Diff, Gate, Limit, Shown};
 use bench_report::analysis::false_alarms;
 use bench_report::documents::diff::{DiffDocument, markdown};
@@ -12,6 +13,7 @@ use clap::Args;
 
 use crate::cli::format::{Format, say_json};
 use crate::cli::process::{FAILED, say};
+use crate::terminal::columns_of_stdout;
 
 /// Arguments of `bench diff`.
 #[derive(Debug, Args)]
@@ -77,8 +79,11 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
         }
         Format::Text if is_markdown => say(&markdown(&diff, shown, gate.as_ref())),
         Format::Text => {
-            let lines = gate.iter().flat_map(Gate::lines);
-            let text = lines.fold(diff.text(shown), |text, line| format!("{text}\n{line}"));
+            let columns = columns_of_stdout();
+            let mut text = diff.text(shown, columns);
+            for line in gate.iter().flat_map(Gate::lines) {
+                text += &format!("\n{}", indented(&line, "", "  ", columns).trim_end());
+            }
             say(&(text.trim_end().to_owned() + "\n"));
         }
     }

@@ -8,25 +8,29 @@ use bench_data::record::environment::{Environment, TargetInfo};
 use bench_data::record::run_folder::RunFolder;
 use bench_data::schedule::{expected, usual_probes};
 use bench_data::servers::target::TargetKind;
+use bench_data::text_wrap::indented;
 use bench_data::units::counted;
 use bench_report::report::content::Report;
+use bench_report::report::table::terminal::TerminalTables;
 use program::message::print_warning;
 
 use crate::run::RunEnd;
+use crate::terminal::columns_of_stderr;
 
-/// Number of trials, and the expected time.
-pub(super) fn outlook(plan: &Plan) -> String {
-    let mut text = format!("{}: {}\n", plan.name, plan.question);
+/// Number of trials, and the expected time, in lines of at most so many letters.
+pub(super) fn outlook(plan: &Plan, width: usize) -> String {
+    let mut text = indented(&format!("{}: {}", plan.name, plan.question), "", "  ", width);
     let remark = |kind| if kind == TargetKind::AaControl { " (A/A control)" } else { "" };
     let targets = plan.targets();
     let targets: Vec<_> = targets
         .iter()
         .map(|target| format!("{}{}", target.name(), remark(target.kind())))
         .collect();
-    text += &format!("servers  {}\n", targets.join(", "));
+    text += &indented(&targets.join(", "), "servers  ", "         ", width);
     for sweep in &plan.sweeps {
         let experiment = sweep.experiment.as_deref().unwrap_or(&plan.name);
-        text += &format!("{experiment:<12} {}\n", sweep.description());
+        let first = format!("{experiment:<12} ");
+        text += &indented(&sweep.description(), &first, &" ".repeat(first.len()), width);
     }
     let of_searches: Vec<_> = plan.searches().iter().map(|(_, how)| usual_probes(how)).collect();
     let searches = match of_searches.len() {
@@ -39,15 +43,15 @@ pub(super) fn outlook(plan: &Plan) -> String {
     };
     let expected = expected(plan);
     let until = until(plan, expected.at_most);
-    text += &format!(
-        "{}, {}, {}{searches}: about {} in {}{until}\n",
+    let whole = format!(
+        "{}, {}, {}{searches}: about {} in {}{until}",
         counted(plan.loads().len(), "load"),
         counted(targets.len(), "server"),
         plan.rounds_in_words(),
         counted(expected.trials, "trial"),
         in_minutes(expected.time),
     );
-    text
+    text + &indented(&whole, "", "  ", width)
 }
 
 /// Remark on the rounds that the plan's precision adds; empty if it adds none.
@@ -68,20 +72,19 @@ pub(super) fn announce(plan: &Plan, trials: usize, environment: &Environment) {
         ([], _) | (_, []) => "nothing is pinned: there is only one core".to_owned(),
         (server, generator) => format!("server on core {server:?}, generator on {generator:?}"),
     };
-    let _ = writeln!(
-        io::stderr(),
+    say(&format!(
         "{}: {}, {}, {}: about {} in {time}{until}; {pinned}",
         plan.name,
         counted(plan.targets().len(), "server"),
         counted(plan.loads().len(), "load"),
         plan.rounds_in_words(),
         counted(trials, "trial"),
-    );
+    ));
     if let Some(warning) = environment.machine.warning() {
-        print_warning(warning);
+        warn(&warning);
     }
     if !environment.optimised {
-        print_warning("built without optimisation, the figures are not meaningful: use --release");
+        warn("built without optimisation, the figures are not meaningful: use --release");
     }
 }
 
@@ -93,28 +96,51 @@ pub(super) fn introduce(environment: &Environment) {
         let known = [target.abilities()].into_iter().filter(|text| !text.is_empty());
         let all: Vec<_> = known.chain(target.problems.iter().cloned()).collect();
         let version = version.unwrap_or_default();
-        let _ = writeln!(io::stderr(), "{}{version}: {}", target.name, all.join("; "));
+        say(&format!("{}{version}: {}", target.name, all.join("; ")));
     }
 }
 
-/// Final message of a run: table, answer, notes and files.
-pub(super) fn conclusion(published: &Report, folder: &RunFolder, end: &RunEnd) -> String {
-    let mut text = published.table();
-    text += &format!("\n{}\n", published.analysis.answer);
-    for note in &published.analysis.notes {
-        text += &format!("  note: {note}\n");
+/// Writes a text to standard error, broken between words; a failure does not stop the run.
+fn say(text: &str) {
+    let lines = indented(text, "", "  ", columns_of_stderr());
+    let _ = io::stderr().write_all(lines.as_bytes());
+}
+
+/// Prints a warning, broken between words.
+fn warn(text: &str) {
+    let width = columns_of_stderr() - "warning: ".len();
+    print_warning(indented(text, "", "  ", width).trim_end());
+}
+
+/// Final message of a run: table, answer, notes and files, in lines of at most so many letters.
+pub(super) fn conclusion(
+    published: &Report,
+    folder: &RunFolder,
+    end: &RunEnd,
+    width: usize,
+) -> String {
+    let TerminalTables { mut text, left_out } = published.terminal_tables(width);
+    if !left_out.is_empty() {
+        let names = left_out.join(", ");
+        let left_out = format!("Left out at this width: {names}. table.md has all columns.");
+        text += &format!("\n{}", indented(&left_out, "", "  ", width));
     }
-    text + &remarks(folder, end)
+    text += &format!("\n{}", indented(&published.analysis.answer, "", "", width));
+    for note in &published.analysis.notes {
+        text += &indented(note, "  note: ", "    ", width);
+    }
+    text + &remarks(folder, end, width)
 }
 
 /// Servers that were never measured, the command that continues an interrupted run, and the files.
-pub(super) fn remarks(folder: &RunFolder, end: &RunEnd) -> String {
+pub(super) fn remarks(folder: &RunFolder, end: &RunEnd, width: usize) -> String {
     let mut text = String::new();
     for (name, reason) in &end.never_measured {
-        text += &format!(
-            "\nNever measured: {name} supports none of its loads ({reason}). Remove it from the run, \
-             or make sure that the right server answers.\n"
+        let never = format!(
+            "Never measured: {name} supports none of its loads ({reason}). Remove it from the run, or \
+             make sure that the right server answers."
         );
+        text += &format!("\n{}", indented(&never, "", "  ", width));
     }
     if end.interrupted {
         let path = folder.path().display();
@@ -125,8 +151,9 @@ pub(super) fn remarks(folder: &RunFolder, end: &RunEnd) -> String {
     }
     let path = folder.path().display();
     text += &format!(
-        "\nreport  {}\ncharts  {path}/plots/\nrecords {path}/trials.csv\n",
-        folder.report().display()
+        "\nreport  {}\ntables  {}\ncharts  {path}/plots/\nrecords {path}/trials.csv\n",
+        folder.report().display(),
+        folder.tables().display()
     );
     text
 }

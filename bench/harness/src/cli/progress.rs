@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::run::Observer;
+use crate::terminal::columns_of_stderr;
 use bench_data::load::words::heading;
 use bench_data::record::rows::TrialRow;
+use bench_data::text_wrap::indented;
 use bench_data::trial::Trial;
 use bench_data::units;
 
@@ -55,7 +57,7 @@ impl Display {
             return Self::Quarters(Quarters::new(trials));
         }
         let bar = ProgressBar::new(trials as u64);
-        let style = "{bar:40} {pos}/{len} trials, {elapsed} so far, about {eta} left\n{msg}";
+        let style = "{bar:30} {pos}/{len} trials, {elapsed} so far, about {eta} left\n{msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is constant"));
         bar.enable_steady_tick(Duration::from_millis(250));
         Self::Live(Live { bar, running: String::new(), ended: Vec::new() })
@@ -74,24 +76,24 @@ impl Observer for Display {
         match self {
             Self::Live(live) => {
                 live.bar.set_length(live.ended.len() as u64 + to_come as u64);
-                live.running =
-                    format!("round {}: {}, {}", trial.round, trial.target, heading(trial.load));
+                let (round, load) = (trial.round, heading(trial.load));
+                live.running = lines(&format!("round {round}: {}, {load}", trial.target));
                 live.show();
             }
             Self::Quarters(quarters) => {
                 quarters.trials = quarters.done + to_come;
                 if quarters.done == 0 {
-                    say(&format!("  0 %  {to_come} trials"));
+                    say(&format!("  0 %  {to_come} trials\n"));
                 }
             }
         }
     }
 
     fn extends(&mut self, reason: &str) {
-        let line = format!("further round, {reason}");
+        let text = lines(&format!("further round, {reason}"));
         match self {
-            Self::Live(live) => live.bar.println(line),
-            Self::Quarters(_) => say(&line),
+            Self::Live(live) => live.bar.println(text.trim_end()),
+            Self::Quarters(_) => say(&text),
         }
     }
 
@@ -99,19 +101,20 @@ impl Observer for Display {
         let failure = row.outcome.is_failure().then(|| {
             let load = heading(row.load());
             let (outcome, reason) = (row.outcome.name(), &row.outcome_reason);
-            format!("trial {}, {}, {load}: {outcome}: {reason}", row.trial, row.target)
+            let (trial, target) = (row.trial, &row.target);
+            lines(&format!("trial {trial}, {target}, {load}: {outcome}: {reason}"))
         });
         let ended = Ended { server: row.target.clone(), rate_per_s: row.requests_per_s, p99_us };
         match self {
             Self::Live(live) => {
-                failure.iter().for_each(|failure| live.bar.println(failure));
+                failure.iter().for_each(|failure| live.bar.println(failure.trim_end()));
                 live.ended.push(ended);
                 live.show();
                 live.bar.inc(1);
             }
             Self::Quarters(quarters) => {
                 failure.iter().for_each(|failure| say(failure));
-                if let Some(line) = quarters.line(&ended) {
+                if let Some(line) = quarters.line(&ended, columns_of_stderr()) {
                     say(&line);
                 }
             }
@@ -128,7 +131,7 @@ impl Live {
             let now = latest.and_then(value).map(write).unwrap_or_default();
             format!("  {name:<11} {:>SHOWN$}  {now}", sparkline(&values))
         };
-        let mut text = self.running.clone();
+        let mut text = self.running.trim_end().to_owned();
         if let Some(ended) = latest {
             text += &format!(
                 "\n{}\n{}  (last: {})",
@@ -146,9 +149,9 @@ impl Quarters {
         Self { trials, done: 0, reported: 0, began: Instant::now() }
     }
 
-    /// Line to print after another trial, if it completes a quarter. Searches can change the number
-    /// of trials, so each quarter is reported once.
-    fn line(&mut self, ended: &Ended) -> Option<String> {
+    /// Message after another trial, if it completes a quarter, in lines of at most so many letters. Searches
+    /// can change the number of trials, so each quarter is reported once.
+    fn line(&mut self, ended: &Ended, width: usize) -> Option<String> {
         self.done += 1;
         let done = self.done;
         let quarter = done * 4 / self.trials.max(1);
@@ -160,22 +163,28 @@ impl Quarters {
         let left = passed.mul_f64((self.trials.saturating_sub(done)) as f64 / done.max(1) as f64);
         let rate = ended.rate_per_s.map(|rate| format!(", {} requests/s", units::count(rate)));
         let p99 = ended.p99_us.map(|p99| format!(", p99 {}", units::microseconds(p99)));
-        Some(format!(
-            "{:>3} %  {done}/{} trials, {} so far, about {} left; last: {}{}{}",
-            quarter * 25,
+        let text = format!(
+            "{done}/{} trials, {} so far, about {} left; last: {}{}{}",
             self.trials,
             HumanDuration(passed),
             HumanDuration(left),
             ended.server,
             rate.unwrap_or_default(),
             p99.unwrap_or_default()
-        ))
+        );
+        let percent = format!("{:>3} %  ", quarter * 25);
+        Some(indented(&text, &percent, &" ".repeat(percent.len()), width))
     }
 }
 
-/// Writes a line to standard error; a failure does not stop the run.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+/// A text in lines of the width of the terminal.
+fn lines(text: &str) -> String {
+    indented(text, "", "  ", columns_of_stderr())
+}
+
+/// Writes whole lines to standard error; a failure does not stop the run.
+fn say(lines: &str) {
+    let _ = io::stderr().write_all(lines.as_bytes());
 }
 
 /// Bars on a logarithmic scale, since values of different loads differ by orders of magnitude.
@@ -213,12 +222,16 @@ mod tests {
             Ended { server: "selector".to_owned(), rate_per_s: Some(131e3), p99_us: Some(85.0) };
         for trials in [1, 2, 3, 4, 7, 100] {
             let mut quarters = Quarters::new(trials);
-            let lines: Vec<_> = (1..=trials).filter_map(|_| quarters.line(&ended)).collect();
+            let lines: Vec<_> = (1..=trials).filter_map(|_| quarters.line(&ended, 200)).collect();
             assert_eq!(lines.len(), trials.min(4), "{lines:?}");
             let last = lines.last().unwrap();
             let begin = format!("100 %  {trials}/{trials} trials, ");
             assert!(last.starts_with(&begin), "{last}");
-            assert!(last.ends_with("; last: selector, 131k requests/s, p99 85.0 µs"), "{last}");
+            let end = "; last: selector, 131k requests/s, p99 85.0 µs\n";
+            assert!(last.ends_with(end), "{last}");
+            let narrow = Quarters::new(1).line(&ended, 60).unwrap();
+            assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+            assert!(narrow.lines().skip(1).all(|line| line.starts_with("       ")), "{narrow}");
         }
     }
 }

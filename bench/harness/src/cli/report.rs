@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use bench_data::record::run_folder::{Contents, RunFolder};
+use bench_data::text_wrap::indented;
 use bench_report::documents::run::RunDocument;
 use bench_report::report::content::Report;
 use bench_report::report::export::{plot, print_charts, publish_report, typeset};
@@ -14,6 +15,7 @@ use program::message::print_warning;
 use crate::cli::format::{Format, say_json};
 use crate::cli::paper::PaperArgs;
 use crate::cli::process::say;
+use crate::terminal::columns_of_stdout;
 
 /// Arguments of `bench report`.
 #[derive(Debug, Args)]
@@ -88,14 +90,13 @@ pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
     // Files of the user that cannot be used are reported before anything is written.
     let paper = arguments.pdf.then(|| typeset(&report, &arguments.paper.cover()?)).transpose()?;
     publish_report(&folder, &report)?;
-    let mut text = format!("{}\n{}\n", report.analysis.answer, folder.report().display());
-    if arguments.png {
-        for path in print_charts(&folder, &report)? {
-            text += &format!("{}\n", path.display());
-        }
-    }
-    if let Some((pdf, lacking)) = paper {
-        text += &format!("{}\n", folder.write_paper(&pdf)?.display());
+    let pictures = match arguments.png {
+        true => print_charts(&folder, &report)?,
+        false => Vec::new(),
+    };
+    let mut pdf = None;
+    if let Some((content, lacking)) = paper {
+        pdf = Some(folder.write_paper(&content)?);
         if !lacking.is_empty() {
             let letters: Vec<_> = lacking.iter().map(|letter| format!("'{letter}'")).collect();
             let letters = letters.join(" ");
@@ -105,9 +106,15 @@ pub(super) fn rereport(arguments: ReportArgs) -> anyhow::Result<ExitCode> {
         }
     }
     match arguments.format {
-        Format::Text => say(&text),
+        Format::Text => {
+            let page = folder.report();
+            let paths = std::iter::once(&page).chain(&pictures).chain(&pdf);
+            let paths: String = paths.map(|path| format!("{}\n", path.display())).collect();
+            say(&(indented(&report.analysis.answer, "", "", columns_of_stdout()) + &paths));
+        }
         Format::Json => {
-            say_json(&RunDocument::of(&folder, &report.contents, &report.analysis));
+            let document = RunDocument::of(&folder, &report.contents, &report.analysis);
+            say_json(&document.with_files(pdf.as_deref(), &pictures));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -37,6 +37,7 @@ use crate::run::local::LocalExecutor;
 use crate::run::reference_config::Installed;
 use crate::run::resume;
 use crate::run::{CompletedTrials, RunEnd, run};
+use crate::terminal::{columns_of_stderr, columns_of_stdout};
 
 const PLAN: &str = "Plan";
 const MEASUREMENT: &str = "Measurement";
@@ -192,7 +193,7 @@ pub(super) fn run_plan(names: &[String], arguments: RunArgs) -> anyhow::Result<E
     settings::check(&settings, &Cores::of(&plan))?;
     if dry_run {
         match format {
-            Format::Text => say(&outlook(&plan)),
+            Format::Text => say(&outlook(&plan, columns_of_stdout())),
             Format::Json => say_json(&PlanDocument::of(&plan)),
         }
         return Ok(ExitCode::SUCCESS);
@@ -331,9 +332,10 @@ fn carry_out(
 fn conclude(folder: &RunFolder, end: &RunEnd, format: Format) -> anyhow::Result<ExitCode> {
     let published = publish(folder)?;
     match format {
-        Format::Text => say(&conclusion(&published, folder, end)),
+        Format::Text => say(&conclusion(&published, folder, end, columns_of_stdout())),
         Format::Json => {
-            let _ = io::stderr().write_all(remarks(folder, end).as_bytes());
+            let remarks = remarks(folder, end, columns_of_stderr());
+            let _ = io::stderr().write_all(remarks.as_bytes());
             say_json(&RunDocument::of(folder, &published.contents, &published.analysis));
         }
     }

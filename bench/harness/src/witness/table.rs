@@ -1,7 +1,8 @@
 //! Text tables of the results.
 
 use bench_data::stats::median;
-use bench_data::text_table::{Align, text_table};
+use bench_data::text_table::{Align, TextTable, fit};
+use bench_data::text_wrap::indented;
 use bench_data::units;
 use bench_report::analysis::sentence::times;
 use bench_report::analysis::statistics::ratio::RatioEstimate;
@@ -10,6 +11,9 @@ use super::WitnessRow;
 
 const COLUMNS: [&str; 5] =
     ["generator", "server", "requests/s", "server CPU/request", "generator CPU/request"];
+
+/// Columns in the order in which they are left out where the width is too small.
+const LEFT_OUT_FIRST: [&str; 2] = ["generator CPU/request", "requests/s"];
 
 /// Progress line of a load.
 pub(super) fn progress(row: &WitnessRow) -> String {
@@ -30,8 +34,9 @@ pub(super) fn progress(row: &WitnessRow) -> String {
     format!("round {}  {:<15} {:<17} {figures}{trouble}\n", row.round, row.server, row.generator)
 }
 
-/// Medians over the rounds by generator and server, then ratios between servers by generator.
-pub(super) fn text(rows: &[WitnessRow]) -> String {
+/// Medians over the rounds by generator and server, then ratios between servers by generator, in lines of at most
+/// so many letters.
+pub(super) fn text(rows: &[WitnessRow], width: usize) -> String {
     let rows: Vec<_> = rows.iter().filter(|row| row.outcome == "ok").collect();
     let servers = in_order(rows.iter().map(|row| row.server.as_str()));
     let generators = in_order(rows.iter().map(|row| row.generator));
@@ -61,10 +66,20 @@ pub(super) fn text(rows: &[WitnessRow]) -> String {
             ]);
         }
     }
-    let mut text = format!("\n{}", text_table(&COLUMNS, &lines, Align::Right));
+    let mut values = [TextTable::new(&COLUMNS, lines, Align::Right)];
+    let left_out = fit(&mut values, width, &LEFT_OUT_FIRST);
+    let left_out = match left_out.is_empty() {
+        true => String::new(),
+        false => {
+            let names = left_out.join(", ");
+            format!(" Left out at this width: {names}; the file of --csv has all columns.")
+        }
+    };
+    let mut text: String = values.iter().map(|table| format!("\n{}", table.text(width))).collect();
     let Some((first, others)) = servers.split_first().filter(|(_, others)| !others.is_empty())
     else {
-        return text + "\nMedians over the rounds.\n";
+        let note = format!("Medians over the rounds.{left_out}");
+        return text + "\n" + &indented(&note, "", "", width);
     };
     let heads: Vec<String> = std::iter::once("generator".to_owned())
         .chain(others.iter().map(|other| format!("{other} ÷ {first}")))
@@ -81,10 +96,13 @@ pub(super) fn text(rows: &[WitnessRow]) -> String {
         lines.push(std::iter::once((*generator).to_owned()).chain(ratios).collect());
     }
     text += "\nServer CPU per request, ratio of two servers under the same generator\n";
-    text += &text_table(&heads, &lines, Align::Right);
-    text + "\nValues are medians over the rounds. A ratio is the geometric mean of the ratios within rounds, with \
-            its 95 % interval\nin brackets from five rounds on, with its range in parentheses below. Generators \
-            that confirm each other have equal\nratios.\n"
+    text += &TextTable::new(&heads, lines, Align::Right).text(width);
+    let note = format!(
+        "Values are medians over the rounds. A ratio is the geometric mean of the ratios within rounds, with its \
+         95 % interval in brackets from five rounds on, with its range in parentheses below. Generators that \
+         confirm each other have equal ratios.{left_out}"
+    );
+    text + "\n" + &indented(&note, "", "", width)
 }
 
 fn in_order<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
@@ -129,7 +147,7 @@ mod tests {
             row(1, "nginx", "ab", 40.0),
             WitnessRow { outcome: "failed", ..row(1, "selector", "ab", 1.0) },
         ];
-        let text = text(&rows);
+        let text = text(&rows, 80);
         assert!(text.contains("nginx ÷ selector"), "{text}");
         let ratios = text.split("ratio of two servers").nth(1).unwrap();
         let line = |name: &str| {
@@ -141,7 +159,7 @@ mod tests {
             let cpu_us = 10.0 + f64::from(round);
             [row(round, "selector", "wrk", cpu_us), row(round, "nginx", "wrk", 1.4 * cpu_us)]
         });
-        let text = super::text(&rounds.collect::<Vec<_>>());
+        let text = super::text(&rounds.collect::<Vec<_>>(), 80);
         assert!(text.contains("1.40× [1.40, 1.40]"), "{text}");
         assert!(progress(&rows[5]).contains("failed"));
     }

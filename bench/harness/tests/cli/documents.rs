@@ -63,6 +63,18 @@ fn a_run_and_its_report_print_one_document() {
     assert_eq!(server["values"]["requests_per_s"]["rounds"], 1);
     let report = document(&output(&["report", name(&out), "--format", "json"]), 0);
     assert_eq!(report, run, "a report is the document of the run");
+    assert!(report["paper"].is_null() && report["pictures"].as_array().unwrap().is_empty());
+    let files = ["report", name(&out), "--pdf", "--png", "--format", "json"];
+    let with_files = document(&output(&files), 0);
+    is_described(&with_files);
+    assert_eq!(with_files["paper"], name(&out.join("report.pdf")));
+    let pictures = with_files["pictures"].as_array().unwrap();
+    let of_charts = fs::read_dir(out.join("plots")).unwrap().map(|entry| entry.unwrap().path());
+    let of_charts = of_charts.filter(|path| path.extension() == Some("svg".as_ref()));
+    assert_eq!(pictures.len(), of_charts.count());
+    for path in pictures.iter().chain([&with_files["paper"]]) {
+        assert!(Path::new(path.as_str().unwrap()).is_file(), "{path}");
+    }
     let again = document(&output(&["run", "--resume", name(&out), "--format", "json"]), 0);
     assert_eq!(again, run, "a complete run");
 }

@@ -359,3 +359,23 @@ fn uploads_to_a_disk_are_forced_there_and_leave_nothing_behind() {
     let table = fs::read_to_string(out.join("table.md")).unwrap();
     assert!(table.contains("other durability: full"), "{table}");
 }
+
+#[test]
+fn lines_fit_the_width_of_the_terminal() {
+    let scratch = Scratch::new();
+    let (plan, out) = (scratch.file("tiny.toml", TINY), scratch.path("run"));
+    let out = out.to_str().unwrap();
+    let ran = bench(&["run", "--plan", &plan, "--out", out]).env("COLUMNS", "80").output().unwrap();
+    let (stdout, stderr) = (text(&ran.stdout), text(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{stdout}\n{stderr}");
+    // Paths are not broken.
+    let lines = stdout.lines().chain(stderr.lines()).filter(|line| !line.contains(out));
+    for line in lines {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let left_out = stdout.lines().find(|line| line.starts_with("Left out at this width: "));
+    assert!(left_out.unwrap().contains("generator CPU/req"), "{stdout}");
+    assert!(stdout.contains(&format!("\ntables  {out}/table.md\n")), "{stdout}");
+    let tables = fs::read_to_string(scratch.path("run").join("table.md")).unwrap();
+    assert!(tables.contains("| generator CPU/req |"), "{tables}");
+}

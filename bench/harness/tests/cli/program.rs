@@ -21,7 +21,7 @@ const ONE_TRIAL: [&str; 6] =
 fn shells_and_man_get_a_description() {
     BENCH.check_completions();
     BENCH.check_man_pages();
-    BENCH.check_help(&["[env: BENCH_RESULTS]", "TMPDIR"]);
+    BENCH.check_help(&["[env: BENCH_RESULTS]", "TMPDIR", "COLUMNS"]);
     let help = text(&BENCH.run(&[], &["run", "--help"]).stdout);
     assert!(help.contains("Exit codes: 0 ") && help.contains("[env: BENCH_RESULTS]"), "{help}");
 }

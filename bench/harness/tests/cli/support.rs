@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 pub(crate) fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
-    testkit::isolate(&mut command).args(arguments).stdin(Stdio::null());
+    // Texts are checked without line breaks.
+    testkit::isolate(&mut command).args(arguments).env("COLUMNS", "1000").stdin(Stdio::null());
     // Other tests run meanwhile.
     if arguments.first() == Some(&"run") {
         command.arg("--allow-busy");

@@ -225,7 +225,27 @@ mod tests {
 
     #[test]
     fn shown_changes_as_text() {
-        insta::assert_snapshot!(diff().text(Shown::Changed));
+        insta::assert_snapshot!(diff().text(Shown::Changed, 400));
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_a_line_for_each_metric() {
+        let text = diff().text(Shown::Changed, 80);
+        let expected = "
+With 1 connection and downloads of 1 KiB
+  server    metric           change
+  selector  throughput       14.7k → 24.9k  +70.0 % (+53.1 to +88.7) *
+            p99              216 µs → 127 µs  -41.2 % (-47.2 to -34.5) *
+            cpu_per_request  64.8 µs → 38.1 µs  -41.2 % (-47.0 to -34.7) *
+            memory           3.81 MiB → 3.81 MiB  +0.0 % (-8.6 to +9.4)
+";
+        assert!(text.starts_with(expected), "{text}");
+        let note = "
+  iterative with 64 connections and downloads of 1 KiB: served 1 of 64
+    connections (in the old run)
+";
+        assert!(text.contains(note), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A run as JSON: summary of every server under every load, comparisons, answer.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bench_data::record::environment::Environment;
 use bench_data::record::outcome::Outcome;
@@ -27,6 +27,8 @@ pub struct RunDocument<'r> {
     document: &'static str,
     folder: String,
     report: String,
+    paper: Option<String>,
+    pictures: Vec<String>,
     plan: &'r str,
     question: &'r str,
     answer: &'r str,
@@ -82,6 +84,13 @@ impl<'r> RunDocument<'r> {
         Self::at(folder.path(), &folder.report(), contents, analysis)
     }
 
+    /// Adds the paths of the paper and of the charts as PNG, where they were written.
+    pub fn with_files(self, paper: Option<&Path>, pictures: &[PathBuf]) -> Self {
+        let written = |path: &Path| path.display().to_string();
+        let pictures = pictures.iter().map(|path| written(path)).collect();
+        Self { paper: paper.map(written), pictures, ..self }
+    }
+
     fn at(folder: &Path, report: &Path, contents: &'r Contents, analysis: &'r Analysis) -> Self {
         let Contents { plan, environment, records } = contents;
         let mut trials = BTreeMap::new();
@@ -112,6 +121,8 @@ impl<'r> RunDocument<'r> {
             document: "run",
             folder: folder.display().to_string(),
             report: report.display().to_string(),
+            paper: None,
+            pictures: Vec::new(),
             plan: &plan.name,
             question: &plan.question,
             answer: &analysis.answer,

@@ -6,7 +6,7 @@ use crate::analysis::Analysis;
 use crate::analysis::section::Section;
 use crate::figures::forest::{self, ForestPlot};
 use crate::figures::{self, Figure, View};
-use crate::report::table;
+use crate::report::table::terminal::{self, TerminalTables};
 
 /// Everything that a report shows.
 #[derive(Debug)]
@@ -67,9 +67,9 @@ impl Report {
         forest.chain(self.figures().map(|figure| (&*figure.file, &*figure.svg)))
     }
 
-    /// The results as a table for the terminal.
-    pub fn table(&self) -> String {
-        table::text(&self.analysis.summary, &self.analysis.baseline)
+    /// The results as tables for a terminal of so many columns.
+    pub fn terminal_tables(&self, columns: usize) -> TerminalTables {
+        terminal::tables(&self.analysis.summary, &self.analysis.baseline, columns)
     }
 }
 

@@ -3,6 +3,7 @@
 mod capacity;
 mod latex;
 mod markdown;
+pub mod terminal;
 
 use bench_data::load::words::heading;
 use serde::Serialize;
@@ -12,7 +13,6 @@ use crate::analysis::sentence::times;
 use crate::analysis::statistics::ratio::RatioEstimate;
 use crate::analysis::summary::{Line, Summary};
 use bench_data::load::Load;
-use bench_data::text_table::{Align, text_table};
 use bench_data::units;
 
 pub(crate) use latex::latex;
@@ -117,24 +117,6 @@ pub(crate) fn tables(summary: &Summary, baseline: &[String]) -> Vec<Table> {
     capacity::tables(&summary.capacities).chain(of_loads).collect()
 }
 
-/// All tables as text, for a terminal.
-pub(crate) fn text(summary: &Summary, baseline: &[String]) -> String {
-    let mut text = String::new();
-    for table in tables(summary, baseline) {
-        let row = |row: &Row| {
-            let remark = Some(row.remark.clone()).filter(|remark| !remark.is_empty());
-            row.values.iter().cloned().chain(remark).collect()
-        };
-        let rows: Vec<Vec<String>> = table.rows.iter().map(row).collect();
-        text +=
-            &format!("\n{}\n{}", table.heading, text_table(&table.columns, &rows, Align::Right));
-        if !table.ratios.is_empty() {
-            text += &format!("  {}\n", table.ratios);
-        }
-    }
-    text
-}
-
 impl Row {
     fn of(line: &Line) -> Self {
         Self {
@@ -217,8 +199,9 @@ mod tests {
             Overrides::from(SweepFlags { connections: Some(vec![16]), ..SweepFlags::default() });
         let plan = Plan::built_in("quick").unwrap().with(overrides);
         let records = mock::records_of(&plan, MockExecutor::default());
-        let text = text(&Summary::of(&records), &[]);
-        insta::assert_snapshot!(text.split("\n\n").next().unwrap());
+        let shown = terminal::tables(&Summary::of(&records), &[], 160);
+        assert!(shown.left_out.is_empty());
+        insta::assert_snapshot!(shown.text.split("\n\n").next().unwrap());
     }
 
     #[test]

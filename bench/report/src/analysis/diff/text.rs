@@ -2,7 +2,8 @@
 
 use bench_data::load::Load;
 use bench_data::load::words::describe;
-use bench_data::text_table::{Align, text_table};
+use bench_data::text_table::{Align, TextTable};
+use bench_data::text_wrap::indented;
 
 use super::limit::COLUMNS;
 use super::{Change, Diff};
@@ -17,8 +18,9 @@ pub enum Shown {
 }
 
 impl Diff {
-    /// Changes as a table for each load, and everything that was not compared.
-    pub fn text(&self, shown: Shown) -> String {
+    /// Changes as a table for each load, and everything that was not compared, in lines of at
+    /// most so many letters.
+    pub fn text(&self, shown: Shown, width: usize) -> String {
         let mut text = String::new();
         let (mut all, mut left_out) = (0, 0);
         let heads: Vec<&str> =
@@ -38,8 +40,9 @@ impl Diff {
                 rows.push(row(target, &changes));
             }
             if !rows.is_empty() {
-                text += &format!("\nWith {}\n", describe(load));
-                text += &text_table(&heads, &rows, Align::Left);
+                let load = describe(load);
+                text += &format!("\n{}", indented(&load, "With ", "  ", width));
+                text += &table(&heads, rows, width);
             }
         }
         if shown == Shown::Changed {
@@ -47,7 +50,7 @@ impl Diff {
         }
         for (heading, lines) in self.notes() {
             text += &format!("\n{heading}\n");
-            lines.iter().for_each(|line| text += &format!("  {line}\n"));
+            lines.iter().for_each(|line| text += &indented(line, "  ", "    ", width));
         }
         text
     }
@@ -83,6 +86,22 @@ impl Diff {
         targets.dedup();
         targets
     }
+}
+
+/// Table of a load: a column for each metric, or a line for each where the columns are too wide.
+fn table(heads: &[&str], rows: Vec<Vec<String>>, width: usize) -> String {
+    let mut lines = Vec::new();
+    for row in &rows {
+        for (index, (head, cell)) in heads.iter().zip(row).enumerate().skip(1) {
+            let server = if index == 1 { row[0].clone() } else { String::new() };
+            lines.push(vec![server, (*head).to_owned(), cell.clone()]);
+        }
+    }
+    let wide = TextTable::new(heads, rows, Align::Left);
+    if wide.width() <= width {
+        return wide.text(width);
+    }
+    TextTable::new(&["server", "metric", "change"], lines, Align::Left).text(width)
 }
 
 fn row(target: &str, changes: &[&Change]) -> Vec<String> {
