@@ -11,6 +11,7 @@ pub mod gathered;
 pub mod metric;
 pub(crate) mod notes;
 pub(crate) mod outliers;
+pub mod over_time;
 pub mod pair;
 pub mod precision;
 pub(crate) mod scalability;

@@ -12,11 +12,13 @@ mod emphasis;
 mod equal;
 pub mod forest;
 pub mod gathered;
+mod heading;
 mod heavy;
 mod legend;
 mod lettering;
 mod mark;
 mod offered;
+mod over_time;
 mod panel;
 mod slice;
 mod style;
@@ -52,7 +54,8 @@ pub struct Figure {
 
 /// All charts that the run has data for.
 pub fn draw(summary: &Summary, view: View<'_>) -> Vec<Figure> {
-    drawings(summary).into_iter().map(|drawing| drawing.figure(view)).collect()
+    let figures = drawings(summary).into_iter().map(|drawing| drawing.figure(view));
+    figures.chain(over_time::heat_map(summary, view)).collect()
 }
 
 fn drawings(summary: &Summary) -> Vec<Drawing> {

@@ -15,7 +15,7 @@ mod worker;
 
 pub use progress::Progress;
 pub use report::percentile::{Percentile, Support, TimeKind};
-pub use report::{CpuTime, ErrorCounts, LoadReport, Second, ShortestWait};
+pub use report::{BINS_PER_DECADE, CpuTime, ErrorCounts, LoadReport, Second, ShortestWait};
 pub use run::{Rest, RunError, run, run_observed};
 pub use spec::{
     Arrival, ConnectionUse, Direction, Engine, EngineChoice, FileBody, LoadSpec, Pacing,

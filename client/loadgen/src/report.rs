@@ -270,7 +270,13 @@ pub struct Second {
     pub p99_ns: u64,
     /// Longest response time.
     pub max_ns: u64,
+    /// Number of response times in each bin that has any, in order. Bin n has the times from 10^(n / 8) ns up to
+    /// 10^((n + 1) / 8) ns; the limits are exact to 1 %.
+    pub bins: Vec<(u8, u64)>,
 }
+
+/// Bins of response times per factor of ten: see [`Second::bins`].
+pub const BINS_PER_DECADE: u8 = 8;
 
 /// Processor time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

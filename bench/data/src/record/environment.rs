@@ -15,8 +15,8 @@ use crate::servers::target::TargetKind;
 /// their evidence; those of version 3 name no original of an A/A control; those of
 /// version 4 lack compared bytes and run delays. Up to version 5, requests that crossed an edge of the
 /// window are missing; those of version 6 lack kernel memory, those of version 7 the length of the
-/// warm-ups. All can be read.
-pub const SCHEMA: u32 = 8;
+/// warm-ups, those of version 8 the response times by second. All can be read.
+pub const SCHEMA: u32 = 9;
 
 /// Contents of `environment.toml`. Unknown values are omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -179,7 +179,11 @@ impl Checked {
             ("max_us", row.max_us),
         ])?;
         self.at_most("p50_us", row.p50_us, "p99_us", row.p99_us)?;
-        self.at_most("p99_us", row.p99_us, "max_us", row.max_us)
+        self.at_most("p99_us", row.p99_us, "max_us", row.max_us)?;
+        let counts = row.response_bins.0.iter().map(|(_, count)| *count);
+        let binned = counts.fold(0, u64::saturating_add);
+        let requests = Some(as_float(row.requests));
+        self.at_most("response_bins", Some(as_float(binned)), "requests", requests)
     }
 
     fn not_negative(self, columns: &[(&str, Option<f64>)]) -> anyhow::Result<()> {
@@ -243,6 +247,7 @@ mod tests {
             refusal(|records| records.latencies[0].percentile = 101.0),
             refusal(|records| records.seconds[0].p50_us = Some(1e9)),
             refusal(|records| records.seconds[0].max_us = Some(-1.0)),
+            refusal(|records| records.seconds[0].response_bins.0.push((9, u64::MAX))),
         ];
         let expected = [
             "trials.csv, row 5, column requests_per_s: -1 is not a number of 0 or more",
@@ -260,6 +265,7 @@ mod tests {
             "latency.csv, row 2, column percentile: 101 is more than the maximum: 100",
             "timeseries.csv, row 2, column p50_us: 1000000000 is more than p99_us: ",
             "timeseries.csv, row 2, column max_us: -1 is not a number of 0 or more",
+            "timeseries.csv, row 2, column response_bins: 18446744073709552000 is more than requests: ",
         ];
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.starts_with(expected), "{found}");

@@ -14,7 +14,7 @@ use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
 
 pub use self::latency::{Distribution, LatencyRow, PERCENTILES, Support};
-pub use self::second::SecondRow;
+pub use self::second::{ResponseBins, SecondRow};
 pub use self::trial::TrialRow;
 use crate::record::system_calls;
 use crate::record::system_calls::CallRow;

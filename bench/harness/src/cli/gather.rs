@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use bench_data::record::run_folder::RunFolder;
+use bench_data::text_wrap::indented;
 use bench_report::report::gathered::GatheredReport;
 use clap::Args;
 
 use crate::cli::process::{FAILED, say, warn};
+use crate::terminal::columns_of_stdout;
 
 /// Arguments of `bench gather`.
 #[derive(Debug, Args)]
@@ -54,6 +56,9 @@ pub(super) fn gather(arguments: GatherArgs) -> anyhow::Result<ExitCode> {
         warn(&format!("left out: {folder} has no comparison of the two servers"));
     }
     let page = report.write(&arguments.out)?;
-    say(&format!("{}\nreport  {}\n", report.text(), page.display()));
+    let columns = columns_of_stdout();
+    let text: String =
+        report.text().lines().map(|line| indented(line, "", "  ", columns)).collect();
+    say(&format!("{text}\nreport  {}\n", page.display()));
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

@@ -16,6 +16,7 @@ use bench_data::units::{counted, grouped};
 use crate::analysis::capacity::CapacityEstimate;
 use crate::analysis::comparison::joined;
 use crate::analysis::metric::{Metric, Percentile, Rounds};
+use crate::analysis::over_time::{self, OverTime, SecondsByTrial};
 
 /// Fewest valid trials that represent a server whose others were spoiled by something else.
 const LEAST_VALID: usize = 3;
@@ -84,6 +85,8 @@ pub struct Line {
     /// The load.
     pub load: Load,
     values: BTreeMap<Metric, Rounds>,
+    /// Course of the response times over the seconds of the window.
+    pub over_time: OverTime,
     /// System calls per request, where they were counted.
     pub calls_per_request: Option<f64>,
     /// Fewest background connections that were held in any round.
@@ -117,8 +120,9 @@ impl Summary {
             }
         }
         let latencies = latencies_by_trial(records);
+        let seconds = over_time::by_trial(&records.seconds);
         let lines = groups.into_iter().map(|(load, target, rows)| {
-            let mut line = Line::of(target, load, &rows, &latencies);
+            let mut line = Line::of(target, load, &rows, (&latencies, &seconds));
             let calls = records.calls.iter().find(|call| {
                 call.target == target && rows.iter().any(|row| row.trial == call.trial)
             });
@@ -212,7 +216,12 @@ impl Summary {
 }
 
 impl Line {
-    fn of(target: &str, load: Load, rows: &[&TrialRow], latencies: &Latencies) -> Self {
+    fn of(
+        target: &str,
+        load: Load,
+        rows: &[&TrialRow],
+        (latencies, seconds): (&Latencies, &SecondsByTrial<'_>),
+    ) -> Self {
         let is_ok = |row: &&TrialRow| row.outcome == Outcome::Ok;
         // Where the generator was the limit a server may have been faster, so without these rounds
         // its values err to the low side; with them they would mean nothing.
@@ -242,6 +251,7 @@ impl Line {
             control_of: rows.first().and_then(|row| row.control_of.clone()),
             load,
             values,
+            over_time: OverTime::of(&measured, seconds),
             calls_per_request: None,
             background_held: measured.iter().filter_map(|row| row.background_held).min(),
             connections_served: measured.iter().filter_map(|row| row.connections_served).min(),

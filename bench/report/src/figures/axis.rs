@@ -47,6 +47,20 @@ impl Axis {
         }
     }
 
+    /// A linear axis from zero exactly to a value, with round ticks.
+    pub(super) fn up_to(label: &str, write: fn(f64) -> String, end: f64) -> Self {
+        let step = round_step(end / 6.0);
+        let ticks = (0..=(end / step) as usize).map(|n| n as f64 * step);
+        Self {
+            label: label.to_owned(),
+            write,
+            scale: Scale::Linear,
+            range: 0.0..end,
+            ticks: ticks.collect(),
+            names: Vec::new(),
+        }
+    }
+
     /// Vertical axis of a metric around some values. Memory has ticks that are round in binary units.
     pub(super) fn of_metric(metric: Metric, scale: Scale, values: &[f64]) -> Self {
         let (label, write) = (metric.axis_label(), metric.unit().ticks());
@@ -293,6 +307,13 @@ mod tests {
         assert_eq!(axis.ticks, [0.0, 20e3, 40e3, 60e3, 80e3, 100e3]);
         assert_eq!(axis.map(&0.0, (0, 100)), 0);
         assert_eq!(axis.map(&50e3, (100, 0)), 50);
+    }
+
+    #[test]
+    fn an_axis_can_end_at_a_value() {
+        let axis = Axis::up_to("", plain, 25.0);
+        assert_eq!((axis.ends(), axis.ticks), ((0.0, 25.0), vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0]));
+        assert_eq!(Axis::up_to("", plain, 7.0).ticks.len(), 4);
     }
 
     #[test]

@@ -4,16 +4,12 @@ use plotters::prelude::*;
 
 use super::Figure;
 use super::emphasis::Emphasis;
+use super::heading::Heading;
 use super::legend::Legend;
-use super::lettering::{bold, escaped, text, wrapped};
+use super::lettering::escaped;
 use super::panel::{Area, Drawn, Panel, PointMark, WIDTH};
-use super::style::{PAPER, SOFT};
+use super::style::PAPER;
 
-/// Letters per line of title and subtitle. Fonts are not measured.
-const TITLE_LETTERS: usize = 92;
-const SUBTITLE_LETTERS: usize = 112;
-const TITLE_LINE_HEIGHT: i32 = 24;
-const SUBTITLE_LINE_HEIGHT: i32 = 19;
 const PANEL_HEIGHT: u32 = 272;
 /// Height of panels whose x axis has names.
 const TALL_PANEL_HEIGHT: u32 = 370;
@@ -40,45 +36,26 @@ impl Chart {
 
     fn svg(&self) -> String {
         let mut svg = String::new();
-        let title = wrapped(&self.title, TITLE_LETTERS);
-        let subtitle = wrapped(&self.subtitle, SUBTITLE_LETTERS);
-        let head = 16
-            + title.len() as i32 * TITLE_LINE_HEIGHT
-            + subtitle.len() as i32 * SUBTITLE_LINE_HEIGHT;
+        let heading = Heading::of(&self.title, &self.subtitle);
         let legend = Legend::of(
             &self.panels,
             &self.emphasis,
             self.has_hollow().then_some(self.hollow_means),
         );
-        let height = head as u32 + self.panel_height() + legend.height() + 8;
+        let height = heading.height() as u32 + self.panel_height() + legend.height() + 8;
         {
             let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
-            let drawn = self.draw(&area, &title, &subtitle, head, &legend);
+            let drawn = self.draw(&area, &heading, &legend);
             drawn.expect("drawing into a string has nothing that can fail");
         }
         let label = escaped(&self.title);
         svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1)
     }
 
-    fn draw(
-        &self,
-        area: &Area<'_>,
-        title: &[String],
-        subtitle: &[String],
-        head: i32,
-        legend: &Legend<'_>,
-    ) -> Drawn {
+    fn draw(&self, area: &Area<'_>, heading: &Heading, legend: &Legend<'_>) -> Drawn {
         area.fill(&PAPER)?;
-        let mut y = 10;
-        for line in title {
-            area.draw(&Text::new(line.clone(), (14, y), bold(21)))?;
-            y += TITLE_LINE_HEIGHT;
-        }
-        for line in subtitle {
-            area.draw(&Text::new(line.clone(), (14, y), text(16, SOFT)))?;
-            y += SUBTITLE_LINE_HEIGHT;
-        }
-        let (_, below) = area.split_vertically(head);
+        heading.draw(area)?;
+        let (_, below) = area.split_vertically(heading.height());
         let (panels, below) = below.split_vertically(self.panel_height());
         for (panel, area) in self.panels.iter().zip(panels.split_evenly((1, self.panels.len()))) {
             panel.draw(&area, &self.emphasis)?;

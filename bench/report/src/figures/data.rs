@@ -69,6 +69,18 @@ struct PointData {
     hollow: bool,
 }
 
+impl Data {
+    /// Values of a chart that the script leaves as it is.
+    pub(super) fn none() -> Self {
+        Self { panels: Vec::new(), hollow_means: "" }
+    }
+
+    /// Returns true if the script draws the chart.
+    pub(crate) fn is_drawn(&self) -> bool {
+        !self.panels.is_empty()
+    }
+}
+
 impl Chart {
     /// Values of the chart.
     pub(super) fn data(&self) -> Data {

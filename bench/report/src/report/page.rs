@@ -204,7 +204,7 @@ fn part<'p>(
 
 /// Data of the script, so written that it cannot end its element.
 fn data(report: &Report) -> anyhow::Result<String> {
-    let figures = report.figures();
+    let figures = report.figures().filter(|figure| figure.data.is_drawn());
     let pair = report.analysis.forest.as_ref().map(|forest| &forest.pair);
     let live = Live {
         servers: report.analysis.summary.targets(),
@@ -256,6 +256,7 @@ pub fn readme(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::over_time::replace_seconds;
     use bench_data::mock::MockExecutor;
     use bench_data::plan::Plan;
     use bench_data::servers::target::TargetKind;
@@ -271,6 +272,19 @@ mod tests {
             }
         }
         assert!(!SCRIPT.contains("</script"), "it would end its element");
+    }
+
+    #[test]
+    fn the_script_leaves_a_heat_map_as_it_is() {
+        let plan = Plan::built_in("default").unwrap();
+        let mut contents = bench_data::mock::contents_of(&plan, MockExecutor::default());
+        replace_seconds(&mut contents.records, |_, _| 2_000.0);
+        let report = Report::of(contents);
+        let page = html(&report).unwrap();
+        assert_eq!(page.matches("id=\"latency-over-time\"").count(), 1);
+        assert!(page.contains("Second by second, the p99 response time is 2.00 ms with threaded"));
+        assert!(!data(&report).unwrap().contains("latency-over-time"));
+        assert!(readme(&report).contains("(plots/latency-over-time.svg)"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::clock::MAX_NS;
-use crate::report::Second;
+use crate::report::{BINS_PER_DECADE, Second};
 
 /// Seconds in transit between a thread and the collector.
 const SPARES: usize = 3;
@@ -54,8 +54,28 @@ impl SecondTally {
             p50_ns: of_any(histogram.value_at_quantile(0.5)),
             p99_ns: of_any(histogram.value_at_quantile(0.99)),
             max_ns: of_any(histogram.max()),
+            bins: bins(histogram),
         }
     }
+}
+
+/// See [`Second::bins`].
+fn bins(histogram: &Histogram<u32>) -> Vec<(u8, u64)> {
+    let mut bins: Vec<(u8, u64)> = Vec::new();
+    for recorded in histogram.iter_recorded() {
+        let bin = bin_of(recorded.value_iterated_to());
+        let count = u64::from(recorded.count_at_value());
+        match bins.last_mut() {
+            Some((last, sum)) if *last == bin => *sum += count,
+            _ => bins.push((bin, count)),
+        }
+    }
+    bins
+}
+
+/// Bin of a time.
+fn bin_of(ns: u64) -> u8 {
+    (f64::from(BINS_PER_DECADE) * (ns.max(1) as f64).log10()) as u8
 }
 
 /// A thread's end of the exchange: it sends full seconds and receives empty ones.
@@ -172,6 +192,20 @@ mod tests {
         for row in &rows {
             assert!(row.max_ns.abs_diff(1_000 * (row.second + 1)) <= 150, "{row:?}");
         }
+        let bins: Vec<_> = rows.iter().map(|row| &row.bins[..]).collect();
+        assert_eq!(bins, [&[(24, 2)][..], &[(26, 2)], &[(27, 1)]]);
+    }
+
+    #[test]
+    fn eight_bins_have_a_factor_of_ten() {
+        for (ns, bin) in [(0, 0), (1, 0), (9, 7), (10, 8), (999, 23), (1_000, 24), (MAX_NS, 88)] {
+            assert_eq!(bin_of(ns), bin, "{ns}");
+        }
+        let mut histogram = Histogram::new_with_bounds(1, MAX_NS, 2).unwrap();
+        for ns in [40_000, 41_000, 90_000_000] {
+            histogram.saturating_record(ns);
+        }
+        assert_eq!(bins(&histogram), [(36, 2), (63, 1)]);
     }
 
     #[test]

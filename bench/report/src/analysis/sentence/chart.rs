@@ -1,9 +1,10 @@
 //! Words of charts: the result of the compared pair as the title, the conditions as the subtitle, and a
 //! short caption.
 
-use bench_data::units::{counted, three_digits};
+use bench_data::stats::Interval;
+use bench_data::units::{counted, microseconds, three_digits};
 
-use crate::analysis::comparison::capitalised;
+use crate::analysis::comparison::{capitalised, listed};
 use crate::analysis::finding::{Finding, Score};
 use crate::analysis::forest::{Standing, standing};
 use crate::analysis::metric::Metric;
@@ -83,6 +84,21 @@ fn lead(metric: Metric, quantity: &str, [ahead, other]: [&str; 2], factor: &str)
             format!("{other} needs {factor} times the {quantity} of {ahead}")
         }
     }
+}
+
+/// Title of a chart over the seconds of the window: lowest and highest 99th percentile of a second, in microseconds,
+/// of each server. `None` without such a value.
+pub(crate) fn over_time(servers: &[(&str, Interval)]) -> Option<String> {
+    let range = |(name, within): &(&str, Interval)| {
+        let [low, high] = [within.low, within.high].map(microseconds);
+        match low == high {
+            true => format!("{low} with {name}"),
+            false => format!("{low} to {high} with {name}"),
+        }
+    };
+    let ranges: Vec<_> = servers.iter().map(range).collect();
+    (!ranges.is_empty())
+        .then(|| format!("Second by second, the p99 response time is {}", listed(&ranges)))
 }
 
 /// Conditions of a chart: what all points share, the place of the servers if it is one, and the rounds.
