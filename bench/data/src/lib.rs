@@ -22,5 +22,7 @@ pub mod record;
 
 pub mod schedule;
 
+pub mod xray;
+
 #[cfg(any(test, feature = "mock"))]
 pub mod mock;
