@@ -15,13 +15,13 @@ pub mod gathered;
 mod heading;
 mod heavy;
 mod legend;
-mod lettering;
+pub(crate) mod lettering;
 mod mark;
 mod offered;
 mod over_time;
 mod panel;
 mod slice;
-mod style;
+pub(crate) mod style;
 mod transfer;
 
 use bench_data::load::Direction;

@@ -7,3 +7,5 @@ pub mod documents;
 pub mod figures;
 
 pub mod report;
+
+pub mod xray;

@@ -1,6 +1,6 @@
 //! Texts in pictures: fonts, line breaks, escapes.
 
-pub(super) use bench_data::text_wrap::wrapped;
+pub(crate) use bench_data::text_wrap::wrapped;
 use plotters::prelude::*;
 use plotters::style::FontStyle;
 
@@ -19,6 +19,6 @@ pub(super) fn bold(pixels: u32) -> TextStyle<'static> {
 }
 
 /// Text for an attribute of XML.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 /// Appearance of a server in charts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// Colour of its line.
     pub colour: RGBColor,
     /// Shape of its points, so that servers differ by more than colour.
@@ -15,7 +15,7 @@ pub(super) struct Look {
 
 /// The shape of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Marker {
+pub(crate) enum Marker {
     Circle,
     Square,
     /// Points up.
@@ -41,17 +41,17 @@ pub(super) enum Marker {
 }
 
 /// Colour of text and axes. Dark pages replace it and the next five by value.
-pub(super) const INK: RGBColor = RGBColor(0x1a, 0x1b, 0x1c);
+pub(crate) const INK: RGBColor = RGBColor(0x1a, 0x1b, 0x1c);
 /// Colour of grid lines.
-pub(super) const GRID: RGBColor = RGBColor(0xd8, 0xd9, 0xda);
+pub(crate) const GRID: RGBColor = RGBColor(0xd8, 0xd9, 0xda);
 /// Colour of secondary text and of results without a claim.
-pub(super) const SOFT: RGBColor = RGBColor(0x5b, 0x60, 0x68);
+pub(crate) const SOFT: RGBColor = RGBColor(0x5b, 0x60, 0x68);
 /// Colour of servers outside the compared pair.
-pub(super) const OTHERS: RGBColor = RGBColor(0x9d, 0xa2, 0xa8);
+pub(crate) const OTHERS: RGBColor = RGBColor(0x9d, 0xa2, 0xa8);
 /// Colour of the range within which two servers are equivalent.
-pub(super) const BAND: RGBColor = RGBColor(0xe6, 0xe8, 0xea);
+pub(crate) const BAND: RGBColor = RGBColor(0xe6, 0xe8, 0xea);
 /// Colour of the background.
-pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xfe);
+pub(crate) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xfe);
 
 /// Built-in servers: the colour-blind-safe palette of Okabe and Ito without yellow, which is too
 /// light for white paper, with ochre, grey and the text colour added. Nine colours are hard to
@@ -81,12 +81,12 @@ const REFERENCE: [(&str, RGBColor, Marker); 6] = [
 
 const PINK: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
 const OCHRE: RGBColor = RGBColor(0x99, 0x77, 0x00);
-const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
-const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
-const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
-const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
-const GREY: RGBColor = RGBColor(0x80, 0x84, 0x88);
+pub(crate) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+pub(crate) const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
+pub(crate) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
+pub(crate) const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
+pub(crate) const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
+pub(crate) const GREY: RGBColor = RGBColor(0x80, 0x84, 0x88);
 
 /// Colours of external servers, taken in turn with the shapes. The counts are coprime, so that
 /// thirty pairs are distinct.
@@ -97,7 +97,7 @@ const OTHER_MARKERS: [Marker; 5] =
 impl Look {
     /// Appearance by name: fixed for built-in and reference servers; for others by their position
     /// among all servers of the run.
-    pub(super) fn of(target: &str, all: &[&str]) -> Self {
+    pub(crate) fn of(target: &str, all: &[&str]) -> Self {
         let known = |list: &[(&str, RGBColor, Marker)], name: &str| {
             let found = list.iter().find(|(known, ..)| *known == name);
             found.map(|(_, colour, marker)| (*colour, *marker))
@@ -119,10 +119,15 @@ impl Look {
     }
 
     /// The colour in SVG notation.
-    pub(super) fn hex(self) -> String {
-        let RGBColor(red, green, blue) = self.colour;
-        format!("#{red:02X}{green:02X}{blue:02X}")
+    pub(crate) fn hex(self) -> String {
+        hex(self.colour)
     }
+}
+
+/// Colour in SVG notation.
+pub(crate) fn hex(colour: RGBColor) -> String {
+    let RGBColor(red, green, blue) = colour;
+    format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
 #[cfg(test)]
