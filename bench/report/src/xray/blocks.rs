@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn there_are_few_blocks_for_any_input() {
-        let many = (0..10_000).map(|at| (at * 10, at * 10 + 7, if at % 3 == 0 { 'a' } else { 'b' }));
+        let letter = |at: u64| if at.is_multiple_of(3) { 'a' } else { 'b' };
+        let many = (0..10_000).map(|at| (at * 10, at * 10 + 7, letter(at)));
         let many: Vec<_> = many.collect();
         let merged = of(&many, 1_000);
         assert!(merged.len() <= 2 * 100_000 / 1_000, "{}", merged.len());

@@ -76,13 +76,16 @@ impl<'t> Threads<'t> {
     }
 
     /// Position of the request that a step belongs to: the last one sent before, for a receive, the
-    /// end of the step, or else its beginning.
+    /// end of the step, or else its beginning. A receive that is still open at the reply belongs to none.
     pub(super) fn owner(&self, step: &Step) -> Option<usize> {
         let of_connection = self.requests.get(&step.peer_port)?;
-        let by = if is_receive(&step.kind) { step.to } else { step.from };
+        let is_receive = is_receive(&step.kind);
+        let by = if is_receive { step.to } else { step.from };
         let sent = of_connection.partition_point(|(_, request)| request.sent <= by);
         let (index, request) = of_connection[..sent].last()?;
-        (step.from < request.received).then_some(*index)
+        let is_within =
+            if is_receive { by <= request.received } else { by < request.received };
+        is_within.then_some(*index)
     }
 }
 
