@@ -209,7 +209,8 @@ fn draw_plot(canvas: &mut Canvas, view: &View<'_>, layout: &Layout, plan: &Plan,
     let scale = layout.scale;
     let (width, height) = (number(scale.width), number(plan.height() + 8.0));
     canvas.add(&format!(
-        "<svg class=\"plot\" x=\"{}\" y=\"{}\" width=\"{width}\" height=\"{height}\">",
+        "<svg class=\"plot\" x=\"{}\" y=\"{}\" width=\"{width}\" height=\"{height}\" \
+         style=\"width:{width}px;height:{height}px\">",
         number(LEFT),
         number(top - 8.0)
     ));

@@ -125,12 +125,8 @@ fn server(view: &View<'_>, scale: Scale, longest: u64) -> Server {
     };
     let mut canvas = Canvas::default();
     let bottom = drawing::draw(&mut canvas, view, &layout, 0.0);
-    // Words of the script, separated by a sign that none of them has.
-    let list = |words: &mut dyn Iterator<Item = &str>| {
-        plain(&words.map(|word| word.replace('|', " ")).collect::<Vec<_>>().join("|"))
-    };
-    let labels = list(&mut view.trace.requests.iter().map(|request| request.label.as_str()));
-    let kinds = list(&mut view.kinds.iter().copied());
+    let labels = list(view.trace.requests.iter().map(|request| request.label.as_str()));
+    let kinds = list(view.kinds.iter().copied());
     let attributes = format!(
         " class=\"xray\" data-end=\"{}\" data-left=\"{}\" data-plot=\"{}\" data-kinds=\"{kinds}\" \
          data-requests=\"{labels}\"",
@@ -144,6 +140,12 @@ fn server(view: &View<'_>, scale: Scale, longest: u64) -> Server {
         parts: Part::ALL.map(|part| part.name(view.trace.level)),
         rows: view.choices.iter().map(row).collect(),
     }
+}
+
+/// Words for the script, separated by a sign that none of them has.
+fn list<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<String> = words.map(|word| word.replace('|', " ")).collect();
+    plain(&words.join("|"))
 }
 
 fn row(choice: &Choice<'_>) -> Row {
