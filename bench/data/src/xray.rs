@@ -29,7 +29,8 @@ pub struct Picture {
     pub traces: Vec<Trace>,
 }
 
-/// Threads of a server and the requests that it served. Times are nanoseconds since the beginning of the trace.
+/// Threads of a server and the requests that it served. Times are nanoseconds since the beginning of
+/// the trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
@@ -76,8 +77,8 @@ pub struct Lane {
     pub name: String,
     /// States of the thread, in time order, without overlap. In gaps the state is unknown.
     pub spans: Vec<Span>,
-    /// Actions and waits that the server recorded, sorted by their beginnings. They overlap where a thread begins an action
-    /// before an earlier one is complete (`uring`, `tokio`).
+    /// Actions and waits that the server recorded, sorted by their beginnings. They overlap where a
+    /// thread begins an action before an earlier one is complete (`uring`, `tokio`).
     pub steps: Vec<Step>,
 }
 
@@ -271,8 +272,8 @@ impl Lane {
         Self { thread, process, name: name.to_owned(), spans: Vec::new(), steps: Vec::new() }
     }
 
-    /// Appends a state that follows all others in time. It extends an equal state that it adjoins. An empty span, and the
-    /// part of a span before the end of the last one, is left out.
+    /// Appends a state that follows all others in time. It extends an equal state that it adjoins. An
+    /// empty span, and the part of a span before the end of the last one, is left out.
     pub fn push_span(&mut self, from: u64, to: u64, state: State) {
         let last = self.spans.last_mut();
         let from = from.max(last.as_ref().map_or(0, |span| span.to));
@@ -300,7 +301,7 @@ impl Request {
 
 /// Serde form of a strategy: its name, or null.
 mod strategy {
-    use fileserver::{StrategyKind, UnknownStrategy};
+    use fileserver::StrategyKind;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<S: Serializer>(
@@ -314,8 +315,8 @@ mod strategy {
         from: D,
     ) -> Result<Option<StrategyKind>, D::Error> {
         let name = Option::<String>::deserialize(from)?;
-        let strategy = name.map(|name| name.parse());
-        strategy.transpose().map_err(|error: UnknownStrategy| serde::de::Error::custom(error))
+        let strategy = name.map(|name| name.parse::<StrategyKind>());
+        strategy.transpose().map_err(serde::de::Error::custom)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::figures::style::{GRID, hex};
 const LINE: f64 = 17.0;
 const HEADING: f64 = 18.0;
 /// Room for the text after a bar, in pixels.
-const AFTER: f64 = 190.0;
+const AFTER: f64 = 230.0;
 
 /// Place of the bars: their left edge, beside which the labels end, and the right edge.
 #[derive(Debug, Clone, Copy)]

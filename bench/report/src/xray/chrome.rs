@@ -169,7 +169,10 @@ fn add_actions(events: &mut Vec<Event>, trace: &Trace, pid: usize) {
         for step in &thread.pending {
             pending += 1;
             let id = Some(format!("{pid}.{pending}"));
-            let event = |ph| Event { id: id.clone(), ..Event::new(ph, "pending", &step.kind, pid, tid) };
+            let event = |ph| {
+                let event = Event::new(ph, "pending", &step.kind, pid, tid);
+                Event { id: id.clone(), ..event }
+            };
             events.push(described(event("b").at(step.from), step));
             events.push(event("e").at(step.to));
         }
@@ -237,7 +240,8 @@ mod tests {
             .filter(|event| event["name"] == "process_name")
             .map(|event| event["args"]["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names[..3], ["selector: requests", "selector: actions", "selector: thread states"]);
+        let expected = ["selector: requests", "selector: actions", "selector: thread states"];
+        assert_eq!(names[..3], expected);
         let kinds = |ph: &str| events.iter().filter(|event| event["ph"] == ph).count();
         assert_eq!((kinds("s"), kinds("f"), kinds("i")), (1, 1, 1));
     }

@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn without_the_scheduler_the_words_claim_less() {
-        let traces = vec![example::threaded()].into_iter().map(example::without_scheduler);
-        let picture = example::picture(traces.collect());
+        let trace = example::without_scheduler(example::threaded());
+        let picture = example::picture(vec![trace]);
         assert_eq!(
             why(&picture),
             ["threaded: the slowest light request spends 80.0 of 150 µs outside the recorded \

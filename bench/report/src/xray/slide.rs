@@ -15,9 +15,9 @@ const WIDTH: f64 = 1600.0;
 const HEIGHT: f64 = 900.0;
 const MARGIN: f64 = 24.0;
 /// Width of the lanes with their labels.
-const LANES: f64 = 1060.0;
+const LANES: f64 = 1000.0;
 /// Left edge of the bars, beside the lanes, and the right edge of their texts.
-const BARS: (u32, u32) = (1_210, 1_570);
+const BARS: (u32, u32) = (1_150, 1_575);
 /// Most servers of a slide.
 const MOST_SERVERS: usize = 4;
 /// Most lanes of a server.

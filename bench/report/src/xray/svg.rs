@@ -1,8 +1,6 @@
 //! Elements of an SVG as text. Colours that depend on the page are written as the charts write them, so
 //! that the style sheet of the report applies.
 
-use std::fmt::Write as _;
-
 use plotters::style::RGBColor;
 
 use crate::figures::lettering::escaped;
@@ -110,15 +108,11 @@ impl Canvas {
 
     /// Adds a path with a title, which browsers show at the pointer.
     pub(super) fn path(&mut self, data: &str, attributes: &str, title: Option<&str>) {
-        let mut element = format!("<path d=\"{data}\"{attributes}");
-        match title {
-            // Writing to a string cannot fail.
-            Some(title) => {
-                let _ = write!(element, "><title>{}</title></path>", plain(title));
-            }
-            None => element += "/>",
-        }
-        self.add(&element);
+        let end = match title {
+            Some(title) => format!("><title>{}</title></path>", plain(title)),
+            None => "/>".to_owned(),
+        };
+        self.add(&format!("<path d=\"{data}\"{attributes}{end}"));
     }
 
     /// The whole picture.
