@@ -97,7 +97,8 @@ impl Plan {
 
 /// Height that a picture needs besides its lanes and requests, with every restriction that may apply.
 pub(super) fn fixed_height(view: &View<'_>, layout: &Layout) -> f64 {
-    let notes = restrictions(view.trace, (1, 1));
+    let (lanes, requests) = (view.trace.lanes.len(), view.trace.requests.len());
+    let notes = restrictions(view.trace, (lanes.min(1), requests.min(1)));
     let below = if layout.bars == Bars::Below { GAP + bars::height(view) } else { 0.0 };
     HEADER + AXIS + GAP + below + NOTE * lines(&notes, layout).len() as f64 + GAP
 }

@@ -94,6 +94,7 @@ fn legend_height(views: &[View<'_>]) -> f64 {
 mod tests {
     use super::super::example;
     use super::*;
+    use bench_data::xray::{Level, Trace};
 
     /// Lowest edge of a text or a plot.
     fn lowest(svg: &str) -> f64 {
@@ -130,5 +131,13 @@ mod tests {
             assert_eq!(svg.contains("Not drawn here: 2 of 6 servers."), count == 6);
             crate::report::picture::tree(&svg).unwrap();
         }
+    }
+
+    #[test]
+    fn a_server_without_threads_or_requests_has_a_place() {
+        let empty = Trace::new("nginx", None, Level::Scheduler);
+        let svg = svg(&example::picture(vec![example::selector(), empty]));
+        assert!(svg.contains("nginx</text>") && svg.contains("0 threads, 0 requests"));
+        crate::report::picture::tree(&svg).unwrap();
     }
 }
