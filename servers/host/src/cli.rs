@@ -30,7 +30,7 @@ use crate::store::{Durability, OnConflict, ResumableLimits, Store, StoreOptions}
 use crate::strategy::{Prefork, prefork};
 use crate::{
     AcceptDistribution, AccessLog, AccessLogFormat, ConnectionLimit, Console, Listener, Readiness,
-    SendPath, ServeReport, ServerOptions, ServerState, Shutdown, Strategy, StrategyKind,
+    SendPath, ServeReport, ServerOptions, ServerState, Shutdown, Strategy, StrategyKind, Trace,
 };
 
 /// Default folder to serve.
@@ -108,6 +108,9 @@ pub struct ServerArgs {
     /// Format of the access log
     #[arg(long, value_enum, default_value_t = AccessLogFormat::Common, value_name = "FORMAT", help_heading = "Output")]
     pub access_log_format: AccessLogFormat,
+    /// CSV file to which every action and wait of every thread is appended, with its times (docs/trace.md)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub trace: Option<PathBuf>,
     /// Lowest level of messages logged to standard error
     #[arg(long, value_enum, default_value_t = LogLevel::Warn, value_name = "LEVEL", help_heading = "Output")]
     pub log_level: LogLevel,
@@ -301,6 +304,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
                 return ExitCode::from(UNUSABLE);
             }
             print_error(format_args!("strategy {strategy} failed: {error}"));
+            server.state.flush_logs();
             ExitCode::FAILURE
         }
     }
@@ -338,6 +342,7 @@ fn serve_as_child(args: &ServerArgs) -> anyhow::Result<()> {
         None => None,
     }
     .map(Arc::new);
+    state.trace = trace(args)?;
     state.status_elsewhere = Some(parent.status_source()?);
     let state = Arc::new(state);
     prefork::child::serve(&listener, &state, parent)?;
@@ -372,6 +377,7 @@ impl Server {
             );
         }
         let max_connections = max_connections(args)?;
+        let trace = trace(args)?;
         // First, so that a port that is taken leaves no new folder behind.
         let listener = listen(address(args), args.limits.backlog)?;
         let address = listener.local_addr().context("cannot read the listener's address")?;
@@ -387,6 +393,7 @@ impl Server {
             state.limit = Arc::new(limit.per_address(max as usize));
         }
         state.access_log = access_log(args)?.map(Arc::new);
+        state.trace = trace;
         let mut start = format!("listening on {address}\n");
         if !args.quiet {
             state.console = Console::on(io::stdout());
@@ -439,6 +446,14 @@ fn access_log(args: &ServerArgs) -> anyhow::Result<Option<AccessLog>> {
         format!("cannot open access log {path:?}; choose a writable file with --access-log")
     })?;
     Ok(Some(log))
+}
+
+fn trace(args: &ServerArgs) -> anyhow::Result<Trace> {
+    let Some(path) = args.trace.as_deref() else { return Ok(Trace::default()) };
+    let trace = if args.child { Trace::join(path) } else { Trace::start(path) };
+    trace.with_context(|| {
+        format!("cannot write the trace to {path:?}; choose a writable file with --trace")
+    })
 }
 
 fn max_connections(args: &ServerArgs) -> anyhow::Result<usize> {

@@ -26,6 +26,8 @@ use crate::server::send_path::COPY_BYTES;
 use crate::server::state::{ServerState, now};
 use crate::server::tally::OpenTally;
 use crate::store::Download;
+use crate::trace::Span;
+use crate::trace::event::{Kind, TracedConnection};
 use receiving::{Transfer, WORTH_BYTES, transfer};
 use sending::{Loaded, STEP_BYTES, SendFileError, load_file, send, send_file, send_now};
 
@@ -71,7 +73,9 @@ pub(crate) struct Connection {
     tally: OpenTally,
     /// Set if requests or connections are logged.
     watched: Option<Box<Watched>>,
-    _permit: Permit,
+    traced: TracedConnection,
+    /// `None` only while it closes.
+    permit: Option<Permit>,
 }
 
 /// Result of one step.
@@ -187,8 +191,14 @@ impl Connection {
             held_until: None,
             tally: server.tallies.open(),
             watched,
-            _permit: permit,
+            traced: permit.traced,
+            permit: Some(permit),
         }
+    }
+
+    /// Connection in the trace.
+    pub(crate) fn traced(&self) -> TracedConnection {
+        self.traced
     }
 
     /// True if the server acts before the peer sends anything.
@@ -217,6 +227,8 @@ impl Connection {
 
     /// Counts the connection as ended. A connection dropped without this ended by a panic.
     pub(crate) fn close(mut self, server: &ServerState) {
+        let mut span = server.trace.span(self.traced);
+        span.set(|| Kind::Close);
         if let Some(watched) = &self.watched {
             if let Some(record) = self.session.take_broken_record(now()) {
                 watched.request(&record, true);
@@ -231,6 +243,11 @@ impl Connection {
             );
         }
         server.counters.ended(self.session.requests(), self.local.sent, self.local.received);
+        let permit = self.permit.take();
+        drop(self);
+        drop(span);
+        // Last, since a drain ends with the last permit, and the server with it.
+        drop(permit);
     }
 
     /// True if the next action may block on storage: a thread that serves many connections had
@@ -306,6 +323,7 @@ impl Connection {
         io: &mut IoBuffers,
         policy: &mut P,
     ) -> Step {
+        let mut span = server.trace.span(self.traced);
         if policy.is_draining() {
             self.session.begin_drain();
         }
@@ -315,9 +333,11 @@ impl Connection {
         let deadline = self.session.poll_timeout();
         let mut moved = 0;
         let action = self.session.poll_action(io);
+        span.set(|| Kind::of(&action));
         self.held_until = self.local.held_until(&action, policy.now().instant);
         if let Some(until) = self.held_until {
             if !policy.pause(until) {
+                span.discard();
                 return Step::Blocked(Wait::Outbound);
             }
             self.held_until = None;
@@ -335,7 +355,10 @@ impl Connection {
                 let flags = match policy.before_wait(socket, Wait::Inbound, idle, deadline) {
                     Attempt::Perform => RecvFlags::empty(),
                     Attempt::PerformNow => RecvFlags::DONTWAIT,
-                    Attempt::Skip => return Step::Blocked(Wait::Inbound),
+                    Attempt::Skip => {
+                        span.discard();
+                        return Step::Blocked(Wait::Inbound);
+                    }
                 };
                 let way = Receiving {
                     flags,
@@ -358,7 +381,10 @@ impl Connection {
                 let sent = match policy.before_wait(socket, Wait::Outbound, false, deadline) {
                     Attempt::Perform => send(socket, &mut io.output, more),
                     Attempt::PerformNow => send_now(socket, &mut io.output),
-                    Attempt::Skip => return Step::Blocked(Wait::Outbound),
+                    Attempt::Skip => {
+                        span.discard();
+                        return Step::Blocked(Wait::Outbound);
+                    }
                 };
                 match sent {
                     Ok(()) => Completion::Sent,
@@ -386,7 +412,11 @@ impl Connection {
                 let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
                 Completion::SendingFinished
             }
-            Performed::Socket(SocketAction::Close) => return Step::Closed,
+            Performed::Socket(SocketAction::Close) => {
+                // Recorded by `close`.
+                span.discard();
+                return Step::Closed;
+            }
         };
         self.complete(io, done, policy.now());
         Step::Done { bytes: moved }
@@ -410,7 +440,8 @@ impl Connection {
     /// Performs the session's next action if it needs no socket, and returns it otherwise: for a
     /// driver that submits it to the kernel and [`complete`](Self::complete)s it later. Such a
     /// driver also calls [`deliver_mail`](Self::deliver_mail), while no operation is in flight and
-    /// no received bytes are unreported; `waker` is that of [`WaitPolicy::waker`].
+    /// no received bytes are unreported; `waker` is that of [`WaitPolicy::waker`]. Sets the kind of
+    /// the `span`.
     pub(crate) fn step_off_socket(
         &mut self,
         server: &ServerState,
@@ -418,13 +449,16 @@ impl Connection {
         now: Now,
         is_draining: bool,
         waker: impl Fn() -> Waker,
+        span: &mut Span<'_>,
     ) -> OffSocket {
         if is_draining {
             self.session.begin_drain();
         }
         let action = self.session.poll_action(io);
+        span.set(|| Kind::of(&action));
         self.held_until = self.local.held_until(&action, now.instant);
         if self.held_until.is_some() {
+            span.discard();
             return OffSocket::Held;
         }
         match self.local.perform(&action, server, io, self.socket.as_fd(), &waker) {

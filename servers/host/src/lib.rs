@@ -5,6 +5,7 @@
 //!
 //! - [`store`]: the served folder and its files
 //! - `output`: lines for screens and logs, written by a thread of their own
+//! - `trace`: actions and waits of each thread, with their times
 //! - `lab`: console and chat room of the socket exercises
 //! - `server`: state shared by all connections, limits, listener, shutdown, report
 //! - `connection`: one session with its socket and files
@@ -18,6 +19,7 @@ mod output;
 mod server;
 pub mod store;
 pub mod strategy;
+mod trace;
 
 pub use lab::console::Console;
 pub use server::access_log::{AccessLog, AccessLogFormat};
@@ -31,3 +33,4 @@ pub use server::state::{
     AcceptDistribution, Counters, EXHAUSTION_PAUSE, ServerOptions, ServerState,
 };
 pub use strategy::{Strategy, StrategyKind, UnknownStrategy};
+pub use trace::Trace;

@@ -1,4 +1,4 @@
-//! Downloads in steady state do not allocate in the server, under every strategy.
+//! Downloads in steady state do not allocate in the server, under every strategy, traced or not.
 #![expect(
     unsafe_code,
     reason = "counting allocations takes an allocator, and that trait is unsafe"
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{
     AcceptDistribution, Listener, SendPath, ServerOptions, ServerState, Shutdown, StrategyKind,
+    Trace,
 };
 use fileserver_proto::Settings;
 
@@ -66,6 +67,7 @@ fn allocations(
     send_path: SendPath,
     size: usize,
     root: &Path,
+    trace: Trace,
 ) -> (u64, Duration) {
     let options = StoreOptions {
         durability: Durability::None,
@@ -81,7 +83,9 @@ fn allocations(
         send_path,
         drain: Duration::from_secs(30),
     };
-    let state = Arc::new(ServerState::new(Store::open(root, options).unwrap(), state));
+    let mut state = ServerState::new(Store::open(root, options).unwrap(), state);
+    state.trace = trace;
+    let state = Arc::new(state);
     let endpoint = Listener::bind("127.0.0.1:0".parse().unwrap(), 100).unwrap();
     let address = endpoint.local_addr().unwrap();
     let shutdown = Shutdown::new();
@@ -119,7 +123,8 @@ fn ask(peer: &mut TcpStream, requests: u64, size: usize, reply: &mut [u8]) {
 /// One test for all strategies: concurrent tests would count each other's allocations.
 #[test]
 fn more_downloads_allocate_no_more() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, traces) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let trace = traces.path().join("trace.csv");
     for kind in StrategyKind::ALL {
         // Its processes have their own allocators, and serve like `iterative`.
         if kind == StrategyKind::Prefork {
@@ -129,20 +134,25 @@ fn more_downloads_allocate_no_more() {
             testkit::skip(kind.name(), reason);
             continue;
         }
-        for (send_path, size) in [
-            (SendPath::Auto, 1000),
-            (SendPath::Auto, 200_000),
-            (SendPath::Copy, 1000),
-            (SendPath::Splice, 200_000),
+        for (send_path, size, is_traced) in [
+            (SendPath::Auto, 1000, false),
+            (SendPath::Auto, 200_000, false),
+            (SendPath::Copy, 1000, false),
+            (SendPath::Splice, 200_000, false),
+            (SendPath::Auto, 1000, true),
+            (SendPath::Auto, 200_000, true),
         ] {
-            let (allocated, took) = allocations(kind, send_path, size, folder.path());
+            // While it is on, each thread allocates its buffer, and nothing for an event.
+            let trace = if is_traced { Trace::start(&trace).unwrap() } else { Trace::default() };
+            let (allocated, took) = allocations(kind, send_path, size, folder.path(), trace);
             // The file is reopened twice a second, which allocates.
             let few = (REQUESTS / 20).max(20 * took.as_secs());
             // The pool allocates for each job passed to a worker.
             let hand_overs = if kind == StrategyKind::ThreadPool { 2 * REQUESTS } else { 0 };
             let allowed = few + hand_overs;
             let path = send_path.name();
-            assert!(allocated <= allowed, "{kind:?}, {path}, {size}: {allocated}");
+            let traced = if is_traced { ", traced" } else { "" };
+            assert!(allocated <= allowed, "{kind:?}, {path}, {size}{traced}: {allocated}");
         }
     }
 }

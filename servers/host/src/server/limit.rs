@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::trace::event::TracedConnection;
+
 /// Counts open connections against a limit. Beyond it, connections wait in the accept queue.
 #[derive(Debug)]
 pub struct ConnectionLimit {
@@ -74,6 +76,8 @@ pub struct Permit {
     is_used: bool,
     /// Counted by address.
     address: Option<IpAddr>,
+    /// Its connection in the trace, once it is accepted.
+    pub(crate) traced: TracedConnection,
 }
 
 impl Permit {
@@ -120,7 +124,8 @@ impl ConnectionLimit {
             return None;
         }
         *open += 1;
-        Some(Permit { limit: Arc::clone(self), is_used: true, address: None })
+        let traced = TracedConnection::default();
+        Some(Permit { limit: Arc::clone(self), is_used: true, address: None, traced })
     }
 
     /// Takes a permit; if none is free, the waker is woken once one may be.

@@ -16,6 +16,7 @@ use super::tally::Tallies;
 use crate::lab::console::Console;
 use crate::lab::room::Room;
 use crate::store::Store;
+use crate::trace::Trace;
 
 /// Pause of accepting while descriptors or memory are exhausted and no connection closes.
 pub const EXHAUSTION_PAUSE: Duration = Duration::from_millis(500);
@@ -43,6 +44,8 @@ pub struct ServerState {
     pub console: Console,
     /// Log with a line per request; none by default.
     pub access_log: Option<Arc<AccessLog>>,
+    /// Trace of the actions of every thread; off by default.
+    pub trace: Trace,
     /// Time of the start.
     pub(crate) started: Instant,
     /// Counts of open connections.
@@ -105,6 +108,7 @@ impl ServerState {
             counters: Counters::default(),
             console: Console::default(),
             access_log: None,
+            trace: Trace::default(),
             started: Instant::now(),
             tallies: Tallies::default(),
             status_elsewhere: None,
@@ -113,13 +117,14 @@ impl ServerState {
         }
     }
 
-    /// Has the lines of screen and access log written, within a second.
+    /// Has the lines of screen, access log and trace written, each within a second.
     pub(crate) fn flush_logs(&self) {
         const AT_MOST: Duration = Duration::from_secs(1);
         self.console.flush(AT_MOST);
         if let Some(log) = &self.access_log {
             log.flush(AT_MOST);
         }
+        self.trace.flush(AT_MOST);
     }
 }
 

@@ -77,8 +77,9 @@ fn run_all(
     thread::scope(|scope| {
         let mut outcome = Ok(());
         let mut threads = Vec::with_capacity(reactors.len());
-        for reactor in reactors {
-            match thread::Builder::new().spawn_scoped(scope, || run(reactor)) {
+        for (number, reactor) in reactors.into_iter().enumerate() {
+            let builder = thread::Builder::new().name(format!("selector-{number}"));
+            match builder.spawn_scoped(scope, || run(reactor)) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     shutdown.trigger();

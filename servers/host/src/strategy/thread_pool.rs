@@ -29,6 +29,7 @@ use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, now};
+use crate::trace::event::Kind;
 
 /// A dispatcher waits for new connections and for requests on idle ones, and queues each connection
 /// with work for a fixed number of workers (rayon). A worker blocks on the connection's socket
@@ -130,11 +131,15 @@ impl PoolState {
         *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.server.counters.job_queued();
         self.pool.spawn_fifo(move || {
-            shared.server.counters.job_begun();
+            let server = &shared.server;
+            server.trace.wait_ended(Kind::WaitQueue);
+            server.counters.job_begun();
             shared.serve(&slot);
             let mut jobs = shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             *jobs -= 1;
             shared.job_ended.notify_one();
+            drop(jobs);
+            server.trace.wait_begins();
         });
     }
 
@@ -152,6 +157,7 @@ impl PoolState {
         if may_submit(*jobs) {
             return true;
         }
+        let _waiting = self.server.trace.wait(Kind::WaitQueue);
         match self.job_ended.wait_timeout(jobs, at_most) {
             Ok((jobs, _)) => may_submit(*jobs),
             Err(poisoned) => may_submit(*poisoned.into_inner().0),
@@ -342,7 +348,10 @@ impl<'s> Dispatcher<'s> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.shutdown.is_triggered() {
             let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
+            let waiting = self.shared.server.trace.wait(Kind::WaitReady);
+            let polled = self.poll.poll(&mut events, timeout);
+            drop(waiting);
+            match polled {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),

@@ -31,6 +31,7 @@ use crate::server::listener::Listener;
 use crate::server::report::ServeReport;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, now};
+use crate::trace::event::Kind;
 
 /// Each connection is a task: sequential code that returns its thread to the runtime where it would
 /// wait. Every worker thread has a queue of tasks, and idle workers steal from busy ones. A task
@@ -83,14 +84,16 @@ impl Strategy for Tokio {
 /// Runtime with as many worker threads as the server's options say.
 fn runtime(server: &ServerState) -> io::Result<Runtime> {
     check_threads(server.workers)?;
-    let workers = server.workers;
+    let (workers, trace) = (server.workers, server.trace.clone());
     let build = move || {
-        Builder::new_multi_thread()
-            .worker_threads(workers)
-            .thread_name("worker")
-            .enable_io()
-            .enable_time()
-            .build()
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(workers).thread_name("worker").enable_io().enable_time();
+        if trace.is_on() {
+            let parking = trace.clone();
+            builder.on_thread_park(move || parking.wait_begins());
+            builder.on_thread_unpark(move || trace.wait_ended(Kind::WaitReady));
+        }
+        builder.build()
     };
     // It panics if a thread cannot be created.
     std::panic::catch_unwind(build)

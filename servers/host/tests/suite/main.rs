@@ -22,6 +22,7 @@ mod scheduling;
 mod server;
 mod services;
 mod timeouts;
+mod trace;
 mod transfers;
 
 use fileserver::StrategyKind;
@@ -154,6 +155,7 @@ tests_of_all_strategies! {
         services::date_log_numbers_go_on_after_a_restart
         services::a_file_for_a_text_service_is_refused_and_the_next_text_answered
         services::work_is_done_where_it_is_allowed
+        trace::every_request_is_in_the_trace
     }
     concurrent {
         odd_peers::a_stalled_peer_holds_nobody_up

@@ -48,7 +48,10 @@ impl Acceptor {
         while self.next(now) == Next::Accept {
             let Some(mut permit) = self.acquire(server) else { break };
             match self.listener.accept(self.flags) {
-                Ok(socket) if permit.admits(&socket) => return Ok(Some((socket, permit))),
+                Ok(socket) if permit.admits(&socket) => {
+                    permit.traced = server.trace.accepted(&socket);
+                    return Ok(Some((socket, permit)));
+                }
                 Ok(_) => {
                     permit.free_unused();
                     server.counters.refused();

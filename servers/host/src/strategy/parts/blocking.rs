@@ -21,6 +21,7 @@ use crate::server::limit::Permit;
 use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{EXHAUSTION_PAUSE, ServerState, now};
+use crate::trace::event::Kind;
 
 /// Socket timeouts are rounded up to a multiple of this, so that the deadlines of successive
 /// requests, a little different each, need no system call to arm.
@@ -303,23 +304,33 @@ pub(crate) fn accept_each(
         let now = Instant::now();
         match policy.next(now) {
             Next::Accept => match server.limit.try_acquire() {
-                Some(mut permit) => match listener.accept(flags) {
-                    Ok(socket) if permit.admits(&socket) => serve(socket, permit),
-                    Ok(_) => {
-                        permit.free_unused();
-                        server.counters.refused();
+                Some(mut permit) => {
+                    let waiting = server.trace.wait(Kind::WaitAccept);
+                    let accepted = listener.accept(flags);
+                    drop(waiting);
+                    match accepted {
+                        Ok(socket) if permit.admits(&socket) => {
+                            permit.traced = server.trace.accepted(&socket);
+                            serve(socket, permit);
+                        }
+                        Ok(_) => {
+                            permit.free_unused();
+                            server.counters.refused();
+                        }
+                        // The trigger has closed the listener.
+                        Err(AcceptError::Ended(_)) if shutdown.is_triggered() => break,
+                        Err(error) => policy.failed(error, now)?,
                     }
-                    // The trigger has closed the listener.
-                    Err(AcceptError::Ended(_)) if shutdown.is_triggered() => break,
-                    Err(error) => policy.failed(error, now)?,
-                },
+                }
                 None => policy.limit_reached(),
             },
             Next::WaitForPermit => {
+                let _waiting = server.trace.wait(Kind::WaitAccept);
                 server.limit.wait_for_room(EXHAUSTION_PAUSE);
                 policy.connection_closed();
             }
             Next::WaitForClose { until } => {
+                let _waiting = server.trace.wait(Kind::WaitAccept);
                 server.limit.wait_for_close(until - now);
                 policy.connection_closed();
             }

@@ -25,6 +25,7 @@ use crate::server::limit::Permit;
 use crate::server::listener::Listener;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, now};
+use crate::trace::event::Kind;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -193,7 +194,10 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over() {
             let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
+            let waiting = self.server.trace.wait(Kind::WaitReady);
+            let polled = self.poll.poll(&mut events, timeout);
+            drop(waiting);
+            match polled {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
@@ -398,6 +402,7 @@ impl Reactor {
         let (server, inbox) = (Arc::clone(&self.server), Arc::clone(&self.inbox));
         server.counters.job_queued();
         workers.spawn_fifo(move || {
+            server.trace.wait_ended(Kind::WaitQueue);
             server.counters.job_begun();
             let worked = isolate_panic(&server, || {
                 // A request with much of it lets the others' have their turn.
@@ -412,6 +417,7 @@ impl Reactor {
                 Worked::Goes(connection)
             });
             inbox.push(Arrival::Back(key, worked.unwrap_or(Worked::Panicked), io));
+            server.trace.wait_begins();
         });
     }
 

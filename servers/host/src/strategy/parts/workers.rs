@@ -16,10 +16,13 @@ const STACK_BYTES: usize = 256 << 10;
 /// # Errors
 /// The threads cannot be created.
 pub(crate) fn pool(server: &ServerState) -> io::Result<ThreadPool> {
+    let trace = server.trace.clone();
     ThreadPoolBuilder::new()
         .num_threads(server.workers)
         .stack_size(STACK_BYTES)
         .thread_name(|number| format!("worker-{number}"))
+        // With the first job its first wait ends.
+        .start_handler(move |_| trace.wait_begins())
         .build()
         .map_err(|error| cannot_create(server.workers, error))
 }

@@ -18,6 +18,7 @@ use crate::server::listener::{AcceptError, Listener};
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{EXHAUSTION_PAUSE, ServerState, StatusElsewhere};
 use crate::strategy::parts::blocking::{ConnectionRegistry, serve_connection};
+use crate::trace::event::Kind;
 
 /// Flag that makes the program such a process.
 pub(crate) const FLAG: &str = "--child";
@@ -113,10 +114,14 @@ pub(crate) fn serve(
     let mut io = io_buffers(server);
     control.link.send_message(Message::Idle(server.counters.report()));
     while !shutdown.is_triggered() && !control.is_retired.load(Ordering::SeqCst) {
-        match listener.accept(SocketFlags::empty()) {
+        let waiting = server.trace.wait(Kind::WaitAccept);
+        let accepted = listener.accept(SocketFlags::empty());
+        drop(waiting);
+        match accepted {
             Ok(socket) => {
                 control.busy.store(true, Ordering::SeqCst);
-                let Some(permit) = server.limit.try_acquire() else { continue };
+                let Some(mut permit) = server.limit.try_acquire() else { continue };
+                permit.traced = server.trace.accepted(&socket);
                 control.link.send_message(Message::Busy);
                 io.clear();
                 isolate_panic(server, || {

@@ -154,6 +154,7 @@ fn admitted(
     mut permit: Permit,
 ) -> Option<(OwnedFd, Permit)> {
     if permit.admits(&socket) {
+        permit.traced = server.trace.accepted(&socket);
         return Some((socket, permit));
     }
     permit.free_unused();

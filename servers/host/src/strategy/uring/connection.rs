@@ -326,13 +326,15 @@ impl RingConnection {
         self.is_held = false;
         let mut share = Share::default();
         while share.take_step() {
+            let mut span = server.trace.span(self.connection.traced());
             let Common { ring, io, now, is_draining, wakeups, .. } = common;
             // Received bytes go first: a message withdraws the action that they complete.
             if received == 0 {
                 self.connection.deliver_mail(io, *now);
             }
             let waker = || connection_waker(wakeups, self.token);
-            let step = self.connection.step_off_socket(server, io, *now, *is_draining, waker);
+            let step =
+                self.connection.step_off_socket(server, io, *now, *is_draining, waker, &mut span);
             let action = match step {
                 OffSocket::Needed(action) => action,
                 OffSocket::Done { bytes } => {
@@ -366,6 +368,7 @@ impl RingConnection {
                                 continue;
                             }
                             None => {
+                                span.discard();
                                 self.arm_receive(ring);
                                 return Turn::Pending;
                             }
@@ -407,7 +410,11 @@ impl RingConnection {
                     }
                 }
                 SocketAction::FinishSending => self.connection.finish_sending(io, *now),
-                SocketAction::Close => return Turn::Closed,
+                SocketAction::Close => {
+                    // Recorded by `close`.
+                    span.discard();
+                    return Turn::Closed;
+                }
             }
         }
         Turn::Yielded

@@ -22,6 +22,7 @@ use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, now};
 use crate::strategy::parts::lifecycle::Lifecycle;
 use crate::strategy::parts::turn::{ACCEPTS_PER_TURN, Turn};
+use crate::trace::event::Kind;
 
 /// Connections of one thread, and the ring it waits with.
 pub(super) struct Driver {
@@ -75,7 +76,10 @@ impl Driver {
         self.accept()?;
         while !self.is_over() {
             let timeout = self.poll_timeout();
-            self.common.ring.wait(timeout)?;
+            let waiting = self.server.trace.wait(Kind::WaitCompletion);
+            let waited = self.common.ring.wait(timeout);
+            drop(waiting);
+            waited?;
             self.common.now = now();
             if self.shutdown.is_triggered() {
                 self.drain();
@@ -150,7 +154,11 @@ impl Driver {
         let key = token.key as usize;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.token == token) else { return };
         let (server, common) = (&*self.server, &mut self.common);
-        match isolate_panic(server, || slot.sent(common, outcome, buffer)) {
+        let mut span = server.trace.span(slot.connection.traced());
+        span.set(|| Kind::SendCompleted);
+        let sent = isolate_panic(server, || slot.sent(common, outcome, buffer));
+        drop(span);
+        match sent {
             Some(true) if slot.is_closing => self.reap(key),
             // There was no room.
             Some(true) if slot.is_busy() => slot.park(&mut self.common.io),
