@@ -26,9 +26,8 @@ use recorder::Recorder;
 
 /// Trace of a server, recorded by the threads that serve; off by default. Clones are one trace.
 ///
-/// While it is off, an action costs branches on one flag, and neither a clock is read nor memory
-/// allocated. While it is on, an action costs two readings of the clock and an entry in the thread's
-/// buffer.
+/// While it is off, an action costs branches on one flag: no clock is read, and nothing is allocated.
+/// While it is on, an action costs two readings of the clock and an entry in the thread's buffer.
 #[derive(Debug, Clone, Default)]
 pub struct Trace(Option<Arc<Recorder>>);
 

@@ -7,7 +7,8 @@ use fileserver_proto::{Action, LabAction, Work};
 /// First line of a trace: the names of its columns.
 pub(super) const HEADER: &str = "process,thread,name,connection,peer_port,kind,from_ns,to_ns\n";
 
-/// Kind of an event: an action of a session, a wait of a thread, or the begin or end of a connection.
+/// Kind of an event: an action of a session, a wait of a thread, or the begin or end of a
+/// connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Receive,
