@@ -14,11 +14,11 @@ use clap::Args;
 use fileserver::StrategyKind;
 use fileserver::cli::whole_number;
 use nix::time::ClockId;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::alternation::in_turn;
 use crate::machine::cores::{Cores, Pinned};
+use crate::machine::descriptors;
 use crate::run::files::ScratchFolder;
 use crate::run::server_process::ServerProcess;
 use crate::terminal::columns_of_stdout;
@@ -100,7 +100,7 @@ pub fn run(args: &FanoutArgs, stop: &AtomicBool) -> anyhow::Result<FanoutEnd> {
     }
     ensure!(!kinds.is_empty(), "no strategy to measure: choose others with --strategies");
     let most = args.receivers.iter().copied().max().unwrap_or(1);
-    raise_descriptors(u64::from(most) + DESCRIPTORS_APART)?;
+    descriptors::raise(u64::from(most) + DESCRIPTORS_APART, "receivers")?;
     let mut csv = match &args.csv {
         Some(path) => Some(csv::Writer::from_path(path).with_context(|| {
             format!("cannot write {}: choose another --csv file", path.display())
@@ -321,21 +321,6 @@ fn cpu_time(pid: u32) -> Option<Duration> {
 /// Nanoseconds as microseconds with three decimals.
 fn micro(ns: u64) -> f64 {
     ns as f64 / 1e3
-}
-
-fn raise_descriptors(needed: u64) -> anyhow::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    ensure!(
-        limit.maximum.is_none_or(|maximum| maximum >= needed),
-        "{needed} descriptors are needed, but the limit is {}: raise it with ulimit -n, or choose \
-         fewer receivers",
-        limit.maximum.unwrap_or(0)
-    );
-    let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).context("cannot raise the descriptor limit")
 }
 
 fn rate(text: &str) -> Result<f64, String> {

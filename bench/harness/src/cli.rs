@@ -18,6 +18,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod xray;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ use crate::cli::list::ListArgs;
 use crate::cli::process::{FAILED, INTERRUPTED, Second, UNUSABLE, stop_on_signals};
 use crate::cli::report::ReportArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::xray::XrayArgs;
 use crate::witness::{self, WitnessArgs, WitnessEnd};
 
 /// Examples of `bench` and `bench run`.
@@ -101,6 +103,7 @@ enum Action {
     },
     Chat(FanoutArgs),
     Witness(WitnessArgs),
+    Xray(Box<XrayArgs>),
     /// List plans, strategies and reference servers
     List(ListArgs),
     /// Regenerate the charts of a results folder from its CSV files
@@ -170,6 +173,7 @@ impl Cli {
             Some(Action::Run { names, arguments }) => run::run_plan(&names, *arguments),
             Some(Action::Chat(arguments)) => chat(&arguments),
             Some(Action::Witness(arguments)) => witness(&arguments),
+            Some(Action::Xray(arguments)) => xray::xray(&arguments),
             Some(Action::List(arguments)) => list::list(&arguments),
             Some(Action::Plot { folder }) => report::replot(&folder),
             Some(Action::Report(arguments)) => report::rereport(arguments),

@@ -12,4 +12,6 @@ pub mod chat;
 
 pub mod witness;
 
+mod xray;
+
 pub mod cli;

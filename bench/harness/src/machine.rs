@@ -6,6 +6,7 @@ pub mod conditions;
 pub mod copy_bandwidth;
 pub mod cores;
 mod cpu_clock;
+pub(crate) mod descriptors;
 pub mod disturbance;
 pub mod facts;
 pub(crate) mod kernel_memory;

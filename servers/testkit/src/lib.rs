@@ -29,7 +29,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// # Panics
 /// `REQUIRE_URING` is set in the environment: there, a skipped test is a failed one.
 pub fn skip(test: &str, reason: impl Display) {
-    assert!(std::env::var_os("REQUIRE_URING").is_none(), "{test} cannot run: {reason}");
+    skip_unless("REQUIRE_URING", test, reason);
+}
+
+/// As [`skip`], for a requirement with a variable of its own.
+///
+/// # Panics
+/// `variable` is set in the environment: there, a skipped test is a failed one.
+pub fn skip_unless(variable: &str, test: &str, reason: impl Display) {
+    assert!(std::env::var_os(variable).is_none(), "{test} cannot run: {reason}");
     let _ = writeln!(std::io::stderr(), "{test} skipped: {reason}");
 }
 

@@ -460,7 +460,8 @@ fn without_missing(plan: &mut Plan) -> Vec<ReferenceServer> {
     missing
 }
 
-fn pid(text: &str) -> Result<(String, u32), String> {
+/// Parses NAME=PID.
+pub(super) fn pid(text: &str) -> Result<(String, u32), String> {
     let (name, pid) = text.split_once('=').ok_or("write NAME=PID")?;
     let pid: u32 = pid.parse().ok().filter(|pid| *pid > 0).ok_or("the pid is not a number")?;
     Ok((name.to_owned(), pid))

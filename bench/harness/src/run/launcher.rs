@@ -54,6 +54,8 @@ pub(crate) struct Launcher {
     addresses: HashMap<String, SocketAddr>,
     /// Other builds of the built-in server, by the name of their variant.
     builds: HashMap<String, Build>,
+    /// File for the trace of built-in servers, if they write one.
+    trace: Option<PathBuf>,
 }
 
 /// Requirements of the load on the start of a server.
@@ -183,6 +185,7 @@ impl Launcher {
             installed: peers().filter_map(Installed::find).collect(),
             addresses,
             builds,
+            trace: None,
         })
     }
 
@@ -195,6 +198,11 @@ impl Launcher {
         let root = self.root(Store::Disk);
         fs::create_dir(&root).context("cannot create the folder of uploaded files")?;
         self.account.as_ref().map_or(Ok(()), |account| account.own(&root))
+    }
+
+    /// Makes built-in servers write a trace of their actions to a file.
+    pub(crate) fn trace_into(&mut self, file: &Path) {
+        self.trace = Some(file.to_owned());
     }
 
     /// Returns true if some servers run under another account.
@@ -338,6 +346,9 @@ impl Launcher {
         }
         if demand.work && !flags.iter().any(|own| own == "--work") {
             command.arg("--work");
+        }
+        if let Some(trace) = &self.trace {
+            command.arg("--trace").arg(trace);
         }
         command.args(flags);
         let log = self.folder.join("server.log");

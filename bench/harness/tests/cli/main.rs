@@ -9,3 +9,4 @@ mod refusals;
 mod reporting;
 mod servers;
 mod support;
+mod xray;
