@@ -104,12 +104,12 @@ impl<'s> Clients<'s> {
         Ok(Self { shape, address, cores, connections, last_due })
     }
 
-    /// Sends the requests at their times, and waits for the replies. Returns early after `stop` is set,
-    /// with the requests so far.
+    /// Sends the requests at their times, and waits for the replies. Returns early after one of `stops` is
+    /// set, with the requests so far.
     ///
     /// # Errors
     /// Too few threads are possible.
-    pub(super) fn play(self, stop: &AtomicBool) -> anyhow::Result<Played> {
+    pub(super) fn play(self, stops: [&AtomicBool; 2]) -> anyhow::Result<Played> {
         let _pinned = pinned(self.cores)?;
         // Connections without requests stay open until the end.
         let (busy, _idle): (Vec<_>, Vec<_>) =
@@ -120,7 +120,7 @@ impl<'s> Clients<'s> {
             beginning,
             slow_until: beginning + self.last_due,
             deadline: beginning + self.last_due + PATIENCE,
-            stop,
+            stops,
             abandoned: &abandoned,
         };
         let (shape, address) = (self.shape, self.address);
@@ -168,14 +168,15 @@ struct Limits<'l> {
     slow_until: u64,
     /// Time at which unanswered requests are given up.
     deadline: u64,
-    stop: &'l AtomicBool,
+    stops: [&'l AtomicBool; 2],
     /// Set if the scene cannot be played.
     abandoned: &'l AtomicBool,
 }
 
 impl Limits<'_> {
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst)
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        self.stops.into_iter().chain([self.abandoned]).any(is_set)
     }
 
     /// Reason to give a request up.
@@ -477,8 +478,8 @@ mod tests {
     }
 
     fn play(shape: &Shape, server: &Mock) -> Played {
-        let stop = AtomicBool::new(false);
-        Clients::open(shape, server.address, &[]).unwrap().play(&stop).unwrap()
+        let never = AtomicBool::new(false);
+        Clients::open(shape, server.address, &[]).unwrap().play([&never, &never]).unwrap()
     }
 
     #[test]
@@ -539,6 +540,7 @@ mod tests {
         let server = Mock::http(|_| Some(file("100.bin", "")));
         let shape = shape(Scene::Polite);
         let clients = Clients::open(&shape, server.address, &[]).unwrap();
-        assert!(clients.play(&AtomicBool::new(true)).unwrap().requests.is_empty());
+        let (set, unset) = (AtomicBool::new(true), AtomicBool::new(false));
+        assert!(clients.play([&unset, &set]).unwrap().requests.is_empty());
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -18,13 +19,13 @@ use bench_data::xray::{Level, Trace};
 use fileserver::StrategyKind;
 
 use super::actions::ActionLog;
-use super::client::Clients;
+use super::client::{Clients, Played};
 use super::clock::{self, MILLISECOND};
 use super::recording::Recording;
 use super::scene::{SLOW_FILE, Scene, Shape};
 use super::threads;
 use super::tracefs::{KernelTrace, Tracefs};
-use crate::machine::cores::Cores;
+use crate::machine::cores::{Cores, Pinned};
 use crate::machine::process_tree::ProcessSet;
 use crate::machine::usage;
 use crate::run::files::{self, ScratchFolder, download_name};
@@ -49,6 +50,9 @@ sizes = [\"1KiB\"]
 
 /// Longest wait until a server is idle before its recording begins.
 const REST: Duration = Duration::from_secs(2);
+
+/// Time between two checks that the server still runs.
+const WATCH_TIME: Duration = Duration::from_millis(20);
 
 /// Time in the picture after the last reply.
 const TAIL: u64 = MILLISECOND;
@@ -189,12 +193,11 @@ impl Recorder {
         let mut recording = Recording::new(target);
         let clients = Clients::open(shape, server.address(), &self.cores.generator)?;
         let kernel = self.begin(&server, &mut recording, stop)?;
-        let played = clients.play(stop)?;
+        let (played, death) = self.play(clients, &mut server, stop)?;
         if let Some(mut kernel) = kernel {
             kernel.stop()?;
             recording.add_events(&kernel.read()?);
         }
-        let death = server.death();
         // The server completes its trace at its end.
         server.stop();
         self.read_actions(target, &mut recording, death.is_some())?;
@@ -213,6 +216,34 @@ impl Recorder {
         let trace = recording.trace(played.beginning, end, &played.requests);
         trace.check().map_err(anyhow::Error::msg).with_context(|| target.name().to_owned())?;
         Ok(Recorded { trace, failure })
+    }
+
+    /// Sends the requests until the server ends; returns its last words then.
+    fn play(
+        &self,
+        clients: Clients<'_>,
+        server: &mut RunningServer,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<(Played, Option<String>)> {
+        let (ended, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                // Beside the clients, away from the server.
+                let _pinned = Pinned::to(&self.cores.generator).ok();
+                loop {
+                    let death = server.death();
+                    ended.store(death.is_some(), Ordering::SeqCst);
+                    if death.is_some() || done.load(Ordering::SeqCst) {
+                        return death;
+                    }
+                    thread::sleep(WATCH_TIME);
+                }
+            });
+            let played = clients.play([stop, &ended]);
+            done.store(true, Ordering::SeqCst);
+            let death = watcher.join().unwrap_or(None);
+            Ok((played?, death))
+        })
     }
 
     /// Starts a server without a trace of earlier ones.

@@ -94,10 +94,15 @@ fn the_kernel_adds_the_states_of_threads() {
     let picture = Picture::read(&out).unwrap();
     for (trace, call) in picture.traces.iter().zip(["recv", "epoll"]) {
         let server = &trace.server;
-        assert_eq!((trace.level, &trace.remarks[..]), (Level::Scheduler, &[][..]), "{server}");
+        assert_eq!(trace.level, Level::Scheduler, "{server}");
+        let is_clean = |remark: &String| !remark.contains("kernel");
+        assert!(trace.remarks.iter().all(is_clean), "{server}: {:?}", trace.remarks);
         let spans = || trace.lanes.iter().flat_map(|lane| &lane.spans);
         assert!(spans().any(|span| span.state == State::User), "{server}");
-        let is_wait = |state: &State| matches!(state, State::Blocked(name) if name.starts_with(call));
+        let is_wait = |state: &State| match state {
+            State::Blocked(name) => name.starts_with(call),
+            State::User | State::Kernel(_) | State::Runnable => false,
+        };
         assert!(spans().any(|span| is_wait(&span.state)), "{server}: no thread waits in {call}");
         assert!(!trace.wake_ups.is_empty(), "{server}");
         // Both sources use the same clock: a thread that performs actions has states meanwhile.
@@ -122,7 +127,7 @@ fn start_long_recording(scratch: &Scratch, flags: &[&str]) -> (Child, Process) {
     testkit::until("a server that serves requests", || {
         traces(scratch.folder.path())
             .iter()
-            .any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains(",receive,")))
+            .any(|file| fs::read_to_string(file).is_ok_and(|text| text.matches(",send").count() > 30))
     });
     let parent = i32::try_from(child.id()).unwrap();
     let is_server = |process: &Process| {
@@ -144,19 +149,16 @@ fn a_server_that_dies_leaves_the_picture_so_far() {
     let scratch = Scratch::new();
     let (child, server) = start_long_recording(&scratch, &["--requests", "100000"]);
     kill_process(Pid::from_raw(server.pid).unwrap(), Signal::KILL).unwrap();
-    // The remaining requests are due in five minutes: this one ends the clients.
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    // The remaining requests would be due within five minutes.
     let ran = child.wait_with_output().unwrap();
     let stderr = text(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(130), "{stderr}");
+    assert_eq!(ran.status.code(), Some(1), "{stderr}");
     let expected = "threaded: The server ended during the trace: killed by signal 9";
     assert!(stderr.contains(expected), "{stderr}");
     let picture = Picture::read(&scratch.path("picture")).unwrap();
     let trace = &picture.traces[0];
     assert!(trace.remarks.iter().any(|remark| remark.contains("killed by signal 9")), "{trace:?}");
     assert!(trace.requests.iter().any(|request| request.ok), "{:?}", trace.requests);
-    assert!(trace.requests.iter().any(|request| !request.ok), "{:?}", trace.requests);
 }
 
 #[test]
