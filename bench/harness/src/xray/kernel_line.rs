@@ -60,7 +60,7 @@ pub(super) struct Switched<'l> {
 
 /// Event that a trace records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Recorded {
+pub(super) struct TracedEvent {
     /// Folder of the event below `events`.
     pub(super) system: &'static str,
     pub(super) name: &'static str,
@@ -69,12 +69,12 @@ pub(super) struct Recorded {
 }
 
 /// Events of a trace.
-pub(super) const EVENTS: [Recorded; 5] = [
-    Recorded { system: "sched", name: "sched_switch", mark: ": sched_switch: " },
-    Recorded { system: "sched", name: "sched_waking", mark: ": sched_waking: " },
-    Recorded { system: "sched", name: "sched_wakeup_new", mark: ": sched_wakeup_new: " },
-    Recorded { system: "raw_syscalls", name: "sys_enter", mark: ": sys_enter: " },
-    Recorded { system: "raw_syscalls", name: "sys_exit", mark: ": sys_exit: " },
+pub(super) const EVENTS: [TracedEvent; 5] = [
+    TracedEvent { system: "sched", name: "sched_switch", mark: ": sched_switch: " },
+    TracedEvent { system: "sched", name: "sched_waking", mark: ": sched_waking: " },
+    TracedEvent { system: "sched", name: "sched_wakeup_new", mark: ": sched_wakeup_new: " },
+    TracedEvent { system: "raw_syscalls", name: "sys_enter", mark: ": sys_enter: " },
+    TracedEvent { system: "raw_syscalls", name: "sys_exit", mark: ": sys_exit: " },
 ];
 
 /// Parses a line; `None` if it has another form.
