@@ -82,7 +82,8 @@ impl ActionLog {
         }
         let mut rows = Rows { is_cut, ..Rows::default() };
         // The header gives every part of the file the same number of fields.
-        let mut reader = csv::Reader::from_reader(HEADER.as_bytes().chain(&b"\n"[..]).chain(rest.as_bytes()));
+        let part = HEADER.as_bytes().chain(&b"\n"[..]).chain(rest.as_bytes());
+        let mut reader = csv::Reader::from_reader(part);
         for row in reader.deserialize() {
             let row: ActionRow = match row {
                 Ok(row) => row,

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use bench_data::load::byte_size::ByteSize;
 use bench_data::load::heavy::{ANSWER_BYTES, Work};
 use bench_data::xray::Request;
 use fileserver_proto::Wire;
@@ -394,7 +395,7 @@ impl Reply {
             Kind::Block | Kind::Upload => None,
         };
         let length = match kind {
-            Kind::Light | Kind::SlowRead => file.map(|size| size.bytes()),
+            Kind::Light | Kind::SlowRead => file.map(ByteSize::bytes),
             Kind::Block => Some(ANSWER_BYTES),
             Kind::Upload => None,
         };
@@ -457,7 +458,6 @@ fn is_unfinished(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bench_data::load::byte_size::ByteSize;
     use testkit::mock::Mock;
 
     use super::*;
