@@ -7,8 +7,8 @@ the main comparison of each experiment, the comparable servers, their ratios, in
 correction and verdicts, and the capacities of all searches with their intervals. It compares them with the rows of
 comparisons.csv and capacities.csv; a missing or additional row is a difference, too.
 
-Tolerance: numbers agree within 1e-6 of their size, or within 1e-9 of each other. The records contain full
-precision. All other columns must be identical.
+Tolerance: numbers agree within 1e-6 of their size, or within 1e-9 of each other. The records contain full precision,
+and the search for a maximum in capacity_search.py is exact to about 1e-8. All other columns must be identical.
 
 Usage: scripts/recompute.py RESULTS_FOLDER
 Exit code 0: all rows reproduced; 1: differences, of which the first are printed with both values;
@@ -27,7 +27,9 @@ import tomllib
 
 try:
     import numpy
-    from scipy import optimize, special, stats
+    from scipy import stats
+
+    from capacity_search import Objective, capacity_of, objective_of
 except ImportError as missing:
     print(f"missing package: {missing.name}; install it: pip install numpy scipy", file=sys.stderr)
     sys.exit(2)
@@ -38,8 +40,6 @@ LEVEL = 0.05
 MARGIN = math.log(1.05)
 ROUNDS_FOR_INTERVAL = 5
 ROUNDS_TO_REMAIN = 3
-# Scale of the curve of a capacity.
-SCALE = 0.05
 # A p99 below this multiple of the machine's wake-up delay is not compared.
 WAKE_UPS = 3
 # Outcomes without information about the server, or with a lower bound of its speed only.
@@ -134,6 +134,15 @@ def belongs(load, sweep, search):
         and all(getattr(load, column) in sweep.get(key, [0]) for column, key in LISTED.items()))
 
 
+def seeks(sweep, load, objective):
+    """Whether a capacity search belongs to a sweep of the plan."""
+    if not belongs(load, sweep, True):
+        return False
+    sought = sweep["capacity"]
+    planned = Objective(sought["p99_ms"] * 1000, sought.get("errors", 0.001), sought.get("achieved", 0.99))
+    return numpy.allclose(planned, objective_of(objective), rtol=RELATIVE, atol=0)
+
+
 class Records:
     """The raw records of a folder."""
 
@@ -153,9 +162,10 @@ class Records:
         self.undetermined = {
             (row["trial"], float(row["percentile"])) for row in responses
             if row.get("support") not in (None, "", "identified")}
-        # Trials outside searches: load, target, round. Searches: load without its rate, target, round.
+        # Trials outside searches by load, target and round. Those of a search, which is a load without its rate and an
+        # objective, by target.
         self.loads = collections.defaultdict(lambda: collections.defaultdict(dict))
-        self.searches = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(list)))
+        self.searches = collections.defaultdict(lambda: collections.defaultdict(list))
         self.servers = []
         self.control, self.repeated = None, None
         for row in self.trials:
@@ -167,7 +177,7 @@ class Records:
                 self.servers.append(target)
             load = load_of(row)
             if row.get("search"):
-                self.searches[load._replace(offered_per_s=None)][target][round_].append(row)
+                self.searches[load._replace(offered_per_s=None), row["search"]][target].append(row)
             else:
                 self.loads[load][target][round_] = row
 
@@ -210,108 +220,9 @@ class Records:
     def p99(self, row):
         return self.percentiles.get((row["trial"], 99.0))
 
-    def meets(self, row):
-        """Whether a trial of a search met the objective."""
-        objective = dict(part.split("=") for part in row["search"].split(","))
-        longest_us = float(objective["p99"].removesuffix("ms")) * 1000
-        errors_allowed = float(objective["errors"].removesuffix("%")) / 100
-        achieved = float(objective["achieved"].removesuffix("%")) / 100
-        requests, errors = int(row["requests"] or 0), int(row["errors"] or 0)
-        arrivals = float(row["arrivals"] or 0)
-        if row["outcome"] in ("invalid", "died", "unsupported", "not-started") or requests == 0:
-            return False
-        if self.schema >= 6:
-            answered = int(row["latency_requests"] or 0)
-        else:
-            # Requests due less than the objective's p99 before the end of the window do not count.
-            answered = requests
-            arrivals *= 1 - longest_us / 1e6 / float(row["window_s"])
-        p99 = self.p99(row)
-        if p99 is None:
-            p99 = self.percentiles.get((row["trial"], 100.0), math.inf)
-        served = int(row["connections_served"])
-        return (
-            answered >= achieved * arrivals and p99 <= longest_us and errors / (requests + errors) <= errors_allowed
-            and served >= min(int(row["connections"]), requests // 2))
-
-    def capacity(self, load, target):
-        """Capacity of a server by the trials of its searches under a load."""
-        rounds = {}
-        met, bounds, counted = [], [], 0
-        for key, rows in self.searches[load].get(target, {}).items():
-            trials = [(float(row["offered_per_s"]), self.meets(row), row) for row in rows]
-            informative = [(rate, meets) for rate, meets, row in trials if meets or not shows_nothing(row)]
-            if informative:
-                rounds[key] = informative
-            highest = max((rate for rate, meets in informative if meets), default=None)
-            ended_void = not trials[-1][1] and void(trials[-1][2])
-            if ended_void and not informative:
-                continue
-            counted += 1
-            if highest is None:
-                continue
-            met.append(highest)
-            above = [(rate, row) for rate, _, row in trials if rate > highest and not void(row)]
-            limited = not above or caused_by_generator(min(above, key=lambda one: one[0])[1])
-            bounds.append(limited or ended_void)
-        result = Capacity(None, None, None, None, {})
-        if not 2 * len(met) > counted:
-            return result
-        if sum(bounds) and 2 * sum(bounds) >= counted:
-            return result._replace(at_least=median(met))
-        return estimated(rounds)
-
-
-Capacity = collections.namedtuple("Capacity", ["value", "low", "high", "at_least", "rounds"])
-
-
-def estimated(rounds):
-    """Capacity, interval and values of the rounds, from the informative trials of each round."""
-    values = {key: middle(trials) for key, trials in rounds.items()}
-    values = {key: value for key, value in values.items() if value is not None}
-    if not values:
-        return Capacity(None, None, None, None, {})
-    logs = list(values.values())
-    center = float(numpy.mean(logs))
-    low = high = None
-    if len(logs) >= ROUNDS_FOR_INTERVAL:
-        deviation = float(numpy.std(logs, ddof=1))
-        half = float(stats.t.ppf(1 - LEVEL / 2, len(logs) - 1)) * deviation / math.sqrt(len(logs))
-        low, high = math.exp(center - half), math.exp(center + half)
-    return Capacity(math.exp(center), low, high, None, {key: math.exp(value) for key, value in values.items()})
-
-
-def middle(trials):
-    """Logarithm of the rate at which a trial meets the objective with probability 1/2, by the likeliest curve."""
-    rates = numpy.log([rate for rate, _ in trials])
-    met = numpy.array([meets for _, meets in trials], float)
-    if met.all() or not met.any():
-        return None
-
-    def excess(m):
-        return float((met - special.expit((m - rates) / SCALE)).sum())
-
-    return optimize.brentq(excess, float(rates.min()) - 3, float(rates.max()) + 3, xtol=1e-14, rtol=1e-15, maxiter=1000)
-
-
-def shows_nothing(row):
-    """Whether a miss of a search says nothing about the server."""
-    if row["outcome"] in ("unsupported", "not-started"):
-        return True
-    return void(row) or caused_by_generator(row)
-
-
-def void(row):
-    """Whether a miss of a search shows nothing about the server, because of the machine."""
-    return row["outcome"] in ("invalid", "disturbed")
-
-
-def caused_by_generator(row):
-    """Whether the generator caused a miss of a search."""
-    if row["outcome"] == "died":
-        return False
-    longest_us = float(re.search(r"p99=([0-9.]+)ms", row["search"])[1]) * 1000
-    return (number(row["generator_cpu_share"]) or 0) >= 0.95 or (number(row["generator_late_us"]) or 0) > longest_us / 2
+    def capacity(self, search, target):
+        """Capacity of a server, or of the A/A control, by its own trials in a search."""
+        return capacity_of(self.searches[search].get(target, []), self.percentiles, self.schema)
 
 
 def starves(row):
@@ -326,7 +237,7 @@ class Experiment:
         self.records, self.name = records, name
         self.loads = [load for load in records.loads if any(belongs(load, sweep, False) for sweep in sweeps)]
         self.search = next(
-            (load for load in records.searches if any(belongs(load, sweep, True) for sweep in sweeps)), None)
+            (search for search in records.searches if any(seeks(sweep, *search) for sweep in sweeps)), None)
         self.metric = self.judged_by()
         self.is_primary = primary is not None
         self.load = self.declared(primary) if primary else self.chosen()
@@ -567,14 +478,14 @@ def main():
 
 
 def capacities(records):
-    """The rows that capacities.csv must contain, by search and server."""
+    """The rows that capacities.csv must contain, by load, objective and server."""
     rows = {}
-    for load, targets in records.searches.items():
-        for target in targets:
-            found = records.capacity(load, target)
-            objective = next(iter(next(iter(targets[target].values()))))["search"]
-            key = (load.direction, str(load.size_bytes), str(load.connections), profile_of(load), objective, target)
-            rows[key] = {
+    for (load, objective), servers in records.searches.items():
+        for server in servers:
+            found = records.capacity((load, objective), server)
+            rows[
+                load.direction, str(load.size_bytes), str(load.connections), profile_of(load), objective, server
+            ] = {
                 "rounds": str(len(found.rounds)), "capacity_per_s": found.value, "low": found.low, "high": found.high,
                 "at_least_per_s": found.at_least}
     return rows
