@@ -92,7 +92,8 @@ pub struct RoundCapacity {
     /// True if the rate is a lower bound: the generator was the bottleneck, or the search was cut
     /// short.
     pub at_least: bool,
-    /// True if the search ended because the machine was disturbed.
+    /// True if the search ended because the machine was disturbed, or, above the rate that met the
+    /// objective, because the server did not start again.
     pub cut_short: bool,
     /// Reason at the lowest rate that missed the objective, or for the early end of the search.
     pub reason: String,
@@ -126,7 +127,8 @@ fn finding<'l>(
     if row.outcome == Outcome::Died {
         return Finding::Missed(row.outcome_reason.clone());
     }
-    if row.outcome == Outcome::Invalid {
+    // A disturbance precedes a contradiction in the outcome, and excuses a miss only.
+    if row.outcome == Outcome::Invalid || row.is_self_consistent() == Some(false) {
         return Finding::Void(row.outcome_reason.clone());
     }
     let is_disturbed = row.outcome == Outcome::Disturbed;
@@ -338,13 +340,15 @@ impl RoundCapacity {
         let above =
             || probes.iter().filter(|probe| Some(probe.rate_per_s) > met_per_s && !probe.is_void());
         let missed = above().filter(|probe| probe.is_missed()).map(|probe| probe.rate_per_s).min();
-        let lowest = above().min_by_key(|probe| probe.rate_per_s);
+        // What did not run limits nothing; of the misses at one rate that of the server counts.
+        let lowest = above().min_by_key(|probe| {
+            let did_not_run = matches!(probe.finding, Finding::Impossible(_));
+            (did_not_run, probe.rate_per_s, !probe.is_missed())
+        });
         let (at_least, reason) = match lowest.map(|probe| &probe.finding) {
             None => (true, String::new()),
-            Some(Finding::Unknown(why)) => (true, why.clone()),
-            Some(Finding::Missed(why) | Finding::Starved(why) | Finding::Impossible(why)) => {
-                (false, why.clone())
-            }
+            Some(Finding::Unknown(why) | Finding::Impossible(why)) => (true, why.clone()),
+            Some(Finding::Missed(why) | Finding::Starved(why)) => (false, why.clone()),
             Some(Finding::Met | Finding::Void(_)) => unreachable!("these were left out"),
         };
         let last = probes.last();
@@ -352,6 +356,11 @@ impl RoundCapacity {
             if let Some(Probe { rate_per_s, finding: Finding::Void(why), .. }) = last {
                 let rate = grouped(*rate_per_s as usize);
                 (true, format!("no valid trial at {rate} requests/s: {why}"))
+            } else if let Some(Probe { finding: Finding::Impossible(why), .. }) = last
+                && at_least
+                && met_per_s.is_some()
+            {
+                (true, why.clone())
             } else {
                 (false, reason)
             };

@@ -3,6 +3,7 @@
 use bench_data::load::words::{describe, heading};
 use std::cmp::Reverse;
 
+use crate::analysis::capacity::CapacityEstimate;
 use crate::analysis::comparison::family;
 use crate::analysis::finding::Finding;
 use crate::analysis::metric::Metric;
@@ -14,6 +15,7 @@ use crate::analysis::topic::Topic;
 use bench_data::load::Load;
 use bench_data::plan::Plan;
 use bench_data::plan::sweep::Sweep;
+use bench_data::record::capacity::Capacity;
 use bench_data::units;
 
 /// One experiment of a run, or a whole run without experiments.
@@ -47,11 +49,13 @@ fn parts<'p>(plan: &'p Plan, summary: &Summary) -> Vec<(&'p str, &'p str, Summar
         let has = |sweep: &Sweep, load: &Load| sweep.loads().contains(&load.as_planned());
         // Loads of a search have lines of their own only where a sweep without search has them.
         let own = |load: &Load| sweeps().any(|sweep| sweep.capacity.is_none() && has(sweep, load));
-        let searched =
-            |load: &Load| sweeps().any(|sweep| sweep.capacity.is_some() && has(sweep, load));
+        let searched = |one: &&CapacityEstimate| {
+            let Capacity { load, objective, .. } = &one.search;
+            let seeks = |sweep: &Sweep| sweep.capacity.is_some_and(|how| how.objective == *objective);
+            sweeps().any(|sweep| seeks(sweep) && has(sweep, load))
+        };
         let mut part = summary.part(own);
-        part.capacities =
-            summary.capacities.iter().filter(|one| searched(&one.search.load)).cloned().collect();
+        part.capacities = summary.capacities.iter().filter(searched).cloned().collect();
         part.declared = plan.primary_of(name);
         part
     };
@@ -88,7 +92,9 @@ pub(crate) fn main_findings(plan: &Plan, summary: &Summary) -> Vec<(String, Find
 pub fn sections(plan: &Plan, summary: &Summary) -> Vec<Section> {
     let mut parts = parts(plan, summary);
     for (.., part) in &mut parts {
-        let finding = part.declared.and_then(|_| Topic::of(part).finding(part));
+        let Some(declared) = part.declared else { continue };
+        // Where the declared load was not measured, the results choose another one.
+        let finding = Topic::of(part).finding(part).filter(|one| declared.matches(&one.load));
         part.main = finding.map(|finding| (finding.load, finding.metric));
     }
     judge_controls(parts.iter_mut().map(|(.., part)| part).collect());
@@ -258,6 +264,47 @@ mod tests {
             assert!(!section.answer.is_empty());
         }
         assert_eq!(overview(&sections).len(), 3);
+    }
+
+    #[test]
+    fn each_experiment_has_the_searches_for_its_own_objective() {
+        let plan = r#"
+            name = "searches"
+            question = "How much?"
+            strategies = ["threaded", "selector"]
+            rounds = 1
+            order = "mirrored"
+            wire = "http"
+            warm_up_ms = 10
+            window_ms = 2000
+            [[experiment]]
+            name = "strict"
+            question = "How much within 5 ms?"
+            [[experiment]]
+            name = "lax"
+            question = "How much within 20 ms?"
+            [[sweep]]
+            experiment = "strict"
+            direction = "download"
+            connections = [64]
+            sizes = ["1KiB"]
+            capacity = { p99_ms = 5 }
+            [[sweep]]
+            experiment = "lax"
+            direction = "download"
+            connections = [64]
+            sizes = ["1KiB"]
+            capacity = { p99_ms = 20 }
+        "#;
+        let plan = Plan::parse(plan, "searches").unwrap();
+        let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
+        let sections = sections(&plan, &summary);
+        assert_eq!(sections.len(), 2);
+        for (section, p99_us) in sections.iter().zip([5_000, 20_000]) {
+            let found = &section.part.capacities;
+            assert_eq!(found.len(), 3, "servers, A/A control included");
+            assert!(found.iter().all(|one| one.search.objective.p99_us == p99_us), "{found:?}");
+        }
     }
 
     /// Ratio of the A/A control to its server in the main comparison of a built-in plan.

@@ -336,7 +336,9 @@ impl Line {
             && !self.starved()
             && self.background_held.is_none_or(|held| held >= background)
             && self.count(Outcome::GeneratorBound) > 0
-            && self.outcomes.keys().all(|outcome| *outcome == Outcome::Ok || outcome.is_set_aside())
+            && self.outcomes.keys().all(|outcome| {
+                matches!(outcome, Outcome::Ok | Outcome::Interrupted) || outcome.is_set_aside()
+            })
     }
 
     /// Returns true if most connections were served, but not all in every round.
@@ -448,7 +450,8 @@ fn term(outcome: Outcome) -> &'static str {
 /// Returns true if trials with these outcomes, each so many times, are sound: see [`Line::is_sound`].
 fn are_sound(outcomes: impl Iterator<Item = (Outcome, usize)>) -> bool {
     let (mut ok, mut trials, mut others) = (0, 0, 0);
-    for (outcome, count) in outcomes {
+    // An interrupted trial shows nothing about the server; a resumed run repeats it.
+    for (outcome, count) in outcomes.filter(|(outcome, _)| *outcome != Outcome::Interrupted) {
         trials += count;
         if outcome == Outcome::Ok {
             ok += count;
@@ -534,6 +537,25 @@ mod tests {
         let reason = nginx.unwrap().exclusion_reason();
         assert_eq!(reason, "not durable: uploads are not forced to disk");
         assert!(nginx.unwrap().median(Metric::TransferRate).is_some(), "shown");
+    }
+
+    #[test]
+    fn an_interrupted_trial_that_was_repeated_excludes_no_server() {
+        let mut records = bench_data::mock::records();
+        let is_one = |row: &&TrialRow| row.target == "selector" && row.connections == 64;
+        let one = records.trials.iter().find(is_one).unwrap();
+        let load = one.load();
+        let trial = records.trials.len() as u32 + 1;
+        let stopped = TrialRow { trial, outcome: Outcome::Interrupted, ..one.clone() };
+        let rounds = |records: &Records| {
+            let summary = Summary::of(records);
+            let line = summary.line(load, "selector").unwrap();
+            assert!(line.is_comparable(), "{}", line.exclusion_reason());
+            line.rounds(Metric::Throughput).to_vec()
+        };
+        let before = rounds(&records);
+        records.trials.push(stopped);
+        assert_eq!(rounds(&records), before);
     }
 
     #[test]

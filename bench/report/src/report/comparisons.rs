@@ -85,7 +85,7 @@ mod tests {
     use crate::analysis::section::sections;
     use crate::analysis::summary::Summary;
     use bench_data::mock::{MockExecutor, records_of};
-    use bench_data::plan::Plan;
+    use bench_data::plan::{Plan, Primary};
 
     #[test]
     fn each_pair_of_the_declared_load_has_a_row() {
@@ -100,6 +100,15 @@ mod tests {
         assert_eq!((row.verdict, row.rounds), ("different", plan.rounds as usize));
         assert!(row.low.unwrap() < row.ratio && row.ratio < row.high.unwrap());
         assert!(row.high.unwrap() < 1.0 && row.p_adjusted.unwrap() < 0.05);
+    }
+
+    #[test]
+    fn a_load_that_takes_the_place_of_the_declared_one_is_not_primary() {
+        let mut plan = Plan::built_in("default").unwrap();
+        let summary = Summary::of(&records_of(&plan, MockExecutor::default()));
+        plan.primary = plan.primary.map(|one| Primary { connections: 7, ..one });
+        let rows = rows(&sections(&plan, &summary));
+        assert!(!rows.is_empty() && rows.iter().all(|row| !row.is_primary), "{rows:?}");
     }
 
     #[test]

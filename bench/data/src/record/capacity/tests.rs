@@ -1,6 +1,8 @@
 //! Tests of the search and of what it finds.
 
 use super::*;
+use crate::mock::{MockExecutor, records_of};
+use crate::plan::Plan;
 
 fn search() -> CapacitySearch {
     CapacitySearch { repeats: 0, ..CapacitySearch::usual(Objective::parse("p99=5ms").unwrap()) }
@@ -163,6 +165,57 @@ fn the_limit_of_the_generator_is_not_the_servers() {
 }
 
 #[test]
+fn of_misses_at_one_rate_that_of_the_server_counts() {
+    let probe = |rate_per_s, finding| Probe { rate_per_s, achieved_per_s: 0.0, finding };
+    let met = probe(100, Finding::Met);
+    let of_server = probe(110, missed());
+    let of_generator = probe(110, Finding::Unknown("the generator had no time left".to_owned()));
+    for (first, second) in [(&of_server, &of_generator), (&of_generator, &of_server)] {
+        let probes = [met.clone(), first.clone(), second.clone()];
+        assert!(!RoundCapacity::of(1, &probes).at_least, "{probes:?}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_start_again_has_a_lower_bound() {
+    let probe = |rate_per_s, finding| Probe { rate_per_s, achieved_per_s: 0.0, finding };
+    let met = probe(100, Finding::Met);
+    let not_started = probe(110, Finding::Impossible("the port is in use".to_owned()));
+    let found = RoundCapacity::of(1, &[met.clone(), not_started.clone()]);
+    assert!(found.at_least && found.cut_short, "{found:?}");
+    assert_eq!(found.reason, "the port is in use");
+    let found = RoundCapacity::of(1, &[met, probe(120, missed()), not_started]);
+    assert!(!found.at_least && !found.cut_short, "{found:?}");
+}
+
+#[test]
+fn a_contradictory_trial_that_was_disturbed_too_shows_nothing() {
+    let plan = Plan::built_in("load").unwrap();
+    let records = records_of(&plan, MockExecutor::default());
+    let finding_of = |row: &TrialRow| {
+        let latencies = records.latencies.iter().filter(|latency| latency.trial == row.trial);
+        Probe::of(row, row.search.unwrap(), &latencies).finding
+    };
+    let mut searched = records.trials.iter().filter(|row| row.search.is_some());
+    let mut row = searched.find(|row| finding_of(row) == Finding::Met).unwrap().clone();
+    row.outcome = Outcome::Disturbed;
+    assert_eq!(finding_of(&row), Finding::Met, "no disturbance makes a server faster");
+    row.server_requests = row.replies_total.map(|replies| replies - 1);
+    assert!(matches!(finding_of(&row), Finding::Void(_)));
+}
+
+#[test]
+fn an_interrupted_trial_shows_nothing() {
+    let plan = Plan::built_in("load").unwrap();
+    let mut records = records_of(&plan, MockExecutor::default());
+    let before = Capacity::of(&records);
+    let last = records.trials.iter().rfind(|row| row.search.is_some()).unwrap();
+    let stopped = TrialRow { outcome: Outcome::Interrupted, arrivals: None, ..last.clone() };
+    records.trials.push(stopped);
+    assert_eq!(Capacity::of(&records), before);
+}
+
+#[test]
 fn chance_neither_keeps_a_search_going_nor_takes_the_highest_rate_away() {
     for seed in 0..200 {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -243,7 +296,7 @@ fn bounds_are_those_of_the_median_round() {
         target: "selector".to_owned(),
         kind: TargetKind::Strategy,
         control_of: None,
-        load: crate::plan::Plan::built_in("default").unwrap().loads()[0],
+        load: Plan::built_in("default").unwrap().loads()[0],
         objective: search().objective,
         rounds,
     };
