@@ -1,7 +1,6 @@
 """Capacity of a server by the trials of its searches.
 
-The rules come from results/SCHEMA.md ("Capacity", below "From rows to figures"), whose sentences are quoted. "Reading:"
-marks a choice that these sentences leave open.
+The rules come from results/SCHEMA.md ("Capacity", below "From rows to figures"), whose sentences are quoted.
 """
 
 import collections
@@ -13,7 +12,7 @@ import re
 import numpy
 from scipy import optimize, stats
 
-# "The scale s is 0.05."
+# "The scale s is 0.05 for every `sweep.capacity.resolution`."
 SCALE = 0.05
 ROUNDS_FOR_INTERVAL = 5
 COVERAGE = 0.95
@@ -65,47 +64,62 @@ def meets(row, objective, percentiles, schema):
     if not row["window_s"]:
         return False
     requests, errors, connections = (number(row, column) for column in ("requests", "errors", "connections"))
-    # "`latency_requests` are at least the objective's share of `arrivals`."
-    answered, arrivals = number(row, "latency_requests"), number(row, "arrivals")
+    # "`latency_requests` are at least the objective's share of `arrivals`." Whole millionths round once only.
+    answered = number(row, "latency_requests")
+    needed = number(row, "arrivals") * round(objective.achieved * 1e6) / 1e6
     if schema < FOLLOWED_TO_THE_REPLY:
-        # "Until version 5 `requests` were compared with `arrivals` × (1 − objective's p99 ÷ `window_s`)."
-        answered, arrivals = requests, arrivals * (1 - objective.p99_us / 1e6 / number(row, "window_s"))
-    # "The p99 of the response time is within the objective. With fewer than 100 replies, the maximum is used."
-    # Reading: these are the cases in which latency.csv omits percentile 99, as less than one sample is above it.
+        # "Until version 5, `requests` were compared with this share less `offered_per_s` × the objective's p99."
+        answered, needed = requests, needed - number(row, "offered_per_s") * objective.p99_us / 1e6
+    # "The p99 of the response time is within the objective, also where it is a lower bound (`support`). It is the row of
+    # `latency.csv` with the percentile 99 or, if that is missing, as with fewer than 100 samples, 100. A trial without
+    # either is a miss."
     maximum = percentiles.get((row["trial"], 100.0), math.inf)
     longest_us = percentiles.get((row["trial"], 99.0), maximum)
-    # "Every connection got a reply. If there are fewer than two requests per connection, replies on (requests ÷ 2)
-    # connections are enough." Reading: `requests`, divided without rounding.
-    needed = min(connections, requests / 2)
+    # "Every connection got a reply. If there are fewer than two requests per connection, replies on `requests` ÷ 2
+    # connections, rounded down, are enough."
+    served = min(connections, requests // 2)
     return (
-        answered >= objective.achieved * arrivals
+        answered >= needed
         and longest_us <= objective.p99_us
         # "`errors` / (`requests` + `errors`) is within the objective."
         and errors <= objective.errors * (requests + errors)
-        and number(row, "connections_served") >= needed)
+        and number(row, "connections_served") >= served)
+
+
+def contradicts_itself(row):
+    """Tests the conditions of the outcome `invalid`."""
+    numbers = [row.get(column) for column in ("server_requests", "replies_total", "abandoned_total")]
+    if all(numbers):
+        counted, replies, abandoned = map(int, numbers)
+        # "`server_requests` is below `replies_total`, or above `replies_total` + `abandoned_total`."
+        if not replies <= counted <= replies + abandoned:
+            return True
+    # "Or `little` deviates from 1 by more than 0.03 + `little_slack`."
+    return bool(row.get("little")) and abs(number(row, "little") - 1) > 0.03 + number(row, "little_slack")
 
 
 def evidence_of(row, percentiles, schema):
     """Evidence of a trial of a search."""
     outcome, objective = row["outcome"], objective_of(row["search"])
-    # "Trials with the outcome `unsupported` or `not-started` show nothing, either." Reading: they are not void.
+    # "Trials with the outcome `unsupported` or `not-started` are neither misses nor void."
     if outcome in ("unsupported", "not-started"):
         return Evidence.NOTHING
     # "A trial in which the server died is a miss."
     if outcome == "died":
         return Evidence.MISSED
-    # "An `invalid` trial is void, and so is a miss in a `disturbed` one." Reading: also one that the generator caused.
-    if outcome == "invalid":
+    # "A trial that contradicts itself as described for `invalid` is void, whatever outcome is recorded, …"
+    if outcome == "invalid" or contradicts_itself(row):
         return Evidence.VOID
     if meets(row, objective, percentiles, schema):
         return Evidence.MET
+    # "… and so is a miss in a `disturbed` one, even if the generator caused the miss, too."
     if outcome == "disturbed":
         return Evidence.VOID
     # "A miss with a `generator_cpu_share` of 0.95 or more, or with a `generator_late_us` above half of the objective's
     # p99, is caused by the generator."
     if number(row, "generator_cpu_share") >= 0.95 or number(row, "generator_late_us") > objective.p99_us / 2:
         return Evidence.GENERATOR
-    # "All other trials with a search are informative." Reading: the outcome `interrupted`, too.
+    # "All other trials with a search are informative."
     return Evidence.MISSED
 
 
@@ -126,14 +140,14 @@ def is_lower_bound(trials):
     misses = [trial for trial in trials if trial.rate > highest and trial.evidence in MISSES]
     lowest = min((trial.rate for trial in misses), default=None)
     # "… and if the lowest informative or generator-caused miss above its highest rate met is caused by the generator, if
-    # there is no such miss, …" Reading: of several at this rate, an informative one shows the limit of the server.
+    # there is no such miss, …" "Of two misses at the same rate the informative one counts."
     return all(trial.evidence == Evidence.GENERATOR for trial in misses if trial.rate == lowest)
 
 
-def does_not_count(trials):
-    """Whether a round is "without any rate that met or missed the objective, because of void trials"."""
+def counts(trials):
+    """Whether a round counts: "unless its last trial is void and it has neither a rate met nor an informative miss"."""
     found = {trial.evidence for trial in trials}
-    return Evidence.VOID in found and not found & (MISSES | {Evidence.MET})
+    return trials[-1].evidence != Evidence.VOID or bool(found & {Evidence.MET, Evidence.MISSED})
 
 
 def value_of(trials):
@@ -171,16 +185,19 @@ def capacity_of(rows, percentiles, schema):
     `percentiles` contains the response times in µs by trial and percentile, `schema` the version of the folder.
     """
     rounds = collections.defaultdict(list)
+    # The last trial of a round is that "by number".
     for row in sorted(rows, key=lambda row: int(row["trial"])):
-        trial = Trial(float(row["offered_per_s"] or "nan"), evidence_of(row, percentiles, schema))
-        rounds[int(row["round"])].append(trial)
-    counted = [trials for trials in rounds.values() if not does_not_count(trials)]
+        # "`interrupted` ones are left out."
+        if row["outcome"] != "interrupted":
+            trial = Trial(float(row["offered_per_s"] or "nan"), evidence_of(row, percentiles, schema))
+            rounds[int(row["round"])].append(trial)
+    counted = list(filter(counts, rounds.values()))
     highest = [rate for rate in map(highest_met, counted) if rate is not None]
-    # "A server has no capacity if at least half of its rounds met no rate, …"
+    # "A server has no capacity if at least half of the rounds that count met no rate, or if none counts, …"
     if 2 * (len(counted) - len(highest)) >= len(counted):
         return UNKNOWN
-    # "… and only bounds if at least half of them are lower bounds." The lower one is the median "over the rounds of the
-    # highest rate met". Reading: over those that met one.
+    # "… and only bounds if at least half of the rounds that count are lower bounds." `at_least_per_s`: "The median of
+    # the highest rates met, over the rounds that met one."
     if 2 * sum(map(is_lower_bound, counted)) >= len(counted):
         return UNKNOWN._replace(at_least=float(numpy.median(highest)))
     values = {key: value_of(trials) for key, trials in rounds.items()}

@@ -44,11 +44,11 @@ ROUNDS_TO_REMAIN = 3
 WAKE_UPS = 3
 # Outcomes without information about the server, or with a lower bound of its speed only.
 SET_ASIDE = {"generator-bound", "generator-late", "invalid", "disturbed"}
+# Outcomes of trials with a rate of the server.
+MEASURED = {"ok", "waiting", "starved", "overloaded", "generator-bound", "too-few", "errors"}
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 BACKGROUND = ["idle_connections", "slow_readers", "slow_senders"]
 HEAVY = ["heavy_cpu_percent", "heavy_block_percent"]
-# Without a declared main comparison: only loads that have the first of these columns that any load has.
-PREFERRED = ["idle_connections", "slow_senders", "slow_readers", "heavy_block_percent", "heavy_cpu_percent"]
 # Key in a sweep of the plan, for each column of a load that the sweep lists values of.
 LISTED = {
     "idle_connections": "idle", "slow_readers": "slow_readers", "slow_senders": "slow_senders",
@@ -58,11 +58,10 @@ Load = collections.namedtuple(
     "Load",
     ["direction", "size_bytes", "connections", "keep_alive", "offered_per_s", "of_weakest_percent", *LISTED, "mix",
      "store", "server_cores"])
+THROUGHPUT = "throughput"
 CAPACITY = "capacity"
 P99 = "p99 response time"
 MEMORY = "user-space memory per idle connection"
-# Names of metrics in the comparisons of older runs.
-RENAMED = {"memory per idle connection": MEMORY}
 SHARE = "share of the undisturbed throughput"
 
 
@@ -119,7 +118,7 @@ def belongs(load, sweep, search):
     elif "capacity" in sweep:
         rate_fits = False
     elif "of_weakest_capacity" in sweep:
-        rate_fits = load.of_weakest_percent in [round(100 * share, 6) for share in sweep["of_weakest_capacity"]]
+        rate_fits = load.of_weakest_percent in [round(100 * share) for share in sweep["of_weakest_capacity"]]
     elif "rates_per_s" in sweep:
         rate_fits = load.of_weakest_percent is None and load.offered_per_s in sweep["rates_per_s"]
     else:
@@ -151,7 +150,8 @@ class Records:
         self.schema = 1
         if (folder / "environment.toml").exists():
             self.schema = tomllib.loads((folder / "environment.toml").read_text()).get("schema", 1)
-        self.trials = read(folder, "trials.csv")
+        # "Interrupted trials are left out."
+        self.trials = [row for row in read(folder, "trials.csv") if row["outcome"] != "interrupted"]
         # 99th percentile of the machine's wake-up delay, median over the rounds.
         self.wake_up_us = 0.0
         if (folder / "wake-up.csv").exists():
@@ -166,24 +166,29 @@ class Records:
         # objective, by target.
         self.loads = collections.defaultdict(lambda: collections.defaultdict(dict))
         self.searches = collections.defaultdict(lambda: collections.defaultdict(list))
-        self.servers = []
         self.control, self.repeated = None, None
         for row in self.trials:
             target, round_ = row["target"], int(row["round"])
             if row["target_kind"] in ("aa-control", "twin"):
                 self.control = target
                 self.repeated = row.get("control_of") or target.removesuffix("-again")
-            elif target not in self.servers:
-                self.servers.append(target)
             load = load_of(row)
             if row.get("search"):
                 self.searches[load._replace(offered_per_s=None), row["search"]][target].append(row)
             else:
                 self.loads[load][target][round_] = row
 
+    def under(self, load):
+        """Servers in the order of their first trials under a load, without the A/A control."""
+        return [target for target in self.loads.get(load, {}) if target != self.control]
+
+    def rounds(self, load, target):
+        """Trials of a server by round."""
+        return self.loads.get(load, {}).get(target, {})
+
     def remaining(self, load, target):
         """Trials of a server by round, without those set aside if three others remain."""
-        rounds = self.loads[load].get(target, {})
+        rounds = self.rounds(load, target)
         kept = {key: row for key, row in rounds.items() if row["outcome"] not in SET_ASIDE}
         return kept if len(kept) >= ROUNDS_TO_REMAIN else rounds
 
@@ -191,7 +196,11 @@ class Records:
         """Whether all remaining rounds of a server are ok, and equally durable if files are stored on a disk."""
         rows = self.remaining(load, target).values()
         durable = load.store == "memory" or all(row.get("durability") == "data" for row in rows)
-        return {row["outcome"] for row in rows} == {"ok"} and durable
+        return self.sound(load, target) and durable
+
+    def sound(self, load, target):
+        """Whether all remaining rounds of a server are ok."""
+        return {row["outcome"] for row in self.remaining(load, target).values()} == {"ok"}
 
     def own(self, load, target, value):
         """Values of a server's sound trials by round; none of an A/A control that is not comparable."""
@@ -199,6 +208,19 @@ class Records:
             return {}
         found = {key: value(row) for key, row in self.remaining(load, target).items() if row["outcome"] == "ok"}
         return {key: result for key, result in found.items() if result is not None}
+
+    def starves(self, load, target):
+        """Whether the server left connections without a reply in every measured round."""
+        rows = [row for row in self.rounds(load, target).values() if row["outcome"] in MEASURED]
+        return bool(rows) and all(
+            row["connections_served"] and int(row["connections_served"]) < load.connections for row in rows)
+
+    def shown(self, load, target):
+        """Rates of a server by round, as tables show them: those of a server that is not sound, too."""
+        if self.sound(load, target):
+            return self.joined(target, lambda one: self.own(load, one, lambda row: number(row["requests_per_s"])))
+        rows = {key: row for key, row in self.rounds(load, target).items() if row["outcome"] in MEASURED}
+        return {key: float(row["requests_per_s"]) for key, row in rows.items() if row["requests_per_s"]}
 
     def joined(self, target, of):
         """Values `of` a server by round; those of the A/A control join its server's."""
@@ -225,9 +247,11 @@ class Records:
         return capacity_of(self.searches[search].get(target, []), self.percentiles, self.schema)
 
 
-def starves(row):
-    """Whether the server left connections without a reply."""
-    return bool(row["connections_served"]) and int(row["connections_served"]) < int(row["connections"])
+def fits(load, primary):
+    """Whether a declaration in the plan has the connections, the store and, if it has one, the size of a load."""
+    return (
+        load.connections == primary["connections"] and load.store == primary.get("store", "memory")
+        and ("size" not in primary or load.size_bytes == bytes_of(primary["size"])))
 
 
 class Experiment:
@@ -236,72 +260,121 @@ class Experiment:
     def __init__(self, records, name, sweeps, primary):
         self.records, self.name = records, name
         self.loads = [load for load in records.loads if any(belongs(load, sweep, False) for sweep in sweeps)]
-        self.search = next(
-            (search for search in records.searches if any(seeks(sweep, *search) for sweep in sweeps)), None)
-        self.metric = self.judged_by()
-        self.is_primary = primary is not None
-        self.load = self.declared(primary) if primary else self.chosen()
+        searches = [search for search in records.searches if any(seeks(sweep, *search) for sweep in sweeps)]
+        self.metric, self.column, candidate = self.judged_by(bool(searches))
+        self.load, self.search, self.is_primary = None, None, False
+        if primary is not None:
+            loads = [load for load in self.loads if fits(load, primary)]
+            self.choose(candidate, loads, [search for search in searches if fits(search[0], primary)], True)
+            self.is_primary = self.load is not None
+        # "Without a declaration, or if no such candidate was measured, the number of excluded servers precedes the rank."
+        if self.load is None:
+            self.choose(candidate, self.loads, searches, False)
 
-    def judged_by(self):
-        """The metric that judges the experiment, by its loads."""
+    def judged_by(self, has_searches):
+        """The metric of the experiment, its column, and the choice of the main load: the first row that applies."""
+        loads, throughput = self.loads, "requests_per_s"
+
         def some(*columns):
-            return any(getattr(load, column) for load in self.loads for column in columns)
+            return any(getattr(load, column) for load in loads for column in columns)
 
+        if some("of_weakest_percent"):
+            return P99, None, self.fastest
+        if has_searches:
+            return CAPACITY, None, self.fastest
+        if loads and all(load.offered_per_s is not None for load in loads):
+            return P99, None, self.fastest
+        if any(load.server_cores > 1 for load in loads):
+            return THROUGHPUT, throughput, self.widest
+        if some(*HEAVY):
+            return P99, None, self.heaviest
         if some("idle_connections"):
-            return MEMORY
-        if some("slow_readers", "slow_senders"):
-            return SHARE
-        if some(*HEAVY) or some("of_weakest_percent"):
-            return P99
-        if self.search:
-            return CAPACITY
-        if any(load.keep_alive == "false" for load in self.loads):
-            return "rate of new connections"
-        return "throughput"
+            return MEMORY, "server_memory_bytes", self.most_idle
+        if some(*BACKGROUND):
+            return SHARE, throughput, self.slowest
+        if loads and all(load.keep_alive == "false" for load in loads):
+            return "rate of new connections", throughput, self.usual
+        if self.several_sizes():
+            return THROUGHPUT, "body_mb_per_s", self.largest
+        return THROUGHPUT, throughput, self.usual
 
     def several_sizes(self):
         """True if the loads differ in size, and neither in direction nor in connections."""
         alike = len({(load.direction, load.connections) for load in self.loads}) == 1
         return alike and len({load.size_bytes for load in self.loads}) > 1
 
-    def declared(self, primary):
-        """The load that the plan declares, with the most background connections, heavy requests or highest rate."""
-        fitting = [
-            load for load in self.loads
-            if load.connections == primary["connections"] and load.store == primary.get("store", "memory")
-            and (not load.size_bytes or load.mix or load.size_bytes == bytes_of(primary["size"]))]
-        return max(fitting, key=self.weight, default=None)
+    def choose(self, candidate, loads, searches, is_declared):
+        """Chooses the main load, and of a capacity the search, out of these."""
+        self.load = candidate(loads, is_declared)
+        if self.metric == CAPACITY:
+            # "The first search of the run." "Rows of `capacity` name the open loop with the highest rate, if there is one."
+            self.search = searches[0] if searches else None
+            self.load = self.search and (self.load or self.search[0])
 
-    @staticmethod
-    def weight(load):
-        return (
-            sum(getattr(load, column) for column in BACKGROUND), sum(getattr(load, column) for column in HEAVY),
-            load.of_weakest_percent or 0, load.offered_per_s or 0, load.server_cores)
+    def highest(self, candidates, is_declared, *rank):
+        """The candidate of the highest rank; "of equal ones the last of the run"."""
+        def excluded(load):
+            return 0 if is_declared else -self.excluded(load)
 
-    def chosen(self):
-        """Without a declaration: the load with the fewest excluded servers; of several, the most connections."""
-        loads = self.loads
-        for column in PREFERRED:
-            if any(getattr(load, column) for load in self.loads):
-                loads = [load for load in self.loads if getattr(load, column)]
-                break
-        return min(loads, key=lambda load: (
-            self.excluded(load), -load.connections, [-part for part in self.weight(load)], -load.size_bytes,
-        ), default=None)
+        return max(
+            reversed(candidates), key=lambda load: (excluded(load), *(criterion(load) for criterion in rank)),
+            default=None)
+
+    def fastest(self, loads, is_declared):
+        opened = [load for load in loads if load.offered_per_s is not None]
+        return self.highest(
+            opened, is_declared, lambda load: load.of_weakest_percent or 0, lambda load: load.offered_per_s)
+
+    def widest(self, loads, is_declared):
+        several = [load for load in loads if load.server_cores > 1]
+        return self.highest(several, is_declared, lambda load: load.server_cores)
+
+    def heaviest(self, loads, is_declared):
+        blocking = [load for load in loads if load.heavy_block_percent and not load.heavy_cpu_percent]
+        burning = [load for load in loads if load.heavy_cpu_percent and not load.heavy_block_percent]
+        return self.highest(blocking or burning, is_declared, lambda load: sum(getattr(load, column) for column in HEAVY))
+
+    def most_idle(self, loads, is_declared):
+        idle = [load for load in loads if load.idle_connections]
+        load = self.highest(idle, is_declared, lambda load: load.idle_connections)
+        return load if load and undisturbed(load) in loads else None
+
+    def slowest(self, loads, is_declared):
+        """Of each kind of slow clients the load with the most; of these the one beside which the servers retain less."""
+        kinds = []
+        for kind in ("slow_readers", "slow_senders"):
+            only = [load for load in loads if getattr(load, kind) and getattr(load, kind) == background(load)]
+            if only:
+                # "Slow clients are chosen without the number of excluded servers."
+                kinds.append(self.highest(only, True, background))
+        # "Of declared loads with slow clients, those with slow readers come first."
+        return min(kinds, key=lambda load: 0 if is_declared else self.retained(load), default=None)
+
+    def usual(self, loads, is_declared):
+        downloads = [load for load in loads if load.direction == "download"]
+        return self.highest(
+            downloads or loads, is_declared, lambda load: not profile_of(load), lambda load: load.connections,
+            lambda load: -load.size_bytes)
+
+    def largest(self, loads, is_declared):
+        return self.highest(loads, is_declared, lambda load: load.size_bytes)
 
     def excluded(self, load):
         """Number of excluded servers, without those that leave connections without a reply in every round."""
         records = self.records
-        count = 0
-        for server in records.servers:
-            rows = records.remaining(load, server)
-            if rows and not records.comparable(load, server):
-                count += not all(starves(row) for row in rows.values())
-        return count
+        return sum(
+            not records.comparable(load, server) and not records.starves(load, server) for server in records.under(load))
 
-    def undisturbed(self):
-        """The main load without its background connections."""
-        return self.load._replace(**{column: 0 for column in BACKGROUND})
+    def retained(self, load):
+        """Mean over all servers of the median share of the throughput that they retain.
+
+        "Shares above 1 count as 1 and missing ones as 0."
+        """
+        servers, total = self.records.under(load), 0.0
+        for server in servers:
+            beside, alone = self.records.shown(load, server), self.records.shown(undisturbed(load), server)
+            total += min(1.0, median(quotients(beside, alone).values()))
+        return total / len(servers)
 
     def own_values(self, target):
         """Values of a server, or of the A/A control, alone."""
@@ -312,39 +385,54 @@ class Experiment:
         records, load = self.records, self.load
         joined = joined or records.joined
 
-        def column(name, load=load):
-            return joined(target, lambda one: records.own(load, one, lambda row: number(row[name])))
+        def measured(load):
+            return joined(target, lambda one: records.own(load, one, lambda row: number(row[self.column])))
 
         if self.metric == CAPACITY:
             return joined(target, lambda one: records.capacity(self.search, one).rounds)
         if self.metric == P99:
             return joined(target, lambda one: records.p99s(load, one))
         if self.metric == MEMORY:
-            with_idle = column("server_memory_bytes")
-            without = column("server_memory_bytes", self.undisturbed())
-            common = with_idle.keys() & without.keys()
-            growth = {key: (with_idle[key] - without[key]) / load.idle_connections for key in common}
-            return growth if all(value > 0 for value in growth.values()) else {}
+            beside, alone = measured(load), measured(undisturbed(load))
+            common = beside.keys() & alone.keys()
+            return {key: max(0.0, (beside[key] - alone[key]) / load.idle_connections) for key in common}
         if self.metric == SHARE:
-            beside, alone = column("requests_per_s"), column("requests_per_s", self.undisturbed())
-            return {key: beside[key] / alone[key] for key in beside.keys() & alone.keys()}
-        return column("body_mb_per_s" if self.several_sizes() else "requests_per_s")
+            return quotients(measured(load), measured(undisturbed(load)))
+        return measured(load)
 
     def sound(self, target):
         """Whether a server is comparable under each load that its value comes from."""
-        needed = [self.load, self.undisturbed()] if self.metric in (MEMORY, SHARE) else [self.load]
+        if self.metric == CAPACITY:
+            return True
+        needed = [self.load, undisturbed(self.load)] if self.metric in (MEMORY, SHARE) else [self.load]
         return all(self.records.comparable(load, target) for load in needed)
 
     def compared(self):
-        """Comparable servers, in the order of the trials."""
+        """Comparable servers, in the order of their first trials under the load."""
         records = self.records
         if self.metric == CAPACITY:
-            return [server for server in records.servers if self.values(server)]
-        servers = [server for server in records.servers if self.sound(server) and self.values(server)]
+            searched = [target for target in records.searches[self.search] if target != records.control]
+            return [server for server in searched if self.values(server)]
+        servers = [server for server in records.under(self.load) if self.sound(server) and self.values(server)]
         if self.metric == P99:
             floor = WAKE_UPS * records.wake_up_us
             servers = [server for server in servers if median(self.values(server).values()) >= floor]
         return servers
+
+
+def background(load):
+    """Number of background connections of a load."""
+    return sum(getattr(load, column) for column in BACKGROUND)
+
+
+def undisturbed(load):
+    """A load without its background connections."""
+    return load._replace(**{column: 0 for column in BACKGROUND})
+
+
+def quotients(above, below):
+    """Quotients of two servers' values, or of one server's under two loads, by round."""
+    return {key: above[key] / below[key] for key in above.keys() & below.keys() if below[key] > 0}
 
 
 def median(values):
@@ -366,7 +454,9 @@ def test(ours, theirs):
     """Comparison of two servers' values by round, before Holm's correction."""
     common = sorted(ours.keys() & theirs.keys())
     result = {"rounds": len(common), "ratio": None, "low": None, "high": None, "p": None, "equivalent": False}
-    if not common:
+    # "Pairs without a common round, or with a value of 0 in one, have no row."
+    if not common or any(min(ours[key], theirs[key]) <= 0 for key in common):
+        result["rounds"] = 0
         return result
     logs = numpy.log([ours[key] / theirs[key] for key in common])
     mean, count = float(numpy.mean(logs)), len(common)
@@ -401,16 +491,15 @@ def holm(tests):
 
 
 def experiments_of(records):
-    """The experiments of a plan; one without any is an experiment itself."""
+    """The experiments of a plan."""
     plan = records.plan
-    sweeps = plan.get("sweep", [])
-    if "experiment" not in plan:
-        return [Experiment(records, plan["name"], sweeps, plan.get("primary"))]
+    named = [(one["name"], one["name"], one.get("primary")) for one in plan.get("experiment", [])]
+    # "A plan without `[[experiment]]` is one experiment with the plan's name, and so are the sweeps without `experiment` in
+    # other plans."
+    named.append((None, plan["name"], plan.get("primary")))
     return [
-        Experiment(
-            records, one["name"], [sweep for sweep in sweeps if sweep.get("experiment") == one["name"]],
-            one.get("primary"))
-        for one in plan["experiment"]]
+        Experiment(records, name, [sweep for sweep in plan.get("sweep", []) if sweep.get("experiment") == key], primary)
+        for key, name, primary in named]
 
 
 def recompute(records):

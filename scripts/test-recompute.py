@@ -75,9 +75,9 @@ class ATrial(unittest.TestCase):
         self.assertEqual(evidence(requests="900", latency_requests="990"), Evidence.MET)
 
     def test_share_of_answered_requests_until_version_5(self):
-        # Of 1000 arrivals those of the last 5 ms of a second are left out: 0.99 × 995 = 985.05.
-        self.assertEqual(evidence(schema=5, latency_requests="", requests="986"), Evidence.MET)
-        self.assertEqual(evidence(schema=5, latency_requests="", requests="985"), Evidence.MISSED)
+        # Those of the last 5 ms are left out: 0.99 × 1000 arrivals − 1000 per second × 0.005 s = 985.
+        self.assertEqual(evidence(schema=5, latency_requests="", requests="985"), Evidence.MET)
+        self.assertEqual(evidence(schema=5, latency_requests="", requests="984"), Evidence.MISSED)
 
     def test_longest_p99(self):
         self.assertEqual(evidence(p99_us=5000.0), Evidence.MET)
@@ -91,7 +91,7 @@ class ATrial(unittest.TestCase):
 
     def test_served_connections(self):
         self.assertEqual(evidence(connections_served="63"), Evidence.MISSED)
-        few = {"arrivals": "40", "requests": "40", "latency_requests": "40"}
+        few = {"arrivals": "41", "requests": "41", "latency_requests": "41"}
         self.assertEqual(evidence(connections_served="20", **few), Evidence.MET)
         self.assertEqual(evidence(connections_served="19", **few), Evidence.MISSED)
 
@@ -110,6 +110,21 @@ class ATrial(unittest.TestCase):
         ]:
             self.assertEqual(evidence(outcome=outcome), met, outcome)
             self.assertEqual(evidence(MISSED_US, outcome=outcome), missed, outcome)
+
+    def test_contradictions(self):
+        counts = {"replies_total": "1200", "abandoned_total": "10"}
+        for columns, expected in [
+            ({"server_requests": "1200", **counts}, Evidence.MET),
+            ({"server_requests": "1210", **counts}, Evidence.MET),
+            ({"server_requests": "1199", **counts}, Evidence.VOID),
+            ({"server_requests": "1211", **counts}, Evidence.VOID),
+            ({"server_requests": "", **counts}, Evidence.MET),
+            ({"little": "0.95", "little_slack": "0.03"}, Evidence.MET),
+            ({"little": "0.95", "little_slack": "0.01"}, Evidence.VOID),
+        ]:
+            # The outcome `disturbed` hides `invalid`.
+            for outcome in ("ok", "disturbed"):
+                self.assertEqual(evidence(outcome=outcome, **columns), expected, columns)
 
     def test_misses_that_the_generator_caused(self):
         for columns, expected in [
@@ -194,6 +209,17 @@ class ServerOfSeveralRounds(unittest.TestCase):
         self.assertAlmostEqual(searches.capacity().value, 100, places=4)
         searches.missed(40, round_=4)
         self.assertIsNone(searches.capacity().value)
+        # A miss that the generator caused shows nothing about the server.
+        searches = self.of_rounds(100, 100).missed(50, round_=3).by_generator(60, round_=4).void(50, round_=4)
+        self.assertAlmostEqual(searches.capacity().value, 100, places=4)
+
+    def test_interrupted_trials_are_left_out(self):
+        searches = self.of_rounds(100, 100).void(100, round_=1)
+        self.assertAlmostEqual(searches.capacity().at_least, 100 / 1.1)
+        # The void trial remains the last one of its round.
+        searches.missed(50, round_=1, outcome="interrupted")
+        searches.missed(50, round_=3, outcome="interrupted").missed(50, round_=4, outcome="interrupted")
+        self.assertAlmostEqual(searches.capacity().at_least, 100 / 1.1)
 
     def test_rounds_without_a_started_server_met_no_rate(self):
         searches = self.of_rounds(100, 100)
@@ -206,6 +232,8 @@ class ServerOfSeveralRounds(unittest.TestCase):
             ("no miss above", lambda searches, round_: searches.met(90, 100, round_=round_)),
             ("caused by the generator", lambda searches, round_: searches.met(100, round_=round_)
                 .by_generator(110, round_=round_).missed(120, round_=round_)),
+            ("not started again", lambda searches, round_: searches.met(100, round_=round_)
+                .missed(110, round_=round_, outcome="not-started")),
             ("last trial void", lambda searches, round_: searches.met(100, round_=round_)
                 .missed(110, round_=round_).void(105, round_=round_)),
         ]:
