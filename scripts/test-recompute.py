@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of recompute.py: capacities that a calculator can check, and altered tables. Run: scripts/test-recompute.py"""
+"""Tests of recompute.py: capacities, main comparisons and altered tables. Run: scripts/test-recompute.py"""
 
 import csv
 import math
@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 from capacity_search import Evidence, Objective, capacity_of, evidence_of, objective_of
+from recompute import LISTED, Experiment, Load, Records
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
 RUN = SCRIPTS.parent / "results/2026-11-21-reference"
@@ -257,6 +258,89 @@ class ServerOfSeveralRounds(unittest.TestCase):
 
     def test_server_without_trials(self):
         self.assertEqual(Searches().capacity(), (None, None, None, None, {}))
+
+
+def load(**properties):
+    usual = Load("download", 1024, 64, "true", None, None, 0, 0, 0, 0, 0, "", "memory", 1)
+    return usual._replace(**properties)
+
+
+def sweep_of(load):
+    """Sweep of a plan that contains only this load."""
+    sweep = {
+        "direction": load.direction, "connections": [load.connections], "sizes": [load.size_bytes],
+        "keep_alive": load.keep_alive == "true", "server_cores": [load.server_cores],
+        **{key: [getattr(load, column)] for column, key in LISTED.items()}}
+    if load.of_weakest_percent:
+        sweep["of_weakest_capacity"] = [load.of_weakest_percent / 100]
+    elif load.offered_per_s:
+        sweep["rates_per_s"] = [load.offered_per_s]
+    return sweep
+
+
+def experiment(*loads, primary=None, **rows):
+    """Experiment with one server under these loads; `rows`: its trials by number of connections, as c64 for 64."""
+    records = Records.__new__(Records)
+    records.control, records.repeated, records.searches = None, None, {}
+    ok = {"outcome": "ok", "requests_per_s": "1000.0"}
+    records.loads = {one: {"selector": {1: {**ok, **rows.get(f"c{one.connections}", {})}}} for one in loads}
+    return Experiment(records, "one", [sweep_of(one) for one in loads], primary)
+
+
+class MainComparison(unittest.TestCase):
+    def test_metric(self):
+        for properties, metric in [
+            ({"of_weakest_percent": 50.0, "offered_per_s": 500.0}, "p99 response time"),
+            ({"offered_per_s": 500.0}, "p99 response time"),
+            ({"server_cores": 2}, "throughput"),
+            ({"heavy_block_percent": 10}, "p99 response time"),
+            ({"idle_connections": 1000}, "user-space memory per idle connection"),
+            ({"slow_senders": 400}, "share of the undisturbed throughput"),
+            ({"keep_alive": "false"}, "rate of new connections"),
+            ({}, "throughput"),
+        ]:
+            self.assertEqual(experiment(load(**properties)).metric, metric, properties)
+        # Cores come before heavy requests, and these before idle connections.
+        loads = [load(idle_connections=9), load(heavy_cpu_percent=1)]
+        self.assertEqual(experiment(*loads).metric, "p99 response time")
+        self.assertEqual(experiment(*loads, load(server_cores=2)).metric, "throughput")
+        # One load without open arrivals is enough for the throughput.
+        self.assertEqual(experiment(load(), load(offered_per_s=500.0)).metric, "throughput")
+
+    def test_rank(self):
+        few, many, large = load(connections=16), load(connections=64), load(connections=64, size_bytes=1 << 20)
+        self.assertEqual(experiment(many, few).load, many)
+        # The smallest size, unless the sizes are compared.
+        self.assertEqual(experiment(few, many, large).load, many)
+        self.assertEqual(experiment(large, many).load, large)
+        self.assertEqual(experiment(large, many).column, "body_mb_per_s")
+        # Blocking requests come first, and of equal shares the last load.
+        blocking = [load(heavy_block_percent=10, connections=connections) for connections in (64, 16)]
+        self.assertEqual(experiment(*blocking, load(heavy_cpu_percent=20)).load, blocking[1])
+        # Memory is compared with that of the same load without idle connections.
+        self.assertIsNone(experiment(load(idle_connections=1000)).load)
+        self.assertEqual(experiment(load(), load(idle_connections=1000)).load.idle_connections, 1000)
+
+    def test_excluded_servers(self):
+        few, many = load(connections=16), load(connections=64)
+        self.assertEqual(experiment(few, many, c64={"outcome": "unsupported", "connections_served": ""}).load, few)
+        self.assertEqual(experiment(few, many, c64={"outcome": "errors", "connections_served": "64"}).load, few)
+        # A server that leaves connections without a reply in every round is not counted.
+        self.assertEqual(experiment(few, many, c64={"outcome": "starved", "connections_served": "1"}).load, many)
+
+    def test_declaration(self):
+        few, many = load(connections=16), load(connections=64)
+        for primary, expected, is_primary in [
+            ({"connections": 16, "size": "1KiB"}, few, True),
+            ({"connections": 16}, few, True),
+            ({"connections": 7, "size": "1KiB"}, many, False),
+            (None, many, False),
+        ]:
+            found = experiment(few, many, primary=primary)
+            self.assertEqual((found.load, found.is_primary), (expected, is_primary), primary)
+        declared = {"connections": 64, "size": "1KiB"}
+        found = experiment(few, many, primary=declared, c64={"outcome": "errors", "connections_served": "64"})
+        self.assertEqual(found.load, many)
 
 
 class Script(unittest.TestCase):
