@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use assert_cmd::assert::OutputAssertExt;
 use clap::ValueEnum;
 use fileserver::cli::ServiceChoice;
 use fileserver::store::{Durability, OnConflict};
@@ -22,8 +21,10 @@ fn server(args: &[&str]) -> Command {
 
 /// Standard error of a server that must not start.
 fn refusal(command: &mut Command) -> String {
-    let assert = command.assert().code(2).stdout("");
-    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 fn assert_says(text: &str, parts: &[&str]) {
@@ -50,10 +51,9 @@ fn help_explains_every_strategy_and_every_choice() {
         assert_says(&help, &[&format!("- {}: ", way.name())]);
     }
     assert_says(&help, &["[default: selector]", "8800 for files]", "Examples:"]);
-    server(&["--version"])
-        .assert()
-        .success()
-        .stdout(format!("server {}\n", env!("CARGO_PKG_VERSION")));
+    let output = server(&["--version"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, format!("server {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
 }
 
 #[test]

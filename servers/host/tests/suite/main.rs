@@ -1,5 +1,6 @@
 //! Tests over real sockets, the same for every strategy.
 
+mod attack;
 mod chat;
 mod command_line;
 mod content;

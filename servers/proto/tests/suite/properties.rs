@@ -1,5 +1,6 @@
 //! Properties of arbitrary input: a session does not panic, comes to an end, and gives the same
-//! result in whatever pieces the bytes arrive.
+//! result in whatever pieces the bytes arrive. Each is checked for 256 random inputs, or for as many
+//! as PROPTEST_CASES names: see `scripts/test-long.sh`.
 
 use fileserver_proto::{Limits, Settings, Wire, WirePin};
 use proptest::prelude::*;
@@ -113,8 +114,6 @@ fn cut<'a>(mut input: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     #[test]
     fn cuts_make_no_difference(
         settings in settings(),

@@ -1,0 +1,4 @@
+//! The `client` program, alone and in the systems of the lab exercises.
+
+mod cli;
+mod labs;
