@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Scratch, TINY, bench, output, recorded, refusal, rows, text};
+use crate::support::{Scratch, TINY, at_once, bench, output, recorded, refusal, rows, text};
 
 #[test]
 fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
@@ -18,8 +18,7 @@ fn ctrl_c_keeps_what_was_measured_and_ends_the_server() {
 
 #[test]
 fn sigterm_and_a_closed_terminal_leave_neither_servers_nor_folders() {
-    is_ended_cleanly_by(Signal::TERM);
-    is_ended_cleanly_by(Signal::HUP);
+    at_once([Signal::TERM, Signal::HUP], is_ended_cleanly_by);
 }
 
 /// Commands in a network namespace of their own, whose settings are those of no other program.

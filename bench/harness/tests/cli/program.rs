@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::command_line::ProgramUnderTest;
 
-use crate::support::{Scratch, TINY, column, text};
+use crate::support::{Scratch, TINY, at_once, column, text};
 
 const BENCH: ProgramUnderTest = ProgramUnderTest {
     path: env!("CARGO_BIN_EXE_bench"),
@@ -41,12 +41,10 @@ fn a_variable_chooses_the_folder_of_runs_and_the_flag_wins() {
         let output = command.current_dir(scratch.folder.path()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     };
-    run(&[]);
-    assert_eq!(column(&scratch.path("by-variable/latest"), "outcome").len(), 1);
-    run(&["--results", "by-flag"]);
-    assert_eq!(column(&scratch.path("by-flag/latest"), "outcome").len(), 1);
-    run(&["--out", "alone"]);
-    assert_eq!(column(&scratch.path("alone"), "outcome").len(), 1);
+    at_once([&[][..], &["--results", "by-flag"], &["--out", "alone"]], run);
+    for folder in ["by-variable/latest", "by-flag/latest", "alone"] {
+        assert_eq!(column(&scratch.path(folder), "outcome").len(), 1, "{folder}");
+    }
     assert_eq!(fs::read_dir(scratch.path("by-variable")).unwrap().count(), 2, "run and link");
     assert!(!scratch.path("results").exists());
     // The run to continue has its folder already.

@@ -116,3 +116,25 @@ pub(crate) fn column(folder: &Path, name: &str) -> Vec<String> {
     let index = reader.headers().unwrap().iter().position(|column| column == name).expect(name);
     reader.records().map(|row| row.unwrap()[index].to_owned()).collect()
 }
+
+/// Asserts that requests were answered in every trial, and none failed. The outcomes say more only on
+/// a quiet machine: other programs disturb trials, and starve servers.
+pub(crate) fn assert_served(folder: &Path) {
+    let (outcomes, errors) = (column(folder, "outcome"), column(folder, "errors"));
+    let replies = column(folder, "replies_total");
+    assert!(!outcomes.is_empty());
+    for ((outcome, errors), replies) in outcomes.iter().zip(errors).zip(replies) {
+        let was_served = errors == "0" && replies.parse::<u64>().is_ok_and(|replies| replies > 0);
+        assert!(was_served, "{outcome}: {errors} errors, {replies} replies");
+    }
+}
+
+/// Runs a case for all these values at the same time: runs wait most of the time.
+pub(crate) fn at_once<T: Send>(values: impl IntoIterator<Item = T>, case: impl Fn(T) + Sync) {
+    let case = &case;
+    std::thread::scope(|scope| {
+        for value in values {
+            scope.spawn(move || case(value));
+        }
+    });
+}

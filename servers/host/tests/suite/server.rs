@@ -13,7 +13,7 @@ use fileserver::{
 };
 use fileserver_proto::{Hosts, Service, Settings, Timeouts, Transform, Wire, WirePin};
 use tempfile::TempDir;
-use testkit::{ServerThread, names};
+use testkit::{ServerThread, names, until};
 
 use crate::peer::Peer;
 use crate::process::{PATIENCE, Process, has_connections};
@@ -166,13 +166,11 @@ impl Server {
             }
             StrategyKind::Prefork => unreachable!("it has processes of its own"),
         };
-        let begun = Instant::now();
+        let is_free = || server.state.limit.open() <= places;
+        // Before the sockets, whose table can be long.
+        until("no connection has a permit", is_free);
         // The permit of the next connection may not be held yet, so the sockets are checked as well.
-        while has_connections(server.thread.address) || server.state.limit.open() > places {
-            let open = server.state.limit.open();
-            assert!(begun.elapsed() < PATIENCE, "{open} connections stay open");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        until("all is closed", || !has_connections(server.thread.address) && is_free());
     }
 
     /// Log lines, as soon as there are this number of them.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use fileserver::StrategyKind;
 use testkit::names;
 
-use crate::labs::support::{Server, all, concurrent, connected, stdout, until_members};
+use crate::labs::support::{Server, all, at_once, concurrent, connected, stdout, until_members};
 
 #[test]
 fn row_03_telnet_talks_in_lines() {
@@ -66,7 +66,7 @@ fn row_14_clients_are_served_at_the_same_time() {
 
 #[test]
 fn row_15_a_string_of_up_to_4_kb_is_shown_and_answered() {
-    for kind in all() {
+    at_once(all(), |kind| {
         let server = Server::start(kind, "--service message");
         let local = tempfile::tempdir().unwrap();
         let told = stdout(&server.client(local.path(), &["say", "HOST", "PORT", "hi there"]));
@@ -82,7 +82,7 @@ fn row_15_a_string_of_up_to_4_kb_is_shown_and_answered() {
         peer.send(b"hi there\r\n");
         assert_eq!(peer.rest(), b"I have received: hi there\r\n", "then the end: {kind:?}");
         server.shows("127.0.0.1: hi there");
-    }
+    });
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn row_22_a_request_for_the_date_gets_the_time() {
 
 #[test]
 fn row_23_every_request_for_the_date_leaves_a_file_of_its_own() {
-    for kind in concurrent() {
+    at_once(concurrent(), |kind| {
         let server = Server::start(kind, "--service date-log");
         let folder = server.folder.clone();
         let ask = |server: &Server, number: usize| {
@@ -144,7 +144,7 @@ fn row_23_every_request_for_the_date_leaves_a_file_of_its_own() {
             assert_eq!(line.lines().count(), 1, "{kind:?}: {line}");
             assert!(line.contains("what time is it?"), "{kind:?}: {line}");
         }
-    }
+    });
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn row_24_each_message_is_answered_by_a_modified_one() {
         ("length", "5\r\n7\r\n"),
         ("prefix=>>", ">>Hello\r\n>>goodbye\r\n"),
     ] {
-        for kind in all() {
+        at_once(all(), |kind| {
             let server =
                 Server::start(kind, &format!("--service transform --transform {transform}"));
             let local = tempfile::tempdir().unwrap();
@@ -168,7 +168,7 @@ fn row_24_each_message_is_answered_by_a_modified_one() {
                 let told = stdout(&server.client_with_input(local.path(), arguments, input));
                 assert_eq!(told, answer, "{kind:?} {transform}");
             }
-        }
+        });
     }
 }
 
