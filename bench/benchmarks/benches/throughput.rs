@@ -56,7 +56,8 @@ fn download(criterion: &mut Criterion) {
             let mut load = Load::new(strategy, size, 4);
             group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: size });
             group.bench_function(BenchmarkId::new(strategy.name(), label), |bencher| {
-                bencher.iter_custom(|requests| load.client().download(requests, size));
+                let client = load.client();
+                bencher.iter_custom(|requests| client.download(requests, size));
             });
         }
     }
@@ -70,7 +71,8 @@ fn upload(criterion: &mut Criterion) {
             let mut load = Load::new(strategy, size, 4);
             group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: size });
             group.bench_function(BenchmarkId::new(strategy.name(), label), |bencher| {
-                bencher.iter_custom(|requests| load.client().upload(requests, size));
+                let client = load.client();
+                bencher.iter_custom(|requests| client.upload(requests, size));
             });
         }
     }
@@ -87,7 +89,8 @@ fn connections(criterion: &mut Criterion) {
             let mut load = Load::new(strategy, KIB, count);
             group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: KIB });
             group.bench_function(BenchmarkId::new(strategy.name(), count), |bencher| {
-                bencher.iter_custom(|requests| load.client().download(requests, KIB));
+                let client = load.client();
+                bencher.iter_custom(|requests| client.download(requests, KIB));
             });
         }
     }

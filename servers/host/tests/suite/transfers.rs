@@ -8,7 +8,7 @@ use crate::server::Server;
 
 /// Sizes around those of buffers and of message types.
 const SIZES: [usize; 8] = [0, 1, 255, 256, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 300_000];
-const LARGE: usize = 24 << 20;
+const LARGE: usize = 16 << 20;
 
 pub(crate) fn every_size_over_http(kind: StrategyKind) {
     let server = Server::start(kind);

@@ -124,8 +124,18 @@ fn intervals_of_ratios_contain_them((runs, least): (u32, f64)) {
 
 #[test]
 fn an_estimate_is_as_precise_as_the_search_and_has_no_bias() {
+    estimates_are_precise_and_have_no_bias(SHORT.0);
+}
+
+#[test]
+#[ignore = "long: scripts/test-long.sh"]
+fn estimates_of_many_runs_are_as_precise_as_the_search_and_have_no_bias() {
+    estimates_are_precise_and_have_no_bias(LONG.0);
+}
+
+fn estimates_are_precise_and_have_no_bias(count: u32) {
     let (mut sum, mut runs) = (0.0, 0.0);
-    share(LONG.0, |machine| {
+    share(count, |machine| {
         let server = Server { capacity: capacity(machine), scale: 0.003, between: 0.0 };
         let error = server.searches(6, machine).unwrap().rate.ln() - server.capacity;
         sum += error;
