@@ -1,10 +1,11 @@
 //! Processes of a server, and process trees.
 
 use std::collections::HashMap;
+use std::fs;
 use std::time::Duration;
 
 use crate::machine::cpu_clock::CpuReading;
-use procfs::process::{Process, all_processes};
+use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Processes of a server.
@@ -38,20 +39,34 @@ pub fn of(pid: u32) -> Vec<Process> {
     let Some(root) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else {
         return Vec::new();
     };
-    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
-    for process in all_processes().into_iter().flatten().flatten() {
-        if let Ok(stat) = process.stat() {
-            children.entry(stat.ppid).or_default().push(process);
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some((pid, parent)) = pid.and_then(|pid| Some((pid, parent(pid)?))) {
+            children.entry(parent).or_default().push(pid);
         }
     }
     let mut tree = vec![root];
     let mut next = 0;
-    while let Some(process) = tree.get(next) {
-        let started = children.remove(&process.pid).unwrap_or_default();
-        tree.extend(started);
+    while let Some(parent) = tree.get(next).map(|process| process.pid) {
+        let started = children.remove(&parent).unwrap_or_default();
+        // By now another process may have the number.
+        let is_child = |process: &Process| process.stat().is_ok_and(|stat| stat.ppid == parent);
+        let started = started.into_iter().filter_map(|pid| Process::new(pid).ok());
+        tree.extend(started.filter(is_child));
         next += 1;
     }
     tree
+}
+
+/// Id of the parent process; `None` if the process has ended. Everything else is left unread, since
+/// this is asked of all processes of the machine.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name of the program, in parentheses, may contain anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Number of threads of all processes of a tree.

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::cli::support::{Server, arguments_of, client, client_program, error, interrupt, run, stdout};
+use crate::cli::support::{
+    Server, arguments_of, client, client_program, error, interrupt, run, stdout,
+};
 use testkit::mock::Mock;
 use testkit::{content, names};
 
