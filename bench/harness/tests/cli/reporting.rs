@@ -276,7 +276,9 @@ fn two_runs_are_compared_and_a_regression_fails() {
     assert!(said.contains("is not a results folder"), "{said}");
     let plan = new.file("tiny.toml", TINY);
     let out = new.path("other");
-    let ran = output(&["run", "--plan", &plan, "--sizes", "3B", "--out", out.to_str().unwrap()]);
+    let small = ["--sizes", "3B", "--strategies", "selector", "--direction", "upload"];
+    let to = ["--out", out.to_str().unwrap()];
+    let ran = output(&[&["run", "--plan", &plan][..], &small, &to].concat());
     assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
     let said = refusal(&["diff", before.to_str().unwrap(), out.to_str().unwrap()]);
     assert!(said.contains("there is nothing to compare"), "{said}");
