@@ -305,7 +305,13 @@ impl<'c> Connection<'c> {
             self.input.drain(..used);
             match next {
                 Next::Decode => {}
-                Next::Receive => received = self.receive(&mut stream, kind)?,
+                Next::Receive => {
+                    let (at, is_closed) = self.receive(&mut stream, kind)?;
+                    received = at;
+                    if is_closed {
+                        break;
+                    }
+                }
                 Next::End => break,
             }
         }
@@ -350,8 +356,9 @@ impl<'c> Connection<'c> {
         Ok(())
     }
 
-    /// Receives the next bytes; returns the time after the call.
-    fn receive(&mut self, stream: &mut TcpStream, kind: Kind) -> Result<u64, String> {
+    /// Receives the next bytes; returns the time after the call, and true if instead the server closed the
+    /// connection at the end of a reply.
+    fn receive(&mut self, stream: &mut TcpStream, kind: Kind) -> Result<(u64, bool), String> {
         let now = clock::now();
         if kind == Kind::SlowRead && now < self.limits.slow_until {
             let until = self.limits.slow_until.min(now + SLOW_PAUSE);
@@ -362,12 +369,13 @@ impl<'c> Connection<'c> {
             match stream.read(&mut piece) {
                 Ok(0) => {
                     let now = clock::now();
-                    return self.reader.close().map(|()| now).map_err(|error| error.to_string());
+                    let closed = self.reader.close();
+                    return closed.map(|()| (now, true)).map_err(|error| error.to_string());
                 }
                 Ok(len) => {
                     let now = clock::now();
                     self.input.extend_from_slice(&piece[..len]);
-                    return Ok(now);
+                    return Ok((now, false));
                 }
                 Err(error) if is_unfinished(&error) => self.limits.check()?,
                 Err(error) => return Err(format!("cannot receive: {error}")),
@@ -509,6 +517,20 @@ mod tests {
         let ports: std::collections::HashSet<_> =
             played.requests.iter().map(|request| request.peer_port).collect();
         assert_eq!(ports.len(), 6);
+    }
+
+    #[test]
+    fn a_reply_may_end_with_its_connection() {
+        let mut body = vec![0; SIZE];
+        Content::of_name("100.bin").fill(0, &mut body);
+        let reply = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &body].concat();
+        let server = Mock::start(move |peer| {
+            peer.read_http_head()?;
+            peer.stream.write_all(&reply)
+        });
+        let played = play(&shape(Scene::Polite), &server);
+        assert!(played.faults.is_empty(), "{:?}", played.faults);
+        assert_eq!(played.requests.len(), 6);
     }
 
     #[test]

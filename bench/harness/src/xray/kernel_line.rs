@@ -45,6 +45,8 @@ pub(super) enum What<'l> {
     Waking(Switched<'l>),
     /// A new thread becomes ready to run.
     WakingNew(Switched<'l>),
+    /// A thread ends. The kernel forgets it then, and may leave out its last switch.
+    Ending(Switched<'l>),
     /// A system call begins.
     Enter(c_long),
     /// A system call ends.
@@ -69,12 +71,17 @@ pub(super) struct TracedEvent {
 }
 
 /// Events of a trace.
-pub(super) const EVENTS: [TracedEvent; 5] = [
+pub(super) const EVENTS: [TracedEvent; 6] = [
     TracedEvent { system: "sched", name: "sched_switch", mark: ": sched_switch: " },
     TracedEvent { system: "sched", name: "sched_waking", mark: ": sched_waking: " },
     TracedEvent { system: "sched", name: "sched_wakeup_new", mark: ": sched_wakeup_new: " },
     TracedEvent { system: "raw_syscalls", name: "sys_enter", mark: ": sys_enter: " },
     TracedEvent { system: "raw_syscalls", name: "sys_exit", mark: ": sys_exit: " },
+    TracedEvent {
+        system: "sched",
+        name: "sched_process_exit",
+        mark: ": sched_process_exit: ",
+    },
 ];
 
 /// Parses a line; `None` if it has another form.
@@ -136,6 +143,7 @@ fn what<'l>(name: &str, values: &'l str) -> Option<What<'l>> {
         }
         "sched_waking" => switched(values.strip_prefix("comm=")?, " pid=").map(What::Waking),
         "sched_wakeup_new" => switched(values.strip_prefix("comm=")?, " pid=").map(What::WakingNew),
+        "sched_process_exit" => switched(values.strip_prefix("comm=")?, " pid=").map(What::Ending),
         "sys_enter" => call(values).map(What::Enter),
         "sys_exit" => call(values).map(What::Exit),
         _ => None,
@@ -202,6 +210,13 @@ mod tests {
         }
         let line = format!("  main-1   [001] .....  12.000000: sched_wakeup_new: {values}");
         assert_eq!(event(&line).what, What::WakingNew(woken));
+    }
+
+    #[test]
+    fn the_end_of_a_thread_is_an_event() {
+        let line = "  worker a-12  [001] .....  12.000000: sched_process_exit: comm=worker a pid=12 \
+                    prio=120 group_dead=false";
+        assert_eq!(event(line).what, What::Ending(Switched { thread: 12, name: "worker a" }));
     }
 
     #[test]

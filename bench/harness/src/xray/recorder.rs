@@ -226,7 +226,7 @@ impl Recorder {
         stop: &AtomicBool,
     ) -> anyhow::Result<(Played, Option<String>)> {
         let (ended, done) = (AtomicBool::new(false), AtomicBool::new(false));
-        thread::scope(|scope| {
+        let (played, death) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 // Beside the clients, away from the server.
                 let _pinned = Pinned::to(&self.cores.generator).ok();
@@ -241,9 +241,9 @@ impl Recorder {
             });
             let played = clients.play([stop, &ended]);
             done.store(true, Ordering::SeqCst);
-            let death = watcher.join().unwrap_or(None);
-            Ok((played?, death))
-        })
+            (played, watcher.join().unwrap_or(None))
+        });
+        Ok((played?, death))
     }
 
     /// Starts a server without a trace of earlier ones.

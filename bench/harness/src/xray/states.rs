@@ -155,6 +155,11 @@ impl States {
                     self.wake(event, woken);
                 }
             }
+            What::Ending(ending) => {
+                if let Some(thread) = self.named(ending) {
+                    thread.pass(at, Now::Ended, None);
+                }
+            }
             What::Enter(call) => {
                 self.caller(event).pass(at, Now::Running, Some(call));
             }
@@ -230,8 +235,11 @@ impl Thread {
         }
     }
 
-    /// Ends the current state and begins the next one.
+    /// Ends the current state and begins the next one. A thread that has ended has no other.
     fn pass(&mut self, at: u64, next: Now, call: Option<c_long>) {
+        if self.now == Now::Ended {
+            return;
+        }
         if let Some(state) = self.state() {
             self.lane.push_span(self.since, at, state);
         }
@@ -365,6 +373,21 @@ mod tests {
         assert_eq!(recorder.states.wake_ups(), [WakeUp { at: 10_000, by: Some(100), woken: 102 }]);
         recorder.states.find_processes(|thread| (thread == 102).then_some(102));
         assert_eq!((recorder.lane(102).process, recorder.lane(100).process), (102, 100));
+    }
+
+    #[test]
+    fn a_thread_that_ends_has_no_further_state() {
+        let mut recorder = Recorder::new();
+        recorder.switch(10, IDLE, "R", WORKER);
+        let ends = "sched_process_exit: comm=worker pid=101 prio=120";
+        recorder.line("worker-101", ".....", 30, ends);
+        let expected = [span(10, 30, State::User)];
+        assert_eq!(recorder.lane(101).spans, expected);
+        // The last switch, if the kernel records it.
+        recorder.switch(35, WORKER, "R", SERVER);
+        recorder.switch(40, SERVER, "R", WORKER);
+        recorder.switch(50, WORKER, "X", IDLE);
+        assert_eq!(recorder.lane(101).spans, expected);
     }
 
     #[test]

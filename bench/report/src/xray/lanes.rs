@@ -239,7 +239,8 @@ fn draw_waits(
     }
     if !outlines.is_empty() {
         let fill = format!(" fill=\"{}\"", hex(OTHERS));
-        canvas.path(&outlines, &fill, Some("blocked"));
+        let title = if thread.lane.spans.is_empty() { "waiting" } else { "blocked" };
+        canvas.path(&outlines, &fill, Some(title));
     }
 }
 
@@ -312,9 +313,9 @@ pub(super) fn draw_wake_ups(
         " fill=\"none\" stroke=\"{colour}\" stroke-width=\"0.8\" vector-effect=\"non-scaling-stroke\""
     );
     canvas.path(&stems, &stroke, None);
-    canvas.open(&format!("fill=\"{colour}\""));
+    canvas.open(&format!("class=\"h\" fill=\"{colour}\""));
     for head in heads {
-        canvas.path(&head, " class=\"h\"", None);
+        canvas.path(&head, "", None);
     }
     canvas.close();
 }
@@ -365,7 +366,8 @@ mod tests {
 
     #[test]
     fn waiting_for_a_request_is_not_drawn_as_work() {
-        for trace in [example::threaded(), example::without_scheduler(example::threaded())] {
+        let known = example::without_scheduler(example::threaded());
+        for (trace, word) in [(example::threaded(), "blocked"), (known, "waiting")] {
             let svg = drawn(trace, 1);
             let sky = "<g class=\"s\" fill=\"#56B4E9\">";
             let receive = svg.split(sky).nth(1).unwrap();
@@ -373,7 +375,7 @@ mod tests {
             let width = outline.split(['h', 'v']).nth(1).unwrap();
             let width: f64 = width.parse().unwrap();
             assert!(width < 3.0, "{svg}");
-            assert!(svg.contains("<title>blocked</title>"), "{svg}");
+            assert!(svg.contains(&format!("<title>{word}</title>")), "{svg}");
         }
     }
 

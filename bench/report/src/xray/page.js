@@ -41,7 +41,7 @@
   const ticks = () => {
     const [unit, name] = view.to >= 2e9 ? [1e9, "s"] : view.to >= 2e6 ? [1e6, "ms"] : [1e3, "µs"];
     let decade = 1, step;
-    while (!(step = [1, 2, 5].map((n) => n * decade).find((n) => (view.to - view.from) / n <= MOST_TICKS))) {
+    while (!(step = [1, 2, 5].map((n) => n * decade).find((n) => Math.floor((view.to - view.from) / n) <= MOST_TICKS))) {
       decade *= 10;
     }
     let decimals = 0;
@@ -102,11 +102,12 @@
   const tip = element("div", { id: "tip", role: "status", hidden: "" });
   document.body.append(tip);
 
-  // Time at the pointer.
-  const timeAt = ({ svg, left, width }, event) => {
-    const frame = svg.getBoundingClientRect();
-    const x = (event.clientX - frame.left) * svg.viewBox.baseVal.width / frame.width;
-    return { x, at: view.from + (x - left) / width * (view.to - view.from) };
+  // Place and time at the pointer; bars below the axis have no time.
+  const timeAt = ({ svg, left, width, axis }, event) => {
+    const frame = svg.getBoundingClientRect(), factor = svg.viewBox.baseVal.width / frame.width;
+    const x = (event.clientX - frame.left) * factor, y = (event.clientY - frame.top) * factor;
+    const isTimed = x >= left && x <= left + width && y <= Number(axis.dataset.bottom);
+    return { x, isTimed, at: view.from + (x - left) / width * (view.to - view.from) };
   };
 
   const focus = ({ svg }, request) => {
@@ -116,34 +117,39 @@
     for (const one of svg.querySelectorAll(`[data-s^="${request},"], [data-r="${request}"]`)) one.classList.add("lit");
   };
 
-  const describe = (picture, target, at) => {
+  const describe = (picture, target, at, isTimed) => {
     const lines = [];
     const step = target.closest("[data-s]"), row = target.closest("[data-r]");
     let request = "";
     if (step) {
       const [of, kind, count] = step.dataset.s.split(",");
-      const long = step.getBBox().width / picture.width * END;
+      const { width } = step.getBBox();
       request = of;
       lines.push([picture.requests[of], picture.kinds[kind] ?? `${count ?? 1} actions`].filter(Boolean).join(": "));
-      lines.push(time(long));
+      // Shorter blocks are drawn as wide as this.
+      lines.push(`${width < 0.41 ? "at most " : ""}${time(width / picture.width * END)}`);
     } else if (row) {
       request = row.dataset.r;
-      lines.push(row.querySelector("title").textContent);
+      lines.push(row.dataset.title);
     } else {
-      const title = target.closest("path")?.querySelector("title");
-      if (title) lines.push(title.textContent);
+      const title = target.closest("[data-title]")?.dataset.title;
+      if (title) lines.push(title);
     }
-    lines.push(`at ${time(Math.max(at, 0))}`);
+    if (isTimed) lines.push(`at ${time(Math.max(at, 0))}`);
     return { lines, request };
   };
 
   for (const picture of pictures) {
-    const { svg, left, width } = picture;
+    const { svg } = picture;
     // Titles are shown in the tip instead of by the browser.
+    for (const title of svg.querySelectorAll("title")) {
+      title.parentNode.dataset.title = title.textContent;
+      title.remove();
+    }
     let drag = null;
     svg.addEventListener("pointerdown", (event) => {
-      const { x, at } = timeAt(picture, event);
-      if (event.button !== 0 || event.pointerType === "touch" || x < left || x > left + width) return;
+      const { x, at, isTimed } = timeAt(picture, event);
+      if (event.button !== 0 || event.pointerType === "touch" || !isTimed) return;
       const box = shape(svg, "rect", { class: "select", x, y: 0, width: 0, height: "100%" });
       svg.append(box);
       drag = { x, at, box };
@@ -151,16 +157,15 @@
       event.preventDefault();
     });
     svg.addEventListener("pointermove", (event) => {
-      const { x, at } = timeAt(picture, event);
+      const { x, at, isTimed } = timeAt(picture, event);
       if (drag) {
         drag.box.setAttribute("x", Math.min(x, drag.x));
         drag.box.setAttribute("width", Math.abs(x - drag.x));
         return;
       }
-      const inside = x >= left && x <= left + width;
-      const { lines, request } = describe(picture, event.target, at);
-      focus(picture, inside ? request : "");
-      tip.hidden = !inside;
+      const { lines, request } = describe(picture, event.target, at, isTimed);
+      focus(picture, isTimed ? request : "");
+      tip.hidden = !lines.length;
       tip.replaceChildren(...lines.map((line) => element("div", {}, line)));
       tip.style.left = `${Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8)}px`;
       tip.style.top = `${event.clientY + 16}px`;

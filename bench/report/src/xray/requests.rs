@@ -33,7 +33,8 @@ pub(super) fn draw(
         canvas.add(&format!("<title>{}</title>", plain(&title(view, request))));
         let y = top + row as f64 * height;
         let bar = (height * 0.8).max(1.2);
-        if request.sent > request.due {
+        // A shorter delay would be drawn longer than it is.
+        if request.sent > request.due.saturating_add(scale.resolution) {
             let early = scale.area(request.due, request.sent, y + bar * 0.35, bar * 0.3);
             canvas.rect(early, OTHERS);
         }

@@ -1,6 +1,6 @@
 //! Decomposition as text for a terminal.
 
-use bench_data::text_table::{Align, text_table};
+use bench_data::text_table::{Align, TextTable};
 use bench_data::xray::{Picture, Trace};
 
 use super::chosen::{Choice, choices};
@@ -46,8 +46,8 @@ fn table(trace: &Trace) -> String {
         let values = Part::ALL.map(|part| time(choice.parts.of(part)));
         [choice.name(), time(choice.parts.total())].into_iter().chain(values).collect()
     };
-    let rows: Vec<_> = choices.iter().map(row).collect();
-    text_table(&heads, &rows, Align::Right)
+    let rows = choices.iter().map(row).collect();
+    TextTable::new(&heads, rows, Align::Right).text(WIDTH)
 }
 
 /// Adds a paragraph; its further lines are indented.

@@ -107,6 +107,11 @@ impl Scale {
         Area { x, y, width, height }
     }
 
+    /// Time that the shortest block seems to last, in nanoseconds.
+    pub(super) fn least(self) -> u64 {
+        (self.end as f64 / self.width * LEAST_WIDTH) as u64
+    }
+
     /// Returns true if something that begins at this time is in the picture.
     pub(super) fn contains(self, from: u64) -> bool {
         from < self.end

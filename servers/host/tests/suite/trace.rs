@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assert_cmd::assert::OutputAssertExt;
 use fileserver::StrategyKind;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -240,8 +239,10 @@ fn a_trace_that_cannot_be_written_is_refused() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
         testkit::isolate(&mut command).args(["--listen", "127.0.0.1:0", "--root"]).arg(&root);
         command.arg("--trace").arg(&path);
-        let assert = command.assert().code(2).stdout("");
-        let stderr = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
         for part in ["cannot write the trace to", "choose a writable file with --trace"] {
             assert!(stderr.contains(part), "{stderr}");
         }
