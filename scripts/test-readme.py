@@ -236,6 +236,7 @@ CASES = {
     "cargo run --release -- run heavy": short("--strategies hybrid,selector", codes=(0, 1), shows="hybrid"),
     "cargo run --release -- run full --dry-run": Case(shows="trials"),
     "cargo run --release -- run --plan my-plan.toml": short(before=(own_plan,)),
+    "cargo run --release -- xray --scene block --strategies threaded,selector": Case(shows="xray.html"),
     "cargo run --release -- chat": Case(more="--rounds 1 --messages 3", shows="1000 receivers"),
     "cargo run --release -- report results/latest": Case(before=(a_run,), makes=("results/latest/report.html",)),
     "cargo run --release -- calls results/latest": Case(before=(a_run,), codes=perf_codes),
