@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
+};
 use fileserver::cli::ServerArgs;
 use fileserver::store::{Durability, OnConflict, Store, StoreOptions};
 use fileserver::{ServerOptions, ServerState, StrategyKind};

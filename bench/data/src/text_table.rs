@@ -56,9 +56,9 @@ impl TextTable {
         let widths = self.widths();
         let lines: Vec<_> = self.rows.iter().map(|row| self.line(&row.cells, &widths)).collect();
         let fits = |(row, line): (&Row, &String)| {
-            row.remark.as_ref().is_none_or(|remark| {
-                letters(line) + GAP.len() + letters(remark) <= width
-            })
+            row.remark
+                .as_ref()
+                .is_none_or(|remark| letters(line) + GAP.len() + letters(remark) <= width)
         };
         let are_beside = self.rows.iter().zip(&lines).all(fits);
         let mut text = self.line(&self.columns, &widths).trim_end().to_owned() + "\n";

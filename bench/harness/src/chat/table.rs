@@ -12,8 +12,7 @@ const COLUMNS: [&str; 9] =
     ["strategy", "p50", "range", "p90", "p99", "max", "everyone", "CPU/delivery", "lost"];
 
 /// Columns in the order in which they are left out where the width is too small.
-const LEFT_OUT_FIRST: [&str; 7] =
-    ["p90", "max", "CPU/delivery", "range", "everyone", "p50", "p99"];
+const LEFT_OUT_FIRST: [&str; 7] = ["p90", "max", "CPU/delivery", "range", "everyone", "p50", "p99"];
 
 /// Progress line of a trial.
 pub(super) fn progress(row: &FanoutRow) -> String {

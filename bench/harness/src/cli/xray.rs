@@ -128,11 +128,7 @@ pub(super) fn xray(arguments: &XrayArgs) -> anyhow::Result<ExitCode> {
     fs::create_dir_all(out).with_context(|| {
         format!("cannot create {}: choose another folder with --out", out.display())
     })?;
-    if arguments.live {
-        live(&recorder, out, &stop)
-    } else {
-        record(&recorder, &shape, out, &stop)
-    }
+    if arguments.live { live(&recorder, out, &stop) } else { record(&recorder, &shape, out, &stop) }
 }
 
 /// Records all servers, and writes one picture of them.

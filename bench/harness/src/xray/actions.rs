@@ -215,6 +215,10 @@ mod tests {
     fn a_missing_file_is_named() {
         let written = Written::new("");
         fs::remove_file(written.path()).unwrap();
-        assert!(written.refusal().contains("the server wrote no trace to"), "{}", written.refusal());
+        assert!(
+            written.refusal().contains("the server wrote no trace to"),
+            "{}",
+            written.refusal()
+        );
     }
 }

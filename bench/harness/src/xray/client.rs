@@ -83,8 +83,7 @@ impl<'s> Clients<'s> {
         address: SocketAddr,
         cores: &'s [usize],
     ) -> anyhow::Result<Self> {
-        let mut connections: Vec<_> =
-            (0..shape.connections).map(|_| (None, Vec::new())).collect();
+        let mut connections: Vec<_> = (0..shape.connections).map(|_| (None, Vec::new())).collect();
         let mut last_due = 0;
         for arrival in shape.arrivals()? {
             last_due = arrival.due;
@@ -94,7 +93,8 @@ impl<'s> Clients<'s> {
         let _pinned = pinned(cores)?;
         if !shape.connects_when_due() {
             for (number, (stream, arrivals)) in connections.iter_mut().enumerate() {
-                let is_slow = arrivals.iter().any(|arrival: &Arrival| arrival.kind == Kind::SlowRead);
+                let is_slow =
+                    arrivals.iter().any(|arrival: &Arrival| arrival.kind == Kind::SlowRead);
                 let opened = connect(address, is_slow).with_context(|| {
                     let all = shape.connections;
                     format!("cannot open connection {} of {all} to the server", number + 1)

@@ -30,10 +30,8 @@ pub(super) fn sleep_until(at: u64, is_stopped: impl Fn() -> bool) -> bool {
             return true;
         }
         let until = at.min(now + LOOK);
-        let time = Timespec {
-            tv_sec: (until / SECOND) as Secs,
-            tv_nsec: (until % SECOND) as Nsecs,
-        };
+        let time =
+            Timespec { tv_sec: (until / SECOND) as Secs, tv_nsec: (until % SECOND) as Nsecs };
         // After a signal the loop sleeps again.
         let _ = clock_nanosleep_absolute(ClockId::Monotonic, &time);
     }

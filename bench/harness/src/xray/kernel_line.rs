@@ -77,11 +77,7 @@ pub(super) const EVENTS: [TracedEvent; 6] = [
     TracedEvent { system: "sched", name: "sched_wakeup_new", mark: ": sched_wakeup_new: " },
     TracedEvent { system: "raw_syscalls", name: "sys_enter", mark: ": sys_enter: " },
     TracedEvent { system: "raw_syscalls", name: "sys_exit", mark: ": sys_exit: " },
-    TracedEvent {
-        system: "sched",
-        name: "sched_process_exit",
-        mark: ": sched_process_exit: ",
-    },
+    TracedEvent { system: "sched", name: "sched_process_exit", mark: ": sched_process_exit: " },
 ];
 
 /// Parses a line; `None` if it has another form.

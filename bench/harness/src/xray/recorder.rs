@@ -247,7 +247,11 @@ impl Recorder {
     }
 
     /// Starts a server without a trace of earlier ones.
-    pub(super) fn start(&self, target: &Target, hints: StartHints) -> anyhow::Result<RunningServer> {
+    pub(super) fn start(
+        &self,
+        target: &Target,
+        hints: StartHints,
+    ) -> anyhow::Result<RunningServer> {
         // Built-in servers append to the file.
         let _ = fs::remove_file(self.trace_file());
         self.launcher.start(target, hints).with_context(|| target.name().to_owned())

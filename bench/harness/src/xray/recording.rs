@@ -99,7 +99,8 @@ impl Recording {
             trace.remarks.extend(faults(states));
         }
         let lanes = lanes.into_values().map(|lane| window.lane(&lane));
-        trace.lanes = lanes.filter(|lane| !lane.spans.is_empty() || !lane.steps.is_empty()).collect();
+        trace.lanes =
+            lanes.filter(|lane| !lane.spans.is_empty() || !lane.steps.is_empty()).collect();
         if let Some(states) = &self.states {
             let shown: BTreeSet<u32> = trace.lanes.iter().map(|lane| lane.thread).collect();
             let wake_ups = states.wake_ups().iter().filter(|wake_up| {
@@ -196,12 +197,8 @@ mod tests {
 
     fn recording() -> Recording {
         let mut recording = Recording::new(&Target::Strategy(StrategyKind::Threaded));
-        let found = |thread, name: &str| Found {
-            process: 7,
-            thread,
-            name: name.to_owned(),
-            call: None,
-        };
+        let found =
+            |thread, name: &str| Found { process: 7, thread, name: name.to_owned(), call: None };
         recording.begin_states(0, &[found(7, "server"), found(8, "connection")]);
         recording.add_events(
             "  server-7  [000] .....  0.000100: sys_exit: NR 0 = 1\n\
@@ -210,8 +207,7 @@ mod tests {
              target_cpu=000\n\
              CPU:0 [LOST 3 EVENTS]\n",
         );
-        let actions =
-            vec![row(8, "accept", 50_000, 50_000), row(8, "receive", 90_000, 260_000)];
+        let actions = vec![row(8, "accept", 50_000, 50_000), row(8, "receive", 90_000, 260_000)];
         recording.add_actions(Rows { actions, lost: 2, is_cut: false });
         recording.remark("A sentence.".to_owned());
         recording

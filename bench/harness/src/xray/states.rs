@@ -320,7 +320,12 @@ mod tests {
         recorder.waking("<idle>-0", "dNs4.", 10, SERVER);
         recorder.switch(15, IDLE, "R", SERVER);
         recorder.line("server-100", ".....", 20, &format!("sys_exit: NR {RECV} = 7"));
-        recorder.line("server-100", ".....", 50, &format!("sys_enter: NR {RECV} (5, 0, 0, 0, 0, 0)"));
+        recorder.line(
+            "server-100",
+            ".....",
+            50,
+            &format!("sys_enter: NR {RECV} (5, 0, 0, 0, 0, 0)"),
+        );
         recorder.switch(60, SERVER, "S", IDLE);
         let expected = [
             span(0, 10, State::Blocked(recv())),
@@ -343,8 +348,11 @@ mod tests {
         recorder.switch(40, SERVER, "R+", WORKER);
         recorder.switch(70, WORKER, "X", SERVER);
         let spans = recorder.lane(100).spans;
-        let expected =
-            [span(20, 40, State::User), span(40, 70, State::Runnable), span(70, 1_000, State::User)];
+        let expected = [
+            span(20, 40, State::User),
+            span(40, 70, State::Runnable),
+            span(70, 1_000, State::User),
+        ];
         assert_eq!(spans[2..], expected);
         let expected = [span(30, 40, State::Runnable), span(40, 70, State::User)];
         assert_eq!(recorder.lane(101).spans, expected);

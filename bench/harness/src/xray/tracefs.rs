@@ -45,9 +45,11 @@ impl Tracefs {
     pub(super) fn find() -> Result<Self, String> {
         let namespace = fs::read_link("/proc/self/ns/pid");
         if namespace.is_ok_and(|link| link != Path::new(FIRST_NAMESPACE)) {
-            return Err("the process numbers of this container are not those of the kernel: run it \
+            return Err(
+                "the process numbers of this container are not those of the kernel: run it \
                         outside, or in the host's namespace (docker run --pid=host)"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Self::below(Path::new("/"))
     }
@@ -284,11 +286,8 @@ mod tests {
         let mut trace = KernelTrace::create(&tracefs).unwrap();
         let path = trace.folder.path.clone();
         assert!(path.is_dir());
-        let mut child = Command::new("sh")
-            .args(["-c", "read line"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).spawn().unwrap();
         trace.start(&[child.id()]).unwrap();
         drop(child.stdin.take());
         child.wait().unwrap();

@@ -71,11 +71,12 @@ fn the_folder_of_a_killed_run_is_removed_by_the_next_one() {
     child.wait().unwrap();
     assert_eq!(scratch_folders(&scratch).len(), 1);
     let out = scratch.path("next");
-    let next = bench(&["run", "--plan", &plan, "--strategies", "selector", "--direction", "upload"])
-        .args(["--out", out.to_str().unwrap()])
-        .env("TMPDIR", scratch.folder.path())
-        .output()
-        .unwrap();
+    let next =
+        bench(&["run", "--plan", &plan, "--strategies", "selector", "--direction", "upload"])
+            .args(["--out", out.to_str().unwrap()])
+            .env("TMPDIR", scratch.folder.path())
+            .output()
+            .unwrap();
     assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
     assert!(scratch_folders(&scratch).is_empty());
 }

@@ -17,9 +17,10 @@ const ACTIONS: [&str; 3] = ["xray", "--level", "actions"];
 /// Steps of the connections of requests that begin with a label.
 fn steps<'t>(trace: &'t Trace, label: &'t str) -> impl Iterator<Item = &'t Step> {
     let of_request = move |step: &&Step| {
-        trace.requests.iter().any(|request| {
-            request.label.starts_with(label) && request.peer_port == step.peer_port
-        })
+        trace
+            .requests
+            .iter()
+            .any(|request| request.label.starts_with(label) && request.peer_port == step.peer_port)
     };
     trace.lanes.iter().flat_map(|lane| &lane.steps).filter(of_request)
 }
@@ -125,9 +126,9 @@ fn start_long_recording(scratch: &Scratch, flags: &[&str]) -> (Child, Process) {
         .spawn()
         .unwrap();
     testkit::until("a server that serves requests", || {
-        traces(scratch.folder.path())
-            .iter()
-            .any(|file| fs::read_to_string(file).is_ok_and(|text| text.matches(",send").count() > 30))
+        traces(scratch.folder.path()).iter().any(|file| {
+            fs::read_to_string(file).is_ok_and(|text| text.matches(",send").count() > 30)
+        })
     });
     let parent = i32::try_from(child.id()).unwrap();
     let is_server = |process: &Process| {

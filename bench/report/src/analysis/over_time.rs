@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn a_short_window_and_earlier_records_have_no_course() {
-        assert!(!course(|rows| rows.iter_mut().for_each(|row| row.response_bins.0.clear())).is_known());
+        assert!(
+            !course(|rows| rows.iter_mut().for_each(|row| row.response_bins.0.clear())).is_known()
+        );
         let mut records = bench_data::mock::records();
         replace_seconds(&mut records, |_, _| 100.0);
         records.trials[0].window_s = Some(4.9);

@@ -51,7 +51,8 @@ fn parts<'p>(plan: &'p Plan, summary: &Summary) -> Vec<(&'p str, &'p str, Summar
         let own = |load: &Load| sweeps().any(|sweep| sweep.capacity.is_none() && has(sweep, load));
         let searched = |one: &&CapacityEstimate| {
             let Capacity { load, objective, .. } = &one.search;
-            let seeks = |sweep: &Sweep| sweep.capacity.is_some_and(|how| how.objective == *objective);
+            let seeks =
+                |sweep: &Sweep| sweep.capacity.is_some_and(|how| how.objective == *objective);
             sweeps().any(|sweep| seeks(sweep) && has(sweep, load))
         };
         let mut part = summary.part(own);

@@ -312,7 +312,10 @@ mod tests {
     #[test]
     fn an_axis_can_end_at_a_value() {
         let axis = Axis::up_to("", plain, 25.0);
-        assert_eq!((axis.ends(), axis.ticks), ((0.0, 25.0), vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0]));
+        assert_eq!(
+            (axis.ends(), axis.ticks),
+            ((0.0, 25.0), vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0])
+        );
         assert_eq!(Axis::up_to("", plain, 7.0).ticks.len(), 4);
     }
 

@@ -20,10 +20,7 @@ pub(super) struct Heading {
 
 impl Heading {
     pub(super) fn of(title: &str, subtitle: &str) -> Self {
-        Self {
-            title: wrapped(title, TITLE_LETTERS),
-            subtitle: wrapped(subtitle, SUBTITLE_LETTERS),
-        }
+        Self { title: wrapped(title, TITLE_LETTERS), subtitle: wrapped(subtitle, SUBTITLE_LETTERS) }
     }
 
     /// Height in pixels.

@@ -182,11 +182,7 @@ impl HeatMap {
     }
 
     fn draw_panel(&self, panel: &HeatPanel, area: &Area<'_>) -> Drawn {
-        area.draw(&Text::new(
-            panel.name.clone(),
-            (LEFT, 6),
-            bold(17).color(&panel.look.colour),
-        ))?;
+        area.draw(&Text::new(panel.name.clone(), (LEFT, 6), bold(17).color(&panel.look.colour)))?;
         let write = |value: f64| format!("{value:.0}");
         let x = Axis::up_to("second of the window", write, panel.seconds as f64);
         let mut chart = ChartBuilder::on(area)
@@ -289,7 +285,8 @@ mod tests {
              1.00 ms to 1.90 ms with selector"
         );
         assert!(figure.subtitle.contains("; 1 server core, loopback; "), "{}", figure.subtitle);
-        let caption = "Response times over the seconds of the window. Colour: share of the replies ";
+        let caption =
+            "Response times over the seconds of the window. Colour: share of the replies ";
         assert!(figure.caption.starts_with(caption), "{}", figure.caption);
         for text in [
             "threaded",

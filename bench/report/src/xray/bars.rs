@@ -37,13 +37,7 @@ pub(super) fn height(view: &View<'_>) -> f64 {
 
 /// Draws a bar for each decomposed request. All servers have the same scale, on which `longest` is the
 /// longest bar.
-pub(super) fn draw(
-    canvas: &mut Canvas,
-    view: &View<'_>,
-    columns: Columns,
-    longest: u64,
-    top: f64,
-) {
+pub(super) fn draw(canvas: &mut Canvas, view: &View<'_>, columns: Columns, longest: u64, top: f64) {
     if view.choices.is_empty() {
         return;
     }
@@ -61,8 +55,7 @@ pub(super) fn draw(
                 continue;
             }
             let area = Area { x, y, width: length as f64 * scale, height: LINE - 4.0 };
-            let style =
-                format!(" fill=\"{}\" stroke=\"{}\"", hex(of_part(part)), hex(GRID));
+            let style = format!(" fill=\"{}\" stroke=\"{}\"", hex(of_part(part)), hex(GRID));
             let name = part.name(view.trace.level);
             let title = format!("{name}: {}", part_of(length, choice.parts.total()));
             canvas.path(&area.outline(), &style, Some(&title));

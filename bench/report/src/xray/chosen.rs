@@ -177,8 +177,7 @@ mod tests {
         let trace = example::selector();
         let chosen = choices(&trace);
         let names: Vec<_> = chosen.iter().map(Choice::name).collect();
-        let expected =
-            ["light median", "light p99", "heavy median", "heavy p99", "median", "p99"];
+        let expected = ["light median", "light p99", "heavy median", "heavy p99", "median", "p99"];
         assert_eq!(names, expected);
         assert_eq!(drawn(&chosen).count(), 4);
         assert_eq!(headline(&chosen).unwrap().request.label, "light 1");

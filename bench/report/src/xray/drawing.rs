@@ -284,11 +284,21 @@ mod tests {
     #[test]
     fn ticks_are_round_and_few() {
         let labels = |end| -> Vec<_> { ticks(end).into_iter().map(|(_, label)| label).collect() };
-        assert_eq!(labels(21_563_500), ["0", "2 ms", "4 ms", "6 ms", "8 ms", "10 ms",
-            "12 ms", "14 ms", "16 ms", "18 ms", "20 ms"]);
+        assert_eq!(
+            labels(21_563_500),
+            [
+                "0", "2 ms", "4 ms", "6 ms", "8 ms", "10 ms", "12 ms", "14 ms", "16 ms", "18 ms",
+                "20 ms"
+            ]
+        );
         assert_eq!(labels(4_100_000)[1], "0.5 ms");
-        assert_eq!(labels(1_000), ["0", "0.1 µs", "0.2 µs", "0.3 µs", "0.4 µs", "0.5 µs",
-            "0.6 µs", "0.7 µs", "0.8 µs", "0.9 µs", "1.0 µs"]);
+        assert_eq!(
+            labels(1_000),
+            [
+                "0", "0.1 µs", "0.2 µs", "0.3 µs", "0.4 µs", "0.5 µs", "0.6 µs", "0.7 µs",
+                "0.8 µs", "0.9 µs", "1.0 µs"
+            ]
+        );
         for end in [1, 999, 1_000_000, 2_000_000_001, 3_600_000_000_000] {
             assert!(ticks(end).len() <= 11, "{end}");
         }

@@ -212,13 +212,7 @@ fn draw_label(
 }
 
 /// Thin line while the thread is blocked; without its states, while it waits or receives.
-fn draw_waits(
-    canvas: &mut Canvas,
-    view: &View<'_>,
-    scale: Scale,
-    thread: &Thread<'_>,
-    band: Band,
-) {
+fn draw_waits(canvas: &mut Canvas, view: &View<'_>, scale: Scale, thread: &Thread<'_>, band: Band) {
     let is_blocked = |state: &State| matches!(state, State::Blocked(_));
     let spans = thread.lane.spans.iter().filter(|span| is_blocked(&span.state));
     let mut waits: Vec<Block<()>> = spans.map(|span| Block::new(span.from, span.to, ())).collect();

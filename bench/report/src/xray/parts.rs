@@ -243,24 +243,16 @@ mod tests {
             ..Parts::default()
         };
         assert_eq!(of(&trace, "light 1"), expected);
-        let expected = Parts {
-            own_cpu: 130 * US,
-            blocked: 20 * MS,
-            outside: 50 * US,
-            ..Parts::default()
-        };
+        let expected =
+            Parts { own_cpu: 130 * US, blocked: 20 * MS, outside: 50 * US, ..Parts::default() };
         assert_eq!(of(&trace, "heavy 1"), expected);
     }
 
     #[test]
     fn a_block_on_another_thread_is_not() {
         let trace = example::threaded();
-        let expected = Parts {
-            own_cpu: 100 * US,
-            run_queue: 20 * US,
-            outside: 30 * US,
-            ..Parts::default()
-        };
+        let expected =
+            Parts { own_cpu: 100 * US, run_queue: 20 * US, outside: 30 * US, ..Parts::default() };
         assert_eq!(of(&trace, "light 1"), expected);
         assert_eq!(of(&trace, "heavy 1").blocked, 20 * MS);
     }
@@ -314,8 +306,7 @@ mod tests {
             ok: true,
         };
         trace.requests.push(request);
-        let expected =
-            Parts { own_cpu: 10, head_of_line: 20, outside: 45, ..Parts::default() };
+        let expected = Parts { own_cpu: 10, head_of_line: 20, outside: 45, ..Parts::default() };
         assert_eq!(of(&trace, "light 1"), expected);
     }
 

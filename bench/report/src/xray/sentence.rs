@@ -27,14 +27,11 @@ pub(super) fn part_of(part: u64, whole: u64) -> String {
 /// one, with the same part at the others, then about the largest part at each of these.
 pub fn why(picture: &Picture) -> Vec<String> {
     let chosen: Vec<_> = picture.traces.iter().map(|trace| (trace, choices(trace))).collect();
-    let mut subjects: Vec<(&Trace, &Choice<'_>)> = chosen
-        .iter()
-        .filter_map(|(trace, choices)| Some((*trace, headline(choices)?)))
-        .collect();
+    let mut subjects: Vec<(&Trace, &Choice<'_>)> =
+        chosen.iter().filter_map(|(trace, choices)| Some((*trace, headline(choices)?))).collect();
     // Of equal ones the first stays in front.
     let slowest = subjects.iter().map(|(_, choice)| choice.parts.total()).max();
-    let Some(at) =
-        subjects.iter().position(|(_, choice)| Some(choice.parts.total()) == slowest)
+    let Some(at) = subjects.iter().position(|(_, choice)| Some(choice.parts.total()) == slowest)
     else {
         return Vec::new();
     };

@@ -103,9 +103,10 @@ mod tests {
             rest.split_once('"')?.0.parse::<f64>().ok()
         };
         let texts = svg.split("<text x=").filter_map(|text| number(text, " y=\""));
-        let plots = svg.split("<svg class=\"plot\"").skip(1).filter_map(|plot| {
-            Some(number(plot, " y=\"")? + number(plot, " height=\"")?)
-        });
+        let plots = svg
+            .split("<svg class=\"plot\"")
+            .skip(1)
+            .filter_map(|plot| Some(number(plot, " y=\"")? + number(plot, " height=\"")?));
         texts.chain(plots).fold(0.0, f64::max)
     }
 

@@ -83,8 +83,7 @@ impl<'t> Threads<'t> {
         let by = if is_receive { step.to } else { step.from };
         let sent = of_connection.partition_point(|(_, request)| request.sent <= by);
         let (index, request) = of_connection[..sent].last()?;
-        let is_within =
-            if is_receive { by <= request.received } else { by < request.received };
+        let is_within = if is_receive { by <= request.received } else { by < request.received };
         is_within.then_some(*index)
     }
 }
@@ -217,8 +216,7 @@ mod tests {
         }
         lane.push_step(60, 90, 7, "close");
         let threads = Threads::of(&trace);
-        let owners: Vec<_> =
-            trace.lanes[0].steps.iter().map(|step| threads.owner(step)).collect();
+        let owners: Vec<_> = trace.lanes[0].steps.iter().map(|step| threads.owner(step)).collect();
         assert_eq!(owners, [Some(0), Some(0), Some(1), Some(1), None]);
     }
 }

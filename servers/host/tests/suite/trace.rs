@@ -212,8 +212,7 @@ fn serving_continues_when_the_disk_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.csv");
     // A limit on file sizes fails a write in the middle, like a full disk.
-    let mut server =
-        Process::under("ulimit -f 8", &["--quiet", "--trace", path.to_str().unwrap()]);
+    let mut server = Process::under("ulimit -f 8", &["--quiet", "--trace", path.to_str().unwrap()]);
     fs::write(server.root().join("file"), "content").unwrap();
     let mut peer = Peer::connect(server.address());
     let message = "cannot write the trace, which ends here";

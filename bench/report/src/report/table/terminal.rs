@@ -156,7 +156,10 @@ Download of 1 KiB, 16 connections
     fn the_kinds_of_servers_go_before_the_main_columns() {
         let summary = summary(&[ReferenceServer::Nginx, ReferenceServer::Lighttpd]);
         let wide = tables(&summary, &[], 100).text;
-        assert!(wide.contains("\n  lighttpd (reference)  ") && !wide.contains("Servers:"), "{wide}");
+        assert!(
+            wide.contains("\n  lighttpd (reference)  ") && !wide.contains("Servers:"),
+            "{wide}"
+        );
         let TerminalTables { text, left_out } = tables(&summary, &[], 80);
         assert!(!left_out.contains(&MEMORY), "{left_out:?}");
         assert!(text.contains("\n  lighttpd  "), "{text}");
