@@ -478,6 +478,10 @@ mod tests {
         Shape { scene, connections: 2, requests: 6, heavy_percent: 10, size, seed: 1 }
     }
 
+    fn name() -> String {
+        download_name(ByteSize::new(SIZE as u64))
+    }
+
     fn file(name: &str, fields: &str) -> Vec<u8> {
         let mut body = vec![0; SIZE];
         Content::of_name(name).fill(0, &mut body);
@@ -493,7 +497,7 @@ mod tests {
     #[test]
     fn requests_have_times_in_order_and_the_ports_of_their_connections() {
         for (scene, ports) in [(Scene::Polite, 2), (Scene::Burst, 6)] {
-            let server = Mock::http(|_| Some(file("100.bin", "")));
+            let server = Mock::http(|_| Some(file(&name(), "")));
             let connections = if scene == Scene::Burst { 6 } else { 2 };
             let played = play(&Shape { connections, ..shape(scene) }, &server);
             assert!(played.faults.is_empty(), "{:?}", played.faults);
@@ -511,7 +515,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_the_server_closes_is_opened_again() {
-        let server = Mock::http(|_| Some(file("100.bin", "Connection: close\r\n")));
+        let server = Mock::http(|_| Some(file(&name(), "Connection: close\r\n")));
         let played = play(&shape(Scene::Polite), &server);
         assert!(played.faults.is_empty(), "{:?}", played.faults);
         let ports: std::collections::HashSet<_> =
@@ -522,7 +526,7 @@ mod tests {
     #[test]
     fn a_reply_may_end_with_its_connection() {
         let mut body = vec![0; SIZE];
-        Content::of_name("100.bin").fill(0, &mut body);
+        Content::of_name(&name()).fill(0, &mut body);
         let reply = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &body].concat();
         let server = Mock::start(move |peer| {
             peer.read_http_head()?;
@@ -559,7 +563,7 @@ mod tests {
 
     #[test]
     fn a_stopped_scene_ends_with_the_requests_so_far() {
-        let server = Mock::http(|_| Some(file("100.bin", "")));
+        let server = Mock::http(|_| Some(file(&name(), "")));
         let shape = shape(Scene::Polite);
         let clients = Clients::open(&shape, server.address, &[]).unwrap();
         let (set, unset) = (AtomicBool::new(true), AtomicBool::new(false));
