@@ -408,7 +408,13 @@ fn a_server_that_stalls_is_waiting_and_not_compared() {
         .unwrap();
     let said = text(&ran.stdout) + &text(&ran.stderr);
     assert_eq!(ran.status.code(), Some(0), "{said}");
-    let busy: f64 = column(&out, "busy_share")[0].parse().unwrap();
+    let busy = column(&out, "busy_share")[0].clone();
+    if busy.is_empty() {
+        // On a busy machine the two clocks of the server's processor time can contradict each other.
+        assert_ne!(column(&out, "server_cpu_fault"), [""], "{said}");
+        return;
+    }
+    let busy: f64 = busy.parse().unwrap();
     let used: f64 = column(&out, "server_cpu_share")[0].parse().unwrap();
     assert!(busy >= used, "{busy} {used}");
     // Other programs may have delayed each step on a busy machine.
