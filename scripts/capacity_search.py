@@ -10,7 +10,7 @@ import math
 import re
 
 import numpy
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 # "The scale s is 0.05 for every `sweep.capacity.resolution`."
 SCALE = 0.05
@@ -164,19 +164,22 @@ def value_of(trials):
     middle = (met.max() + missed.min()) / 2
     met, missed = met - middle, missed - middle
 
-    def minus_log_likelihood(m):
-        # logaddexp(0, z) is −ln(1 / (1 + exp(z))), without overflow.
-        return numpy.logaddexp(0, (met - m) / SCALE).sum() + numpy.logaddexp(0, (m - missed) / SCALE).sum()
+    def slope(m):
+        """Slope of the logarithm of the likelihood, times s: its root is the maximum.
+
+        Around the maximum the likelihood itself is too flat to find it: with all misses far above the other trials,
+        its change is below the precision of numbers.
+        """
+        # expit(z) is 1 / (1 + exp(−z)), without overflow: the probability of a miss where one met, and the reverse.
+        return special.expit((met - m) / SCALE).sum() - special.expit((m - missed) / SCALE).sum()
 
     # At the maximum the sum of the probabilities is the number of trials that met the objective: 1 to n − 1. If m exceeds
     # the highest ln x by s·ln n, each probability is at least n ÷ (n + 1), and the sum is above n − 1; likewise below the
     # lowest. So the maximum is between them. It is the only one: the logarithm of the likelihood is concave.
     rates = numpy.concatenate([met, missed])
     reach = SCALE * math.log(rates.size)
-    found = optimize.minimize_scalar(
-        minus_log_likelihood, bounds=(rates.min() - reach, rates.max() + reach), method="bounded",
-        options={"xatol": 1e-9})
-    return math.exp(middle + found.x)
+    found = optimize.brentq(slope, rates.min() - reach, rates.max() + reach, xtol=1e-13)
+    return math.exp(middle + found)
 
 
 def capacity_of(rows, percentiles, schema):
