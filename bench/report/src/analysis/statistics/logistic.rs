@@ -64,8 +64,15 @@ fn middle(trials: &[LogTrial]) -> Option<f64> {
     if successes == 0 || successes == trials.len() {
         return None;
     }
-    let expected = |middle: f64| -> f64 {
-        trials.iter().map(|(x, _)| 1.0 / (1.0 + ((x - middle) / SCALE).exp())).sum()
+    // Expected successes among the failures, less expected failures among the successes. Sums of numbers near
+    // one would lose the small terms that decide between a success and a failure that are far apart.
+    let surplus = |middle: f64| -> f64 {
+        let share = |exponent: f64| 1.0 / (1.0 + exponent.exp());
+        let term = |(x, success): &LogTrial| match success {
+            true => -share((middle - x) / SCALE),
+            false => share((x - middle) / SCALE),
+        };
+        trials.iter().map(term).sum()
     };
     let least = trials.iter().map(|(x, _)| *x).fold(f64::INFINITY, f64::min);
     let most = trials.iter().map(|(x, _)| *x).fold(f64::NEG_INFINITY, f64::max);
@@ -74,7 +81,7 @@ fn middle(trials: &[LogTrial]) -> Option<f64> {
     let (mut low, mut high) = (least - reach, most + reach);
     for _ in 0..STEPS {
         let middle = f64::midpoint(low, high);
-        *(if expected(middle) < successes as f64 { &mut low } else { &mut high }) = middle;
+        *(if surplus(middle) < 0.0 { &mut low } else { &mut high }) = middle;
     }
     Some(f64::midpoint(low, high))
 }
@@ -89,6 +96,12 @@ mod tests {
 
     fn is_near(found: f64, expected: f64) {
         assert!((found / expected - 1.0).abs() < 1e-6, "{found} instead of {expected}");
+    }
+
+    #[test]
+    fn a_wide_gap_is_halved_exactly() {
+        let one = trials(&[(100.0, true), (3656.0, true), (200e3, false)]);
+        is_near(middle(&one).unwrap().exp(), (3656.0_f64 * 200e3).sqrt());
     }
 
     /// Six rounds, in which higher rates succeed less often.
