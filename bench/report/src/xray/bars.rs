@@ -57,17 +57,23 @@ pub(super) fn draw(canvas: &mut Canvas, view: &View<'_>, columns: Columns, longe
             let area = Area { x, y, width: length as f64 * scale, height: LINE - 4.0 };
             let style = format!(" fill=\"{}\" stroke=\"{}\"", hex(of_part(part)), hex(GRID));
             let name = part.name(view.trace.level);
-            let title = format!("{name}: {}", part_of(length, choice.parts.total()));
+            let title = match choice.is_decomposed {
+                true => format!("{name}: {}", part_of(length, choice.parts.total())),
+                false => "not decomposed".to_owned(),
+            };
             canvas.path(&area.outline(), &style, Some(&title));
             x += area.width;
         }
+        let total = time(choice.parts.total());
         let largest = choice.parts.largest();
-        let text = format!(
-            "{}, {} of it {}",
-            time(choice.parts.total()),
-            time(choice.parts.of(largest)),
-            largest.name(view.trace.level)
-        );
+        let text = match choice.is_decomposed {
+            true => format!(
+                "{total}, {} of it {}",
+                time(choice.parts.of(largest)),
+                largest.name(view.trace.level)
+            ),
+            false => format!("{total}, not decomposed"),
+        };
         canvas.text((x + 6.0, y + 10.0), Font::ink(11.0), &text);
         y += LINE;
     }

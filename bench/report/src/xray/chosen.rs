@@ -42,6 +42,8 @@ pub struct Choice<'t> {
     pub request: &'t Request,
     /// Decomposition of its response time.
     pub parts: Parts,
+    /// False if the server records no actions: then all of the time counts as outside, which means nothing.
+    pub is_decomposed: bool,
 }
 
 impl Group {
@@ -109,6 +111,7 @@ pub(super) fn chosen<'t>(trace: &'t Trace, threads: &Threads<'t>) -> Vec<Choice<
         true => &[Group::Light, Group::Heavy, Group::All],
         false => &[Group::All],
     };
+    let is_decomposed = trace.lanes.iter().any(|lane| !lane.steps.is_empty());
     let mut choices = Vec::new();
     for group in groups {
         let requests = trace.requests.iter().enumerate();
@@ -121,6 +124,7 @@ pub(super) fn chosen<'t>(trace: &'t Trace, threads: &Threads<'t>) -> Vec<Choice<
                 continue;
             };
             choices.push(Choice {
+                is_decomposed,
                 group: *group,
                 percentile,
                 rank,

@@ -156,7 +156,10 @@ fn row(choice: &Choice<'_>) -> Row {
         label: choice.request.label.clone(),
         rank: format!("{} of {}", choice.rank, choice.of),
         total: time(choice.parts.total()),
-        parts: Part::ALL.map(|part| time(choice.parts.of(part))),
+        parts: Part::ALL.map(|part| match choice.is_decomposed {
+            true => time(choice.parts.of(part)),
+            false => "–".to_owned(),
+        }),
     }
 }
 

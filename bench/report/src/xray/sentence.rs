@@ -27,8 +27,13 @@ pub(super) fn part_of(part: u64, whole: u64) -> String {
 /// one, with the same part at the others, then about the largest part at each of these.
 pub fn why(picture: &Picture) -> Vec<String> {
     let chosen: Vec<_> = picture.traces.iter().map(|trace| (trace, choices(trace))).collect();
-    let mut subjects: Vec<(&Trace, &Choice<'_>)> =
-        chosen.iter().filter_map(|(trace, choices)| Some((*trace, headline(choices)?))).collect();
+    let mut subjects: Vec<(&Trace, &Choice<'_>)> = chosen
+        .iter()
+        .filter_map(|(trace, choices)| {
+            let choice = headline(choices).filter(|choice| choice.is_decomposed)?;
+            Some((*trace, choice))
+        })
+        .collect();
     // Of equal ones the first stays in front.
     let slowest = subjects.iter().map(|(_, choice)| choice.parts.total()).max();
     let Some(at) = subjects.iter().position(|(_, choice)| Some(choice.parts.total()) == slowest)
@@ -132,7 +137,7 @@ pub(super) fn restrictions(trace: &Trace, hidden: (usize, usize)) -> Vec<String>
     if is_silent && !trace.lanes.is_empty() {
         notes.push(
             "This server records no actions: requests cannot be assigned to threads, and their \
-             response times count as outside."
+             response times are not decomposed."
                 .to_owned(),
         );
     } else if trace.level == Level::Actions {

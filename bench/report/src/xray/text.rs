@@ -43,7 +43,10 @@ fn table(trace: &Trace) -> String {
     let parts = Part::ALL.map(|part| part.name(trace.level));
     let heads: Vec<&str> = ["request", "total"].into_iter().chain(parts).collect();
     let row = |choice: &Choice<'_>| -> Vec<String> {
-        let values = Part::ALL.map(|part| time(choice.parts.of(part)));
+        let values = Part::ALL.map(|part| match choice.is_decomposed {
+            true => time(choice.parts.of(part)),
+            false => "–".to_owned(),
+        });
         [choice.name(), time(choice.parts.total())].into_iter().chain(values).collect()
     };
     let rows = choices.iter().map(row).collect();
@@ -67,6 +70,19 @@ mod tests {
     fn a_picture_as_text() {
         let picture = example::picture(vec![example::selector(), example::threaded()]);
         insta::assert_snapshot!(text(&picture));
+    }
+
+    #[test]
+    fn a_server_without_actions_has_no_parts_and_no_sentence() {
+        let mut silent = example::threaded();
+        silent.server = "nginx".to_owned();
+        silent.lanes.iter_mut().for_each(|lane| lane.steps.clear());
+        let alone = text(&example::picture(vec![silent.clone()]));
+        let row = alone.lines().find(|line| line.trim_start().starts_with("light p99")).unwrap();
+        assert_eq!(row.matches('–').count(), 5, "{alone}");
+        let both = text(&example::picture(vec![example::selector(), silent]));
+        assert!(!both.contains("nginx: the"), "{both}");
+        assert!(!both.contains("; nginx:"), "{both}");
     }
 
     #[test]
