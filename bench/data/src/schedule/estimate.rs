@@ -29,7 +29,8 @@ const ROUND_S: f64 = 1.0;
 
 /// Multiple of the estimated time of a trial, and a time beside it, up to which the time between two
 /// trials belongs to the run. A longer one is a pause before a continuation.
-const LONGEST: (f64, f64) = (3.0, 30.0);
+/// (A server that does not start can take a minute: its ten thousand processes have to be ended.)
+const LONGEST: (f64, f64) = (3.0, 120.0);
 
 /// Estimated number and duration of the trials of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
