@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -139,14 +139,7 @@ impl Process {
 
     /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.process.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the server does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        end_of(&mut self.process.child)
     }
 
     /// Number of its threads.
@@ -222,4 +215,16 @@ pub(crate) fn has_connections(address: SocketAddr) -> bool {
         let waiting = queues.rsplit(':').next().is_some_and(|queue| queue != "00000000");
         if state == LISTEN { waiting } else { inode != "0" }
     })
+}
+
+/// Waits for the end of a process.
+pub(crate) fn end_of(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the server does not end");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use fileserver::StrategyKind;
 use rustix::process::{Pid, Signal, kill_process};
-use testkit::{Folder, PATIENCE, ServerProcess};
+use testkit::{Folder, ServerProcess};
 
 use crate::peer::Peer;
 
@@ -141,14 +141,7 @@ impl Victim {
 
     /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.process.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the server does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        crate::process::end_of(&mut self.process.child)
     }
 
     /// Ends the server by SIGTERM; returns the time until its end.
